@@ -1,0 +1,50 @@
+# Every command sets up what it needs: a virtual environment with the locked packages, made once.
+#   make sweep [PLAN=plan.yaml] [POINTS=60 | POINTS=all] [OUT=runs/abalone] [ARGS="--scheduler none"]
+#   make test  [ARGS="-k store"]      make lint      make bench [ARGS="overhead"]      make lock
+
+PYTHON ?= python3
+POINTS ?= 60
+OUT ?= runs/abalone
+PLAN ?=
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: sweep test test-slow lint bench lock clean
+.DEFAULT_GOAL := sweep
+
+sweep: $(READY)
+	@$(BIN)/sweep run $(PLAN) --out "$(OUT)" $(if $(filter-out all,$(POINTS)),--points $(POINTS)) $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# The lock holds every transitive package with its hashes, for every supported Python.
+lock: $(READY)
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/pip install --quiet uv
+	.venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The stamp is written last, so that an interrupted set-up is done again.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and f"Python {v[0]}.{v[1]} found, but 3.11 to 3.13 is needed. Name one: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)

@@ -1,0 +1,1 @@
+"""Where a sweep runs; needs no TensorFlow."""

@@ -1,0 +1,41 @@
+"""Ray on this machine alone: started for one sweep, ended with it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+
+def available_cpus() -> int:
+    """Return the processor cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[None]:
+    """Run a Ray of this machine for the length of a `with` block.
+
+    Its processes end with the block, and also when this process is killed: Ray ties them to it.
+
+    Args:
+        cpus: cores Ray may hand out; all that this process may use if None.
+        gpus: GPUs Ray may hand out; those it finds if None.
+    """
+    # Reports of use, and a dashboard nobody opens, cost start-up time.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=cpus or available_cpus(),
+        num_gpus=gpus,
+        include_dashboard=False,
+        log_to_driver=True,
+        logging_level=logging.WARNING,
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()

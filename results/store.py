@@ -1,0 +1,280 @@
+"""The rows of a run, committed exactly once per point into Parquet that any reader can read at any moment.
+
+How a commit is all or nothing
+    A dataset is a folder of numbered parts. All parts but the last are full and never change; a commit writes
+    the last part anew, with the new rows added, beside the old one and renames it over it. So a reader sees
+    the part before or after the commit, each row once, and nothing is ever compacted later: a part that is
+    full is a large one already. Weights and curves are written first; a point is finished when its row is in
+    `points`.
+
+What a crash can leave
+    Curves and weights of points without a row. `Store` drops them when it is opened; it also sets parts aside
+    that are damaged, and takes back the rows of points that lost their curve or weights with one. What it
+    takes back is trained again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from results import parquet, schema
+from results.folder import RunFolder, replace_file
+
+MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536}
+"""A part with at least so many rows is full."""
+MAX_BYTES = 16 * 2**20
+"""A part with at least so many bytes in memory is full."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is known of a finished point.
+
+    Attributes:
+        row: columns of `points` by name; those of the axes from `config`.
+        config: the point's value of each axis.
+        curve: columns of `curves` by name, each of shape (epochs,), without idx and epoch.
+        weights: `values` and `layout` as `schema.WEIGHTS` says, or None.
+    """
+
+    row: Mapping[str, Any]
+    config: Mapping[str, Any]
+    curve: Mapping[str, np.ndarray]
+    weights: Mapping[str, Any] | None
+
+
+class _Dataset:
+    """A folder of Parquet parts that grows at its end."""
+
+    def __init__(self, folder: Path, columns: pa.Schema, max_rows: int) -> None:
+        self.folder = folder
+        self.schema = columns
+        self._max_rows = max_rows
+        self._numbers: list[int] = []
+        self._last: pa.Table | None = None  # the rows of the last part; None if there is none or it is full
+
+    def open(self, set_aside: Callable[[Path], None]) -> Iterable[pa.Table]:
+        """Yield the table of every sound part, in order; damaged ones go to `set_aside`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(".*.tmp"):
+            left.unlink()
+        for path in sorted(self.folder.glob("*.parquet")):
+            try:
+                table = parquet.read(path)
+                number = int(path.stem.removeprefix("part-"))
+            except (parquet.DamagedError, pa.ArrowException, ValueError, OSError):
+                set_aside(path)
+                continue
+            self._numbers.append(number)
+            self._last = None if self._is_full(table) else table
+            yield table
+
+    def rewrite(self, keep: Callable[[pa.Table], pa.Table]) -> None:
+        """Write every part of which `keep` leaves fewer rows, or whose columns are not the schema's, anew."""
+        for number in self._numbers:
+            table = parquet.read(self._path(number))
+            kept = self._conform(keep(table))
+            if kept.num_rows != table.num_rows or not kept.schema.equals(table.schema):
+                replace_file(self._path(number), parquet.to_bytes(kept))
+            if number == self._numbers[-1]:
+                self._last = None if self._is_full(kept) else kept
+        if not self._numbers:
+            self.append(self.schema.empty_table())  # so that a reader always finds a table
+
+    def append(self, rows: pa.Table) -> None:
+        """Add `rows`, which have the schema's columns, all or nothing."""
+        if self._last is None:
+            number = self._numbers[-1] + 1 if self._numbers else 0
+            table = rows
+        else:
+            number = self._numbers[-1]
+            table = pa.concat_tables([self._last, rows])
+        replace_file(self._path(number), parquet.to_bytes(table))
+        if self._last is None:
+            self._numbers.append(number)
+        self._last = None if self._is_full(table) else table.combine_chunks()
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"part-{number:05d}.parquet"
+
+    def _is_full(self, table: pa.Table) -> bool:
+        return table.num_rows >= self._max_rows or table.nbytes >= MAX_BYTES
+
+    def _conform(self, table: pa.Table) -> pa.Table:
+        columns = [
+            table[item.name].cast(item.type)
+            if item.name in table.column_names
+            else pa.nulls(table.num_rows, item.type)
+            for item in self.schema
+        ]
+        return pa.table(columns, schema=self.schema)
+
+
+class Store:
+    """The committed points of a run. Only the process that holds the folder may open one.
+
+    Args:
+        folder: the run's folder.
+        axes: the axes' values by name.
+        keep_weights: whether a finished point with a best epoch must have its weights stored.
+
+    Attributes:
+        counts: committed points by status.
+        notes: one sentence for each thing that was found damaged or incomplete on opening.
+
+    Raises:
+        FolderError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: RunFolder, axes: Mapping[str, Sequence[Any]], keep_weights: bool = True
+    ) -> None:
+        self._folder = folder
+        self._axes = axes
+        self._encoders = {name: schema.axis_encoder(values) for name, values in axes.items()}
+        self._metrics = ["loss"]
+        self.counts: dict[str, int] = {}
+        self.notes: list[str] = []
+        self._points = _Dataset(folder.points, pa.schema([]), MAX_ROWS["points"])
+        self._curves = _Dataset(folder.curves, pa.schema([]), MAX_ROWS["curves"])
+        self._weights = _Dataset(folder.weights, schema.to_arrow(schema.WEIGHTS), MAX_ROWS["weights"])
+        self._committed = self._recover(keep_weights)
+
+    def __contains__(self, idx: int) -> bool:
+        return idx in self._committed
+
+    def __len__(self) -> int:
+        return len(self._committed)
+
+    def commit(self, finished: Sequence[Finished]) -> None:
+        """Make the points in `finished` durable: all of them or, if this raises, none.
+
+        A point that is committed already is passed over, whatever it brings.
+
+        Raises:
+            FolderError: the disk is full or the folder cannot be written.
+        """
+        fresh: dict[int, Finished] = {}
+        for item in finished:
+            if item.row["idx"] not in self._committed:
+                fresh.setdefault(item.row["idx"], item)
+        if not fresh:
+            return
+        self._widen(fresh.values())
+        if weights := [{"idx": idx, **item.weights} for idx, item in fresh.items() if item.weights]:
+            self._weights.append(pa.Table.from_pylist(weights, schema=self._weights.schema))
+        if curves := [self._curve(idx, item.curve) for idx, item in fresh.items() if item.curve]:
+            self._curves.append(pa.concat_tables(curves))
+        rows = [self._row(item) for item in fresh.values()]
+        self._points.append(pa.Table.from_pylist(rows, schema=self._points.schema))
+        for row in rows:
+            self._committed.add(row["idx"])
+            self._count(row["status"])
+
+    def curves(self) -> Iterable[pa.Table]:
+        """Yield the curves of the committed points, part by part."""
+        for path in sorted(self._folder.curves.glob("*.parquet")):
+            yield parquet.read(path)
+
+    def _count(self, status: str, times: int = 1) -> None:
+        self.counts[status] = self.counts.get(status, 0) + times
+
+    def _row(self, item: Finished) -> dict[str, Any]:
+        config = {name: encode(item.config[name]) for name, encode in self._encoders.items()}
+        return {**config, **{name: schema.finite_or_none(value) for name, value in item.row.items()}}
+
+    def _curve(self, idx: int, curve: Mapping[str, np.ndarray]) -> pa.Table:
+        epochs = len(next(iter(curve.values())))
+        columns: dict[str, Any] = {
+            "idx": np.full(epochs, idx),
+            "epoch": np.arange(1, epochs + 1, dtype="int32"),
+            **curve,
+        }
+        arrays = [
+            pa.array(columns[item.name], item.type) if item.name in columns else pa.nulls(epochs, item.type)
+            for item in self._curves.schema
+        ]
+        return pa.table(arrays, schema=self._curves.schema)
+
+    def _widen(self, finished: Iterable[Finished]) -> None:
+        """Add columns for metrics not seen before: which there are is known only once a model was compiled."""
+        seen = dict.fromkeys(self._metrics)
+        for item in finished:
+            seen |= dict.fromkeys(name[:-3] for name in item.row if name.endswith("_tr"))
+            seen |= dict.fromkeys(n.removeprefix("val_") for n in item.curve if n != "learning_rate")
+        if list(seen) == self._metrics:
+            return
+        self._metrics = list(seen)
+        self._set_schemas()
+        for dataset in (self._points, self._curves):
+            dataset.rewrite(lambda table: table)
+
+    def _set_schemas(self) -> None:
+        names = [column.name for column in schema.points_columns(self._axes, self._metrics)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(
+                f'The axis "{twice[0]}" has the name of a metric\'s column. Rename the metric in the builder.'
+            )
+        self._points.schema = schema.to_arrow(schema.points_columns(self._axes, self._metrics))
+        self._curves.schema = schema.to_arrow(schema.curves_columns(self._metrics))
+
+    def _recover(self, keep_weights: bool) -> set[int]:
+        """Open the datasets, make them agree with each other, and return the committed points."""
+        points = list(self._points.open(self._set_aside))
+        for table in points:
+            stored = [n[:-3] for n in table.column_names if n.endswith("_tr") and n not in self._axes]
+            self._metrics = list(dict.fromkeys(self._metrics + stored))
+        self._set_schemas()
+        with_curve = _all_idx(self._curves.open(self._set_aside))
+        with_weights = _all_idx(self._weights.open(self._set_aside))
+
+        seen: set[int] = set()
+
+        def is_whole(idx: int, epochs: int, best_epoch: int | None) -> bool:
+            if (epochs and idx not in with_curve) or (
+                best_epoch and keep_weights and idx not in with_weights
+            ):
+                return False
+            return idx not in seen and not seen.add(idx)  # type: ignore[func-returns-value]
+
+        masks = []
+        for table in points:
+            columns = (table[name].to_pylist() for name in ("idx", "epochs", "best_epoch"))
+            masks.append([is_whole(*row) for row in zip(*columns, strict=True)])
+        if taken_back := sum(mask.count(False) for mask in masks):
+            self.notes.append(f"{taken_back} points lost their curve or weights and are open again.")
+        next_mask = iter(masks)
+        self._points.rewrite(lambda table: table.filter(pa.array(next(next_mask), pa.bool_())))
+        for table, mask in zip(points, masks, strict=True):
+            statuses = itertools.compress(table["status"].to_pylist(), mask)
+            for status in statuses:
+                self._count(status)
+
+        committed = pa.array(sorted(seen), pa.int64())
+        for dataset, stored_idx in ((self._curves, with_curve), (self._weights, with_weights)):
+            if stored_idx - seen or not stored_idx or dataset is self._curves:
+                dataset.rewrite(lambda table: table.filter(pc.is_in(table["idx"], value_set=committed)))
+        return seen
+
+    def _set_aside(self, path: Path) -> None:
+        self._folder.damaged.mkdir(exist_ok=True)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        aside = self._folder.damaged / f"{path.parent.name}-{path.stem}-{stamp}.parquet"
+        path.replace(aside)
+        self.notes.append(f"{path} is damaged: set aside as {aside}. Its points are open again.")
+
+
+def _all_idx(tables: Iterable[pa.Table]) -> set[int]:
+    found: set[int] = set()
+    for table in tables:
+        found.update(pc.unique(table["idx"]).to_pylist())
+    return found

@@ -1,0 +1,24 @@
+"""Sweep whole hyper-parameter grids of Keras models on Ray Tune: `from sweep import Plan, Space, run`.
+
+The names are imported when first used, so that reading results loads neither Ray nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep.plan import Plan
+    from sweep.runner import run
+    from sweep.space import Space
+
+__all__ = ["Plan", "Space", "run"]
+
+_HOME = {"Plan": "sweep.plan", "Space": "sweep.space", "run": "sweep.runner"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'sweep' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,362 @@
+"""The command line: parse, one call, print. Each command imports what it needs only when it runs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sweep.plan import Plan
+    from sweep.runner import Outcome
+
+EXIT_CODES = """\b
+Exit codes:
+  0  every point has a row and none failed
+  1  every point has a row, some failed or ran out of time
+  2  bad input; nothing was started
+  3  stopped before the end; the same command resumes
+"""
+
+
+class _Commands(click.Group):
+    """Answers bad input with one message."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from sweep.stopping import EXIT_STOPPED, StopRequested
+
+        try:
+            return super().invoke(ctx)
+        except StopRequested:
+            click.echo("Stopped before anything was begun.", err=True)
+            ctx.exit(EXIT_STOPPED)
+        except (ValueError, OSError, RuntimeError) as error:
+            if isinstance(error, click.exceptions.Exit) or not _is_users(error):
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2)
+
+
+def _is_users(error: Exception) -> bool:
+    """Return whether `error` is about what the user gave, and so its message is all they need."""
+    from results.folder import FolderError, HeldError
+
+    names = {"PlanError", "DataError", "BuilderError", "InputError"}
+    return isinstance(error, FolderError | HeldError) or type(error).__name__ in names
+
+
+class InputError(ValueError):
+    """An argument of a command cannot be used."""
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(package_name="keras-grid-sweep")
+def main() -> None:
+    """Train every point of a grid of small Keras models, and keep every result in Parquet.
+
+    \b
+    sweep plan                      what the default plan would do, and how long it would take
+    sweep run --points 60           train 60 random points of it
+    sweep run plan.yaml --out DIR   train all points of your own plan; run it again to resume
+    sweep status DIR                how far it is
+    sweep top DIR                   the best points
+    """
+
+
+def _idx(ctx: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise click.BadParameter(
+            f"got {text!r}, but needs whole numbers with commas between, such as 0,17."
+        ) from None
+
+
+_PLAN = click.argument("plan", required=False, type=click.Path(path_type=Path))
+_POINTS = click.option(
+    "--points", type=int, metavar="N", help="Only the first N points of the shuffled order."
+)
+_IDX = click.option(
+    "--idx", callback=_idx, metavar="I,J,...", help="Only these points, by their index in the grid."
+)
+_ENGINE = click.option("--engine", type=click.Choice(["auto", "keras"]), help="What trains the points.")
+_SCHEDULER = click.option(
+    "--scheduler", type=click.Choice(["asha", "none"]), help="Whether ASHA prunes points."
+)
+_SEED = click.option("--seed", type=int, help="Seed of weights, data order and order of points.")
+_CPUS = click.option("--cpus", type=int, metavar="N", help="Cores to use; all of this machine if not given.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+
+
+def _plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
+    """Load the plan named, else the one that DIR was begun with, else the default; apply what was overridden."""
+    from dataclasses import replace
+
+    from results.folder import RunFolder
+    from sweep.plan import DEFAULT_PLAN, Plan
+
+    if path is None and out is not None and RunFolder(out).exists:
+        path = RunFolder(out).plan
+    plan = Plan.load(path or DEFAULT_PLAN)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return replace(plan, **given) if given else plan
+
+
+@main.command(epilog=EXIT_CODES)
+@_PLAN
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="The run's folder  [default: runs/PLAN]"
+)
+@_POINTS
+@_IDX
+@_ENGINE
+@_SCHEDULER
+@_SEED
+@_CPUS
+@_JSON
+def run(
+    plan: Path | None,
+    out: Path | None,
+    points: int | None,
+    idx: list[int] | None,
+    cpus: int | None,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Train the points of PLAN (a YAML file; the abalone grid if not given) that have no row in DIR yet.
+
+    Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
+    finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
+    """
+    from results.folder import RunFolder
+    from sweep import runner
+    from sweep.progress import noise_to
+
+    out = out or Path("runs") / (plan.stem if plan else "abalone")
+    loaded = _plan(plan, out, **overrides)
+    log = RunFolder(out)
+    log.create()
+    with noise_to(log.log) as terminal:
+        outcome = runner.run(
+            loaded, out, points=points, idx=idx, cpus=cpus, show=sys.__stderr__ if as_json else terminal
+        )
+    if as_json:
+        click.echo(
+            json.dumps({**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error})
+        )
+    else:
+        _report(outcome, out)
+    sys.exit(outcome.exit_code)
+
+
+def _report(outcome: Outcome, out: Path) -> None:
+    """Say how a run ended, what is best, and what to type next."""
+    from results.folder import RunFolder
+    from results.leaderboard import leaderboard, read_points
+    from results.schema import NOT_WELL
+
+    for note in outcome.notes:
+        click.echo(f"Note: {note}")
+    rows = read_points(RunFolder(out))
+    if len(best := leaderboard(rows)):
+        click.echo()
+        _print_table(best, "The ten best by loss_te" if len(best) == 10 else "The best by loss_te")
+    failed = rows[rows["status"].isin(NOT_WELL)]
+    if len(failed):
+        click.echo(f"\n{len(failed):,} points failed or ran out of time:")
+        for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
+            click.echo(f"  {count:,} x {message}")
+    shown = _quoted(out)
+    if outcome.tally.open:
+        click.echo(f"\nStopped with {outcome.tally.open:,} points open. {outcome.error or ''}".rstrip())
+        click.echo(f"Resume:  {' '.join(['sweep', *map(_quoted, sys.argv[1:])])}")
+    click.echo(f"\nNext:    sweep top {shown} -n 20\n         sweep status {shown}")
+    click.echo(f"""         python -c "import pandas; print(pandas.read_parquet('{out}/points'))\"""")
+
+
+def _quoted(text: object) -> str:
+    import shlex
+
+    return shlex.quote(str(text))
+
+
+@main.command()
+@_PLAN
+@_POINTS
+@_IDX
+@_ENGINE
+@_SCHEDULER
+@_SEED
+@_CPUS
+@click.option(
+    "--timed", type=click.IntRange(0), default=3, show_default=True, help="Points to time; 0 skips it."
+)
+@_JSON
+def plan(
+    plan: Path | None,
+    points: int | None,
+    idx: list[int] | None,
+    cpus: int | None,
+    timed: int,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Say what PLAN would do: points, order, and how long it would take at most. Trains nothing to the end."""
+    import os
+
+    from cluster.local import available_cpus
+    from sweep.estimate import estimate
+    from sweep.progress import duration, noise_to
+    from sweep.sampler import Selection
+
+    loaded = _plan(plan, **overrides)
+    try:
+        selection = Selection(len(loaded.space), loaded.seed, points, idx)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    table = loaded.table
+    answer: dict[str, Any] = {
+        "points_in_space": len(loaded.space),
+        "points": len(selection),
+        "axes": {axis.name: len(axis) for axis in loaded.space.axes},
+        "first_idx": list(itertools.islice(selection, 10)),
+        "epochs_at_most": loaded.epochs,
+        "milestones": list(loaded.training.milestones),
+        "scheduler": loaded.scheduler,
+        "engine": "keras",
+        "workers": max(1, (cpus or available_cpus()) // loaded.resources.cpu),
+        "train_rows": len(table.x_train),
+        "test_rows": len(table.x_test),
+        "features": len(table.features),
+    }
+    if timed:
+        with noise_to(Path(os.devnull)):
+            try:
+                found = estimate(loaded, list(itertools.islice(selection, timed)))
+            except ValueError as error:
+                raise InputError(str(error)) from None
+        at_most = found.at_most_s(len(selection), loaded.epochs, answer["workers"])
+        answer |= {"setup_s": found.setup_s, "epoch_s": found.epoch_s, "at_most_s": at_most}
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    axes = ", ".join(f"{name} ({count})" for name, count in answer["axes"].items())
+    click.echo(f"points     {answer['points']:,} of {answer['points_in_space']:,}: {axes}")
+    click.echo(
+        f"order      shuffled by seed {loaded.seed}: idx {', '.join(map(str, answer['first_idx']))}, ..."
+    )
+    click.echo(f"data       {answer['train_rows']:,} train rows, {answer['test_rows']:,} test rows, "
+               f"{answer['features']} features, target {table.target}")  # fmt: skip
+    pruning = f", ASHA at epochs {answer['milestones']}" if loaded.scheduler == "asha" else ", no pruning"
+    click.echo(f"budget     at most {loaded.epochs} epochs a point{pruning}")
+    click.echo(f"workers    {answer['workers']}, engine {answer['engine']}")
+    if timed:
+        click.echo(
+            f"time       at most {duration(answer['at_most_s'])}, if no point stops early "
+            f"({answer['setup_s']:.2f} s a point and {answer['epoch_s'] * 1000:.0f} ms an epoch, timed on {timed} points)"
+        )
+
+
+@main.command()
+@_FOLDER
+@_JSON
+def status(folder: Path, as_json: bool) -> None:
+    """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
+    from results.folder import RunFolder
+    from sweep.progress import counts_text, duration, read_progress
+
+    rows = _rows(folder)
+    run_folder = RunFolder(folder)
+    last = read_progress(run_folder)
+    counts = {str(name): int(count) for name, count in rows["status"].value_counts().items()}
+    running = run_folder.is_held()
+    state = "running" if running else "finished" if last and not last["open"] else "stopped"
+    answer = {**last, "state": state, "rows": len(rows), "counts_in_folder": counts, "folder": str(folder)}
+    if running:
+        answer["holder"] = run_folder.holder()
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    click.echo(f"state      {state}" + (f", by {answer['holder']}" if running else ""))
+    click.echo(f"rows       {len(rows):,}: {counts_text(counts)}")
+    if last:
+        click.echo(f"asked for  {last['asked']:,} points, {last['open']:,} open")
+        click.echo(f"rate       {last['points_per_minute']:.1f} points a minute, "
+                   f"{duration(last['training_s'])} of training, ETA {duration(last['eta_s']) if running else '-'}")  # fmt: skip
+        click.echo(f"workers    {last['workers']}, {last['memory_mb']:,.0f} MiB")
+        if best := last["best"]:
+            click.echo(f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {best['config']}")
+    if state == "stopped":
+        click.echo(f"Resume:    sweep run --out {_quoted(folder)}")
+
+
+@main.command()
+@_FOLDER
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many points.")
+@click.option("--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by.")
+@click.option("--descending", is_flag=True, help="A higher value is better.")
+@_JSON
+def top(folder: Path, count: int, by: str, descending: bool, as_json: bool) -> None:
+    """Print the best points in DIR."""
+    from results.leaderboard import leaderboard
+
+    rows = _rows(folder)
+    try:
+        best = leaderboard(rows, count, by, descending)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if as_json:
+        click.echo(best.to_json(orient="records"))
+    elif len(best):
+        _print_table(best, f"The best {len(best):,} of {len(rows):,} by {by}")
+    else:
+        click.echo(f"{folder} has no point with a {by} yet.")
+
+
+def _rows(folder: Path) -> pd.DataFrame:
+    from results.folder import RunFolder
+    from results.leaderboard import read_points
+
+    try:
+        return read_points(RunFolder(folder))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _print_table(rows: pd.DataFrame, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    hidden = {"best_epoch", "seed", "engine", "error", "seconds", "params"}
+    hidden |= {name for name in rows.columns if name.endswith("_va")}
+    columns = [name for name in rows.columns if name not in hidden]
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(
+            Text(name), justify="right" if rows[name].dtype.kind in "if" else "left", overflow="fold"
+        )
+    for _, row in rows.iterrows():
+        table.add_row(*(Text(_cell(name, row[name])) for name in columns))
+    # Off a terminal the table keeps its natural width, for grep and less -S.
+    console = Console()
+    (console if console.is_terminal else Console(width=1000)).print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None or value != value:  # NaN
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if name.endswith(("_tr", "_te")) else f"{value:g}"
+    return str(value)

@@ -1,0 +1,92 @@
+"""The fingerprint of a plan: all that its points' numbers depend on, and what changed between two of them.
+
+A run's folder keeps the fingerprint of the plan it was begun with. A plan with another fingerprint would mix
+numbers that cannot be compared, so it is refused; what is not in it (engine, resources, timeout, retries) may
+change between two runs on one folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sweep.plan import Plan
+
+
+def fingerprint(plan: Plan) -> dict[str, Any]:
+    """Return what the numbers of `plan` depend on, as plain data. Reads the table."""
+    spec, builder = plan.data_spec, plan.found_builder
+    budget: dict[str, Any] = {
+        "fit": asdict(plan.fit),
+        "callbacks": asdict(plan.callbacks),
+        "scheduler": plan.scheduler,
+    }
+    if plan.scheduler == "asha":
+        budget["asha"] = asdict(plan.asha)
+    return {
+        "space": plan.space.to_dict(),
+        "builder": {"function": builder.function, "source": builder.source},
+        "data": {
+            "sha256": plan.table.sha256,
+            "target": spec.target,
+            "test_fraction": spec.test_fraction,
+            "split_seed": spec.split_seed,
+            "columns": spec.columns,
+            "drop": spec.drop,
+        },
+        "budget": budget,
+        "seed": plan.seed,
+    }
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return a line for each thing that differs between two fingerprints; empty if nothing that matters does.
+
+    The builder's source counts as the same if only comments or layout changed.
+    """
+    found = []
+    before, after = dict(_flat(old)), dict(_flat(new))
+    for key in dict.fromkeys([*before, *after]):
+        was, is_now = before.get(key, "nothing"), after.get(key, "nothing")
+        if was == is_now:
+            continue
+        if key == "builder.source":
+            if not _same_program(was, is_now):
+                found.append("builder: its source changed:")
+                found += _source_diff(was, is_now)
+        else:
+            found.append(f"{key}: was {_short(was)}, is {_short(is_now)}")
+    return found
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _same_program(one: str, other: str) -> bool:
+    try:
+        return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
+    except SyntaxError:
+        return one == other
+
+
+def _source_diff(was: str, is_now: str, most_lines: int = 20) -> list[str]:
+    diff = difflib.unified_diff(was.splitlines(), is_now.splitlines(), "before", "now", lineterm="", n=1)
+    lines = [f"    {line}" for line in diff]
+    return (
+        lines
+        if len(lines) <= most_lines
+        else [*lines[:most_lines], f"    ... {len(lines) - most_lines} lines more"]
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -1,0 +1,470 @@
+"""The plan: the YAML file that says what to sweep, read, checked, and given a fingerprint.
+
+A plan is checked whole before Ray or TensorFlow is loaded. Everything wrong with it is a `PlanError` with one
+message: where (file, key, line), what was given, what is expected, how to mend it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import pydantic
+import yaml
+
+from results import schema
+from sweep.space import Space, value_key
+from trainables import builders, data
+from trainables.builders import Builder
+from trainables.data import DataSpec, Table
+from trainables.settings import (
+    FIT_AXES,
+    FIT_PARAMETERS,
+    Callbacks,
+    Fit,
+    Training,
+    check_fit_value,
+)
+
+DEFAULT_PLAN = Path(__file__).parent / "plans" / "abalone.yaml"
+
+
+class PlanError(ValueError):
+    """The plan cannot be run; the message says where it is wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Asha:
+    """The asynchronous successive halving of Li et al. (2020), as `ray.tune.schedulers.ASHAScheduler` does it.
+
+    Args:
+        grace_period: epochs before the first milestone.
+        reduction_factor: each milestone is so many times the last, and lets one in so many pass.
+        max_t: epochs after which no point goes on; None for the budget of `fit`.
+        brackets: staggered copies of the rungs; points are dealt out among them.
+    """
+
+    grace_period: int = 10
+    reduction_factor: float = 4
+    max_t: int | None = None
+    brackets: int = 1
+
+    def __post_init__(self) -> None:
+        if self.grace_period < 1:
+            raise ValueError(f"asha.grace_period got {self.grace_period}, but needs at least 1 epoch.")
+        if not (math.isfinite(self.reduction_factor) and self.reduction_factor > 1):
+            raise ValueError(
+                f"asha.reduction_factor got {self.reduction_factor}, but needs a number above 1."
+            )
+        if self.max_t is not None and self.max_t < self.grace_period:
+            raise ValueError(
+                f"asha.max_t got {self.max_t}, but needs at least grace_period={self.grace_period} epochs."
+            )
+        if self.brackets < 1:
+            raise ValueError(f"asha.brackets got {self.brackets}, but needs at least 1.")
+
+    def milestones(self, epochs: int) -> tuple[int, ...]:
+        """Return the epochs, ascending and below `epochs`, at which some bracket may stop a point."""
+        found = []
+        milestone = float(self.grace_period)
+        while milestone < epochs:
+            found.append(math.ceil(milestone))
+            milestone *= self.reduction_factor
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial occupies.
+
+    Args:
+        cpu: processor cores; also the size of TensorFlow's thread pools.
+        gpu: GPUs, or a fraction of one.
+    """
+
+    cpu: int = 1
+    gpu: float = 0
+
+    def __post_init__(self) -> None:
+        if self.cpu < 1:
+            raise ValueError(f"resources.cpu got {self.cpu}, but needs at least 1 core.")
+        if not (self.gpu >= 0 and (self.gpu < 1 or self.gpu == int(self.gpu))):
+            raise ValueError(
+                f"resources.gpu got {self.gpu}, but needs 0, a fraction below 1, or a whole number."
+            )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to sweep, on what, for how long. The default plan, `sweep/plans/abalone.yaml`, explains each key.
+
+    Args:
+        data: "abalone" or a `DataSpec` (or a mapping of its arguments).
+        builder: `package.module:function` or `path/to/file.py:function`.
+        space: the axes' values by name, or a `Space`.
+        fit, callbacks, scheduler, asha, engine, resources, seed, timeout_s, retries, keep_weights: as in the
+            default plan.
+        base: the folder that relative paths start from.
+
+    Raises:
+        PlanError: see the message.
+    """
+
+    data: Literal["abalone"] | DataSpec
+    builder: str
+    space: Space
+    fit: Fit = field(default_factory=Fit)
+    callbacks: Callbacks = field(default_factory=Callbacks)
+    scheduler: Literal["asha", "none"] = "asha"
+    asha: Asha = field(default_factory=Asha)
+    engine: Literal["auto", "keras"] = "auto"
+    resources: Resources = field(default_factory=Resources)
+    seed: int = 0
+    timeout_s: float = 600.0
+    retries: int = 2
+    keep_weights: bool = True
+    base: Path = field(default_factory=Path.cwd, compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            if not isinstance(self.space, Space):
+                object.__setattr__(self, "space", Space(self.space))
+            for item in fields(self):
+                kind = _nested(item.name)
+                if kind is not None and isinstance(given := getattr(self, item.name), Mapping):
+                    object.__setattr__(self, item.name, _validated(kind, given, (item.name,)))
+            self._check_numbers()
+            self._check_axes()
+        except PlanError:
+            raise
+        except ValueError as error:
+            raise PlanError(str(error)) from None
+
+    @classmethod
+    def load(cls, path: str | Path = DEFAULT_PLAN) -> Plan:
+        """Read and check the plan in the YAML file `path`.
+
+        Raises:
+            PlanError: the file cannot be read, is not YAML, or is not a plan.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise PlanError(
+                f"{path}: there is no such plan. Name a YAML file, or none for the default."
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise PlanError(f"{path}: cannot be read ({reason}). Name a YAML file.") from None
+        raw, lines = _read_yaml(text, path)
+        try:
+            return cls.from_mapping(raw, base=path.resolve().parent)
+        except PlanError as error:
+            raise PlanError(f"{path}{_line_of(error, lines)}: {error}") from None
+
+    @classmethod
+    def from_mapping(cls, raw: Mapping[str, Any], base: Path | None = None) -> Plan:
+        """Check plain data, such as a YAML file holds, strictly, and return the plan.
+
+        Args:
+            raw: the keys of a plan file.
+            base: the folder that relative paths start from; the current one if None.
+
+        Raises:
+            PlanError: the data is no plan; its `key` attribute is the path of the key to blame.
+        """
+        known = [item.name for item in fields(cls) if item.name != "base"]
+        _refuse_unknown(raw, known, ())
+        for key in ("data", "builder", "space"):
+            if raw.get(key) is None:
+                raise _error(f'the key "{key}" is missing. Add it; the default plan shows how.', ())
+        if not isinstance(raw["space"], Mapping):
+            raise _error(
+                f"space got {raw['space']!r}, but needs the axes: a name and a list of values each.",
+                ("space",),
+            )
+        values: dict[str, Any] = {}
+        for key, value in raw.items():
+            if key == "space":
+                values[key] = _space(value)
+            elif key == "data" and value == "abalone":
+                values[key] = value
+            elif (kind := _nested(key)) is not None:
+                values[key] = _validated(kind, value, (key,))
+            else:
+                values[key] = _validated(get_type_hints(cls)[key], value, (key,))
+        try:
+            return cls(**values, base=base or Path.cwd())
+        except PlanError as error:
+            raise _error(str(error), getattr(error, "key", ())) from None
+
+    def _check_numbers(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise _error(f"seed got {self.seed}, but needs a whole number from 0 to 2**32 - 1.", ("seed",))
+        if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
+            raise _error(f"timeout_s got {self.timeout_s}, but needs seconds above 0.", ("timeout_s",))
+        if self.retries < 0:
+            raise _error(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
+        if self.scheduler == "asha" and (self.asha.max_t or 0) > self.fit.epochs:
+            raise _error(
+                f"asha.max_t got {self.asha.max_t}, but fit.epochs={self.fit.epochs} is all that a point trains. "
+                "Lower max_t, or set it to null.",
+                ("asha", "max_t"),
+            )
+
+    def _check_axes(self) -> None:
+        builder = self.found_builder
+        for axis in self.space.axes:
+            where = ("space", axis.name)
+            if axis.name in schema.RESERVED_NAMES:
+                raise _error(
+                    f'axis "{axis.name}" has the name of a column of the results. '
+                    "Rename the builder's argument and the axis.",
+                    where,
+                )
+            keys = [] if isinstance(axis.values, range) else [value_key(value) for value in axis.values]
+            if twice := [value for value, key in zip(axis.values, keys, strict=False) if keys.count(key) > 1]:
+                raise _error(f'axis "{axis.name}" has the value {twice[0]!r} twice. Remove one.', where)
+            if axis.name in builders.SUPPLIED:
+                raise _error(
+                    f'axis "{axis.name}" is supplied from the data and cannot be swept. Remove it.', where
+                )
+            if builder.takes(axis.name):
+                continue
+            if axis.name in FIT_AXES:
+                for value in axis.values:
+                    try:
+                        check_fit_value(axis.name, value)
+                    except ValueError as error:
+                        raise _error(f"axis {error}", where) from None
+            elif axis.name in FIT_PARAMETERS:
+                raise _error(
+                    f'axis "{axis.name}" is an argument of Model.fit that cannot be an axis. '
+                    f"Those that can are {', '.join(FIT_AXES)}.",
+                    where,
+                )
+            else:
+                near = difflib.get_close_matches(axis.name, [*builder.parameters, *FIT_AXES], n=1)
+                hint = f'Did you mean "{near[0]}"?' if near else "Rename or remove it."
+                raise _error(
+                    f'axis "{axis.name}" is no argument of the builder {builder.signature} '
+                    f"nor of Model.fit({', '.join(FIT_PARAMETERS)}). {hint}",
+                    where,
+                )
+        if missing := sorted(builder.required - set(self.space.names) - set(builders.SUPPLIED)):
+            raise _error(
+                f'the builder {builder.signature} needs "{missing[0]}", which no axis gives. '
+                f"Add it to the space, with one value if it is fixed: {missing[0]}: [...].",
+                ("space",),
+            )
+
+    @cached_property
+    def found_builder(self) -> Builder:
+        """The builder that the plan names, its signature read without importing it."""
+        try:
+            return builders.find(self.builder, self.base)
+        except builders.BuilderError as error:
+            raise _error(str(error), ("builder",)) from None
+
+    @property
+    def data_spec(self) -> DataSpec:
+        """Where the table is, as an absolute path."""
+        if isinstance(self.data, str):
+            return data.ABALONE
+        return replace(self.data, path=str((self.base / Path(self.data.path).expanduser()).resolve()))
+
+    @cached_property
+    def table(self) -> Table:
+        """The table, read and checked once.
+
+        Raises:
+            PlanError: as `trainables.data.load`.
+        """
+        try:
+            return data.load(self.data_spec)
+        except data.DataError as error:
+            raise _error(str(error), ("data",)) from None
+
+    @property
+    def epochs(self) -> int:
+        """The most epochs a point trains: ASHA's max_t, where it is in force, or fit's."""
+        return (
+            min(self.fit.epochs, self.asha.max_t or self.fit.epochs)
+            if self.scheduler == "asha"
+            else self.fit.epochs
+        )
+
+    @property
+    def training(self) -> Training:
+        """What the trials are told."""
+        return Training(
+            fit=replace(self.fit, epochs=self.epochs),
+            callbacks=self.callbacks,
+            milestones=self.asha.milestones(self.epochs) if self.scheduler == "asha" else (),
+            seed=self.seed,
+            timeout_s=self.timeout_s,
+            threads=self.resources.cpu,
+            keep_weights=self.keep_weights,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan with every default written out and every path absolute, as a plan file holds it."""
+        found: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name == "data":
+                found["data"] = value if isinstance(value, str) else asdict(self.data_spec)
+            elif item.name == "space":
+                found["space"] = value.to_dict()
+            elif item.name == "builder":
+                found["builder"] = self.found_builder.name
+            elif item.name != "base":
+                found[item.name] = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
+        return found
+
+    def to_yaml(self) -> str:
+        """Return `to_dict` as the text of a plan file."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=110)
+
+
+def _nested(key: str) -> type | None:
+    """Return the dataclass that `key` of a plan holds, or None."""
+    kinds = {"data": DataSpec, "fit": Fit, "callbacks": Callbacks, "asha": Asha, "resources": Resources}
+    return kinds.get(key)
+
+
+def _error(message: str, key: tuple[str, ...]) -> PlanError:
+    error = PlanError(message)
+    error.key = key  # type: ignore[attr-defined]  # for the line number, which only the file's reader knows
+    return error
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: tuple[str, ...]) -> None:
+    known = list(known)
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f'Did you mean "{near[0]}"?' if near else f"The keys are {', '.join(known)}."
+            place = f" in {'.'.join(where)}" if where else ""
+            raise _error(f'unknown key "{key}"{place}. {hint}', (*where, str(key)))
+
+
+def _space(raw: Mapping[str, Any]) -> Space:
+    for name, values in raw.items():
+        try:
+            Space({name: values})
+        except ValueError as error:
+            raise _error(str(error), ("space", str(name))) from None
+    try:
+        return Space(raw)
+    except ValueError as error:
+        raise _error(str(error), ("space",)) from None
+
+
+def _validated(kind: Any, value: Any, where: tuple[str, ...]) -> Any:
+    """Return `value` as `kind`, a type or dataclass, by pydantic's strict rules for JSON."""
+    if is_dataclass(kind):
+        _refuse_unknown_deeply(kind, value, where)
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        raise _error(
+            f"{'.'.join(where)} got {value!r}, which is no plain value. Use text or numbers.", where
+        ) from None
+    try:
+        return pydantic.TypeAdapter(kind).validate_json(text, strict=True)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"] if isinstance(part, int) or str(part).isidentifier()]
+        where = (*where, *path)
+        if first["type"] == "value_error":
+            raise _error(str(first["ctx"]["error"]), where) from None
+        key = ".".join(where)
+        if first["type"] in ("missing", "missing_argument"):
+            raise _error(f'the key "{key}" is missing. Add it.', where) from None
+        expected = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+        raise _error(f"{key} got {first['input']!r}, but needs {expected}.", where) from None
+
+
+def _refuse_unknown_deeply(kind: Any, value: Any, where: tuple[str, ...]) -> None:
+    if not isinstance(value, Mapping):
+        if value is None:
+            raise _error(f"{'.'.join(where)} is empty. Give it its keys, or remove it.", where)
+        example = " (or the word abalone)" if where == ("data",) else ""
+        raise _error(f"{'.'.join(where)} got {value!r}, but needs keys and values{example}.", where)
+    _refuse_unknown(value, [item.name for item in fields(kind)], where)
+    for name, hint in get_type_hints(kind).items():
+        inner = next((part for part in getattr(hint, "__args__", ()) if is_dataclass(part)), None)
+        if inner is not None and value.get(name) is not None:
+            _refuse_unknown_deeply(inner, value[name], (*where, name))
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, reading numbers such as 1e-3 as YAML 1.2 does: YAML 1.1 takes them for text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [item for item in items if item[0] != "tag:yaml.org,2002:timestamp"]
+    for first, items in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+_Lines = dict[tuple[str, ...], int]
+
+
+def _read_yaml(text: str, path: Path) -> tuple[dict[str, Any], _Lines]:
+    """Return the file's data, and the line of each key by its path."""
+    lines: _Lines = {}
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is not None:
+            _note_lines(node, (), lines, path)
+        raw = loader.construct_document(node) if node is not None else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}" if mark else ""
+        raise PlanError(f"{path}{place}: this is not YAML ({error.problem}). Correct the line.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise PlanError(
+            f"{path}: this is not YAML ({str(error).splitlines()[0]}). Correct the file."
+        ) from None
+    finally:
+        loader.dispose()
+    if not isinstance(raw, dict):
+        kind = "is empty" if raw is None else f"holds a {type(raw).__name__}"
+        raise PlanError(f"{path}: the plan {kind}, but needs keys such as data, builder and space.")
+    return raw, lines
+
+
+def _note_lines(node: yaml.Node, where: tuple[str, ...], lines: _Lines, path: Path) -> None:
+    if not isinstance(node, yaml.MappingNode) or len(where) > 8:
+        return
+    for key, value in node.value:
+        place = (*where, str(key.value))
+        if place in lines:
+            raise PlanError(
+                f'{path}, line {key.start_mark.line + 1}: the key "{key.value}" stands there twice (first in line '
+                f"{lines[place]}). Remove one."
+            )
+        lines[place] = key.start_mark.line + 1
+        _note_lines(value, place, lines, path)
+
+
+def _line_of(error: PlanError, lines: _Lines) -> str:
+    key = getattr(error, "key", ())
+    while key and key not in lines:
+        key = key[:-1]
+    return f", line {lines[key]}" if key else ""

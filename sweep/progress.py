@@ -1,0 +1,247 @@
+"""The live view of a sweep: its tally, drawn in a terminal, printed line by line without one, kept in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from results.folder import RunFolder, write_json
+from results.schema import FINISHED_WELL, NOT_WELL, Status
+
+LINE_EVERY_S = 10.0
+FILE_EVERY_S = 2.0
+
+
+@dataclass
+class Tally:
+    """The numbers a person watches.
+
+    Attributes:
+        asked: points that the run was asked for.
+        counts: finished points among them, by status.
+        before: how many of them were finished when the run began.
+        running: points in training now.
+        retried: times a point's worker died and the point was begun again.
+        workers: trials that can run at once.
+        best: the lowest test loss so far, its idx and configuration; None before there is one.
+        seconds: since the run began.
+        training_s: since the first point could begin.
+        memory_mb: resident memory of the driver and its workers, in MiB.
+        stage: what is going on, in a word.
+    """
+
+    asked: int
+    counts: dict[str, int] = field(default_factory=dict)
+    before: int = 0
+    running: int = 0
+    retried: int = 0
+    workers: int = 0
+    best: dict[str, Any] | None = None
+    seconds: float = 0.0
+    training_s: float = 0.0
+    memory_mb: float = 0.0
+    stage: str = "starting"
+
+    def add(self, row: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Count a finished point."""
+        status = str(row["status"])
+        self.counts[status] = self.counts.get(status, 0) + 1
+        loss = row.get("loss_te")
+        well = status in FINISHED_WELL and loss is not None and math.isfinite(loss)
+        if well and (self.best is None or loss < self.best["loss_te"]):
+            self.best = {"loss_te": loss, "idx": row["idx"], "config": dict(config)}
+
+    @property
+    def done(self) -> int:
+        """Points that have a row."""
+        return sum(self.counts.values())
+
+    @property
+    def open(self) -> int:
+        """Points without a row."""
+        return max(0, self.asked - self.done)
+
+    @property
+    def not_well(self) -> int:
+        """Points that failed or ran out of time."""
+        return sum(self.counts.get(status, 0) for status in NOT_WELL)
+
+    @property
+    def points_per_minute(self) -> float:
+        """Rows of this run per minute of training; 0 before the first."""
+        return (self.done - self.before) / self.training_s * 60 if self.training_s > 0 else 0.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to the end at the present rate, or None before a rate is known."""
+        return self.open / self.points_per_minute * 60 if self.points_per_minute else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the tally as plain data, the derived numbers included."""
+        derived = {name: getattr(self, name) for name in ("done", "open", "points_per_minute", "eta_s")}
+        return {**asdict(self), **derived}
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Return the counts by status in words, such as `12 completed, 3 pruned`."""
+    return ", ".join(f"{counts[status]:,} {status}" for status in Status if counts.get(status)) or "none yet"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time for people, such as `0:12:05`, or `?`."""
+    return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def line(tally: Tally) -> str:
+    """Return the tally as one line of text."""
+    best = f", best loss_te {tally.best['loss_te']:.4f} (idx {tally.best['idx']})" if tally.best else ""
+    return (
+        f"[{duration(tally.seconds)}] {tally.done:,}/{tally.asked:,} points ({counts_text(tally.counts)}), "
+        f"{tally.running} running, {tally.points_per_minute:.1f}/min, ETA {duration(tally.eta_s)}{best}"
+    )
+
+
+def draw(tally: Tally) -> Group:
+    """Return the tally as something rich can draw."""
+    head = Text.assemble(
+        (f" {tally.stage} ", "reverse"),
+        f"  {tally.done:,} of {tally.asked:,} points   {tally.points_per_minute:.1f}/min   ",
+        f"elapsed {duration(tally.seconds)}   ETA {duration(tally.eta_s)}",
+    )
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("done", counts_text(tally.counts))
+    facts.add_row("open", f"{tally.open:,}, of which {tally.running} in training")
+    retried = f", {tally.retried} began again after a worker died" if tally.retried else ""
+    facts.add_row("workers", f"{tally.workers}{retried}")
+    facts.add_row("memory", f"{tally.memory_mb:,.0f} MiB")
+    if tally.best:
+        config = ", ".join(f"{name}={value}" for name, value in tally.best["config"].items())
+        facts.add_row(
+            "best", Text(f"loss_te {tally.best['loss_te']:.4f} at idx {tally.best['idx']}: {config}")
+        )
+    return Group(head, ProgressBar(total=max(1, tally.asked), completed=tally.done), facts)
+
+
+class View:
+    """Shows a tally while a sweep runs: drawn where `file` is a terminal, else a line every ten seconds.
+
+    Args:
+        tally: the numbers, changed by others as the sweep goes on.
+        folder: also keep the tally in its `progress.json`, for `sweep status`.
+        file: where to show it; None shows nothing.
+    """
+
+    def __init__(self, tally: Tally, folder: RunFolder, file: TextIO | None) -> None:
+        self._tally, self._folder, self._file = tally, folder, file
+        self._began = time.monotonic()
+        self._training_since: float | None = None
+        self._next_line = self._began + LINE_EVERY_S
+        self._next_file = self._began
+        self._live: Live | None = None
+
+    def __enter__(self) -> View:
+        console = Console(file=self._file) if self._file else None
+        if console is not None and console.is_terminal:
+            self._live = Live(
+                console=console, get_renderable=self._render, refresh_per_second=4, redirect_stdout=False,
+                redirect_stderr=False,
+            )  # fmt: skip
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.update()
+        if self._live is not None:
+            self._live.stop()
+        elif self._file is not None:
+            print(line(self._tally), file=self._file, flush=True)
+        with contextlib.suppress(OSError):  # the disk may be full, which is said elsewhere
+            write_json(self._folder.progress, self._tally.to_dict())
+
+    def begin(self, stage: str) -> None:
+        """Say what is going on now; the first stage called "training" starts the clock of the rate."""
+        self._tally.stage = stage
+        if stage == "training" and self._training_since is None:
+            self._training_since = time.monotonic()
+        if self._live is None and self._file is not None:
+            print(f"[{duration(time.monotonic() - self._began)}] {stage}", file=self._file, flush=True)
+
+    def update(self) -> None:
+        """Bring the clocks up to date, and print and store the tally when it is time to."""
+        now = time.monotonic()
+        self._tick(now)
+        if now >= self._next_file:
+            self._next_file = now + FILE_EVERY_S
+            self._tally.memory_mb = resident_mb()
+            write_json(self._folder.progress, self._tally.to_dict())
+        if self._live is None and self._file is not None and now >= self._next_line:
+            self._next_line = now + LINE_EVERY_S
+            print(line(self._tally), file=self._file, flush=True)
+
+    def _tick(self, now: float) -> None:
+        self._tally.seconds = now - self._began
+        self._tally.training_s = now - self._training_since if self._training_since else 0.0
+
+    def _render(self) -> Group:
+        self._tick(time.monotonic())
+        return draw(self._tally)
+
+
+def resident_mb() -> float:
+    """Return the resident memory of this process and all below it, in MiB."""
+    import psutil
+
+    total = 0
+    here = psutil.Process()
+    for process in [here, *here.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total / 2**20
+
+
+def read_progress(folder: RunFolder) -> dict[str, Any]:
+    """Return what the driver last wrote of the folder's sweep, or nothing if it never did."""
+    try:
+        found = json.loads(folder.progress.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@contextlib.contextmanager
+def noise_to(log: Path) -> Iterator[TextIO]:
+    """Send what this process and its children print to `log`; yield the standard output as it was before.
+
+    Ray and TensorFlow print from C++ and from other processes, so the file descriptors themselves are moved.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    try:
+        with os.fdopen(os.dup(saved[0]), "w") as terminal:
+            yield terminal
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, copy in zip((1, 2), saved, strict=True):
+            os.dup2(copy, descriptor)
+            os.close(copy)

@@ -1,0 +1,172 @@
+"""Run a plan: open points go to Ray Tune, rows come out, and running again on the same folder resumes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from cluster import local
+from results.folder import FolderError, RunFolder, replace_file, write_json
+from results.leaderboard import leaderboard, read_points
+from results.schema import FINISHED_WELL
+from results.store import Store
+from sweep.fingerprint import changes, fingerprint
+from sweep.plan import Plan, PlanError
+from sweep.progress import Tally, View
+from sweep.sampler import Selection
+from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested
+
+EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        folder: the run's folder.
+        tally: the last numbers.
+        notes: one sentence for each thing found damaged and mended on the way.
+        error: what stopped the run, or None.
+    """
+
+    folder: Path
+    tally: Tally
+    notes: Sequence[str]
+    error: str | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 all points have a row and none failed; 1 all have one, some failed; 3 stopped before the end."""
+        if self.tally.open:
+            return EXIT_STOPPED
+        return EXIT_SOME_FAILED if self.tally.not_well else EXIT_DONE
+
+
+def run(
+    plan: Plan | str | Path,
+    out: str | Path,
+    *,
+    points: int | None = None,
+    idx: Iterable[int] | None = None,
+    cpus: int | None = None,
+    show: TextIO | None = None,
+) -> Outcome:
+    """Train the points of `plan` that have no row in the folder `out` yet, and return how it ended.
+
+    Ctrl-C and SIGTERM stop the run with all that is finished committed; a second one ends the process at once,
+    losing nothing committed.
+
+    Args:
+        plan: a `Plan`, or the path of a plan file.
+        out: the run's folder; made if it is not there, resumed if it is.
+        points: only the first so many points of the plan's shuffled order; all if None.
+        idx: only these points; all if None.
+        cpus: cores to use; all that this process may use if None.
+        show: where to show the progress, such as `sys.stdout`; nowhere if None.
+
+    Raises:
+        PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
+        FolderError: the folder cannot be written.
+        HeldError: another run holds the folder.
+    """
+    plan = plan if isinstance(plan, Plan) else Plan.load(plan)
+    cpus = _checked_cpus(plan, cpus)
+    try:
+        selection = Selection(len(plan.space), plan.seed, points, idx)
+    except ValueError as error:
+        raise PlanError(str(error)) from None
+    marks = fingerprint(plan)
+    folder = RunFolder(Path(out).expanduser().resolve())
+    folder.create()
+    with folder.held():
+        _claim(folder, plan, marks)
+        store = Store(folder, {axis.name: axis.values for axis in plan.space.axes}, plan.keep_weights)
+        tally = _tally(folder, plan, selection)
+        tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open))
+        reason: str | None = None
+        with Stopper() as stopper, View(tally, folder, show) as view:
+            if tally.open:
+                reason = _train(plan, store, selection, cpus, tally, view, stopper)
+            view.begin("stopped" if tally.open else "finished")
+        return Outcome(folder.path, tally, tuple(store.notes), reason)
+
+
+def _checked_cpus(plan: Plan, cpus: int | None) -> int:
+    available = local.available_cpus()
+    if cpus is not None and cpus < 1:
+        raise PlanError(f"--cpus got {cpus}, but needs at least 1.")
+    cpus = cpus or available
+    if plan.resources.cpu > cpus:
+        raise PlanError(
+            f"resources.cpu={plan.resources.cpu} is more than the {cpus} cores of this run, so no point could "
+            "start. Lower it, or raise --cpus."
+        )
+    return cpus
+
+
+def _claim(folder: RunFolder, plan: Plan, marks: dict[str, Any]) -> None:
+    """Write plan and fingerprint into a new folder, or check that an old one holds the same plan's run."""
+    if folder.exists:
+        try:
+            old = yaml.safe_load(folder.fingerprint.read_text())
+        except (OSError, yaml.YAMLError):
+            raise FolderError(
+                f"{folder.fingerprint}: cannot be read, so the rows beside it could be another plan's. "
+                "Put it back, or run into another folder."
+            ) from None
+        if found := changes(old, marks):
+            listed = "\n".join(f"  {change}" for change in found)
+            raise PlanError(
+                f"{folder.path} holds the run of another plan, and their numbers cannot be mixed:\n{listed}\n"
+                "Put the plan back as it was, or run it into another folder with --out."
+            )
+    elif any(folder.points.glob("*.parquet")):
+        raise FolderError(
+            f"{folder.path} has rows but no fingerprint.json, so they could be another plan's. "
+            "Run into another folder with --out."
+        )
+    replace_file(folder.plan, plan.to_yaml().encode())
+    # Written last: it is what makes the folder a run's.
+    if not folder.exists:
+        write_json(folder.fingerprint, marks)
+
+
+def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
+    """Count the selected points that have a row."""
+    tally = Tally(asked=len(selection))
+    rows = read_points(folder)
+    rows = rows[rows["idx"].map(selection.__contains__).astype(bool)]
+    tally.counts = {str(status): int(count) for status, count in rows["status"].value_counts().items()}
+    tally.before = len(rows)
+    best = leaderboard(rows[rows["status"].isin(FINISHED_WELL)], n=1)
+    if len(best):
+        idx = int(best["idx"].iloc[0])
+        tally.best = {"loss_te": float(best["loss_te"].iloc[0]), "idx": idx, "config": plan.space[idx]}
+    return tally
+
+
+def _train(
+    plan: Plan, store: Store, selection: Selection, cpus: int, tally: Tally, view: View, stopper: Stopper
+) -> str | None:
+    """Train the open points with Tune; return what stopped it, or None if nothing or a person did."""
+    view.begin("starting Ray")
+    try:
+        with local.started(cpus=cpus), tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
+            from sweep import tuning
+
+            stopper.install()  # Ray has put a handler of its own in place
+            view.begin("training")
+            collector = tuning.Collector(plan, store, tally, "keras", view.update, stopper.is_set)
+            tuner = tuning.tuner(plan, store, selection, tally.open, collector, scratch)
+            with stopper.deferred():
+                tuner.fit()
+                collector.commit()
+    except StopRequested as stop:
+        return str(stop.error) if stop.error else None
+    return None

@@ -1,0 +1,104 @@
+"""The order in which the open points reach Ray Tune: a seeded permutation of the grid that lists nothing.
+
+ASHA lets the first to reach a rung pass, so an order that follows the grid would favour the grid's first
+corner. Points therefore come shuffled. `--points N` means the first N of this order, so asking for more
+later extends the same sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+_ROUNDS = 4  # Luby and Rackoff (1988): four Feistel rounds give a strong pseudo-random permutation
+
+
+class Permutation:
+    """A seeded bijection of range(n), computed element by element in constant memory.
+
+    A Feistel network permutes the smallest even number of bits that holds n; results outside the range are
+    permuted again until they fall inside ("cycle walking", Black and Rogaway, 2002), at most four times on
+    average.
+
+    Args:
+        n: the number of elements, at least 1.
+        seed: any integer; equal seeds give equal orders on every machine.
+    """
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n = n
+        self._half_bits = max(1, ((n - 1).bit_length() + 1) // 2)
+        self._mask = (1 << self._half_bits) - 1
+        self._keys = [f"{seed}/{turn}/".encode() for turn in range(_ROUNDS)]
+
+    def _mix(self, key: bytes, half: int) -> int:
+        digest = hashlib.blake2b(key + str(half).encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "little") & self._mask
+
+    def __getitem__(self, place: int) -> int:
+        """Return the element at `place` of the shuffled order."""
+        if not 0 <= place < self.n:
+            raise IndexError(f"place={place} is outside the {self.n} places.")
+        value = place
+        while True:
+            left, right = value >> self._half_bits, value & self._mask
+            for key in self._keys:
+                left, right = right, left ^ self._mix(key, right)
+            value = left << self._half_bits | right
+            if value < self.n:
+                return value
+
+    def place(self, element: int) -> int:
+        """Return the place of `element`: the inverse of indexing."""
+        value = element
+        while True:
+            left, right = value >> self._half_bits, value & self._mask
+            for key in reversed(self._keys):
+                left, right = right ^ self._mix(key, left), left
+            value = left << self._half_bits | right
+            if value < self.n:
+                return value
+
+
+class Selection:
+    """The points a run asks for, in the order of the seeded permutation.
+
+    Args:
+        n: points in the space.
+        seed: the plan's seed.
+        points: only the first so many of the order; None for all.
+        idx: only these points, in the order's order; None for all. At most one of the two is given.
+
+    Raises:
+        ValueError: `points` is not positive, or an idx is outside the space.
+    """
+
+    def __init__(
+        self, n: int, seed: int, points: int | None = None, idx: Iterable[int] | None = None
+    ) -> None:
+        if points is not None and idx is not None:
+            raise ValueError("--points and --idx were both given, but only one can choose the points.")
+        if points is not None and points < 1:
+            raise ValueError(f"--points got {points}, but needs at least 1.")
+        self._permutation = Permutation(n, seed)
+        self._idx: list[int] | None = None
+        if idx is not None:
+            chosen = set(idx)
+            if outside := sorted(i for i in chosen if not 0 <= i < n):
+                raise ValueError(f"--idx got {outside[0]}, but the space has the points 0 to {n - 1}.")
+            if not chosen:
+                raise ValueError("--idx got no point. Give at least one, such as --idx 0,17.")
+            self._idx = sorted(chosen, key=self._permutation.place)
+        self._chosen = set(self._idx or ())
+        self._len = len(self._idx) if self._idx is not None else min(n, points or n)
+
+    def __len__(self) -> int:
+        return self._len
+
+    def __iter__(self) -> Iterator[int]:
+        if self._idx is not None:
+            return iter(self._idx)
+        return (self._permutation[place] for place in range(self._len))
+
+    def __contains__(self, idx: int) -> bool:
+        return idx in self._chosen if self._idx is not None else self._permutation.place(idx) < self._len

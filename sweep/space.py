@@ -1,0 +1,169 @@
+"""The space of a sweep: its axes, and the lazy way between a point's index and its configuration.
+
+Terminology
+    axis    a hyper-parameter and the values it takes
+    point   one combination, one value of every axis
+    idx     the place of a point in scikit-learn's `ParameterGrid` of the same axes: axes sorted by name,
+            the last one varying fastest, counted from 0
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One hyper-parameter and its values.
+
+    Args:
+        name: what the builder (or `Model.fit`) calls the argument.
+        values: at least one number, string, boolean, null, or list of these. A `range` stays lazy.
+
+    Raises:
+        ValueError: the name or a value cannot be used; the message says which and what to write.
+    """
+
+    name: str
+    values: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise ValueError(
+                f"Axis {self.name!r} is not the name of an argument. "
+                "Use letters, digits and underscores, as in the builder's signature."
+            )
+        values = self.values
+        if hasattr(values, "tolist"):  # a NumPy array, without importing NumPy for it
+            values = values.tolist()
+        if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
+            raise ValueError(
+                f'Axis "{self.name}" got {values!r}, but needs a list of values. '
+                f"Write [{values}] for a single value."
+            )
+        if not isinstance(values, range):
+            values = tuple(_plain(self.name, value) for value in values)
+        if not values:
+            raise ValueError(
+                f'Axis "{self.name}" got values=[], but needs at least one. '
+                "Remove the axis or give it a one-element list."
+            )
+        object.__setattr__(self, "values", values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def _plain(axis: str, value: Any) -> Any:
+    """Return `value` as plain Python data, or say why it cannot be a value of `axis`."""
+    if isinstance(value, list | tuple):
+        return [_plain(axis, item) for item in value]
+    if hasattr(value, "item") and not isinstance(value, str):  # a NumPy scalar
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if math.isnan(value):
+            raise ValueError(f'Axis "{axis}" got the value NaN, which equals nothing. Remove it.')
+        return value
+    raise ValueError(
+        f'Axis "{axis}" got the value {value!r} of type {type(value).__name__}, but a value is a number, '
+        "a string, a boolean, null, or a list of these. Name it by a string and build it in the builder."
+    )
+
+
+def value_key(value: Any) -> str:
+    """Return a text that is equal for equal values of the same type: 1, 1.0 and true differ."""
+    return json.dumps(value)
+
+
+class Space(Sequence[Config]):
+    """All points of a grid, enumerated lazily.
+
+    `space[idx]` is a point's configuration, `space.index(config)` is the way back, `len(space)` the number
+    of points. Nothing is ever listed, so a space of 10**7 points opens at once.
+
+    Args:
+        axes: values by axis name, in any order, or `Axis` objects.
+
+    Raises:
+        ValueError: no axis, two axes of one name, or an axis that `Axis` refuses.
+    """
+
+    def __init__(self, axes: Mapping[str, Sequence[Any]] | Sequence[Axis]) -> None:
+        made = [Axis(*item) for item in axes.items()] if isinstance(axes, Mapping) else list(axes)
+        if not made:
+            raise ValueError(
+                "The space has no axis, but needs at least one. Add one, such as units: [8, 16]."
+            )
+        self.axes: tuple[Axis, ...] = tuple(sorted(made, key=lambda axis: axis.name))
+        for first, second in zip(self.axes, self.axes[1:], strict=False):
+            if first.name == second.name:
+                raise ValueError(f'The space has two axes "{first.name}". Merge their values into one list.')
+        self._len = math.prod(len(axis) for axis in self.axes)
+        if self._len > sys.maxsize:
+            raise ValueError(
+                f"The space has {self._len:.1e} points, but an index holds at most {sys.maxsize:.1e}. Remove an axis."
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes' names, sorted."""
+        return tuple(axis.name for axis in self.axes)
+
+    def __len__(self) -> int:
+        return self._len
+
+    def __getitem__(self, idx: int) -> Config:  # type: ignore[override]  # slices would list points
+        if not 0 <= idx < self._len:
+            raise IndexError(f"idx={idx} is outside the space: it has the points 0 to {self._len - 1}.")
+        config: Config = {}
+        for axis in reversed(self.axes):
+            idx, offset = divmod(idx, len(axis))
+            value = axis.values[offset]
+            config[axis.name] = list(value) if isinstance(value, list) else value
+        return {axis.name: config[axis.name] for axis in self.axes}
+
+    def __iter__(self) -> Iterator[Config]:
+        return (self[idx] for idx in range(self._len))
+
+    def index(self, config: Mapping[str, Any]) -> int:  # type: ignore[override]  # a point occurs once
+        """Return the idx of `config`, which names a value for every axis.
+
+        Raises:
+            ValueError: an axis is missing or unknown, or a value is not on its axis.
+        """
+        if set(config) != set(self.names):
+            raise ValueError(
+                f"The configuration has the keys {sorted(config)}, but needs {list(self.names)}."
+            )
+        idx = 0
+        for axis in self.axes:
+            wanted = value_key(_plain(axis.name, config[axis.name]))
+            offset = next((at for at, value in enumerate(axis.values) if value_key(value) == wanted), None)
+            if offset is None:
+                raise ValueError(
+                    f'{config[axis.name]!r} is not a value of axis "{axis.name}". It has: {list(axis.values)}.'
+                )
+            idx = idx * len(axis) + offset
+        return idx
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.names, self._len))
+
+    def __repr__(self) -> str:
+        return f"Space({len(self)} points: {', '.join(f'{axis.name} x{len(axis)}' for axis in self.axes)})"
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return the values by axis name, as plain data that YAML and JSON can hold."""
+        return {axis.name: list(axis.values) for axis in self.axes}

@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM: the first asks the sweep to stop at the next safe point, the second ends the process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+EXIT_STOPPED = 3
+
+
+class StopRequested(BaseException):  # a request, not an error
+    """Ends a sweep at a safe point. Not an Exception: Tune would wait for every running trial first.
+
+    Attributes:
+        error: why, if the reason is that nothing can be stored any more.
+    """
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(str(error or "stop requested"))
+        self.error = error
+
+
+class Stopper:
+    """Handles the two signals for the length of a `with` block.
+
+    Where nothing is under way, the first signal raises `StopRequested` at once. Inside `deferred` it only makes
+    `is_set` true, for code that asks at points of its own choice.
+    """
+
+    def __init__(self) -> None:
+        self._requested = False
+        self._deferred = False
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> Stopper:
+        self.install()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as signal.signal returned it
+
+    def install(self) -> None:
+        """Put the handlers in place, again after a library has put in its own. Only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous = signal.signal(number, self._handle)
+            self._previous.setdefault(number, previous)
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Leave it to the code inside to ask `is_set`."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    def is_set(self) -> bool:
+        """Return whether a stop was asked for."""
+        return self._requested
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._requested:
+            os._exit(EXIT_STOPPED)  # whatever is committed is on the disk; Ray's processes end with this one
+        self._requested = True
+        if not self._deferred:
+            raise StopRequested

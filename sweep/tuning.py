@@ -1,0 +1,281 @@
+"""What Ray Tune calls: the searcher that hands it points, the scheduler, and the collector of its results."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from ray import tune
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from results.folder import FolderError
+from results.schema import Status
+from results.store import Finished, Store
+from sweep.plan import Plan
+from sweep.progress import Tally
+from sweep.stopping import StopRequested
+from trainables.keras_trial import PAYLOAD, KerasTrial
+
+COMMIT_EVERY_S = 0.5
+COMMIT_AT_POINTS = 512
+
+_TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are ours
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # snapshots of Tune's state, which are never read back
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a builder may open files beside where the sweep was started
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+class _Unsaved:
+    """Pickles as an empty object: Tune pickles all that it is given, and nothing reads it back."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class PointSearcher(_Unsaved, Searcher):
+    """Hand Tune the open points one by one, in the order of `open_points`, which is never listed.
+
+    Tune's own grid search materialises the grid and follows its order; this does neither.
+    """
+
+    def __init__(self, open_points: Iterable[int]) -> None:
+        super().__init__(metric="val_loss", mode="min")
+        self._open: Iterator[int] = iter(open_points)
+
+    def suggest(self, trial_id: str) -> dict[str, int] | str:  # type: ignore[override]  # FINISHED is a str
+        """Return the next point as a trial's configuration."""
+        idx = next(self._open, None)
+        return Searcher.FINISHED if idx is None else {"idx": idx}
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        """Learn nothing: the order is fixed."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the open points follow from the plan and the rows."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing: see `save`."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Save nothing: see `save`."""
+
+
+def scheduler(plan: Plan, store: Store) -> TrialScheduler:
+    """Return Ray's ASHA, its rungs filled with what the committed points reached, or a scheduler that never stops.
+
+    ASHA compares the lowest `val_loss` a point has had by a milestone, since the best epoch's model is what
+    a point is judged by.
+    """
+    if plan.scheduler == "none":
+        return FIFOScheduler()
+    asha = ASHAScheduler(
+        time_attr="epoch",
+        metric="val_loss",
+        mode="min",
+        max_t=plan.epochs,
+        grace_period=plan.asha.grace_period,
+        reduction_factor=plan.asha.reduction_factor,
+        brackets=plan.asha.brackets,
+    )
+    if len(store):
+        _fill_rungs(asha, store.curves())
+    return asha
+
+
+def _fill_rungs(asha: ASHAScheduler, curves: Iterable[pa.Table]) -> None:
+    """Enter the points of an earlier run into the rungs, so that a resumed sweep prunes as it did before.
+
+    A rung is `(milestone, {trial_id: -val_loss})` in Ray 2.60. Which bracket an earlier point was dealt is not
+    known any more; it counts in each.
+    """
+    lowest: dict[int, np.ndarray] = {}
+    for table in curves:
+        columns = table.select(["idx", "val_loss"]).to_pandas()
+        for idx, values in columns.groupby("idx", sort=False)["val_loss"]:
+            curve = values.to_numpy("float64")
+            # A point that diverged counts as NaN, which the rung's percentile leaves out, as in the run itself.
+            lowest[int(idx)] = np.minimum.accumulate(curve) if np.isfinite(curve[-1]) else curve * np.nan
+    for bracket in asha._brackets:
+        for milestone, recorded in bracket._rungs:
+            epochs = math.ceil(milestone)
+            for idx, curve in lowest.items():
+                if len(curve) >= epochs:
+                    recorded[f"committed-{idx}"] = -float(curve[epochs - 1])
+
+
+class Collector(_Unsaved, Callback):
+    """Turn the trials' reports into committed rows, and keep the tally of the sweep.
+
+    Rows are committed together, at most `COMMIT_EVERY_S` after they came. The collector is also where a stop
+    takes effect, since between two steps of Tune nothing is half done.
+
+    Args:
+        plan: the plan.
+        store: where rows go.
+        tally: the numbers a person watches.
+        engine: name of the engine, for the rows.
+        on_step: called after each step of Tune, some ten times a second.
+        should_stop: whether a stop was asked for.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        tally: Tally,
+        engine: str,
+        on_step: Callable[[], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._plan, self._store, self._tally, self._engine = plan, store, tally, engine
+        self._on_step, self._should_stop = on_step, should_stop
+        self._pending: list[Finished] = []
+        self._committed_at = time.monotonic()
+        self._started_at: dict[str, float] = {}
+
+    @property
+    def workers(self) -> int:
+        """Trials that can run at once."""
+        return self._tally.workers
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Note when a trial began, on this or on a reused actor."""
+        self._started_at[trial.trial_id] = time.monotonic()
+        self._tally.running = len(self._started_at)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Take the report out of a result; if it is the trial's last, it becomes a row."""
+        report = result.pop(PAYLOAD)
+        if not result["done"]:
+            return
+        row = {**report["row"], "idx": report["idx"], "seed": self._plan.seed, "engine": self._engine}
+        if row["status"] == "running":  # the trial would have gone on, so it was ASHA that stopped it
+            row["status"] = Status.PRUNED
+        self._finish(
+            trial, Finished(row, self._plan.space[report["idx"]], report["curve"], report["weights"])
+        )
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Make a row of a trial whose worker died more often than the plan allows, or hung."""
+        hung = self._seconds(trial) > self._plan.timeout_s
+        if hung:
+            status = Status.TIMEOUT
+            error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
+        else:
+            status = Status.FAILED
+            error = f"WorkerDied: the point's worker died {trial.num_failures} times; sweep.log tells more."
+        row = {
+            "idx": trial.config["idx"],
+            "status": status,
+            "epochs": 0,
+            "seed": self._plan.seed,
+            "seconds": self._seconds(trial),
+            "engine": self._engine,
+            "error": error,
+        }
+        self._finish(trial, Finished(row, self._plan.space[trial.config["idx"]], {}, None))
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Note that a worker died and its point will be trained again."""
+        self._started_at.pop(trial.trial_id, None)
+        self._tally.retried += 1
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Forget what Tune would keep of a finished trial to the end: some 30 kB for each point."""
+        trial.run_metadata.last_result = {}
+        trial.run_metadata.metric_analysis = {}
+        trial.run_metadata.metric_n_steps = {}
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Commit what has come, forbid retries of points that hang, and end the loop when it is time to.
+
+        The loop is also ended here when all points are in: left to itself, Tune would then write a snapshot of
+        every trial and look for the log files of each, which nobody reads.
+        """
+        due = time.monotonic() - self._committed_at > COMMIT_EVERY_S
+        if self._pending and (due or len(self._pending) >= COMMIT_AT_POINTS):
+            self.commit()
+        for trial in trials if due and self._started_at else ():
+            # Its worker will end itself soon; to train it again would hang again.
+            if trial.trial_id in self._started_at and self._seconds(trial) > self._plan.timeout_s:
+                trial.max_failures = 0
+        self._on_step()
+        if self._should_stop() or not self._tally.open:
+            self.commit()
+            raise StopRequested
+
+    def commit(self) -> None:
+        """Commit what is pending.
+
+        Raises:
+            StopRequested: the folder cannot be written; what was pending stays so.
+        """
+        self._committed_at = time.monotonic()
+        try:
+            self._store.commit(self._pending)
+        except FolderError as error:
+            raise StopRequested(error) from error
+        self._pending.clear()
+
+    def _seconds(self, trial: Trial) -> float:
+        return time.monotonic() - self._started_at.get(trial.trial_id, time.monotonic())
+
+    def _finish(self, trial: Trial, finished: Finished) -> None:
+        self._started_at.pop(trial.trial_id, None)
+        self._pending.append(finished)
+        self._tally.add(finished.row, finished.config)
+        self._tally.running = len(self._started_at)
+
+
+def tuner(
+    plan: Plan, store: Store, selection: Iterable[int], open_points: int, collector: Collector, scratch: str
+) -> Tuner:
+    """Return the Tuner that trains the points of `selection` that have no row in `store`.
+
+    Args:
+        plan: the plan.
+        store: the committed points.
+        selection: the points asked for, in the order they should be tried.
+        open_points: how many of them have no row.
+        collector: takes the results.
+        scratch: a folder for what Tune insists on writing; nothing in it is ever read back.
+    """
+    os.environ.update(_TUNE_ENVIRONMENT)
+    # One waiting trial for each worker, so that all of them start, and go on, at once.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(1, collector.workers))
+    trainable = tune.with_resources(
+        tune.with_parameters(
+            KerasTrial, space=plan.space, builder=plan.found_builder, table=plan.table, training=plan.training
+        ),
+        {"cpu": plan.resources.cpu, "gpu": plan.resources.gpu},
+    )
+    return Tuner(
+        trainable,
+        tune_config=TuneConfig(
+            search_alg=PointSearcher(idx for idx in selection if idx not in store),
+            scheduler=scheduler(plan, store),
+            num_samples=open_points,
+            reuse_actors=True,
+        ),
+        run_config=RunConfig(
+            name="sweep",
+            storage_path=scratch,
+            callbacks=[collector],
+            failure_config=FailureConfig(max_failures=plan.retries),
+            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )

@@ -1,0 +1,215 @@
+"""Find a user's builder by its name, know its arguments without importing it, and import it in a worker.
+
+The contract of a builder
+    1. It is a function that returns a compiled Keras model; nothing in it is written for this software.
+    2. It is named `package.module:function` or `path/to/file.py:function`.
+    3. It is called with keyword arguments: one for every axis that its signature names.
+    4. Every argument without a default must be an axis of the plan, or one of the two supplied ones:
+    5. `input_shape` is given the shape of one row, such as `(10,)`;
+    6. `normalizer` is given a `keras.layers.Normalization` adapted on all train rows.
+    7. An axis that it does not name, but `Model.fit` does (`batch_size`), goes to `fit`.
+    8. `keras.utils.set_random_seed` is called before it, so what it draws depends on the plan's seed alone.
+    9. It may be called many times in one process and keeps nothing between calls.
+    10. If it raises, the point's row says `failed` with the message, and the sweep goes on.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+SUPPLIED = ("input_shape", "normalizer")
+
+
+class BuilderError(ValueError):
+    """The builder cannot be found or called; the message says why and what to write."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A builder, known by its source.
+
+    Attributes:
+        name: as in the plan, with the path of a file made absolute.
+        module: the module's name once imported.
+        function: the function's name inside it.
+        path: the file that defines it.
+        folder: what must be on `sys.path` to import it and its neighbours.
+        source: the file's text.
+        parameters: its arguments' names, in order.
+        required: those of them without a default.
+        takes_any: whether it takes `**kwargs`.
+    """
+
+    name: str
+    module: str
+    function: str
+    path: Path
+    folder: Path
+    source: str
+    parameters: tuple[str, ...]
+    required: frozenset[str]
+    takes_any: bool
+
+    @property
+    def signature(self) -> str:
+        """The signature as people read it, such as `build(units, rate=...)`."""
+        shown = [name if name in self.required else f"{name}=..." for name in self.parameters]
+        return f"{self.function}({', '.join(shown + ['**kwargs'] * self.takes_any)})"
+
+    def takes(self, argument: str) -> bool:
+        """Return whether the function can be given `argument` by name."""
+        return argument in self.parameters or self.takes_any
+
+    def load(self) -> Callable[..., Any]:
+        """Import the builder's module, which usually imports Keras, and return the function.
+
+        Raises:
+            BuilderError: the import raised, or the module has no such function.
+        """
+        if str(self.folder) not in sys.path:
+            sys.path.insert(0, str(self.folder))
+        try:
+            if self.path.suffix == ".py" and self.name.startswith(str(self.path)):
+                module = _import_file(self.module, self.path)
+            else:
+                module = importlib.import_module(self.module)
+        except Exception as error:
+            raise BuilderError(
+                f"builder: importing {self.path} raised {type(error).__name__}: {error}. Correct the file."
+            ) from error
+        function: Any = module
+        for part in self.function.split("."):
+            function = getattr(function, part, None)
+        if not callable(function):
+            raise BuilderError(f'builder: {self.path} has no function "{self.function}". Correct the name.')
+        return function
+
+
+def find(name: str, base: Path) -> Builder:
+    """Find the builder called `name` and read its signature, without importing it if that can be helped.
+
+    Args:
+        name: `package.module:function` or `path/to/file.py:function`.
+        base: the folder that a relative path starts from; modules are also looked for there.
+
+    Raises:
+        BuilderError: there is no such file, module or function, or its source cannot be read.
+    """
+    where, colon, function = name.rpartition(":")
+    if not colon or not where or not function:
+        raise BuilderError(
+            f'builder got "{name}", but needs package.module:function or path/to/file.py:function. '
+            "Add a colon and the function's name."
+        )
+    if where.endswith(".py"):
+        path = (base / Path(where).expanduser()).resolve()
+        if not path.is_file():
+            raise BuilderError(f"builder: there is no file {path}. Correct the path in builder: {name}.")
+        # The prefix keeps a file called random.py or results.py from hiding the module of that name.
+        module, folder, full_name = f"_builder_{path.stem}", path.parent, f"{path}:{function}"
+    else:
+        path, folder = _locate_module(where, base)
+        module, full_name = where, name
+    try:
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuilderError(f"builder: {path} cannot be read ({error}). Correct the path.") from None
+    except SyntaxError as error:
+        raise BuilderError(f"builder: {path}, line {error.lineno}: {error.msg}. Correct the file.") from None
+    builder = Builder(full_name, module, function, path, folder, source, (), frozenset(), False)
+    parameters = _static_parameters(tree, function, path) or _imported_parameters(builder)
+    return Builder(full_name, module, function, path, folder, source, *parameters)
+
+
+def _locate_module(module: str, base: Path) -> tuple[Path, Path]:
+    """Return the file of `module` and the folder it is imported from, importing no parent package."""
+    search = [str(base), str(Path.cwd()), *sys.path]
+    path: list[str] | None = search
+    folder: Path | None = None
+    for part in module.split("."):
+        spec = PathFinder.find_spec(part, path) if path is not None else None
+        if spec is None:
+            # An editable install maps its top-level names with a finder of its own.
+            spec = importlib.util.find_spec(part) if path is search else None
+        if spec is None:
+            raise BuilderError(
+                f'builder: there is no module "{module}" ("{part}" was not found). '
+                "Correct the name, install the package, or name the file: path/to/file.py:function."
+            )
+        origin = spec.origin
+        if folder is None:
+            first = Path(origin or next(iter(spec.submodule_search_locations or ["."])))
+            folder = first.parent.parent if spec.submodule_search_locations and origin else first.parent
+        path = list(spec.submodule_search_locations) if spec.submodule_search_locations else None
+    if origin is None or not origin.endswith(".py"):
+        raise BuilderError(
+            f'builder: "{module}" is no Python file. Name the module that defines the function.'
+        )
+    return Path(origin), folder or base
+
+
+def _static_parameters(
+    tree: ast.Module, function: str, path: Path
+) -> tuple[tuple[str, ...], frozenset[str], bool] | None:
+    """Return the arguments read off the source, or None where only an import can tell."""
+    plain = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    node = plain.get(function)
+    if node is None:
+        names = {item.id for item in ast.walk(tree) if isinstance(item, ast.Name)}
+        names |= {
+            alias.asname or alias.name
+            for item in ast.walk(tree)
+            if isinstance(item, ast.ImportFrom)
+            for alias in item.names
+        } | {item.name for item in tree.body if isinstance(item, ast.ClassDef)}
+        if function.split(".")[0] in names or "*" in names:
+            return None
+        near = difflib.get_close_matches(function, plain, n=1)
+        hint = f'Did you mean "{near[0]}"?' if near else f"It has: {', '.join(plain) or 'no function'}."
+        raise BuilderError(f'builder: {path} has no function "{function}". {hint}')
+    if node.decorator_list:
+        return None
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    if arguments.posonlyargs:
+        raise BuilderError(
+            f"builder: {function} in {path} takes {arguments.posonlyargs[0].arg} by position only, but arguments are "
+            "given by name. Remove the / from its signature."
+        )
+    required = [item.arg for item in positional[: len(positional) - len(arguments.defaults)]]
+    required += [a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is None]
+    names_in_order = tuple(item.arg for item in [*positional, *arguments.kwonlyargs])
+    return names_in_order, frozenset(required), arguments.kwarg is not None
+
+
+def _imported_parameters(builder: Builder) -> tuple[tuple[str, ...], frozenset[str], bool]:
+    try:
+        parameters = inspect.signature(builder.load()).parameters.values()
+    except (TypeError, ValueError) as error:
+        if isinstance(error, BuilderError):
+            raise
+        raise BuilderError(f"builder: the signature of {builder.name} cannot be read ({error}).") from None
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    required = frozenset(p.name for p in named if p.default is p.empty)
+    return tuple(p.name for p in named), required, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _import_file(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that classes in it can be pickled and dataclasses resolved
+    spec.loader.exec_module(module)
+    return module

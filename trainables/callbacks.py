@@ -1,0 +1,124 @@
+"""The rules applied to a point after each epoch: plateau, early stopping, best epoch, divergence.
+
+They are Keras' own callbacks where Keras has them. A point is trained in several calls of `fit`, one up to
+each ASHA milestone, so a rule's memory must outlive a call: `_StartsOnce` sees to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainables.settings import Callbacks
+
+
+class _StartsOnce:
+    """Reset a Keras callback before the first `fit` of a point, and not before the later ones."""
+
+    _started = False
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if not self._started:
+            self._started = True
+            super().on_train_begin(logs)  # type: ignore[misc]  # the Keras class comes behind this one
+
+
+class _EarlyStopping(_StartsOnce, keras.callbacks.EarlyStopping):
+    pass
+
+
+class _ReduceLROnPlateau(_StartsOnce, keras.callbacks.ReduceLROnPlateau):
+    pass
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keep the learning curve and the weights of the epoch with the lowest `val_loss`; stop at NaN or Inf.
+
+    Attributes:
+        curve: one entry an epoch: the logs of Keras and the learning rate the epoch was trained with.
+        best_epoch: 1-based; None before the first finite `val_loss`.
+        best_weights: as `Model.get_weights` gives them, of the best epoch.
+        diverged: whether `loss` or `val_loss` has become NaN or infinite.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.curve: list[dict[str, float]] = []
+        self.best_epoch: int | None = None
+        self.best_val_loss = np.inf
+        self.best_weights: list[np.ndarray] | None = None
+        self.diverged = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Take note of an epoch (0-based, as Keras counts)."""
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        entry = {name: float(value) for name, value in (logs or {}).items()}
+        entry["learning_rate"] = rate
+        self.curve.append(entry)
+        if not (np.isfinite(entry["loss"]) and np.isfinite(entry["val_loss"])):
+            self.diverged = True
+            self.model.stop_training = True
+        elif (
+            entry["val_loss"] < self.best_val_loss
+        ):  # as keras.callbacks.ModelCheckpoint(save_best_only=True)
+            self.best_val_loss = entry["val_loss"]
+            self.best_epoch = epoch + 1
+            self.best_weights = self.model.get_weights()
+
+
+def row_order(seed: int, epoch: int, rows: int) -> np.ndarray:
+    """Return the order of the fitted rows in `epoch` (0-based): int64, shape (rows,).
+
+    It depends on the seed and the epoch alone, so that every point, engine and machine sees the same batches.
+    """
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+class RowOrder(keras.callbacks.Callback):
+    """Put the order of the coming epoch's rows into the variable that the input pipeline reads.
+
+    Args:
+        order: an int64 variable of shape (rows,).
+        seed: the plan's seed.
+    """
+
+    def __init__(self, order: tf.Variable, seed: int) -> None:
+        super().__init__()
+        self._order = order
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Set the order of `epoch` (0-based)."""
+        self._order.assign(row_order(self._seed, epoch, self._order.shape[0]))
+
+
+def rules(settings: Callbacks, model: keras.Model) -> list[keras.callbacks.Callback]:
+    """Return the Keras callbacks that `settings` asks for, to be kept for all `fit` calls of one model."""
+    made: list[keras.callbacks.Callback] = []
+    if (plateau := settings.reduce_lr_on_plateau) is not None and not _has_schedule(model.optimizer):
+        made.append(
+            _ReduceLROnPlateau(
+                monitor="val_loss",
+                mode="min",
+                factor=plateau.factor,
+                patience=plateau.patience,
+                min_lr=plateau.min_lr,
+                min_delta=plateau.min_delta,
+                cooldown=plateau.cooldown,
+            )
+        )
+    if (stopping := settings.early_stopping) is not None:
+        made.append(
+            _EarlyStopping(
+                monitor="val_loss", mode="min", patience=stopping.patience, min_delta=stopping.min_delta
+            )
+        )
+    return made
+
+
+def _has_schedule(optimizer: Any) -> bool:
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return isinstance(getattr(optimizer, "_learning_rate", None), schedule)

@@ -1,0 +1,142 @@
+"""What a trial needs to know beside the table and the builder: the budget, the stopping rules, the limits.
+
+The names and defaults are Keras' own where Keras has the thing; the reference task's values are in the
+default plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIT_AXES = ("batch_size", "shuffle", "validation_split")
+"""The arguments of `Model.fit` that may be axes."""
+
+# Tested against `keras.Model.fit` itself; written out, since importing Keras takes seconds.
+FIT_PARAMETERS = (
+    "x",
+    "y",
+    "batch_size",
+    "epochs",
+    "verbose",
+    "callbacks",
+    "validation_split",
+    "validation_data",
+    "shuffle",
+    "class_weight",
+    "sample_weight",
+    "initial_epoch",
+    "steps_per_epoch",
+    "validation_steps",
+    "validation_batch_size",
+    "validation_freq",
+)
+
+
+def check_fit_value(name: str, value: object) -> None:
+    """Raise ValueError if `value` cannot be the argument `name` of `Model.fit`, one of `FIT_AXES`."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if name == "batch_size" and not (whole and value >= 1):  # type: ignore[operator]
+        raise ValueError(f"batch_size got {value!r}, but needs a whole number of rows, at least 1.")
+    if name == "shuffle" and not isinstance(value, bool):
+        raise ValueError(f"shuffle got {value!r}, but needs true or false.")
+    if name == "validation_split" and not (isinstance(value, float) and 0 < value < 1):
+        raise ValueError(f"validation_split got {value!r}, but needs a share between 0 and 1, such as 0.2.")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The arguments of `Model.fit`.
+
+    Args:
+        epochs: the most epochs a point trains.
+        batch_size: rows in a batch; the last one of an epoch is smaller where it must be.
+        validation_split: share of the train rows, off their end, that `val_loss` is measured on.
+        shuffle: whether the fitted rows come in a new order in each epoch.
+    """
+
+    epochs: int = 200
+    batch_size: int = 32
+    validation_split: float = 0.2
+    shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs got {self.epochs}, but needs at least 1.")
+        for name in FIT_AXES:
+            check_fit_value(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop a point when `val_loss` has not improved by more than `min_delta` for `patience` epochs.
+
+    As `keras.callbacks.EarlyStopping`.
+    """
+
+    patience: int = 20
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least("early_stopping.patience", self.patience, 0)
+        _at_least("early_stopping.min_delta", self.min_delta, 0)
+
+
+@dataclass(frozen=True)
+class ReduceLROnPlateau:
+    """Multiply the learning rate by `factor` when `val_loss` has not improved for `patience` epochs.
+
+    As `keras.callbacks.ReduceLROnPlateau`. A model whose optimizer follows a learning-rate schedule keeps its
+    schedule, since Keras cannot set the rate of one.
+    """
+
+    factor: float = 0.1
+    patience: int = 10
+    min_lr: float = 0.0
+    min_delta: float = 1e-4
+    cooldown: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < 1:
+            raise ValueError(
+                f"reduce_lr_on_plateau.factor got {self.factor}, but needs a number between 0 and 1."
+            )
+        _at_least("reduce_lr_on_plateau.patience", self.patience, 0)
+        _at_least("reduce_lr_on_plateau.min_lr", self.min_lr, 0)
+        _at_least("reduce_lr_on_plateau.min_delta", self.min_delta, 0)
+        _at_least("reduce_lr_on_plateau.cooldown", self.cooldown, 0)
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """The rules that act on a point after each epoch; a rule that is null is off."""
+
+    early_stopping: EarlyStopping | None = None
+    reduce_lr_on_plateau: ReduceLROnPlateau | None = None
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise ValueError(f"{name} got {value}, but needs at least {least}.")
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a trial is told of a plan.
+
+    Args:
+        fit: the arguments of `Model.fit` for the points whose axes do not set them.
+        callbacks: the stopping rules.
+        milestones: epochs, ascending, at which a trial reports and may be stopped by ASHA; may be empty.
+        seed: of the initial weights and the data order.
+        timeout_s: wall seconds that one point may take.
+        threads: size of TensorFlow's thread pools in a worker.
+        keep_weights: whether a report carries the best epoch's weights.
+    """
+
+    fit: Fit
+    callbacks: Callbacks
+    milestones: tuple[int, ...] = ()
+    seed: int = 0
+    timeout_s: float = 600.0
+    threads: int = 1
+    keep_weights: bool = True
