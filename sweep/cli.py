@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import sys
@@ -34,7 +35,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except StopRequested:
-            click.echo("Stopped before anything was begun.", err=True)
+            click.echo("Stopped.", err=True)
             ctx.exit(EXIT_STOPPED)
         except (ValueError, OSError, RuntimeError) as error:
             if isinstance(error, click.exceptions.Exit) or not _is_users(error):
@@ -139,24 +140,19 @@ def run(
     Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
     finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
     """
-    from results.folder import RunFolder
     from sweep import runner
-    from sweep.progress import noise_to
+    from sweep.stopping import Stopper
 
     out = out or Path("runs") / (plan.stem if plan else "abalone")
     loaded = _plan(plan, out, **overrides)
-    log = RunFolder(out)
-    log.create()
-    with noise_to(log.log) as terminal:
-        outcome = runner.run(
-            loaded, out, points=points, idx=idx, cpus=cpus, show=sys.__stderr__ if as_json else terminal
-        )
-    if as_json:
-        click.echo(
-            json.dumps({**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error})
-        )
-    else:
-        _report(outcome, out)
+    with Stopper():  # the run has its own; this one is for the time after it
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            outcome = runner.run(loaded, out, points=points, idx=idx, cpus=cpus)
+        if as_json:
+            answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
+            click.echo(json.dumps(answer))
+        else:
+            _report(outcome, out)
     sys.exit(outcome.exit_code)
 
 
@@ -292,8 +288,11 @@ def status(folder: Path, as_json: bool) -> None:
     click.echo(f"rows       {len(rows):,}: {counts_text(counts)}")
     if last:
         click.echo(f"asked for  {last['asked']:,} points, {last['open']:,} open")
-        click.echo(f"rate       {last['points_per_minute']:.1f} points a minute, "
-                   f"{duration(last['training_s'])} of training, ETA {duration(last['eta_s']) if running else '-'}")  # fmt: skip
+        eta = duration(last["eta_s"]) if running else "-"
+        click.echo(
+            f"rate       {last['points_per_minute']:.1f} points a minute, "
+            f"{duration(last['training_s'])} of training, ETA {eta}"
+        )
         click.echo(f"workers    {last['workers']}, {last['memory_mb']:,.0f} MiB")
         if best := last["best"]:
             click.echo(f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {best['config']}")
@@ -360,3 +359,7 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if name.endswith(("_tr", "_te")) else f"{value:g}"
     return str(value)
+
+
+if __name__ == "__main__":
+    main()

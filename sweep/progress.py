@@ -123,6 +123,8 @@ def draw(tally: Tally) -> Group:
         f"  {tally.done:,} of {tally.asked:,} points   {tally.points_per_minute:.1f}/min   ",
         f"elapsed {duration(tally.seconds)}   ETA {duration(tally.eta_s)}",
     )
+    bar = Table.grid(expand=True)  # which ends the bar's line
+    bar.add_row(ProgressBar(total=max(1, tally.asked), completed=tally.done))
     facts = Table.grid(padding=(0, 2))
     facts.add_row("done", counts_text(tally.counts))
     facts.add_row("open", f"{tally.open:,}, of which {tally.running} in training")
@@ -134,7 +136,7 @@ def draw(tally: Tally) -> Group:
         facts.add_row(
             "best", Text(f"loss_te {tally.best['loss_te']:.4f} at idx {tally.best['idx']}: {config}")
         )
-    return Group(head, ProgressBar(total=max(1, tally.asked), completed=tally.done), facts)
+    return Group(head, bar, facts)
 
 
 class View:
@@ -165,7 +167,7 @@ class View:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.update()
+        self._tick(time.monotonic())
         if self._live is not None:
             self._live.stop()
         elif self._file is not None:
@@ -227,21 +229,27 @@ def read_progress(folder: RunFolder) -> dict[str, Any]:
 def noise_to(log: Path) -> Iterator[TextIO]:
     """Send what this process and its children print to `log`; yield the standard output as it was before.
 
-    Ray and TensorFlow print from C++ and from other processes, so the file descriptors themselves are moved.
+    Ray and TensorFlow print from C++ and from other processes, so the file descriptors themselves are moved. A
+    standard output of another kind, such as a notebook's, is yielded as it is.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    saved = [os.dup(1), os.dup(2)]
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
-    os.close(target)
-    try:
-        with os.fdopen(os.dup(saved[0]), "w") as terminal:
-            yield terminal
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, copy in zip((1, 2), saved, strict=True):
-            os.dup2(copy, descriptor)
-            os.close(copy)
+    with contextlib.ExitStack() as stack:
+        before = sys.stdout
+        with contextlib.suppress(OSError):  # io.UnsupportedOperation is one
+            if (number := before.fileno()) in (1, 2):
+                before = stack.enter_context(os.fdopen(os.dup(number), "w"))
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        for number in (1, 2):
+            copy = os.dup(number)
+            os.dup2(target, number)
+            stack.callback(_move_back, copy, number)
+        os.close(target)
+        yield before
+
+
+def _move_back(copy: int, number: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(copy, number)
+    os.close(copy)

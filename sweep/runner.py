@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
-
-import yaml
+from typing import Any
 
 from cluster import local
 from results.folder import FolderError, RunFolder, replace_file, write_json
@@ -17,7 +16,7 @@ from results.schema import FINISHED_WELL
 from results.store import Store
 from sweep.fingerprint import changes, fingerprint
 from sweep.plan import Plan, PlanError
-from sweep.progress import Tally, View
+from sweep.progress import Tally, View, noise_to
 from sweep.sampler import Selection
 from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested
 
@@ -55,12 +54,12 @@ def run(
     points: int | None = None,
     idx: Iterable[int] | None = None,
     cpus: int | None = None,
-    show: TextIO | None = None,
+    show: bool = True,
 ) -> Outcome:
     """Train the points of `plan` that have no row in the folder `out` yet, and return how it ended.
 
     Ctrl-C and SIGTERM stop the run with all that is finished committed; a second one ends the process at once,
-    losing nothing committed.
+    losing nothing committed. What Ray and TensorFlow print goes to `sweep.log` in the folder.
 
     Args:
         plan: a `Plan`, or the path of a plan file.
@@ -68,7 +67,7 @@ def run(
         points: only the first so many points of the plan's shuffled order; all if None.
         idx: only these points; all if None.
         cpus: cores to use; all that this process may use if None.
-        show: where to show the progress, such as `sys.stdout`; nowhere if None.
+        show: whether to show the progress on the standard output.
 
     Raises:
         PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
@@ -90,7 +89,11 @@ def run(
         tally = _tally(folder, plan, selection)
         tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open))
         reason: str | None = None
-        with Stopper() as stopper, View(tally, folder, show) as view:
+        with (
+            Stopper() as stopper,
+            noise_to(folder.log) as terminal,
+            View(tally, folder, terminal if show else None) as view,
+        ):
             if tally.open:
                 reason = _train(plan, store, selection, cpus, tally, view, stopper)
             view.begin("stopped" if tally.open else "finished")
@@ -114,8 +117,8 @@ def _claim(folder: RunFolder, plan: Plan, marks: dict[str, Any]) -> None:
     """Write plan and fingerprint into a new folder, or check that an old one holds the same plan's run."""
     if folder.exists:
         try:
-            old = yaml.safe_load(folder.fingerprint.read_text())
-        except (OSError, yaml.YAMLError):
+            old = json.loads(folder.fingerprint.read_text())
+        except (OSError, ValueError):
             raise FolderError(
                 f"{folder.fingerprint}: cannot be read, so the rows beside it could be another plan's. "
                 "Put it back, or run into another folder."

@@ -297,13 +297,13 @@ def _check_target(frame: pd.DataFrame, target: str, path: Path, first_row: int) 
     if not pd.api.types.is_numeric_dtype(values) or numbers.isna().any():
         row = int(numbers.isna().to_numpy().argmax()) if numbers.isna().any() else 0
         raise DataError(
-            f'{path}: the target "{target}" is {values.iloc[row]!r} in row {row + first_row}, but needs a number in '
+            f'{path}: the target "{target}" is {_shown(values, row)} in row {row + first_row}, but needs a number in '
             "every row. Encode the target as numbers, or name another column in data.target."
         )
     _check_finite(values, path, first_row)
     if values.nunique() == 1:
         raise DataError(
-            f'{path}: the target "{target}" is {values.iloc[0]!r} in every row, so there is nothing to learn. '
+            f'{path}: the target "{target}" is {_shown(values, 0)} in every row, so there is nothing to learn. '
             "Name another column in data.target."
         )
 
@@ -324,7 +324,7 @@ def _check_features(features: pd.DataFrame, path: Path, first_row: int) -> None:
         else:
             _check_categories(values, path, first_row, remedy)
         if values.astype(str).nunique() == 1:
-            raise DataError(f'{path}: column "{name}" is {values.iloc[0]!r} in every row. {remedy}')
+            raise DataError(f'{path}: column "{name}" is {_shown(values, 0)} in every row. {remedy}')
 
 
 def _check_categories(values: pd.Series, path: Path, first_row: int, remedy: str) -> None:
@@ -332,7 +332,7 @@ def _check_categories(values: pd.Series, path: Path, first_row: int, remedy: str
     if 0 < numbers.isna().sum() <= 0.1 * len(values):  # a numeric column with a few slips
         row = int(numbers.isna().to_numpy().argmax())
         raise DataError(
-            f'{path}: column "{values.name}" is {values.iloc[row]!r} in row {row + first_row}, '
+            f'{path}: column "{values.name}" is {_shown(values, row)} in row {row + first_row}, '
             f"but a number in most rows. {remedy}"
         )
     if (distinct := values.astype(str).nunique()) > MAX_CATEGORIES:
@@ -340,6 +340,11 @@ def _check_categories(values: pd.Series, path: Path, first_row: int, remedy: str
             f'{path}: column "{values.name}" has {distinct:,} different texts, but an indicator column is made for '
             f"each, at most {MAX_CATEGORIES}. {remedy}"
         )
+
+
+def _shown(values: pd.Series, row: int) -> str:
+    value = values.iloc[row]
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _check_missing(values: pd.Series, path: Path, first_row: int) -> None:
@@ -358,6 +363,6 @@ def _check_finite(values: pd.Series, path: Path, first_row: int) -> None:
     if not finite.all():
         row = int(finite.argmin())
         raise DataError(
-            f'{path}: column "{values.name}" is {values.iloc[row]!r} in row {row + first_row}, '
+            f'{path}: column "{values.name}" is {_shown(values, row)} in row {row + first_row}, '
             "but needs a finite number that float32 can hold. Correct or remove this row."
         )

@@ -1,0 +1,190 @@
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_table
+
+from trainables import data
+from trainables.data import ABALONE, DataError, DataSpec, load
+
+
+def test_the_shipped_table_is_the_one_of_the_source():
+    assert hashlib.sha256(data.ABALONE_PATH.read_bytes()).hexdigest() == data.ABALONE_SHA256
+    assert data.ABALONE_PATH.stat().st_size == 191_873
+
+
+def test_abalone_is_prepared_as_the_reference_says():
+    table = load(ABALONE)
+    assert table.x_train.shape == (3342, 10) and table.x_test.shape == (835, 10)
+    assert {array.dtype.name for array in (table.x_train, table.y_train, table.x_test, table.y_test)} == {"float32"}
+    assert table.features[-3:] == ("Sex_F", "Sex_I", "Sex_M")
+    # The digits of the reference; float32 sums of 3,342 rows agree with them to 1e-6.
+    mean, variance = table.x_train.mean(0, dtype="float64"), table.x_train.var(0, dtype="float64")
+    np.testing.assert_allclose(mean[:4], [0.5240649, 0.4077229, 0.13945538, 0.82737887], rtol=1e-6)
+    np.testing.assert_allclose(variance[:4], [0.01422794, 0.00970037, 0.00150639, 0.23864637], rtol=1e-5)
+
+
+def test_abalone_is_what_plain_pandas_makes():
+    frame = pd.read_csv(data.ABALONE_PATH, names=list(data.ABALONE_COLUMNS))
+    frame = pd.get_dummies(frame, prefix="", prefix_sep="")
+    train = frame.sample(frac=0.8, random_state=0)
+    test = frame.drop(train.index)
+    table = load(ABALONE)
+    np.testing.assert_array_equal(table.y_train, train.pop("Rings").to_numpy("float32"))
+    np.testing.assert_array_equal(table.y_test, test.pop("Rings").to_numpy("float32"))
+    np.testing.assert_array_equal(table.x_train, train.to_numpy("float32"))
+    np.testing.assert_array_equal(table.x_test, test.to_numpy("float32"))
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "table é.csv"
+    write_table(path)
+    return path
+
+
+def test_csv_and_parquet_give_the_same_arrays(csv):
+    parquet = csv.with_suffix(".parquet")
+    pd.read_csv(csv).to_parquet(parquet)
+    one = load(DataSpec(str(csv), "target", test_fraction=0.25, split_seed=3))
+    other = load(DataSpec(str(parquet), "target", test_fraction=0.25, split_seed=3))
+    assert one.features == other.features == ("a", "b", "kind_x", "kind_y")
+    assert len(one.x_test) == 30
+    np.testing.assert_array_equal(one.x_train, other.x_train)
+    np.testing.assert_array_equal(one.y_test, other.y_test)
+
+
+def test_options_of_text_files(csv):
+    plain = load(DataSpec(str(csv), "target", drop=["b"]))
+    table = pd.read_csv(csv)
+    table.to_csv(csv, sep=";", header=False, index=False, encoding="latin-1")
+    spec = DataSpec(
+        str(csv), "t", header=False, columns=["a", "b", "kind", "t"], delimiter=";", encoding="latin-1", drop=["b"]
+    )
+    np.testing.assert_array_equal(load(spec).x_train, plain.x_train)
+    # A byte order mark is no part of the first name.
+    table.to_csv(csv, index=False, encoding="utf-8-sig")
+    np.testing.assert_array_equal(load(DataSpec(str(csv), "target", drop=["b"])).x_train, plain.x_train)
+
+
+def test_booleans_and_integers_are_features(csv):
+    table = pd.read_csv(csv).assign(flag=lambda t: t["a"] > 0, count=lambda t: np.arange(len(t)))
+    table.to_csv(csv, index=False)
+    assert load(DataSpec(str(csv), "target")).features == ("a", "b", "flag", "count", "kind_x", "kind_y")
+
+
+def changed(column, row, value):
+    def change(path):
+        table = pd.read_csv(path, dtype=object)
+        table.loc[row, column] = value
+        table.to_csv(path, index=False)
+
+    return change
+
+
+def text(content, encoding="utf-8"):
+    return lambda path: path.write_bytes(content.encode(encoding))
+
+
+def lines(count):
+    return lambda path: path.write_text("\n".join(path.read_text().splitlines()[:count]))
+
+
+def edited(function):
+    return lambda path: function(pd.read_csv(path)).to_csv(path, index=False)
+
+
+BAD_TABLES = {
+    "no file": (lambda path: path.unlink(), {}, ["there is no such file"]),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), {}, ["cannot be read"]),
+    "empty file": (text(""), {}, ["the file is empty"]),
+    "names only": (text("a,b,kind,target\n"), {}, ["row"]),
+    "target missing": (None, {"target": "price"}, ['no column "price"', "target"]),
+    "target is text": (changed("target", 4, "high"), {}, ['"target"', "'high'", "row 6"]),
+    "target is category": (None, {"target": "kind"}, ['target "kind"', "row 2"]),
+    "target constant": (edited(lambda t: t.assign(target=1.0)), {}, ["in every row", "target"]),
+    "target value missing": (changed("target", 9, ""), {}, ['"target" has no value in row 11']),
+    "value missing": (changed("b", 2, None), {}, ['"b" has no value in row 4', "1 missing"]),
+    "category missing": (changed("kind", 0, None), {}, ['"kind" has no value in row 2']),
+    "infinite": (changed("a", 3, "inf"), {}, ['"a" is', "row 5"]),
+    "beyond float32": (changed("a", 3, "1e200"), {}, ['"a" is 1e+200', "row 5"]),
+    "number with a slip": (changed("a", 7, "12x"), {}, ["'12x'", "row 9", "number in most rows"]),
+    "constant column": (edited(lambda t: t.assign(b=3)), {}, ['"b" is', "in every row"]),
+    "constant category": (edited(lambda t: t.assign(kind="x")), {}, ['"kind" is', "in every row"]),
+    "empty column": (edited(lambda t: t.assign(b=None)), {}, ['"b" is empty']),
+    "identifier": (
+        edited(lambda t: t.assign(kind=[f"id{i}" for i in range(len(t))])),
+        {},
+        ['"kind" has 120 different', "drop"],
+    ),
+    "duplicate names": (text("a,a,target\n" + "1,2,3\n" * 30), {}, ['two columns are called "a"', "column 2"]),
+    "nameless column": (text("a,,target\n" + "1,2,3\n" * 30), {}, ["column 2 has no name"]),
+    "too few rows": (lines(11), {}, ["10 rows", "at least 20"]),
+    "wrong delimiter": (
+        text("a;b;target\n" + "1;2;3\n" * 30),
+        {},
+        ['line 1 has one field when split at ","', "data.delimiter: ';'"],
+    ),
+    "ragged": (text("a,b,target\n" + "1,2,3\n" * 30 + "1,2,3,4\n"), {}, ["line 32", "3 fields"]),
+    "short line": (text("a,b,target\n" + "1,2,3\n4,5,6\n" * 15 + "7,8\n"), {}, ['"target" has no value in row 32']),
+    "encoding": (text("a,b,target\n" + "1,2,3\n" * 3 + "é,2,3\n", "latin-1"), {}, ["line 5", "0xe9", "encoding"]),
+    "no such encoding": (None, {"encoding": "utf-99"}, ["utf-99", "no encoding"]),
+    "no header": (text("1,2,3\n" * 30), {}, ["line 1 should hold the columns' names", "header: false"]),
+    "wrong number of names": (
+        None,
+        {"header": False, "columns": ["a", "target"]},
+        ["4 fields", "data.columns names 2"],
+    ),
+    "only the target": (edited(lambda t: t[["target"]]), {}, ["no column to learn from"]),
+    "drop unknown": (None, {"drop": ["bb"]}, ['no column "bb"', "data.drop"]),
+    "drop target": (None, {"drop": ["target"]}, ["names the target"]),
+    "all tested": (None, {"test_fraction": 0.999}, ["leave 0 to train on"]),
+    "indicator clash": (
+        edited(lambda t: t.assign(kind_x=range(len(t)))),
+        {},
+        ['would be called "kind_x"'],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_a_bad_table_is_refused_with_its_place(csv, case):
+    spoil, options, fragments = BAD_TABLES[case]
+    if spoil is not None:
+        spoil(csv)
+    with pytest.raises(DataError) as error:
+        load(DataSpec(**{"path": str(csv), "target": "target", **options}))
+    for fragment in fragments:
+        assert fragment in str(error.value)
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path):
+    path = tmp_path / "table.parquet"
+    path.write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        load(DataSpec(str(path), "target"))
+
+
+def test_times_are_refused(tmp_path):
+    path = tmp_path / "table.parquet"
+    frame = write_table(tmp_path / "t.csv").assign(when=pd.Timestamp("2020-01-01"))
+    frame.to_parquet(path)
+    with pytest.raises(DataError, match='"when" holds times'):
+        load(DataSpec(str(path), "target"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"test_fraction": 0},
+        {"test_fraction": 1.0},
+        {"split_seed": -1},
+        {"delimiter": ";;"},
+        {"columns": ["a"]},
+        {"header": False},
+    ],
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(DataError, match=r"data\."):
+        DataSpec("table.csv", "target", **options)

@@ -1,0 +1,75 @@
+import itertools
+import tracemalloc
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from sweep.sampler import Permutation, Selection
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@given(st.integers(1, 200), SEEDS)
+def test_every_element_comes_once(n, seed):
+    permutation = Permutation(n, seed)
+    order = [permutation[place] for place in range(n)]
+    assert sorted(order) == list(range(n))
+    assert [permutation.place(element) for element in order] == list(range(n))
+
+
+def test_the_order_is_the_seeds():
+    def order(seed: int) -> list[int]:
+        return list(Selection(1000, seed))
+
+    assert order(1) == order(1) != order(2)
+    # Written down, because a resumed sample must be the same on every machine and in every version.
+    assert list(Selection(17280, 0, points=4)) == [2737, 13585, 14418, 5655]
+
+
+def test_the_order_does_not_follow_the_grid():
+    # Ranks of a random permutation: |r| has a standard deviation of 1 / sqrt(n) = 0.01; five of them.
+    places = np.array(list(Selection(10_000, 3)))
+    assert abs(np.corrcoef(places, np.arange(10_000))[0, 1]) < 0.05
+    # Neither do neighbours stay together: the mean step of a random permutation is n / 3.
+    assert abs(np.abs(np.diff(places)).mean() / 10_000 - 1 / 3) < 0.02
+
+
+def test_the_first_of_ten_million_come_at_once():
+    tracemalloc.start()
+    first = list(itertools.islice(Selection(10**7, 0), 100))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(set(first)) == 100
+    assert peak < 2**20
+
+
+@given(st.integers(1, 60), SEEDS, st.integers(1, 80))
+def test_more_points_extend_the_same_sample(n, seed, points):
+    chosen = Selection(n, seed, points=points)
+    assert list(chosen) == list(Selection(n, seed))[:points]
+    assert len(chosen) == min(points, n)
+    assert [idx in chosen for idx in range(n)] == [idx in set(chosen) for idx in range(n)]
+
+
+def test_given_points_keep_the_order():
+    everything = list(Selection(50, 9))
+    chosen = Selection(50, 9, idx=[3, 40, 3, 7])
+    assert list(chosen) == [idx for idx in everything if idx in (3, 7, 40)]
+    assert 40 in chosen and 4 not in chosen and len(chosen) == 3
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"points": 0}, "at least 1"),
+        ({"idx": [10]}, "--idx got 10, but the space has the points 0 to 9"),
+        ({"idx": [-1]}, "--idx got -1"),
+        ({"idx": []}, "no point"),
+        ({"points": 1, "idx": [1]}, "both given"),
+    ],
+)
+def test_a_wrong_choice_is_refused(chosen, message):
+    with pytest.raises(ValueError, match=message):
+        Selection(10, 0, **chosen)
