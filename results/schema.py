@@ -140,8 +140,9 @@ def axis_type(values: Sequence[Any]) -> pa.DataType:
         return pa.bool_()
     if kinds == {int} and all(-(2**63) <= value < 2**63 for value in present):
         return pa.int64()
-    if kinds and kinds <= {int, float}:
-        return pa.float64()
+    if float in kinds and kinds <= {int, float}:
+        # Above 2**53 not every integer is a float.
+        return pa.float64() if all(type(v) is float or abs(v) <= 2**53 for v in present) else pa.string()
     return pa.string()
 
 

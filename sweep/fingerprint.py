@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -51,7 +52,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, after = dict(_flat(old)), dict(_flat(new))
     for key in dict.fromkeys([*before, *after]):
         was, is_now = before.get(key, "nothing"), after.get(key, "nothing")
-        if was == is_now:
+        if json.dumps(was) == json.dumps(is_now):  # which tells 4 from 4.0, as a builder may
             continue
         if key == "builder.source":
             if not _same_program(was, is_now):

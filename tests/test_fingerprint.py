@@ -1,0 +1,64 @@
+import pandas as pd
+import pytest
+from conftest import BUILDER, small_plan, write_plan
+
+from sweep import Plan
+from sweep.fingerprint import changes, fingerprint
+
+
+def marks(workplace, **changed):
+    return fingerprint(Plan.load(write_plan(workplace, **changed)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"seed": 1}, ["seed: was 0, is 1"]),
+        ({"fit": {"epochs": 5}}, ["budget.fit.epochs: was 4, is 5"]),
+        ({"scheduler": "asha", "asha": {"grace_period": 1}}, ["scheduler: was none, is asha", "grace_period"]),
+        ({"callbacks": {"early_stopping": {"patience": 2}}}, ["early_stopping"]),
+        ({"space": {**small_plan()["space"], "units": [2, 3]}}, ["space.units: was [2, 3, 4], is [2, 3]"]),
+        ({"space": {**small_plan()["space"], "units": [2, 3, 4.0]}}, ["space.units"]),
+        ({"space": {**small_plan()["space"], "behaviour": ["fine"]}}, ["behaviour: was nothing"]),
+        ({"data": {"path": "table.csv", "target": "target", "split_seed": 1}}, ["data.split_seed: was 0, is 1"]),
+    ],
+)
+def test_what_numbers_depend_on_is_in_it(workplace, changed, said):
+    found = "\n".join(changes(marks(workplace), marks(workplace, **changed)))
+    for fragment in said:
+        assert fragment in found
+
+
+@pytest.mark.parametrize(
+    "changed", [{"engine": "keras"}, {"resources": {"cpu": 2}}, {"timeout_s": 5}, {"retries": 0}, {"asha": {}}]
+)
+def test_what_they_do_not_depend_on_is_not(workplace, changed):
+    assert changes(marks(workplace), marks(workplace, **changed)) == []
+
+
+def test_the_builders_program_counts_and_its_layout_does_not(workplace):
+    before = marks(workplace)
+    (workplace / "model.py").write_text("# a comment\n" + BUILDER.replace("Dense(1)", "Dense( 1 )"))
+    assert changes(before, marks(workplace)) == []
+    (workplace / "model.py").write_text(BUILDER.replace('activation="relu"', 'activation="tanh"'))
+    found = "\n".join(changes(before, marks(workplace)))
+    assert "builder: its source changed" in found
+    assert '-    outputs = keras.layers.Dense(1)(keras.layers.Dense(units, activation="relu")' in found
+    assert 'activation="tanh"' in found
+
+
+def test_the_tables_bytes_count_and_its_place_does_not(workplace):
+    before = marks(workplace)
+    (workplace / "other.csv").write_bytes((workplace / "table.csv").read_bytes())
+    assert changes(before, marks(workplace, data={"path": "other.csv", "target": "target"})) == []
+    table = pd.read_csv(workplace / "table.csv")
+    table.loc[0, "a"] += 1
+    table.to_csv(workplace / "table.csv", index=False)
+    assert "data.sha256" in changes(before, marks(workplace))[0]
+
+
+def test_it_survives_json(workplace):
+    import json
+
+    found = marks(workplace)
+    assert changes(json.loads(json.dumps(found)), found) == []

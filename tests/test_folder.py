@@ -1,0 +1,70 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from results.folder import FolderError, HeldError, RunFolder, replace_file, write_json
+
+HOLD = """
+import sys, time, pathlib
+from results.folder import RunFolder
+with RunFolder(pathlib.Path(sys.argv[1])).held():
+    print("held", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path / "deep" / "a run é")
+    made.create()
+    return made
+
+
+def test_a_second_holder_is_told_who_the_first_is(folder):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    assert folder.is_held()
+    with pytest.raises(HeldError) as error, folder.held():
+        pass
+    for part in (str(folder.path), f"process {holder.pid}", socket.gethostname(), "since 20"):
+        assert part in str(error.value)
+    # The lock of a dead holder is free at once.
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert not folder.is_held()
+    with folder.held():
+        assert folder.is_held()
+        assert f"process {os.getpid()}" in folder.holder()
+    assert not folder.is_held()
+
+
+def test_children_do_not_inherit_the_hold(folder):
+    with folder.held():
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"], close_fds=False)
+    assert not folder.is_held()
+    child.kill()
+    child.wait()
+
+
+def test_a_folder_that_never_was_is_not_held(tmp_path):
+    assert not RunFolder(tmp_path / "none").is_held()
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(folder):
+    write_json(folder.progress, {"a": 1})
+    write_json(folder.progress, {"a": 2})
+    assert folder.progress.read_text() == '{\n "a": 2\n}'
+    with pytest.raises(FolderError) as error:
+        replace_file(folder.path / "none" / "file", b"")
+    assert "none/file" in str(error.value) and "run the same command again" in str(error.value)
+    assert {path.name for path in folder.path.iterdir()} == {"lock", "progress.json"}
+
+
+def test_a_path_that_cannot_be_a_folder_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderError, match="file.*cannot be written"):
+        RunFolder(tmp_path / "file").create()

@@ -1,0 +1,235 @@
+"""The trial against plain Keras: same batches, same rules, same numbers."""
+
+import json
+import signal
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from sweep import Plan
+from trainables import builders
+from trainables.callbacks import row_order
+from trainables.data import ABALONE, load
+from trainables.keras_trial import PAYLOAD, KerasTrial, Point
+from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
+
+TABLE = load(ABALONE)
+PLAN = Plan.load()
+BUILDER = PLAN.found_builder
+BUILD = BUILDER.load()
+# Short patience, so that plateau and early stopping both happen within the few epochs of a fast test.
+RULES = Callbacks(EarlyStopping(patience=4), ReduceLROnPlateau(factor=0.1, patience=2, min_lr=1e-5))
+
+
+class ShuffledRows(keras.utils.PyDataset):
+    """The fitted rows as plain Keras would be given them: a batch at a time, in the order of the epoch."""
+
+    def __init__(self, x, y, batch_size, seed):
+        super().__init__()
+        self.x, self.y, self.batch_size, self.seed, self.epoch = x, y, batch_size, seed, 0
+
+    def __len__(self):
+        return -(-len(self.x) // self.batch_size)
+
+    def __getitem__(self, step):
+        order = row_order(self.seed, self.epoch, len(self.x))
+        taken = order[step * self.batch_size : (step + 1) * self.batch_size]
+        return self.x[taken], self.y[taken]
+
+    def set_epoch(self, epoch, logs=None):  # not on_epoch_end, which Keras calls once more before training
+        self.epoch = epoch
+
+
+def plain_keras(config, epochs, seed, rules):
+    """Train and evaluate a point with nothing but Keras; return its history, metrics and epochs."""
+    config = dict(config)
+    batch_size = config.pop("batch_size")
+    normalizer = keras.layers.Normalization()
+    normalizer.adapt(TABLE.x_train)
+    keras.utils.set_random_seed(seed)
+    model = BUILD(**config, input_shape=(10,), normalizer=normalizer)
+    rows = 2673
+    stopping, plateau = rules.early_stopping, rules.reduce_lr_on_plateau
+    fitted = ShuffledRows(TABLE.x_train[:rows], TABLE.y_train[:rows], batch_size, seed)
+    history = model.fit(
+        fitted,
+        epochs=epochs,
+        shuffle=False,
+        validation_data=(TABLE.x_train[rows:], TABLE.y_train[rows:]),
+        validation_batch_size=batch_size,
+        verbose=0,
+        callbacks=[
+            keras.callbacks.LambdaCallback(on_epoch_begin=fitted.set_epoch),
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss", factor=plateau.factor, patience=plateau.patience, min_lr=plateau.min_lr
+            ),
+            keras.callbacks.EarlyStopping(
+                monitor="val_loss", patience=stopping.patience, restore_best_weights=True
+            ),
+        ],
+    ).history
+    metrics = {
+        f"{name}_{split}": value
+        for split, (x, y) in {
+            "tr": (TABLE.x_train, TABLE.y_train),
+            "te": (TABLE.x_test, TABLE.y_test),
+        }.items()
+        for name, value in model.evaluate(x, y, verbose=0, return_dict=True).items()
+    }
+    return history, metrics
+
+
+def point(config, epochs, seed=0, rules=RULES, milestones=()):
+    training = Training(Fit(epochs=epochs), rules, milestones=milestones, seed=seed)
+    return Point(BUILD, BUILDER, config, TABLE, training)
+
+
+# The two run the same operations on the same numbers and differ at most in how sums are blocked: 1e-4 is a
+# hundred times what was seen, and a hundredth of what a wrong batch or rule would make.
+RTOL = 1e-4
+
+
+@pytest.mark.parametrize("draw", range(5))
+def test_a_point_is_what_plain_keras_trains(draw):
+    chance = np.random.default_rng(100 + draw)
+    idx, seed = int(chance.integers(len(PLAN.space))), int(chance.integers(1000))
+    config = PLAN.space[idx]
+    config["learning_rate"] = float(chance.choice([0.05, 0.003]))  # fast enough to run into a plateau
+    if draw % 2:
+        config["dropout_rate"] = 0.5
+    ours = point(config, 12, seed)
+    for epoch in (3, 4, 12):  # as if ASHA had milestones there
+        ours.advance(epoch)
+    history, metrics = plain_keras(config, 12, seed, RULES)
+    assert len(ours.recorder.curve) == len(history["loss"]), config
+    for name, values in history.items():
+        np.testing.assert_allclose([entry[name] for entry in ours.recorder.curve], values, rtol=RTOL, err_msg=name)
+    assert ours.status == ("early_stopped" if len(history["loss"]) < 12 else "completed")
+    best = int(np.argmin(history["val_loss"]))
+    assert ours.recorder.best_epoch == best + 1
+    found = ours.metrics()
+    for name, value in metrics.items():
+        assert found[name] == pytest.approx(value, rel=RTOL), name
+    assert found["loss_va"] == pytest.approx(history["val_loss"][best], rel=RTOL)
+
+
+@pytest.mark.slow
+def test_whole_points_are_what_plain_keras_trains():
+    """Points drawn anew in each run, with the reference's own rules and budget."""
+    chance = np.random.default_rng()
+    for idx in chance.integers(len(PLAN.space), size=6):
+        config = PLAN.space[int(idx)]
+        ours = point(config, 200, rules=PLAN.callbacks)
+        ours.advance(200)
+        history, metrics = plain_keras(config, 200, 0, PLAN.callbacks)
+        curve = [entry["val_loss"] for entry in ours.recorder.curve]
+        # Rounding grows over hundreds of epochs, the more without a bound on the activations.
+        np.testing.assert_allclose(curve, history["val_loss"][: len(curve)], rtol=1e-3, err_msg=f"idx {idx}")
+        assert len(curve) == len(history["val_loss"]), f"idx {idx}"
+        assert ours.metrics()["loss_te"] == pytest.approx(metrics["loss_te"], rel=1e-3), f"idx {idx}"
+
+
+def test_weights_are_those_of_the_best_epoch():
+    config = PLAN.space[17] | {"hidden": [8], "learning_rate": 0.05, "optimizers": "adam"}
+    ours = point(config, 6)
+    ours.advance(6)
+    stored = ours.weights()
+    offset, arrays = 0, []
+    for _path, dtype, shape in json.loads(stored["layout"]):
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        arrays.append(np.frombuffer(stored["values"][offset : offset + size], dtype).reshape(shape))
+        offset += size
+    assert offset == len(stored["values"])
+    metrics = ours.metrics()
+    before = ours.model.get_weights()
+    ours.model.set_weights(arrays)
+    again = ours.model.evaluate(TABLE.x_test, TABLE.y_test, verbose=0, return_dict=True)
+    assert again["loss"] == pytest.approx(metrics["loss_te"], rel=1e-6)
+    assert any(not np.array_equal(a, b) for a, b in zip(before, arrays, strict=True))  # metrics() put them back
+
+
+def trial(config, build_source, folder, training, table=TABLE):
+    (folder / "model.py").write_text(build_source)
+    made = KerasTrial.__new__(KerasTrial)  # without Tune's own set-up, which needs a running Tune
+    builder = builders.find("model.py:build", folder)
+    made.setup({"idx": 0}, space=[config], builder=builder, table=table, training=training)
+    return made
+
+
+SIMPLE = """
+import keras, time
+def build(units, wrong=None, input_shape=None):
+    if wrong == "sleep":
+        try:
+            time.sleep(100)
+        except Exception:
+            pass
+    model = keras.Sequential([keras.Input(input_shape), keras.layers.Dense(units), keras.layers.Dense(1)])
+    loss = (lambda y, p: keras.ops.mean(p - y) / 0.0) if wrong == "inf" else "mse"
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
+    model.compile(loss=loss, optimizer=keras.optimizers.Adam(schedule if wrong == "schedule" else 0.01))
+    return model if wrong != "no model" else 5
+"""
+
+
+def test_a_trial_reports_at_milestones_and_at_its_end(tmp_path):
+    made = trial({"units": 2}, SIMPLE, tmp_path, Training(Fit(epochs=5), Callbacks(), milestones=(1, 3)))
+    results = [made.step() for _ in range(3)]
+    assert [result["epoch"] for result in results] == [1, 3, 5]
+    assert [result["done"] for result in results] == [False, False, True]
+    for result in results:  # each report is complete
+        report = result[PAYLOAD]
+        assert {"loss_tr", "loss_va", "loss_te", "epochs", "best_epoch", "params"} <= set(report["row"])
+        assert all(len(values) == result["epoch"] for values in report["curve"].values())
+        assert result["val_loss"] == min(report["curve"]["val_loss"].tolist())
+        assert report["weights"]["values"]
+    assert results[-1][PAYLOAD]["row"]["status"] == "completed"
+    assert made.reset_config({"idx": 0})
+    again = [made.step() for _ in range(3)][-1]
+    assert again["val_loss"] == results[-1]["val_loss"]  # nothing is left over from the first time
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "message"),
+    [
+        ("no model", "failed", "TypeError: The builder returned int"),
+        ("inf", "diverged", None),
+        ("sleep", "timeout", "longer than timeout_s=1"),
+        ("schedule", "completed", None),
+    ],
+)
+def test_what_goes_wrong_is_in_the_row(tmp_path, wrong, status, message):
+    rules = Callbacks(reduce_lr_on_plateau=ReduceLROnPlateau(patience=1, min_delta=100.0))
+    timeout_s = 1.0 if wrong == "sleep" else 60.0
+    training = Training(Fit(epochs=4), rules, timeout_s=timeout_s)
+    made = trial({"units": 2, "wrong": wrong}, SIMPLE, tmp_path, training)
+    started = time.monotonic()
+    result = made.step()
+    assert time.monotonic() - started < 50
+    row = result[PAYLOAD]["row"]
+    assert (row["status"], result["done"]) == (status, True)
+    assert (message or "") in (row["error"] or "")
+    assert np.isnan(result["val_loss"]) == (status != "completed")
+    if status == "diverged":
+        assert row["epochs"] == 1 and row["best_epoch"] is None and "loss_te" not in row
+    if status == "completed":  # its schedule was left to set the rate
+        rates = result[PAYLOAD]["curve"]["learning_rate"]
+        assert np.all(np.diff(rates) < 0)
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_split_that_leaves_nothing_is_a_failed_point(tmp_path):
+    made = trial({"units": 2, "validation_split": 0.9999}, SIMPLE, tmp_path, Training(Fit(epochs=1), Callbacks()))
+    assert "leaves 0 to fit" in made.step()[PAYLOAD]["row"]["error"]
+
+
+def test_axes_of_fit_go_to_fit(tmp_path):
+    config = {"units": 2, "batch_size": 500, "validation_split": 0.5, "shuffle": False}
+    made = trial(config, SIMPLE, tmp_path, Training(Fit(epochs=1), Callbacks()))
+    made.step()
+    made.reset_config({"idx": 0})
+    made._advance()
+    assert made._point.fit == Fit(epochs=1, batch_size=500, validation_split=0.5, shuffle=False)
+    assert made._point.model.steps_per_execution == 4  # 1,671 rows in batches of 500

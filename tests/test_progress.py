@@ -1,0 +1,84 @@
+import io
+import os
+import subprocess
+import sys
+
+from rich.console import Console
+
+from results.folder import RunFolder
+from sweep import progress
+from sweep.progress import Tally, View, counts_text, draw, duration, line, read_progress
+
+
+def tally():
+    made = Tally(asked=10, counts={"completed": 2}, before=2, workers=2)
+    made.training_s = 60
+    made.add({"status": "completed", "loss_te": 3.0, "idx": 4}, {"rate": 0.1})
+    made.add({"status": "pruned", "loss_te": 2.5, "idx": 5}, {"rate": "[/] [bold]"})
+    made.add({"status": "diverged", "loss_te": 0.1, "idx": 6}, {})
+    made.add({"status": "failed", "idx": 7}, {})
+    made.add({"status": "timeout", "idx": 8, "loss_te": None}, {})
+    return made
+
+
+def test_points_are_counted():
+    made = tally()
+    assert (made.done, made.open, made.not_well) == (7, 3, 2)
+    assert made.best == {"loss_te": 2.5, "idx": 5, "config": {"rate": "[/] [bold]"}}
+    assert made.points_per_minute == 5 and made.eta_s == 36
+    assert Tally(asked=3).eta_s is None
+    assert counts_text(made.counts) == "3 completed, 1 pruned, 1 diverged, 1 failed, 1 timeout"
+
+
+def test_the_view_shows_everything():
+    text = Console(width=100, file=io.StringIO(), record=True)
+    text.print(draw(tally()))
+    shown = text.export_text()
+    for fragment in ("7 of 10 points", "5.0/min", "3 completed, 1 pruned", "open     3", "workers  2", "rate=[/] [bold]"):
+        assert fragment in shown
+    assert "7/10 points (3 completed" in line(tally()) and "best loss_te 2.5000 (idx 5)" in line(tally())
+
+
+def test_durations_are_readable():
+    assert [duration(s) for s in (None, 0.4, 75, 90_061)] == ["?", "0:00:00", "0:01:15", "1 day, 1:01:01"]
+
+
+def test_without_a_terminal_there_are_lines_and_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    folder, out = RunFolder(tmp_path), io.StringIO()
+    with View(tally(), folder, out) as view:
+        view.begin("training")
+        view.update()
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 3 and "training" in lines[0] and lines[1].startswith("[0:00:00] 7/10 points")
+    said = read_progress(folder)
+    assert said["open"] == 3 and said["stage"] == "training" and said["memory_mb"] > 10
+
+
+def test_a_broken_progress_file_is_no_news(tmp_path):
+    folder = RunFolder(tmp_path)
+    for content in (None, "", "[1]", '{"asked": '):
+        if content is not None:
+            folder.progress.write_text(content)
+        assert read_progress(folder) == {}
+
+
+def test_noise_goes_to_the_log_and_the_answer_to_the_terminal(tmp_path):
+    code = (
+        "import os, sys, pathlib, subprocess\n"
+        "from sweep.progress import noise_to\n"
+        "print('before')\n"
+        "with noise_to(pathlib.Path(sys.argv[1])) as terminal:\n"
+        "    os.write(1, b'noise one\\n'); os.write(2, b'noise two\\n'); print('noise three')\n"
+        "    subprocess.run(['echo', 'noise four'])\n"
+        "    print('answer', file=terminal, flush=True)\n"
+        "print('after')\n"
+    )
+    log = tmp_path / "log"
+    ran = subprocess.run([sys.executable, "-c", code, str(log)], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["before", "answer", "after"] and not ran.stderr
+    assert sorted(log.read_text().split()[1::2]) == ["four", "one", "three", "two"]
+
+
+def test_the_memory_is_that_of_the_process_tree():
+    assert progress.resident_mb() >= int(open(f"/proc/{os.getpid()}/statm").read().split()[1]) * 4096 / 2**21

@@ -1,0 +1,64 @@
+import hypothesis.strategies as st
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+
+from results import schema
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2], pa.int64()),
+        (range(5), pa.int64()),
+        ([0, 0.5], pa.float64()),
+        ([0.5, None], pa.float64()),
+        ([True, None], pa.bool_()),
+        (["a", None], pa.string()),
+        ([[8], [8, 4]], pa.string()),
+        ([1, "a"], pa.string()),
+        ([True, 1], pa.string()),
+        ([None], pa.string()),
+        ([2**70], pa.string()),
+    ],
+)
+def test_an_axis_has_the_type_of_its_values(values, kind):
+    assert schema.axis_type(values) == kind
+
+
+@given(
+    st.lists(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just([1, 2]),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_every_value_fits_its_column(values):
+    encode = schema.axis_encoder(values)
+    column = pa.array([encode(value) for value in values], schema.axis_type(values))
+    assert column.null_count == sum(value is None for value in values)
+    # Values that differ to a builder differ in the column, but for 1 and 1.0, or 0.0 and -0.0, among numbers.
+    distinct = {repr(float(v) + 0.0) if column.type == pa.float64() and v is not None else repr(v) for v in values}
+    assert len(pd.unique(pd.Series(column.to_pylist(), dtype=object))) == len(distinct)
+
+
+def test_the_columns_are_those_of_the_contract():
+    names = [column.name for column in schema.points_columns({"rate": [1]}, ["loss", "MAE"])]
+    assert names == (
+        "idx rate status epochs best_epoch loss_tr MAE_tr loss_va MAE_va loss_te MAE_te "
+        "params seed seconds engine error"
+    ).split()
+    names = [column.name for column in schema.curves_columns(["loss", "MAE"])]
+    assert names == "idx epoch loss MAE val_loss val_MAE learning_rate".split()
+
+
+def test_units_and_meanings_travel_with_the_file():
+    arrow = schema.to_arrow(schema.points_columns({}, ["loss"]))
+    assert arrow.field("seconds").metadata[b"unit"] == b"s"
+    assert all(field.metadata[b"meaning"] for field in arrow)
+
+
+def test_numbers_that_are_not_finite_become_missing():
+    values = [float("nan"), float("inf"), -float("inf"), 0.0, 1, None, "nan"]
+    assert [schema.finite_or_none(value) for value in values] == [None, None, None, 0.0, 1, None, "nan"]

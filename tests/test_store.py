@@ -1,0 +1,276 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from results import store as store_module
+from results.folder import FolderError, RunFolder
+from results.store import Finished, Store
+
+AXES = {"units": [2, 3, None], "hidden": [[8], [8, 4]]}
+
+
+def finished(idx, status="completed", epochs=3, metrics=("loss", "MAE"), weights=True, **row):
+    chance = np.random.default_rng(idx)
+    values = {f"{name}_{split}": float(chance.random()) for name in metrics for split in ("tr", "va", "te")}
+    best = 1 if epochs else None
+    row = {"idx": idx, "status": status, "epochs": epochs, "best_epoch": best, "seed": 0, "engine": "keras"} | row
+    names = [*metrics, *(f"val_{name}" for name in metrics), "learning_rate"] if epochs else []
+    curve = {name: chance.random(epochs).astype("float32") for name in names}
+    kept = {"values": chance.bytes(50), "layout": "[]"} if weights and epochs else None
+    return Finished({**row, **values} if epochs else row, {"units": 2, "hidden": [8, 4]}, curve, kept)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path / "a run é")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(store_module, "MAX_ROWS", {"points": 5, "curves": 20, "weights": 7})
+
+
+def read(folder):
+    return pd.read_parquet(folder.points), pd.read_parquet(folder.curves), pd.read_parquet(folder.weights)
+
+
+def check(folder, expected):
+    points, curves, weights = read(folder)
+    assert sorted(points["idx"]) == sorted(item.row["idx"] for item in expected)
+    by_idx = points.set_index("idx")
+    for item in expected:
+        idx = item.row["idx"]
+        for name, value in item.row.items():
+            if name != "idx":
+                stored = by_idx.loc[idx, name]
+                assert stored == value or (pd.isna(stored) and value is None), (idx, name)
+        own = curves[curves["idx"] == idx].sort_values("epoch")
+        assert list(own["epoch"]) == list(range(1, item.row["epochs"] + 1))
+        for name, values in item.curve.items():
+            np.testing.assert_array_equal(own[name], values)
+        kept = weights.loc[weights["idx"] == idx, "values"].tolist()
+        assert kept == ([item.weights["values"]] if item.weights else [])
+    assert set(curves["idx"]) | set(weights["idx"]) <= set(points["idx"])
+
+
+def test_an_empty_store_can_be_read(folder):
+    Store(folder, AXES)
+    points, curves, weights = read(folder)
+    assert len(points) == len(curves) == len(weights) == 0
+    assert {"idx", "units", "hidden", "status", "loss_te"} <= set(points.columns)
+
+
+def test_rows_are_what_was_committed(folder, small_parts):
+    chance = np.random.default_rng(0)
+    store = Store(folder, AXES)
+    done = []
+    for batch in np.array_split(chance.permutation(60), 17):
+        items = [finished(int(i), epochs=int(chance.integers(0, 9))) for i in batch]
+        if chance.random() < 0.3:
+            store = Store(folder, AXES)
+        store.commit(items)
+        done += items
+        check(folder, done)
+    assert len(list(folder.points.iterdir())) <= 60 / 5 + 1
+    assert duckdb.sql(f"SELECT count(*), min(hidden) FROM '{folder.points}/*.parquet'").fetchall() == [(60, "[8, 4]")]
+
+
+def test_a_point_is_committed_once(folder):
+    store = Store(folder, AXES)
+    first = finished(4)
+    store.commit([first, finished(4, status="pruned")])
+    store.commit([finished(4, status="pruned"), finished(5)])
+    check(folder, [first, finished(5)])
+    assert 4 in store and 6 not in store and len(store) == 2
+    assert store.counts == {"completed": 2}
+    again = Store(folder, AXES)
+    assert again.counts == {"completed": 2} and not again.notes
+
+
+def test_metrics_may_come_later(folder, small_parts):
+    store = Store(folder, AXES)
+    items = [finished(i, status="failed", epochs=0, error="RuntimeError: no") for i in range(6)]
+    store.commit(items)
+    later = [finished(7), finished(8, metrics=("loss", "MAE", "MAPE"))]
+    store.commit(later[:1])
+    store.commit(later[1:])
+    check(folder, [*items, *later])
+    assert [n for n in read(folder)[0].columns if n.endswith("_te")] == ["loss_te", "MAE_te", "MAPE_te"]
+    reopened = Store(folder, AXES)
+    reopened.commit([finished(9)])
+    check(folder, [*items, *later, finished(9)])
+
+
+def test_numbers_that_are_not_finite_are_missing(folder):
+    item = finished(1, status="diverged")
+    item.row["loss_tr"], item.row["loss_te"] = float("nan"), float("inf")
+    Store(folder, AXES).commit([item])
+    assert read(folder)[0][["loss_tr", "loss_te"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("lost", ["points", "curves", "weights"])
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
+def test_a_damaged_part_is_set_aside_and_its_points_open(folder, small_parts, lost, damage):
+    items = {i: finished(i) for i in range(23)}
+    store = Store(folder, AXES)
+    for item in items.values():
+        store.commit([item])
+    path = sorted((folder.path / lost).iterdir())[1]
+    hit = set(pd.read_parquet(path)["idx"])
+    raw = bytearray(path.read_bytes())
+    if damage == "flip":
+        raw[len(raw) // 3] ^= 4
+    path.write_bytes({"truncate": raw[: len(raw) // 2], "flip": raw, "empty": b""}[damage])
+
+    store = Store(folder, AXES)
+    assert hit and hit.isdisjoint(i for i in items if i in store)
+    assert len(store) == len(items) - len(hit)
+    check(folder, [item for i, item in items.items() if i not in hit])
+    assert any("damaged" in note for note in store.notes)
+    assert [p.name.startswith(f"{lost}-part-00001-") for p in folder.damaged.iterdir()] == [True]
+    # They can be committed again, and then all is as it was.
+    store.commit([items[i] for i in hit])
+    check(folder, list(items.values()))
+    assert not Store(folder, AXES).notes
+
+
+def test_curves_of_a_torn_commit_are_dropped(folder):
+    store = Store(folder, AXES)
+    store.commit([finished(1)])
+    before = {path: path.read_bytes() for path in folder.points.iterdir()}
+    store.commit([finished(2)])
+    for path, content in before.items():  # as if the machine had stopped before the last rename
+        path.write_bytes(content)
+    (folder.points / ".part-00000.parquet.tmp").write_bytes(b"half a part")
+    reopened = Store(folder, AXES)
+    check(folder, [finished(1)])
+    assert not list(folder.points.glob(".*"))
+    reopened.commit([finished(2)])
+    check(folder, [finished(1), finished(2)])
+
+
+def test_rows_without_wanted_weights_are_open_again(folder):
+    Store(folder, AXES, keep_weights=False).commit([finished(1, weights=False)])
+    assert 1 in Store(folder, AXES, keep_weights=False)
+    assert 1 not in Store(folder, AXES, keep_weights=True)
+
+
+WRITER = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[2])
+from test_store import AXES, finished
+from results import store as module
+from results.folder import RunFolder
+module.MAX_ROWS = {"points": 7, "curves": 30, "weights": 9}
+store = module.Store(RunFolder(pathlib.Path(sys.argv[1])), AXES)
+for idx in range(10_000):
+    store.commit([finished(idx)])
+    print(idx, flush=True)
+"""
+
+
+def start_writer(folder):
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    command = [sys.executable, "-c", WRITER, str(folder.path), here]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_writer_killed_at_any_moment_loses_and_doubles_nothing(folder, monkeypatch):
+    monkeypatch.setattr(store_module, "MAX_ROWS", {"points": 7, "curves": 30, "weights": 9})
+    chance = np.random.default_rng(5)
+    said = -1
+    for _ in range(10):
+        writer = start_writer(folder)
+        while int(writer.stdout.readline()) < said + 5:
+            pass
+        time.sleep(chance.random() * 0.05)
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.communicate()[0].split()
+        said = max([said + 5, *map(int, rest)])
+        points = pd.read_parquet(folder.points)
+        assert points["idx"].is_unique
+        assert set(range(said + 1)) <= set(points["idx"]) <= set(range(said + 2))
+        store = Store(folder, AXES)
+        assert not store.notes
+        check(folder, [finished(int(i)) for i in points["idx"]])
+
+
+def _read_until(path, stop, found):
+    reads, last = 0, 0
+    while not stop.is_set():
+        points = pd.read_parquet(path)
+        ok = points["idx"].is_unique and len(points) >= last and points["seed"].notna().all()
+        reads, last = reads + 1, len(points)
+        if not ok:
+            found.put("a reader saw a row twice, or lost one")
+            return
+    found.put(reads)
+
+
+def test_a_plain_reader_never_fails_and_sees_each_row_once(folder, small_parts):
+    context = multiprocessing.get_context("spawn")
+    stop, found = context.Event(), context.Queue()
+    store = Store(folder, AXES)
+    reader = context.Process(target=_read_until, args=(folder.points, stop, found))
+    reader.start()
+    deadline = time.monotonic() + 8
+    idx = 0
+    while time.monotonic() < deadline and reader.is_alive():
+        metrics = ("loss", "MAE") if idx < 40 else ("loss", "MAE", "MAPE")  # columns are added on the way
+        store.commit([finished(idx, metrics=metrics)])
+        idx += 1
+    stop.set()
+    reads = found.get(timeout=30)
+    reader.join()
+    assert isinstance(reads, int) and reads > 20, reads
+    assert reader.exitcode == 0
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    disk = tmp_path / "tiny disk"
+    disk.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk], capture_output=True)
+    if made.returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_corrupts_nothing(tiny_disk):
+    folder = RunFolder(tiny_disk)
+    folder.create()
+    store = Store(folder, AXES)
+    items = [finished(i, epochs=200) for i in range(1000)]
+    with pytest.raises(FolderError, match="tiny disk.*No space left"):
+        for item in items:
+            store.commit([item])
+    count = len(store)
+    assert 0 < count < 1000
+    assert sorted(pd.read_parquet(folder.points)["idx"]) == list(range(count))
+    subprocess.run(["mount", "-o", "remount,size=8m", tiny_disk], check=True)
+    store = Store(folder, AXES)
+    assert not store.notes
+    store.commit(items[count : count + 50])
+    check(folder, items[: count + 50])
+
+
+def test_a_read_only_disk_is_named(tiny_disk):
+    folder = RunFolder(tiny_disk)
+    folder.create()
+    store = Store(folder, AXES)
+    store.commit([finished(1)])
+    subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
+    with pytest.raises(FolderError, match="tiny disk.*Read-only"):
+        store.commit([finished(2)])
+    check(folder, [finished(1)])
