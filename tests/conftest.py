@@ -26,7 +26,7 @@ hypothesis.settings.load_profile("deterministic")
 SWEEP = [sys.executable, "-m", "sweep.cli"]
 
 # A builder that misbehaves when told to; real Keras all the same.
-BUILDER = '''
+BUILDER = """
 import os
 import signal
 import time
@@ -59,7 +59,7 @@ def build(units, rate, behaviour="fine", normalizer=None):
     loss = (lambda y, p: keras.ops.mean(p - y) * float("nan")) if behaviour == "nan" else "mse"
     model.compile(loss=loss, metrics=["mae"], optimizer=keras.optimizers.SGD(rate))
     return model
-'''
+"""
 
 
 def write_table(path: Path, rows: int = 120) -> pd.DataFrame:
@@ -127,9 +127,15 @@ class Sweeps:
         return process.returncode, output
 
     def rows(self) -> pd.DataFrame:
-        return pd.read_parquet(self.out / "points") if (self.out / "points").is_dir() else pd.DataFrame({"idx": []})
+        return (
+            pd.read_parquet(self.out / "points")
+            if (self.out / "points").is_dir()
+            else pd.DataFrame({"idx": []})
+        )
 
-    def wait_for(self, condition: Callable[[], Any], process: subprocess.Popen[str], timeout_s: float = 120) -> None:
+    def wait_for(
+        self, condition: Callable[[], Any], process: subprocess.Popen[str], timeout_s: float = 120
+    ) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert process.poll() is None, process.communicate()[0]

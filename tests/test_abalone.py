@@ -51,7 +51,9 @@ def test_every_optimizer_builds(optimizer):
 
 
 def test_dropout_comes_after_each_hidden_layer():
-    kinds = [type(layer).__name__ for layer in build(hidden=[8, 16, 8], use_batch=False, dropout_rate=0.5).layers]
+    kinds = [
+        type(layer).__name__ for layer in build(hidden=[8, 16, 8], use_batch=False, dropout_rate=0.5).layers
+    ]
     assert kinds == ["InputLayer", "Normalization", *["Dense", "Dropout"] * 3, "Dense"]
 
 

@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HOUSE = ("sweep", "trainables", "results", "cluster")
-MAY_IMPORT = {"sweep": {"trainables", "results", "cluster"}, "trainables": set(), "results": set(), "cluster": set()}
+MAY_IMPORT = {
+    "sweep": {"trainables", "results", "cluster"},
+    "trainables": set(),
+    "results": set(),
+    "cluster": set(),
+}
 NEVER = {"results": {"ray", "tensorflow", "keras"}, "cluster": {"tensorflow", "keras"}}
 
 
@@ -35,7 +40,9 @@ def test_imports_follow_the_arrow(package):
 
 
 def loaded(code: str) -> set[str]:
-    output = subprocess.check_output([sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], text=True)
+    output = subprocess.check_output(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], text=True
+    )
     return {name.split(".")[0] for name in output.split()}
 
 

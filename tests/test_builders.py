@@ -6,6 +6,11 @@ import pytest
 from trainables.builders import BuilderError, find
 
 
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
 def write(folder, text, name="model.py"):
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +59,11 @@ def test_files_and_modules_load_with_their_neighbours(tmp_path, monkeypatch):
     write(tmp_path, "import neighbour_of_model\ndef build(units): return units + neighbour_of_model.value")
     assert find("model.py:build", tmp_path).load()(units=1) == 43
     write(tmp_path, "def build(units): return -units", "some_package/inner/models.py")
-    write(tmp_path, "raise RuntimeError('parents are not imported to find a module')", "some_package/__init__.py")
+    write(
+        tmp_path,
+        "raise RuntimeError('parents are not imported to find a module')",
+        "some_package/__init__.py",
+    )
     found = find("some_package.inner.models:build", tmp_path)
     assert found.required == {"units"}
     write(tmp_path, "", "some_package/__init__.py")
@@ -64,9 +73,8 @@ def test_files_and_modules_load_with_their_neighbours(tmp_path, monkeypatch):
 def test_a_file_cannot_hide_a_module(tmp_path):
     write(tmp_path, "def build(units): return units", "json.py")
     assert find("json.py:build", tmp_path).load()(units=3) == 3
-    import json
-
-    assert hasattr(json, "dumps")
+    code = "import json; json.dumps(1)"
+    subprocess.run([sys.executable, "-c", f"import sys; sys.path = {sys.path!r}; {code}"], check=True)
 
 
 @pytest.mark.parametrize(

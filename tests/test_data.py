@@ -17,7 +17,9 @@ def test_the_shipped_table_is_the_one_of_the_source():
 def test_abalone_is_prepared_as_the_reference_says():
     table = load(ABALONE)
     assert table.x_train.shape == (3342, 10) and table.x_test.shape == (835, 10)
-    assert {array.dtype.name for array in (table.x_train, table.y_train, table.x_test, table.y_test)} == {"float32"}
+    assert {array.dtype.name for array in (table.x_train, table.y_train, table.x_test, table.y_test)} == {
+        "float32"
+    }
     assert table.features[-3:] == ("Sex_F", "Sex_I", "Sex_M")
     # The digits of the reference; float32 sums of 3,342 rows agree with them to 1e-6.
     mean, variance = table.x_train.mean(0, dtype="float64"), table.x_train.var(0, dtype="float64")
@@ -60,7 +62,13 @@ def test_options_of_text_files(csv):
     table = pd.read_csv(csv)
     table.to_csv(csv, sep=";", header=False, index=False, encoding="latin-1")
     spec = DataSpec(
-        str(csv), "t", header=False, columns=["a", "b", "kind", "t"], delimiter=";", encoding="latin-1", drop=["b"]
+        str(csv),
+        "t",
+        header=False,
+        columns=["a", "b", "kind", "t"],
+        delimiter=";",
+        encoding="latin-1",
+        drop=["b"],
     )
     np.testing.assert_array_equal(load(spec).x_train, plain.x_train)
     # A byte order mark is no part of the first name.
@@ -118,7 +126,11 @@ BAD_TABLES = {
         {},
         ['"kind" has 120 different', "drop"],
     ),
-    "duplicate names": (text("a,a,target\n" + "1,2,3\n" * 30), {}, ['two columns are called "a"', "column 2"]),
+    "duplicate names": (
+        text("a,a,target\n" + "1,2,3\n" * 30),
+        {},
+        ['two columns are called "a"', "column 2"],
+    ),
     "nameless column": (text("a,,target\n" + "1,2,3\n" * 30), {}, ["column 2 has no name"]),
     "too few rows": (lines(11), {}, ["10 rows", "at least 20"]),
     "wrong delimiter": (
@@ -127,8 +139,16 @@ BAD_TABLES = {
         ['line 1 has one field when split at ","', "data.delimiter: ';'"],
     ),
     "ragged": (text("a,b,target\n" + "1,2,3\n" * 30 + "1,2,3,4\n"), {}, ["line 32", "3 fields"]),
-    "short line": (text("a,b,target\n" + "1,2,3\n4,5,6\n" * 15 + "7,8\n"), {}, ['"target" has no value in row 32']),
-    "encoding": (text("a,b,target\n" + "1,2,3\n" * 3 + "é,2,3\n", "latin-1"), {}, ["line 5", "0xe9", "encoding"]),
+    "short line": (
+        text("a,b,target\n" + "1,2,3\n4,5,6\n" * 15 + "7,8\n"),
+        {},
+        ['"target" has no value in row 32'],
+    ),
+    "encoding": (
+        text("a,b,target\n" + "1,2,3\n" * 3 + "é,2,3\n", "latin-1"),
+        {},
+        ["line 5", "0xe9", "encoding"],
+    ),
     "no such encoding": (None, {"encoding": "utf-99"}, ["utf-99", "no encoding"]),
     "no header": (text("1,2,3\n" * 30), {}, ["line 1 should hold the columns' names", "header: false"]),
     "wrong number of names": (

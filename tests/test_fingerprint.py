@@ -15,12 +15,18 @@ def marks(workplace, **changed):
     [
         ({"seed": 1}, ["seed: was 0, is 1"]),
         ({"fit": {"epochs": 5}}, ["budget.fit.epochs: was 4, is 5"]),
-        ({"scheduler": "asha", "asha": {"grace_period": 1}}, ["scheduler: was none, is asha", "grace_period"]),
+        (
+            {"scheduler": "asha", "asha": {"grace_period": 1}},
+            ["scheduler: was none, is asha", "grace_period"],
+        ),
         ({"callbacks": {"early_stopping": {"patience": 2}}}, ["early_stopping"]),
         ({"space": {**small_plan()["space"], "units": [2, 3]}}, ["space.units: was [2, 3, 4], is [2, 3]"]),
         ({"space": {**small_plan()["space"], "units": [2, 3, 4.0]}}, ["space.units"]),
         ({"space": {**small_plan()["space"], "behaviour": ["fine"]}}, ["behaviour: was nothing"]),
-        ({"data": {"path": "table.csv", "target": "target", "split_seed": 1}}, ["data.split_seed: was 0, is 1"]),
+        (
+            {"data": {"path": "table.csv", "target": "target", "split_seed": 1}},
+            ["data.split_seed: was 0, is 1"],
+        ),
     ],
 )
 def test_what_numbers_depend_on_is_in_it(workplace, changed, said):
@@ -30,7 +36,8 @@ def test_what_numbers_depend_on_is_in_it(workplace, changed, said):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"engine": "keras"}, {"resources": {"cpu": 2}}, {"timeout_s": 5}, {"retries": 0}, {"asha": {}}]
+    "changed",
+    [{"engine": "keras"}, {"resources": {"cpu": 2}}, {"timeout_s": 5}, {"retries": 0}, {"asha": {}}],
 )
 def test_what_they_do_not_depend_on_is_not(workplace, changed):
     assert changes(marks(workplace), marks(workplace, **changed)) == []

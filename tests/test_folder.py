@@ -25,7 +25,9 @@ def folder(tmp_path):
 
 
 def test_a_second_holder_is_told_who_the_first_is(folder):
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout.readline() == "held\n"
     assert folder.is_held()
     with pytest.raises(HeldError) as error, folder.held():
@@ -66,5 +68,5 @@ def test_a_file_is_replaced_whole_or_not_at_all(folder):
 
 def test_a_path_that_cannot_be_a_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(FolderError, match="file.*cannot be written"):
+    with pytest.raises(FolderError, match=r"file.*cannot be written"):
         RunFolder(tmp_path / "file").create()

@@ -105,7 +105,9 @@ def test_a_point_is_what_plain_keras_trains(draw):
     history, metrics = plain_keras(config, 12, seed, RULES)
     assert len(ours.recorder.curve) == len(history["loss"]), config
     for name, values in history.items():
-        np.testing.assert_allclose([entry[name] for entry in ours.recorder.curve], values, rtol=RTOL, err_msg=name)
+        np.testing.assert_allclose(
+            [entry[name] for entry in ours.recorder.curve], values, rtol=RTOL, err_msg=name
+        )
     assert ours.status == ("early_stopped" if len(history["loss"]) < 12 else "completed")
     best = int(np.argmin(history["val_loss"]))
     assert ours.recorder.best_epoch == best + 1
@@ -147,7 +149,9 @@ def test_weights_are_those_of_the_best_epoch():
     ours.model.set_weights(arrays)
     again = ours.model.evaluate(TABLE.x_test, TABLE.y_test, verbose=0, return_dict=True)
     assert again["loss"] == pytest.approx(metrics["loss_te"], rel=1e-6)
-    assert any(not np.array_equal(a, b) for a, b in zip(before, arrays, strict=True))  # metrics() put them back
+    assert any(
+        not np.array_equal(a, b) for a, b in zip(before, arrays, strict=True)
+    )  # metrics() put them back
 
 
 def trial(config, build_source, folder, training, table=TABLE):
@@ -221,7 +225,9 @@ def test_what_goes_wrong_is_in_the_row(tmp_path, wrong, status, message):
 
 
 def test_a_split_that_leaves_nothing_is_a_failed_point(tmp_path):
-    made = trial({"units": 2, "validation_split": 0.9999}, SIMPLE, tmp_path, Training(Fit(epochs=1), Callbacks()))
+    made = trial(
+        {"units": 2, "validation_split": 0.9999}, SIMPLE, tmp_path, Training(Fit(epochs=1), Callbacks())
+    )
     assert "leaves 0 to fit" in made.step()[PAYLOAD]["row"]["error"]
 
 

@@ -14,7 +14,7 @@ def test_the_best_come_first_and_ties_by_idx():
 
 
 def test_an_unknown_column_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match='Did you mean "loss_te"?'):
+    with pytest.raises(ValueError, match='Did you mean "loss_te"'):
         leaderboard(POINTS, by="los_te")
 
 

@@ -24,7 +24,9 @@ def test_plain_readers_read_a_sealed_file(tmp_path, table):
     path = tmp_path / "part.parquet"
     path.write_bytes(parquet.to_bytes(table))
     pd.testing.assert_frame_equal(pd.read_parquet(path), table.to_pandas())
-    assert duckdb.sql(f"SELECT sum(idx), count(error) FROM '{path}' WHERE name = 'elu'").fetchall() == [(10_000, 1)]
+    assert duckdb.sql(f"SELECT sum(idx), count(error) FROM '{path}' WHERE name = 'elu'").fetchall() == [
+        (10_000, 1)
+    ]
     assert parquet.read(path).equals(table)
 
 

@@ -29,7 +29,9 @@ def test_the_default_plan_is_the_reference_task():
 
 
 def test_the_resolved_plan_is_the_same_plan(workplace, tmp_path):
-    plan = Plan.load(write_plan(workplace, callbacks={"early_stopping": {"patience": 3}}, asha={"max_t": None}))
+    plan = Plan.load(
+        write_plan(workplace, callbacks={"early_stopping": {"patience": 3}}, asha={"max_t": None})
+    )
     elsewhere = tmp_path / "elsewhere.yaml"  # relative paths have become absolute ones
     elsewhere.write_text(plan.to_yaml())
     again = Plan.load(elsewhere)
@@ -47,7 +49,9 @@ def test_numbers_are_numbers(workplace):
 def test_a_plan_can_be_made_in_python(workplace):
     plan = Plan(**small_plan(fit=Fit(epochs=3)), base=workplace)
     assert plan.training.fit.epochs == 3
-    assert plan == Plan(**{**small_plan(fit={"epochs": 3}), "space": Space(small_plan()["space"])}, base=workplace)
+    assert plan == Plan(
+        **{**small_plan(fit={"epochs": 3}), "space": Space(small_plan()["space"])}, base=workplace
+    )
     with pytest.raises(PlanError, match="no argument of the builder"):
         Plan(**small_plan(space={"unit": [1]}), base=workplace)
 
@@ -55,7 +59,9 @@ def test_a_plan_can_be_made_in_python(workplace):
 def test_the_budget_is_max_t_under_asha(workplace):
     plan = Plan(**small_plan(scheduler="asha", asha={"max_t": 3, "grace_period": 1}), base=workplace)
     assert plan.epochs == plan.training.fit.epochs == 3
-    assert Plan(**small_plan(scheduler="none", asha={"max_t": 3, "grace_period": 1}), base=workplace).epochs == 4
+    assert (
+        Plan(**small_plan(scheduler="none", asha={"max_t": 3, "grace_period": 1}), base=workplace).epochs == 4
+    )
 
 
 def without(key):
@@ -67,7 +73,10 @@ BAD_PLANS = {
     "unknown key": (small_plan(epoch=3), ['unknown key "epoch"']),
     "misspelt key": (small_plan(schedular="asha"), ['Did you mean "scheduler"?', "line"]),
     "misspelt inner key": (small_plan(fit={"epoch": 3}), ['unknown key "epoch" in fit', '"epochs"', "line"]),
-    "misspelt rule": (small_plan(callbacks={"early_stoping": {}}), ['in callbacks. Did you mean "early_stopping"?']),
+    "misspelt rule": (
+        small_plan(callbacks={"early_stoping": {}}),
+        ['in callbacks. Did you mean "early_stopping"?'],
+    ),
     "misspelt patience": (small_plan(callbacks={"early_stopping": {"patient": 1}}), ['"patience"', "line"]),
     "misspelt data key": (small_plan(data={"path": "table.csv", "targett": "x"}), ['"target"']),
     "no data": (without("data"), ['"data" is missing']),
@@ -90,7 +99,10 @@ BAD_PLANS = {
         ['axis "unitz"', "build(units, rate, behaviour=..., normalizer=...)", "Model.fit(x, y,", '"units"'],
     ),
     "misspelt fit axis": (small_plan(space={**SPACE, "batch_sizes": [1]}), ['Did you mean "batch_size"?']),
-    "fit argument that cannot": (small_plan(space={**SPACE, "verbose": [1]}), ["cannot be an axis", "batch_size"]),
+    "fit argument that cannot": (
+        small_plan(space={**SPACE, "verbose": [1]}),
+        ["cannot be an axis", "batch_size"],
+    ),
     "axis named as a column": (small_plan(space={**SPACE, "seed": [1]}), ["name of a column"]),
     "supplied axis": (small_plan(space={**SPACE, "normalizer": [1]}), ["supplied from the data"]),
     "required argument missing": (small_plan(space={"units": [1]}), ['needs "rate"', "rate: [...]"]),
@@ -139,7 +151,10 @@ BAD_FILES = {
     "text": ("sweep everything", "holds a str"),
     "open bracket": ("data: abalone\nspace: {a: [1", "line 2"),
     "tab": ("data: abalone\n\tspace: 1", "line 2"),
-    "key twice": ("data: abalone\nseed: 1\nseed: 2", 'line 3: the key "seed" stands there twice (first in line 2)'),
+    "key twice": (
+        "data: abalone\nseed: 1\nseed: 2",
+        'line 3: the key "seed" stands there twice (first in line 2)',
+    ),
     "axis twice": ("space:\n  a: [1]\n  a: [2]", 'line 3: the key "a" stands there twice'),
     "python object": ("data: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
     "unknown anchor": ("data: *nowhere", "undefined alias"),

@@ -2,6 +2,7 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -34,7 +35,14 @@ def test_the_view_shows_everything():
     text = Console(width=100, file=io.StringIO(), record=True)
     text.print(draw(tally()))
     shown = text.export_text()
-    for fragment in ("7 of 10 points", "5.0/min", "3 completed, 1 pruned", "open     3", "workers  2", "rate=[/] [bold]"):
+    for fragment in (
+        "7 of 10 points",
+        "5.0/min",
+        "3 completed, 1 pruned",
+        "open     3",
+        "workers  2",
+        "rate=[/] [bold]",
+    ):
         assert fragment in shown
     assert "7/10 points (3 completed" in line(tally()) and "best loss_te 2.5000 (idx 5)" in line(tally())
 
@@ -81,4 +89,5 @@ def test_noise_goes_to_the_log_and_the_answer_to_the_terminal(tmp_path):
 
 
 def test_the_memory_is_that_of_the_process_tree():
-    assert progress.resident_mb() >= int(open(f"/proc/{os.getpid()}/statm").read().split()[1]) * 4096 / 2**21
+    pages = int(Path(f"/proc/{os.getpid()}/statm").read_text().split()[1])
+    assert progress.resident_mb() >= pages * 4096 / 2**21  # at least half of this process alone, now

@@ -39,18 +39,34 @@ def test_every_value_fits_its_column(values):
     column = pa.array([encode(value) for value in values], schema.axis_type(values))
     assert column.null_count == sum(value is None for value in values)
     # Values that differ to a builder differ in the column, but for 1 and 1.0, or 0.0 and -0.0, among numbers.
-    distinct = {repr(float(v) + 0.0) if column.type == pa.float64() and v is not None else repr(v) for v in values}
+    distinct = {
+        repr(float(v) + 0.0) if column.type == pa.float64() and v is not None else repr(v) for v in values
+    }
     assert len(pd.unique(pd.Series(column.to_pylist(), dtype=object))) == len(distinct)
 
 
 def test_the_columns_are_those_of_the_contract():
     names = [column.name for column in schema.points_columns({"rate": [1]}, ["loss", "MAE"])]
-    assert names == (
-        "idx rate status epochs best_epoch loss_tr MAE_tr loss_va MAE_va loss_te MAE_te "
-        "params seed seconds engine error"
-    ).split()
+    assert names == [
+        "idx",
+        "rate",
+        "status",
+        "epochs",
+        "best_epoch",
+        "loss_tr",
+        "MAE_tr",
+        "loss_va",
+        "MAE_va",
+        "loss_te",
+        "MAE_te",
+        "params",
+        "seed",
+        "seconds",
+        "engine",
+        "error",
+    ]
     names = [column.name for column in schema.curves_columns(["loss", "MAE"])]
-    assert names == "idx epoch loss MAE val_loss val_MAE learning_rate".split()
+    assert names == ["idx", "epoch", "loss", "MAE", "val_loss", "val_MAE", "learning_rate"]
 
 
 def test_units_and_meanings_travel_with_the_file():

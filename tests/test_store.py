@@ -21,7 +21,14 @@ def finished(idx, status="completed", epochs=3, metrics=("loss", "MAE"), weights
     chance = np.random.default_rng(idx)
     values = {f"{name}_{split}": float(chance.random()) for name in metrics for split in ("tr", "va", "te")}
     best = 1 if epochs else None
-    row = {"idx": idx, "status": status, "epochs": epochs, "best_epoch": best, "seed": 0, "engine": "keras"} | row
+    row = {
+        "idx": idx,
+        "status": status,
+        "epochs": epochs,
+        "best_epoch": best,
+        "seed": 0,
+        "engine": "keras",
+    } | row
     names = [*metrics, *(f"val_{name}" for name in metrics), "learning_rate"] if epochs else []
     curve = {name: chance.random(epochs).astype("float32") for name in names}
     kept = {"values": chance.bytes(50), "layout": "[]"} if weights and epochs else None
@@ -82,7 +89,9 @@ def test_rows_are_what_was_committed(folder, small_parts):
         done += items
         check(folder, done)
     assert len(list(folder.points.iterdir())) <= 60 / 5 + 1
-    assert duckdb.sql(f"SELECT count(*), min(hidden) FROM '{folder.points}/*.parquet'").fetchall() == [(60, "[8, 4]")]
+    assert duckdb.sql(f"SELECT count(*), min(hidden) FROM '{folder.points}/*.parquet'").fetchall() == [
+        (60, "[8, 4]")
+    ]
 
 
 def test_a_point_is_committed_once(folder):
@@ -252,7 +261,7 @@ def test_a_full_disk_corrupts_nothing(tiny_disk):
     folder.create()
     store = Store(folder, AXES)
     items = [finished(i, epochs=200) for i in range(1000)]
-    with pytest.raises(FolderError, match="tiny disk.*No space left"):
+    with pytest.raises(FolderError, match=r"tiny disk.*No space left"):
         for item in items:
             store.commit([item])
     count = len(store)
@@ -271,6 +280,6 @@ def test_a_read_only_disk_is_named(tiny_disk):
     store = Store(folder, AXES)
     store.commit([finished(1)])
     subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
-    with pytest.raises(FolderError, match="tiny disk.*Read-only"):
+    with pytest.raises(FolderError, match=r"tiny disk.*Read-only"):
         store.commit([finished(2)])
     check(folder, [finished(1)])

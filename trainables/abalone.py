@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+
 def build_and_compile_model(
     hidden: Sequence[int] = (8, 4),
     activation: str = "relu",

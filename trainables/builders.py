@@ -76,8 +76,9 @@ class Builder:
         Raises:
             BuilderError: the import raised, or the module has no such function.
         """
+        # At the end: a file called json.py beside the builder must not hide the module of that name.
         if str(self.folder) not in sys.path:
-            sys.path.insert(0, str(self.folder))
+            sys.path.append(str(self.folder))
         try:
             if self.path.suffix == ".py" and self.name.startswith(str(self.path)):
                 module = _import_file(self.module, self.path)

@@ -1,0 +1,23 @@
+"""Measure what the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput]`."""
+
+import os
+import platform
+import sys
+
+from tests.benchmarks import overhead, startup, throughput
+
+BENCHMARKS = {"startup": startup.main, "overhead": overhead.main, "throughput": throughput.main}
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(chosen) - set(BENCHMARKS):
+        sys.exit(f"There is no benchmark {unknown.pop()!r}. There are: {', '.join(BENCHMARKS)}.")
+    print(f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, Python {platform.python_version()}")
+    for name in chosen:
+        print(f"\n== {name}", flush=True)
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()
