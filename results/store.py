@@ -31,7 +31,7 @@ from results.folder import RunFolder, replace_file
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536}
 """A part with at least so many rows is full."""
-MAX_BYTES = 16 * 2**20
+MAX_BYTES = 4 * 2**20
 """A part with at least so many bytes in memory is full."""
 
 
@@ -179,6 +179,7 @@ class Store:
         for row in rows:
             self._committed.add(row["idx"])
             self._count(row["status"])
+        pa.default_memory_pool().release_unused()  # else Arrow keeps several copies of the last parts
 
     def curves(self) -> Iterable[pa.Table]:
         """Yield the curves of the committed points, part by part."""

@@ -143,6 +143,7 @@ class Collector(_Unsaved, Callback):
         self._pending: list[Finished] = []
         self._committed_at = time.monotonic()
         self._started_at: dict[str, float] = {}
+        self._ended: Trial | None = None
 
     @property
     def workers(self) -> int:
@@ -194,10 +195,17 @@ class Collector(_Unsaved, Callback):
         self._tally.retried += 1
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Forget what Tune would keep of a finished trial to the end: some 30 kB for each point."""
-        trial.run_metadata.last_result = {}
-        trial.run_metadata.metric_analysis = {}
-        trial.run_metadata.metric_n_steps = {}
+        """Forget what Tune would keep of a finished trial to the end of the sweep: most of 30 kB a point.
+
+        A finished trial is only counted from now on, so all of them can share the parts of one.
+        """
+        if self._ended is None:
+            trial.run_metadata.last_result = {}
+            trial.run_metadata.metric_analysis = {}
+            trial.run_metadata.metric_n_steps = {}
+            self._ended = trial
+        for part in ("run_metadata", "storage", "placement_group_factory", "config", "evaluated_params"):
+            setattr(trial, part, getattr(self._ended, part))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Commit what has come, forbid retries of points that hang, and end the loop when it is time to.
