@@ -14,7 +14,7 @@ def available_cpus() -> int:
 
 
 @contextlib.contextmanager
-def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[None]:
+def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[str, float]]:
     """Run a Ray of this machine for the length of a `with` block.
 
     Its processes end with the block, and also when this process is killed: Ray ties them to it.
@@ -22,6 +22,9 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[None]:
     Args:
         cpus: cores Ray may hand out; all that this process may use if None.
         gpus: GPUs Ray may hand out; those it finds if None.
+
+    Yields:
+        What Ray can hand out, by name: "CPU" and, where there is one, "GPU".
     """
     # Reports of use, and a dashboard nobody opens, cost start-up time.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -36,6 +39,6 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[None]:
         logging_level=logging.WARNING,
     )
     try:
-        yield
+        yield ray.cluster_resources()
     finally:
         ray.shutdown()

@@ -6,6 +6,7 @@ import difflib
 
 import pandas as pd
 
+from results import parquet
 from results.folder import RunFolder
 
 
@@ -13,11 +14,11 @@ def read_points(folder: RunFolder) -> pd.DataFrame:
     """Return one row for each finished point, in the order they were committed.
 
     Raises:
-        ValueError: there is no run in the folder.
+        ValueError: there is no run in the folder, or a part of it is damaged.
     """
-    if not folder.points.is_dir():
+    if not any(folder.points.glob("*.parquet")):
         raise ValueError(f"{folder.path}: there is no sweep here. Name the folder that was given as --out.")
-    return pd.read_parquet(folder.points)
+    return parquet.read_dataset(folder.points).to_pandas()
 
 
 def leaderboard(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _SEAL_BYTES = 32
+_REMEDY = "Run the sweep on its folder again: it sets the file aside and trains its points anew."
 _TAIL_BYTES = 8  # the footer's length and the magic number "PAR1"
 
 
@@ -39,12 +40,22 @@ def read(path: Path) -> pa.Table:
     """
     raw = path.read_bytes()
     if len(raw) < _TAIL_BYTES + _SEAL_BYTES:
-        raise DamagedError(f"{path} is truncated")
+        raise DamagedError(f"{path} is truncated. {_REMEDY}")
     footer = len(raw) - _TAIL_BYTES - int.from_bytes(raw[-_TAIL_BYTES:-4], "little")
     seal = footer - _SEAL_BYTES
     if seal < 0 or raw[seal:footer] != _digest(raw[:seal], raw[footer:]):
-        raise DamagedError(f"{path} is damaged")
+        raise DamagedError(f"{path} is damaged. {_REMEDY}")
     return pq.read_table(io.BytesIO(raw), page_checksum_verification=True)
+
+
+def read_dataset(folder: Path) -> pa.Table:
+    """Return the rows of all parts in `folder`, also while a sweep adds to them.
+
+    Raises:
+        DamagedError: a part is damaged.
+    """
+    tables = [read(path) for path in sorted(folder.glob("*.parquet"))]
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def _digest(pages: bytes, footer: bytes) -> bytes:

@@ -133,19 +133,18 @@ class Plan:
     base: Path = field(default_factory=Path.cwd, compare=False)
 
     def __post_init__(self) -> None:
-        try:
-            if not isinstance(self.space, Space):
-                object.__setattr__(self, "space", Space(self.space))
-            for item in fields(self):
-                kind = _nested(item.name)
-                if kind is not None and isinstance(given := getattr(self, item.name), Mapping):
-                    object.__setattr__(self, item.name, _validated(kind, given, (item.name,)))
-            self._check_numbers()
-            self._check_axes()
-        except PlanError:
-            raise
-        except ValueError as error:
-            raise PlanError(str(error)) from None
+        hints = get_type_hints(type(self))
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name == "base" or is_dataclass(value) or isinstance(value, Space):
+                continue
+            if item.name == "space":
+                value = _space(value)
+            elif item.name != "data" or value != "abalone":
+                value = _validated(_nested(item.name) or hints[item.name], value, (item.name,))
+            object.__setattr__(self, item.name, value)
+        self._check_numbers()
+        self._check_axes()
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT_PLAN) -> Plan:
@@ -186,25 +185,7 @@ class Plan:
         for key in ("data", "builder", "space"):
             if raw.get(key) is None:
                 raise _error(f'the key "{key}" is missing. Add it; the default plan shows how.', ())
-        if not isinstance(raw["space"], Mapping):
-            raise _error(
-                f"space got {raw['space']!r}, but needs the axes: a name and a list of values each.",
-                ("space",),
-            )
-        values: dict[str, Any] = {}
-        for key, value in raw.items():
-            if key == "space":
-                values[key] = _space(value)
-            elif key == "data" and value == "abalone":
-                values[key] = value
-            elif (kind := _nested(key)) is not None:
-                values[key] = _validated(kind, value, (key,))
-            else:
-                values[key] = _validated(get_type_hints(cls)[key], value, (key,))
-        try:
-            return cls(**values, base=base or Path.cwd())
-        except PlanError as error:
-            raise _error(str(error), getattr(error, "key", ())) from None
+        return cls(**raw, base=base or Path.cwd())
 
     def _check_numbers(self) -> None:
         if not 0 <= self.seed < 2**32:
@@ -357,7 +338,9 @@ def _refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: tuple
             raise _error(f'unknown key "{key}"{place}. {hint}', (*where, str(key)))
 
 
-def _space(raw: Mapping[str, Any]) -> Space:
+def _space(raw: Any) -> Space:
+    if not isinstance(raw, Mapping):
+        raise _error(f"space got {raw!r}, but needs the axes: a name and a list of values each.", ("space",))
     for name, values in raw.items():
         try:
             Space({name: values})

@@ -113,6 +113,16 @@ def _checked_cpus(plan: Plan, cpus: int | None) -> int:
     return cpus
 
 
+def _gpu_workers(plan: Plan, gpus: float) -> int:
+    """Return how many points the GPUs can train at once, or say that they cannot train one."""
+    if plan.resources.gpu > gpus:
+        raise PlanError(
+            f"resources.gpu={plan.resources.gpu:g} is more than the {gpus:g} GPUs of this machine, so no point "
+            "could start. Lower it; 0 trains on the CPU."
+        )
+    return int(gpus / plan.resources.gpu)
+
+
 def _claim(folder: RunFolder, plan: Plan, marks: dict[str, Any]) -> None:
     """Write plan and fingerprint into a new folder, or check that an old one holds the same plan's run."""
     if folder.exists:
@@ -160,10 +170,12 @@ def _train(
     """Train the open points with Tune; return what stopped it, or None if nothing or a person did."""
     view.begin("starting Ray")
     try:
-        with local.started(cpus=cpus), tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
+        with local.started(cpus=cpus) as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
             from sweep import tuning
 
             stopper.install()  # Ray has put a handler of its own in place
+            if plan.resources.gpu > 0:
+                tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
             view.begin("training")
             collector = tuning.Collector(plan, store, tally, "keras", view.update, stopper.is_set)
             tuner = tuning.tuner(plan, store, selection, tally.open, collector, scratch)

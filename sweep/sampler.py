@@ -90,6 +90,7 @@ class Selection:
                 raise ValueError("--idx got no point. Give at least one, such as --idx 0,17.")
             self._idx = sorted(chosen, key=self._permutation.place)
         self._chosen = set(self._idx or ())
+        self._n = n
         self._len = len(self._idx) if self._idx is not None else min(n, points or n)
 
     def __len__(self) -> int:
@@ -101,4 +102,6 @@ class Selection:
         return (self._permutation[place] for place in range(self._len))
 
     def __contains__(self, idx: int) -> bool:
-        return idx in self._chosen if self._idx is not None else self._permutation.place(idx) < self._len
+        if self._idx is not None:
+            return idx in self._chosen
+        return self._len == self._n or self._permutation.place(idx) < self._len

@@ -220,7 +220,10 @@ class Collector(_Unsaved, Callback):
             # Its worker will end itself soon; to train it again would hang again.
             if trial.trial_id in self._started_at and self._seconds(trial) > self._plan.timeout_s:
                 trial.max_failures = 0
-        self._on_step()
+        try:
+            self._on_step()
+        except FolderError as error:  # Tune would make an end of its own to it, which takes longer
+            raise StopRequested(error) from error
         if self._should_stop() or not self._tally.open:
             self.commit()
             raise StopRequested

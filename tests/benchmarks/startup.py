@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from results.folder import RunFolder
+from sweep.progress import read_progress
+
 SWEEP = [str(Path(sys.executable).with_name("sweep"))]
 LARGE_SPACE = """
 import itertools, resource, time
@@ -52,6 +55,24 @@ def first_row_s(folder: Path) -> float:
     return taken
 
 
+def training_again_s(folder: Path) -> float:
+    """Return the seconds from Ray being up to a point in training, in a folder whose driver was killed."""
+    (folder / "progress.json").unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [*SWEEP, "run", "--out", str(folder), "--points", "8"], stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if "training" in line:
+            break
+    ray_up = time.perf_counter()
+    while not read_progress(RunFolder(folder)).get("running"):  # written every two seconds
+        time.sleep(0.05)
+    taken = time.perf_counter() - ray_up
+    process.kill()
+    process.wait()
+    return taken
+
+
 def main() -> None:
     print(f"sweep --help                        {seconds_of([*SWEEP, '--help']):.2f} s (median of 7)")
     with tempfile.TemporaryDirectory() as scratch:
@@ -59,10 +80,11 @@ def main() -> None:
         bad.write_text(
             "data: abalone\nbuilder: trainables.abalone:build_and_compile_model\nspace: {hiden: [1]}\n"
         )
-        print(
-            f"a misspelt axis, to the message     {seconds_of([*SWEEP, 'run', str(bad)], cwd=scratch):.2f} s (median of 7)"
-        )
+        error_s = seconds_of([*SWEEP, "run", str(bad)], cwd=scratch)
+        print(f"a misspelt axis, to the message     {error_s:.2f} s (median of 7)")
         output = subprocess.check_output([sys.executable, "-c", LARGE_SPACE], text=True).split()
         print(f"a space of 10^7 points, 100 drawn   {float(output[0]):.3f} s, {float(output[1]):.1f} MiB")
         runs = [first_row_s(Path(scratch) / f"run {number}") for number in range(3)]
         print(f"start to the first committed row    {statistics.median(runs):.1f} s (median of 3)")
+        runs = [training_again_s(Path(scratch) / f"run {number}") for number in range(3)]
+        print(f"Ray up to training, after a kill -9 {statistics.median(runs):.1f} s (median of 3)")

@@ -27,10 +27,11 @@ def main() -> None:
         subprocess.run([sys.executable, script, idx, "200", plain_out], check=True, capture_output=True)
         plain_s = time.perf_counter() - started
         ours, plain = pd.read_parquet(ours_out / "points"), pd.read_csv(plain_out)
-    print(
-        f"this runner     {ours_s:6.1f} s  {POINTS / ours_s * 60:5.1f} points/min  best loss_te {ours['loss_te'].min():.3f}"
-    )
-    print(
-        f"plain Ray Tune  {plain_s:6.1f} s  {POINTS / plain_s * 60:5.1f} points/min  best loss_te {plain['loss_te'].min():.3f}"
-    )
+    for name, taken, rows in (("this runner", ours_s, ours), ("plain Ray Tune", plain_s, plain)):
+        rate, best = POINTS / taken * 60, rows["loss_te"].min()
+        print(f"{name:15s} {taken:6.1f} s  {rate:5.1f} points/min  best loss_te {best:.3f}")
     print(f"ratio {plain_s / ours_s:.2f}x")
+
+
+if __name__ == "__main__":
+    main()
