@@ -6,7 +6,10 @@ from click.testing import CliRunner
 from conftest import write_plan
 from test_data import BAD_TABLES
 from test_plan import BAD_FILES, BAD_PLANS
+from test_store import AXES, finished
 
+from results.folder import RunFolder
+from results.store import Store
 from sweep.cli import main
 
 
@@ -137,6 +140,19 @@ def test_overrides_change_the_plan(command, workplace):
     _, output = command("plan", "plan.yaml", "--timed", "0", "--json", "--seed", "9")
     _, other = command("plan", "plan.yaml", "--timed", "0", "--json")
     assert json.loads(output)["first_idx"] != json.loads(other)["first_idx"]
+
+
+def test_a_damaged_part_is_said_not_shown(command, workplace):
+    folder = RunFolder(workplace / "out")
+    folder.create()
+    Store(folder, AXES).commit([finished(idx) for idx in range(5)])
+    (part,) = folder.points.iterdir()
+    raw = bytearray(part.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    part.write_bytes(raw)
+    for name in ("top", "status"):
+        code, output = command(name, "out")
+        assert code == 2 and is_one_message(output) and "part-00000.parquet is damaged" in output
 
 
 def test_the_entry_point_is_this_module():

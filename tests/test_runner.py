@@ -300,3 +300,11 @@ def test_the_folder_holds_the_resolved_plan(trouble):
     out = trouble[0].out
     assert Plan.load(out / "plan.yaml").table.sha256 == read_json(out / "fingerprint.json")["data"]["sha256"]
     assert os.access(out / "plan.yaml", os.R_OK)
+
+
+def test_a_gpu_that_is_not_there_is_said(workplace):
+    if os.path.exists("/dev/nvidia0"):  # noqa: PTH110
+        pytest.skip("this machine has a GPU")
+    plan = Plan(**small_plan(resources={"gpu": 0.5}), base=workplace)
+    with pytest.raises(PlanError, match=r"resources\.gpu=0\.5 is more than the 0 GPUs"):
+        run(plan, workplace / "out", show=False)

@@ -90,7 +90,13 @@ class Point:
             taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
             return tf.gather(x, taken), tf.gather(y, taken)
 
-        self._fitted = tf.data.Dataset.range(steps).map(gather)
+        # Endless, since a new iterator over a mapped data set costs as much as an epoch. Nothing may be fetched
+        # ahead: the next epoch's first batch waits for that epoch's order.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.experimental_optimization.inject_prefetch = False
+        self._steps = steps
+        self._fitted = tf.data.Dataset.range(steps).map(gather).repeat().with_options(options)
         self._validation = _batches(table.x_train[rows:], table.y_train[rows:], batch)
         self._train = _batches(table.x_train, table.y_train, batch)
         self._test = _batches(table.x_test, table.y_test, batch)
@@ -123,6 +129,7 @@ class Point:
         to_epoch = min(to_epoch, self.fit.epochs)
         self.model.fit(
             self._fitted,
+            steps_per_epoch=self._steps,
             initial_epoch=self.epoch,
             epochs=to_epoch,
             validation_data=self._validation,

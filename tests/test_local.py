@@ -1,0 +1,24 @@
+import os
+import subprocess
+import sys
+
+from cluster.local import available_cpus
+
+
+def test_cores_are_those_this_process_may_use():
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+    code += "from cluster.local import available_cpus; print(available_cpus())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"
+    assert available_cpus() == len(os.sched_getaffinity(0))
+
+
+def test_ray_is_there_for_the_block_alone():
+    code = (
+        "import ray\nfrom cluster.local import started\n"
+        "with started(cpus=3) as found:\n    print(found['CPU'], ray.is_initialized())\n"
+        "print(ray.is_initialized())"
+    )
+    # An address in the environment is another cluster's; this one is always a new one of this machine.
+    environment = {**os.environ, "RAY_ADDRESS": "192.0.2.1:6379"}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert ran.stdout.split() == ["3.0", "True", "False"], ran.stderr
