@@ -7,19 +7,17 @@ message: where (file, key, line), what was given, what is expected, how to mend 
 from __future__ import annotations
 
 import difflib
-import json
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-import pydantic
 import yaml
 
 from results import schema
+from sweep.planfile import PlanError, line_of, read_yaml, refuse_unknown, validated
 from sweep.space import Space, value_key
 from trainables import builders, data
 from trainables.builders import Builder
@@ -34,10 +32,6 @@ from trainables.settings import (
 )
 
 DEFAULT_PLAN = Path(__file__).parent / "plans" / "abalone.yaml"
-
-
-class PlanError(ValueError):
-    """The plan cannot be run; the message says where it is wrong and how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +135,7 @@ class Plan:
             if item.name == "space":
                 value = _space(value)
             elif item.name != "data" or value != "abalone":
-                value = _validated(_nested(item.name) or hints[item.name], value, (item.name,))
+                value = validated(_nested(item.name) or hints[item.name], value, (item.name,))
             object.__setattr__(self, item.name, value)
         self._check_numbers()
         self._check_axes()
@@ -163,11 +157,11 @@ class Plan:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise PlanError(f"{path}: cannot be read ({reason}). Name a YAML file.") from None
-        raw, lines = _read_yaml(text, path)
+        raw, lines = read_yaml(text, path)
         try:
             return cls.from_mapping(raw, base=path.resolve().parent)
         except PlanError as error:
-            raise PlanError(f"{path}{_line_of(error, lines)}: {error}") from None
+            raise PlanError(f"{path}{line_of(error, lines)}: {error}") from None
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any], base: Path | None = None) -> Plan:
@@ -181,21 +175,21 @@ class Plan:
             PlanError: the data is no plan; its `key` attribute is the path of the key to blame.
         """
         known = [item.name for item in fields(cls) if item.name != "base"]
-        _refuse_unknown(raw, known, ())
+        refuse_unknown(raw, known, ())
         for key in ("data", "builder", "space"):
             if raw.get(key) is None:
-                raise _error(f'the key "{key}" is missing. Add it; the default plan shows how.', ())
+                raise PlanError(f'the key "{key}" is missing. Add it; the default plan shows how.', ())
         return cls(**raw, base=base or Path.cwd())
 
     def _check_numbers(self) -> None:
         if not 0 <= self.seed < 2**32:
-            raise _error(f"seed got {self.seed}, but needs a whole number from 0 to 2**32 - 1.", ("seed",))
+            raise PlanError(f"seed got {self.seed}, but needs a whole number from 0 to 2**32 - 1.", ("seed",))
         if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
-            raise _error(f"timeout_s got {self.timeout_s}, but needs seconds above 0.", ("timeout_s",))
+            raise PlanError(f"timeout_s got {self.timeout_s}, but needs seconds above 0.", ("timeout_s",))
         if self.retries < 0:
-            raise _error(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
+            raise PlanError(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
         if self.scheduler == "asha" and (self.asha.max_t or 0) > self.fit.epochs:
-            raise _error(
+            raise PlanError(
                 f"asha.max_t got {self.asha.max_t}, but fit.epochs={self.fit.epochs} is all that a point trains. "
                 "Lower max_t, or set it to null.",
                 ("asha", "max_t"),
@@ -206,16 +200,16 @@ class Plan:
         for axis in self.space.axes:
             where = ("space", axis.name)
             if axis.name in schema.RESERVED_NAMES:
-                raise _error(
+                raise PlanError(
                     f'axis "{axis.name}" has the name of a column of the results. '
                     "Rename the builder's argument and the axis.",
                     where,
                 )
             keys = [] if isinstance(axis.values, range) else [value_key(value) for value in axis.values]
             if twice := [value for value, key in zip(axis.values, keys, strict=False) if keys.count(key) > 1]:
-                raise _error(f'axis "{axis.name}" has the value {twice[0]!r} twice. Remove one.', where)
+                raise PlanError(f'axis "{axis.name}" has the value {twice[0]!r} twice. Remove one.', where)
             if axis.name in builders.SUPPLIED:
-                raise _error(
+                raise PlanError(
                     f'axis "{axis.name}" is supplied from the data and cannot be swept. Remove it.', where
                 )
             if builder.takes(axis.name):
@@ -225,9 +219,9 @@ class Plan:
                     try:
                         check_fit_value(axis.name, value)
                     except ValueError as error:
-                        raise _error(f"axis {error}", where) from None
+                        raise PlanError(f"axis {error}", where) from None
             elif axis.name in FIT_PARAMETERS:
-                raise _error(
+                raise PlanError(
                     f'axis "{axis.name}" is an argument of Model.fit that cannot be an axis. '
                     f"Those that can are {', '.join(FIT_AXES)}.",
                     where,
@@ -235,13 +229,13 @@ class Plan:
             else:
                 near = difflib.get_close_matches(axis.name, [*builder.parameters, *FIT_AXES], n=1)
                 hint = f'Did you mean "{near[0]}"?' if near else "Rename or remove it."
-                raise _error(
+                raise PlanError(
                     f'axis "{axis.name}" is no argument of the builder {builder.signature} '
                     f"nor of Model.fit({', '.join(FIT_PARAMETERS)}). {hint}",
                     where,
                 )
         if missing := sorted(builder.required - set(self.space.names) - set(builders.SUPPLIED)):
-            raise _error(
+            raise PlanError(
                 f'the builder {builder.signature} needs "{missing[0]}", which no axis gives. '
                 f"Add it to the space, with one value if it is fixed: {missing[0]}: [...].",
                 ("space",),
@@ -253,7 +247,7 @@ class Plan:
         try:
             return builders.find(self.builder, self.base)
         except builders.BuilderError as error:
-            raise _error(str(error), ("builder",)) from None
+            raise PlanError(str(error), ("builder",)) from None
 
     @property
     def data_spec(self) -> DataSpec:
@@ -272,7 +266,7 @@ class Plan:
         try:
             return data.load(self.data_spec)
         except data.DataError as error:
-            raise _error(str(error), ("data",)) from None
+            raise PlanError(str(error), ("data",)) from None
 
     @property
     def epochs(self) -> int:
@@ -322,132 +316,17 @@ def _nested(key: str) -> type | None:
     return kinds.get(key)
 
 
-def _error(message: str, key: tuple[str, ...]) -> PlanError:
-    error = PlanError(message)
-    error.key = key  # type: ignore[attr-defined]  # for the line number, which only the file's reader knows
-    return error
-
-
-def _refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: tuple[str, ...]) -> None:
-    known = list(known)
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f'Did you mean "{near[0]}"?' if near else f"The keys are {', '.join(known)}."
-            place = f" in {'.'.join(where)}" if where else ""
-            raise _error(f'unknown key "{key}"{place}. {hint}', (*where, str(key)))
-
-
 def _space(raw: Any) -> Space:
     if not isinstance(raw, Mapping):
-        raise _error(f"space got {raw!r}, but needs the axes: a name and a list of values each.", ("space",))
+        raise PlanError(
+            f"space got {raw!r}, but needs the axes: a name and a list of values each.", ("space",)
+        )
     for name, values in raw.items():
         try:
             Space({name: values})
         except ValueError as error:
-            raise _error(str(error), ("space", str(name))) from None
+            raise PlanError(str(error), ("space", str(name))) from None
     try:
         return Space(raw)
     except ValueError as error:
-        raise _error(str(error), ("space",)) from None
-
-
-def _validated(kind: Any, value: Any, where: tuple[str, ...]) -> Any:
-    """Return `value` as `kind`, a type or dataclass, by pydantic's strict rules for JSON."""
-    if is_dataclass(kind):
-        _refuse_unknown_deeply(kind, value, where)
-    try:
-        text = json.dumps(value)
-    except (TypeError, ValueError):
-        raise _error(
-            f"{'.'.join(where)} got {value!r}, which is no plain value. Use text or numbers.", where
-        ) from None
-    try:
-        return pydantic.TypeAdapter(kind).validate_json(text, strict=True)
-    except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = [str(part) for part in first["loc"] if isinstance(part, int) or str(part).isidentifier()]
-        where = (*where, *path)
-        if first["type"] == "value_error":
-            raise _error(str(first["ctx"]["error"]), where) from None
-        key = ".".join(where)
-        if first["type"] in ("missing", "missing_argument"):
-            raise _error(f'the key "{key}" is missing. Add it.', where) from None
-        expected = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-        raise _error(f"{key} got {first['input']!r}, but needs {expected}.", where) from None
-
-
-def _refuse_unknown_deeply(kind: Any, value: Any, where: tuple[str, ...]) -> None:
-    if not isinstance(value, Mapping):
-        if value is None:
-            raise _error(f"{'.'.join(where)} is empty. Give it its keys, or remove it.", where)
-        example = " (or the word abalone)" if where == ("data",) else ""
-        raise _error(f"{'.'.join(where)} got {value!r}, but needs keys and values{example}.", where)
-    _refuse_unknown(value, [item.name for item in fields(kind)], where)
-    for name, hint in get_type_hints(kind).items():
-        inner = next((part for part in getattr(hint, "__args__", ()) if is_dataclass(part)), None)
-        if inner is not None and value.get(name) is not None:
-            _refuse_unknown_deeply(inner, value[name], (*where, name))
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, reading numbers such as 1e-3 as YAML 1.2 does: YAML 1.1 takes them for text."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [item for item in items if item[0] != "tag:yaml.org,2002:timestamp"]
-    for first, items in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-_Lines = dict[tuple[str, ...], int]
-
-
-def _read_yaml(text: str, path: Path) -> tuple[dict[str, Any], _Lines]:
-    """Return the file's data, and the line of each key by its path."""
-    lines: _Lines = {}
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is not None:
-            _note_lines(node, (), lines, path)
-        raw = loader.construct_document(node) if node is not None else None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f", line {mark.line + 1}" if mark else ""
-        raise PlanError(f"{path}{place}: this is not YAML ({error.problem}). Correct the line.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise PlanError(
-            f"{path}: this is not YAML ({str(error).splitlines()[0]}). Correct the file."
-        ) from None
-    finally:
-        loader.dispose()
-    if not isinstance(raw, dict):
-        kind = "is empty" if raw is None else f"holds a {type(raw).__name__}"
-        raise PlanError(f"{path}: the plan {kind}, but needs keys such as data, builder and space.")
-    return raw, lines
-
-
-def _note_lines(node: yaml.Node, where: tuple[str, ...], lines: _Lines, path: Path) -> None:
-    if not isinstance(node, yaml.MappingNode) or len(where) > 8:
-        return
-    for key, value in node.value:
-        place = (*where, str(key.value))
-        if place in lines:
-            raise PlanError(
-                f'{path}, line {key.start_mark.line + 1}: the key "{key.value}" stands there twice (first in line '
-                f"{lines[place]}). Remove one."
-            )
-        lines[place] = key.start_mark.line + 1
-        _note_lines(value, place, lines, path)
-
-
-def _line_of(error: PlanError, lines: _Lines) -> str:
-    key = getattr(error, "key", ())
-    while key and key not in lines:
-        key = key[:-1]
-    return f", line {lines[key]}" if key else ""
+        raise PlanError(str(error), ("space",)) from None

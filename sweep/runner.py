@@ -15,7 +15,8 @@ from results.leaderboard import leaderboard, read_points
 from results.schema import FINISHED_WELL
 from results.store import Store
 from sweep.fingerprint import changes, fingerprint
-from sweep.plan import Plan, PlanError
+from sweep.plan import Plan
+from sweep.planfile import PlanError
 from sweep.progress import Tally, View, noise_to
 from sweep.sampler import Selection
 from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested

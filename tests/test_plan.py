@@ -5,7 +5,7 @@ import yaml
 from conftest import small_plan, write_plan
 
 from sweep import Plan, Space
-from sweep.plan import PlanError
+from sweep.planfile import PlanError
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau
 
 

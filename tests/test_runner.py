@@ -14,7 +14,7 @@ import pytest
 from conftest import Sweeps, read_json, small_plan, write_plan
 
 from sweep import Plan, run
-from sweep.plan import PlanError
+from sweep.planfile import PlanError
 from sweep.sampler import Selection
 
 BEHAVIOURS = ["fine", "raises", "exits", "uncompiled", "nan", "sleeps", "hangs", "dies", "dies once"]

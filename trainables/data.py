@@ -7,13 +7,15 @@ in file order. `Model.fit` takes the validation rows off the end of the train ro
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from trainables import readers
+from trainables.readers import DataError, DataSpec
 
 ABALONE_PATH = Path(__file__).parent / "abalone.data"
 ABALONE_SHA256 = "de37cdcdcaaa50c309d514f248f7c2302a5f1f88c168905eba23fe2fbc78449f"
@@ -30,66 +32,6 @@ ABALONE_COLUMNS = (
 )
 MIN_ROWS = 20
 MAX_CATEGORIES = 100
-
-
-class DataError(ValueError):
-    """The table cannot be used; the message names the file, the place in it, and the remedy."""
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """Where the table is and how to read and split it.
-
-    Args:
-        path: a .csv (or .data, .tsv, .txt) or .parquet file.
-        target: name of the numeric column to predict.
-        test_fraction: share of the rows kept for the test, between 0 and 1.
-        split_seed: seed of the train/test split.
-        header: whether the first line of a text file holds the columns' names.
-        columns: the columns' names where `header` is false.
-        drop: columns to leave out, such as an identifier.
-        delimiter: what separates the fields of a text file.
-        encoding: the encoding of a text file.
-
-    Raises:
-        DataError: an option is out of its range or contradicts another.
-    """
-
-    path: str
-    target: str
-    test_fraction: float = 0.2
-    split_seed: int = 0
-    header: bool = True
-    columns: list[str] | None = None
-    drop: list[str] | None = None
-    delimiter: str = ","
-    encoding: str = "utf-8"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.test_fraction < 1:
-            raise DataError(
-                f"data.test_fraction got {self.test_fraction}, but needs a share between 0 and 1, such as 0.2."
-            )
-        if not 0 <= self.split_seed < 2**32:
-            raise DataError(
-                f"data.split_seed got {self.split_seed}, but needs an integer from 0 to 2**32 - 1."
-            )
-        if len(self.delimiter) != 1:
-            raise DataError(f'data.delimiter got {self.delimiter!r}, but needs one character, such as ";".')
-        if self.header and self.columns is not None:
-            raise DataError(
-                "data.columns is given, but data.header is true. "
-                "Set header: false if the file has no line of names, or remove columns."
-            )
-        if not self.header and self.columns is None and not self.is_parquet:
-            raise DataError(
-                "data.header is false, so data.columns must name the columns, in the file's order."
-            )
-
-    @property
-    def is_parquet(self) -> bool:
-        """Whether the file is read as Parquet."""
-        return Path(self.path).suffix.lower() in (".parquet", ".pq")
 
 
 ABALONE = DataSpec(
@@ -135,7 +77,7 @@ def load(spec: DataSpec) -> Table:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}). Correct data.path or its rights."
         ) from None
-    frame = _read_parquet(path) if spec.is_parquet else _read_text(path, spec)
+    frame = readers.read(spec)
     # The line of row 0 in an editor: after the header, counted from 1; Parquet rows count from 1.
     first_row = 2 if spec.header and not spec.is_parquet else 1
     frame = _without(frame, spec, path)
@@ -163,112 +105,7 @@ def load(spec: DataSpec) -> Table:
     return Table(**arrays, features=tuple(map(str, features)), target=spec.target, sha256=sha256)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path).reset_index(drop=True)
-    except Exception as error:  # pyarrow raises many kinds
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as Parquet ({reason}). Correct data.path.") from None
-
-
-def _read_text(path: Path, spec: DataSpec) -> pd.DataFrame:
-    # Spreadsheets begin a UTF-8 file with a byte order mark, which is no part of the first name.
-    encoding = "utf-8-sig" if spec.encoding.lower() in ("utf-8", "utf8") else spec.encoding
-    try:
-        with path.open(encoding=encoding, newline="") as file:
-            first = next(csv.reader(file, delimiter=spec.delimiter), None)
-            for _ in file:  # decode the whole file, so that a wrong byte is found here
-                pass
-    except UnicodeDecodeError as error:
-        line = path.read_bytes().count(b"\n", 0, _offset_of_bad_byte(path, encoding)) + 1
-        raise DataError(
-            f"{path}: line {line} is not {spec.encoding} (byte 0x{error.object[error.start]:02x}). "
-            "Set data.encoding, such as latin-1, or save the file as UTF-8."
-        ) from None
-    except LookupError:
-        raise DataError(
-            f'data.encoding got "{spec.encoding}", which is no encoding. Use utf-8, for example.'
-        ) from None
-    except csv.Error as error:
-        raise DataError(f"{path}: line 1 is not delimited text ({error}). Correct data.path.") from None
-    if not first:
-        raise DataError(f"{path}: the file is empty, but needs a table. Correct data.path.")
-    names = [name.strip() for name in first] if spec.header else list(spec.columns or [])
-    if len(first) == 1 and (other := _likelier_delimiter(first[0], spec.delimiter)):
-        raise DataError(
-            f'{path}: line 1 has one field when split at "{spec.delimiter}", but looks split at '
-            f"{other!r}. Set data.delimiter: {other!r}."
-        )
-    if len(names) != len(first):
-        raise DataError(
-            f"{path}: line 1 has {len(first)} fields, but data.columns names {len(names)}. "
-            "Name every column of the file, in its order."
-        )
-    if spec.header and all(map(_is_number, names)):
-        raise DataError(
-            f"{path}: line 1 should hold the columns' names, but holds only numbers ({', '.join(names[:4])}, ...). "
-            "Set data.header: false and name the columns in data.columns."
-        )
-    _check_names(names, path)
-    try:
-        return pd.read_csv(
-            path,
-            header=None,
-            names=names,
-            index_col=False,
-            skiprows=1 if spec.header else 0,
-            sep=spec.delimiter,
-            encoding=encoding,
-            skipinitialspace=True,
-            low_memory=False,
-            on_bad_lines="error",
-        )
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path}: there is no row below the names. Correct data.path.") from None
-    except (pd.errors.ParserError, ValueError) as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise DataError(f"{path}: {reason}. Every line needs the {len(names)} fields of the first.") from None
-
-
-def _offset_of_bad_byte(path: Path, encoding: str) -> int:
-    try:
-        path.read_bytes().decode(encoding)
-    except UnicodeDecodeError as error:
-        return error.start
-    return 0
-
-
-def _likelier_delimiter(line: str, delimiter: str) -> str | None:
-    counts = {other: line.count(other) for other in ",;\t|" if other != delimiter}
-    best = max(counts, key=lambda other: counts[other])
-    return best if counts[best] else None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_names(names: list[str], path: Path) -> None:
-    seen: set[str] = set()
-    for place, name in enumerate(names, start=1):
-        if not name:
-            raise DataError(
-                f"{path}: column {place} has no name. Name every column, or drop it from the file."
-            )
-        if name in seen:
-            raise DataError(
-                f'{path}: two columns are called "{name}" (the second is column {place}). Rename one.'
-            )
-        seen.add(name)
-
-
 def _without(frame: pd.DataFrame, spec: DataSpec, path: Path) -> pd.DataFrame:
-    frame.columns = frame.columns.map(str)
-    _check_names(list(frame.columns), path)
     for key, names in (("drop", spec.drop or []), ("target", [spec.target])):
         for name in names:
             if name not in frame.columns:

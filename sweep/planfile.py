@@ -1,0 +1,152 @@
+"""The form of a plan: YAML read with the line of every key, and plain data turned into checked dataclasses.
+
+What is wrong is a `PlanError` that knows the path of the key to blame, so that whoever knows the file can add the
+line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pydantic
+import yaml
+
+Key = tuple[str, ...]
+"""The path of a key: `("fit", "epochs")`."""
+
+Lines = dict[Key, int]
+"""The line of each key in a file, counted from 1."""
+
+
+class PlanError(ValueError):
+    """The plan cannot be run; the message says where it is wrong and how to mend it.
+
+    Args:
+        message: what happened, what was given, what is expected, how to mend it.
+        key: the path of the key to blame; empty if none is.
+    """
+
+    def __init__(self, message: str, key: Key = ()) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: Key) -> None:
+    """Raise PlanError, with the nearest known key, if `given` has a key that is not `known`."""
+    known = list(known)
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f'Did you mean "{near[0]}"?' if near else f"The keys are {', '.join(known)}."
+            place = f" in {'.'.join(where)}" if where else ""
+            raise PlanError(f'unknown key "{key}"{place}. {hint}', (*where, str(key)))
+
+
+def validated(kind: Any, value: Any, where: Key) -> Any:
+    """Return `value` as `kind`, a type or dataclass, by pydantic's strict rules for JSON.
+
+    Raises:
+        PlanError: a key is unknown or missing, or a value is not of its type.
+    """
+    if is_dataclass(kind):
+        _refuse_unknown_deeply(kind, value, where)
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        raise PlanError(
+            f"{'.'.join(where)} got {value!r}, which is no plain value. Use text or numbers.", where
+        ) from None
+    try:
+        return pydantic.TypeAdapter(kind).validate_json(text, strict=True)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"] if isinstance(part, int) or str(part).isidentifier()]
+        where = (*where, *path)
+        if first["type"] == "value_error":
+            raise PlanError(str(first["ctx"]["error"]), where) from None
+        key = ".".join(where)
+        if first["type"] in ("missing", "missing_argument"):
+            raise PlanError(f'the key "{key}" is missing. Add it.', where) from None
+        expected = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+        raise PlanError(f"{key} got {first['input']!r}, but needs {expected}.", where) from None
+
+
+def _refuse_unknown_deeply(kind: Any, value: Any, where: Key) -> None:
+    if not isinstance(value, Mapping):
+        if value is None:
+            raise PlanError(f"{'.'.join(where)} is empty. Give it its keys, or remove it.", where)
+        example = " (or the word abalone)" if where == ("data",) else ""
+        raise PlanError(f"{'.'.join(where)} got {value!r}, but needs keys and values{example}.", where)
+    refuse_unknown(value, [item.name for item in fields(kind)], where)
+    for name, hint in get_type_hints(kind).items():
+        inner = next((part for part in getattr(hint, "__args__", ()) if is_dataclass(part)), None)
+        if inner is not None and value.get(name) is not None:
+            _refuse_unknown_deeply(inner, value[name], (*where, name))
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, reading numbers such as 1e-3 as YAML 1.2 does: YAML 1.1 takes them for text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [item for item in items if item[0] != "tag:yaml.org,2002:timestamp"]
+    for first, items in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def read_yaml(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
+    """Return the file's data, and the line of each key by its path."""
+    lines: Lines = {}
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is not None:
+            _note_lines(node, (), lines, path)
+        raw = loader.construct_document(node) if node is not None else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}" if mark else ""
+        raise PlanError(f"{path}{place}: this is not YAML ({error.problem}). Correct the line.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise PlanError(
+            f"{path}: this is not YAML ({str(error).splitlines()[0]}). Correct the file."
+        ) from None
+    finally:
+        loader.dispose()
+    if not isinstance(raw, dict):
+        kind = "is empty" if raw is None else f"holds a {type(raw).__name__}"
+        raise PlanError(f"{path}: the plan {kind}, but needs keys such as data, builder and space.")
+    return raw, lines
+
+
+def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: Path) -> None:
+    if not isinstance(node, yaml.MappingNode) or len(where) > 8:
+        return
+    for key, value in node.value:
+        place = (*where, str(key.value))
+        if place in lines:
+            raise PlanError(
+                f'{path}, line {key.start_mark.line + 1}: the key "{key.value}" stands there twice (first in line '
+                f"{lines[place]}). Remove one."
+            )
+        lines[place] = key.start_mark.line + 1
+        _note_lines(value, place, lines, path)
+
+
+def line_of(error: PlanError, lines: Lines) -> str:
+    """Return `, line N` for the key to blame, or for the nearest one above it that the file has."""
+    key = error.key
+    while key and key not in lines:
+        key = key[:-1]
+    return f", line {lines[key]}" if key else ""
