@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sweep.plan import Plan
-    from sweep.runner import Outcome
 
 EXIT_CODES = """\b
 Exit codes:
@@ -140,7 +140,7 @@ def run(
     Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
     finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
     """
-    from sweep import runner
+    from sweep import runner, show
     from sweep.stopping import Stopper
 
     out = out or Path("runs") / (plan.stem if plan else "abalone")
@@ -152,39 +152,8 @@ def run(
             answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
             click.echo(json.dumps(answer))
         else:
-            _report(outcome, out)
+            show.ending(outcome, out)
     sys.exit(outcome.exit_code)
-
-
-def _report(outcome: Outcome, out: Path) -> None:
-    """Say how a run ended, what is best, and what to type next."""
-    from results.folder import RunFolder
-    from results.leaderboard import leaderboard, read_points
-    from results.schema import NOT_WELL
-
-    for note in outcome.notes:
-        click.echo(f"Note: {note}")
-    rows = read_points(RunFolder(out))
-    if len(best := leaderboard(rows)):
-        click.echo()
-        _print_table(best, "The ten best by loss_te" if len(best) == 10 else "The best by loss_te")
-    failed = rows[rows["status"].isin(NOT_WELL)]
-    if len(failed):
-        click.echo(f"\n{len(failed):,} points failed or ran out of time:")
-        for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
-            click.echo(f"  {count:,} x {message}")
-    shown = _quoted(out)
-    if outcome.tally.open:
-        click.echo(f"\nStopped with {outcome.tally.open:,} points open. {outcome.error or ''}".rstrip())
-        click.echo(f"Resume:  {' '.join(['sweep', *map(_quoted, sys.argv[1:])])}")
-    click.echo(f"\nNext:    sweep top {shown} -n 20\n         sweep status {shown}")
-    click.echo(f"""         python -c "import pandas; print(pandas.read_parquet('{out}/points'))\"""")
-
-
-def _quoted(text: object) -> str:
-    import shlex
-
-    return shlex.quote(str(text))
 
 
 @main.command()
@@ -271,12 +240,16 @@ def status(folder: Path, as_json: bool) -> None:
     """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
     from results.folder import RunFolder
     from sweep.progress import counts_text, duration, read_progress
+    from sweep.show import command
 
     rows = _rows(folder)
     run_folder = RunFolder(folder)
     last = read_progress(run_folder)
     counts = {str(name): int(count) for name, count in rows["status"].value_counts().items()}
     running = run_folder.is_held()
+    if last:  # the rows know better than a driver that died after it last wrote
+        last["done"] = len(rows) - last["outside"]
+        last["open"] = max(0, last["asked"] - last["done"])
     state = "running" if running else "finished" if last and not last["open"] else "stopped"
     answer = {**last, "state": state, "rows": len(rows), "counts_in_folder": counts, "folder": str(folder)}
     if running:
@@ -297,7 +270,7 @@ def status(folder: Path, as_json: bool) -> None:
         if best := last["best"]:
             click.echo(f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {best['config']}")
     if state == "stopped":
-        click.echo(f"Resume:    sweep run --out {_quoted(folder)}")
+        click.echo(f"Resume:    {shlex.quote(command())} run --out {shlex.quote(str(folder))}")
 
 
 @main.command()
@@ -309,6 +282,7 @@ def status(folder: Path, as_json: bool) -> None:
 def top(folder: Path, count: int, by: str, descending: bool, as_json: bool) -> None:
     """Print the best points in DIR."""
     from results.leaderboard import leaderboard
+    from sweep.show import table_of
 
     rows = _rows(folder)
     try:
@@ -318,7 +292,7 @@ def top(folder: Path, count: int, by: str, descending: bool, as_json: bool) -> N
     if as_json:
         click.echo(best.to_json(orient="records"))
     elif len(best):
-        _print_table(best, f"The best {len(best):,} of {len(rows):,} by {by}")
+        table_of(best, f"The best {len(best):,} of {len(rows):,} by {by}")
     else:
         click.echo(f"{folder} has no point with a {by} yet.")
 
@@ -331,34 +305,6 @@ def _rows(folder: Path) -> pd.DataFrame:
         return read_points(RunFolder(folder))
     except ValueError as error:
         raise InputError(str(error)) from None
-
-
-def _print_table(rows: pd.DataFrame, title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    hidden = {"best_epoch", "seed", "engine", "error", "seconds", "params"}
-    hidden |= {name for name in rows.columns if name.endswith("_va")}
-    columns = [name for name in rows.columns if name not in hidden]
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(
-            Text(name), justify="right" if rows[name].dtype.kind in "if" else "left", overflow="fold"
-        )
-    for _, row in rows.iterrows():
-        table.add_row(*(Text(_cell(name, row[name])) for name in columns))
-    # Off a terminal the table keeps its natural width, for grep and less -S.
-    console = Console()
-    (console if console.is_terminal else Console(width=1000)).print(table)
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None or value != value:  # NaN
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4f}" if name.endswith(("_tr", "_te")) else f"{value:g}"
-    return str(value)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ class Tally:
         asked: points that the run was asked for.
         counts: finished points among them, by status.
         before: how many of them were finished when the run began.
+        outside: finished points in the folder that the run was not asked for.
         running: points in training now.
         retried: times a point's worker died and the point was begun again.
         workers: trials that can run at once.
@@ -48,6 +49,7 @@ class Tally:
     asked: int
     counts: dict[str, int] = field(default_factory=dict)
     before: int = 0
+    outside: int = 0
     running: int = 0
     retried: int = 0
     workers: int = 0

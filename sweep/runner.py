@@ -155,7 +155,9 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     """Count the selected points that have a row."""
     tally = Tally(asked=len(selection))
     rows = read_points(folder)
-    rows = rows[rows["idx"].map(selection.__contains__).astype(bool)]
+    chosen = rows["idx"].map(selection.__contains__).astype(bool)
+    tally.outside = int((~chosen).sum())
+    rows = rows[chosen]
     tally.counts = {str(status): int(count) for status, count in rows["status"].value_counts().items()}
     tally.before = len(rows)
     best = leaderboard(rows[rows["status"].isin(FINISHED_WELL)], n=1)

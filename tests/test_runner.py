@@ -144,7 +144,9 @@ def test_a_stop_keeps_what_is_finished_and_is_resumed(sweeps, number):
     kept = sweeps.rows()
     assert 0 < len(kept) < 9
     assert "Resume:  sweep run plan.yaml --out out --points 9" in output
-    assert "state      stopped" in sweeps.run("status", "out")[1]
+    code, output = sweeps.run("status", "out", "--json")
+    said = json.loads(output)
+    assert said["state"] == "stopped" and said["open"] == 9 - len(kept)
     if number == signal.SIGTERM:
         return
     code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--points", "9")

@@ -1,0 +1,73 @@
+"""What the command line prints for people: a table of points, and how a run ended."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from results.folder import RunFolder
+from results.leaderboard import leaderboard, read_points
+from results.schema import NOT_WELL
+from sweep.runner import Outcome
+
+
+def ending(outcome: Outcome, out: Path) -> None:
+    """Say how a run ended, what is best, and what to type next."""
+    for note in outcome.notes:
+        click.echo(f"Note: {note}")
+    rows = read_points(RunFolder(out))
+    if len(best := leaderboard(rows)):
+        click.echo()
+        table_of(best, "The ten best by loss_te" if len(best) == 10 else "The best by loss_te")
+    failed = rows[rows["status"].isin(NOT_WELL)]
+    if len(failed):
+        click.echo(f"\n{len(failed):,} points failed or ran out of time:")
+        for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
+            click.echo(f"  {count:,} x {message}")
+    sweep, folder = shlex.quote(command()), shlex.quote(str(out))
+    if outcome.tally.open:
+        click.echo(f"\nStopped with {outcome.tally.open:,} points open. {outcome.error or ''}".rstrip())
+        click.echo(f"Resume:  {sweep} {shlex.join(sys.argv[1:])}")
+    click.echo(f"\nNext:    {sweep} top {folder} -n 20\n         {sweep} status {folder}")
+
+
+def command() -> str:
+    """Return what to type for this command here: its name, or its path where the name would not be found."""
+    if shutil.which("sweep") or not sys.argv[0].endswith("sweep"):
+        return "sweep"
+    return os.path.relpath(sys.argv[0])
+
+
+def table_of(rows: pd.DataFrame, title: str) -> None:
+    """Print `rows` of `points` under `title`, without the columns that say little at a glance."""
+    hidden = {"best_epoch", "seed", "engine", "error", "seconds", "params"}
+    hidden |= {name for name in rows.columns if name.endswith("_va")}
+    columns = [name for name in rows.columns if name not in hidden]
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(
+            Text(name), justify="right" if rows[name].dtype.kind in "if" else "left", overflow="fold"
+        )
+    for _, row in rows.iterrows():
+        table.add_row(*(Text(_cell(name, row[name])) for name in columns))
+    # Off a terminal the table keeps its natural width, for grep and less -S.
+    console = Console()
+    (console if console.is_terminal else Console(width=1000)).print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None or value != value:  # NaN
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if name.endswith(("_tr", "_te")) else f"{value:g}"
+    return str(value)
