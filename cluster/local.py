@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 
 
@@ -30,7 +32,10 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[s
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    # Ray hands the interpreter's path to a shell as it is, so a path with a space needs quotes of ours.
+    quoted = shlex.quote(sys.executable)
     ray.init(
+        runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
         address="local",
         num_cpus=cpus or available_cpus(),
         num_gpus=gpus,

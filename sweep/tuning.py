@@ -26,6 +26,8 @@ from trainables.keras_trial import PAYLOAD, KerasTrial
 
 COMMIT_EVERY_S = 0.5
 COMMIT_AT_POINTS = 512
+START_TIMEOUT_S = 180.0
+"""Seconds within which the first worker must have started, or the sweep says so and stops."""
 
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial
@@ -144,6 +146,8 @@ class Collector(_Unsaved, Callback):
         self._committed_at = time.monotonic()
         self._started_at: dict[str, float] = {}
         self._ended: Trial | None = None
+        self._begun_at = time.monotonic()
+        self._any_started = False
 
     @property
     def workers(self) -> int:
@@ -152,6 +156,7 @@ class Collector(_Unsaved, Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Note when a trial began, on this or on a reused actor."""
+        self._any_started = True
         self._started_at[trial.trial_id] = time.monotonic()
         self._tally.running = len(self._started_at)
 
@@ -224,6 +229,11 @@ class Collector(_Unsaved, Callback):
             self._on_step()
         except FolderError as error:  # Tune would make an end of its own to it, which takes longer
             raise StopRequested(error) from error
+        if not self._any_started and time.monotonic() - self._begun_at > START_TIMEOUT_S:
+            message = (
+                f"No worker has started within {START_TIMEOUT_S:g} s. sweep.log in the folder tells more."
+            )
+            raise StopRequested(RuntimeError(message))
         if self._should_stop() or not self._tally.open:
             self.commit()
             raise StopRequested

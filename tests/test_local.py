@@ -22,3 +22,15 @@ def test_ray_is_there_for_the_block_alone():
     environment = {**os.environ, "RAY_ADDRESS": "192.0.2.1:6379"}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert ran.stdout.split() == ["3.0", "True", "False"], ran.stderr
+
+
+def test_an_interpreter_in_a_folder_with_spaces_starts_workers(tmp_path):
+    environment = tmp_path / "a folder é"
+    environment.symlink_to(sys.prefix, target_is_directory=True)
+    code = (
+        "import ray\nfrom cluster.local import started\n"
+        "with started(cpus=1):\n    print(ray.get(ray.remote(lambda: 42).remote(), timeout=50))"
+    )
+    python = environment / "bin" / "python"
+    ran = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    assert ran.stdout.split() == ["42"], ran.stderr
