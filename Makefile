@@ -1,21 +1,24 @@
 # Every command sets up what it needs: a virtual environment with the locked packages, made once.
-#   make sweep [PLAN=plan.yaml] [POINTS=60 | POINTS=all] [OUT=runs/abalone] [ARGS="--scheduler none"]
+#   make sweep [PLAN=plan.yaml] [POINTS=400 | POINTS=all] [OUT=runs/abalone] [ARGS="--scheduler none"]
 #   make test  [ARGS="-k store"]      make lint      make bench [ARGS="overhead"]      make lock
 
 PYTHON ?= python3
-POINTS ?= 60
+# How many points; `all` for the whole grid. The default takes about ten minutes on two cores.
+POINTS ?=
 OUT ?= runs/abalone
 PLAN ?=
 ARGS ?=
 
 BIN := .venv/bin
+# --idx chooses the points itself.
+SELECTED = $(if $(findstring --idx,$(ARGS))$(filter all,$(POINTS)),,--points $(or $(POINTS),400))
 READY := .venv/.ready
 
 .PHONY: sweep test test-slow lint bench lock clean
 .DEFAULT_GOAL := sweep
 
 sweep: $(READY)
-	@$(BIN)/sweep run $(PLAN) --out "$(OUT)" $(if $(filter-out all,$(POINTS)),--points $(POINTS)) $(ARGS)
+	@$(BIN)/sweep run $(PLAN) --out "$(OUT)" $(SELECTED) $(ARGS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

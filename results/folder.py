@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,7 +85,7 @@ class RunFolder:
         Raises:
             FolderError: it cannot be made or written.
         """
-        with _explained(self.path):
+        with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock.touch()
 
@@ -96,19 +97,27 @@ class RunFolder:
             HeldError: a living process holds it.
             FolderError: the lock cannot be written.
         """
-        with _explained(self.lock):
-            file = self.lock.open("r+")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise HeldError(f"{self.path} is held by {self.holder()}. Wait for it, or stop it.") from None
-            with _explained(self.lock):
-                since = datetime.now(UTC).isoformat(timespec="seconds")
-                file.truncate()
-                json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": since}, file)
-                file.flush()
+        with explained(self.lock):
+            lock = os.open(self.lock, os.O_RDWR)
+        try:
+            self._take(lock)
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            held = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
+            with explained(self.lock):
+                os.truncate(lock, 0)
+                os.write(lock, held.encode())
             yield
+        finally:
+            os.close(lock)
+
+    def _take(self, lock: int) -> None:
+        for attempt in range(5):  # whoever asks `is_held` holds it for an instant
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if attempt < 4:
+                    time.sleep(0.05)
+        raise HeldError(f"{self.path} is held by {self.holder()}. Wait for it, or stop it.")
 
     def is_held(self) -> bool:
         """Return whether a living process holds the folder."""
@@ -131,8 +140,8 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn an OSError about `path` into a FolderError that says what to do."""
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError while `path` is written into a FolderError that says what to do."""
     try:
         yield
     except FolderError:
@@ -154,7 +163,7 @@ def replace_file(path: Path, content: bytes) -> None:
         FolderError: the bytes cannot be written; `path` is as it was.
     """
     part = path.with_name(f".{path.name}.tmp")
-    with _explained(path):
+    with explained(path):
         try:
             with part.open("wb") as file:
                 file.write(content)

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results import parquet, schema
-from results.folder import RunFolder, replace_file
+from results.folder import RunFolder, explained, replace_file
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536}
 """A part with at least so many rows is full."""
@@ -64,14 +64,16 @@ class _Dataset:
 
     def open(self, set_aside: Callable[[Path], None]) -> Iterable[pa.Table]:
         """Yield the table of every sound part, in order; damaged ones go to `set_aside`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(".*.tmp"):
-            left.unlink()
+        with explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(".*.tmp"):
+                left.unlink()
         for path in sorted(self.folder.glob("*.parquet")):
             try:
-                table = parquet.read(path)
                 number = int(path.stem.removeprefix("part-"))
-            except (parquet.DamagedError, pa.ArrowException, ValueError, OSError):
+                with explained(path):  # what cannot be read now may be sound
+                    table = parquet.read(path)
+            except ValueError:  # DamagedError, or a name that is none of ours
                 set_aside(path)
                 continue
             self._numbers.append(number)
@@ -80,7 +82,7 @@ class _Dataset:
 
     def rewrite(self, keep: Callable[[pa.Table], pa.Table]) -> None:
         """Write every part of which `keep` leaves fewer rows, or whose columns are not the schema's, anew."""
-        for number in self._numbers:
+        for number in list(self._numbers):
             table = parquet.read(self._path(number))
             kept = self._conform(keep(table))
             if kept.num_rows != table.num_rows or not kept.schema.equals(table.schema):
@@ -102,6 +104,14 @@ class _Dataset:
         if self._last is None:
             self._numbers.append(number)
         self._last = None if self._is_full(table) else table.combine_chunks()
+
+    def mark(self) -> tuple[list[int], pa.Table | None]:
+        """Return what `back_to` needs to undo the appends from now on, in memory."""
+        return list(self._numbers), self._last
+
+    def back_to(self, mark: tuple[list[int], pa.Table | None]) -> None:
+        """Forget what was appended since `mark`; the next append writes over it."""
+        self._numbers, self._last = list(mark[0]), mark[1]
 
     def _path(self, number: int) -> Path:
         return self.folder / f"part-{number:05d}.parquet"
@@ -162,6 +172,7 @@ class Store:
 
         Raises:
             FolderError: the disk is full or the folder cannot be written.
+            ValueError: a metric has the name of another column.
         """
         fresh: dict[int, Finished] = {}
         for item in finished:
@@ -169,6 +180,19 @@ class Store:
                 fresh.setdefault(item.row["idx"], item)
         if not fresh:
             return
+        marks = [(dataset, dataset.mark()) for dataset in (self._points, self._curves, self._weights)]
+        try:
+            self._write(fresh)
+        except BaseException:
+            for dataset, mark in marks:
+                dataset.back_to(mark)
+            raise
+        for item in fresh.values():
+            self._committed.add(item.row["idx"])
+            self._count(item.row["status"])
+        pa.default_memory_pool().release_unused()  # else Arrow keeps several copies of the last parts
+
+    def _write(self, fresh: Mapping[int, Finished]) -> None:
         self._widen(fresh.values())
         if weights := [{"idx": idx, **item.weights} for idx, item in fresh.items() if item.weights]:
             self._weights.append(pa.Table.from_pylist(weights, schema=self._weights.schema))
@@ -176,10 +200,6 @@ class Store:
             self._curves.append(pa.concat_tables(curves))
         rows = [self._row(item) for item in fresh.values()]
         self._points.append(pa.Table.from_pylist(rows, schema=self._points.schema))
-        for row in rows:
-            self._committed.add(row["idx"])
-            self._count(row["status"])
-        pa.default_memory_pool().release_unused()  # else Arrow keeps several copies of the last parts
 
     def curves(self) -> Iterable[pa.Table]:
         """Yield the curves of the committed points, part by part."""
@@ -214,17 +234,23 @@ class Store:
             seen |= dict.fromkeys(n.removeprefix("val_") for n in item.curve if n != "learning_rate")
         if list(seen) == self._metrics:
             return
-        self._metrics = list(seen)
-        self._set_schemas()
+        before, self._metrics = self._metrics, list(seen)
+        try:
+            self._set_schemas()
+        except ValueError:
+            self._metrics = before
+            raise
         for dataset in (self._points, self._curves):
             dataset.rewrite(lambda table: table)
 
     def _set_schemas(self) -> None:
         names = [column.name for column in schema.points_columns(self._axes, self._metrics)]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(
-                f'The axis "{twice[0]}" has the name of a metric\'s column. Rename the metric in the builder.'
-            )
+        names_of_curves = [column.name for column in schema.curves_columns(self._metrics)]
+        for columns in (names, names_of_curves):
+            if twice := [name for name in columns if columns.count(name) > 1]:
+                raise ValueError(
+                    f'A metric gives the column "{twice[0]}", which is there already. Rename the metric in the builder.'
+                )
         self._points.schema = schema.to_arrow(schema.points_columns(self._axes, self._metrics))
         self._curves.schema = schema.to_arrow(schema.curves_columns(self._metrics))
 
@@ -267,10 +293,11 @@ class Store:
         return seen
 
     def _set_aside(self, path: Path) -> None:
-        self._folder.damaged.mkdir(exist_ok=True)
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         aside = self._folder.damaged / f"{path.parent.name}-{path.stem}-{stamp}.parquet"
-        path.replace(aside)
+        with explained(aside):
+            self._folder.damaged.mkdir(exist_ok=True)
+            path.replace(aside)
         self.notes.append(f"{path} is damaged: set aside as {aside}. Its points are open again.")
 
 

@@ -40,7 +40,8 @@ class _Commands(click.Group):
         except (ValueError, OSError, RuntimeError) as error:
             if isinstance(error, click.exceptions.Exit) or not _is_users(error):
                 raise
-            click.echo(f"Error: {error}", err=True)
+            message = str(error)
+            click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
             ctx.exit(2)
 
 
@@ -48,7 +49,7 @@ def _is_users(error: Exception) -> bool:
     """Return whether `error` is about what the user gave, and so its message is all they need."""
     from results.folder import FolderError, HeldError
 
-    names = {"PlanError", "DataError", "BuilderError", "InputError"}
+    names = {"PlanError", "DataError", "BuilderError", "InputError", "DamagedError"}
     return isinstance(error, FolderError | HeldError) or type(error).__name__ in names
 
 
@@ -144,8 +145,8 @@ def run(
     from sweep.stopping import Stopper
 
     out = out or Path("runs") / (plan.stem if plan else "abalone")
-    loaded = _plan(plan, out, **overrides)
-    with Stopper():  # the run has its own; this one is for the time after it
+    with Stopper():  # the run has its own; this one is for the time before and after it
+        loaded = _plan(plan, out, **overrides)
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             outcome = runner.run(loaded, out, points=points, idx=idx, cpus=cpus)
         if as_json:
@@ -180,9 +181,9 @@ def plan(
     """Say what PLAN would do: points, order, and how long it would take at most. Trains nothing to the end."""
     import os
 
-    from cluster.local import available_cpus
     from sweep.estimate import estimate
     from sweep.progress import duration, noise_to
+    from sweep.runner import checked_cpus
     from sweep.sampler import Selection
 
     loaded = _plan(plan, **overrides)
@@ -200,7 +201,7 @@ def plan(
         "milestones": list(loaded.training.milestones),
         "scheduler": loaded.scheduler,
         "engine": "keras",
-        "workers": max(1, (cpus or available_cpus()) // loaded.resources.cpu),
+        "workers": checked_cpus(loaded, cpus) // loaded.resources.cpu,
         "train_rows": len(table.x_train),
         "test_rows": len(table.x_test),
         "features": len(table.features),
@@ -248,7 +249,7 @@ def status(folder: Path, as_json: bool) -> None:
     counts = {str(name): int(count) for name, count in rows["status"].value_counts().items()}
     running = run_folder.is_held()
     if last:  # the rows know better than a driver that died after it last wrote
-        last["done"] = len(rows) - last["outside"]
+        last["done"] = len(rows) - last.get("outside", 0)
         last["open"] = max(0, last["asked"] - last["done"])
     state = "running" if running else "finished" if last and not last["open"] else "stopped"
     answer = {**last, "state": state, "rows": len(rows), "counts_in_folder": counts, "folder": str(folder)}
@@ -270,7 +271,9 @@ def status(folder: Path, as_json: bool) -> None:
         if best := last["best"]:
             click.echo(f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {best['config']}")
     if state == "stopped":
-        click.echo(f"Resume:    {shlex.quote(command())} run --out {shlex.quote(str(folder))}")
+        chosen = last.get("selection", "")
+        words = f"{shlex.quote(command())} run --out {shlex.quote(str(folder))} {chosen}"
+        click.echo(f"Resume:    {words.rstrip()}")
 
 
 @main.command()

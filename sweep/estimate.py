@@ -51,7 +51,7 @@ def estimate(plan: Plan, timed: Sequence[int]) -> Estimate:
             point.metrics()
             trained_one = time.perf_counter()
             point.advance(1 + _FEW_EPOCHS)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ValueError(f"The point {idx}, {config}, raised {type(error).__name__}: {error}") from error
         setup_s.append(trained_one - started)
         epoch_s.append((time.perf_counter() - trained_one) / max(1, point.epoch - 1))

@@ -1,5 +1,7 @@
 """The fingerprint of a plan: all that its points' numbers depend on, and what changed between two of them.
 
+It also holds whether weights are kept, since a folder keeps those of all its points or of none.
+
 A run's folder keeps the fingerprint of the plan it was begun with. A plan with another fingerprint would mix
 numbers that cannot be compared, so it is refused; what is not in it (engine, resources, timeout, retries) may
 change between two runs on one folder.
@@ -36,10 +38,13 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
             "test_fraction": spec.test_fraction,
             "split_seed": spec.split_seed,
             "columns": spec.columns,
+            "delimiter": spec.delimiter,
+            "encoding": spec.encoding,
             "drop": spec.drop,
         },
         "budget": budget,
         "seed": plan.seed,
+        "keep_weights": plan.keep_weights,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
@@ -53,16 +54,16 @@ class Asha:
     def __post_init__(self) -> None:
         if self.grace_period < 1:
             raise ValueError(f"asha.grace_period got {self.grace_period}, but needs at least 1 epoch.")
-        if not (math.isfinite(self.reduction_factor) and self.reduction_factor > 1):
+        if not (math.isfinite(self.reduction_factor) and self.reduction_factor >= 1.1):
             raise ValueError(
-                f"asha.reduction_factor got {self.reduction_factor}, but needs a number above 1."
+                f"asha.reduction_factor got {self.reduction_factor}, but needs a number of at least 1.1."
             )
         if self.max_t is not None and self.max_t < self.grace_period:
             raise ValueError(
                 f"asha.max_t got {self.max_t}, but needs at least grace_period={self.grace_period} epochs."
             )
-        if self.brackets < 1:
-            raise ValueError(f"asha.brackets got {self.brackets}, but needs at least 1.")
+        if not 1 <= self.brackets <= 100:
+            raise ValueError(f"asha.brackets got {self.brackets}, but needs a whole number from 1 to 100.")
 
     def milestones(self, epochs: int) -> tuple[int, ...]:
         """Return the epochs, ascending and below `epochs`, at which some bracket may stop a point."""
@@ -184,8 +185,10 @@ class Plan:
     def _check_numbers(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise PlanError(f"seed got {self.seed}, but needs a whole number from 0 to 2**32 - 1.", ("seed",))
-        if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
-            raise PlanError(f"timeout_s got {self.timeout_s}, but needs seconds above 0.", ("timeout_s",))
+        if not 0 < self.timeout_s <= 1e9:
+            raise PlanError(
+                f"timeout_s got {self.timeout_s}, but needs seconds above 0 and up to 1e9.", ("timeout_s",)
+            )
         if self.retries < 0:
             raise PlanError(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
         if self.scheduler == "asha" and (self.asha.max_t or 0) > self.fit.epochs:
@@ -205,21 +208,21 @@ class Plan:
                     "Rename the builder's argument and the axis.",
                     where,
                 )
-            keys = [] if isinstance(axis.values, range) else [value_key(value) for value in axis.values]
-            if twice := [value for value, key in zip(axis.values, keys, strict=False) if keys.count(key) > 1]:
+            keys = Counter([] if isinstance(axis.values, range) else map(value_key, axis.values))
+            if twice := [value for value in axis.values if keys and keys[value_key(value)] > 1]:
                 raise PlanError(f'axis "{axis.name}" has the value {twice[0]!r} twice. Remove one.', where)
             if axis.name in builders.SUPPLIED:
                 raise PlanError(
                     f'axis "{axis.name}" is supplied from the data and cannot be swept. Remove it.', where
                 )
-            if builder.takes(axis.name):
-                continue
-            if axis.name in FIT_AXES:
+            if axis.name in FIT_AXES and axis.name not in builder.parameters:
                 for value in axis.values:
                     try:
                         check_fit_value(axis.name, value)
                     except ValueError as error:
                         raise PlanError(f"axis {error}", where) from None
+            elif builder.takes(axis.name):
+                continue
             elif axis.name in FIT_PARAMETERS:
                 raise PlanError(
                     f'axis "{axis.name}" is an argument of Model.fit that cannot be an axis. '
@@ -254,7 +257,12 @@ class Plan:
         """Where the table is, as an absolute path."""
         if isinstance(self.data, str):
             return data.ABALONE
-        return replace(self.data, path=str((self.base / Path(self.data.path).expanduser()).resolve()))
+        try:
+            return replace(self.data, path=str((self.base / Path(self.data.path).expanduser()).resolve()))
+        except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long
+            raise PlanError(
+                f"data.path got {self.data.path!r}, which is no path ({error}).", ("data",)
+            ) from None
 
     @cached_property
     def table(self) -> Table:
@@ -264,9 +272,21 @@ class Plan:
             PlanError: as `trainables.data.load`.
         """
         try:
-            return data.load(self.data_spec)
+            found = data.load(self.data_spec)
         except data.DataError as error:
             raise PlanError(str(error), ("data",)) from None
+        splits = {self.fit.validation_split}
+        for axis in self.space.axes:
+            if axis.name == "validation_split" and axis.name not in self.found_builder.parameters:
+                splits = set(axis.values)
+        for split in splits:
+            if not 0 < math.floor(len(found.x_train) * (1 - split)) < len(found.x_train):
+                raise PlanError(
+                    f"validation_split={split} of {len(found.x_train)} train rows leaves nothing to fit or nothing "
+                    "to validate on. Change it.",
+                    ("fit", "validation_split"),
+                )
+        return found
 
     @property
     def epochs(self) -> int:
@@ -326,6 +346,10 @@ def _space(raw: Any) -> Space:
             Space({name: values})
         except ValueError as error:
             raise PlanError(str(error), ("space", str(name))) from None
+        except RecursionError:
+            raise PlanError(
+                f'Axis "{name}" holds itself. Write its values out.', ("space", str(name))
+            ) from None
     try:
         return Space(raw)
     except ValueError as error:

@@ -108,8 +108,8 @@ _Loader.add_implicit_resolver(
 def read_yaml(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
     """Return the file's data, and the line of each key by its path."""
     lines: Lines = {}
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
             _note_lines(node, (), lines, path)
@@ -118,12 +118,12 @@ def read_yaml(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}" if mark else ""
         raise PlanError(f"{path}{place}: this is not YAML ({error.problem}). Correct the line.") from None
+    except PlanError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise PlanError(
             f"{path}: this is not YAML ({str(error).splitlines()[0]}). Correct the file."
         ) from None
-    finally:
-        loader.dispose()
     if not isinstance(raw, dict):
         kind = "is empty" if raw is None else f"holds a {type(raw).__name__}"
         raise PlanError(f"{path}: the plan {kind}, but needs keys such as data, builder and space.")

@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from results.folder import RunFolder, write_json
+from results.folder import RunFolder, explained, write_json
 from results.schema import FINISHED_WELL, NOT_WELL, Status
 
 LINE_EVERY_S = 10.0
@@ -36,6 +36,7 @@ class Tally:
         counts: finished points among them, by status.
         before: how many of them were finished when the run began.
         outside: finished points in the folder that the run was not asked for.
+        selection: the options that chose the points, such as `--points 60`; empty for all.
         running: points in training now.
         retried: times a point's worker died and the point was begun again.
         workers: trials that can run at once.
@@ -50,6 +51,7 @@ class Tally:
     counts: dict[str, int] = field(default_factory=dict)
     before: int = 0
     outside: int = 0
+    selection: str = ""
     running: int = 0
     retried: int = 0
     workers: int = 0
@@ -241,7 +243,8 @@ def noise_to(log: Path) -> Iterator[TextIO]:
         with contextlib.suppress(OSError):  # io.UnsupportedOperation is one
             if (number := before.fileno()) in (1, 2):
                 before = stack.enter_context(os.fdopen(os.dup(number), "w"))
-        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        with explained(log):
+            target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         for number in (1, 2):
             copy = os.dup(number)
             os.dup2(target, number)
@@ -251,7 +254,8 @@ def noise_to(log: Path) -> Iterator[TextIO]:
 
 
 def _move_back(copy: int, number: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the log's disk may be full
+        sys.stdout.flush()
+        sys.stderr.flush()
     os.dup2(copy, number)
     os.close(copy)

@@ -43,7 +43,7 @@ class Outcome:
     @property
     def exit_code(self) -> int:
         """0 all points have a row and none failed; 1 all have one, some failed; 3 stopped before the end."""
-        if self.tally.open:
+        if self.tally.open or self.error:
             return EXIT_STOPPED
         return EXIT_SOME_FAILED if self.tally.not_well else EXIT_DONE
 
@@ -76,18 +76,21 @@ def run(
         HeldError: another run holds the folder.
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
-    cpus = _checked_cpus(plan, cpus)
+    cpus = checked_cpus(plan, cpus)
     try:
         selection = Selection(len(plan.space), plan.seed, points, idx)
     except ValueError as error:
         raise PlanError(str(error)) from None
     marks = fingerprint(plan)
+    if "://" in str(out):
+        raise PlanError(f"--out got {out}, but needs a folder of this machine. Name a path.")
     folder = RunFolder(Path(out).expanduser().resolve())
     folder.create()
     with folder.held():
         _claim(folder, plan, marks)
         store = Store(folder, {axis.name: axis.values for axis in plan.space.axes}, plan.keep_weights)
         tally = _tally(folder, plan, selection)
+        tally.selection = _as_options(points, selection, idx is not None)
         tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open))
         reason: str | None = None
         with (
@@ -97,11 +100,18 @@ def run(
         ):
             if tally.open:
                 reason = _train(plan, store, selection, cpus, tally, view, stopper)
+            if reason:  # what was pending has no row after all
+                tally.counts = _tally(folder, plan, selection).counts
             view.begin("stopped" if tally.open else "finished")
         return Outcome(folder.path, tally, tuple(store.notes), reason)
 
 
-def _checked_cpus(plan: Plan, cpus: int | None) -> int:
+def checked_cpus(plan: Plan, cpus: int | None) -> int:
+    """Return the cores to use, `cpus` or all that this process may use.
+
+    Raises:
+        PlanError: there are none, or too few for one point of `plan`.
+    """
     available = local.available_cpus()
     if cpus is not None and cpus < 1:
         raise PlanError(f"--cpus got {cpus}, but needs at least 1.")
@@ -129,12 +139,13 @@ def _claim(folder: RunFolder, plan: Plan, marks: dict[str, Any]) -> None:
     if folder.exists:
         try:
             old = json.loads(folder.fingerprint.read_text())
-        except (OSError, ValueError):
+            found = changes(old, marks)
+        except (OSError, ValueError, AttributeError):
             raise FolderError(
                 f"{folder.fingerprint}: cannot be read, so the rows beside it could be another plan's. "
                 "Put it back, or run into another folder."
             ) from None
-        if found := changes(old, marks):
+        if found:
             listed = "\n".join(f"  {change}" for change in found)
             raise PlanError(
                 f"{folder.path} holds the run of another plan, and their numbers cannot be mixed:\n{listed}\n"
@@ -167,6 +178,13 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     return tally
 
 
+def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
+    """Return what chose the points, as options of the command, for who resumes."""
+    if chosen:
+        return f"--idx {','.join(map(str, selection))}"
+    return f"--points {points}" if points else ""
+
+
 def _train(
     plan: Plan, store: Store, selection: Selection, cpus: int, tally: Tally, view: View, stopper: Stopper
 ) -> str | None:
@@ -174,14 +192,15 @@ def _train(
     view.begin("starting Ray")
     try:
         with local.started(cpus=cpus) as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
+            stopper.install()  # Ray has put a handler of its own in place
             from sweep import tuning
 
-            stopper.install()  # Ray has put a handler of its own in place
             if plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
             view.begin("training")
-            collector = tuning.Collector(plan, store, tally, "keras", view.update, stopper.is_set)
-            tuner = tuning.tuner(plan, store, selection, tally.open, collector, scratch)
+            searcher = tuning.PointSearcher(idx for idx in selection if idx not in store)
+            collector = tuning.Collector(plan, store, searcher, tally, "keras", view.update, stopper.is_set)
+            tuner = tuning.tuner(plan, store, collector, scratch)
             with stopper.deferred():
                 tuner.fit()
                 collector.commit()

@@ -35,8 +35,10 @@ def ending(outcome: Outcome, out: Path) -> None:
         for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
             click.echo(f"  {count:,} x {message}")
     sweep, folder = shlex.quote(command()), shlex.quote(str(out))
+    if outcome.error:
+        click.echo(f"\nError: {outcome.error}")
     if outcome.tally.open:
-        click.echo(f"\nStopped with {outcome.tally.open:,} points open. {outcome.error or ''}".rstrip())
+        click.echo(f"\nStopped with {outcome.tally.open:,} points open.")
         click.echo(f"Resume:  {sweep} {shlex.join(sys.argv[1:])}")
     click.echo(f"\nNext:    {sweep} top {folder} -n 20\n         {sweep} status {folder}")
 

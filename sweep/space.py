@@ -43,10 +43,11 @@ class Axis:
         values = self.values
         if hasattr(values, "tolist"):  # a NumPy array, without importing NumPy for it
             values = values.tolist()
-        if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
+        if not isinstance(values, list | tuple | range):
+            single = "null" if values is None else values
             raise ValueError(
                 f'Axis "{self.name}" got {values!r}, but needs a list of values. '
-                f"Write [{values}] for a single value."
+                f"Write [{single}] for a single value."
             )
         if not isinstance(values, range):
             values = tuple(_plain(self.name, value) for value in values)
@@ -67,7 +68,11 @@ def _plain(axis: str, value: Any) -> Any:
         return [_plain(axis, item) for item in value]
     if hasattr(value, "item") and not isinstance(value, str):  # a NumPy scalar
         value = value.item()
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):
+        if not value.isprintable() and value != value.encode("utf-8", "replace").decode():
+            raise ValueError(f'Axis "{axis}" got the text {value!r}, which UTF-8 cannot hold. Change it.')
+        return str(value)  # also of np.str_ and StrEnum, which YAML cannot write
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         if math.isnan(value):

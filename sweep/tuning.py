@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -26,6 +27,8 @@ from trainables.keras_trial import PAYLOAD, KerasTrial
 
 COMMIT_EVERY_S = 0.5
 COMMIT_AT_POINTS = 512
+FALSE_STARTS = 5
+"""Times that a point may meet a worker that ends before it has begun with it."""
 START_TIMEOUT_S = 180.0
 """Seconds within which the first worker must have started, or the sweep says so and stops."""
 
@@ -48,17 +51,23 @@ class _Unsaved:
 class PointSearcher(_Unsaved, Searcher):
     """Hand Tune the open points one by one, in the order of `open_points`, which is never listed.
 
-    Tune's own grid search materialises the grid and follows its order; this does neither.
+    Tune's own grid search materialises the grid and follows its order; this does neither. It never says that it
+    has finished, since a point may come back: the collector knows when all are in.
     """
 
     def __init__(self, open_points: Iterable[int]) -> None:
         super().__init__(metric="val_loss", mode="min")
         self._open: Iterator[int] = iter(open_points)
+        self._again: deque[int] = deque()
 
-    def suggest(self, trial_id: str) -> dict[str, int] | str:  # type: ignore[override]  # FINISHED is a str
-        """Return the next point as a trial's configuration."""
-        idx = next(self._open, None)
-        return Searcher.FINISHED if idx is None else {"idx": idx}
+    def suggest(self, trial_id: str) -> dict[str, int] | None:
+        """Return the next point as a trial's configuration, or None while there is none."""
+        idx = self._again.popleft() if self._again else next(self._open, None)
+        return None if idx is None else {"idx": idx}
+
+    def give_back(self, idx: int) -> None:
+        """Hand out `idx` again, before the points that have not been tried."""
+        self._again.append(idx)
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Learn nothing: the order is fixed."""
@@ -73,15 +82,27 @@ class PointSearcher(_Unsaved, Searcher):
         """Save nothing: see `save`."""
 
 
+class _Asha(ASHAScheduler):
+    """Ray's ASHA, but for a point whose worker died: it comes again as another trial and must not count twice."""
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        for bracket in self._brackets:
+            for _, recorded in bracket._rungs:
+                recorded.pop(trial.trial_id, None)
+        self._trial_info.pop(trial.trial_id, None)
+
+
 def scheduler(plan: Plan, store: Store) -> TrialScheduler:
     """Return Ray's ASHA, its rungs filled with what the committed points reached, or a scheduler that never stops.
 
     ASHA compares the lowest `val_loss` a point has had by a milestone, since the best epoch's model is what
     a point is judged by.
     """
-    if plan.scheduler == "none":
+    if (
+        plan.scheduler == "none" or not plan.training.milestones
+    ):  # a budget below the grace period has no rung
         return FIFOScheduler()
-    asha = ASHAScheduler(
+    asha = _Asha(
         time_attr="epoch",
         metric="val_loss",
         mode="min",
@@ -106,7 +127,8 @@ def _fill_rungs(asha: ASHAScheduler, curves: Iterable[pa.Table]) -> None:
         columns = table.select(["idx", "val_loss"]).to_pandas()
         for idx, values in columns.groupby("idx", sort=False)["val_loss"]:
             curve = values.to_numpy("float64")
-            # A point that diverged counts as NaN, which the rung's percentile leaves out, as in the run itself.
+            # A point that diverged counts as NaN, which the rung's percentile leaves out. (In its own run it had
+            # its finite loss in the rungs that it passed before.)
             lowest[int(idx)] = np.minimum.accumulate(curve) if np.isfinite(curve[-1]) else curve * np.nan
     for bracket in asha._brackets:
         for milestone, recorded in bracket._rungs:
@@ -125,6 +147,7 @@ class Collector(_Unsaved, Callback):
     Args:
         plan: the plan.
         store: where rows go.
+        searcher: takes back the points whose worker died.
         tally: the numbers a person watches.
         engine: name of the engine, for the rows.
         on_step: called after each step of Tune, some ten times a second.
@@ -135,12 +158,16 @@ class Collector(_Unsaved, Callback):
         self,
         plan: Plan,
         store: Store,
+        searcher: PointSearcher,
         tally: Tally,
         engine: str,
         on_step: Callable[[], None],
         should_stop: Callable[[], bool],
     ) -> None:
         self._plan, self._store, self._tally, self._engine = plan, store, tally, engine
+        self.searcher = searcher
+        self._deaths: Counter[int] = Counter()
+        self._false_starts: Counter[int] = Counter()
         self._on_step, self._should_stop = on_step, should_stop
         self._pending: list[Finished] = []
         self._committed_at = time.monotonic()
@@ -175,29 +202,37 @@ class Collector(_Unsaved, Callback):
         )
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Make a row of a trial whose worker died more often than the plan allows, or hung."""
-        hung = self._seconds(trial) > self._plan.timeout_s
-        if hung:
+        """Give a point back whose worker died, or make a row of it if that was once too often, or it hung."""
+        idx = trial.config["idx"]
+        if trial.trial_id not in self._started_at:  # the worker ended between two points, as it does at times
+            self._false_starts[idx] += 1
+            if self._false_starts[idx] <= FALSE_STARTS:
+                self.searcher.give_back(idx)
+                return
+        seconds = self._seconds(trial)
+        self._deaths[idx] += 1
+        status, error = (
+            Status.FAILED,
+            f"WorkerDied: the point's worker died {self._deaths[idx]} times; see sweep.log.",
+        )
+        if seconds > self._plan.timeout_s:
             status = Status.TIMEOUT
             error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
-        else:
-            status = Status.FAILED
-            error = f"WorkerDied: the point's worker died {trial.num_failures} times; sweep.log tells more."
+        elif self._deaths[idx] <= self._plan.retries:
+            self._started_at.pop(trial.trial_id, None)
+            self._tally.retried += 1
+            self.searcher.give_back(idx)
+            return
         row = {
-            "idx": trial.config["idx"],
+            "idx": idx,
             "status": status,
             "epochs": 0,
             "seed": self._plan.seed,
-            "seconds": self._seconds(trial),
+            "seconds": seconds,
             "engine": self._engine,
             "error": error,
         }
-        self._finish(trial, Finished(row, self._plan.space[trial.config["idx"]], {}, None))
-
-    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note that a worker died and its point will be trained again."""
-        self._started_at.pop(trial.trial_id, None)
-        self._tally.retried += 1
+        self._finish(trial, Finished(row, self._plan.space[idx], {}, None))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Forget what Tune would keep of a finished trial to the end of the sweep: most of 30 kB a point.
@@ -213,7 +248,7 @@ class Collector(_Unsaved, Callback):
             setattr(trial, part, getattr(self._ended, part))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Commit what has come, forbid retries of points that hang, and end the loop when it is time to.
+        """Commit what has come, and end the loop when it is time to.
 
         The loop is also ended here when all points are in: left to itself, Tune would then write a snapshot of
         every trial and look for the log files of each, which nobody reads.
@@ -221,10 +256,6 @@ class Collector(_Unsaved, Callback):
         due = time.monotonic() - self._committed_at > COMMIT_EVERY_S
         if self._pending and (due or len(self._pending) >= COMMIT_AT_POINTS):
             self.commit()
-        for trial in trials if due and self._started_at else ():
-            # Its worker will end itself soon; to train it again would hang again.
-            if trial.trial_id in self._started_at and self._seconds(trial) > self._plan.timeout_s:
-                trial.max_failures = 0
         try:
             self._on_step()
         except FolderError as error:  # Tune would make an end of its own to it, which takes longer
@@ -247,7 +278,7 @@ class Collector(_Unsaved, Callback):
         self._committed_at = time.monotonic()
         try:
             self._store.commit(self._pending)
-        except FolderError as error:
+        except (FolderError, ValueError) as error:
             raise StopRequested(error) from error
         self._pending.clear()
 
@@ -261,17 +292,13 @@ class Collector(_Unsaved, Callback):
         self._tally.running = len(self._started_at)
 
 
-def tuner(
-    plan: Plan, store: Store, selection: Iterable[int], open_points: int, collector: Collector, scratch: str
-) -> Tuner:
-    """Return the Tuner that trains the points of `selection` that have no row in `store`.
+def tuner(plan: Plan, store: Store, collector: Collector, scratch: str) -> Tuner:
+    """Return the Tuner that trains the points of the collector's searcher.
 
     Args:
         plan: the plan.
         store: the committed points.
-        selection: the points asked for, in the order they should be tried.
-        open_points: how many of them have no row.
-        collector: takes the results.
+        collector: takes the results, and has the searcher.
         scratch: a folder for what Tune insists on writing; nothing in it is ever read back.
     """
     os.environ.update(_TUNE_ENVIRONMENT)
@@ -286,16 +313,16 @@ def tuner(
     return Tuner(
         trainable,
         tune_config=TuneConfig(
-            search_alg=PointSearcher(idx for idx in selection if idx not in store),
+            search_alg=collector.searcher,
             scheduler=scheduler(plan, store),
-            num_samples=open_points,
+            num_samples=-1,  # until the collector ends it
             reuse_actors=True,
         ),
         run_config=RunConfig(
             name="sweep",
             storage_path=scratch,
             callbacks=[collector],
-            failure_config=FailureConfig(max_failures=plan.retries),
+            failure_config=FailureConfig(max_failures=0),
             checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             verbose=0,
         ),

@@ -43,6 +43,8 @@ def test_the_reference_builder_is_found_without_keras():
         "import functools\ndef same(f): return functools.wraps(f)(lambda *a, **k: f(*a, **k))\n"
         "@same\ndef build(units, rate=1): ...",
         "build = lambda units, rate=1: None",
+        "if True:\n    def build(units, rate=1): ...",
+        "\ufefftry:\n    def build(units, rate=1): ...\nfinally: pass",
         "class Make:\n    def __call__(self, units, rate=1): ...\nbuild = Make()",
         "class Make:\n    @staticmethod\n    def build(units, rate=1): ...\nbuild = Make.build",
     ],
@@ -90,6 +92,8 @@ def test_a_file_cannot_hide_a_module(tmp_path):
         ("model.py:build", "def build(units, /): ...", "by position only"),
         ("model.py:build", "1 / 0\nbuild = lambda: 1", "ZeroDivisionError"),
         ("sys:exit", "", "is no Python file"),
+        ("model.py:build", "import sys; sys.exit(0)\nbuild = lambda: 1", "raised SystemExit"),
+        ("results:build", "", "has no function"),
     ],
 )
 def test_what_cannot_be_found_is_refused(tmp_path, name, source, message):

@@ -2,6 +2,8 @@ import hashlib
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import write_table
 
@@ -138,18 +140,46 @@ BAD_TABLES = {
         {},
         ['line 1 has one field when split at ","', "data.delimiter: ';'"],
     ),
-    "ragged": (text("a,b,target\n" + "1,2,3\n" * 30 + "1,2,3,4\n"), {}, ["line 32", "3 fields"]),
+    "ragged": (text("a,b,target\n" + "1,2,3\n" * 30 + "1,2,3,4\n"), {}, ["line 32 has 4 fields", "has 3"]),
     "short line": (
         text("a,b,target\n" + "1,2,3\n4,5,6\n" * 15 + "7,8\n"),
         {},
-        ['"target" has no value in row 32'],
+        ["line 32 has 2 fields, but line 1 has 3"],
     ),
+    "wider than its header": (
+        text("a,b,target\n" + "1,2,3,4\n" * 30),
+        {},
+        ["line 2 has 4 fields, but line 1 has 3"],
+    ),
+    "bad value behind blank lines": (
+        text("\n\na, b, target\n\n" + '1,"2\n",3\n4,5,6\n' * 15 + "x,5,6\n"),
+        {},
+        ["'x'", "row 50"],
+    ),
+    "decimal commas": (
+        text("a;target\n" + "".join(f"0,{i};{i}\n" for i in range(10, 60))),
+        {"delimiter": ";"},
+        ['"a" looks like numbers with commas', "'0,10'"],
+    ),
+    "a number of 400 digits": (
+        text("a,target\n" + "1,2\n3,4\n" * 15 + f"{'9' * 400},3\n"),
+        {},
+        ['"a"', "row 32"],
+    ),
+    "a target of 400 digits": (
+        text("a,target\n" + "1,2\n3,4\n" * 15 + f"2,{'9' * 400}\n"),
+        {},
+        ['"target"', "row 32"],
+    ),
+    "zero byte": (text("a,target\n" + "1,2\n3,4\n" * 15 + "\0,3\n"), {}, ["table"]),
+    "utf-16 asked for": (None, {"encoding": "utf-16"}, ["utf-16"]),
+    "encoding with a zero byte": (None, {"encoding": "a\0b"}, ["encoding"]),
     "encoding": (
         text("a,b,target\n" + "1,2,3\n" * 3 + "é,2,3\n", "latin-1"),
         {},
         ["line 5", "0xe9", "encoding"],
     ),
-    "no such encoding": (None, {"encoding": "utf-99"}, ["utf-99", "no encoding"]),
+    "no such encoding": (None, {"encoding": "utf-99"}, ["utf-99", "unknown encoding"]),
     "no header": (text("1,2,3\n" * 30), {}, ["line 1 should hold the columns' names", "header: false"]),
     "wrong number of names": (
         None,
@@ -190,8 +220,43 @@ def test_times_are_refused(tmp_path):
     path = tmp_path / "table.parquet"
     frame = write_table(tmp_path / "t.csv").assign(when=pd.Timestamp("2020-01-01"))
     frame.to_parquet(path)
-    with pytest.raises(DataError, match='"when" holds times'):
+    with pytest.raises(DataError, match='"when" holds values of type Timestamp'):
         load(DataSpec(str(path), "target"))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([[1, 2]] * 60 + [[3]] * 60, "ndarray"),
+        ([{"x": i} for i in range(120)], "dict"),
+        (pd.period_range("2020-01", periods=120, freq="M"), "Period"),
+        (pd.timedelta_range("1h", periods=120), "Timedelta"),
+    ],
+)
+def test_other_kinds_of_values_are_refused(tmp_path, values, kind):
+    path = tmp_path / "table.parquet"
+    write_table(tmp_path / "t.csv").assign(odd=values).to_parquet(path)
+    with pytest.raises(DataError, match=f'"odd" holds values of type {kind}'):
+        load(DataSpec(str(path), "target"))
+
+
+def test_a_parquet_file_with_a_name_twice_is_refused(tmp_path):
+    path = tmp_path / "table.parquet"
+    column = pa.array(range(30))
+    pq.write_table(pa.table([column, column, column], names=["a", "a", "target"]), path)
+    with pytest.raises(DataError, match='two columns are called "a"'):
+        load(DataSpec(str(path), "target"))
+
+
+def test_nullable_and_categorical_parquet_columns_are_features(tmp_path):
+    path = tmp_path / "table.parquet"
+    frame = write_table(tmp_path / "t.csv")
+    frame = frame.assign(
+        kind=frame["kind"].astype("category"), count=pd.array(range(120), "Int64"), flag=frame["a"] > 0
+    )
+    frame.to_parquet(path)
+    table = load(DataSpec(str(path), "target"))
+    assert sorted(table.features) == ["a", "b", "count", "flag", "kind_x", "kind_y"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ def marks(workplace, **changed):
     ("changed", "said"),
     [
         ({"seed": 1}, ["seed: was 0, is 1"]),
+        ({"keep_weights": False}, ["keep_weights: was True, is False"]),
         ({"fit": {"epochs": 5}}, ["budget.fit.epochs: was 4, is 5"]),
         (
             {"scheduler": "asha", "asha": {"grace_period": 1}},

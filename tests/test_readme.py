@@ -96,7 +96,7 @@ def commands():
                 yield words[1:]
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_every_command_can_be_parsed(words):
     name, command, rest = main.resolve_command(click.Context(main), words)
     command.make_context(name, rest)

@@ -310,3 +310,25 @@ def test_a_gpu_that_is_not_there_is_said(workplace):
     plan = Plan(**small_plan(resources={"gpu": 0.5}), base=workplace)
     with pytest.raises(PlanError, match=r"resources\.gpu=0\.5 is more than the 0 GPUs"):
         run(plan, workplace / "out", show=False)
+
+
+def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
+    model = workplace / "model.py"
+    source = model.read_text()
+    model.write_text(
+        source.replace("import keras\n", "import keras\nimport trainables.keras_trial as trial\n").replace(
+            'def build(units, rate, behaviour="fine", normalizer=None):\n',
+            'def build(units, rate, behaviour="fine", normalizer=None):\n'
+            "    trial.RETIRE_AFTER_MB = -1e9  # at once\n"
+            '    open(f"worker-{os.getpid()}", "w").close()\n',
+        )
+    )
+    plan = Plan(**small_plan(retries=0), base=workplace)
+    here = os.getcwd()  # noqa: PTH109
+    os.chdir(workplace)
+    try:
+        outcome = run(plan, workplace / "out", points=3, cpus=1, show=False)
+    finally:
+        os.chdir(here)
+    assert outcome.exit_code == 0 and outcome.tally.counts == {"completed": 3} and outcome.tally.retried == 0
+    assert len(list(workplace.glob("worker-*"))) == 3

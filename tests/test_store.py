@@ -168,6 +168,47 @@ def test_curves_of_a_torn_commit_are_dropped(folder):
     check(folder, [finished(1), finished(2)])
 
 
+@pytest.mark.parametrize("failing", ["weights", "curves", "points"])
+def test_a_commit_that_failed_can_be_tried_again(folder, small_parts, monkeypatch, failing):
+    store = Store(folder, AXES)
+    store.commit([finished(1)])
+    write = store_module.replace_file
+
+    def fail_once(path, content):
+        if path.parent.name == failing:
+            monkeypatch.setattr(store_module, "replace_file", write)
+            raise FolderError("no room")
+        write(path, content)
+
+    monkeypatch.setattr(store_module, "replace_file", fail_once)
+    with pytest.raises(FolderError):
+        store.commit([finished(2), finished(3)])
+    assert list(pd.read_parquet(folder.points)["idx"]) == [1] and 2 not in store
+    store.commit([finished(2), finished(3)])
+    check(folder, [finished(1), finished(2), finished(3)])
+
+
+def test_a_part_that_cannot_be_read_now_is_not_set_aside(folder, monkeypatch):
+    Store(folder, AXES).commit([finished(1)])
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as context:
+        context.setattr(store_module.parquet, "read", refuse)
+        with pytest.raises(FolderError, match="Permission denied"):
+            Store(folder, AXES)
+    assert 1 in Store(folder, AXES) and not folder.damaged.exists()
+
+
+def test_a_metric_with_a_taken_name_is_refused_whole(folder):
+    store = Store(folder, AXES)
+    with pytest.raises(ValueError, match='the column "epoch"'):
+        store.commit([finished(1, metrics=("loss", "epoch"))])
+    store.commit([finished(2)])
+    check(folder, [finished(2)])
+
+
 def test_rows_without_wanted_weights_are_open_again(folder):
     Store(folder, AXES, keep_weights=False).commit([finished(1, weights=False)])
     assert 1 in Store(folder, AXES, keep_weights=False)

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import hypothesis.strategies as st
 import numpy as np
 import pyarrow as pa
+from conftest import small_plan
 from hypothesis import given
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
 
 from sweep import Plan
 from sweep.plan import Asha
@@ -26,7 +26,9 @@ def test_the_searcher_hands_out_each_point_once_and_lists_none():
     assert asked == []
     assert searcher.suggest("a") == {"idx": 5} and asked == [5]
     assert [searcher.suggest("b"), searcher.suggest("c")] == [{"idx": 2}, {"idx": 9}]
-    assert searcher.suggest("d") == searcher.suggest("e") == Searcher.FINISHED
+    assert searcher.suggest("d") is None  # not "finished": a point may come back
+    searcher.give_back(2)
+    assert searcher.suggest("e") == {"idx": 2} and searcher.suggest("f") is None
 
 
 CURVES = st.lists(st.lists(st.floats(0, 100, width=32), min_size=1, max_size=30), min_size=1, max_size=12)
@@ -108,6 +110,20 @@ def test_a_diverged_point_does_not_move_the_cutoff():
     first_rung = asha._brackets[0]._rungs[-1][1]
     assert np.nanmax(list(first_rung.values())) == -4.0 and len(first_rung) == 3
     assert np.isfinite(asha._brackets[0].cutoff(first_rung))
+
+
+def test_a_trial_whose_worker_died_leaves_no_record():
+    asha = scheduler(Plan.load(), ())
+    for name, loss in (("a", 3.0), ("b", 4.0)):
+        asha.on_trial_add(None, trial(name))
+        asha.on_trial_result(None, trial(name), {"epoch": 10, "val_loss": loss})
+    asha.on_trial_error(None, trial("a"))
+    assert [list(recorded) for _, recorded in asha._brackets[0]._rungs] == [[], [], ["b"]]
+
+
+def test_a_budget_below_the_grace_period_is_not_pruned(workplace):
+    plan = Plan(**small_plan(scheduler="asha", fit={"epochs": 5}), base=workplace)
+    assert plan.training.milestones == () and isinstance(scheduler(plan, ()), FIFOScheduler)
 
 
 def test_scheduler_none_never_stops():

@@ -21,9 +21,10 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,16 @@ class Builder:
                 module = _import_file(self.module, self.path)
             else:
                 module = importlib.import_module(self.module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BuilderError(
                 f"builder: importing {self.path} raised {type(error).__name__}: {error}. Correct the file."
             ) from error
+        origin = getattr(module, "__file__", None)
+        if origin is None or Path(origin).resolve() != self.path.resolve():
+            raise BuilderError(
+                f'builder: "{self.module}" is {origin or "another module"} here, not {self.path}. '
+                "Rename the module, or name its file: path/to/file.py:function."
+            )
         function: Any = module
         for part in self.function.split("."):
             function = getattr(function, part, None)
@@ -113,8 +120,12 @@ def find(name: str, base: Path) -> Builder:
             "Add a colon and the function's name."
         )
     if where.endswith(".py"):
-        path = (base / Path(where).expanduser()).resolve()
-        if not path.is_file():
+        try:
+            path = (base / Path(where).expanduser()).resolve()
+            is_file = path.is_file()
+        except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long
+            raise BuilderError(f"builder got {name!r}, which names no file ({error}).") from None
+        if not is_file:
             raise BuilderError(f"builder: there is no file {path}. Correct the path in builder: {name}.")
         # The prefix keeps a file called random.py or results.py from hiding the module of that name.
         module, folder, full_name = f"_builder_{path.stem}", path.parent, f"{path}:{function}"
@@ -122,9 +133,10 @@ def find(name: str, base: Path) -> Builder:
         path, folder = _locate_module(where, base)
         module, full_name = where, name
     try:
-        source = path.read_text(encoding="utf-8")
-        tree = ast.parse(source)
-    except (OSError, UnicodeDecodeError) as error:
+        tree = ast.parse(path.read_bytes())  # of bytes, so that a coding cookie or byte order mark counts
+        with tokenize.open(path) as file:
+            source = file.read()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         raise BuilderError(f"builder: {path} cannot be read ({error}). Correct the path.") from None
     except SyntaxError as error:
         raise BuilderError(f"builder: {path}, line {error.lineno}: {error.msg}. Correct the file.") from None
@@ -135,14 +147,14 @@ def find(name: str, base: Path) -> Builder:
 
 def _locate_module(module: str, base: Path) -> tuple[Path, Path]:
     """Return the file of `module` and the folder it is imported from, importing no parent package."""
-    search = [str(base), str(Path.cwd()), *sys.path]
+    search = [str(base), str(Path.cwd())]
     path: list[str] | None = search
     folder: Path | None = None
     for part in module.split("."):
-        spec = PathFinder.find_spec(part, path) if path is not None else None
-        if spec is None:
-            # An editable install maps its top-level names with a finder of its own.
-            spec = importlib.util.find_spec(part) if path is search else None
+        # First what an import would find; then the plan's folder, which `load` puts at the end of sys.path.
+        spec = _import_spec(part) if path is search else None
+        if spec is None and path is not None:
+            spec = PathFinder.find_spec(part, path)
         if spec is None:
             raise BuilderError(
                 f'builder: there is no module "{module}" ("{part}" was not found). '
@@ -160,6 +172,13 @@ def _locate_module(module: str, base: Path) -> tuple[Path, Path]:
     return Path(origin), folder or base
 
 
+def _import_spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # __main__ has no spec
+        return None
+
+
 def _static_parameters(
     tree: ast.Module, function: str, path: Path
 ) -> tuple[tuple[str, ...], frozenset[str], bool] | None:
@@ -174,6 +193,9 @@ def _static_parameters(
             if isinstance(item, ast.ImportFrom)
             for alias in item.names
         } | {item.name for item in tree.body if isinstance(item, ast.ClassDef)}
+        names |= {
+            item.name for item in ast.walk(tree) if isinstance(item, ast.FunctionDef)
+        }  # in an if or try
         if function.split(".")[0] in names or "*" in names:
             return None
         near = difflib.get_close_matches(function, plain, n=1)

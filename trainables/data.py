@@ -78,11 +78,9 @@ def load(spec: DataSpec) -> Table:
             f"{path}: cannot be read ({error.strerror}). Correct data.path or its rights."
         ) from None
     frame = readers.read(spec)
-    # The line of row 0 in an editor: after the header, counted from 1; Parquet rows count from 1.
-    first_row = 2 if spec.header and not spec.is_parquet else 1
     frame = _without(frame, spec, path)
-    _check_target(frame, spec.target, path, first_row)
-    _check_features(frame.drop(columns=spec.target), path, first_row)
+    _check_target(frame, spec.target, path)
+    _check_features(frame.drop(columns=spec.target), path)
     encoded = pd.get_dummies(frame, prefix_sep="_")
     # get_dummies names an indicator COLUMN_VALUE, which another column may be called already.
     if not encoded.columns.is_unique:
@@ -127,17 +125,17 @@ def _without(frame: pd.DataFrame, spec: DataSpec, path: Path) -> pd.DataFrame:
     return frame
 
 
-def _check_target(frame: pd.DataFrame, target: str, path: Path, first_row: int) -> None:
+def _check_target(frame: pd.DataFrame, target: str, path: Path) -> None:
     values = frame[target]
-    _check_missing(values, path, first_row)
-    numbers = pd.to_numeric(values, errors="coerce")
+    _check_missing(values, path)
+    numbers = _to_numbers(values)
     if not pd.api.types.is_numeric_dtype(values) or numbers.isna().any():
         row = int(numbers.isna().to_numpy().argmax()) if numbers.isna().any() else 0
         raise DataError(
-            f'{path}: the target "{target}" is {_shown(values, row)} in row {row + first_row}, but needs a number in '
+            f'{path}: the target "{target}" is {_shown(values, row)} in row {values.index[row]}, but needs a number in '
             "every row. Encode the target as numbers, or name another column in data.target."
         )
-    _check_finite(values, path, first_row)
+    _check_finite(values, path)
     if values.nunique() == 1:
         raise DataError(
             f'{path}: the target "{target}" is {_shown(values, 0)} in every row, so there is nothing to learn. '
@@ -145,31 +143,39 @@ def _check_target(frame: pd.DataFrame, target: str, path: Path, first_row: int) 
         )
 
 
-def _check_features(features: pd.DataFrame, path: Path, first_row: int) -> None:
+def _check_features(features: pd.DataFrame, path: Path) -> None:
     for name in features.columns:
         values = features[name]
         remedy = f'Correct it, or leave it out with data.drop: ["{name}"].'
         if values.isna().all():
             raise DataError(f'{path}: column "{name}" is empty in every row. {remedy}')
-        _check_missing(values, path, first_row)
+        _check_missing(values, path)
         if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
-            _check_finite(values, path, first_row)
-        elif pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+            _check_finite(values, path)
+        elif odd := {type(value).__name__ for value in values} - {"str", "int", "float", "bool"}:
             raise DataError(
-                f'{path}: column "{name}" holds times, but a feature is a number or a text. {remedy}'
+                f'{path}: column "{name}" holds values of type {min(odd)}, but a feature is a number or a text. '
+                f"{remedy}"
             )
         else:
-            _check_categories(values, path, first_row, remedy)
+            _check_categories(values, path, remedy)
         if values.astype(str).nunique() == 1:
             raise DataError(f'{path}: column "{name}" is {_shown(values, 0)} in every row. {remedy}')
 
 
-def _check_categories(values: pd.Series, path: Path, first_row: int, remedy: str) -> None:
-    numbers = pd.to_numeric(values, errors="coerce")
+def _check_categories(values: pd.Series, path: Path, remedy: str) -> None:
+    texts = values.astype(str)
+    with_points = _to_numbers(texts.str.replace(",", ".", regex=False))
+    if texts.str.contains(",").any() and with_points.notna().mean() >= 0.9:
+        raise DataError(
+            f'{path}: column "{values.name}" looks like numbers with commas, such as {_shown(values, 0)}. '
+            f"Write them with a decimal point and nothing else. {remedy}"
+        )
+    numbers = _to_numbers(values)
     if 0 < numbers.isna().sum() <= 0.1 * len(values):  # a numeric column with a few slips
         row = int(numbers.isna().to_numpy().argmax())
         raise DataError(
-            f'{path}: column "{values.name}" is {_shown(values, row)} in row {row + first_row}, '
+            f'{path}: column "{values.name}" is {_shown(values, row)} in row {values.index[row]}, '
             f"but a number in most rows. {remedy}"
         )
     if (distinct := values.astype(str).nunique()) > MAX_CATEGORIES:
@@ -179,27 +185,41 @@ def _check_categories(values: pd.Series, path: Path, first_row: int, remedy: str
         )
 
 
+def _to_numbers(values: pd.Series) -> pd.Series:
+    """Return `values` as floats, NaN where one is no number that a float can hold."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values.astype("float64")
+    return pd.Series([_to_number(value) for value in values], values.index, dtype="float64")
+
+
+def _to_number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # whatever it is
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
+
+
 def _shown(values: pd.Series, row: int) -> str:
     value = values.iloc[row]
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def _check_missing(values: pd.Series, path: Path, first_row: int) -> None:
+def _check_missing(values: pd.Series, path: Path) -> None:
     missing = values.isna().to_numpy()
     if missing.any():
         raise DataError(
-            f'{path}: column "{values.name}" has no value in row {int(missing.argmax()) + first_row} '
+            f'{path}: column "{values.name}" has no value in row {values.index[int(missing.argmax())]} '
             f"({int(missing.sum()):,} missing in all). Fill or remove these rows first."
         )
 
 
-def _check_finite(values: pd.Series, path: Path, first_row: int) -> None:
+def _check_finite(values: pd.Series, path: Path) -> None:
     # Beyond float32's range counts as infinite, since that is what training would see.
     with np.errstate(over="ignore"):
         finite = np.isfinite(values.to_numpy("float32"))
     if not finite.all():
         row = int(finite.argmin())
         raise DataError(
-            f'{path}: column "{values.name}" is {_shown(values, row)} in row {row + first_row}, '
+            f'{path}: column "{values.name}" is {_shown(values, row)} in row {values.index[row]}, '
             "but needs a finite number that float32 can hold. Correct or remove this row."
         )

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import psutil
+import ray
 from ray import tune
 
 from trainables.builders import Builder
@@ -26,6 +28,12 @@ from trainables.settings import FIT_AXES, Fit, Training
 
 KILL_AFTER_S = 10.0
 """Seconds beyond its timeout after which a point that cannot be interrupted takes its worker with it."""
+
+RETIRE_AFTER_MB = 512.0
+"""Growth of a worker's resident memory, in MiB, after which it makes way for a new one between two points.
+
+TensorFlow 2.21 keeps 4 to 5 MB of the graphs of every model that was fitted, whatever is cleared or collected.
+"""
 
 PAYLOAD = "payload"
 """Key of a Tune result under which a trial's report travels."""
@@ -59,7 +67,9 @@ class Point:
 
         from trainables import callbacks
 
-        fit_values = {name: config[name] for name in FIT_AXES if name in config and not builder.takes(name)}
+        fit_values = {
+            name: config[name] for name in FIT_AXES if name in config and name not in builder.parameters
+        }
         self.fit = Fit(**{**vars(training.fit), **fit_values})
         # What earlier points left in Keras' global state would otherwise pile up in the worker.
         keras.utils.clear_session()
@@ -231,10 +241,13 @@ class KerasTrial(tune.Trainable):
         set_up_tensorflow(training.threads)
         self._space, self._builder, self._table, self._training = space, builder, table, training
         self._build: Callable[..., Any] | None = None
+        self._first_mb: float | None = None
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next point, in a worker that has TensorFlow loaded already."""
+        """Take the next point, in a worker that has TensorFlow loaded already; or retire, and leave it to another."""
+        if self._first_mb is not None and _resident_mb() - self._first_mb > RETIRE_AFTER_MB:
+            ray.actor.exit_actor()
         self._idx = int(new_config["idx"])
         self._point: Point | None = None
         self._seconds = 0.0
@@ -283,7 +296,7 @@ class KerasTrial(tune.Trainable):
             "status": status,
             "epochs": len(curve),
             "best_epoch": best_epoch,
-            "params": point.model.count_params() if point else None,
+            "params": point.model.count_params() if point and point.model.built else None,
             "seconds": self._seconds,
             "error": error,
         }
@@ -301,7 +314,12 @@ class KerasTrial(tune.Trainable):
         val_loss = point.recorder.best_val_loss if point and finite else math.nan
         if done:
             self._point = None  # frees the model while the worker waits for its next point
+            self._first_mb = self._first_mb or _resident_mb()
         return {"epoch": len(curve), "val_loss": float(val_loss), "done": done, PAYLOAD: payload}
+
+
+def _resident_mb() -> float:
+    return psutil.Process().memory_info().rss / 2**20
 
 
 def _raise_time_up(signum: int, frame: object) -> None:
@@ -310,5 +328,5 @@ def _raise_time_up(signum: int, frame: object) -> None:
 
 def _describe(error: BaseException) -> str:
     """Return the error's type and message, at most 2,000 characters, so that a row stays a row."""
-    text = f"{type(error).__name__}: {error}".strip()
+    text = f"{type(error).__name__}: {error}".strip().encode("utf-8", "replace").decode()
     return text if len(text) <= 2000 else f"{text[:2000]}..."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 
 class DataError(ValueError):
@@ -70,24 +71,30 @@ class DataSpec:
 
 
 def read(spec: DataSpec) -> pd.DataFrame:
-    """Return the table in the file that `spec` names, its columns' names as texts, each of them once.
+    """Return the table in the file that `spec` names: names as texts, each once; the index says each row's place.
+
+    The place is the line in a text file, as an editor counts, and the number of the row, from 1, in a Parquet file.
 
     Raises:
         DataError: the file cannot be read as a table.
     """
     path = Path(spec.path)
-    frame = _read_parquet(path) if spec.is_parquet else _read_text(path, spec)
-    frame.columns = frame.columns.map(str)
-    _check_names(list(frame.columns), path)
-    return frame
+    return _read_parquet(path) if spec.is_parquet else _read_text(path, spec)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path).reset_index(drop=True)
+        schema = pq.read_schema(path)
+        _check_names([str(name) for name in schema.names], path)
+        frame = pd.read_parquet(path).reset_index(drop=True)
+    except DataError:
+        raise
     except Exception as error:  # pyarrow raises many kinds
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}). Correct data.path.") from None
+    frame.columns = frame.columns.map(str)
+    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    return frame
 
 
 def _read_text(path: Path, spec: DataSpec) -> pd.DataFrame:
@@ -95,23 +102,26 @@ def _read_text(path: Path, spec: DataSpec) -> pd.DataFrame:
     encoding = "utf-8-sig" if spec.encoding.lower() in ("utf-8", "utf8") else spec.encoding
     try:
         with path.open(encoding=encoding, newline="") as file:
-            first = next(csv.reader(file, delimiter=spec.delimiter), None)
-            for _ in file:  # decode the whole file, so that a wrong byte is found here
-                pass
+            reader = csv.reader(file, delimiter=spec.delimiter, skipinitialspace=True)
+            # All rows that hold something, and the line on which each ends.
+            rows = [(row, reader.line_num) for row in reader if row]
     except UnicodeDecodeError as error:
         line = path.read_bytes().count(b"\n", 0, _offset_of_bad_byte(path, encoding)) + 1
         raise DataError(
             f"{path}: line {line} is not {spec.encoding} (byte 0x{error.object[error.start]:02x}). "
             "Set data.encoding, such as latin-1, or save the file as UTF-8."
         ) from None
-    except LookupError:
+    except (LookupError, UnicodeError, ValueError) as error:
         raise DataError(
-            f'data.encoding got "{spec.encoding}", which is no encoding. Use utf-8, for example.'
+            f'{path}: data.encoding "{spec.encoding}" does not fit the file ({error}). Set utf-8, for example.'
         ) from None
     except csv.Error as error:
-        raise DataError(f"{path}: line 1 is not delimited text ({error}). Correct data.path.") from None
-    if not first:
+        raise DataError(
+            f"{path}: this is no delimited text ({error}). Correct data.path or the file."
+        ) from None
+    if not rows:
         raise DataError(f"{path}: the file is empty, but needs a table. Correct data.path.")
+    first = rows[0][0]
     names = [name.strip() for name in first] if spec.header else list(spec.columns or [])
     if len(first) == 1 and (other := _likelier_delimiter(first[0], spec.delimiter)):
         raise DataError(
@@ -129,24 +139,28 @@ def _read_text(path: Path, spec: DataSpec) -> pd.DataFrame:
             "Set data.header: false and name the columns in data.columns."
         )
     _check_names(names, path)
-    try:
-        return pd.read_csv(
-            path,
-            header=None,
-            names=names,
-            index_col=False,
-            skiprows=1 if spec.header else 0,
-            sep=spec.delimiter,
-            encoding=encoding,
-            skipinitialspace=True,
-            low_memory=False,
-            on_bad_lines="error",
-        )
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path}: there is no row below the names. Correct data.path.") from None
-    except (pd.errors.ParserError, ValueError) as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise DataError(f"{path}: {reason}. Every line needs the {len(names)} fields of the first.") from None
+    body = rows[1:] if spec.header else rows
+    if not body:
+        raise DataError(f"{path}: there is no row below the names. Correct data.path.")
+    for row, line in body:
+        if len(row) != len(names):
+            raise DataError(
+                f"{path}: line {line} has {len(row)} fields, but line {rows[0][1]} has {len(names)}. Correct the line."
+            )
+    frame = pd.read_csv(
+        path,
+        header=None,
+        names=names,
+        index_col=False,
+        skiprows=rows[0][1] if spec.header else 0,
+        sep=spec.delimiter,
+        encoding=encoding,
+        skipinitialspace=True,
+        low_memory=False,
+    )
+    if len(frame) == len(body):  # they differ only where pandas and csv see quotes differently
+        frame.index = pd.Index([line for _, line in body])
+    return frame
 
 
 def _offset_of_bad_byte(path: Path, encoding: str) -> int:

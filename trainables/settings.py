@@ -1,7 +1,6 @@
 """What a trial needs to know beside the table and the builder: the budget, the stopping rules, the limits.
 
-The names and defaults are Keras' own where Keras has the thing; the reference task's values are in the
-default plan.
+The names are Keras' own where Keras has the thing; the defaults are the reference task's.
 """
 
 from __future__ import annotations
@@ -60,8 +59,10 @@ class Fit:
     shuffle: bool = True
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs got {self.epochs}, but needs at least 1.")
+        if not 1 <= self.epochs <= 10**6:
+            raise ValueError(
+                f"epochs got {self.epochs}, but needs a whole number, at least 1 and at most 10**6."
+            )
         for name in FIT_AXES:
             check_fit_value(name, getattr(self, name))
 
@@ -91,7 +92,7 @@ class ReduceLROnPlateau:
 
     factor: float = 0.1
     patience: int = 10
-    min_lr: float = 0.0
+    min_lr: float = 1e-5
     min_delta: float = 1e-4
     cooldown: int = 0
 
