@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,10 +151,6 @@ def sweeps(workplace: Path) -> Iterator[Sweeps]:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             process.wait()
-
-
-def dedent(text: str) -> str:
-    return textwrap.dedent(text).lstrip("\n")
 
 
 def read_json(path: Path) -> Any:

@@ -197,7 +197,7 @@ def kill_and_resume(sweeps, kills, seed):
         committed = set(rows["idx"])
         if process.returncode == 0:
             break
-        # Ray's processes end with the driver; two of its agents take a minute, and the test does not wait for them.
+        # Ray's processes end with the driver; two helpers of it take a minute, and the test does not wait for them.
         trials = [worker for worker in workers if _is_trial(worker)]
         assert not psutil.wait_procs(trials, timeout=30)[1]
     code, output = sweeps.run("run", "plan.yaml", "--out", "out")

@@ -10,7 +10,7 @@ from hypothesis import given
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from sweep import Plan
-from sweep.plan import Asha
+from sweep.asha import Asha
 from sweep.tuning import PointSearcher, _fill_rungs, scheduler
 
 

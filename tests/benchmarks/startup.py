@@ -15,15 +15,15 @@ from sweep.progress import read_progress
 
 SWEEP = [str(Path(sys.executable).with_name("sweep"))]
 LARGE_SPACE = """
-import itertools, resource, time
-before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+import itertools, psutil, time
+before, started = psutil.Process().memory_info().rss, time.perf_counter()
 from sweep.sampler import Selection
 from sweep.space import Space
 space = Space({f"axis_{n}": list(range(10)) for n in range(7)})
 assert len(space) == 10**7
 first = [space[idx] for idx in itertools.islice(Selection(len(space), 0), 100)]
 seconds = time.perf_counter() - started
-print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(seconds, (psutil.Process().memory_info().rss - before) / 2**20)
 """
 
 
