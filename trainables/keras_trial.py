@@ -220,6 +220,8 @@ class KerasTrial(tune.Trainable):
     report: `idx`, `row` (columns of a finished point), `curve` (columns, one entry an epoch) and `weights`.
     """
 
+    _first_mb: float | None = None  # resident memory of this worker after its first point
+
     def setup(  # type: ignore[override]  # Tune passes what with_parameters was given
         self,
         config: dict[str, Any],
@@ -241,7 +243,6 @@ class KerasTrial(tune.Trainable):
         set_up_tensorflow(training.threads)
         self._space, self._builder, self._table, self._training = space, builder, table, training
         self._build: Callable[..., Any] | None = None
-        self._first_mb: float | None = None
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
