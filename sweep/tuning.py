@@ -98,9 +98,7 @@ def scheduler(plan: Plan, store: Store) -> TrialScheduler:
     ASHA compares the lowest `val_loss` a point has had by a milestone, since the best epoch's model is what
     a point is judged by.
     """
-    if (
-        plan.scheduler == "none" or not plan.training.milestones
-    ):  # a budget below the grace period has no rung
+    if not plan.training.milestones:  # no pruning was asked for, or the budget ends within the grace period
         return FIFOScheduler()
     asha = _Asha(
         time_attr="epoch",
@@ -211,15 +209,14 @@ class Collector(_Unsaved, Callback):
                 return
         seconds = self._seconds(trial)
         self._deaths[idx] += 1
-        status, error = (
-            Status.FAILED,
-            f"WorkerDied: the point's worker died {self._deaths[idx]} times; see sweep.log.",
-        )
+        status = Status.FAILED
+        error = f"WorkerDied: the point's worker died {self._deaths[idx]} times; see sweep.log."
         if seconds > self._plan.timeout_s:
             status = Status.TIMEOUT
             error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
         elif self._deaths[idx] <= self._plan.retries:
             self._started_at.pop(trial.trial_id, None)
+            self._tally.running = len(self._started_at)
             self._tally.retried += 1
             self.searcher.give_back(idx)
             return
