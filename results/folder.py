@@ -55,6 +55,16 @@ class RunFolder:
         return self.path / "weights"
 
     @property
+    def rungs(self) -> Path:
+        """Parquet dataset: what ASHA's rungs have seen, one row for each point and milestone."""
+        return self.path / "rungs"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The state of cohorts in training; gone when the sweep has finished."""
+        return self.path / "checkpoints"
+
+    @property
     def progress(self) -> Path:
         """What the driver last said of a running sweep."""
         return self.path / "progress.json"

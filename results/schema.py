@@ -4,6 +4,7 @@ Terminology
     points    one row for each finished point
     curves    one row for each epoch of each finished point
     weights   one row for each finished point that has a best epoch
+    rungs     one row for each point that has reached a milestone of ASHA, and each milestone
     metric    a name Keras logs: "loss" and each compiled metric
 """
 
@@ -85,6 +86,13 @@ WEIGHTS = (
         "the best epoch's weights, little-endian, in the order of Model.get_weights",
     ),
     Column("layout", pa.string(), "", "JSON list of [path, dtype, shape], one for each weight"),
+)
+
+RUNGS = (
+    Column("milestone", pa.int32(), "epochs", "at which ASHA compared the point"),
+    _IDX,
+    Column("value", pa.float64(), "", "its lowest val_loss by then; NaN without a finite one"),
+    Column("passed", pa.bool_(), "", "whether it went on"),
 )
 
 RESERVED_NAMES = frozenset(

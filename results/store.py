@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 from results import parquet, schema
 from results.folder import RunFolder, explained, replace_file
 
-MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536}
+MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536, "rungs": 65536}
 """A part with at least so many rows is full."""
 MAX_BYTES = 4 * 2**20
 """A part with at least so many bytes in memory is full."""
@@ -157,6 +157,7 @@ class Store:
         self._points = _Dataset(folder.points, pa.schema([]), MAX_ROWS["points"])
         self._curves = _Dataset(folder.curves, pa.schema([]), MAX_ROWS["curves"])
         self._weights = _Dataset(folder.weights, schema.to_arrow(schema.WEIGHTS), MAX_ROWS["weights"])
+        self._rungs = _Dataset(folder.rungs, schema.to_arrow(schema.RUNGS), MAX_ROWS["rungs"])
         self._committed = self._recover(keep_weights)
 
     def __contains__(self, idx: int) -> bool:
@@ -165,8 +166,13 @@ class Store:
     def __len__(self) -> int:
         return len(self._committed)
 
-    def commit(self, finished: Sequence[Finished]) -> None:
+    def commit(self, finished: Sequence[Finished], entered: Sequence[Mapping[str, Any]] = ()) -> None:
         """Make the points in `finished` durable: all of them or, if this raises, none.
+
+        Args:
+            finished: the points.
+            entered: what ASHA's rungs have seen since the last commit, columns as `schema.RUNGS`. Stored before
+                the points: a point that comes again finds what was said of it.
 
         A point that is committed already is passed over, whatever it brings.
 
@@ -178,11 +184,17 @@ class Store:
         for item in finished:
             if item.row["idx"] not in self._committed:
                 fresh.setdefault(item.row["idx"], item)
-        if not fresh:
+        if not fresh and not entered:
             return
-        marks = [(dataset, dataset.mark()) for dataset in (self._points, self._curves, self._weights)]
+        datasets = (self._points, self._curves, self._weights, self._rungs)
+        marks = [(dataset, dataset.mark()) for dataset in datasets]
         try:
-            self._write(fresh)
+            if entered:
+                self._rungs.append(
+                    pa.concat_tables([pa.table(dict(part), schema=self._rungs.schema) for part in entered])
+                )
+            if fresh:
+                self._write(fresh)
         except BaseException:
             for dataset, mark in marks:
                 dataset.back_to(mark)
@@ -200,6 +212,11 @@ class Store:
             self._curves.append(pa.concat_tables(curves))
         rows = [self._row(item) for item in fresh.values()]
         self._points.append(pa.Table.from_pylist(rows, schema=self._points.schema))
+
+    def entered(self) -> Iterable[pa.Table]:
+        """Yield what ASHA's rungs have seen, part by part; a point may be in it twice, the first counts."""
+        for path in sorted(self._folder.rungs.glob("*.parquet")):
+            yield parquet.read(path)
 
     def curves(self) -> Iterable[pa.Table]:
         """Yield the curves of the committed points, part by part."""
@@ -263,6 +280,8 @@ class Store:
         self._set_schemas()
         with_curve = _all_idx(self._curves.open(self._set_aside))
         with_weights = _all_idx(self._weights.open(self._set_aside))
+        for _ in self._rungs.open(self._set_aside):
+            pass
 
         seen: set[int] = set()
 

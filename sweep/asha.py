@@ -48,7 +48,7 @@ class Asha:
         """Return the epochs, ascending and below `epochs`, at which some bracket may stop a point."""
         found = []
         milestone = float(self.grace_period)
-        while milestone < epochs:
+        while math.ceil(milestone) < epochs:
             found.append(math.ceil(milestone))
             milestone *= self.reduction_factor
         return tuple(dict.fromkeys(found))

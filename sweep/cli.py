@@ -91,7 +91,9 @@ _POINTS = click.option(
 _IDX = click.option(
     "--idx", callback=_idx, metavar="I,J,...", help="Only these points, by their index in the grid."
 )
-_ENGINE = click.option("--engine", type=click.Choice(["auto", "keras"]), help="What trains the points.")
+_ENGINE = click.option(
+    "--engine", type=click.Choice(["auto", "fused", "keras"]), help="What trains the points."
+)
 _SCHEDULER = click.option(
     "--scheduler", type=click.Choice(["asha", "none"]), help="Whether ASHA prunes points."
 )

@@ -43,14 +43,18 @@ class Resources:
     Args:
         cpu: processor cores; also the size of TensorFlow's thread pools.
         gpu: GPUs, or a fraction of one.
+        memory_mb: MiB for the arrays of the points that one trial of the fused engine trains side by side.
     """
 
     cpu: int = 1
     gpu: float = 0
+    memory_mb: float = 512
 
     def __post_init__(self) -> None:
         if self.cpu < 1:
             raise ValueError(f"resources.cpu got {self.cpu}, but needs at least 1 core.")
+        if not 1 <= self.memory_mb <= 1e7:
+            raise ValueError(f"resources.memory_mb got {self.memory_mb}, but needs MiB from 1 to 1e7.")
         if not (self.gpu >= 0 and (self.gpu < 1 or self.gpu == int(self.gpu))):
             raise ValueError(
                 f"resources.gpu got {self.gpu}, but needs 0, a fraction below 1, or a whole number."
@@ -80,7 +84,7 @@ class Plan:
     callbacks: Callbacks = field(default_factory=Callbacks)
     scheduler: Literal["asha", "none"] = "asha"
     asha: Asha = field(default_factory=Asha)
-    engine: Literal["auto", "keras"] = "auto"
+    engine: Literal["auto", "fused", "keras"] = "auto"
     resources: Resources = field(default_factory=Resources)
     seed: int = 0
     timeout_s: float = 600.0
@@ -269,6 +273,7 @@ class Plan:
             timeout_s=self.timeout_s,
             threads=self.resources.cpu,
             keep_weights=self.keep_weights,
+            memory_mb=self.resources.memory_mb,
         )
 
     def to_dict(self) -> dict[str, Any]:

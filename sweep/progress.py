@@ -40,6 +40,7 @@ class Tally:
         running: points in training now.
         retried: times a point's worker died and the point was begun again.
         workers: trials that can run at once.
+        alone: a sentence for each lot of points that the fused engine could not take.
         best: the lowest test loss so far, its idx and configuration; None before there is one.
         seconds: since the run began.
         training_s: since the first point could begin.
@@ -55,6 +56,7 @@ class Tally:
     running: int = 0
     retried: int = 0
     workers: int = 0
+    alone: list[str] = field(default_factory=list)
     best: dict[str, Any] | None = None
     seconds: float = 0.0
     training_s: float = 0.0

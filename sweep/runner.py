@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cluster import local
 from results.folder import FolderError, RunFolder, replace_file, write_json
@@ -99,9 +102,11 @@ def run(
             View(tally, folder, terminal if show else None) as view,
         ):
             if tally.open:
-                reason = _train(plan, store, selection, cpus, tally, view, stopper)
+                reason = _train(plan, folder, store, selection, cpus, tally, view, stopper)
             if reason:  # what was pending has no row after all
                 tally.counts = _tally(folder, plan, selection).counts
+            if not tally.open:
+                shutil.rmtree(folder.checkpoints, ignore_errors=True)
             view.begin("stopped" if tally.open else "finished")
         return Outcome(folder.path, tally, tuple(store.notes), reason)
 
@@ -186,21 +191,32 @@ def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
 
 
 def _train(
-    plan: Plan, store: Store, selection: Selection, cpus: int, tally: Tally, view: View, stopper: Stopper
-) -> str | None:
+    plan: Plan, folder: RunFolder, store: Store, selection: Selection, cpus: int, tally: Tally, view: View,
+    stopper: Stopper,
+) -> str | None:  # fmt: skip
     """Train the open points with Tune; return what stopped it, or None if nothing or a person did."""
     view.begin("starting Ray")
     try:
         with local.started(cpus=cpus) as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
             stopper.install()  # Ray has put a handler of its own in place
             from sweep import tuning
+            from sweep.collector import Collector
+            from sweep.pruning import RungScheduler, start_rungs
+            from sweep.searcher import PointSearcher
 
             if plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
             view.begin("training")
-            searcher = tuning.PointSearcher(idx for idx in selection if idx not in store)
-            collector = tuning.Collector(plan, store, searcher, tally, "keras", view.update, stopper.is_set)
-            tuner = tuning.tuner(plan, store, collector, scratch)
+            still_open = (idx for idx in selection if idx not in store)
+            if plan.engine == "keras":
+                searcher = PointSearcher(still_open)
+            else:
+                searcher = PointSearcher()
+                searcher.add_group(np.fromiter(sorted(still_open), np.int64))
+            rungs = start_rungs(plan, store.entered()) if plan.training.milestones else None
+            scheduler = RungScheduler(rungs, plan.training.milestones) if rungs else None
+            collector = Collector(plan, store, searcher, tally, scheduler, view.update, stopper.is_set)
+            tuner = tuning.tuner(plan, collector, scheduler, rungs, folder.checkpoints, scratch)
             with stopper.deferred():
                 tuner.fit()
                 collector.commit()

@@ -25,6 +25,8 @@ def ending(outcome: Outcome, out: Path) -> None:
     """Say how a run ended, what is best, and what to type next."""
     for note in outcome.notes:
         click.echo(f"Note: {note}")
+    for sentence in outcome.tally.alone:
+        click.echo(f"Trained {sentence}.")
     rows = read_points(RunFolder(out))
     if len(best := leaderboard(rows)):
         click.echo()

@@ -7,40 +7,25 @@ ASHA stopped the point now - because a trial that ASHA stops is not asked again.
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import json
 import math
 import os
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import psutil
 import ray
 from ray import tune
 
 from trainables.builders import Builder
 from trainables.data import Table
-from trainables.settings import FIT_AXES, Fit, Training
-
-KILL_AFTER_S = 10.0
-"""Seconds beyond its timeout after which a point that cannot be interrupted takes its worker with it."""
-
-RETIRE_AFTER_MB = 512.0
-"""Growth of a worker's resident memory, in MiB, after which it makes way for a new one between two points.
-
-TensorFlow 2.21 keeps 4 to 5 MB of the graphs of every model that was fitted, whatever is cleared or collected.
-"""
+from trainables.limits import RETIRE_AFTER_MB, TimeUpError, explain, resident_mb, time_limit
+from trainables.settings import Training
 
 PAYLOAD = "payload"
 """Key of a Tune result under which a trial's report travels."""
-
-
-class _TimeUpError(BaseException):
-    """Raised inside a point whose time is up; not an Exception, so that a builder's `except` cannot eat it."""
 
 
 class Point:
@@ -62,35 +47,14 @@ class Point:
         table: Table,
         training: Training,
     ) -> None:
-        import keras
         import tensorflow as tf
 
-        from trainables import callbacks
+        from trainables import callbacks, models
 
-        fit_values = {
-            name: config[name] for name in FIT_AXES if name in config and name not in builder.parameters
-        }
-        self.fit = Fit(**{**vars(training.fit), **fit_values})
-        # What earlier points left in Keras' global state would otherwise pile up in the worker.
-        keras.utils.clear_session()
+        self.fit = models.fit_of(config, builder, training.fit)
         gc.collect()
-        supplied: dict[str, Any] = {}
-        if "input_shape" in builder.parameters:
-            supplied["input_shape"] = table.x_train.shape[1:]
-        if "normalizer" in builder.parameters:
-            supplied["normalizer"] = keras.layers.Normalization()
-            supplied["normalizer"].adapt(table.x_train)
-        keras.utils.set_random_seed(training.seed)
-        self.model = build(**{k: v for k, v in config.items() if k not in fit_values}, **supplied)
-        _check_compiled(self.model)
-
-        # As array_slicing.train_validation_split of Keras rounds.
-        rows = math.floor(len(table.x_train) * (1 - self.fit.validation_split))
-        if not 0 < rows < len(table.x_train):
-            raise ValueError(
-                f"validation_split={self.fit.validation_split} of {len(table.x_train)} train rows leaves {rows} "
-                "to fit, but both parts need at least one."
-            )
+        self.model = models.build(build, builder, config, table, training.seed)
+        rows = models.fitted_rows(self.fit, table)
         order = tf.Variable(np.arange(rows), trainable=False)
         batch = self.fit.batch_size
         steps = math.ceil(rows / batch)
@@ -183,17 +147,6 @@ class Point:
         return {"values": values, "layout": json.dumps(layout)}
 
 
-def _check_compiled(model: Any) -> None:
-    import keras
-
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"The builder returned {type(model).__name__}, but must return a compiled Keras model."
-        )
-    if not getattr(model, "compiled", False) or model.optimizer is None:
-        raise TypeError("The builder returned a model that is not compiled. Call model.compile(...) in it.")
-
-
 def _batches(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:
     import tensorflow as tf
 
@@ -247,7 +200,7 @@ class KerasTrial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next point, in a worker that has TensorFlow loaded already; or retire, and leave it to another."""
-        if self._first_mb is not None and _resident_mb() - self._first_mb > RETIRE_AFTER_MB:
+        if self._first_mb is not None and resident_mb() - self._first_mb > RETIRE_AFTER_MB:
             ray.actor.exit_actor()
         self._idx = int(new_config["idx"])
         self._point: Point | None = None
@@ -260,20 +213,13 @@ class KerasTrial(tune.Trainable):
         left_s = self._training.timeout_s - self._seconds
         failure: tuple[str, str] | None = None
         row: dict[str, Any] = {}
-        # The alarm interrupts Python code; a call that never returns to Python is ended by the second clock.
-        faulthandler.dump_traceback_later(left_s + KILL_AFTER_S, exit=True)
-        previous = signal.signal(signal.SIGALRM, _raise_time_up)
-        signal.setitimer(signal.ITIMER_REAL, max(left_s, 0.001))
         try:
-            row = self._advance()
-        except _TimeUpError:
+            with time_limit(left_s):
+                row = self._advance()
+        except TimeUpError:
             failure = ("timeout", f"The point took longer than timeout_s={self._training.timeout_s:g}.")
         except (Exception, SystemExit) as error:
-            failure = ("failed", _describe(error))
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, previous)
-            faulthandler.cancel_dump_traceback_later()
+            failure = ("failed", explain(error))
         self._seconds += time.perf_counter() - started
         return self._report(row, failure)
 
@@ -315,19 +261,5 @@ class KerasTrial(tune.Trainable):
         val_loss = point.recorder.best_val_loss if point and finite else math.nan
         if done:
             self._point = None  # frees the model while the worker waits for its next point
-            self._first_mb = self._first_mb or _resident_mb()
+            self._first_mb = self._first_mb or resident_mb()
         return {"epoch": len(curve), "val_loss": float(val_loss), "done": done, PAYLOAD: payload}
-
-
-def _resident_mb() -> float:
-    return psutil.Process().memory_info().rss / 2**20
-
-
-def _raise_time_up(signum: int, frame: object) -> None:
-    raise _TimeUpError
-
-
-def _describe(error: BaseException) -> str:
-    """Return the error's type and message, at most 2,000 characters, so that a row stays a row."""
-    text = f"{type(error).__name__}: {error}".strip().encode("utf-8", "replace").decode()
-    return text if len(text) <= 2000 else f"{text[:2000]}..."

@@ -1,0 +1,255 @@
+"""What Ray Tune tells of its trials: reports become committed rows, and the tally of the sweep is kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from results.folder import FolderError
+from results.schema import Status
+from results.store import Finished, Store
+from sweep.plan import Plan
+from sweep.progress import Tally
+from sweep.pruning import RungScheduler
+from sweep.searcher import PointSearcher, Unsaved
+from sweep.stopping import StopRequested
+from trainables.keras_trial import PAYLOAD
+
+COMMIT_EVERY_S = 0.5
+COMMIT_AT_POINTS = 512
+FALSE_STARTS = 5
+"""Times that a point may meet a worker that ends before it has begun with it."""
+START_TIMEOUT_S = 180.0
+"""Seconds within which the first worker must have started, or the sweep says so and stops."""
+
+
+class Collector(Unsaved, Callback):
+    """Turn the trials' reports into committed rows, and keep the tally of the sweep.
+
+    Rows are committed together, at most `COMMIT_EVERY_S` after they came. The collector is also where a stop
+    takes effect, since between two steps of Tune nothing is half done.
+
+    Args:
+        plan: the plan.
+        store: where rows go.
+        searcher: takes back the points whose worker died.
+        tally: the numbers a person watches.
+        scheduler: has what the rungs were asked for single points; None without pruning.
+        on_step: called after each step of Tune, some ten times a second.
+        should_stop: whether a stop was asked for.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        searcher: PointSearcher,
+        tally: Tally,
+        scheduler: RungScheduler | None,
+        on_step: Callable[[], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._plan, self._store, self._tally, self._scheduler = plan, store, tally, scheduler
+        self.searcher = searcher
+        self._deaths: Counter[Any] = Counter()
+        self._false_starts: Counter[Any] = Counter()
+        self._on_step, self._should_stop = on_step, should_stop
+        self._pending: list[Finished] = []
+        self._entered: list[Mapping[str, Any]] = []
+        self._in_training: dict[str, int] = {}  # points of each running trial
+        self._committed_at = time.monotonic()
+        self._started_at: dict[str, float] = {}
+        self._ended: Trial | None = None
+        self._begun_at = time.monotonic()
+        self._any_started = False
+
+    @property
+    def workers(self) -> int:
+        """Trials that can run at once."""
+        return self._tally.workers
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Note when a trial began, on this or on a reused actor."""
+        self._any_started = True
+        self._started_at[trial.trial_id] = time.monotonic()
+        self._count(trial, len(trial.config.get("points", [0])))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Take the report out of a result: what has finished becomes rows, what cannot go on so goes on elsewise."""
+        report = result.pop(PAYLOAD)
+        if self._scheduler is not None:
+            self._entered += self._scheduler.entered
+            self._scheduler.entered.clear()
+        if "points" in trial.config:
+            self._take_group(trial, report, result["done"])
+        elif result["done"]:
+            row = {**report["row"], "idx": report["idx"]}
+            if row["status"] == "running":  # the trial would have gone on, so it was ASHA that stopped it
+                row["status"] = Status.PRUNED
+            self._forget(trial)
+            self._finish(row, "keras", report["curve"], report["weights"])
+
+    def _take_group(self, trial: Trial, report: Mapping[str, Any], done: bool) -> None:
+        if "entered" in report:
+            self._entered.append(report["entered"])
+        for finished in split_columns(report["finished"]) if "finished" in report else ():
+            row, curve, weights = finished
+            if row["status"] == Status.TIMEOUT:
+                row["error"] = f"The point took longer than timeout_s={self._plan.timeout_s:g}."
+            self._finish(row, "fused", curve, weights)
+        costs = report.get("costs") or [0.0] * len(report.get("parts", ()))
+        for part, cost in zip(report.get("parts", ()), costs, strict=True):
+            self.searcher.add_group(part, cost)
+        if "alone" in report:
+            self._leave_alone(report["alone"], report["why"])
+        if done:
+            self._forget(trial)
+        else:
+            self._count(trial, report["open"])
+
+    def _leave_alone(self, points: np.ndarray, why: str) -> None:
+        """Hand out points one by one that no program can train; with `engine: fused` they fail instead."""
+        points = np.array([idx for idx in points.tolist() if self._is_open(idx)], int)
+        if not len(points):
+            return
+        if self._plan.engine == "fused":
+            for idx in points.tolist():
+                row = {"idx": idx, "status": Status.FAILED, "epochs": 0, "seconds": 0.0}
+                self._finish({**row, "error": f"UnfusableError: {why}."}, "fused", {}, None)
+            return
+        shown = ", ".join(map(str, points[:3].tolist())) + (", ..." if len(points) > 3 else "")
+        self._tally.alone.append(f"{len(points):,} points (idx {shown}) one by one: {why}")
+        for idx in points.tolist():
+            self.searcher.give_back(idx)
+
+    def _is_open(self, idx: int) -> bool:
+        return idx not in self._store and all(item.row["idx"] != idx for item in self._pending)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Give points back whose worker died, or make a row of a point if that was once too often, or it hung."""
+        group = trial.config.get("points")
+        key = trial.config["idx"] if group is None else (int(group[0]), len(group))
+        if trial.trial_id not in self._started_at:  # the worker ended between two trials, as it does at times
+            self._false_starts[key] += 1
+            if self._false_starts[key] <= FALSE_STARTS:
+                self._give_back(trial)
+                return
+        seconds = self._seconds(trial)
+        self._deaths[key] += 1
+        self._forget(trial)
+        if self._deaths[key] <= self._plan.retries and (group is not None or seconds <= self._plan.timeout_s):
+            self._tally.retried += 1
+            self._give_back(trial)
+            return
+        if group is not None:
+            self._leave_alone(group, f"their worker died {self._deaths[key]} times")
+            return
+        status = Status.FAILED
+        error = f"WorkerDied: the point's worker died {self._deaths[key]} times; see sweep.log."
+        if seconds > self._plan.timeout_s:
+            status = Status.TIMEOUT
+            error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
+        row = {"idx": key, "status": status, "epochs": 0, "seconds": seconds, "error": error}
+        self._finish(row, "keras", {}, None)
+
+    def _give_back(self, trial: Trial) -> None:
+        group = trial.config.get("points")
+        if group is None:
+            self.searcher.give_back(trial.config["idx"])
+        elif is_open := [idx for idx in group.tolist() if self._is_open(idx)]:
+            self.searcher.add_group(np.array(is_open), math.inf)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Forget what Tune would keep of a finished trial to the end of the sweep: most of 30 kB a point.
+
+        A finished trial is only counted from now on, so all of them can share the parts of one.
+        """
+        if self._ended is None:
+            trial.run_metadata.last_result = {}
+            trial.run_metadata.metric_analysis = {}
+            trial.run_metadata.metric_n_steps = {}
+            self._ended = trial
+        for part in ("run_metadata", "storage", "placement_group_factory", "config", "evaluated_params"):
+            setattr(trial, part, getattr(self._ended, part))
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Commit what has come, and end the loop when it is time to.
+
+        The loop is also ended here when all points are in: left to itself, Tune would then write a snapshot of
+        every trial and look for the log files of each, which nobody reads.
+        """
+        due = time.monotonic() - self._committed_at > COMMIT_EVERY_S
+        if (self._pending or self._entered) and (due or len(self._pending) >= COMMIT_AT_POINTS):
+            self.commit()
+        try:
+            self._on_step()
+        except FolderError as error:  # Tune would make an end of its own to it, which takes longer
+            raise StopRequested(error) from error
+        if not self._any_started and time.monotonic() - self._begun_at > START_TIMEOUT_S:
+            message = (
+                f"No worker has started within {START_TIMEOUT_S:g} s. sweep.log in the folder tells more."
+            )
+            raise StopRequested(RuntimeError(message))
+        if self._should_stop() or not self._tally.open:
+            self.commit()
+            raise StopRequested
+
+    def commit(self) -> None:
+        """Commit what is pending.
+
+        Raises:
+            StopRequested: the folder cannot be written; what was pending stays so.
+        """
+        self._committed_at = time.monotonic()
+        try:
+            self._store.commit(self._pending, self._entered)
+        except (FolderError, ValueError) as error:
+            raise StopRequested(error) from error
+        self._pending.clear()
+        self._entered.clear()
+
+    def _seconds(self, trial: Trial) -> float:
+        return time.monotonic() - self._started_at.get(trial.trial_id, time.monotonic())
+
+    def _count(self, trial: Trial, points: int) -> None:
+        self._in_training[trial.trial_id] = points
+        self._tally.running = sum(self._in_training.values())
+
+    def _forget(self, trial: Trial) -> None:
+        self._started_at.pop(trial.trial_id, None)
+        self._in_training.pop(trial.trial_id, None)
+        self._tally.running = sum(self._in_training.values())
+
+    def _finish(
+        self, row: dict[str, Any], engine: str, curve: Mapping[str, Any], weights: Mapping[str, Any] | None
+    ) -> None:
+        row = {**row, "seed": self._plan.seed, "engine": engine}
+        finished = Finished(row, self._plan.space[row["idx"]], curve, weights)
+        self._pending.append(finished)
+        self._tally.add(finished.row, finished.config)
+
+
+def split_columns(
+    report: Mapping[str, Any],
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]]:
+    """Yield row, curve and weights of each point of a report that came as columns."""
+    rows = {name: np.asarray(column).tolist() for name, column in report["row"].items()}
+    weights = report["weights"]
+    values = dict(zip(weights["idx"].tolist(), weights["values"], strict=True)) if weights else {}
+    ends = np.cumsum(report["row"]["epochs"])
+    for place, idx in enumerate(report["idx"].tolist()):
+        row = {name: column[place] for name, column in rows.items()}
+        row |= {"idx": idx, "best_epoch": row["best_epoch"] or None, "error": None}
+        epochs = slice(ends[place] - row["epochs"], ends[place])
+        curve = {name: column[epochs] for name, column in report["curve"].items()} if row["epochs"] else {}
+        kept = {"values": values[idx], "layout": weights["layout"]} if idx in values else None
+        yield row, curve, kept

@@ -1,0 +1,64 @@
+"""ASHA for a sweep in Ray: one actor holds the rungs, and every trial's points are judged by it.
+
+A group's trial asks the actor itself, for its points at once. For a trial of the Keras engine the scheduler asks. What
+is asked and answered is stored with the rows, so that the rungs of a resumed sweep remember it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+
+from sweep.plan import Plan
+from sweep.rungs import COLUMNS, Rungs
+
+
+def start_rungs(plan: Plan, entered: Iterable[pa.Table]) -> Any:
+    """Start the actor and return its handle; it is a `Rungs` that has seen what an earlier run `entered`."""
+    rungs: Any = ray.remote(num_cpus=0)(Rungs).remote(plan.asha, plan.epochs, plan.seed)
+    for table in entered:
+        rungs.restore.remote({name: table[name].to_numpy() for name in COLUMNS})
+    return rungs
+
+
+class RungScheduler(FIFOScheduler):
+    """Stops a Keras trial that its rung does not let pass; points come one by one, as in Ray's own ASHA.
+
+    Args:
+        rungs: handle of the actor.
+        milestones: epochs at which trials report.
+
+    Attributes:
+        entered: what the actor was asked and has answered since the list was last emptied, as columns.
+    """
+
+    def __init__(self, rungs: Any, milestones: Iterable[int]) -> None:
+        super().__init__()
+        self._rungs, self._milestones = rungs, frozenset(milestones)
+        self.entered: list[dict[str, Any]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles it, and nothing reads it back
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Return STOP if the trial's point has reached a milestone and does not pass it."""
+        return FIFOScheduler.CONTINUE if self._enter(trial, result) else FIFOScheduler.STOP
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Let the rungs see a point that ended at a milestone of itself."""
+        self._enter(trial, result)
+
+    def _enter(self, trial: Trial, result: dict[str, Any]) -> bool:
+        if "idx" not in trial.config or result["epoch"] not in self._milestones:
+            return True
+        idx, value = np.array([trial.config["idx"]]), np.array([result["val_loss"]])
+        passed = ray.get(self._rungs.enter.remote(result["epoch"], idx, value, together=False))
+        milestone = np.array([result["epoch"]], "int32")
+        self.entered.append({"milestone": milestone, "idx": idx, "value": value, "passed": passed})
+        return bool(passed[0])

@@ -1,0 +1,65 @@
+"""The state of cohorts in training, in files: what a worker that takes a cohort over goes on from.
+
+A file holds arrays only and is replaced whole. It is found again by the points in it, not by a name: the points that
+come again after a crash are those that have no row yet, whichever they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+class Checkpoints:
+    """Checkpoints of cohorts in one folder; without a folder nothing is kept.
+
+    Args:
+        folder: made when the first checkpoint is written; None for none.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder = Path(folder) if folder else None
+
+    def save(self, name: str, state: Mapping[str, np.ndarray]) -> None:
+        """Replace the checkpoint `name`; on a full disk there is none, and training goes on."""
+        if self._folder is None:
+            return
+        buffer = io.BytesIO()
+        np.savez(buffer, **state)  # type: ignore[arg-type]  # arrays by name
+        part = self._folder / f".{name}.tmp"
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(exist_ok=True)
+            part.write_bytes(hashlib.blake2b(buffer.getvalue()).digest() + buffer.getvalue())
+            part.replace(self._folder / f"{name}.npz")
+
+    def forget(self, name: str) -> None:
+        """Remove the checkpoint `name`, if there is one."""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                (self._folder / f"{name}.npz").unlink(missing_ok=True)
+
+    def find(self, idx: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Yield, for each sound checkpoint with some of the points `idx` in training, these points and the state."""
+        for path in sorted(self._folder.glob("*.npz")) if self._folder else ():
+            try:
+                raw = path.read_bytes()
+                if hashlib.blake2b(raw[64:]).digest() != raw[:64]:
+                    continue
+                with np.load(io.BytesIO(raw[64:]), allow_pickle=False) as file:
+                    state = {name: file[name] for name in file.files}
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+                continue
+            present = np.intersect1d(state["idx"][state["alive"]], idx)
+            if len(present):
+                yield present, state
+
+
+def name_of(idx: np.ndarray) -> str:
+    """Return a file name for the cohort of the points `idx`."""
+    return hashlib.blake2b(np.sort(idx).astype("<i8").tobytes(), digest_size=12).hexdigest()

@@ -1,0 +1,262 @@
+"""The points of one program in training: epoch by epoch, each stopping on its own, with checkpoints.
+
+All points of a cohort have done the same number of epochs. Each epoch trains those that are still in it; who has
+stopped takes no further part, and its row can be asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainables.callbacks import row_order
+from trainables.data import Table
+from trainables.fused.members import Members
+from trainables.fused.program import Program, Stack
+from trainables.models import fitted_rows
+from trainables.rules import Rules
+from trainables.settings import Fit, Training
+
+
+class Cohort:
+    """Points that are trained side by side.
+
+    Args:
+        idx: the points' places in the grid, int64, shape (points,).
+        members: their program, rows in the order of `idx`.
+        fit: the arguments of `Model.fit`, the same for all.
+        table: the data.
+        training: budget and rules.
+        lanes: points in a chunk of the program.
+
+    Attributes:
+        epoch: epochs done.
+        alive: bool, shape (points,): in training still.
+        status: of each point that is not, as its row will say.
+    """
+
+    def __init__(
+        self, idx: np.ndarray, members: Members, fit: Fit, table: Table, training: Training, lanes: int
+    ) -> None:
+        self.idx, self.fit = idx, fit
+        self._table, self._training = table, training
+        self._template = members.template
+        rows = fitted_rows(fit, table)
+        x, y = table.x_train, table.y_train
+        chunks = -(-len(idx) // lanes)
+        self._program = Program(
+            members.template, fit.batch_size, (x[:rows], y[:rows]), (x[rows:], y[rows:]),
+            members.stack.take(np.zeros(1, int)), lanes, chunks,
+        )  # fmt: skip
+        self._rows = rows
+        self._stack = members.stack
+        self._best = Stack(
+            self._stack.weights.copy(),
+            [a.copy() for a in self._stack.state],
+            [],
+            self._stack.numbers,
+            self._stack.rule,
+        )
+        self._schedules = [rule.schedule for rule in members.template.rules.rules]
+        follows = np.array([schedule is not None for schedule in self._schedules])[self._stack.rule]
+        self._rules = Rules(training.callbacks, self._stack.numbers[:, 0], follows)
+        self.epoch = 0
+        self.alive = np.ones(len(idx), bool)
+        self.status = np.full(len(idx), "running", object)
+        self.seconds = np.zeros(len(idx))
+        self._history: list[
+            np.ndarray
+        ] = []  # of each epoch: float32, shape (points, logs of train, of val, rate)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no point is left in training."""
+        return not self.alive.any()
+
+    @property
+    def lowest(self) -> np.ndarray:
+        """The lowest `val_loss` of each point so far, float64, shape (points,); NaN without a finite one."""
+        lowest = self._rules.best_val_loss.astype("float64")
+        return np.where(np.isfinite(lowest) & ~self._rules.diverged, lowest, np.nan)
+
+    def train(self) -> np.ndarray:
+        """Train one epoch and return the rows of the points that it was the last of."""
+        started = time.perf_counter()
+        rows = np.flatnonzero(self.alive)
+        seed, shuffled = self._training.seed, self.fit.shuffle
+        order = row_order(seed, self.epoch, self._rows) if shuffled else np.arange(self._rows)
+        part = self._stack.take(rows)
+        rates = self._rules.learning_rate[rows]
+        part.numbers[:, 0] = rates
+        done, logs = self._program.epoch(part, order)
+        self._put(self._stack, rows, done)
+        for number, schedule in enumerate(self._schedules):
+            if schedule is not None:  # what Keras logs is the rate of the step to come
+                rates = np.where(
+                    part.rule == number, float(schedule(tf.constant(self._program.iterations))), rates
+                )
+        record = np.full((len(self.idx), logs.shape[1] + 1), np.nan, np.float32)
+        record[rows] = np.column_stack([logs, rates])
+        self._history.append(record)
+
+        names = self._template.logs
+        loss, val_loss = logs[:, names.index("loss")], logs[:, len(names) + names.index("loss")]
+        better = self._rules.after_epoch(self.epoch, rows, loss, val_loss)
+        self._put(self._best, rows[better], done.take(np.flatnonzero(better)))
+        self.epoch += 1
+        self.seconds[rows] += (time.perf_counter() - started) / len(rows)
+        return self._stop(rows)
+
+    def _stop(self, rows: np.ndarray) -> np.ndarray:
+        status = self.status
+        over = self.epoch >= self.fit.epochs
+        for row in rows:
+            if self._rules.diverged[row]:
+                status[row] = "diverged"
+            elif over:  # a rule that fires in the very last epoch changes nothing: the budget is used
+                status[row] = "completed"
+            elif self._rules.stopped[row]:
+                status[row] = "early_stopped"
+            elif self.seconds[row] > self._training.timeout_s:
+                status[row] = "timeout"
+        ended = rows[status[rows] != "running"]
+        self.alive[ended] = False
+        return ended
+
+    def prune(self, rows: np.ndarray) -> None:
+        """Take the points `rows` out of training, for ASHA."""
+        self.alive[rows] = False
+        self.status[rows] = "pruned"
+
+    @staticmethod
+    def _put(stack: Stack, rows: np.ndarray, values: Stack) -> None:
+        stack.weights[rows] = values.weights
+        for target, value in zip([*stack.state, *stack.slots], [*values.state, *values.slots], strict=False):
+            target[rows] = value
+
+    def report(self, rows: np.ndarray) -> dict[str, Any]:
+        """Return what is known of the points `rows`, as columns.
+
+        Returns:
+            `idx`; `row`, the columns of finished points by name; `curve`, columns with one entry for each epoch of
+            each point, point by point, `epochs` entries each; `weights`, the best epoch's values of each point as
+            bytes, with their `layout`.
+        """
+        started = time.perf_counter()
+        names = self._template.logs
+        best_epoch = self._rules.best_epoch[rows]
+        has_best = best_epoch > 0
+        columns: dict[str, Any] = {}
+        evaluated = rows[has_best & (self.status[rows] != "timeout")]
+        history = (
+            np.stack(self._history) if self._history else np.zeros((0, len(self.idx), 2 * len(names) + 1))
+        )
+        if len(evaluated):
+            models, table = self._best.take(evaluated), self._table
+            found = {
+                "tr": self._program.evaluate(models, table.x_train, table.y_train),
+                "te": self._program.evaluate(models, table.x_test, table.y_test),
+                "va": history[self._rules.best_epoch[evaluated] - 1, evaluated, len(names) : 2 * len(names)],
+            }
+            where = np.isin(rows, evaluated)
+            for split in ("tr", "va", "te"):
+                for place, name in enumerate(names):
+                    column = np.full(len(rows), np.nan)
+                    column[where] = found[split][:, place]
+                    columns[f"{name}_{split}"] = column
+        present = ~np.isnan(history[:, rows, -1])  # the rate is a number in every epoch that was trained
+        epochs = present.sum(0).astype("int32")
+        # Row by row: first all epochs of the first point.
+        flat = history[:, rows].transpose(1, 0, 2)[present.T]
+        labels = [*names, *(f"val_{name}" for name in names), "learning_rate"]
+        self.seconds[rows] += (time.perf_counter() - started) / max(1, len(rows))
+        return {
+            "idx": self.idx[rows],
+            "row": {
+                **columns,
+                "status": [str(status) for status in self.status[rows]],
+                "epochs": epochs,
+                "best_epoch": best_epoch,
+                "params": np.full(len(rows), self._template.model.count_params()),
+                "seconds": self.seconds[rows].copy(),
+            },
+            "curve": {name: flat[:, place] for place, name in enumerate(labels)},
+            "weights": self._weights(rows[has_best]) if self._training.keep_weights else {},
+        }
+
+    def _weights(self, rows: np.ndarray) -> dict[str, Any]:
+        """Return the best epoch's weights, in the order of `Model.get_weights`."""
+        model, template = self._template.model, self._template
+        places = {id(v): place for place, v in enumerate(model.non_trainable_variables)}
+        offsets = np.cumsum([0, *(int(np.prod(v.shape)) for v in model.trainable_variables)])
+        trainable = {id(v): place for place, v in enumerate(model.trainable_variables)}
+        # Seeds are variables that Model.get_weights leaves out, hence the two orders.
+        parts = []
+        fixed = dict(
+            zip([p for p in range(len(places)) if p not in template.stacked], template.shared, strict=True)
+        )
+        for variable in model.weights:
+            if id(variable) in trainable:
+                place = trainable[id(variable)]
+                parts.append(self._best.weights[rows, offsets[place] : offsets[place + 1]])
+            elif (place := places[id(variable)]) in fixed:
+                parts.append(np.broadcast_to(fixed[place].ravel(), (len(rows), fixed[place].size)))
+            else:
+                parts.append(
+                    self._best.state[list(template.stacked).index(place)][rows].reshape(len(rows), -1)
+                )
+        values = [
+            b"".join(np.ascontiguousarray(part[i]).tobytes() for part in parts) for i in range(len(rows))
+        ]
+        layout = json.dumps([[v.path, str(v.dtype), list(v.shape)] for v in model.weights])
+        return {"idx": self.idx[rows], "values": values, "layout": layout}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all that `restore` needs to go on from here, as arrays by name."""
+        arrays = {
+            "idx": self.idx,
+            "alive": self.alive,
+            "seconds": self.seconds,
+            "epoch": np.array(self.epoch),
+        }
+        arrays["status"] = self.status.astype("U16")
+        arrays["history"] = np.array(self._history, np.float32)
+        for name, stack in (("stack", self._stack), ("best", self._best)):
+            arrays[f"{name}.weights"] = stack.weights
+            arrays |= {f"{name}.state.{i}": a for i, a in enumerate(stack.state)}
+            arrays |= {f"{name}.slots.{i}": a for i, a in enumerate(stack.slots)}
+        arrays |= {f"shared.{i}": np.asarray(a) for i, a in enumerate(self._program.shared)}
+        return arrays | {f"rules.{name}": a for name, a in self._rules.state().items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state` returned, of a cohort that had at least these points.
+
+        Raises:
+            ValueError: the arrays are not those of such a cohort.
+        """
+        place = {int(idx): row for row, idx in enumerate(arrays["idx"])}
+        if missing := [idx for idx in self.idx.tolist() if idx not in place]:
+            raise ValueError(f"The point {missing[0]} is not in the checkpoint.")
+        rows = np.array([place[idx] for idx in self.idx.tolist()], int)
+        if not all(arrays["alive"][rows]):
+            raise ValueError("The checkpoint has points that are in training no longer.")
+        for name, stack in (("stack", self._stack), ("best", self._best)):
+            targets: Sequence[tuple[str, np.ndarray]] = [
+                ("weights", stack.weights),
+                *((f"state.{i}", a) for i, a in enumerate(stack.state)),
+                *((f"slots.{i}", a) for i, a in enumerate(stack.slots)),
+            ]
+            for key, target in targets:
+                target[...] = arrays[f"{name}.{key}"][rows]
+        self._rules.restore({n: arrays[f"rules.{n}"][rows] for n in self._rules.state()})
+        self._history = list(arrays["history"][:, rows])
+        self.seconds = arrays["seconds"][rows].copy()
+        self.epoch = int(arrays["epoch"])
+        shared = [arrays[f"shared.{i}"] for i in range(len(self._program.shared))]
+        self._program.shared = [tf.constant(a) for a in shared]
+        self._program.iterations = self.epoch * self._program.steps

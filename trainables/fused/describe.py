@@ -1,0 +1,329 @@
+"""What a built model is: the part that makes the program, and the values that can differ inside one program.
+
+Terminology
+    signature   all that the traced program depends on: layers, their settings, how they are connected, loss,
+                metrics, shapes. Two models with one signature can be lanes of one program.
+    number      a float that may differ from lane to lane: a learning rate, a regularizer's strength, a dropout
+                rate, an optimizer's momentum
+    variant     the layers' activation functions: a program for each, but what else differs is composed together
+    rule        the optimizer's class and all its settings that are no numbers; a program can hold several
+    initial     the values of all variables before training
+
+Initializers are in none of these: all they do is to give the initial values.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+OPTIMIZER_NUMBERS = (
+    "beta_1",
+    "beta_2",
+    "clipnorm",
+    "clipvalue",
+    "epsilon",
+    "global_clipnorm",
+    "momentum",
+    "rho",
+    "weight_decay",
+)
+"""Settings of optimizers that may differ from lane to lane; zero and null stay apart from other values."""
+
+LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stddev"}
+"""Settings of layers that may differ from lane to lane, if above zero."""
+
+RATE = "learning_rate"
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+
+class UnfusableError(Exception):
+    """The model cannot be a lane of a program; the message is the reason, as a person would read it."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """One built model, described.
+
+    Attributes:
+        signature, variant, rule: see the module's terminology.
+        numbers: by key: "learning_rate", "optimizer.momentum", "layer.3.rate", "penalty.0.l1" (of a trainable
+            variable, by place).
+        initial: the values of the trainable variables, then of the others.
+    """
+
+    signature: Hashable
+    variant: Hashable
+    rule: Hashable
+    numbers: Mapping[str, float]
+    initial: tuple[np.ndarray, ...]
+
+
+def describe(model: keras.Model) -> Described:
+    """Return what `model`, fresh from its builder, is.
+
+    Raises:
+        UnfusableError: it can be trained only by its own `fit`.
+    """
+    _refuse(model)
+    numbers: dict[str, float] = {}
+    layers = _layers(model)
+    signature = [token(type(model))]
+    variant: list[Hashable] = []
+    for place, layer in enumerate(layers):
+        signature.append(_layer_token(layer, place, numbers, variant))
+    signature += [_topology(item) for item in layers if isinstance(item, keras.src.models.Functional)]
+    for place, variable in enumerate(model.trainable_variables):
+        signature.append((tuple(variable.shape), variable.dtype, token(variable.constraint)))
+        signature.append(_penalty(variable.regularizer, place, numbers))
+    signature += [(tuple(v.shape), v.dtype) for v in model.non_trainable_variables]
+    compiled = model._compile_loss, model._compile_metrics
+    signature.append(token([_user_part(item) for item in compiled]))
+    rule = _rule(model.optimizer, numbers), decayed(model)
+    initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
+    return Described(tuple(signature), tuple(variant), rule, numbers, initial)
+
+
+def _layers(model: keras.Model) -> list[Any]:
+    return [model, *model._flatten_layers(include_self=False, recursive=True)]
+
+
+def _refuse(model: keras.Model) -> None:
+    kind = type(model)
+    for name in ("train_step", "test_step", "fit", "evaluate", "make_train_function", "make_test_function"):
+        if getattr(kind, name) is not getattr(keras.Model, name):
+            raise UnfusableError(f"the model has a {name} of its own")
+    if model.run_eagerly:
+        raise UnfusableError("the model is compiled with run_eagerly=True")
+    if not model.built:
+        raise UnfusableError("the model is not built before its first batch")
+    if not model.trainable_variables:
+        raise UnfusableError("the model has nothing to train")
+    if any(v.dtype != "float32" for v in model.trainable_variables):
+        raise UnfusableError("the model's weights are not all float32")
+    for layer in _layers(model):
+        if isinstance(layer, keras.layers.RNN):
+            raise UnfusableError(f"a recurrent layer ({type(layer).__name__}) cannot be stacked by XLA")
+        if isinstance(layer, keras.src.layers.convolutional.base_conv.BaseConv):
+            raise UnfusableError(f"a convolution ({type(layer).__name__}) cannot have a filter for each lane")
+    optimizer = model.optimizer
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
+        raise UnfusableError("the optimizer scales the loss")
+    if optimizer.use_ema or optimizer.gradient_accumulation_steps:
+        raise UnfusableError("the optimizer averages weights or accumulates gradients over steps")
+
+
+def token(item: Any) -> Hashable:
+    """Return something hashable that is equal for things that mean the same in a program.
+
+    Functions count by their code and what they close over, Keras' objects by class and configuration, other
+    objects by class and public attributes. Names that Keras makes up, seeds and initializers do not count.
+    """
+    if isinstance(item, _PLAIN):
+        return type(item).__name__, repr(item)
+    if isinstance(item, Mapping):
+        return tuple(
+            (str(key), token(value))
+            for key, value in sorted(item.items(), key=lambda pair: str(pair[0]))
+            if key not in ("name", "seed") and not str(key).endswith("initializer")
+        )
+    if isinstance(item, list | tuple):
+        return type(item).__name__, tuple(token(value) for value in item)
+    if isinstance(item, set | frozenset):
+        return type(item).__name__, frozenset(token(value) for value in item)
+    if isinstance(item, slice):
+        return "slice", token((item.start, item.stop, item.step))
+    if isinstance(item, np.ndarray | np.generic | tf.Tensor):
+        value = np.asarray(item)
+        return "array", value.shape, str(value.dtype), value.tobytes()
+    if isinstance(item, type):
+        return "class", item.__module__, item.__qualname__
+    if isinstance(item, types.FunctionType):
+        cells = [cell.cell_contents for cell in item.__closure__ or ()]
+        defaults = [item.__defaults__, item.__kwdefaults__]
+        return "function", item.__module__, item.__qualname__, _code(item.__code__), token([cells, defaults])
+    if isinstance(item, keras.initializers.Initializer):
+        return ("initializer",)
+    if isinstance(item, keras.Variable):
+        return "variable", tuple(item.shape), item.dtype
+    try:
+        return token(type(item)), token(item.get_config())
+    except (AttributeError, NotImplementedError, TypeError, ValueError):
+        public = {k: v for k, v in getattr(item, "__dict__", {}).items() if not k.startswith("_")}
+        return token(type(item)), tuple((k, token(v)) for k, v in public.items() if _is_plain(v))
+
+
+def _code(code: types.CodeType) -> Hashable:
+    constants = tuple(_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts)
+    return code.co_code, code.co_names, constants
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, value.values()))
+    return isinstance(value, _PLAIN)
+
+
+def _layer_token(layer: Any, place: int, numbers: dict[str, float], variant: list[Hashable]) -> Hashable:
+    """Return what a layer adds to the signature; its numbers and activation go into the other two."""
+    if isinstance(layer, keras.Model):  # its layers and their connections are described on their own
+        config: Any = {}
+    else:
+        try:
+            config = dict(layer.get_config())
+        except (NotImplementedError, TypeError, ValueError):
+            config = {}
+    for key in list(config):
+        # A weight's regularizer is found again on the variable, where it is a number.
+        if key.endswith("_regularizer") and key != "activity_regularizer":
+            del config[key]
+    for kind, name in LAYER_NUMBERS.items():
+        if type(layer) is kind and config.get(name, 0) > 0:
+            numbers[f"layer.{place}.{name}"] = float(config.pop(name))
+    if type(layer).__module__.startswith("keras."):
+        variant.append(token(config.pop("activation", None)))
+        return token(type(layer)), token(config), layer.trainable
+    return token(type(layer)), token(config), token(python_state(layer)), layer.trainable
+
+
+def python_state(layer: Any) -> dict[str, Any]:
+    """Return the attributes of a layer that are plain Python data and not Keras' own."""
+    return {
+        name: value
+        for name, value in vars(layer).items()
+        if not name.startswith("_") and name not in _KERAS_ATTRIBUTES and _is_plain(value)
+    }
+
+
+_KERAS_ATTRIBUTES = {"name", "built", "seed", *vars(keras.layers.Layer())}
+
+
+def _topology(model: Any) -> Hashable:
+    """Return how the operations of a functional model are connected."""
+    nodes = [
+        node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]
+    ]
+    places = {id(node): place for place, node in enumerate(nodes)}
+    layers = {id(operation): place for place, operation in enumerate(model.operations)}
+    found = []
+    for node in nodes:
+        # By the node that made a tensor: the supplied normalizer has nodes in other models too.
+        sources = [t._keras_history for t in node.arguments.keras_tensors]
+        tensors = tuple(
+            (places.get(id(source.operation._inbound_nodes[source.node_index])), source.tensor_index)
+            for source in sources
+        )
+        others = [
+            leaf
+            for leaf in keras.tree.flatten([node.arguments.args, node.arguments.kwargs])
+            if not isinstance(leaf, keras.KerasTensor)
+        ]
+        operation = node.operation
+        own = () if isinstance(operation, keras.layers.Layer) else token(python_state(operation))
+        found.append((layers[id(operation)], token(type(operation)), own, tensors, token(others)))
+    return tuple(found)
+
+
+def _penalty(regularizer: Any, place: int, numbers: dict[str, float]) -> Hashable:
+    kinds = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+    if regularizer is not None and type(regularizer) not in kinds:
+        return token(regularizer)
+    for name in ("l1", "l2"):
+        numbers[f"penalty.{place}.{name}"] = float(getattr(regularizer, name, 0.0))
+    return ("l1l2",)
+
+
+def _user_part(compiled: Any) -> Any:
+    """Return what the user gave to `compile` for losses or metrics."""
+    if compiled is None:
+        return None
+    kept = ("_user_loss", "_user_loss_weights", "_user_metrics", "_user_weighted_metrics", "_reduction")
+    return {name: getattr(compiled, name, None) for name in kept}
+
+
+def _rule(optimizer: Any, numbers: dict[str, float]) -> Hashable:
+    config = dict(optimizer.get_config())
+    rate = config.pop(RATE)
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        config["schedule"] = schedule
+        rate = float(schedule(0))
+    elif not isinstance(schedule, keras.Variable):
+        raise UnfusableError("the learning rate is a function")
+    numbers[RATE] = float(rate)
+    for name in OPTIMIZER_NUMBERS:
+        value = config.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            numbers[f"optimizer.{name}"] = float(value)
+            config[name] = value != 0
+    return token(type(optimizer)), token(config)
+
+
+def decayed(model: keras.Model) -> tuple[bool, ...]:
+    """Return which trainable variables the optimizer's weight decay applies to."""
+    optimizer = model.optimizer
+    return tuple(
+        optimizer.weight_decay is not None and bool(optimizer._use_weight_decay(v))
+        for v in model.trainable_variables
+    )
+
+
+class Lifted:
+    """A number of a layer or an optimizer that is a tensor while a program is traced.
+
+    It is above zero in every lane, so Python code that compares it with zero gets the answer that is true of all.
+    """
+
+    dtype = "float32"
+    shape = ()
+
+    def __init__(self, tensor: tf.Tensor) -> None:
+        self.tensor = tensor
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
+        return tf.cast(self.tensor, dtype or tf.float32)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _above(self, other: float, answer: bool) -> bool:
+        if isinstance(other, int | float) and other == 0:
+            return answer
+        raise UnfusableError("a number that differs between points is compared with one other than zero")
+
+    def __gt__(self, other: float) -> bool:
+        return self._above(other, True)
+
+    def __ge__(self, other: float) -> bool:
+        return self._above(other, True)
+
+    def __lt__(self, other: float) -> bool:
+        return self._above(other, False)
+
+    def __le__(self, other: float) -> bool:
+        return self._above(other, False)
+
+    def __eq__(self, other: object) -> bool:
+        return self._above(other, False)  # type: ignore[arg-type]
+
+    def __ne__(self, other: object) -> bool:
+        return self._above(other, True)  # type: ignore[arg-type]
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _operator(name: str) -> Callable[[Lifted, Any], tf.Tensor]:
+    return lambda self, other: getattr(tf.convert_to_tensor(self.tensor), name)(other)
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
+    setattr(Lifted, f"__{_name}__", _operator(f"__{_name}__"))

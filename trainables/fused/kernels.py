@@ -1,0 +1,137 @@
+"""Some of Keras' operations in a form that is the same, but that XLA's CPU compiler makes better code of.
+
+Products of small matrices: measured on an 8-16-8 network with batch normalization, batch 32, one core: 580 us a point
+and epoch before, 350 after; with dropout 855 before, 390 after.
+
+Random draws: XLA makes the same bits as TensorFlow's kernels, but other floats of them. Here the floats are made as
+the kernels make them, so that a lane drops what `Model.fit` drops.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src.backend.tensorflow import numpy as keras_numpy
+from keras.src.backend.tensorflow import random as keras_random
+from keras.src.random.seed_generator import draw_seed
+
+from trainables.fused.describe import Lifted, UnfusableError
+
+XLA_FLAGS = (
+    # A product with a transposed factor goes to a slow generic routine; a transposed copy and a plain product
+    # are three times as fast for matrices this small. The pass would merge the two again.
+    "--xla_disable_hlo_passes=transpose-folding",
+    # A worker has the cores that Ray gave it; the products are too small to be shared out.
+    "--xla_cpu_multi_thread_eigen=false",
+)
+
+
+def set_xla_flags() -> None:
+    """Put the flags into the environment, before TensorFlow first compiles something."""
+    given = os.environ.get("XLA_FLAGS", "").split()
+    os.environ["XLA_FLAGS"] = " ".join([*given, *(flag for flag in XLA_FLAGS if flag not in given)])
+
+
+@contextlib.contextmanager
+def fast() -> Iterator[None]:
+    """Trace Keras' layers with the operations of this file inside a `with` block."""
+    replaced = {
+        (keras_numpy, "matmul"): _fast_matmul,
+        (keras_random, "dropout"): _dropout,
+        (keras_random, "uniform"): _uniform,
+        (keras_random, "normal"): _normal,
+        (keras.layers.BatchNormalization, "_moments"): _masked_moments,
+    }
+    before = {key: getattr(*key) for key in replaced}
+    for (module, name), function in replaced.items():
+        setattr(module, name, function)
+    try:
+        yield
+    finally:
+        for (module, name), function in before.items():
+            setattr(module, name, function)
+
+
+_matmul = keras_numpy.matmul
+_moments = keras.layers.BatchNormalization._moments
+
+
+@tf.custom_gradient
+def _product(a: tf.Tensor, b: tf.Tensor) -> Any:
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.matmul(upstream, tf.transpose(b)), tf.matmul(tf.transpose(a), upstream)
+
+    return tf.matmul(a, b), gradient
+
+
+def _fast_matmul(x1: Any, x2: Any) -> Any:
+    a, b = tf.convert_to_tensor(x1), tf.convert_to_tensor(x2)
+    if a.shape.rank == b.shape.rank == 2 and a.dtype == b.dtype == tf.float32:
+        return _product(a, b)
+    return _matmul(x1, x2)
+
+
+def _uniform01(shape: Any, seed: Any) -> tf.Tensor:
+    """Return what the kernel of `tf.random.stateless_uniform` returns: floats in [0, 1) of 23 bits each."""
+    drawn = keras_random._cast_seed(draw_seed(seed))
+
+    def draw() -> tf.Tensor:
+        bits = tf.random.stateless_uniform(shape, drawn, None, None, tf.uint32, alg="philox")
+        mantissa = tf.bitwise.bitwise_and(bits, tf.constant(0x7FFFFF, tf.uint32))
+        return (
+            tf.bitcast(tf.bitwise.bitwise_or(mantissa, tf.constant(0x3F800000, tf.uint32)), tf.float32) - 1.0
+        )
+
+    # XLA would draw again in each operation that it fuses with a draw; it fuses nothing with a conditional.
+    # The second half of a seed counts draws and is never negative.
+    return tf.cond(drawn[1] >= 0, draw, lambda: tf.zeros(shape))
+
+
+def _uniform(
+    shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None
+) -> tf.Tensor:
+    _float32_only(dtype)
+    return _uniform01(shape, seed) * (maxval - minval) + minval
+
+
+def _normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> tf.Tensor:
+    """By Box and Muller (1958) on pairs of floats, as the kernel of `tf.random.stateless_normal`."""
+    _float32_only(dtype)
+    size = math.prod(shape)
+    pairs = tf.reshape(_uniform01([size + size % 2], seed), [-1, 2])
+    radius = tf.sqrt(-2.0 * tf.math.log(tf.maximum(pairs[:, 0], 1e-7)))
+    angle = (2.0 * math.pi) * pairs[:, 1]
+    drawn = tf.reshape(tf.stack([tf.sin(angle) * radius, tf.cos(angle) * radius], 1), [-1])[:size]
+    return tf.reshape(drawn, shape) * _tensor(stddev) + mean
+
+
+def _dropout(inputs: Any, rate: Any, noise_shape: Any = None, seed: Any = None) -> tf.Tensor:
+    shape = keras_random._get_concrete_noise_shape(inputs, noise_shape)
+    rate = _tensor(rate)
+    kept = tf.cast(_uniform01(shape, seed) >= rate, inputs.dtype)
+    return inputs * (kept * (1.0 / (1.0 - rate)))
+
+
+def _tensor(number: Any) -> tf.Tensor:
+    return number.tensor if isinstance(number, Lifted) else tf.constant(number, tf.float32)
+
+
+def _float32_only(dtype: Any) -> None:
+    if (dtype or "float32") != "float32":
+        raise UnfusableError(f"a layer draws random numbers of type {dtype}")
+
+
+def _masked_moments(self: Any, inputs: Any, mask: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """As BatchNormalization's own, with the mask as a factor rather than a choice, which XLA makes vectors of."""
+    if mask is None or inputs.shape.rank != 2 or mask.shape.rank != 1:
+        return _moments(self, inputs, mask)
+    counts = tf.cast(mask, inputs.dtype)
+    share = (counts / tf.reduce_sum(counts))[:, None]
+    mean = tf.reduce_sum(inputs * share, 0)
+    return mean, tf.reduce_sum(tf.square(inputs - mean) * share, 0)

@@ -1,0 +1,375 @@
+"""Find out which points can share a program, and compose each point's values without building its model.
+
+Building a Keras model costs 30 to 110 ms, so not every point of a group is built. One point is the base; from it
+each axis is varied alone, one model for each of its values, and what changes is seen by comparing descriptions
+(`describe`). Then
+
+    an axis that changes the signature                  splits the group
+    a value that one axis changes                       is taken from that axis' model
+    a value that several axes change                    is taken from a model for each combination of these axes
+
+That axes do not act together in other ways is an assumption, so it is tested: random members are built alone, and
+their whole description and the loss of a first batch are compared with what was composed. If they differ, the
+group is split along an axis that is to blame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainables import models
+from trainables.builders import Builder
+from trainables.callbacks import row_order
+from trainables.data import Table
+from trainables.fused.describe import RATE, Described, UnfusableError, describe, python_state
+from trainables.fused.program import Stack, Template
+from trainables.limits import TimeUpError, time_limit
+
+PROVEN = 2
+"""Random members of each program that are built alone and compared."""
+
+MAX_COMBINATIONS = 256
+"""Models that may be built for one set of axes that act on the same value; beyond it the group is split."""
+
+Config = Mapping[str, Any]
+
+_PARTS = ("variant", "rule", "initial")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The points are no group; these parts may be. `why` says it for people.
+
+    Attributes:
+        parts: places of the points of each part.
+        costs: what a part costs to train, relative to the others; all alike if nothing is known.
+    """
+
+    parts: Sequence[np.ndarray]
+    why: str
+    costs: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Refused:
+    """No program can train the points; `why` says it for people."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Members:
+    """Points of one program: their rows in the group, the template, the models of all points before training."""
+
+    rows: np.ndarray
+    template: Template
+    stack: Stack
+
+    def take(self, part: np.ndarray) -> Members:
+        """Return the members at the places `part`, of the same program."""
+        return Members(self.rows[part], self.template, self.stack.take(part))
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """Stands for the description of a model that cannot be described."""
+
+    signature: str
+    why: str
+    variant: None = None
+    rule: None = None
+    numbers: Mapping[str, float] = None  # type: ignore[assignment]
+    initial: tuple[np.ndarray, ...] = ()
+
+
+class Composer:
+    """Composes groups of points of one builder.
+
+    Args:
+        function: the user's builder.
+        builder: what is known of it.
+        table: the data.
+        seed: of the initial weights.
+        timeout_s: seconds that one call of the builder may take.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        builder: Builder,
+        table: Table,
+        seed: int,
+        timeout_s: float = 600.0,
+    ) -> None:
+        self._function, self._builder, self._table, self._seed = function, builder, table, seed
+        self._timeout_s = timeout_s
+        self._normalizer = models.normalizer(table) if "normalizer" in builder.parameters else None
+        self._known: dict[str, Described | _Failed] = {}
+
+    def compose(self, configs: Sequence[Config], batch_size: int) -> list[Members] | Split | Refused:
+        """Return the programs of a group of points, one for each variant, or what keeps them from being a group.
+
+        Args:
+            configs: of the points; those axes that `Model.fit` takes are the same in all.
+            batch_size: rows of the first batch that is compared.
+        """
+        given = [models.builder_axes(config, self._builder) for config in configs]
+        base, axes = given[0], _varying(given)
+        found: dict[str, dict[str, Described | _Failed]] = {}
+        for axis in axes:
+            values = {_key(config[axis]): config[axis] for config in given}
+            found[axis] = {key: self._describe({**base, axis: value}) for key, value in values.items()}
+        first = self._describe(base)
+        structural = [
+            axis for axis in axes if any(d.signature != first.signature for d in found[axis].values())
+        ]
+        if structural:
+            labels = [
+                tuple(str(hash(found[a][_key(config[a])].signature)) for a in structural) for config in given
+            ]
+            split = _split(
+                labels, f"{_and(structural)} {'change' if structural[1:] else 'changes'} the model"
+            )
+            # The weights of a part's first model stand for all of its models.
+            sizes = [sum(a.size for a in self._describe(given[part[0]]).initial) for part in split.parts]
+            costs = [len(part) * size for part, size in zip(split.parts, sizes, strict=True)]
+            return Split(split.parts, split.why, costs)
+        if isinstance(first, _Failed):
+            return Refused(first.why)
+        columns = self._columns(given, base, axes, found, first)
+        if isinstance(columns, Split):
+            return columns
+        programs = []
+        for variant in dict.fromkeys(columns["variant"]):
+            rows = np.array([row for row, other in enumerate(columns["variant"]) if other == variant])
+            members = self._assemble(given, columns, rows)
+            if (unproven := self._prove(given, members, columns, base, axes, batch_size)) is not None:
+                return unproven
+            programs.append(members)
+        return programs
+
+    def _columns(
+        self,
+        given: Sequence[Config],
+        base: Config,
+        axes: Sequence[str],
+        found: Mapping[str, Any],
+        first: Described,
+    ) -> dict[str, list[Any]] | Split:
+        """Return each value of each point: "variant", "rule", "initial" and the numbers by key."""
+        everything = [first, *itertools.chain.from_iterable(by_value.values() for by_value in found.values())]
+        keys = dict.fromkeys(itertools.chain(_PARTS, *(d.numbers for d in everything)))
+        columns: dict[str, list[Any]] = {}
+        for key in keys:
+            acting = [a for a in axes if any(not _equal(d, first, key) for d in found[a].values())]
+            picked = [{axis: config[axis] for axis in acting} for config in given]
+            distinct = {_key(values): values for values in picked}
+            if len(distinct) > MAX_COMBINATIONS:
+                return self._along(given, acting, f"{_and(acting)} act together on too many values")
+            by_key = {name: self._describe({**base, **values}) for name, values in distinct.items()}
+            if any(d.signature != first.signature for d in by_key.values()):
+                return self._along(given, acting, f"{_and(acting)} change the model together")
+            columns[key] = [_value(by_key[_key(values)], key) for values in picked]
+        return columns
+
+    def _assemble(
+        self, given: Sequence[Config], columns: Mapping[str, list[Any]], rows: np.ndarray
+    ) -> Members:
+        given = [given[row] for row in rows]
+        columns = {key: [values[row] for row in rows] for key, values in columns.items()}
+        rules = list(dict.fromkeys(columns["rule"]))
+        rule = np.array([rules.index(item) for item in columns["rule"]], np.int32)
+        numbers = {}
+        for key, values in columns.items():
+            present = [value for value in values if value is not None]  # a rule may not have it
+            if key not in _PARTS and present:
+                numbers[key] = np.array(
+                    [present[0] if value is None else value for value in values], "float32"
+                )
+        lifted = [key for key, values in numbers.items() if key != RATE and len(np.unique(values)) > 1]
+        keys = [RATE, *lifted]
+
+        model = self._build(given[0])
+        stacked = self._stacked(model, columns["initial"])
+        template = Template(
+            model,
+            [
+                model if r == rule[0] else self._build(given[int((rule == r).argmax())])
+                for r in range(len(rules))
+            ],
+            keys,
+            {key: float(values[0]) for key, values in numbers.items() if key not in keys},
+            stacked,
+            (self._table.x_train[:2], self._table.y_train[:2]),
+        )
+        count = len(model.trainable_variables)
+        # Points share their initial values by reference; each distinct set is flattened once.
+        distinct = {id(initial): initial for initial in columns["initial"]}
+        flats = {
+            name: np.concatenate([a.ravel() for a in arrays[:count]]) for name, arrays in distinct.items()
+        }
+        stack = Stack(
+            np.stack([flats[id(initial)] for initial in columns["initial"]]),
+            [np.stack([initial[count + place] for initial in columns["initial"]]) for place in stacked],
+            template.rules.initial(rule),
+            np.stack([numbers[key] for key in keys], 1),
+            rule,
+        )
+        return Members(rows, template, stack)
+
+    def _stacked(self, model: keras.Model, initial: Sequence[tuple[np.ndarray, ...]]) -> list[int]:
+        """Return the places of the non-trainable variables that each lane has of its own."""
+        layers = model._flatten_layers(include_self=True, recursive=True)
+        own = [layer for layer in layers if not type(layer).__module__.startswith("keras.")]
+        python = [dict(python_state(layer)) for layer in own]
+        variables = model.non_trainable_variables
+        before = [v.numpy() for v in variables]
+        state = json.dumps(python, default=repr)
+        model(tf.constant(self._table.x_train[:8]), training=True)
+        if json.dumps([python_state(layer) for layer in own], default=repr) != state:
+            names = [layer.name for layer, old in zip(own, python, strict=True) if python_state(layer) != old]
+            raise UnfusableError(
+                f'the layer "{", ".join(names)}" changes its Python attributes when it is called'
+            )
+        count = len(model.trainable_variables)
+        found = []
+        for place, (variable, value) in enumerate(zip(variables, before, strict=True)):
+            is_seed = variable.path.endswith("seed_generator_state")
+            changes = not np.array_equal(variable.numpy(), value) and not is_seed
+            variable.assign(value)
+            sets = {id(arrays): arrays[count + place] for arrays in initial}.values()
+            if changes or any(not np.array_equal(value, other) for other in sets):
+                found.append(place)
+        return found
+
+    def _prove(
+        self, given: Sequence[Config], members: Members, columns: Mapping[str, list[Any]], base: Config,
+        axes: Sequence[str], batch_size: int,
+    ) -> Split | None:  # fmt: skip
+        """Compare random members with models built alone; return how to split the group if they differ."""
+        random = np.random.default_rng([self._seed, len(given)])
+        for place in random.permutation(len(members.rows))[:PROVEN]:
+            config = given[members.rows[place]]
+            if self._is_as_composed(config, place, members, columns, batch_size):
+                continue
+            # An axis is to blame if composing is right with its value put back to the base's.
+            for axis in sorted(axes, key=lambda name: len({_key(c[name]) for c in given})):
+                others = _key({**config, axis: base[axis]})
+                match = [i for i, row in enumerate(members.rows) if _key(given[row]) == others]
+                if _key(config[axis]) != _key(base[axis]) and (
+                    not match
+                    or self._is_as_composed(
+                        given[members.rows[match[0]]], match[0], members, columns, batch_size
+                    )
+                ):
+                    return self._along(given, [axis], f"{axis} acts together with other axes")
+            raise UnfusableError("composed models differ from those that the builder makes")
+        return None
+
+    def _is_as_composed(
+        self, config: Config, place: int, members: Members, columns: Mapping[str, list[Any]], batch_size: int
+    ) -> bool:
+        try:
+            model = self._build(config)
+            alone = describe(model)
+        except (Exception, SystemExit, TimeUpError):
+            return False
+        row = members.rows[place]
+        if any(not _same(_value(alone, key), values[row]) for key, values in columns.items()):
+            return False
+        return set(alone.numbers) <= set(columns) and self._loss_is_equal(model, place, members, batch_size)
+
+    def _loss_is_equal(self, model: keras.Model, place: int, members: Members, batch_size: int) -> bool:
+        rows = row_order(self._seed, 0, len(self._table.x_train))[:batch_size]
+        x, y = tf.constant(self._table.x_train[rows]), tf.constant(self._table.y_train[rows])
+        template = members.template
+        alone = model._compute_loss(
+            x=x, y=y, y_pred=model(x, training=True), sample_weight=None, training=True
+        )
+        lane = members.stack.take(np.array([place]))
+        numbers = dict(zip(template.keys, tf.unstack(tf.constant(lane.numbers[0])), strict=True))
+        with template.lifted(numbers):
+            values = template.merge(
+                [tf.constant(a[0]) for a in lane.state], list(map(tf.constant, template.shared))
+            )
+            loss, *_ = template.run(
+                tf.constant(lane.weights[0]),
+                values,
+                list(map(tf.constant, template.metrics)),
+                x,
+                y,
+                training=True,
+            )
+        # The same sums in the same order, but for the penalties' strengths, which are float32 here.
+        return bool(np.allclose(alone, loss, rtol=1e-5, atol=1e-6, equal_nan=True))
+
+    def _along(self, given: Sequence[Config], axes: Iterable[str], why: str) -> Split:
+        """Split along that one of `axes` with the fewest values."""
+        counts = {axis: len({_key(config[axis]) for config in given}) for axis in axes}
+        axis = min((a for a in counts if counts[a] > 1), key=counts.__getitem__)
+        return _split([(_key(config[axis]),) for config in given], why)
+
+    def _build(self, config: Config) -> keras.Model:
+        with time_limit(self._timeout_s):
+            return models.build(
+                self._function, self._builder, config, self._table, self._seed, self._normalizer
+            )
+
+    def _describe(self, config: Config) -> Described | _Failed:
+        key = _key(config)
+        if key not in self._known:
+            if len(self._known) >= 4096:
+                self._known.clear()
+            try:
+                self._known[key] = describe(self._build(config))
+            except TimeUpError:
+                self._known[key] = _Failed("slow", "the builder takes too long", numbers={})
+            except UnfusableError as error:
+                self._known[key] = _Failed(f"refused: {error}", str(error), numbers={})
+            except (Exception, SystemExit) as error:
+                why = f"the builder raised {type(error).__name__}"
+                self._known[key] = _Failed("raised", why, numbers={})
+        return self._known[key]
+
+
+def _key(value: Any) -> str:
+    return json.dumps(value, default=repr)
+
+
+def _varying(configs: Sequence[Config]) -> list[str]:
+    return [name for name in configs[0] if len({_key(config[name]) for config in configs}) > 1]
+
+
+def _split(labels: Sequence[tuple[str, ...]], why: str) -> Split:
+    parts: dict[tuple[str, ...], list[int]] = {}
+    for row, label in enumerate(labels):
+        parts.setdefault(label, []).append(row)
+    return Split([np.array(rows) for rows in parts.values()], why)
+
+
+def _value(described: Described | _Failed, key: str) -> Any:
+    return getattr(described, key) if key in _PARTS else described.numbers.get(key)
+
+
+def _equal(one: Described | _Failed, other: Described | _Failed, key: str) -> bool:
+    return _same(_value(one, key), _value(other, key))
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) and one and isinstance(one[0], np.ndarray):
+        return one is other or (
+            len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+        )
+    return one == other
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

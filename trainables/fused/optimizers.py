@@ -1,0 +1,211 @@
+"""The optimizers of a program: each lane follows one of them, on slots that they share.
+
+An optimizer that works element by element is built on one vector that holds all weights of a lane, which halves
+what has to be traced and compiled; gradients are clipped by variable before, constraints applied by variable after.
+Others are built on the variables themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.optimizers.base_optimizer import BaseOptimizer
+
+from trainables.fused.describe import OPTIMIZER_NUMBERS, RATE, Lifted, UnfusableError, decayed
+
+ELEMENTWISE = frozenset(
+    getattr(keras.optimizers, name)
+    for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Adagrad", "Adadelta", "Ftrl", "Lion")
+)
+"""Optimizers whose update of a number depends on no other number."""
+
+# TFOptimizer overrides these for tf.distribute, in a way that knows no stateless scope.
+_PLAIN = (
+    "assign",
+    "assign_add",
+    "assign_sub",
+    "stateless_apply",
+    "_backend_update_step",
+    "_var_key",
+    "_apply_weight_decay",
+    "_clip_by_norm",
+)
+
+
+class UpdateRule:
+    """One optimizer, as a function of gradients, weights and slots.
+
+    Args:
+        model: a model as the builder compiled it; its optimizer is the one meant.
+
+    Attributes:
+        slots: the initial value of each variable the optimizer keeps, but for its iterations and rate.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        optimizer, variables = model.optimizer, model.trainable_variables
+        kind = type(optimizer)
+        plain: Any = type(kind.__name__, (kind,), {name: getattr(BaseOptimizer, name) for name in _PLAIN})
+        try:
+            self._optimizer: Any = plain.from_config(optimizer.get_config())
+        except Exception as error:
+            raise UnfusableError(f"the optimizer {kind.__name__} cannot be made anew ({error})") from error
+        self.is_flat = kind in ELEMENTWISE
+        self._variables = list(variables)
+        size = sum(int(np.prod(v.shape)) for v in variables)
+        self._optimizer.build(
+            [keras.Variable(np.zeros(size, "float32"))] if self.is_flat else self._variables
+        )
+        schedule = getattr(optimizer, "_learning_rate", None)
+        is_schedule = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
+        self.schedule = schedule if is_schedule else None
+        self._own = [
+            variable
+            for variable in self._optimizer.variables
+            if variable is not self._optimizer.iterations and variable is not self._optimizer._learning_rate
+        ]
+        self.slots = [variable.numpy() for variable in self._own]
+        self._decayed = decayed(model)
+        if any(self._decayed) and not all(self._decayed):
+            if not self.is_flat:
+                raise UnfusableError(f"{kind.__name__} leaves some weights out of weight decay")
+            parts = zip(self._decayed, variables, strict=True)
+            mask = np.concatenate([np.full(int(np.prod(v.shape)), on, "float32") for on, v in parts])
+            self._optimizer._apply_weight_decay = lambda given: self._decay_some(given[0], mask)
+        self._clips = bool(optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue)
+
+    def apply(
+        self,
+        gradient: tf.Tensor,
+        weights: tf.Tensor,
+        slots: Sequence[tf.Tensor],
+        iterations: tf.Tensor,
+        numbers: Mapping[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return the weights and the slots after one step of one lane.
+
+        Args:
+            gradient: of all weights, one vector.
+            weights: all weights, one vector.
+            slots: as `self.slots`.
+            iterations: steps done before, int64.
+            numbers: the lane's "learning_rate", and "optimizer.*" where lanes differ.
+        """
+        optimizer = self._optimizer
+        before = {name: getattr(optimizer, name) for name in OPTIMIZER_NUMBERS if hasattr(optimizer, name)}
+        lifted = [name for name in before if before[name] and f"optimizer.{name}" in numbers]
+        for name in lifted:
+            setattr(optimizer, name, Lifted(numbers[f"optimizer.{name}"]))
+        own = dict(zip(map(id, self._own), slots, strict=True))
+        values = [
+            iterations
+            if variable is optimizer.iterations
+            else numbers[RATE]
+            if variable is optimizer._learning_rate
+            else own[id(variable)]
+            for variable in optimizer.variables
+        ]
+        try:
+            if self.is_flat:
+                if self._clips:  # by variable, as if there were several
+                    gradient = flat(optimizer._clip_gradients(split(gradient, self._variables)))
+                    optimizer._clip_gradients = _unchanged
+                [weights], values = optimizer.stateless_apply(values, [gradient], [weights])
+                if any(v.constraint for v in self._variables):
+                    pairs = zip(self._variables, split(weights, self._variables), strict=True)
+                    weights = flat([v.constraint(part) if v.constraint else part for v, part in pairs])
+            else:
+                gradients, parts = split(gradient, self._variables), split(weights, self._variables)
+                parts, values = optimizer.stateless_apply(values, gradients, parts)
+                weights = flat(parts)
+        finally:
+            optimizer.__dict__.pop("_clip_gradients", None)
+            for name in lifted:
+                setattr(optimizer, name, before[name])
+        kept = {id(v): value for v, value in zip(optimizer.variables, values, strict=True)}
+        return weights, [kept[id(variable)] for variable in self._own]
+
+    def _decay_some(self, vector: Any, mask: np.ndarray) -> None:
+        optimizer = self._optimizer
+        strength = keras.ops.cast(optimizer.weight_decay, "float32") * optimizer.learning_rate
+        optimizer.assign(vector, vector - vector * strength * mask)
+
+
+class SharedSlots:
+    """Where each rule finds its slots among the arrays that all lanes have.
+
+    Lanes follow one rule each, so slots of equal shape serve several rules.
+
+    Attributes:
+        shapes: of each shared slot.
+    """
+
+    def __init__(self, rules: Sequence[UpdateRule]) -> None:
+        self.rules = rules
+        self.shapes: list[tuple[tuple[int, ...], str]] = []
+        self.places: list[list[int]] = []
+        for rule in rules:
+            taken: list[int] = []
+            for slot in rule.slots:
+                wanted = (slot.shape, str(slot.dtype))
+                free = [i for i, shape in enumerate(self.shapes) if shape == wanted and i not in taken]
+                if not free:
+                    self.shapes.append(wanted)
+                    free = [len(self.shapes) - 1]
+                taken.append(free[0])
+            self.places.append(taken)
+
+    def initial(self, rule_of: np.ndarray) -> list[np.ndarray]:
+        """Return the slots before training; `rule_of` is the place of each lane's rule, shape (lanes,)."""
+        found = []
+        for place, (shape, dtype) in enumerate(self.shapes):
+            slot = np.zeros((len(rule_of), *shape), dtype)
+            for number, (rule, taken) in enumerate(zip(self.rules, self.places, strict=True)):
+                if place in taken:
+                    slot[rule_of == number] = rule.slots[taken.index(place)]
+            found.append(slot)
+        return found
+
+    def apply(
+        self,
+        rule: tf.Tensor,
+        gradient: tf.Tensor,
+        weights: tf.Tensor,
+        slots: Sequence[tf.Tensor],
+        iterations: tf.Tensor,
+        numbers: Mapping[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """As `UpdateRule.apply`, by the rule whose place is the int32 scalar `rule`.
+
+        All rules are computed and one is chosen: the update of a small model is cheaper than lanes that cannot
+        be packed together because their rules differ.
+        """
+        new_weights, new_slots = weights, list(slots)
+        for number, (one, places) in enumerate(zip(self.rules, self.places, strict=True)):
+            chosen = tf.equal(rule, number) if number else tf.constant(True)
+            updated, kept = one.apply(
+                gradient, weights, [slots[place] for place in places], iterations, numbers
+            )
+            new_weights = tf.where(chosen, updated, new_weights) if number else updated
+            for place, slot in zip(places, kept, strict=True):
+                new_slots[place] = tf.where(chosen, slot, new_slots[place]) if number else slot
+        return new_weights, new_slots
+
+
+def _unchanged(gradients: Any) -> Any:
+    return gradients
+
+
+def flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return all numbers of `tensors` as one vector."""
+    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)
+
+
+def split(vector: tf.Tensor, variables: Sequence[Any]) -> list[tf.Tensor]:
+    """Return the parts of `vector`, each in the shape of its variable: the inverse of `flat`."""
+    sizes = [int(np.prod(v.shape)) for v in variables]
+    return [tf.reshape(part, v.shape) for part, v in zip(tf.split(vector, sizes), variables, strict=True)]

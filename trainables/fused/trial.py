@@ -1,0 +1,206 @@
+"""The Tune trainable of the fused engine: a trial is a group of points, or one point for the Keras trial.
+
+What a group's trial answers
+    parts     the points are no group: other trials take these parts
+    alone     no program can train them: each goes on by itself, by the Keras trial
+    finished  columns of points that have finished, as `Cohort.report` gives them
+    entered   what the rungs were told, and what they said
+
+Programs of a group are trained one after the other. A step trains until ASHA's next milestone, or for a few seconds.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import ray
+
+from trainables.builders import Builder
+from trainables.data import Table
+from trainables.fused import kernels
+from trainables.keras_trial import PAYLOAD, KerasTrial
+from trainables.limits import KILL_AFTER_S, time_limit
+from trainables.settings import Training
+
+STEP_S = 2.0
+"""Seconds of training after which a step reports, though no milestone was reached."""
+
+CHECKPOINT_EVERY_S = 20.0
+"""Seconds of training between two checkpoints, at least."""
+
+COMPILE_S = 300.0
+"""Seconds, beside a point's own limit, after which an epoch that does not end takes its worker with it."""
+
+LANES = 16
+"""Points in a chunk. Measured: 36 and 72 lanes gain at most 7% an epoch and waste more when few points are left."""
+
+MAX_WEIGHTS = 250_000
+"""A model with more numbers keeps a core busy by itself."""
+
+
+class FusedTrial(KerasTrial):
+    """Trains the points of `config["points"]`, an int array; or the point `config["idx"]` as the Keras trial does."""
+
+    def setup(  # type: ignore[override]  # Tune passes what with_parameters was given
+        self,
+        config: dict[str, Any],
+        space: Sequence[Mapping[str, Any]],
+        builder: Builder,
+        table: Table,
+        training: Training,
+        rungs: Any = None,
+    ) -> None:
+        """As the Keras trial's.
+
+        Args:
+            config: `{"points": array}` or `{"idx": int}`.
+            space, builder, table, training: see there.
+            rungs: handle of the actor that holds ASHA's rungs; None without pruning.
+        """
+        kernels.set_xla_flags()
+        self._rungs = rungs
+        self._composer: Any = None
+        super().setup(config, space, builder, table, training)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next group or point."""
+        points = new_config.get("points")
+        self._points = None if points is None else np.asarray(points, np.int64)
+        self._waiting: list[tuple[np.ndarray, Any, Any]] | None = (
+            None  # points, members and fit of each cohort to come
+        )
+        self._cohort: Any = None
+        self._kept_at = 0.0
+        return super().reset_config({"idx": -1, **new_config})
+
+    def step(self) -> dict[str, Any]:
+        """Train on and report."""
+        if self._points is None:
+            return super().step()
+        from trainables.fused.describe import UnfusableError
+
+        try:
+            answer = self._compose() if self._waiting is None else None
+            answer = answer or self._train()
+        except UnfusableError as error:
+            answer = self._leave(str(error))
+        return {"epoch": 0, "val_loss": float("nan"), "done": answer.pop("done"), PAYLOAD: answer}
+
+    def _leave(self, why: str) -> dict[str, Any]:
+        """Give up on fusing what has not been trained yet."""
+        assert self._points is not None
+        self._cohort = None
+        done, self._waiting = self._points, None
+        return {"done": True, "alone": done, "why": why}
+
+    def _compose(self) -> dict[str, Any] | None:
+        from trainables import models
+        from trainables.fused.members import Composer, Refused, Split
+
+        assert self._points is not None
+        points, training = self._points, self._training
+        configs = [self._space[int(idx)] for idx in points]
+        fits = [models.fit_of(config, self._builder, training.fit) for config in configs]
+        if len(distinct := list(dict.fromkeys(fits))) > 1:
+            parts = [points[[fit == one for fit in fits]] for one in distinct]
+            return {"done": True, "parts": parts, "why": "batches differ"}
+        if self._composer is None:
+            self._build = self._build or self._builder.load()
+            self._composer = Composer(
+                self._build, self._builder, self._table, training.seed, training.timeout_s
+            )
+        found = self._composer.compose(configs, fits[0].batch_size)
+        if isinstance(found, Refused):
+            return {"done": True, "alone": points, "why": found.why}
+        if isinstance(found, Split):
+            parts = [points[part] for part in found.parts]
+            return {"done": True, "parts": parts, "costs": list(found.costs), "why": found.why}
+        self._waiting = []
+        for members in found:
+            self._waiting += self._cohorts(members, fits[0])
+        return None
+
+    def _cohorts(self, members: Any, fit: Any) -> list[tuple[np.ndarray, Any, Any]]:
+        """Return the cohorts of one program: as many points each as the memory allows."""
+        from trainables.fused.describe import UnfusableError
+
+        assert self._points is not None
+        weights = members.stack.weights.shape[1]
+        if weights > MAX_WEIGHTS:
+            raise UnfusableError(f"a model of {weights:,} weights keeps a core busy by itself")
+        most = max(LANES, int(self._training.memory_mb * 2**20 / members.stack.row_bytes) // LANES * LANES)
+        count = len(members.rows)
+        return [
+            (self._points[members.rows[part]], members.take(part), fit)
+            for part in np.array_split(np.arange(count), -(-count // most))
+        ]
+
+    def _train(self) -> dict[str, Any]:
+        from trainables.fused.checkpoints import name_of
+
+        if self._cohort is None:
+            self._begin()
+        cohort, training = self._cohort, self._training
+        if time.monotonic() - self._kept_at > CHECKPOINT_EVERY_S:
+            # At the start of a step: what the last one reported has arrived.
+            self._checkpoints.save(name_of(cohort.idx), cohort.state())
+            self._kept_at = time.monotonic()
+        started, ended, entered = time.monotonic(), [], None
+        while not cohort.finished:
+            with time_limit(training.timeout_s + COMPILE_S - KILL_AFTER_S):
+                trained = np.flatnonzero(cohort.alive)
+                ended.append(cohort.train())
+            if self._rungs is not None and cohort.epoch in training.milestones:
+                entered, stopped = self._enter(trained)
+                ended.append(stopped)
+                break
+            if time.monotonic() - started > STEP_S:
+                break
+        rows = np.concatenate(ended) if ended else np.array([], int)
+        answer: dict[str, Any] = {"done": False, "open": int(cohort.alive.sum())}
+        if len(rows):
+            answer["finished"] = cohort.report(rows)
+        if entered is not None:
+            answer["entered"] = entered
+        if cohort.finished:
+            self._checkpoints.forget(name_of(cohort.idx))
+            self._cohort = None
+            gc.collect()
+            answer["done"] = not self._waiting
+        return answer
+
+    def _begin(self) -> None:
+        """Take up the next cohort, where a checkpoint left it if there is one."""
+        from trainables.fused.checkpoints import Checkpoints
+        from trainables.fused.cohort import Cohort
+
+        assert self._waiting
+        self._checkpoints, self._kept_at = Checkpoints(self._training.checkpoints), time.monotonic()
+        idx, members, fit = self._waiting.pop(0)
+        for present, state in self._checkpoints.find(idx):
+            is_present = np.isin(idx, present)
+            rows, others = np.flatnonzero(is_present), np.flatnonzero(~is_present)
+            cohort = Cohort(idx[rows], members.take(rows), fit, self._table, self._training, LANES)
+            try:
+                cohort.restore(state)
+            except (ValueError, KeyError):  # of another version of this software
+                continue
+            if len(others):
+                self._waiting.insert(0, (idx[others], members.take(others), fit))
+            self._cohort = cohort
+            return
+        self._cohort = Cohort(idx, members, fit, self._table, self._training, LANES)
+
+    def _enter(self, trained: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """Tell the rungs of a milestone; return what was told and heard, and the rows that ASHA stopped."""
+        cohort = self._cohort
+        idx, lowest = cohort.idx[trained], cohort.lowest[trained]
+        passed = ray.get(self._rungs.enter.remote(cohort.epoch, idx, lowest))
+        stopped = trained[~passed & cohort.alive[trained]]
+        cohort.prune(stopped)
+        milestone = np.full(len(idx), cohort.epoch, "int32")
+        return {"milestone": milestone, "idx": idx, "value": lowest, "passed": passed}, stopped

@@ -1,0 +1,91 @@
+"""Call the user's builder for one point, the same way for every engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from trainables.builders import Builder
+from trainables.data import Table
+from trainables.settings import FIT_AXES, Fit
+
+
+def fit_of(config: Mapping[str, Any], builder: Builder, fit: Fit) -> Fit:
+    """Return the arguments of `Model.fit` for a point: the plan's, but for those that are axes."""
+    return Fit(**{**vars(fit), **{name: config[name] for name in _fit_axes(config, builder)}})
+
+
+def builder_axes(config: Mapping[str, Any], builder: Builder) -> dict[str, Any]:
+    """Return the part of a point's configuration that the builder is given."""
+    for_fit = _fit_axes(config, builder)
+    return {name: value for name, value in config.items() if name not in for_fit}
+
+
+def _fit_axes(config: Mapping[str, Any], builder: Builder) -> list[str]:
+    return [name for name in FIT_AXES if name in config and name not in builder.parameters]
+
+
+def normalizer(table: Table) -> keras.layers.Normalization:
+    """Return the layer that builders are supplied with, adapted on all train rows."""
+    layer = keras.layers.Normalization()
+    layer.adapt(table.x_train)
+    return layer
+
+
+def build(
+    function: Callable[..., Any],
+    builder: Builder,
+    config: Mapping[str, Any],
+    table: Table,
+    seed: int,
+    adapted: keras.layers.Normalization | None = None,
+) -> keras.Model:
+    """Return the compiled model of one point, its weights those that Keras draws for `seed`.
+
+    Args:
+        function: the user's builder.
+        builder: what is known of it.
+        config: the point's value of each axis.
+        table: the data.
+        seed: given to `keras.utils.set_random_seed` right before the builder is called.
+        adapted: the layer to supply as `normalizer`; a new one if None.
+
+    Raises:
+        TypeError: the builder returned no compiled model.
+    """
+    # What earlier points left in Keras' global state would pile up in the worker.
+    keras.utils.clear_session(free_memory=False)
+    supplied: dict[str, Any] = {}
+    if "input_shape" in builder.parameters:
+        supplied["input_shape"] = table.x_train.shape[1:]
+    if "normalizer" in builder.parameters:
+        supplied["normalizer"] = adapted or normalizer(table)
+    keras.utils.set_random_seed(seed)
+    model = function(**builder_axes(config, builder), **supplied)
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"The builder returned {type(model).__name__}, but must return a compiled Keras model."
+        )
+    if not getattr(model, "compiled", False) or model.optimizer is None:
+        raise TypeError("The builder returned a model that is not compiled. Call model.compile(...) in it.")
+    return model
+
+
+def fitted_rows(fit: Fit, table: Table) -> int:
+    """Return how many train rows are fitted; the rest, off the end, are the validation rows.
+
+    Rounds as `array_slicing.train_validation_split` of Keras.
+
+    Raises:
+        ValueError: one of the two parts would be empty.
+    """
+    rows = math.floor(len(table.x_train) * (1 - fit.validation_split))
+    if not 0 < rows < len(table.x_train):
+        raise ValueError(
+            f"validation_split={fit.validation_split} of {len(table.x_train)} train rows leaves {rows} "
+            "to fit, but both parts need at least one."
+        )
+    return rows
