@@ -168,7 +168,11 @@ def run(
 @_SEED
 @_CPUS
 @click.option(
-    "--timed", type=click.IntRange(0), default=3, show_default=True, help="Points to time; 0 skips it."
+    "--timed",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Points to time; 0 skips it, and the cohorts.",
 )
 @_JSON
 def plan(
@@ -180,10 +184,12 @@ def plan(
     as_json: bool,
     **overrides: Any,
 ) -> None:
-    """Say what PLAN would do: points, order, and how long it would take at most. Trains nothing to the end."""
+    """Say what PLAN would do: points, order, cohorts, and how long it would take at most.
+
+    A cohort is trained as one program by the fused engine. Builds some models and trains a few for a few epochs.
+    """
     import os
 
-    from sweep.estimate import estimate
     from sweep.progress import duration, noise_to
     from sweep.runner import checked_cpus
     from sweep.sampler import Selection
@@ -202,20 +208,20 @@ def plan(
         "epochs_at_most": loaded.epochs,
         "milestones": list(loaded.training.milestones),
         "scheduler": loaded.scheduler,
-        "engine": "keras",
+        "engine": loaded.engine,
         "workers": checked_cpus(loaded, cpus) // loaded.resources.cpu,
         "train_rows": len(table.x_train),
         "test_rows": len(table.x_test),
         "features": len(table.features),
     }
     if timed:
+        from sweep import estimate
+
         with noise_to(Path(os.devnull)):
             try:
-                found = estimate(loaded, list(itertools.islice(selection, timed)))
+                answer |= estimate.estimate(loaded, list(selection), timed, answer["workers"])
             except ValueError as error:
                 raise InputError(str(error)) from None
-        at_most = found.at_most_s(len(selection), loaded.epochs, answer["workers"])
-        answer |= {"setup_s": found.setup_s, "epoch_s": found.epoch_s, "at_most_s": at_most}
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -229,11 +235,10 @@ def plan(
     pruning = f", ASHA at epochs {answer['milestones']}" if loaded.scheduler == "asha" else ", no pruning"
     click.echo(f"budget     at most {loaded.epochs} epochs a point{pruning}")
     click.echo(f"workers    {answer['workers']}, engine {answer['engine']}")
+    for points, why in answer.get("cohorts", []):
+        click.echo(f"cohort     {points:,} points" + (f", one by one: {why}" if why else ""))
     if timed:
-        click.echo(
-            f"time       at most {duration(answer['at_most_s'])}, if no point stops early "
-            f"({answer['setup_s']:.2f} s a point and {answer['epoch_s'] * 1000:.0f} ms an epoch, timed on {timed} points)"
-        )
+        click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
 
 
 @main.command()

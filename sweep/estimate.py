@@ -1,4 +1,4 @@
-"""How long a plan will take, from a few points timed here and now."""
+"""How a plan would be trained, and how long it would take, from a few points timed here and now."""
 
 from __future__ import annotations
 
@@ -6,32 +6,126 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from sweep.plan import Plan
+from trainables.fused import xla
+
+if TYPE_CHECKING:
+    from trainables.fused.groups import Group
 
 _FEW_EPOCHS = 5
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds that one point takes on one worker.
+    """Seconds that training takes on one worker.
 
     Attributes:
-        timed: the idx of the points that were timed.
-        setup_s: building, tracing, the first epoch and the evaluation, mean over the timed points.
-        epoch_s: each further epoch, mean over the timed points.
+        setup_s: of a point trained by Keras: building, tracing, the first epoch and the evaluation. Of a program of
+            the fused engine: composing, compiling, and the evaluation.
+        setups: how many of these.
+        epoch_s: each further epoch of a point.
+        points: how many of these.
     """
 
-    timed: Sequence[int]
     setup_s: float
+    setups: int
     epoch_s: float
+    points: int
 
-    def at_most_s(self, points: int, epochs: int, workers: int) -> float:
-        """Return the wall seconds of `points` points if each uses its whole budget of `epochs`."""
-        return points * (self.setup_s + (epochs - 1) * self.epoch_s) / workers
+    def at_most_s(self, epochs: int, workers: int) -> float:
+        """Return the wall seconds if each point uses its whole budget of `epochs`."""
+        return (self.setups * self.setup_s + self.points * (epochs - 1) * self.epoch_s) / workers
 
 
-def estimate(plan: Plan, timed: Sequence[int]) -> Estimate:
+def estimate(plan: Plan, points: Sequence[int], timed: int, workers: int) -> dict[str, Any]:
+    """Return what `sweep plan` says of the training of `points`, as plain data.
+
+    Args:
+        plan: the plan.
+        points: in their order.
+        timed: how many of those that Keras trains are timed.
+        workers: trials that can run at once.
+
+    Returns:
+        `cohorts`, a pair of a number of points and, if they are trained one by one, the reason, for each group of the
+        fused engine; `setup_s` and `epoch_s`, of the engine that most points go to; `at_most_s`.
+
+    Raises:
+        ValueError: the builder or the fit of a timed point raised; the message says what.
+    """
+    parts: list[Estimate] = []
+    answer: dict[str, Any] = {}
+    alone = list(points)
+    if plan.engine != "keras":
+        found = groups(plan, points)
+        answer["cohorts"] = [(len(group.points), group.why) for group in found]
+        fused = {idx for group in found if not group.why for idx in group.points.tolist()}
+        if fused:
+            parts.append(_time_fused(plan, found))
+        alone = [idx for idx in points if idx not in fused]
+    if alone:
+        parts.append(_time_keras(plan, alone[:timed], len(alone)))
+    most = max(parts, key=lambda part: part.points)
+    at_most_s = sum(part.at_most_s(plan.epochs, workers) for part in parts)
+    return {**answer, "setup_s": most.setup_s, "epoch_s": most.epoch_s, "at_most_s": at_most_s}
+
+
+def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
+    """Return how the fused engine would train `points`. Builds some models of each group.
+
+    Raises:
+        ValueError: the builder cannot be imported.
+    """
+    xla.set_up()
+    from trainables.fused.groups import partition
+    from trainables.fused.members import Composer
+    from trainables.keras_trial import set_up_tensorflow
+
+    set_up_tensorflow(plan.resources.cpu)
+    composer = Composer(plan.found_builder.load(), plan.found_builder, plan.table, plan.seed, plan.timeout_s)
+    return list(partition(composer, plan.space, np.array(sorted(points)), plan.training.fit))
+
+
+def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
+    """Train a few points of the middle one of the groups for a few epochs, and return what they took.
+
+    Raises:
+        UnfusableError: they could not be trained so after all.
+    """
+    from trainables.fused.cohort import Cohort
+    from trainables.fused.describe import UnfusableError
+    from trainables.fused.members import Composer, Members
+    from trainables.fused.trial import LANES
+    from trainables.models import fit_of
+
+    fused = [group for group in found if not group.why]
+    group = sorted(fused, key=lambda one: len(one.points))[len(fused) // 2]
+    configs = [plan.space[int(idx)] for idx in group.points]
+    started = time.perf_counter()
+    composer = Composer(plan.found_builder.load(), plan.found_builder, plan.table, plan.seed, plan.timeout_s)
+    members = composer.compose(configs, plan.training.fit)
+    if not isinstance(members, Members):
+        raise UnfusableError(members.why)
+    fit = fit_of(configs[0], plan.found_builder, plan.training.fit)
+    cohort = Cohort(group.points, members, fit, plan.table, plan.training, LANES)
+    cohort.train()
+    cohort.report(np.arange(min(LANES, len(group.points))))
+    compiled = time.perf_counter()
+    trained = 0
+    for _ in range(_FEW_EPOCHS):
+        if not cohort.finished:
+            trained += int(cohort.alive.sum())
+            cohort.train()
+    epoch_s = (time.perf_counter() - compiled) / max(1, trained)
+    points = sum(len(group.points) for group in fused)
+    return Estimate(compiled - started, len(fused), epoch_s, points)
+
+
+def _time_keras(plan: Plan, timed: Sequence[int], points: int) -> Estimate:
     """Train each point of `timed` for a few epochs in this process and return what they took.
 
     Raises:
@@ -55,4 +149,4 @@ def estimate(plan: Plan, timed: Sequence[int]) -> Estimate:
             raise ValueError(f"The point {idx}, {config}, raised {type(error).__name__}: {error}") from error
         setup_s.append(trained_one - started)
         epoch_s.append((time.perf_counter() - trained_one) / max(1, point.epoch - 1))
-    return Estimate(tuple(timed), mean(setup_s), mean(epoch_s))
+    return Estimate(mean(setup_s), points, mean(epoch_s), points)

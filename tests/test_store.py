@@ -8,8 +8,10 @@ import time
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from results import schema
 from results import store as store_module
 from results.folder import FolderError, RunFolder
 from results.store import Finished, Store
@@ -44,7 +46,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(store_module, "MAX_ROWS", {"points": 5, "curves": 20, "weights": 7})
+    monkeypatch.setattr(store_module, "MAX_ROWS", {"points": 5, "curves": 20, "weights": 7, "rungs": 6})
 
 
 def read(folder):
@@ -221,7 +223,7 @@ sys.path.insert(0, sys.argv[2])
 from test_store import AXES, finished
 from results import store as module
 from results.folder import RunFolder
-module.MAX_ROWS = {"points": 7, "curves": 30, "weights": 9}
+module.MAX_ROWS = {"points": 7, "curves": 30, "weights": 9, "rungs": 9}
 store = module.Store(RunFolder(pathlib.Path(sys.argv[1])), AXES)
 for idx in range(10_000):
     store.commit([finished(idx)])
@@ -236,7 +238,7 @@ def start_writer(folder):
 
 
 def test_a_writer_killed_at_any_moment_loses_and_doubles_nothing(folder, monkeypatch):
-    monkeypatch.setattr(store_module, "MAX_ROWS", {"points": 7, "curves": 30, "weights": 9})
+    monkeypatch.setattr(store_module, "MAX_ROWS", {"points": 7, "curves": 30, "weights": 9, "rungs": 9})
     chance = np.random.default_rng(5)
     said = -1
     for _ in range(10):
@@ -286,17 +288,6 @@ def test_a_plain_reader_never_fails_and_sees_each_row_once(folder, small_parts):
     assert reader.exitcode == 0
 
 
-@pytest.fixture
-def tiny_disk(tmp_path):
-    disk = tmp_path / "tiny disk"
-    disk.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk], capture_output=True)
-    if made.returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
 def test_a_full_disk_corrupts_nothing(tiny_disk):
     folder = RunFolder(tiny_disk)
     folder.create()
@@ -324,3 +315,126 @@ def test_a_read_only_disk_is_named(tiny_disk):
     with pytest.raises(FolderError, match=r"tiny disk.*Read-only"):
         store.commit([finished(2)])
     check(folder, [finished(1)])
+
+
+def entered(*points, milestone=10):
+    """What the rungs were asked for `points` at once, as columns."""
+    chance = np.random.default_rng([milestone, *points])
+    value = chance.normal(size=len(points))
+    value[chance.random(len(points)) < 0.2] = np.nan
+    return {
+        "milestone": np.full(len(points), milestone, "int32"),
+        "idx": np.array(points, np.int64),
+        "value": value,
+        "passed": chance.random(len(points)) < 0.5,
+    }
+
+
+def check_entered(store, expected):
+    """Compare what the store yields with `expected`, in its order, to the last bit and type."""
+    tables = list(store.entered())
+    found = pa.concat_tables([schema.to_arrow(schema.RUNGS).empty_table(), *tables])
+    assert found.schema.equals(schema.to_arrow(schema.RUNGS))
+    for name in ("milestone", "idx", "value", "passed"):
+        column = np.concatenate([part[name] for part in expected]) if expected else np.array([])
+        np.testing.assert_array_equal(found[name].to_numpy(), column)
+
+
+def test_what_was_entered_survives_a_reopening(folder, small_parts):
+    chance, store, done, items = np.random.default_rng(1), Store(folder, AXES), [], []
+    check_entered(store, [])
+    for step in range(25):
+        parts = [
+            entered(*chance.integers(0, 10**9, size=size).tolist(), milestone=step + 1)
+            for size in chance.integers(1, 5, size=chance.integers(0, 3))
+        ]
+        if chance.random() < 0.3:
+            store = Store(folder, AXES)
+            assert not store.notes
+        fresh = [finished(step)] if chance.random() < 0.5 else []
+        store.commit(fresh, parts)
+        done, items = done + parts, items + fresh
+        check_entered(store, done)
+    check_entered(Store(folder, AXES), done)
+    check(folder, items)
+    rows = sum(len(part["idx"]) for part in done)
+    assert 1 < len(list(folder.rungs.iterdir())) <= rows / 6 + 1
+
+
+def test_what_was_entered_is_committed_without_a_point(folder):
+    store = Store(folder, AXES)
+    store.commit([], [entered(3, 4)])
+    store.commit([], [])
+    store.commit([finished(1)], [])
+    store.commit([finished(1)], [entered(3, milestone=40)])  # the point is there already
+    check_entered(Store(folder, AXES), [entered(3, 4), entered(3, milestone=40)])
+    check(folder, [finished(1)])
+    assert 3 not in store and len(store) == 1
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["first", "middle", "last"])
+def test_a_damaged_part_of_the_rungs_is_set_aside_alone(folder, small_parts, damage, number):
+    parts = [entered(*range(step * 3, step * 3 + 3)) for step in range(5)]  # two of them fill a part
+    store = Store(folder, AXES)
+    for idx, part in enumerate(parts):
+        store.commit([finished(idx)], [part])
+    path = sorted(folder.rungs.iterdir())[number]
+    raw = bytearray(path.read_bytes())
+    if damage == "flip":
+        raw[len(raw) // 3] ^= 4
+    path.write_bytes({"truncate": raw[: len(raw) // 2], "flip": raw, "empty": b""}[damage])
+
+    store = Store(folder, AXES)
+    left = parts[: number * 2] + parts[number * 2 + 2 :]
+    check_entered(store, left)
+    assert [path.name.startswith(f"rungs-part-0000{number}-") for path in folder.damaged.iterdir()] == [True]
+    (note,) = store.notes
+    assert "ASHA" in note and "open again" not in note
+    check(folder, [finished(idx) for idx in range(5)])  # no row is lost with it
+    store.commit([], [entered(99)])
+    check_entered(Store(folder, AXES), [*left, entered(99)])
+
+
+@pytest.mark.parametrize("failing", ["rungs", "weights", "curves", "points"])
+@pytest.mark.parametrize("before", [1, 6], ids=["a part with room", "a full part"])
+def test_a_commit_that_failed_takes_back_rows_and_what_was_entered(
+    folder, small_parts, monkeypatch, failing, before
+):
+    store, earlier = Store(folder, AXES), entered(*range(100, 100 + before))
+    store.commit([finished(1)], [earlier])
+    write = store_module.replace_file
+
+    def fail(path, content):
+        if path.parent.name == failing:
+            raise FolderError("no room")
+        write(path, content)
+
+    with monkeypatch.context() as context:
+        context.setattr(store_module, "replace_file", fail)
+        for _ in range(2):
+            with pytest.raises(FolderError):
+                store.commit([finished(2)], [entered(2, 3)])
+    assert 2 not in store and list(pd.read_parquet(folder.points)["idx"]) == [1]
+    store.commit([finished(2)], [entered(2, 3)])
+    for opened in (store, Store(folder, AXES)):
+        check_entered(opened, [earlier, entered(2, 3)])  # once
+    check(folder, [finished(1), finished(2)])
+
+
+def test_a_commit_that_failed_after_a_new_metric_can_be_tried_again(folder, monkeypatch):
+    store = Store(folder, AXES)
+    store.commit([finished(1)])
+    later, write = finished(2, metrics=("loss", "MAE", "MAPE")), store_module.replace_file
+
+    def fail(path, content):
+        if path.parent.name == "points" and b"MAPE" in content and 2 in pd.read_parquet(folder.curves)["idx"].array:
+            raise FolderError("no room")
+        write(path, content)
+
+    with monkeypatch.context() as context:
+        context.setattr(store_module, "replace_file", fail)
+        with pytest.raises(FolderError):
+            store.commit([later])
+    store.commit([later])
+    check(folder, [finished(1), later])

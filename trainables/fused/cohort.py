@@ -48,7 +48,7 @@ class Cohort:
         self._template = members.template
         rows = fitted_rows(fit, table)
         x, y = table.x_train, table.y_train
-        chunks = -(-len(idx) // lanes)
+        chunks = int(sum(-(-np.bincount(members.stack.variant) // lanes)))
         self._program = Program(
             members.template, fit.batch_size, (x[:rows], y[:rows]), (x[rows:], y[rows:]),
             members.stack.take(np.zeros(1, int)), lanes, chunks,
@@ -61,6 +61,7 @@ class Cohort:
             [],
             self._stack.numbers,
             self._stack.rule,
+            self._stack.variant,
         )
         self._schedules = [rule.schedule for rule in members.template.rules.rules]
         follows = np.array([schedule is not None for schedule in self._schedules])[self._stack.rule]

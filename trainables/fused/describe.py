@@ -5,7 +5,7 @@ Terminology
                 metrics, shapes. Two models with one signature can be lanes of one program.
     number      a float that may differ from lane to lane: a learning rate, a regularizer's strength, a dropout
                 rate, an optimizer's momentum
-    variant     the layers' activation functions: a program for each, but what else differs is composed together
+    variant     the layers' activation functions: a program can switch between several
     rule        the optimizer's class and all its settings that are no numbers; a program can hold several
     initial     the values of all variables before training
 
@@ -190,7 +190,8 @@ def _layer_token(layer: Any, place: int, numbers: dict[str, float], variant: lis
         if type(layer) is kind and config.get(name, 0) > 0:
             numbers[f"layer.{place}.{name}"] = float(config.pop(name))
     if type(layer).__module__.startswith("keras."):
-        variant.append(token(config.pop("activation", None)))
+        if not isinstance(getattr(layer, "activation", None), keras.layers.Layer):  # which may have weights
+            variant.append(token(config.pop("activation", None)))
         return token(type(layer)), token(config), layer.trainable
     return token(type(layer)), token(config), token(python_state(layer)), layer.trainable
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,20 +21,6 @@ from keras.src.backend.tensorflow import random as keras_random
 from keras.src.random.seed_generator import draw_seed
 
 from trainables.fused.describe import Lifted, UnfusableError
-
-XLA_FLAGS = (
-    # A product with a transposed factor goes to a slow generic routine; a transposed copy and a plain product
-    # are three times as fast for matrices this small. The pass would merge the two again.
-    "--xla_disable_hlo_passes=transpose-folding",
-    # A worker has the cores that Ray gave it; the products are too small to be shared out.
-    "--xla_cpu_multi_thread_eigen=false",
-)
-
-
-def set_xla_flags() -> None:
-    """Put the flags into the environment, before TensorFlow first compiles something."""
-    given = os.environ.get("XLA_FLAGS", "").split()
-    os.environ["XLA_FLAGS"] = " ".join([*given, *(flag for flag in XLA_FLAGS if flag not in given)])
 
 
 @contextlib.contextmanager

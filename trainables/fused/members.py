@@ -32,9 +32,10 @@ from trainables.data import Table
 from trainables.fused.describe import RATE, Described, UnfusableError, describe, python_state
 from trainables.fused.program import Stack, Template
 from trainables.limits import TimeUpError, time_limit
+from trainables.settings import Fit
 
-PROVEN = 2
-"""Random members of each program that are built alone and compared."""
+PROVEN = 4
+"""Random members of each group that are built alone and compared."""
 
 MAX_COMBINATIONS = 256
 """Models that may be built for one set of axes that act on the same value; beyond it the group is split."""
@@ -67,15 +68,24 @@ class Refused:
 
 @dataclass(frozen=True)
 class Members:
-    """Points of one program: their rows in the group, the template, the models of all points before training."""
+    """Points of one program: its template, and the models of all points before training."""
 
-    rows: np.ndarray
     template: Template
     stack: Stack
 
     def take(self, part: np.ndarray) -> Members:
         """Return the members at the places `part`, of the same program."""
-        return Members(self.rows[part], self.template, self.stack.take(part))
+        return Members(self.template, self.stack.take(part))
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What is known of points that can share a program, before it is made."""
+
+    given: Sequence[Config]
+    axes: Sequence[str]
+    columns: Mapping[str, list[Any]]
+    batch_size: int
 
 
 @dataclass(frozen=True)
@@ -114,13 +124,31 @@ class Composer:
         self._normalizer = models.normalizer(table) if "normalizer" in builder.parameters else None
         self._known: dict[str, Described | _Failed] = {}
 
-    def compose(self, configs: Sequence[Config], batch_size: int) -> list[Members] | Split | Refused:
-        """Return the programs of a group of points, one for each variant, or what keeps them from being a group.
+    def compose(self, configs: Sequence[Config], fit: Fit) -> Members | Split | Refused:
+        """Return the points as one program's, or what keeps them from being that.
 
         Args:
-            configs: of the points; those axes that `Model.fit` takes are the same in all.
-            batch_size: rows of the first batch that is compared.
+            configs: of the points.
+            fit: the arguments of `Model.fit` for the points whose axes do not set them.
+
+        Raises:
+            UnfusableError: as `Refused`, where it is found out late.
         """
+        study = self._study(configs, fit)
+        if not isinstance(study, _Study):
+            return study
+        members = self._assemble(study.given, study.columns)
+        return self._prove(study, members) or members
+
+    def divide(self, configs: Sequence[Config], fit: Fit) -> Split | Refused | None:
+        """Return what keeps the points from being one program's, as far as can be said without composing them."""
+        study = self._study(configs, fit)
+        return None if isinstance(study, _Study) else study
+
+    def _study(self, configs: Sequence[Config], fit: Fit) -> _Study | Split | Refused:
+        fits = [models.fit_of(config, self._builder, fit) for config in configs]
+        if len(set(fits)) > 1:
+            return _split([(repr(one),) for one in fits], "arguments of fit change the batches")
         given = [models.builder_axes(config, self._builder) for config in configs]
         base, axes = given[0], _varying(given)
         found: dict[str, dict[str, Described | _Failed]] = {}
@@ -147,14 +175,7 @@ class Composer:
         columns = self._columns(given, base, axes, found, first)
         if isinstance(columns, Split):
             return columns
-        programs = []
-        for variant in dict.fromkeys(columns["variant"]):
-            rows = np.array([row for row, other in enumerate(columns["variant"]) if other == variant])
-            members = self._assemble(given, columns, rows)
-            if (unproven := self._prove(given, members, columns, base, axes, batch_size)) is not None:
-                return unproven
-            programs.append(members)
-        return programs
+        return _Study(given, axes, columns, fits[0].batch_size)
 
     def _columns(
         self,
@@ -180,13 +201,9 @@ class Composer:
             columns[key] = [_value(by_key[_key(values)], key) for values in picked]
         return columns
 
-    def _assemble(
-        self, given: Sequence[Config], columns: Mapping[str, list[Any]], rows: np.ndarray
-    ) -> Members:
-        given = [given[row] for row in rows]
-        columns = {key: [values[row] for row in rows] for key, values in columns.items()}
-        rules = list(dict.fromkeys(columns["rule"]))
-        rule = np.array([rules.index(item) for item in columns["rule"]], np.int32)
+    def _assemble(self, given: Sequence[Config], columns: Mapping[str, list[Any]]) -> Members:
+        rule, of_rule = _numbered(columns["rule"])
+        variant, of_variant = _numbered(columns["variant"])
         numbers = {}
         for key, values in columns.items():
             present = [value for value in values if value is not None]  # a rule may not have it
@@ -201,10 +218,8 @@ class Composer:
         stacked = self._stacked(model, columns["initial"])
         template = Template(
             model,
-            [
-                model if r == rule[0] else self._build(given[int((rule == r).argmax())])
-                for r in range(len(rules))
-            ],
+            [self._build(given[place]) if place else model for place in of_rule],
+            [self._build(given[place]) if place else model for place in of_variant],
             keys,
             {key: float(values[0]) for key, values in numbers.items() if key not in keys},
             stacked,
@@ -222,8 +237,9 @@ class Composer:
             template.rules.initial(rule),
             np.stack([numbers[key] for key in keys], 1),
             rule,
+            variant,
         )
-        return Members(rows, template, stack)
+        return Members(template, stack)
 
     def _stacked(self, model: keras.Model, initial: Sequence[tuple[np.ndarray, ...]]) -> list[int]:
         """Return the places of the non-trainable variables that each lane has of its own."""
@@ -250,42 +266,36 @@ class Composer:
                 found.append(place)
         return found
 
-    def _prove(
-        self, given: Sequence[Config], members: Members, columns: Mapping[str, list[Any]], base: Config,
-        axes: Sequence[str], batch_size: int,
-    ) -> Split | None:  # fmt: skip
+    def _prove(self, study: _Study, members: Members) -> Split | None:
         """Compare random members with models built alone; return how to split the group if they differ."""
+        given, base = study.given, study.given[0]
+        keys = [_key(config) for config in given]
         random = np.random.default_rng([self._seed, len(given)])
-        for place in random.permutation(len(members.rows))[:PROVEN]:
-            config = given[members.rows[place]]
-            if self._is_as_composed(config, place, members, columns, batch_size):
+        for place in random.permutation(len(given))[:PROVEN].tolist():
+            if self._is_as_composed(place, study, members):
                 continue
             # An axis is to blame if composing is right with its value put back to the base's.
-            for axis in sorted(axes, key=lambda name: len({_key(c[name]) for c in given})):
-                others = _key({**config, axis: base[axis]})
-                match = [i for i, row in enumerate(members.rows) if _key(given[row]) == others]
-                if _key(config[axis]) != _key(base[axis]) and (
-                    not match
-                    or self._is_as_composed(
-                        given[members.rows[match[0]]], match[0], members, columns, batch_size
-                    )
+            for axis in sorted(study.axes, key=lambda name: len({_key(config[name]) for config in given})):
+                mended = _key({**given[place], axis: base[axis]})
+                differs = _key(given[place][axis]) != _key(base[axis])
+                if differs and (
+                    mended not in keys or self._is_as_composed(keys.index(mended), study, members)
                 ):
                     return self._along(given, [axis], f"{axis} acts together with other axes")
             raise UnfusableError("composed models differ from those that the builder makes")
         return None
 
-    def _is_as_composed(
-        self, config: Config, place: int, members: Members, columns: Mapping[str, list[Any]], batch_size: int
-    ) -> bool:
+    def _is_as_composed(self, place: int, study: _Study, members: Members) -> bool:
         try:
-            model = self._build(config)
+            model = self._build(study.given[place])
             alone = describe(model)
         except (Exception, SystemExit, TimeUpError):
             return False
-        row = members.rows[place]
-        if any(not _same(_value(alone, key), values[row]) for key, values in columns.items()):
+        if any(not _same(_value(alone, key), values[place]) for key, values in study.columns.items()):
             return False
-        return set(alone.numbers) <= set(columns) and self._loss_is_equal(model, place, members, batch_size)
+        return set(alone.numbers) <= set(study.columns) and self._loss_is_equal(
+            model, place, members, study.batch_size
+        )
 
     def _loss_is_equal(self, model: keras.Model, place: int, members: Members, batch_size: int) -> bool:
         rows = row_order(self._seed, 0, len(self._table.x_train))[:batch_size]
@@ -295,8 +305,8 @@ class Composer:
             x=x, y=y, y_pred=model(x, training=True), sample_weight=None, training=True
         )
         lane = members.stack.take(np.array([place]))
-        numbers = dict(zip(template.keys, tf.unstack(tf.constant(lane.numbers[0])), strict=True))
-        with template.lifted(numbers):
+        numbers = dict(zip(template.keys, lane.numbers[0].tolist(), strict=True))
+        with template.lifted(numbers, int(lane.variant[0])):
             values = template.merge(
                 [tf.constant(a[0]) for a in lane.state], list(map(tf.constant, template.shared))
             )
@@ -338,6 +348,15 @@ class Composer:
                 why = f"the builder raised {type(error).__name__}"
                 self._known[key] = _Failed("raised", why, numbers={})
         return self._known[key]
+
+
+def _numbered(items: Sequence[Any]) -> tuple[np.ndarray, list[int]]:
+    """Return the number of each item among the distinct ones, int32, and the place where each of these is first."""
+    first: dict[Any, int] = {}
+    for place, item in enumerate(items):
+        first.setdefault(item, place)
+    numbers = {item: number for number, item in enumerate(first)}
+    return np.array([numbers[item] for item in items], np.int32), list(first.values())
 
 
 def _key(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 from trainables.fused.describe import OPTIMIZER_NUMBERS, RATE, Lifted, UnfusableError, decayed
@@ -23,8 +24,7 @@ ELEMENTWISE = frozenset(
 )
 """Optimizers whose update of a number depends on no other number."""
 
-# TFOptimizer overrides these for tf.distribute, in a way that knows no stateless scope.
-_PLAIN = (
+_OVERRIDDEN = (
     "assign",
     "assign_add",
     "assign_sub",
@@ -33,6 +33,11 @@ _PLAIN = (
     "_var_key",
     "_apply_weight_decay",
     "_clip_by_norm",
+)
+# TFOptimizer overrides these for tf.distribute, in a way that knows no stateless scope. As the last base of a class,
+# this one comes right before TFOptimizer, so that what an optimizer of its own overrides still holds.
+_Stateless: Any = type(
+    "_Stateless", (TFOptimizer,), {name: getattr(BaseOptimizer, name) for name in _OVERRIDDEN}
 )
 
 
@@ -49,9 +54,9 @@ class UpdateRule:
     def __init__(self, model: keras.Model) -> None:
         optimizer, variables = model.optimizer, model.trainable_variables
         kind = type(optimizer)
-        plain: Any = type(kind.__name__, (kind,), {name: getattr(BaseOptimizer, name) for name in _PLAIN})
+        stateless: Any = type(kind.__name__, (kind, _Stateless), {})
         try:
-            self._optimizer: Any = plain.from_config(optimizer.get_config())
+            self._optimizer: Any = stateless.from_config(optimizer.get_config())
         except Exception as error:
             raise UnfusableError(f"the optimizer {kind.__name__} cannot be made anew ({error})") from error
         self.is_flat = kind in ELEMENTWISE

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,7 @@ class Stack:
         slots: one array for each shared slot, shape (points, ...).
         numbers: float32, shape (points, keys of the program).
         rule: int32, shape (points,): the place of each point's optimizer.
+        variant: int32, shape (points,): the place of each point's activation functions.
     """
 
     weights: np.ndarray
@@ -53,6 +54,7 @@ class Stack:
     slots: list[np.ndarray]
     numbers: np.ndarray
     rule: np.ndarray
+    variant: np.ndarray
 
     @property
     def row_bytes(self) -> int:
@@ -68,6 +70,7 @@ class Stack:
             [a[rows] for a in self.slots],
             self.numbers[rows],
             self.rule[rows],
+            self.variant[rows],
         )
 
 
@@ -78,6 +81,7 @@ class Template:
     Attributes:
         model: the template.
         optimizers: one model for each rule, whose optimizer follows it.
+        variants: one model for each variant, whose layers have its activation functions.
         keys: the numbers that differ between the points, by their keys in `describe`; first the learning rate.
         constants: the others.
         stacked: places, among the non-trainable variables, of those that each lane has of its own.
@@ -87,6 +91,7 @@ class Template:
 
     model: keras.Model
     optimizers: Sequence[keras.Model]
+    variants: Sequence[keras.Model]
     keys: Sequence[str]
     constants: Mapping[str, float]
     stacked: Sequence[int]
@@ -96,7 +101,11 @@ class Template:
 
     def __post_init__(self) -> None:
         self.rules = SharedSlots([UpdateRule(model) for model in self.optimizers])
-        self._layers = [self.model, *self.model._flatten_layers(include_self=False, recursive=True)]
+        self._layers = _layers(self.model)
+        functions = zip(
+            *([getattr(x, "activation", None) for x in _layers(m)] for m in self.variants), strict=True
+        )
+        self._activations = list(functions)
         x, y = map(tf.constant, self.sample)
         predicted = self.model(x, training=False)
         # Losses and metrics get their variables with the first batch they see.
@@ -123,8 +132,13 @@ class Template:
         return state, [value for place, value in enumerate(values) if place not in self.stacked]
 
     @contextlib.contextmanager
-    def lifted(self, numbers: Mapping[str, tf.Tensor]) -> Iterator[None]:
-        """Give the template's layers and variables the numbers of a lane, while it is traced."""
+    def lifted(self, numbers: Mapping[str, Any], variant: Any) -> Iterator[None]:
+        """Give the template's layers and variables what a lane has of its own, while it is traced.
+
+        Args:
+            numbers: of the lane, those that differ; floats, or float32 scalars.
+            variant: the place of its activation functions, an int or an int32 scalar.
+        """
         undo = []
 
         def put(owner: Any, name: str, value: Any) -> None:
@@ -134,7 +148,11 @@ class Template:
         for place, layer in enumerate(self._layers):
             name = LAYER_NUMBERS.get(type(layer))
             if name and f"layer.{place}.{name}" in numbers:
-                put(layer, name, Lifted(numbers[f"layer.{place}.{name}"]))
+                number = numbers[f"layer.{place}.{name}"]
+                put(layer, name, number if isinstance(number, float) else Lifted(number))
+        for layer, functions in zip(self._layers, self._activations, strict=True):
+            if len({id(function) for function in functions}) > 1:
+                put(layer, "activation", _switch(functions, variant))
         for place, variable in enumerate(self.model.trainable_variables):
             keys = [f"penalty.{place}.{norm}" for norm in ("l1", "l2")]
             if any(key in numbers for key in keys):
@@ -174,9 +192,11 @@ class Template:
             set_keras_mask(x, mask)
         trainable = split(weights, model.trainable_variables)
         arguments = {"training": training} if model._call_has_training_arg else {}
-        predicted, values, losses = model.stateless_call(
-            trainable, list(values), x, return_losses=True, **arguments
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of layers that lose a mask
+            predicted, values, losses = model.stateless_call(
+                trainable, list(values), x, return_losses=True, **arguments
+            )
         if mask is not None:
             set_keras_mask(predicted, mask)  # also if a layer has lost it on the way
         variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
@@ -198,10 +218,9 @@ class Template:
         found out here, on loss, gradient, state and metrics.
         """
         found = []
-        numbers = dict(zip(self.keys, tf.unstack(tf.constant(lane.numbers[0])), strict=True))
+        numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
-        with warnings.catch_warnings(), self.lifted(numbers), kernels.fast():
-            warnings.simplefilter("ignore")  # of layers that lose a mask
+        with self.lifted(numbers, int(lane.variant[0])), kernels.fast():
             for mask, part in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):
                 w, metrics = tf.constant(lane.weights[0]), list(map(tf.constant, self.metrics))
                 try:
@@ -218,6 +237,20 @@ class Template:
             np.allclose(a, b, rtol=1e-4, atol=1e-5 * (1 + np.abs(a).max()))
             for a, b in zip(*found, strict=True)
         )
+
+
+def _layers(model: keras.Model) -> list[Any]:
+    return [model, *model._flatten_layers(include_self=False, recursive=True)]
+
+
+def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[..., Any]:
+    """Return the activation function at the place `variant`, which may be known at run time only."""
+    if isinstance(variant, int):
+        return functions[variant]
+    distinct = {id(function): function for function in functions}
+    places = [list(distinct).index(id(function)) for function in functions]
+    branch = tf.gather(tf.constant(places), variant)
+    return lambda x: tf.switch_case(branch, [lambda f=function: f(x) for function in distinct.values()])
 
 
 class _Penalty(keras.regularizers.Regularizer):
@@ -268,7 +301,7 @@ class Program:
         first = slice(min(batch_size, len(fitted[0])))
         self._masks = bool(rest) and template.can_mask(lane, fitted[0][first], fitted[1][first], rest)
         self._epoch = tf.function(self._trace_epoch, jit_compile=True, autograph=False)
-        self._evaluate = tf.function(self._evaluate_chunk, autograph=False, reduce_retracing=False)
+        self._evaluate: Any = None
 
     def epoch(self, stack: Stack, order: np.ndarray) -> tuple[Stack, np.ndarray]:
         """Train every point of `stack` for one epoch.
@@ -281,22 +314,40 @@ class Program:
             The models after the epoch, and what was logged: float32, shape (points, 2 * len(template.logs)), the
             training logs and then the same on the validation rows.
         """
-        points = len(stack.weights)
-        chunks = math.ceil(points / self.lanes)
-        padded = stack.take(np.resize(np.arange(points), self.lanes * self.chunks))
+        places, variants = self._chunked(stack.variant)
+        filled = np.resize(places, self.lanes * self.chunks)
+        filled[filled < 0] = 0  # lanes that are there to fill a chunk
+        padded = stack.take(filled)
         weights, state, slots, shared, logs = self._epoch(
-            padded.weights, padded.state, padded.slots, padded.numbers, padded.rule, self.shared,
-            np.int64(self.iterations), self._filled(order), np.int32(chunks), *self._fitted, *self._validation,
+            padded.weights, padded.state, padded.slots, padded.numbers, padded.rule,
+            np.resize(variants, self.chunks), self.shared, np.int64(self.iterations), self._filled(order),
+            np.int32(len(variants)), *self._fitted, *self._validation,
         )  # fmt: skip
+        lanes = np.flatnonzero(places >= 0)
+        lanes = lanes[np.argsort(places[lanes])]
         done = Stack(
-            weights.numpy()[:points],
-            [a.numpy()[:points] for a in state],
-            [a.numpy()[:points] for a in slots],
+            weights.numpy()[lanes],
+            [a.numpy()[lanes] for a in state],
+            [a.numpy()[lanes] for a in slots],
             stack.numbers,
             stack.rule,
+            stack.variant,
         )
         self.shared, self.iterations = shared, self.iterations + self.steps
-        return done, logs.numpy()[:points]
+        return done, logs.numpy()[lanes]
+
+    def _chunked(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the point in each lane of each chunk, -1 for none, and the variant of each chunk.
+
+        A chunk has one variant: a switch that all lanes take together is a branch, else all of it would be computed.
+        """
+        places, variants = [], []
+        for one in np.unique(variant):
+            points = np.flatnonzero(variant == one)
+            chunks = math.ceil(len(points) / self.lanes)
+            places.append(np.pad(points, (0, chunks * self.lanes - len(points)), constant_values=-1))
+            variants += [one] * chunks
+        return np.concatenate(places), np.array(variants, np.int32)
 
     def _filled(self, order: np.ndarray) -> np.ndarray:
         """Return `order`, with rows that will not count at its end if a mask makes the last batch whole."""
@@ -305,17 +356,22 @@ class Program:
     def evaluate(self, stack: Stack, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the logs of every point of `stack` on other rows: float32, shape (points, len(template.logs))."""
         x, y = tf.constant(x), tf.constant(y)
-        found = []
-        for first in range(0, len(stack.weights), self.lanes):
-            rows = np.arange(first, min(first + self.lanes, len(stack.weights)))
-            part = stack.take(np.resize(rows, self.lanes))
-            logs = self._evaluate(part.weights, part.state, part.numbers, self.shared, x, y)
-            found.append(logs.numpy()[: len(rows)])
-        return np.concatenate(found)
+        places, variants = self._chunked(stack.variant)
+        found = np.zeros((len(stack.weights), len(self.template.logs)), np.float32)
+        for lanes, variant in zip(places.reshape(-1, self.lanes), variants, strict=True):
+            part = stack.take(np.maximum(lanes, 0))
+            models = (part.weights, part.state, part.numbers, variant, self.shared)
+            if self._evaluate is None:  # for any number of rows: traced once for train and test rows
+                rows = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in (x, y)]
+                traced = tf.function(self._evaluate_chunk, autograph=False)
+                self._evaluate = traced.get_concrete_function(*tf.nest.map_structure(_spec, models), *rows)
+            logs = self._evaluate(*tf.nest.map_structure(tf.constant, models), x, y)
+            found[lanes[lanes >= 0]] = logs.numpy()[lanes >= 0]
+        return found
 
     def _trace_epoch(
-        self, weights: Any, state: Any, slots: Any, numbers: Any, rule: Any, shared: Any, iterations: Any,
-        order: Any, chunks: Any, x: Any, y: Any, x_validation: Any, y_validation: Any,
+        self, weights: Any, state: Any, slots: Any, numbers: Any, rule: Any, variants: Any, shared: Any,
+        iterations: Any, order: Any, chunks: Any, x: Any, y: Any, x_validation: Any, y_validation: Any,
     ) -> Any:  # fmt: skip
         x, y = tf.gather(x, order), tf.gather(y, order)
         everything = [weights, *state, *slots]
@@ -334,8 +390,9 @@ class Program:
                     rule,
                 )
             )
-            w, s, o, new_shared, trained = self._train_chunk(w, s, o, n, r, shared, iterations, x, y)
-            tested = self._evaluate_chunk(w, s, n, new_shared, x_validation, y_validation)
+            variant = variants[number]
+            w, s, o, new_shared, trained = self._train_chunk(w, s, o, n, r, variant, shared, iterations, x, y)
+            tested = self._evaluate_chunk(w, s, n, variant, new_shared, x_validation, y_validation)
             logs = _put(logs, tf.concat([trained, tested], 1), first)
             everything = [_put(a, b, first) for a, b in zip(everything, [w, *s, *o], strict=True)]
             return number + 1, logs, everything, new_shared
@@ -347,7 +404,17 @@ class Program:
         return weights, others[: len(state)], others[len(state) :], shared, logs
 
     def _train_chunk(
-        self, w: Any, s: Any, o: Any, n: Any, r: Any, shared: Any, iterations: Any, x: Any, y: Any
+        self,
+        w: Any,
+        s: Any,
+        o: Any,
+        n: Any,
+        r: Any,
+        variant: Any,
+        shared: Any,
+        iterations: Any,
+        x: Any,
+        y: Any,
     ) -> Any:
         rows, batch = len(self._fitted[0]), self._batch
         metrics = [tf.tile(v[None], [self.lanes] + [1] * v.ndim) for v in self.template.metrics]
@@ -359,7 +426,7 @@ class Program:
 
             def lane(arguments: Any) -> Any:
                 w, s, o, m, n, r = arguments
-                return self._train_lane(w, s, o, m, n, r, shared, iterations, x_batch, y_batch, mask)
+                return self._train_lane(w, s, o, m, n, r, variant, shared, iterations, x_batch, y_batch, mask)
 
             w, s, o, shared, m, logs = tf.vectorized_map(lane, (w, s, o, m, n, r))
             return [w, s, o, [a[0] for a in shared], m, iterations + 1, logs]
@@ -386,12 +453,12 @@ class Program:
         return w, s, o, shared, logs
 
     def _train_lane(
-        self, w: Any, s: Any, o: Any, m: Any, n: Any, r: Any, shared: Any, iterations: Any, x: Any, y: Any,
-        mask: Any,
+        self, w: Any, s: Any, o: Any, m: Any, n: Any, r: Any, variant: Any, shared: Any, iterations: Any,
+        x: Any, y: Any, mask: Any,
     ) -> Any:  # fmt: skip
         template = self.template
         numbers = self._numbers(n)
-        with template.lifted(numbers), kernels.fast():
+        with template.lifted(numbers, variant), kernels.fast():
             with tf.GradientTape() as tape:
                 tape.watch(w)
                 loss, values, m, logs = template.run(w, template.merge(s, shared), m, x, y, True, mask)
@@ -401,12 +468,12 @@ class Program:
         s, shared = template.part([tf.identity(value) for value in values])
         return w, s, o, shared, m, self._ordered(logs)
 
-    def _evaluate_chunk(self, w: Any, s: Any, n: Any, shared: Any, x: Any, y: Any) -> Any:
+    def _evaluate_chunk(self, w: Any, s: Any, n: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
         template = self.template
 
         def lane(arguments: Any) -> Any:
             w, s, n = arguments
-            with template.lifted(self._numbers(n)), kernels.fast():
+            with template.lifted(self._numbers(n), variant), kernels.fast():
                 metrics = [tf.constant(v) for v in template.metrics]
                 *_, logs = template.run(w, template.merge(s, shared), metrics, x, y, training=False)
             return self._ordered(logs)
@@ -420,6 +487,10 @@ class Program:
 
     def _ordered(self, logs: Mapping[str, Any]) -> Any:
         return tf.stack([tf.cast(logs[name], tf.float32) for name in self.template.logs])
+
+
+def _spec(array: Any) -> tf.TensorSpec:
+    return tf.TensorSpec(np.shape(array), array.dtype)
 
 
 def _slice(array: Any, first: Any, size: int) -> Any:

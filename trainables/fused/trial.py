@@ -6,7 +6,8 @@ What a group's trial answers
     finished  columns of points that have finished, as `Cohort.report` gives them
     entered   what the rungs were told, and what they said
 
-Programs of a group are trained one after the other. A step trains until ASHA's next milestone, or for a few seconds.
+What does not fit into the memory at once is trained one cohort after the other. A step trains until ASHA's next
+milestone, or for a few seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import ray
 
 from trainables.builders import Builder
 from trainables.data import Table
-from trainables.fused import kernels
+from trainables.fused import xla
 from trainables.keras_trial import PAYLOAD, KerasTrial
 from trainables.limits import KILL_AFTER_S, time_limit
 from trainables.settings import Training
@@ -61,7 +62,7 @@ class FusedTrial(KerasTrial):
             space, builder, table, training: see there.
             rungs: handle of the actor that holds ASHA's rungs; None without pruning.
         """
-        kernels.set_xla_flags()
+        xla.set_up()
         self._rungs = rungs
         self._composer: Any = None
         super().setup(config, space, builder, table, training)
@@ -98,30 +99,27 @@ class FusedTrial(KerasTrial):
         return {"done": True, "alone": done, "why": why}
 
     def _compose(self) -> dict[str, Any] | None:
+        import tensorflow as tf
+
         from trainables import models
         from trainables.fused.members import Composer, Refused, Split
 
         assert self._points is not None
+        tf.get_logger().setLevel("ERROR")  # it warns of every program that is traced
         points, training = self._points, self._training
         configs = [self._space[int(idx)] for idx in points]
-        fits = [models.fit_of(config, self._builder, training.fit) for config in configs]
-        if len(distinct := list(dict.fromkeys(fits))) > 1:
-            parts = [points[[fit == one for fit in fits]] for one in distinct]
-            return {"done": True, "parts": parts, "why": "batches differ"}
         if self._composer is None:
             self._build = self._build or self._builder.load()
             self._composer = Composer(
                 self._build, self._builder, self._table, training.seed, training.timeout_s
             )
-        found = self._composer.compose(configs, fits[0].batch_size)
+        found = self._composer.compose(configs, training.fit)
         if isinstance(found, Refused):
             return {"done": True, "alone": points, "why": found.why}
         if isinstance(found, Split):
             parts = [points[part] for part in found.parts]
             return {"done": True, "parts": parts, "costs": list(found.costs), "why": found.why}
-        self._waiting = []
-        for members in found:
-            self._waiting += self._cohorts(members, fits[0])
+        self._waiting = self._cohorts(found, models.fit_of(configs[0], self._builder, training.fit))
         return None
 
     def _cohorts(self, members: Any, fit: Any) -> list[tuple[np.ndarray, Any, Any]]:
@@ -133,9 +131,9 @@ class FusedTrial(KerasTrial):
         if weights > MAX_WEIGHTS:
             raise UnfusableError(f"a model of {weights:,} weights keeps a core busy by itself")
         most = max(LANES, int(self._training.memory_mb * 2**20 / members.stack.row_bytes) // LANES * LANES)
-        count = len(members.rows)
+        count = len(self._points)
         return [
-            (self._points[members.rows[part]], members.take(part), fit)
+            (self._points[part], members.take(part), fit)
             for part in np.array_split(np.arange(count), -(-count // most))
         ]
 

@@ -1,0 +1,255 @@
+"""The fused engine against the Keras trial: the same points, the same numbers.
+
+Tolerance: both do the same float32 operations, in another order of summation. Rounding differs by about 1e-7 an
+operation and grows with the epochs, so a learning curve is compared to 1e-3, and stopping epochs may differ only
+where two losses tie within that.
+"""
+
+import numpy as np
+import pytest
+
+from sweep import Plan
+from sweep.space import Space
+from tests import zoo
+from trainables import builders
+from trainables.data import ABALONE, Table, load
+from trainables.fused.cohort import Cohort
+from trainables.fused.describe import UnfusableError
+from trainables.fused.members import Composer, Members, Refused, Split
+from trainables.keras_trial import Point
+from trainables.models import fit_of
+from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
+
+ABALONE_TABLE = load(ABALONE)
+PLAN = Plan.load()
+# Short patience, so that plateau and early stopping both happen within the few epochs of a fast test.
+RULES = Callbacks(EarlyStopping(patience=3), ReduceLROnPlateau(factor=0.3, patience=2, min_lr=1e-5))
+RTOL = 1e-3
+
+
+def small_table(rows=230, features=10):
+    """A table with a linear target and one integer column, its fitted rows no multiple of the batches."""
+    chance = np.random.default_rng(5)
+    x = chance.normal(size=(rows, features)).astype("float32")
+    x[:, -1] = chance.integers(0, 4, rows)
+    y = (x[:, 0] - 2 * x[:, 1] + 0.3 * x[:, -1] + 0.1 * chance.normal(size=rows)).astype("float32")
+    part = int(rows * 0.8)
+    names = tuple(f"x{i}" for i in range(features))
+    return Table(x[:part], y[:part], x[part:], y[part:], names, "y", "0")
+
+
+class Fused:
+    """Trains points by the fused engine in this process, without Ray."""
+
+    def __init__(self, builder, space, table, training, lanes=16):
+        self.builder, self.space, self.table, self.training = builder, space, table, training
+        self.function = builder.load()
+        self.lanes = lanes
+        self.composer = Composer(self.function, builder, table, training.seed)
+
+    def cohorts(self, points):
+        waiting = [np.array(points)]
+        while waiting:
+            part = waiting.pop()
+            found = self.composer.compose([self.space[int(idx)] for idx in part], self.training.fit)
+            if isinstance(found, Split):
+                waiting += [part[rows] for rows in found.parts]
+            else:
+                assert isinstance(found, Members), found
+                fit = fit_of(self.space[int(part[0])], self.builder, self.training.fit)
+                yield Cohort(part, found, fit, self.table, self.training, self.lanes)
+
+    def train(self, points):
+        """Return row, curve and weights of each point by its idx."""
+        found = {}
+        for cohort in self.cohorts(points):
+            while not cohort.finished:
+                cohort.train()
+            found |= by_point(cohort.report(np.arange(len(cohort.idx))))
+        return found
+
+    def alone(self, idx):
+        point = Point(self.function, self.builder, self.space[idx], self.table, self.training)
+        point.advance(10**6)
+        return point
+
+
+def by_point(report):
+    found, end = {}, 0
+    for place, idx in enumerate(report["idx"].tolist()):
+        row = {name: column[place] for name, column in report["row"].items()}
+        start, end = end, end + int(row["epochs"])
+        curve = {name: column[start:end] for name, column in report["curve"].items()}
+        values = dict(zip(report["weights"]["idx"].tolist(), report["weights"]["values"], strict=True)).get(
+            idx
+        )
+        found[idx] = row, curve, values
+    return found
+
+
+def assert_equal(fused, point):
+    """Compare a point of the fused engine with the same point trained by Keras."""
+    row, curve, values = fused
+    expected = {name: np.array([entry[name] for entry in point.recorder.curve]) for name in curve}
+    epochs = min(len(curve["loss"]), len(expected["loss"]))
+    for name, column in curve.items():
+        np.testing.assert_allclose(column[:epochs], expected[name][:epochs], rtol=RTOL, err_msg=name)
+    if row["epochs"] != point.epoch or row["best_epoch"] != point.recorder.best_epoch:
+        # Only a tie within the tolerance may be decided otherwise.
+        a, b = sorted([int(row["best_epoch"]), point.recorder.best_epoch])
+        losses = expected["val_loss"]
+        assert abs(losses[a - 1] - losses[min(b, len(losses)) - 1]) <= 2 * RTOL * losses[a - 1]
+        return
+    assert row["status"] == point.status
+    assert row["params"] == point.model.count_params()
+    for name, value in point.metrics().items():
+        np.testing.assert_allclose(row[name], value, rtol=RTOL, err_msg=name)
+    kept = np.frombuffer(values, "float32")
+    alone = np.frombuffer(point.weights()["values"], "float32")
+    np.testing.assert_allclose(kept, alone, rtol=0.01, atol=0.01 * np.abs(alone).max())
+
+
+def engine_of(name, epochs=5, **changes):
+    builder = builders.find(f"{zoo.__file__}:{name}", PLAN.base)
+    training = Training(Fit(epochs=epochs, batch_size=32), RULES, **changes)
+    return Fused(builder, Space(zoo.SPACES[name]), small_table(), training)
+
+
+@pytest.mark.parametrize("name", zoo.FUSABLE)
+def test_builders_of_every_kind_train_as_by_keras(name):
+    engine = engine_of(name)
+    points = np.random.default_rng(len(name)).permutation(len(engine.space))[:4].tolist()
+    fused = engine.train(points)
+    assert set(fused) == set(points)
+    for idx in points[:2]:
+        assert_equal(fused[idx], engine.alone(idx))
+
+
+@pytest.mark.parametrize("name", zoo.FALLING_BACK)
+def test_what_cannot_be_fused_says_why(name):
+    engine = engine_of(name)
+    waiting, refused = [np.arange(len(engine.space))], []
+    while waiting:
+        part = waiting.pop()
+        try:
+            found = engine.composer.compose([engine.space[int(idx)] for idx in part], engine.training.fit)
+        except UnfusableError as error:
+            found = Refused(str(error))
+        if isinstance(found, Split):
+            waiting += [part[rows] for rows in found.parts]
+        else:
+            assert isinstance(found, Refused)
+            refused.append((len(part), found.why))
+    reason = {
+        "custom_train_step": "train_step",
+        "stateful_python": "Python attributes",
+        "lstm": "recurrent",
+        "conv1d": "convolution",
+    }
+    assert all(reason[name] in why for _, why in refused)
+    assert sum(count for count, _ in refused) == len(engine.space)
+
+
+def reference(epochs, rules=RULES, **changes):
+    training = Training(Fit(epochs=epochs), rules, **changes)
+    return Fused(PLAN.found_builder, PLAN.space, ABALONE_TABLE, training)
+
+
+def test_points_of_the_reference_task_train_as_by_keras():
+    engine = reference(epochs=8)
+    like = {"hidden": [8, 16, 8], "use_batch": True, "dropout_rate": 0.5, "batch_size": 128}
+    points = [idx for idx in range(0, len(PLAN.space), 7) if like.items() <= PLAN.space[idx].items()]
+    fused = engine.train(points)
+    for idx in np.random.default_rng(1).permutation(points)[:3].tolist():
+        assert_equal(fused[idx], engine.alone(idx))
+
+
+@pytest.mark.slow
+def test_random_points_of_the_reference_task_train_as_by_keras_to_their_end():
+    """Other points in each run; the seed is in the message if it fails."""
+    seed = np.random.SeedSequence().entropy
+    engine = reference(epochs=200, rules=PLAN.callbacks)
+    points = np.random.default_rng(seed).permutation(len(PLAN.space))[:6].tolist()
+    fused = engine.train(points)
+    for idx in points:
+        try:
+            assert_equal(fused[idx], engine.alone(idx))
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}, idx {idx}: {PLAN.space[idx]}") from error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.FUSABLE)
+def test_random_points_of_every_builder_train_as_by_keras(name):
+    seed = np.random.SeedSequence().entropy
+    engine = engine_of(name, epochs=30)
+    fused = engine.train(range(len(engine.space)))
+    for idx in np.random.default_rng(seed).permutation(len(engine.space))[:4].tolist():
+        try:
+            assert_equal(fused[idx], engine.alone(idx))
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}, idx {idx}: {engine.space[idx]}") from error
+
+
+def test_a_point_has_the_same_numbers_in_any_company():
+    """Other members mean other shapes of the program, so other orders of summation: RTOL, not equality."""
+    engine = engine_of("custom_layer", epochs=4)
+    everything = engine.train(range(len(engine.space)))
+    for company in ([3], [0, 3, 5, 7]):
+        row, curve, _ = engine.train(company)[3]
+        np.testing.assert_allclose(curve["val_loss"], everything[3][1]["val_loss"], rtol=RTOL)
+        np.testing.assert_allclose(row["loss_te"], everything[3][0]["loss_te"], rtol=RTOL)
+
+
+def test_a_point_that_diverges_leaves_its_neighbours_alone():
+    engine = engine_of("custom_layer", epochs=4)
+    [cohort] = engine.cohorts([0])
+    assert len(cohort.idx) == 1
+    cohorts = {len(c.idx): c for c in engine.cohorts(range(len(engine.space)))}
+    sick, well = cohorts[max(cohorts)], next(iter(engine.cohorts(cohorts[max(cohorts)].idx)))
+    sick._stack.weights[1] = np.nan
+    while not (sick.finished and well.finished):
+        for cohort in (sick, well):
+            if not cohort.finished:
+                cohort.train()
+    assert sick.status[1] == "diverged" and sick.epoch == 4
+    rows = np.flatnonzero(np.arange(len(sick.idx)) != 1)
+    one, other = sick.report(rows), well.report(rows)
+    np.testing.assert_array_equal(one["curve"]["val_loss"], other["curve"]["val_loss"])
+    np.testing.assert_array_equal(one["row"]["loss_te"], other["row"]["loss_te"])
+    diverged = by_point(sick.report(np.array([1])))[sick.idx[1]]
+    assert diverged[0]["epochs"] == 1 and diverged[0]["best_epoch"] == 0 and "loss_te" not in diverged[0]
+
+
+def test_a_cohort_goes_on_from_a_checkpoint_as_if_nothing_had_happened():
+    engine = engine_of("custom_layer", epochs=6)
+    whole = max(engine.cohorts(range(len(engine.space))), key=lambda cohort: len(cohort.idx))
+    for _ in range(2):
+        whole.train()
+    whole.prune(np.array([0]))
+    state = {name: np.array(array) for name, array in whole.state().items()}
+    left = whole.idx[1:]
+    [resumed] = engine.cohorts(left)
+    resumed.restore(state)
+    while not (whole.finished and resumed.finished):
+        for cohort in (whole, resumed):
+            if not cohort.finished:
+                cohort.train()
+    one, other = whole.report(np.arange(1, len(whole.idx))), resumed.report(np.arange(len(left)))
+    np.testing.assert_allclose(one["curve"]["val_loss"], other["curve"]["val_loss"], rtol=RTOL)
+    np.testing.assert_array_equal(one["row"]["epochs"], other["row"]["epochs"])
+    np.testing.assert_array_equal(one["curve"]["learning_rate"], other["curve"]["learning_rate"])
+    with pytest.raises(ValueError, match="is not in the checkpoint"):
+        next(iter(engine.cohorts([whole.idx[0]]))).restore({**state, "idx": state["idx"][1:]})
+
+
+def test_early_stopped_points_do_no_more_work():
+    engine = engine_of("custom_layer", epochs=40)
+    cohort = max(engine.cohorts(range(len(engine.space))), key=lambda one: len(one.idx))
+    trained = []
+    while not cohort.finished:
+        trained.append(int(cohort.alive.sum()))
+        cohort.train()
+    report = cohort.report(np.arange(len(cohort.idx)))
+    assert sum(trained) == report["row"]["epochs"].sum()
+    assert trained[-1] < len(cohort.idx), "no point stopped early, so the test says nothing"

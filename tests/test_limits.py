@@ -1,0 +1,87 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from trainables.limits import TimeUpError, explain, resident_mb, time_limit
+
+
+def nothing_is_left():
+    return signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_code_in_time_is_left_alone():
+    before = signal.getsignal(signal.SIGALRM)
+    with time_limit(60):
+        assert 59 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+    assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0, -3])
+def test_code_that_takes_longer_is_interrupted(seconds):
+    before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
+    with pytest.raises(TimeUpError), time_limit(seconds):
+        while time.monotonic() - started < 50:
+            try:
+                time.sleep(50)
+            except Exception:  # a builder that eats what it can get
+                pass
+    assert max(seconds, 0) <= time.monotonic() - started < 10
+    assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
+
+
+def test_an_error_inside_ends_the_limit_as_well():
+    with pytest.raises(KeyError), time_limit(60):
+        raise KeyError("a")
+    assert nothing_is_left()
+
+
+HANGING = """
+import signal, time
+from trainables import limits
+limits.KILL_AFTER_S = 0.3
+with limits.time_limit(0.1):
+    pass
+time.sleep(0.6)
+print("alive after a block that was in time", flush=True)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])  # nothing in Python is reached any more
+with limits.time_limit(0.1):
+    time.sleep(100)
+print("never")
+"""
+
+
+def test_code_that_cannot_be_interrupted_takes_its_process_with_it():
+    started = time.monotonic()
+    ran = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True)
+    assert ran.returncode == 1 and time.monotonic() - started < 50
+    assert ran.stdout == "alive after a block that was in time\n"
+    assert "line 11" in ran.stderr  # where it hung
+
+
+def test_an_error_is_told_by_type_and_message():
+    assert explain(ValueError("no such layer")) == "ValueError: no such layer"
+    assert explain(SystemExit(3)) == "SystemExit: 3"
+    assert explain(RuntimeError()) == "RuntimeError:"
+
+
+def test_a_long_message_is_cut():
+    assert explain(ValueError("x" * 5000)) == "ValueError: " + "x" * 1988 + "..."
+    assert explain(ValueError("x" * 1988)) == "ValueError: " + "x" * 1988
+
+
+def test_a_message_that_no_file_can_hold_becomes_one_that_can():
+    assert explain(ValueError("a \udce9 é")) == "ValueError: a ? é"
+
+
+def test_the_memory_is_that_of_this_process():
+    before = resident_mb()
+    pages = int(Path(f"/proc/{os.getpid()}/statm").read_text().split()[1])
+    assert before == pytest.approx(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, rel=0.2)
+    block = bytearray(os.urandom(2**20)) * 64
+    # 64 MiB more; a fifth may come out of what Python had set aside.
+    assert resident_mb() - before > 50 and len(block) == 2**26

@@ -1,0 +1,146 @@
+"""Models as the user's builder makes them, and the arguments of `Model.fit`, against Keras itself."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from keras.src.trainers.data_adapters.array_slicing import train_validation_split
+
+from trainables import builders, models
+from trainables.data import Table
+from trainables.settings import Fit
+
+SOURCE = """
+import keras
+
+
+def build(units, rate=0.1, answer="model", input_shape=None, normalizer=None):
+    if answer == "raises":
+        raise RuntimeError("no")
+    if answer == "number":
+        return 5
+    if answer == "layer":
+        return keras.layers.Dense(units)
+    model = keras.Sequential([keras.Input(input_shape), normalizer, keras.layers.Dense(units)])
+    if answer != "uncompiled":
+        model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+    return model
+
+
+def own_batches(units, batch_size=7, shuffle=True):
+    pass
+
+
+def anything(units, **others):
+    pass
+
+
+def plain(units):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+    model.compile(loss="mse")
+    return model
+"""
+CHANCE = np.random.default_rng(3)
+X = CHANCE.normal(2, 3, size=(40, 3)).astype("float32")
+TABLE = Table(X, X[:, 0], X[:5], X[:5, 0], ("a", "b", "c"), "d", "0")
+
+
+@pytest.fixture(scope="module")
+def find(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a folder é")
+    (folder / "model.py").write_text(SOURCE)
+    return lambda name: builders.find(f"model.py:{name}", folder)
+
+
+@pytest.fixture(scope="module")
+def build(find):
+    builder = find("build")
+    function = builder.load()
+
+    def made(seed=0, adapted=None, **config):
+        return models.build(function, builder, {"units": 2, **config}, TABLE, seed, adapted)
+
+    return made
+
+
+CONFIG = {"units": 2, "batch_size": 16, "shuffle": False, "validation_split": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("name", "given_to_fit"),
+    [
+        ("plain", {"batch_size", "shuffle", "validation_split"}),
+        ("own_batches", {"validation_split"}),
+        ("anything", {"batch_size", "shuffle", "validation_split"}),  # **kwargs get what fit has no use for
+    ],
+)
+def test_an_axis_goes_to_the_builder_or_to_fit(find, name, given_to_fit):
+    builder, plans = find(name), Fit(epochs=9, batch_size=50, validation_split=0.1)
+    fit, axes = models.fit_of(CONFIG, builder, plans), models.builder_axes(CONFIG, builder)
+    assert vars(fit) == {**vars(plans), **{axis: CONFIG[axis] for axis in given_to_fit}}
+    assert axes == {axis: value for axis, value in CONFIG.items() if axis not in given_to_fit}
+
+
+def test_without_such_axes_fit_is_the_plans(find):
+    plans = Fit(epochs=9, shuffle=False)
+    assert models.fit_of({"units": 2}, find("plain"), plans) == plans
+
+
+@given(st.integers(1, 10**5), st.one_of(st.sampled_from([0.2, 0.1, 0.3, 0.7]), st.floats(1e-9, 1 - 1e-9)))
+def test_rows_are_split_as_by_keras(rows, share):
+    column = np.zeros((rows, 1), np.float32)
+    table, fit = (
+        Table(column, column[:, 0], column, column[:, 0], ("a",), "b", "0"),
+        Fit(validation_split=share),
+    )
+    try:
+        (fitted,), _ = train_validation_split((column,), share)
+    except ValueError:
+        with pytest.raises(ValueError, match="both parts need at least one"):
+            models.fitted_rows(fit, table)
+    else:
+        assert models.fitted_rows(fit, table) == len(fitted)
+
+
+def test_the_layer_supplied_is_adapted_on_all_train_rows():
+    scaled = keras.ops.convert_to_numpy(models.normalizer(TABLE)(X))
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled.std(0), 1, atol=1e-5)
+
+
+def test_a_builder_gets_what_it_asks_for_and_no_more(find, build):
+    model = build()
+    assert model.input_shape == (None, 3)
+    np.testing.assert_allclose(model.layers[0].mean, X.mean(0, keepdims=True), rtol=1e-5)
+    mine = models.normalizer(TABLE)
+    assert build(adapted=mine).layers[0] is mine
+    plain = find("plain")
+    assert models.build(plain.load(), plain, {**CONFIG, "units": 4}, TABLE, 0).output_shape == (None, 4)
+
+
+def test_weights_are_the_seeds_alone(build):
+    first, again, other = build(seed=3), build(seed=3), build(seed=4)
+    kernels = [model.layers[1].get_weights()[0] for model in (first, again, other)]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert not np.array_equal(kernels[0], kernels[2])
+    # Whatever was built before, the names are the same: nothing is left in Keras' global state.
+    assert [weight.path for weight in first.weights] == [weight.path for weight in other.weights]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("number", "The builder returned int, but must return a compiled Keras model"),
+        ("layer", "The builder returned Dense, but must"),
+        ("uncompiled", r"a model that is not compiled\. Call model\.compile"),
+    ],
+)
+def test_what_is_no_compiled_model_is_refused(build, answer, message):
+    with pytest.raises(TypeError, match=message):
+        build(answer=answer)
+
+
+def test_what_the_builder_raises_is_passed_on(build):
+    with pytest.raises(RuntimeError, match="no"):
+        build(answer="raises")

@@ -1,0 +1,85 @@
+"""What Tune asks the searcher for, and in which order it is answered."""
+
+import math
+import pickle
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given
+
+from sweep.searcher import PointSearcher
+
+COSTS = st.lists(st.one_of(st.sampled_from([0.0, 1.0, math.inf]), st.floats(0, 1e9)), max_size=12)  # some tie
+POINTS = st.lists(st.integers(0, 10**6), unique=True, max_size=12)
+
+
+def asked(searcher, times):
+    return [searcher.suggest(f"trial {number}") for number in range(times)]
+
+
+def group_numbers(configs):
+    return [int(config["points"][0]) for config in configs]
+
+
+@given(COSTS, POINTS)
+def test_groups_come_first_the_costliest_first_then_single_points_in_their_order(costs, points):
+    searcher = PointSearcher(points)
+    for number, cost in enumerate(costs):
+        searcher.add_group(np.array([number, number + 100]), cost)
+    handed = asked(searcher, len(costs) + len(points))
+    costliest_first = sorted(range(len(costs)), key=lambda number: -costs[number])  # ties as they were added
+    assert group_numbers(handed[: len(costs)]) == costliest_first
+    assert handed[len(costs) :] == [{"idx": idx} for idx in points]
+    assert searcher.suggest("one more") is None
+
+
+def test_a_group_is_handed_out_whole():
+    searcher, points = PointSearcher(), np.array([3, 1, 2**40])
+    searcher.add_group(points)
+    config = searcher.suggest("a")
+    assert list(config) == ["points"]
+    np.testing.assert_array_equal(config["points"], points)
+
+
+@given(POINTS, st.lists(st.one_of(st.none(), st.integers(10**7, 10**7 + 5)), max_size=30))
+def test_points_given_back_come_before_those_not_tried_yet(points, steps):
+    searcher, back, untried = PointSearcher(points), [], list(points)
+    for step in steps:
+        if step is not None:
+            searcher.give_back(step)
+            back.append(step)
+            continue
+        source = back or untried
+        expected = {"idx": source.pop(0)} if source else None  # not "finished": a point may come back
+        assert searcher.suggest("trial") == expected
+
+
+def test_a_group_that_is_added_later_still_comes_first():
+    searcher = PointSearcher([7, 8])
+    assert searcher.suggest("a") == {"idx": 7}
+    searcher.give_back(7)
+    searcher.add_group(np.array([1, 2]), 5.0)
+    searcher.add_group(np.array([3]), 6.0)
+    assert group_numbers(asked(searcher, 2)) == [3, 1]
+    assert asked(searcher, 3) == [{"idx": 7}, {"idx": 8}, None]
+
+
+def test_points_are_never_listed():
+    drawn = []
+
+    def points():
+        for idx in (5, 2, 9):
+            drawn.append(idx)
+            yield idx
+
+    searcher = PointSearcher(points())
+    assert drawn == []
+    assert searcher.suggest("a") == {"idx": 5} and drawn == [5]
+    searcher.give_back(5)
+    assert searcher.suggest("b") == {"idx": 5} and drawn == [5]
+
+
+def test_it_pickles_without_its_points():
+    searcher = PointSearcher(idx for idx in range(3))  # a generator, which no pickle can hold
+    assert vars(pickle.loads(pickle.dumps(searcher))) == {}
+    assert searcher.suggest("a") == {"idx": 0}
