@@ -99,7 +99,8 @@ class _Dataset:
             table = rows
         else:
             number = self._numbers[-1]
-            table = pa.concat_tables([self._last, rows])
+            # A commit that failed may have left it without the columns that it had just added.
+            table = pa.concat_tables([self._conform(self._last), rows])
         replace_file(self._path(number), parquet.to_bytes(table))
         if self._last is None:
             self._numbers.append(number)
@@ -317,7 +318,9 @@ class Store:
         with explained(aside):
             self._folder.damaged.mkdir(exist_ok=True)
             path.replace(aside)
-        self.notes.append(f"{path} is damaged: set aside as {aside}. Its points are open again.")
+        is_rungs = path.parent == self._folder.rungs
+        lost = "ASHA has forgotten what is in it" if is_rungs else "Its points are open again"
+        self.notes.append(f"{path} is damaged: set aside as {aside}. {lost}.")
 
 
 def _all_idx(tables: Iterable[pa.Table]) -> set[int]:

@@ -86,9 +86,6 @@ class Collector(Unsaved, Callback):
     ) -> None:
         """Take the report out of a result: what has finished becomes rows, what cannot go on so goes on elsewise."""
         report = result.pop(PAYLOAD)
-        if self._scheduler is not None:
-            self._entered += self._scheduler.entered
-            self._scheduler.entered.clear()
         if "points" in trial.config:
             self._take_group(trial, report, result["done"])
         elif result["done"]:
@@ -99,6 +96,8 @@ class Collector(Unsaved, Callback):
             self._finish(row, "keras", report["curve"], report["weights"])
 
     def _take_group(self, trial: Trial, report: Mapping[str, Any], done: bool) -> None:
+        for what, seconds in report.get("timing", {}).items():
+            self._tally.spent_s[what] = self._tally.spent_s.get(what, 0.0) + seconds
         if "entered" in report:
             self._entered.append(report["entered"])
         for finished in split_columns(report["finished"]) if "finished" in report else ():
@@ -187,6 +186,7 @@ class Collector(Unsaved, Callback):
         The loop is also ended here when all points are in: left to itself, Tune would then write a snapshot of
         every trial and look for the log files of each, which nobody reads.
         """
+        self._take_entered()
         due = time.monotonic() - self._committed_at > COMMIT_EVERY_S
         if (self._pending or self._entered) and (due or len(self._pending) >= COMMIT_AT_POINTS):
             self.commit()
@@ -209,6 +209,7 @@ class Collector(Unsaved, Callback):
         Raises:
             StopRequested: the folder cannot be written; what was pending stays so.
         """
+        self._take_entered()
         self._committed_at = time.monotonic()
         try:
             self._store.commit(self._pending, self._entered)
@@ -216,6 +217,12 @@ class Collector(Unsaved, Callback):
             raise StopRequested(error) from error
         self._pending.clear()
         self._entered.clear()
+
+    def _take_entered(self) -> None:
+        """Take what the scheduler has entered; of a trial's last result it does so after `on_trial_result`."""
+        if self._scheduler is not None:
+            self._entered += self._scheduler.entered
+            self._scheduler.entered.clear()
 
     def _seconds(self, trial: Trial) -> float:
         return time.monotonic() - self._started_at.get(trial.trial_id, time.monotonic())

@@ -40,6 +40,7 @@ class Tally:
         running: points in training now.
         retried: times a point's worker died and the point was begun again.
         workers: trials that can run at once.
+        spent_s: core seconds of the fused engine, by what on: compose, compile, train, evaluate.
         alone: a sentence for each lot of points that the fused engine could not take.
         best: the lowest test loss so far, its idx and configuration; None before there is one.
         seconds: since the run began.
@@ -56,6 +57,7 @@ class Tally:
     running: int = 0
     retried: int = 0
     workers: int = 0
+    spent_s: dict[str, float] = field(default_factory=dict)
     alone: list[str] = field(default_factory=list)
     best: dict[str, Any] | None = None
     seconds: float = 0.0

@@ -41,6 +41,7 @@ class RungScheduler(FIFOScheduler):
     def __init__(self, rungs: Any, milestones: Iterable[int]) -> None:
         super().__init__()
         self._rungs, self._milestones = rungs, frozenset(milestones)
+        self._stopped: set[str] = set()  # trials that it stopped, until Tune says that they have ended
         self.entered: list[dict[str, Any]] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -48,11 +49,17 @@ class RungScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Return STOP if the trial's point has reached a milestone and does not pass it."""
-        return FIFOScheduler.CONTINUE if self._enter(trial, result) else FIFOScheduler.STOP
+        if self._enter(trial, result):
+            return FIFOScheduler.CONTINUE
+        self._stopped.add(trial.trial_id)
+        return FIFOScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Let the rungs see a point that ended at a milestone of itself."""
-        self._enter(trial, result)
+        if trial.trial_id in self._stopped:  # it has just been told of this result
+            self._stopped.remove(trial.trial_id)
+        else:
+            self._enter(trial, result)
 
     def _enter(self, trial: Trial, result: dict[str, Any]) -> bool:
         if "idx" not in trial.config or result["epoch"] not in self._milestones:

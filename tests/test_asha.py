@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import hypothesis.strategies as st
+import numpy as np
 from hypothesis import given
-from ray.tune.schedulers import ASHAScheduler
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from sweep.asha import Asha
 
@@ -21,3 +24,37 @@ def test_every_rung_of_ray_is_a_milestone(grace_period, reduction_factor, epochs
 def test_the_reference_has_three():
     assert Asha().milestones(200) == (10, 40, 160)
     assert Asha(grace_period=5).milestones(5) == ()
+
+
+def last_epoch(asha, name, curve, reported):
+    """Report the lowest loss so far at the given epochs, and return the one at which ASHA stops the trial."""
+    trial = SimpleNamespace(trial_id=name)
+    asha.on_trial_add(None, trial)
+    for epoch in reported:
+        result = {"epoch": epoch, "val_loss": min(curve[:epoch])}
+        if asha.on_trial_result(None, trial, result) == TrialScheduler.STOP:
+            return epoch
+    return len(curve)
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 100, width=32), min_size=1, max_size=30), min_size=1, max_size=12),
+    st.builds(Asha, st.integers(1, 6), st.sampled_from([2, 2.5, 3, 4])),
+)
+def test_reporting_at_milestones_decides_as_reporting_every_epoch(curves, rule):
+    epochs = 30
+    sparse, dense = (
+        ASHAScheduler(
+            time_attr="epoch",
+            metric="val_loss",
+            mode="min",
+            max_t=epochs,
+            grace_period=rule.grace_period,
+            reduction_factor=rule.reduction_factor,
+        )
+        for _ in range(2)
+    )
+    for number, values in enumerate(curves):
+        curve = np.resize(values, epochs).tolist()
+        at_milestones = last_epoch(sparse, str(number), curve, rule.milestones(epochs))
+        assert at_milestones == last_epoch(dense, str(number), curve, range(1, epochs + 1))

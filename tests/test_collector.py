@@ -348,7 +348,7 @@ def test_the_last_report_of_a_single_point_becomes_a_row(sweep):
     assert sweep.tally.running == 0
     rows = sweep.rows()
     assert rows["status"].to_dict() == {3: "early_stopped", 4: "pruned", 5: "failed"}
-    assert (rows["engine"] == "keras").all() and rows["error"].tolist() == [None, None, error]
+    assert (rows["engine"] == "keras").all() and rows["error"].dropna().to_dict() == {5: error}
     assert sweep.tally.counts == {"early_stopped": 1, "pruned": 1, "failed": 1}
     curves = pd.read_parquet(sweep.folder.curves)
     assert curves.groupby("idx").size().to_dict() == {3: 2, 4: 2}
@@ -380,14 +380,12 @@ def test_a_point_that_hung_is_not_tried_again(workplace):
 
 def test_what_was_entered_is_stored_with_the_rows(sweep):
     trial = sweep.start({"idx": 3})
-    sweep.scheduler.entered.append(
-        entered(3, milestone=1)
-    )  # as it asks the rungs, before the collector is told
+    # The scheduler is told of a result before the collector,
+    sweep.scheduler.entered.append(entered(3, milestone=1))
     sweep.report(trial, done=False, **keras_report(3, "running"))
     sweep.report(trial, done=True, **keras_report(3))
-    sweep.scheduler.entered.append(
-        entered(3, milestone=4)
-    )  # as for a trial's last report, after the collector
+    # but of a trial's last one after it.
+    sweep.scheduler.entered.append(entered(3, milestone=4))
     sweep.collector.commit()
     seen = pd.concat([table.to_pandas() for table in sweep.store.entered()])
     assert seen["milestone"].tolist() == [1, 4] and 3 in sweep.store

@@ -76,6 +76,15 @@ def test_the_budget_is_max_t_under_asha(workplace):
     )
 
 
+def test_a_budget_within_the_grace_period_and_no_scheduler_have_no_milestones(workplace):
+    def milestones(**changes):
+        return Plan(**small_plan(**changes), base=workplace).training.milestones
+
+    assert milestones(scheduler="asha", fit={"epochs": 10}) == ()
+    assert milestones(scheduler="asha", fit={"epochs": 11}) == (10,)
+    assert milestones(scheduler="none", fit={"epochs": 200}) == ()
+
+
 def without(key):
     return {name: value for name, value in small_plan().items() if name != key}
 

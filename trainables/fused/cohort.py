@@ -38,6 +38,8 @@ class Cohort:
         epoch: epochs done.
         alive: bool, shape (points,): in training still.
         status: of each point that is not, as its row will say.
+        timing: seconds spent so far, by what on: "compile" (tracing and compiling, the first epoch with it), "train",
+            "evaluate".
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Cohort:
         follows = np.array([schedule is not None for schedule in self._schedules])[self._stack.rule]
         self._rules = Rules(training.callbacks, self._stack.numbers[:, 0], follows)
         self.epoch = 0
+        self.timing = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
         self.alive = np.ones(len(idx), bool)
         self.status = np.full(len(idx), "running", object)
         self.seconds = np.zeros(len(idx))
@@ -110,7 +113,9 @@ class Cohort:
         better = self._rules.after_epoch(self.epoch, rows, loss, val_loss)
         self._put(self._best, rows[better], done.take(np.flatnonzero(better)))
         self.epoch += 1
-        self.seconds[rows] += (time.perf_counter() - started) / len(rows)
+        took = time.perf_counter() - started
+        self.timing["train" if self.timing["compile"] else "compile"] += took
+        self.seconds[rows] += took / len(rows)
         return self._stop(rows)
 
     def _stop(self, rows: np.ndarray) -> np.ndarray:
@@ -175,7 +180,9 @@ class Cohort:
         # Row by row: first all epochs of the first point.
         flat = history[:, rows].transpose(1, 0, 2)[present.T]
         labels = [*names, *(f"val_{name}" for name in names), "learning_rate"]
-        self.seconds[rows] += (time.perf_counter() - started) / max(1, len(rows))
+        took = time.perf_counter() - started
+        self.timing["evaluate"] += took
+        self.seconds[rows] += took / max(1, len(rows))
         return {
             "idx": self.idx[rows],
             "row": {

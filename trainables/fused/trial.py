@@ -24,7 +24,7 @@ from trainables.builders import Builder
 from trainables.data import Table
 from trainables.fused import xla
 from trainables.keras_trial import PAYLOAD, KerasTrial
-from trainables.limits import KILL_AFTER_S, time_limit
+from trainables.limits import KILL_AFTER_S, resident_mb, time_limit
 from trainables.settings import Training
 
 STEP_S = 2.0
@@ -65,6 +65,7 @@ class FusedTrial(KerasTrial):
         xla.set_up()
         self._rungs = rungs
         self._composer: Any = None
+        self._composed_s = 0.0
         super().setup(config, space, builder, table, training)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -85,7 +86,9 @@ class FusedTrial(KerasTrial):
         from trainables.fused.describe import UnfusableError
 
         try:
+            started = time.perf_counter()
             answer = self._compose() if self._waiting is None else None
+            self._composed_s += time.perf_counter() - started
             answer = answer or self._train()
         except UnfusableError as error:
             answer = self._leave(str(error))
@@ -162,12 +165,15 @@ class FusedTrial(KerasTrial):
         answer: dict[str, Any] = {"done": False, "open": int(cohort.alive.sum())}
         if len(rows):
             answer["finished"] = cohort.report(rows)
+        answer["timing"] = {"compose": self._composed_s, **cohort.timing}
+        self._composed_s, cohort.timing = 0.0, dict.fromkeys(cohort.timing, 0.0) | {"compile": 1e-9}
         if entered is not None:
             answer["entered"] = entered
         if cohort.finished:
             self._checkpoints.forget(name_of(cohort.idx))
             self._cohort = None
             gc.collect()
+            self._first_mb = self._first_mb or resident_mb()
             answer["done"] = not self._waiting
         return answer
 
