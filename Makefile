@@ -1,17 +1,16 @@
 # Every command sets up what it needs: a virtual environment with the locked packages, made once.
-#   make sweep [PLAN=plan.yaml] [POINTS=400 | POINTS=all] [OUT=runs/abalone] [ARGS="--scheduler none"]
+#   make sweep [PLAN=plan.yaml] [POINTS=400] [OUT=runs/abalone] [ARGS="--scheduler none"]
 #   make test  [ARGS="-k store"]      make lint      make bench [ARGS="overhead"]      make lock
 
 PYTHON ?= python3
-# How many points; `all` for the whole grid. The default takes about ten minutes on two cores.
+# How many points; all of them if it is not given.
 POINTS ?=
 OUT ?= runs/abalone
 PLAN ?=
 ARGS ?=
 
 BIN := .venv/bin
-# --idx chooses the points itself.
-SELECTED = $(if $(findstring --idx,$(ARGS))$(filter all,$(POINTS)),,--points $(or $(POINTS),400))
+SELECTED = $(if $(filter-out all,$(POINTS)),--points $(POINTS))
 READY := .venv/.ready
 
 .PHONY: sweep test test-slow lint bench lock clean

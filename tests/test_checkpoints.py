@@ -116,8 +116,8 @@ def test_a_truncated_file_is_passed_over(kept, folder, bytes_of_one, share):
     assert [present for present, _ in found(kept, [1, 2, 3])] == [[3]]
 
 
-def test_a_sealed_file_that_is_no_archive_is_passed_over(kept, folder):
-    content = b"no archive at all"
+@pytest.mark.parametrize("content", [b"no archive at all", b"PK\x03\x04 and no more"])
+def test_a_sealed_file_that_is_no_archive_is_passed_over(kept, folder, content):
     kept.save("b", state([3]))
     (folder / "a.npz").write_bytes(hashlib.blake2b(content).digest() + content)
     (folder / "c.npz").mkdir()

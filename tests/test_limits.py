@@ -25,11 +25,10 @@ def test_code_in_time_is_left_alone():
 @pytest.mark.parametrize("seconds", [0.2, 0, -3])
 def test_code_that_takes_longer_is_interrupted(seconds):
     before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
-    with pytest.raises(TimeUpError), time_limit(seconds):
-        while time.monotonic() - started < 50:
-            with contextlib.suppress(Exception):  # a builder that eats what it can get
-                time.sleep(50)
-    assert max(seconds, 0) <= time.monotonic() - started < 10
+    # A builder may eat what it can get.
+    with pytest.raises(TimeUpError), time_limit(seconds), contextlib.suppress(Exception):
+        time.sleep(4)
+    assert max(seconds, 0) <= time.monotonic() - started < 3
     assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
 
 

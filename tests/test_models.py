@@ -24,7 +24,8 @@ def build(units, rate=0.1, answer="model", input_shape=None, normalizer=None):
         return keras.layers.Dense(units)
     model = keras.Sequential([keras.Input(input_shape), normalizer, keras.layers.Dense(units)])
     if answer != "uncompiled":
-        model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+        optimizer = None if answer == "no optimizer" else keras.optimizers.SGD(rate)
+        model.compile(loss="mse", optimizer=optimizer)
     return model
 
 
@@ -87,7 +88,11 @@ def test_without_such_axes_fit_is_the_plans(find):
     assert models.fit_of({"units": 2}, find("plain"), plans) == plans
 
 
-@given(st.integers(1, 10**5), st.one_of(st.sampled_from([0.2, 0.1, 0.3, 0.7]), st.floats(1e-9, 1 - 1e-9)))
+# Shares and numbers of rows whose product is whole, but for its rounding; and a share that rounds to none.
+@given(
+    st.one_of(st.sampled_from([10, 20, 50, 100]), st.integers(1, 10**5)),
+    st.one_of(st.sampled_from([0.1, 0.2, 0.3, 0.7, 0.8, 0.9, 1e-17]), st.floats(1e-9, 1 - 1e-9)),
+)
 def test_rows_are_split_as_by_keras(rows, share):
     column = np.zeros((rows, 1), np.float32)
     table, fit = (
@@ -134,6 +139,7 @@ def test_weights_are_the_seeds_alone(build):
         ("number", "The builder returned int, but must return a compiled Keras model"),
         ("layer", "The builder returned Dense, but must"),
         ("uncompiled", r"a model that is not compiled\. Call model\.compile"),
+        ("no optimizer", r"a model that is not compiled\. Call model\.compile"),
     ],
 )
 def test_what_is_no_compiled_model_is_refused(build, answer, message):

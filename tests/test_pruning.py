@@ -168,6 +168,7 @@ def test_rungs_go_on_from_what_an_earlier_run_entered(ray_here, tmp_path):
     rungs = start_rungs(plan, reopened.entered())
     assert as_rows(ray.get(rungs.entries.remote())) == as_rows(earlier.entries())
     # It has the plan's settings, so that points not seen yet are judged alike, too.
+    assert ray.get(rungs.__ray_call__.remote(lambda made: made.milestones)) == plan.training.milestones
     value = chance.normal(size=80)
     for milestone in (2, 6, 18):
         expected = earlier.enter(milestone, np.arange(80), value)

@@ -343,3 +343,47 @@ def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
         os.chdir(here)
     assert outcome.exit_code == 0 and outcome.tally.counts == {"completed": 3} and outcome.tally.retried == 0
     assert len(list(workplace.glob("worker-*"))) == 3
+
+
+KILLER = """
+import pathlib, threading, time
+import trainables.fused.trial as trial
+from trainables.fused.cohort import Cohort
+
+trial.STEP_S = trial.CHECKPOINT_EVERY_S = 0.0  # a step and a checkpoint each epoch
+HERE = pathlib.Path(__file__).parent
+restore = Cohort.restore
+
+def restored(self, arrays):
+    restore(self, arrays)
+    (HERE / "went on").write_text(str(self.epoch))
+
+def kill_once():
+    while not (HERE / "killed").exists():
+        if list((HERE / "out" / "checkpoints").glob("*.npz")):
+            (HERE / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.001)
+
+Cohort.restore = restored
+threading.Thread(target=kill_once, daemon=True).start()
+"""
+
+
+def test_a_killed_worker_s_cohort_goes_on_from_its_checkpoint(workplace):
+    space = {"units": [3], "rate": [0.01, 0.02, 0.03], "batch_size": [32]}
+    plan = Plan(**small_plan(space=space, fit={"epochs": 300}, engine="fused"), base=workplace)
+    undisturbed = run(plan, workplace / "whole", cpus=1, show=False)
+    (workplace / "model.py").write_text((workplace / "model.py").read_text() + KILLER)
+    plan = Plan(**small_plan(space=space, fit={"epochs": 300}, engine="fused"), base=workplace)
+    outcome = run(plan, workplace / "out", cpus=1, show=False)
+    assert (workplace / "killed").exists() and outcome.tally.retried == 1
+    assert int((workplace / "went on").read_text()) > 0
+    assert outcome.exit_code == undisturbed.exit_code == 0
+    for dataset in ("points", "curves", "weights"):
+        one, other = (
+            pd.read_parquet(workplace / out / dataset).drop(columns="seconds", errors="ignore")
+            for out in ("whole", "out")
+        )
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert not (workplace / "out" / "checkpoints").exists()

@@ -363,8 +363,10 @@ def test_what_was_entered_survives_a_reopening(folder, small_parts):
 
 def test_what_was_entered_is_committed_without_a_point(folder):
     store = Store(folder, AXES)
+    before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*.parquet")}
     store.commit([], [entered(3, 4)])
     store.commit([], [])
+    assert before == {path: path.stat().st_mtime_ns for path in before}
     store.commit([finished(1)], [])
     store.commit([finished(1)], [entered(3, milestone=40)])  # the point is there already
     check_entered(Store(folder, AXES), [entered(3, 4), entered(3, milestone=40)])

@@ -1,12 +1,17 @@
-"""Measure what the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput]`."""
+"""Measure what the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput] [grid]`."""
 
 import os
 import platform
 import sys
 
-from tests.benchmarks import overhead, startup, throughput
+from tests.benchmarks import grid, overhead, startup, throughput
 
-BENCHMARKS = {"startup": startup.main, "overhead": overhead.main, "throughput": throughput.main}
+BENCHMARKS = {
+    "startup": startup.main,
+    "overhead": overhead.main,
+    "throughput": throughput.main,
+    "grid": grid.main,
+}
 
 
 def main() -> None:

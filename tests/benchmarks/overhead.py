@@ -13,7 +13,9 @@ import psutil
 
 def child(trials: int) -> None:
     """Sweep `trials` points whose training is nothing, through the real runner and the real store."""
-    from sweep import Plan, run, tuning
+    from dataclasses import replace
+
+    from sweep import Plan, collector, run, tuning
     from trainables import keras_trial
 
     class Nothing(keras_trial.KerasTrial):
@@ -36,25 +38,25 @@ def child(trials: int) -> None:
             report = {"idx": self._idx, "row": row, "curve": curve, "weights": weights}
             return {"epoch": 20, "val_loss": 1.0, "done": True, keras_trial.PAYLOAD: report}
 
-    tuning.KerasTrial = Nothing
+    tuning.FusedTrial = Nothing
     marks = []
 
     def note() -> None:
         gc.collect()
         marks.append((time.perf_counter(), psutil.Process().memory_info().rss))
 
-    class Noting(tuning.Collector):
+    class Noting(collector.Collector):
         _done = 0
 
-        def _finish(self, trial, finished):
-            super()._finish(trial, finished)
+        def _finish(self, *finished):
+            super()._finish(*finished)
             Noting._done += 1
             if Noting._done in (100, trials):  # the first hundred pay for imports and start-up
                 note()
 
-    tuning.Collector = Noting
+    collector.Collector = Noting
     with tempfile.TemporaryDirectory() as out:
-        outcome = run(Plan.load(), out, points=trials, show=False)
+        outcome = run(replace(Plan.load(), engine="keras"), out, points=trials, show=False)
         files = sum(len(list((outcome.folder / part).iterdir())) for part in ("points", "curves", "weights"))
     assert outcome.exit_code == 0 and outcome.tally.done == trials
     (began, before), (ended, after) = marks

@@ -40,6 +40,9 @@ PROVEN = 4
 MAX_COMBINATIONS = 256
 """Models that may be built for one set of axes that act on the same value; beyond it the group is split."""
 
+KNOWN_MB = 256
+"""MiB of initial values of models that were built, kept so that none is built twice."""
+
 Config = Mapping[str, Any]
 
 _PARTS = ("variant", "rule", "initial")
@@ -336,7 +339,7 @@ class Composer:
     def _describe(self, config: Config) -> Described | _Failed:
         key = _key(config)
         if key not in self._known:
-            if len(self._known) >= 4096:
+            if sum(a.nbytes for d in self._known.values() for a in d.initial) > KNOWN_MB * 2**20:
                 self._known.clear()
             try:
                 self._known[key] = describe(self._build(config))

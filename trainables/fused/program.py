@@ -32,7 +32,7 @@ from keras.src.backend.common.stateless_scope import StatelessScope
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 from trainables.fused import kernels
-from trainables.fused.describe import LAYER_NUMBERS, RATE, Lifted
+from trainables.fused.describe import LAYER_NUMBERS, RATE, Lifted, UnfusableError
 from trainables.fused.optimizers import SharedSlots, UpdateRule, split
 
 
@@ -210,6 +210,25 @@ class Template:
             metrics = [scope.get_current_value(variable) for variable in model.metrics_variables]
         return loss, list(values), metrics, logs
 
+    def is_additive(self, lane: Stack, x: np.ndarray, y: np.ndarray) -> bool:
+        """Return whether evaluating rows at once is the same as batch after batch, as Keras does.
+
+        It is for means over rows; a loss that is a function of a whole batch, such as a correlation, is none.
+        """
+        numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
+        values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
+        found = []
+        for ends in ([len(x)], [len(x) // 3, len(x)]):
+            metrics, start = list(map(tf.constant, self.metrics)), 0
+            with self.lifted(numbers, int(lane.variant[0])):
+                for end in ends:
+                    rows = tf.constant(x[start:end]), tf.constant(y[start:end])
+                    *_, metrics, logs = self.run(tf.constant(lane.weights[0]), values, metrics, *rows, False)
+                    start = end
+            found.append([float(logs[name]) for name in self.logs])
+        # Sums in another order: float32's rounding.
+        return bool(np.allclose(found[0], found[1], rtol=1e-4, atol=1e-6, equal_nan=True))
+
     def can_mask(self, lane: Stack, x: np.ndarray, y: np.ndarray, rows: int) -> bool:
         """Return whether a batch of which only the first `rows` rows count is the same as these rows alone.
 
@@ -297,6 +316,9 @@ class Program:
         self.shared = [tf.constant(value) for value in template.shared]
         self.iterations = 0
         self.steps = math.ceil(len(fitted[0]) / batch_size)
+        some = slice(min(256, len(validation[0])))
+        if not template.is_additive(lane, validation[0][some], validation[1][some]):
+            raise UnfusableError("a loss or metric of a batch is no mean over its rows")
         rest = len(fitted[0]) % batch_size
         first = slice(min(batch_size, len(fitted[0])))
         self._masks = bool(rest) and template.can_mask(lane, fitted[0][first], fitted[1][first], rest)

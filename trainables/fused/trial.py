@@ -24,7 +24,7 @@ from trainables.builders import Builder
 from trainables.data import Table
 from trainables.fused import xla
 from trainables.keras_trial import PAYLOAD, KerasTrial
-from trainables.limits import KILL_AFTER_S, resident_mb, time_limit
+from trainables.limits import KILL_AFTER_S, explain, resident_mb, time_limit
 from trainables.settings import Training
 
 STEP_S = 2.0
@@ -92,14 +92,19 @@ class FusedTrial(KerasTrial):
             answer = answer or self._train()
         except UnfusableError as error:
             answer = self._leave(str(error))
+        except Exception as error:
+            if self._cohort is not None and self._cohort.epoch:
+                raise
+            # An operation that cannot be vectorized or compiled says so only now.
+            answer = self._leave(f"it cannot be compiled ({explain(error).splitlines()[0][:200]})")
         return {"epoch": 0, "val_loss": float("nan"), "done": answer.pop("done"), PAYLOAD: answer}
 
     def _leave(self, why: str) -> dict[str, Any]:
         """Give up on fusing what has not been trained yet."""
         assert self._points is not None
         self._cohort = None
-        done, self._waiting = self._points, None
-        return {"done": True, "alone": done, "why": why}
+        left, self._waiting = self._points, None  # the collector knows which of them have finished
+        return {"done": True, "alone": left, "why": why}
 
     def _compose(self) -> dict[str, Any] | None:
         import tensorflow as tf
@@ -133,7 +138,9 @@ class FusedTrial(KerasTrial):
         weights = members.stack.weights.shape[1]
         if weights > MAX_WEIGHTS:
             raise UnfusableError(f"a model of {weights:,} weights keeps a core busy by itself")
-        most = max(LANES, int(self._training.memory_mb * 2**20 / members.stack.row_bytes) // LANES * LANES)
+        curve_bytes = 4 * fit.epochs * (2 * len(members.template.logs) + 1)
+        row_bytes = members.stack.row_bytes + curve_bytes
+        most = max(LANES, int(self._training.memory_mb * 2**20 / row_bytes) // LANES * LANES)
         count = len(self._points)
         return [
             (self._points[part], members.take(part), fit)
@@ -146,7 +153,7 @@ class FusedTrial(KerasTrial):
         if self._cohort is None:
             self._begin()
         cohort, training = self._cohort, self._training
-        if time.monotonic() - self._kept_at > CHECKPOINT_EVERY_S:
+        if cohort.epoch and time.monotonic() - self._kept_at > CHECKPOINT_EVERY_S:
             # At the start of a step: what the last one reported has arrived.
             self._checkpoints.save(name_of(cohort.idx), cohort.state())
             self._kept_at = time.monotonic()

@@ -1,0 +1,118 @@
+"""The whole reference grid by the fused engine: wall time, where it goes, memory, and the roofline.
+
+`python -m tests.benchmarks grid` runs it three times: with ASHA and exhaustively, both on a cold compile cache, and
+exhaustively again on the warm one. About twenty minutes on two cores.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+SWEEP = str(Path(sys.executable).with_name("sweep"))
+ROWS = {"fitted": 2673, "validation": 669, "train": 3342, "test": 835}
+
+
+def gemm_peak() -> float:
+    """Return the float32 matrix product rate of one core, FLOP/s: the best of some products of 1024 x 1024."""
+    code = (
+        "import numpy as np, time; a = np.random.rand(1024, 1024).astype('f'); best = 9\n"
+        "for _ in range(30):\n t = time.perf_counter(); a @ a; best = min(best, time.perf_counter() - t)\n"
+        "print(2 * 1024**3 / best)"
+    )
+    one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        one_core.pop(name, None)
+    return float(subprocess.run([sys.executable, "-c", code], env=one_core, capture_output=True).stdout)
+
+
+def flop(points: pd.DataFrame) -> float:
+    """Return the FLOP of the products in training and evaluating these points: 2 forward, 4 backward a weight."""
+    widths = points["hidden"].map(json.loads)
+    weights = widths.map(lambda hidden: sum(a * b for a, b in zip([10, *hidden], [*hidden, 1], strict=True)))
+    an_epoch = 6 * ROWS["fitted"] + 2 * ROWS["validation"]
+    return float((weights * (points["epochs"] * an_epoch + 2 * (ROWS["train"] + ROWS["test"]))).sum())
+
+
+def watched(arguments: list[str], cache: str) -> dict:
+    """Run the command; return its wall seconds, and what its processes took at most."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [SWEEP, *arguments], stdout=subprocess.DEVNULL, env={**os.environ, "XDG_CACHE_HOME": cache}
+    )
+    driver, workers, descriptors, driver_start = 0.0, 0.0, 0, 0.0
+    family: dict[int, psutil.Process] = {}
+    while process.poll() is None:
+        try:
+            here = psutil.Process(process.pid)
+            driver = max(driver, here.memory_info().rss / 2**20)
+            if not driver_start and time.perf_counter() - started > 15:
+                driver_start = here.memory_info().rss / 2**20
+            descriptors = max(descriptors, here.num_fds())
+            for child in here.children(recursive=True):
+                family[child.pid] = child
+                if "ray::" in " ".join(child.cmdline()):
+                    workers = max(workers, child.memory_info().rss / 2**20)
+        except psutil.Error:
+            pass
+        time.sleep(0.5)
+    wall_s = time.perf_counter() - started
+    _, left = psutil.wait_procs(list(family.values()), timeout=60)
+    return {
+        "wall_s": wall_s,
+        "code": process.returncode,
+        "worker_mb": workers,
+        "driver_mb": (driver_start, driver),
+        "descriptors": descriptors,
+        "left": len(left),
+    }
+
+
+def main() -> None:
+    peak = gemm_peak()
+    print(f"peak of one core, float32 product: {peak / 1e9:.0f} GFLOP/s")
+    with tempfile.TemporaryDirectory() as cache:
+        for label, options, keeps in (
+            ("ASHA, cold", [], False),
+            ("exhaustive, cold", ["--scheduler", "none"], False),
+            ("exhaustive, warm", ["--scheduler", "none"], True),
+        ):
+            folder = Path(cache) / ("cache" if keeps or options else "other cache")
+            with tempfile.TemporaryDirectory() as out:
+                found = watched(["run", "--out", out, *options], str(folder))
+                points = pd.read_parquet(Path(out) / "points")
+                spent = json.loads((Path(out) / "progress.json").read_text())["spent_s"]
+                megabytes = sum(f.stat().st_size for f in Path(out).rglob("*.parquet")) / 2**20
+            cores = len(os.sched_getaffinity(0))
+            total, work = found["wall_s"] * cores, flop(points)
+            assert found["code"] == 0 and len(points) == 17280 and points["idx"].is_unique
+            print(
+                f"\n{label}: {found['wall_s']:.0f} s, {len(points) / found['wall_s'] * 60:.0f} points a minute"
+            )
+            print(f"  {points['status'].value_counts().to_dict()}, {points['epochs'].sum():,} epochs")
+            rest = total - sum(spent.values())
+            shares = ", ".join(f"{what} {s:.0f} s ({s / total:.0%})" for what, s in spent.items())
+            print(f"  core seconds: {shares}, start-up and the rest {rest:.0f} s ({rest / total:.0%})")
+            print(
+                f"  {work / 1e12:.2f} TFLOP, {work / peak:.0f} core seconds at the peak: {work / peak / total:.1%}"
+            )
+            print(
+                f"  training alone: {spent['train'] / points['epochs'].sum() * 1e6:.0f} us a point and epoch"
+            )
+            before, after = found["driver_mb"]
+            print(
+                f"  a worker at most {found['worker_mb']:.0f} MiB; driver {before:.0f} -> {after:.0f} MiB, "
+                f"{(after - before) * 1048.576 / len(points):.1f} kB a point; {found['descriptors']} descriptors; "
+                f"{found['left']} processes left; {megabytes:.1f} MiB of Parquet"
+            )
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Composed models are those that the builder makes, also where its axes act together."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from test_cohort import small_table
+
+from sweep.space import Space
+from trainables import builders
+from trainables.fused import members
+from trainables.fused.describe import describe
+from trainables.fused.groups import partition
+from trainables.fused.members import Composer, Members, Refused, Split
+from trainables.settings import Fit
+
+TABLE = small_table()
+FIT = Fit(epochs=3, batch_size=32)
+
+
+def friendly(units=3, rate=0.1, l2=0.0, init="he_normal", optimizer="sgd", momentum=0.0):
+    """Axes that act each for itself, but for the momentum, which only one optimizer has."""
+    keras_optimizer = (
+        keras.optimizers.SGD(rate, momentum=momentum) if optimizer == "sgd" else keras.optimizers.Adam(rate)
+    )
+    return _compiled(units, l2, init, "relu", keras_optimizer)
+
+
+def entangled(activation="relu", rate=0.1, optimizer="sgd", scale=1.0, l2=0.0):
+    """The initializer follows the activation; the optimizer scales the rate; the penalty is a product of two axes."""
+    init = "lecun_normal" if activation == "selu" else "he_normal"
+    kind = keras.optimizers.SGD(rate * 10) if optimizer == "sgd" else keras.optimizers.Adam(rate)
+    return _compiled(3, l2 * scale, init, activation, kind)
+
+
+def moody(units=3, rate=0.1, mood="fine"):
+    """Raises for one value of an axis, and leaves another uncompiled."""
+    if mood == "raises":
+        raise RuntimeError("not today")
+    model = _compiled(units, 0.0, "he_normal", "relu", keras.optimizers.SGD(rate))
+    return keras.Model(model.inputs, model.outputs) if mood == "uncompiled" else model
+
+
+def hidden(units=3, width=2, depth=1, rate=0.1):
+    """The second width counts only if there is a second layer, which the first point has not."""
+    inputs = keras.Input((10,))
+    x = keras.layers.Dense(units)(inputs)
+    if depth == 2:
+        x = keras.layers.Dense(width)(x)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+    return model
+
+
+def _compiled(units, l2, init, activation, optimizer):
+    inputs = keras.Input((10,))
+    x = keras.layers.Dense(
+        units, activation=activation, kernel_initializer=init, kernel_regularizer=keras.regularizers.L2(l2)
+    )(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(loss="mse", metrics=["mae"], optimizer=optimizer)
+    return model
+
+
+def composer_of(name):
+    builder = builders.find(f"{__file__}:{name}", Path.cwd())
+    return Composer(builder.load(), builder, TABLE, 0)
+
+
+def compose_all(composer, space):
+    """Return the groups of the whole space: points and what they are."""
+    waiting, found = [np.arange(len(space))], []
+    while waiting:
+        part = waiting.pop()
+        one = composer.compose([space[int(idx)] for idx in part], FIT)
+        if isinstance(one, Split):
+            assert len(one.parts) > 1 and sum(map(len, one.parts)) == len(part)
+            waiting += [part[rows] for rows in one.parts]
+        else:
+            found.append((part, one))
+    assert sorted(np.concatenate([part for part, _ in found])) == list(range(len(space)))
+    return found
+
+
+def assert_as_built(composer, space, part, group):
+    """Compare every point of a group with the model that the builder makes for it alone."""
+    template, stack = group.template, group.stack
+    for row, idx in enumerate(part.tolist()):
+        model = composer._build(space[idx])
+        alone = describe(model)
+        count = len(model.trainable_variables)
+        np.testing.assert_array_equal(
+            stack.weights[row], np.concatenate([a.ravel() for a in alone.initial[:count]])
+        )
+        lifted = dict(zip(template.keys, stack.numbers[row], strict=True))
+        for key, value in alone.numbers.items():
+            given = lifted.get(key, template.constants.get(key))
+            assert np.float32(given) == np.float32(value), (space[idx], key)
+        assert type(model.optimizer) is type(template.optimizers[stack.rule[row]].optimizer)
+        functions = [
+            getattr(layer, "activation", None) for layer in template.variants[stack.variant[row]].layers
+        ]
+        assert [getattr(layer, "activation", None) for layer in model.layers] == functions
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "most_groups"),
+    [
+        (
+            "friendly",
+            {
+                "rate": [0.1, 0.2],
+                "l2": [0.0, 0.1],
+                "init": ["he_normal", "glorot_normal"],
+                "optimizer": ["sgd", "adam"],
+            },
+            1,
+        ),
+        ("friendly", {"units": [3, 4], "rate": [0.1, 0.2]}, 2),
+        # The base is Adam, on which the momentum does nothing.
+        ("friendly", {"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"], "rate": [0.1, 0.2]}, 2),
+        (
+            "entangled",
+            {"activation": ["relu", "selu", "tanh"], "rate": [0.1, 0.2], "optimizer": ["sgd", "adam"]},
+            1,
+        ),
+        ("entangled", {"scale": [1.0, 2.0, 3.0], "l2": [0.0, 0.1, 0.2], "rate": [0.1, 0.2]}, 9),
+        ("hidden", {"depth": [1, 2], "width": [2, 3], "rate": [0.1, 0.2]}, 3),
+    ],
+)
+def test_every_point_is_composed_as_built(name, axes, most_groups):
+    composer, space = composer_of(name), Space(axes)
+    found = compose_all(composer, space)
+    assert len(found) <= most_groups
+    for part, group in found:
+        assert isinstance(group, Members), group
+        assert_as_built(composer, space, part, group)
+
+
+def test_an_interaction_that_no_single_axis_shows_is_found_by_the_members_built_alone(monkeypatch):
+    """Without the proof, the momentum of the points with SGD would be lost."""
+    composer, space = composer_of("friendly"), Space({"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
+    found = composer.compose([space[idx] for idx in range(4)], FIT)
+    assert isinstance(found, Split) and "acts together with other axes" in found.why
+    monkeypatch.setattr(members, "PROVEN", 0)
+    assert isinstance(composer.compose([space[idx] for idx in range(4)], FIT), Members)
+
+
+def test_a_value_that_raises_is_left_out_and_the_others_are_one_group():
+    composer, space = (
+        composer_of("moody"),
+        Space({"mood": ["raises", "fine", "uncompiled"], "rate": [0.1, 0.2]}),
+    )
+    found = compose_all(composer, space)
+    kinds = {space[int(idx)]["mood"]: one for part, one in found for idx in part}
+    assert isinstance(kinds["fine"], Members)
+    assert isinstance(kinds["raises"], Refused) and kinds["raises"].why == "the builder raised RuntimeError"
+    assert isinstance(kinds["uncompiled"], Refused)
+
+
+def test_arguments_of_fit_divide_first():
+    composer, space = composer_of("friendly"), Space({"batch_size": [16, 32], "rate": [0.1, 0.2]})
+    found = composer.compose([space[idx] for idx in range(4)], FIT)
+    assert isinstance(found, Split) and [part.tolist() for part in found.parts] == [[0, 1], [2, 3]]
+
+
+def test_the_costliest_part_is_known():
+    composer, space = composer_of("friendly"), Space({"units": [3, 30], "rate": [0.1, 0.2]})
+    found = composer.compose([space[idx] for idx in range(4)], FIT)
+    assert isinstance(found, Split)
+    large = [space[int(part[0])]["units"] for part in found.parts].index(30)
+    assert found.costs[large] == max(found.costs) > min(found.costs)
+
+
+def test_no_model_is_built_twice_and_few_are_built():
+    composer = composer_of("friendly")
+    axes = {"rate": [0.1, 0.2, 0.3, 0.4], "l2": [0.0, 0.1, 0.2, 0.3], "init": ["he_normal", "glorot_normal"]}
+    built = []
+    build = composer._build
+    composer._build = lambda config: built.append(str(config)) or build(config)
+    assert isinstance(composer.compose([Space(axes)[idx] for idx in range(32)], FIT), Members)
+    # The base, each other value alone, the template, and those that prove it.
+    assert len(built) <= 1 + 3 + 3 + 1 + 1 + members.PROVEN
+
+
+def test_partition_tells_the_groups_of_a_plan():
+    composer, space = (
+        composer_of("moody"),
+        Space({"mood": ["raises", "fine"], "rate": [0.1, 0.2], "units": [2, 3]}),
+    )
+    found = list(partition(composer, space, np.arange(8), FIT))
+    assert sorted((len(group.points), group.why) for group in found) == [
+        (2, ""),
+        (2, ""),
+        (4, "the builder raised RuntimeError"),
+    ]
