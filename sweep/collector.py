@@ -117,7 +117,7 @@ class Collector(Unsaved, Callback):
 
     def _leave_alone(self, points: np.ndarray, why: str) -> None:
         """Hand out points one by one that no program can train; with `engine: fused` they fail instead."""
-        points = np.array([idx for idx in points.tolist() if self._is_open(idx)], int)
+        points = np.array(self._still_open(points), int)
         if not len(points):
             return
         if self._plan.engine == "fused":
@@ -130,8 +130,9 @@ class Collector(Unsaved, Callback):
         for idx in points.tolist():
             self.searcher.give_back(idx)
 
-    def _is_open(self, idx: int) -> bool:
-        return idx not in self._store and all(item.row["idx"] != idx for item in self._pending)
+    def _still_open(self, points: np.ndarray) -> list[int]:
+        pending = {item.row["idx"] for item in self._pending}
+        return [idx for idx in points.tolist() if idx not in self._store and idx not in pending]
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Give points back whose worker died, or make a row of a point if that was once too often, or it hung."""
@@ -164,7 +165,7 @@ class Collector(Unsaved, Callback):
         group = trial.config.get("points")
         if group is None:
             self.searcher.give_back(trial.config["idx"])
-        elif is_open := [idx for idx in group.tolist() if self._is_open(idx)]:
+        elif is_open := self._still_open(group):
             self.searcher.add_group(np.array(is_open), math.inf)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

@@ -121,11 +121,25 @@ def test_plan_without_timing(command, workplace):
 
 def test_plan_times_a_few_points(sweeps):
     write_plan(sweeps.folder)
-    code, output = sweeps.run("plan", "plan.yaml", "--timed", "1", "--json")
+    code, output = sweeps.run("plan", "plan.yaml", "--timed", "1", "--json", "--engine", "keras")
     answer = json.loads(output)
     assert code == 0
     assert 0 < answer["epoch_s"] < answer["setup_s"]
     expected = 12 * (answer["setup_s"] + 3 * answer["epoch_s"]) / answer["workers"]
+    assert answer["at_most_s"] == pytest.approx(expected)
+
+
+def test_plan_shows_the_cohorts_and_what_cannot_be_fused(sweeps):
+    space = {"units": [2, 3], "rate": [0.1, 0.2], "behaviour": ["fine", "raises"]}
+    write_plan(sweeps.folder, space=space)
+    code, output = sweeps.run("plan", "plan.yaml", "--points", "8", "--json", "--timed", "0")
+    assert code == 0 and "cohorts" not in json.loads(output)
+    write_plan(sweeps.folder, space={**space, "behaviour": ["fine"]})
+    code, output = sweeps.run("plan", "plan.yaml", "--json")
+    answer = json.loads(output)
+    assert code == 0 and sorted(answer["cohorts"]) == [[2, ""], [2, ""]]
+    assert 0 < answer["epoch_s"] < answer["setup_s"]
+    expected = (2 * answer["setup_s"] + 4 * 3 * answer["epoch_s"]) / answer["workers"]
     assert answer["at_most_s"] == pytest.approx(expected)
 
 

@@ -7,10 +7,10 @@ where two losses tie within that.
 
 import numpy as np
 import pytest
+import zoo
 
 from sweep import Plan
 from sweep.space import Space
-from tests import zoo
 from trainables import builders
 from trainables.data import ABALONE, Table, load
 from trainables.fused.cohort import Cohort

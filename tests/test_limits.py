@@ -68,7 +68,8 @@ def test_an_error_is_told_by_type_and_message():
 
 
 def test_a_long_message_is_cut():
-    assert explain(ValueError("x" * 5000)) == "ValueError: " + "x" * 1988 + "..."
+    for length in (1989, 5000):
+        assert explain(ValueError("x" * length)) == "ValueError: " + "x" * 1985 + "..."
     assert explain(ValueError("x" * 1988)) == "ValueError: " + "x" * 1988
 
 
@@ -79,7 +80,9 @@ def test_a_message_that_no_file_can_hold_becomes_one_that_can():
 def test_the_memory_is_that_of_this_process():
     before = resident_mb()
     pages = int(Path(f"/proc/{os.getpid()}/statm").read_text().split()[1])
-    assert before == pytest.approx(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, rel=0.2)
+    assert before == pytest.approx(
+        pages * os.sysconf("SC_PAGE_SIZE") / 2**20, rel=0.02
+    )  # read a moment later
     block = bytearray(os.urandom(2**20)) * 64
     # 64 MiB more; a fifth may come out of what Python had set aside.
     assert resident_mb() - before > 50 and len(block) == 2**26

@@ -87,7 +87,7 @@ def assert_as_built(composer, space, part, group):
     """Compare every point of a group with the model that the builder makes for it alone."""
     template, stack = group.template, group.stack
     for row, idx in enumerate(part.tolist()):
-        model = composer._build(space[idx])
+        model = composer._builds.build(space[idx])
         alone = describe(model)
         count = len(model.trainable_variables)
         np.testing.assert_array_equal(
@@ -177,8 +177,8 @@ def test_no_model_is_built_twice_and_few_are_built():
     composer = composer_of("friendly")
     axes = {"rate": [0.1, 0.2, 0.3, 0.4], "l2": [0.0, 0.1, 0.2, 0.3], "init": ["he_normal", "glorot_normal"]}
     built = []
-    build = composer._build
-    composer._build = lambda config: built.append(str(config)) or build(config)
+    build = composer._builds.build
+    composer._builds.build = lambda config: built.append(str(config)) or build(config)
     assert isinstance(composer.compose([Space(axes)[idx] for idx in range(32)], FIT), Members)
     # The base, each other value alone, the template, and those that prove it.
     assert len(built) <= 1 + 3 + 3 + 1 + 1 + members.PROVEN

@@ -83,7 +83,7 @@ def test_the_snippets_read_a_folder(abalone_run, capsys):
 def test_every_column_is_explained(abalone_run):
     names = [column.name for column in schema.points_columns({}, ["loss", "MAE"])]
     names += [column.name for column in schema.curves_columns(["loss", "MAE"])]
-    names += [column.name for column in schema.WEIGHTS]
+    names += [column.name for column in (*schema.WEIGHTS, *schema.RUNGS)]
     assert not [name for name in names if f"`{name}`" not in README]
     assert not [status for status in schema.Status if f"`{status}`" not in README]
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zoo
 from test_cohort import RULES, by_point, small_table
 
 from cluster import local
 from sweep.asha import Asha
 from sweep.rungs import Rungs
 from sweep.space import Space
-from tests import zoo
 from trainables import builders
 from trainables.fused import trial as trial_module
 from trainables.fused.trial import FusedTrial
@@ -74,19 +74,17 @@ def test_what_no_program_can_train_is_left_alone_with_the_reason(name, why):
 
 
 def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):
-    monkeypatch.setattr(trial_module, "MAX_WEIGHTS", 10)
+    monkeypatch.setattr("trainables.fused.describe.MAX_WEIGHTS", 10)
     [report] = steps(trial([0, 1], Training(Fit(epochs=3), RULES)))
     assert report["alone"].tolist() == [0, 1] and "keeps a core busy by itself" in report["why"]
 
 
-def test_a_cohort_is_no_larger_than_the_memory_it_may_use(monkeypatch):
-    monkeypatch.setattr(trial_module, "LANES", 1)
-    made = trial([0, 1, 2, 3], Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.003))
-    sizes = []
-    begin = made._begin
-    monkeypatch.setattr(made, "_begin", lambda: (begin(), sizes.append(len(made._cohort.idx))))
-    rows = finished(steps(made))
-    assert sorted(rows) == [0, 1, 2, 3] and len(sizes) > 1 and sum(sizes) == 4
+def test_a_group_is_no_larger_than_the_memory_it_may_use(monkeypatch):
+    monkeypatch.setattr("trainables.fused.members.LEAST_POINTS", 1)
+    [report] = steps(trial([0, 1, 2, 3], Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.01)))
+    assert [part.tolist() for part in report["parts"]] == [[0, 1], [2, 3]] and "memory_mb" in report["why"]
+    rows = finished(steps(trial([0, 1], Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.01))))
+    assert sorted(rows) == [0, 1]
 
 
 def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import psutil
 KILL_AFTER_S = 10.0
 """Seconds beyond its limit after which code that cannot be interrupted takes its worker with it."""
 
-RETIRE_AFTER_MB = 1024.0
+RETIRE_AFTER_MB = 900.0
 """Growth of a worker's resident memory, in MiB, after which it makes way for a new one between two trials.
 
 TensorFlow 2.21 keeps 4 to 5 MB of the graphs of every model that was fitted, and about 100 MB of every fused program
@@ -49,7 +49,7 @@ def _raise_time_up(signum: int, frame: object) -> None:
 def explain(error: BaseException) -> str:
     """Return the error's type and message, at most 2,000 characters, so that a row stays a row."""
     text = f"{type(error).__name__}: {error}".strip().encode("utf-8", "replace").decode()
-    return text if len(text) <= 2000 else f"{text[:2000]}..."
+    return text if len(text) <= 2000 else f"{text[:1997]}..."
 
 
 def resident_mb() -> float:

@@ -27,16 +27,19 @@ class Checkpoints:
         self._folder = Path(folder) if folder else None
 
     def save(self, name: str, state: Mapping[str, np.ndarray]) -> None:
-        """Replace the checkpoint `name`; on a full disk there is none, and training goes on."""
+        """Replace the checkpoint `name`; on a full disk the former one stays, and training goes on."""
         if self._folder is None:
             return
         buffer = io.BytesIO()
         np.savez(buffer, **state)  # type: ignore[arg-type]  # arrays by name
         part = self._folder / f".{name}.tmp"
-        with contextlib.suppress(OSError):
+        try:
             self._folder.mkdir(exist_ok=True)
             part.write_bytes(hashlib.blake2b(buffer.getvalue()).digest() + buffer.getvalue())
             part.replace(self._folder / f"{name}.npz")
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)  # the room is for the rows
 
     def forget(self, name: str) -> None:
         """Remove the checkpoint `name`, if there is one."""
@@ -53,9 +56,9 @@ class Checkpoints:
                     continue
                 with np.load(io.BytesIO(raw[64:]), allow_pickle=False) as file:
                     state = {name: file[name] for name in file.files}
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+                present = np.intersect1d(state["idx"][state["alive"]], idx)
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 continue
-            present = np.intersect1d(state["idx"][state["alive"]], idx)
             if len(present):
                 yield present, state
 

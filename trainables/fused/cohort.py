@@ -17,7 +17,8 @@ import tensorflow as tf
 from trainables.callbacks import row_order
 from trainables.data import Table
 from trainables.fused.members import Members
-from trainables.fused.program import Program, Stack
+from trainables.fused.program import Program
+from trainables.fused.template import Stack
 from trainables.models import fitted_rows
 from trainables.rules import Rules
 from trainables.settings import Fit, Training
@@ -203,12 +204,10 @@ class Cohort:
         places = {id(v): place for place, v in enumerate(model.non_trainable_variables)}
         offsets = np.cumsum([0, *(int(np.prod(v.shape)) for v in model.trainable_variables)])
         trainable = {id(v): place for place, v in enumerate(model.trainable_variables)}
-        # Seeds are variables that Model.get_weights leaves out, hence the two orders.
+        fixed_places = [place for place in range(len(places)) if place not in template.stacked]
+        fixed = dict(zip(fixed_places, template.shared, strict=True))
         parts = []
-        fixed = dict(
-            zip([p for p in range(len(places)) if p not in template.stacked], template.shared, strict=True)
-        )
-        for variable in model.weights:
+        for variable in model.weights:  # without the seeds, and in another order
             if id(variable) in trainable:
                 place = trainable[id(variable)]
                 parts.append(self._best.weights[rows, offsets[place] : offsets[place + 1]])

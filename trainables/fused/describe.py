@@ -41,6 +41,9 @@ LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stdd
 
 RATE = "learning_rate"
 
+MAX_WEIGHTS = 250_000
+"""A model with more numbers gains nothing from company."""
+
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -106,6 +109,8 @@ def _refuse(model: keras.Model) -> None:
         raise UnfusableError("the model is not built before its first batch")
     if not model.trainable_variables:
         raise UnfusableError("the model has nothing to train")
+    if (count := model.count_params()) > MAX_WEIGHTS:
+        raise UnfusableError(f"a model of {count:,} weights keeps a core busy by itself")
     if any(v.dtype != "float32" for v in model.trainable_variables):
         raise UnfusableError("the model's weights are not all float32")
     for layer in _layers(model):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +30,10 @@ from trainables import models
 from trainables.builders import Builder
 from trainables.callbacks import row_order
 from trainables.data import Table
+from trainables.fused.builds import PARTS, Builds, Config, Failed, key_of, same, value_of
 from trainables.fused.describe import RATE, Described, UnfusableError, describe, python_state
-from trainables.fused.program import Stack, Template
-from trainables.limits import TimeUpError, time_limit
+from trainables.fused.template import Stack, Template
+from trainables.limits import TimeUpError
 from trainables.settings import Fit
 
 PROVEN = 4
@@ -40,12 +42,8 @@ PROVEN = 4
 MAX_COMBINATIONS = 256
 """Models that may be built for one set of axes that act on the same value; beyond it the group is split."""
 
-KNOWN_MB = 256
-"""MiB of initial values of models that were built, kept so that none is built twice."""
-
-Config = Mapping[str, Any]
-
-_PARTS = ("variant", "rule", "initial")
+LEAST_POINTS = 16
+"""A group may have so many points, whatever its memory: the program works on as many anyway."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +89,6 @@ class _Study:
     batch_size: int
 
 
-@dataclass(frozen=True)
-class _Failed:
-    """Stands for the description of a model that cannot be described."""
-
-    signature: str
-    why: str
-    variant: None = None
-    rule: None = None
-    numbers: Mapping[str, float] = None  # type: ignore[assignment]
-    initial: tuple[np.ndarray, ...] = ()
-
-
 class Composer:
     """Composes groups of points of one builder.
 
@@ -112,6 +98,7 @@ class Composer:
         table: the data.
         seed: of the initial weights.
         timeout_s: seconds that one call of the builder may take.
+        memory_mb: MiB that the arrays of one group may take in training.
     """
 
     def __init__(
@@ -121,11 +108,11 @@ class Composer:
         table: Table,
         seed: int,
         timeout_s: float = 600.0,
+        memory_mb: float = 512.0,
     ) -> None:
-        self._function, self._builder, self._table, self._seed = function, builder, table, seed
-        self._timeout_s = timeout_s
-        self._normalizer = models.normalizer(table) if "normalizer" in builder.parameters else None
-        self._known: dict[str, Described | _Failed] = {}
+        self._builder, self._table, self._seed = builder, table, seed
+        self._builds = Builds(function, builder, table, seed, timeout_s)
+        self._memory_bytes = memory_mb * 2**20
 
     def compose(self, configs: Sequence[Config], fit: Fit) -> Members | Split | Refused:
         """Return the points as one program's, or what keeps them from being that.
@@ -154,27 +141,34 @@ class Composer:
             return _split([(repr(one),) for one in fits], "arguments of fit change the batches")
         given = [models.builder_axes(config, self._builder) for config in configs]
         base, axes = given[0], _varying(given)
-        found: dict[str, dict[str, Described | _Failed]] = {}
+        found: dict[str, dict[str, Described | Failed]] = {}
         for axis in axes:
-            values = {_key(config[axis]): config[axis] for config in given}
-            found[axis] = {key: self._describe({**base, axis: value}) for key, value in values.items()}
-        first = self._describe(base)
+            values = {key_of(config[axis]): config[axis] for config in given}
+            found[axis] = {key: self._builds.describe({**base, axis: value}) for key, value in values.items()}
+        first = self._builds.describe(base)
         structural = [
             axis for axis in axes if any(d.signature != first.signature for d in found[axis].values())
         ]
         if structural:
             labels = [
-                tuple(str(hash(found[a][_key(config[a])].signature)) for a in structural) for config in given
+                tuple(str(hash(found[a][key_of(config[a])].signature)) for a in structural)
+                for config in given
             ]
             split = _split(
                 labels, f"{_and(structural)} {'change' if structural[1:] else 'changes'} the model"
             )
             # The weights of a part's first model stand for all of its models.
-            sizes = [sum(a.size for a in self._describe(given[part[0]]).initial) for part in split.parts]
+            sizes = [
+                sum(a.size for a in self._builds.describe(given[part[0]]).initial) for part in split.parts
+            ]
             costs = [len(part) * size for part, size in zip(split.parts, sizes, strict=True)]
             return Split(split.parts, split.why, costs)
-        if isinstance(first, _Failed):
+        if isinstance(first, Failed):
             return Refused(first.why)
+        most = max(LEAST_POINTS, int(self._memory_bytes / _row_bytes(first, fits[0])))
+        if len(given) > most:
+            blocks = np.array_split(np.arange(len(given)), math.ceil(len(given) / most))
+            return Split(blocks, f"{len(given):,} points do not fit into resources.memory_mb at once")
         columns = self._columns(given, base, axes, found, first)
         if isinstance(columns, Split):
             return columns
@@ -190,18 +184,22 @@ class Composer:
     ) -> dict[str, list[Any]] | Split:
         """Return each value of each point: "variant", "rule", "initial" and the numbers by key."""
         everything = [first, *itertools.chain.from_iterable(by_value.values() for by_value in found.values())]
-        keys = dict.fromkeys(itertools.chain(_PARTS, *(d.numbers for d in everything)))
+        keys = dict.fromkeys(itertools.chain(PARTS, *(d.numbers for d in everything)))
         columns: dict[str, list[Any]] = {}
         for key in keys:
-            acting = [a for a in axes if any(not _equal(d, first, key) for d in found[a].values())]
+            acting = [
+                a
+                for a in axes
+                if any(not same(value_of(d, key), value_of(first, key)) for d in found[a].values())
+            ]
             picked = [{axis: config[axis] for axis in acting} for config in given]
-            distinct = {_key(values): values for values in picked}
+            distinct = {key_of(values): values for values in picked}
             if len(distinct) > MAX_COMBINATIONS:
                 return self._along(given, acting, f"{_and(acting)} act together on too many values")
-            by_key = {name: self._describe({**base, **values}) for name, values in distinct.items()}
+            by_key = {name: self._builds.describe({**base, **values}) for name, values in distinct.items()}
             if any(d.signature != first.signature for d in by_key.values()):
                 return self._along(given, acting, f"{_and(acting)} change the model together")
-            columns[key] = [_value(by_key[_key(values)], key) for values in picked]
+            columns[key] = [value_of(by_key[key_of(values)], key) for values in picked]
         return columns
 
     def _assemble(self, given: Sequence[Config], columns: Mapping[str, list[Any]]) -> Members:
@@ -210,19 +208,19 @@ class Composer:
         numbers = {}
         for key, values in columns.items():
             present = [value for value in values if value is not None]  # a rule may not have it
-            if key not in _PARTS and present:
+            if key not in PARTS and present:
                 numbers[key] = np.array(
                     [present[0] if value is None else value for value in values], "float32"
                 )
         lifted = [key for key, values in numbers.items() if key != RATE and len(np.unique(values)) > 1]
         keys = [RATE, *lifted]
 
-        model = self._build(given[0])
+        model = self._builds.build(given[0])
         stacked = self._stacked(model, columns["initial"])
         template = Template(
             model,
-            [self._build(given[place]) if place else model for place in of_rule],
-            [self._build(given[place]) if place else model for place in of_variant],
+            [self._builds.build(given[place]) if place else model for place in of_rule],
+            [self._builds.build(given[place]) if place else model for place in of_variant],
             keys,
             {key: float(values[0]) for key, values in numbers.items() if key not in keys},
             stacked,
@@ -272,15 +270,15 @@ class Composer:
     def _prove(self, study: _Study, members: Members) -> Split | None:
         """Compare random members with models built alone; return how to split the group if they differ."""
         given, base = study.given, study.given[0]
-        keys = [_key(config) for config in given]
+        keys = [key_of(config) for config in given]
         random = np.random.default_rng([self._seed, len(given)])
         for place in random.permutation(len(given))[:PROVEN].tolist():
             if self._is_as_composed(place, study, members):
                 continue
             # An axis is to blame if composing is right with its value put back to the base's.
-            for axis in sorted(study.axes, key=lambda name: len({_key(config[name]) for config in given})):
-                mended = _key({**given[place], axis: base[axis]})
-                differs = _key(given[place][axis]) != _key(base[axis])
+            for axis in sorted(study.axes, key=lambda name: len({key_of(config[name]) for config in given})):
+                mended = key_of({**given[place], axis: base[axis]})
+                differs = key_of(given[place][axis]) != key_of(base[axis])
                 if differs and (
                     mended not in keys or self._is_as_composed(keys.index(mended), study, members)
                 ):
@@ -290,11 +288,11 @@ class Composer:
 
     def _is_as_composed(self, place: int, study: _Study, members: Members) -> bool:
         try:
-            model = self._build(study.given[place])
+            model = self._builds.build(study.given[place])
             alone = describe(model)
         except (Exception, SystemExit, TimeUpError):
             return False
-        if any(not _same(_value(alone, key), values[place]) for key, values in study.columns.items()):
+        if any(not same(value_of(alone, key), values[place]) for key, values in study.columns.items()):
             return False
         return set(alone.numbers) <= set(study.columns) and self._loss_is_equal(
             model, place, members, study.batch_size
@@ -326,31 +324,16 @@ class Composer:
 
     def _along(self, given: Sequence[Config], axes: Iterable[str], why: str) -> Split:
         """Split along that one of `axes` with the fewest values."""
-        counts = {axis: len({_key(config[axis]) for config in given}) for axis in axes}
+        counts = {axis: len({key_of(config[axis]) for config in given}) for axis in axes}
         axis = min((a for a in counts if counts[a] > 1), key=counts.__getitem__)
-        return _split([(_key(config[axis]),) for config in given], why)
+        return _split([(key_of(config[axis]),) for config in given], why)
 
-    def _build(self, config: Config) -> keras.Model:
-        with time_limit(self._timeout_s):
-            return models.build(
-                self._function, self._builder, config, self._table, self._seed, self._normalizer
-            )
 
-    def _describe(self, config: Config) -> Described | _Failed:
-        key = _key(config)
-        if key not in self._known:
-            if sum(a.nbytes for d in self._known.values() for a in d.initial) > KNOWN_MB * 2**20:
-                self._known.clear()
-            try:
-                self._known[key] = describe(self._build(config))
-            except TimeUpError:
-                self._known[key] = _Failed("slow", "the builder takes too long", numbers={})
-            except UnfusableError as error:
-                self._known[key] = _Failed(f"refused: {error}", str(error), numbers={})
-            except (Exception, SystemExit) as error:
-                why = f"the builder raised {type(error).__name__}"
-                self._known[key] = _Failed("raised", why, numbers={})
-        return self._known[key]
+def _row_bytes(described: Described, fit: Fit) -> int:
+    """Return the bytes that a point takes in training, about: its weights, two slots for each and the best epoch's,
+    all of it in NumPy and as tensors; and its learning curve.
+    """
+    return 8 * sum(a.nbytes for a in described.initial) + 4 * 8 * fit.epochs
 
 
 def _numbered(items: Sequence[Any]) -> tuple[np.ndarray, list[int]]:
@@ -362,12 +345,8 @@ def _numbered(items: Sequence[Any]) -> tuple[np.ndarray, list[int]]:
     return np.array([numbers[item] for item in items], np.int32), list(first.values())
 
 
-def _key(value: Any) -> str:
-    return json.dumps(value, default=repr)
-
-
 def _varying(configs: Sequence[Config]) -> list[str]:
-    return [name for name in configs[0] if len({_key(config[name]) for config in configs}) > 1]
+    return [name for name in configs[0] if len({key_of(config[name]) for config in configs}) > 1]
 
 
 def _split(labels: Sequence[tuple[str, ...]], why: str) -> Split:
@@ -375,22 +354,6 @@ def _split(labels: Sequence[tuple[str, ...]], why: str) -> Split:
     for row, label in enumerate(labels):
         parts.setdefault(label, []).append(row)
     return Split([np.array(rows) for rows in parts.values()], why)
-
-
-def _value(described: Described | _Failed, key: str) -> Any:
-    return getattr(described, key) if key in _PARTS else described.numbers.get(key)
-
-
-def _equal(one: Described | _Failed, other: Described | _Failed, key: str) -> bool:
-    return _same(_value(one, key), _value(other, key))
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, tuple) and one and isinstance(one[0], np.ndarray):
-        return one is other or (
-            len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-        )
-    return one == other
 
 
 def _and(names: Sequence[str]) -> str:

@@ -6,8 +6,7 @@ What a group's trial answers
     finished  columns of points that have finished, as `Cohort.report` gives them
     entered   what the rungs were told, and what they said
 
-What does not fit into the memory at once is trained one cohort after the other. A step trains until ASHA's next
-milestone, or for a few seconds.
+A step trains until ASHA's next milestone, or for a few seconds.
 """
 
 from __future__ import annotations
@@ -39,9 +38,6 @@ COMPILE_S = 300.0
 LANES = 16
 """Points in a chunk. Measured: 36 and 72 lanes gain at most 7% an epoch and waste more when few points are left."""
 
-MAX_WEIGHTS = 250_000
-"""A model with more numbers keeps a core busy by itself."""
-
 
 class FusedTrial(KerasTrial):
     """Trains the points of `config["points"]`, an int array; or the point `config["idx"]` as the Keras trial does."""
@@ -72,9 +68,8 @@ class FusedTrial(KerasTrial):
         """Take the next group or point."""
         points = new_config.get("points")
         self._points = None if points is None else np.asarray(points, np.int64)
-        self._waiting: list[tuple[np.ndarray, Any, Any]] | None = (
-            None  # points, members and fit of each cohort to come
-        )
+        # Points, members and fit of each cohort to come: one, or those that a checkpoint has and the others.
+        self._waiting: list[tuple[np.ndarray, Any, Any]] | None = None
         self._cohort: Any = None
         self._kept_at = 0.0
         return super().reset_config({"idx": -1, **new_config})
@@ -119,7 +114,7 @@ class FusedTrial(KerasTrial):
         if self._composer is None:
             self._build = self._build or self._builder.load()
             self._composer = Composer(
-                self._build, self._builder, self._table, training.seed, training.timeout_s
+                self._build, self._builder, self._table, training.seed, training.timeout_s, training.memory_mb
             )
         found = self._composer.compose(configs, training.fit)
         if isinstance(found, Refused):
@@ -127,25 +122,8 @@ class FusedTrial(KerasTrial):
         if isinstance(found, Split):
             parts = [points[part] for part in found.parts]
             return {"done": True, "parts": parts, "costs": list(found.costs), "why": found.why}
-        self._waiting = self._cohorts(found, models.fit_of(configs[0], self._builder, training.fit))
+        self._waiting = [(points, found, models.fit_of(configs[0], self._builder, training.fit))]
         return None
-
-    def _cohorts(self, members: Any, fit: Any) -> list[tuple[np.ndarray, Any, Any]]:
-        """Return the cohorts of one program: as many points each as the memory allows."""
-        from trainables.fused.describe import UnfusableError
-
-        assert self._points is not None
-        weights = members.stack.weights.shape[1]
-        if weights > MAX_WEIGHTS:
-            raise UnfusableError(f"a model of {weights:,} weights keeps a core busy by itself")
-        curve_bytes = 4 * fit.epochs * (2 * len(members.template.logs) + 1)
-        row_bytes = members.stack.row_bytes + curve_bytes
-        most = max(LANES, int(self._training.memory_mb * 2**20 / row_bytes) // LANES * LANES)
-        count = len(self._points)
-        return [
-            (self._points[part], members.take(part), fit)
-            for part in np.array_split(np.arange(count), -(-count // most))
-        ]
 
     def _train(self) -> dict[str, Any]:
         from trainables.fused.checkpoints import name_of

@@ -1,0 +1,121 @@
+"""The update rules against Keras' optimizers themselves, step by step."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainables.fused.describe import UnfusableError
+from trainables.fused.optimizers import SharedSlots, UpdateRule, flat, split
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.1),
+    "nesterov": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "rmsprop": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "adam": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "adamax": lambda: keras.optimizers.Adamax(0.01),
+    "nadam": lambda: keras.optimizers.Nadam(0.01),
+    "adagrad": lambda: keras.optimizers.Adagrad(0.1, initial_accumulator_value=0.2),
+    "adadelta": lambda: keras.optimizers.Adadelta(1.0),
+    "ftrl": lambda: keras.optimizers.Ftrl(0.1, l1_regularization_strength=0.01),
+    "lion": lambda: keras.optimizers.Lion(0.01),
+    "adafactor": lambda: keras.optimizers.Adafactor(0.1),
+    "lamb": lambda: keras.optimizers.Lamb(0.01),
+    "clipnorm": lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
+    "global_clipnorm": lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
+    "clipvalue": lambda: keras.optimizers.SGD(0.1, clipvalue=0.05),
+    "schedule": lambda: keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)),
+}
+
+
+def model_of(optimizer, constraint=None):
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Dense(3, kernel_constraint=constraint), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile(loss="mse", optimizer=optimizer)
+    return model
+
+
+def gradients(step, model):
+    chance = np.random.default_rng(step)
+    return [tf.constant(chance.normal(size=v.shape).astype("float32")) for v in model.trainable_variables]
+
+
+def by_keras(model, steps):
+    for step in range(steps):
+        model.optimizer.apply_gradients(zip(gradients(step, model), model.trainable_variables, strict=True))
+    return np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
+
+
+def by_rule(model, steps, rule, rate=0.0, **numbers):
+    weights = flat([tf.constant(v.numpy()) for v in model.trainable_variables])
+    slots = [tf.constant(slot) for slot in rule.slots]
+    lifted = {
+        "learning_rate": tf.constant(rate),
+        **{f"optimizer.{k}": tf.constant(v) for k, v in numbers.items()},
+    }
+    for step in range(steps):
+        iterations = tf.constant(step, tf.int64)
+        weights, slots = rule.apply(flat(gradients(step, model)), weights, slots, iterations, lifted)
+    return weights.numpy()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_five_steps_are_those_of_keras(name):
+    model = model_of(OPTIMIZERS[name]())
+    rule = UpdateRule(model)
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    ours = by_rule(model, 5, rule, rate)
+    # The same float32 operations, on one vector instead of several.
+    np.testing.assert_allclose(ours, by_keras(model, 5), rtol=2e-5, atol=2e-6)
+
+
+def test_numbers_of_the_lane_take_the_place_of_the_optimizer_s():
+    rule = UpdateRule(model_of(keras.optimizers.Adam(0.5, beta_1=0.1, clipnorm=9.0)))
+    model = model_of(keras.optimizers.Adam(0.01, beta_1=0.8, clipnorm=0.2))
+    ours = by_rule(model, 4, rule, 0.01, beta_1=0.8, clipnorm=0.2)
+    np.testing.assert_allclose(ours, by_keras(model, 4), rtol=2e-5, atol=2e-6)
+
+
+def test_constraints_hold_and_excluded_weights_do_not_decay():
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model = model_of(optimizer, constraint=keras.constraints.MaxNorm(0.3))
+    ours = by_rule(model, 4, UpdateRule(model), 0.1)
+    np.testing.assert_allclose(ours, by_keras(model, 4), rtol=2e-5, atol=2e-6)
+    kernel = split(ours, model.trainable_variables)[0]
+    assert np.linalg.norm(kernel, axis=0).max() <= 0.3 + 1e-6
+
+
+def test_an_optimizer_that_cannot_be_made_anew_is_refused():
+    class Strange(keras.optimizers.SGD):
+        def __init__(self, must, **arguments):
+            super().__init__(**arguments)
+
+    with pytest.raises(UnfusableError, match="Strange cannot be made anew"):
+        UpdateRule(model_of(Strange("have")))
+
+
+def test_slots_of_several_optimizers_are_shared_and_one_is_followed():
+    names = ("adam", "sgd", "adagrad")
+    models = [model_of(OPTIMIZERS[name]()) for name in names]
+    shared = SharedSlots([UpdateRule(model) for model in models])
+    assert len(shared.shapes) == 3  # Adam with amsgrad has three of one shape; the others need fewer
+    slots = shared.initial(np.array([0, 1, 2]))
+    for number, model in enumerate(models):
+        weights = flat([tf.constant(v.numpy()) for v in model.trainable_variables])
+        lane = [tf.constant(slot[number]) for slot in slots]
+        rate = {
+            "learning_rate": tf.constant(float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
+        }
+        for step in range(3):
+            weights, lane = shared.apply(
+                tf.constant(number),
+                flat(gradients(step, model)),
+                weights,
+                lane,
+                tf.constant(step, tf.int64),
+                rate,
+            )
+        np.testing.assert_allclose(weights, by_keras(model, 3), rtol=2e-5, atol=2e-6)

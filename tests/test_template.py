@@ -1,0 +1,78 @@
+"""What a template finds out about its model before a program is made of it."""
+
+import keras
+import numpy as np
+import pytest
+from test_cohort import small_table
+
+from trainables.fused.template import Stack, Template
+
+TABLE = small_table()
+X, Y = TABLE.x_train[:32], TABLE.y_train[:32]
+
+
+class Centred(keras.layers.Layer):
+    """Subtracts the mean of the batch, whatever a mask says."""
+
+    supports_masking = True
+
+    def call(self, inputs):
+        return inputs - keras.ops.mean(inputs, axis=0)
+
+
+def template_of(*layers, loss="mse", metrics=("mae",)):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((10,)), *layers, keras.layers.Dense(1)])
+    model.compile(loss=loss, metrics=list(metrics), optimizer="sgd")
+    template = Template(model, [model], [model], ["learning_rate"], {}, [], (X[:2], Y[:2]))
+    weights = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])[None]
+    rows = np.zeros(1, np.int32)
+    return template, Stack(weights, [], [], np.full((1, 1), 0.01, np.float32), rows, rows)
+
+
+def correlation(y, p):
+    y, p = keras.ops.reshape(y, (-1,)), keras.ops.reshape(p, (-1,))
+    y, p = y - keras.ops.mean(y), p - keras.ops.mean(p)
+    return -keras.ops.sum(y * p) / (1e-6 + keras.ops.sqrt(keras.ops.sum(y**2) * keras.ops.sum(p**2)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "heeded"),
+    [
+        (lambda: [keras.layers.Dense(3, "relu"), keras.layers.Dropout(0.5)], True),
+        (lambda: [keras.layers.BatchNormalization(), keras.layers.Dense(3)], True),
+        (lambda: [keras.layers.LayerNormalization(), keras.layers.GaussianNoise(0.1)], True),
+        (lambda: [Centred(), keras.layers.Dense(3)], False),  # a mean over rows that do not count
+        (lambda: [keras.layers.Dense(3, activity_regularizer="l2")], False),  # likewise
+    ],
+)
+def test_a_mask_stands_for_a_smaller_batch_only_if_all_parts_heed_it(layers, heeded):
+    template, lane = template_of(*layers())
+    assert template.can_mask(lane, X, Y, 17) is heeded
+
+
+@pytest.mark.parametrize(
+    ("loss", "metrics", "additive"),
+    [
+        ("mse", ["mae", keras.metrics.RootMeanSquaredError()], True),
+        (keras.losses.Huber(), [], True),
+        (correlation, [], False),
+        (keras.losses.MeanSquaredError(reduction="sum"), [], False),
+    ],
+)
+def test_only_means_over_rows_can_be_evaluated_at_once(loss, metrics, additive):
+    template, lane = template_of(loss=loss, metrics=metrics)
+    assert template.is_additive(lane, X, Y) is additive
+
+
+def test_logs_are_named_as_keras_names_them():
+    template, _ = template_of(metrics=["mae", keras.metrics.MeanAbsoluteError(name="MAE")])
+    assert template.logs == ["loss", "mae", "MAE"]
+
+
+def test_state_and_shared_are_taken_apart_and_put_together():
+    template, _ = template_of(keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
+    template.stacked = [0, 1]
+    values = ["mean", "variance", "seed"]
+    assert template.part(values) == (["mean", "variance"], ["seed"])
+    assert template.merge(["mean", "variance"], ["seed"]) == values

@@ -1,0 +1,103 @@
+"""Build the models of single points, and remember what they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from trainables import models
+from trainables.builders import Builder
+from trainables.data import Table
+from trainables.fused.describe import Described, UnfusableError, describe
+from trainables.limits import TimeUpError, time_limit
+
+KNOWN_MB = 256
+"""MiB of initial values of models that were built, kept so that none is built twice."""
+
+PARTS = ("variant", "rule", "initial")
+"""What a description holds beside the signature and the numbers."""
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Stands for the description of a model that cannot be described; `why` says it for people."""
+
+    signature: str
+    why: str
+    variant: None = None
+    rule: None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    initial: tuple[np.ndarray, ...] = ()
+
+
+class Builds:
+    """The models of one builder, by configuration.
+
+    Args:
+        function: the user's builder.
+        builder: what is known of it.
+        table: the data.
+        seed: of the initial weights.
+        timeout_s: seconds that one call of the builder may take.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], builder: Builder, table: Table, seed: int, timeout_s: float
+    ) -> None:
+        self._function, self._builder, self._table, self._seed = function, builder, table, seed
+        self._timeout_s = timeout_s
+        self._normalizer = models.normalizer(table) if "normalizer" in builder.parameters else None
+        self._known: dict[str, Described | Failed] = {}
+
+    def build(self, config: Config) -> keras.Model:
+        """Return a new model of `config`, the axes that the builder takes.
+
+        Raises:
+            TimeUpError: the builder takes too long.
+        """
+        with time_limit(self._timeout_s):
+            return models.build(
+                self._function, self._builder, config, self._table, self._seed, self._normalizer
+            )
+
+    def describe(self, config: Config) -> Described | Failed:
+        """Return what the model of `config` is; it is built if it never was."""
+        key = key_of(config)
+        if key not in self._known:
+            if sum(a.nbytes for d in self._known.values() for a in d.initial) > KNOWN_MB * 2**20:
+                self._known.clear()
+            try:
+                self._known[key] = describe(self.build(config))
+            except TimeUpError:
+                self._known[key] = Failed("slow", "the builder takes too long")
+            except UnfusableError as error:
+                self._known[key] = Failed(f"refused: {error}", str(error))
+            except (Exception, SystemExit) as error:
+                self._known[key] = Failed("raised", f"the builder raised {type(error).__name__}")
+        return self._known[key]
+
+
+def key_of(value: Any) -> str:
+    """Return a text that is equal for equal values of an axis, or equal configurations."""
+    return json.dumps(value, default=repr)
+
+
+def value_of(described: Described | Failed, key: str) -> Any:
+    """Return one of `PARTS`, or the number `key`; None if the model has no such number."""
+    return getattr(described, key) if key in PARTS else described.numbers.get(key)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two results of `value_of` are equal."""
+    if isinstance(one, tuple) and one and isinstance(one[0], np.ndarray):
+        return one is other or (
+            len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+        )
+    return one == other

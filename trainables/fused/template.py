@@ -1,0 +1,273 @@
+"""What a program is made from: one model as its builder returned it, and the models of many points as arrays.
+
+Terminology
+    lane        one model of those that a program works on at once
+    weights     the trainable variables of a model, as one vector
+    state       non-trainable variables that differ between points or that training changes, such as moving averages
+    shared      the other non-trainable variables, and seeds that are the same for all points: one random draw serves
+                all of them, as each would have drawn the same by itself
+    slots       the optimizer's variables
+    numbers     the floats of `describe` that differ between the points, one column each
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.backend.common.masking import set_keras_mask
+from keras.src.backend.common.stateless_scope import StatelessScope
+
+from trainables.fused import kernels
+from trainables.fused.describe import LAYER_NUMBERS, Lifted
+from trainables.fused.optimizers import SharedSlots, UpdateRule, split
+
+
+@dataclass
+class Stack:
+    """The models of many points, as arrays with one row a point.
+
+    Attributes:
+        weights: float32, shape (points, numbers in the trainable variables).
+        state: one array for each stacked non-trainable variable, shape (points, ...).
+        slots: one array for each shared slot, shape (points, ...).
+        numbers: float32, shape (points, keys of the program).
+        rule: int32, shape (points,): the place of each point's optimizer.
+        variant: int32, shape (points,): the place of each point's activation functions.
+    """
+
+    weights: np.ndarray
+    state: list[np.ndarray]
+    slots: list[np.ndarray]
+    numbers: np.ndarray
+    rule: np.ndarray
+    variant: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Stack:
+        """Return the models of the points `rows`."""
+        return Stack(
+            self.weights[rows],
+            [a[rows] for a in self.state],
+            [a[rows] for a in self.slots],
+            self.numbers[rows],
+            self.rule[rows],
+            self.variant[rows],
+        )
+
+
+@dataclass
+class Template:
+    """What a program is made from.
+
+    Attributes:
+        model: the template.
+        optimizers: one model for each rule, whose optimizer follows it.
+        variants: one model for each variant, whose layers have its activation functions.
+        keys: the numbers that differ between the points, by their keys in `describe`; first the learning rate.
+        constants: the others.
+        stacked: places, among the non-trainable variables, of those that each lane has of its own.
+        sample: features and target of a few rows, to see what the model logs.
+        logs: names of what Keras logs: "loss" and each metric.
+    """
+
+    model: keras.Model
+    optimizers: Sequence[keras.Model]
+    variants: Sequence[keras.Model]
+    keys: Sequence[str]
+    constants: Mapping[str, float]
+    stacked: Sequence[int]
+    sample: tuple[np.ndarray, np.ndarray]
+    rules: SharedSlots = field(init=False)
+    logs: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rules = SharedSlots([UpdateRule(model) for model in self.optimizers])
+        self._layers = _layers(self.model)
+        functions = zip(
+            *([getattr(x, "activation", None) for x in _layers(m)] for m in self.variants), strict=True
+        )
+        self._activations = list(functions)
+        x, y = map(tf.constant, self.sample)
+        predicted = self.model(x, training=False)
+        # Losses and metrics get their variables with the first batch they see.
+        self.model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=None, training=False)
+        self.logs = list(self.model.compute_metrics(x, y, predicted))
+        self.model.reset_metrics()
+        self.metrics = [v.numpy() for v in self.model.metrics_variables]
+
+    @property
+    def shared(self) -> list[np.ndarray]:
+        """The initial value of each non-trainable variable that is not stacked."""
+        variables = self.model.non_trainable_variables
+        return [v.numpy() for place, v in enumerate(variables) if place not in self.stacked]
+
+    def merge(self, state: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+        """Return the values of all non-trainable variables, in order."""
+        of_lane, of_all = iter(state), iter(shared)
+        count = len(self.model.non_trainable_variables)
+        return [next(of_lane) if place in self.stacked else next(of_all) for place in range(count)]
+
+    def part(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Return state and shared: the inverse of `merge`."""
+        state = [value for place, value in enumerate(values) if place in self.stacked]
+        return state, [value for place, value in enumerate(values) if place not in self.stacked]
+
+    @contextlib.contextmanager
+    def lifted(self, numbers: Mapping[str, Any], variant: Any) -> Iterator[None]:
+        """Give the template's layers and variables what a lane has of its own, while it is traced.
+
+        Args:
+            numbers: of the lane, those that differ; floats, or float32 scalars.
+            variant: the place of its activation functions, an int or an int32 scalar.
+        """
+        undo = []
+
+        def put(owner: Any, name: str, value: Any) -> None:
+            undo.append((owner, name, getattr(owner, name)))
+            setattr(owner, name, value)
+
+        for place, layer in enumerate(self._layers):
+            name = LAYER_NUMBERS.get(type(layer))
+            if name and f"layer.{place}.{name}" in numbers:
+                number = numbers[f"layer.{place}.{name}"]
+                put(layer, name, number if isinstance(number, float) else Lifted(number))
+        for layer, functions in zip(self._layers, self._activations, strict=True):
+            if len({id(function) for function in functions}) > 1:
+                put(layer, "activation", _switch(functions, variant))
+        for place, variable in enumerate(self.model.trainable_variables):
+            keys = [f"penalty.{place}.{norm}" for norm in ("l1", "l2")]
+            if any(key in numbers for key in keys):
+                strengths = [numbers.get(key, self.constants.get(key, 0.0)) for key in keys]
+                put(variable, "regularizer", _Penalty(*strengths))
+        try:
+            yield
+        finally:
+            for owner, name, value in reversed(undo):
+                setattr(owner, name, value)
+
+    def run(
+        self,
+        weights: Any,
+        values: Sequence[Any],
+        metrics: Sequence[Any],
+        x: Any,
+        y: Any,
+        training: bool,
+        mask: Any = None,
+    ) -> tuple[Any, list[Any], list[Any], dict[str, Any]]:
+        """Return the loss, the new non-trainable variables, the new metrics' variables and the logs so far.
+
+        As one `train_step` or `test_step` of Keras' TensorFlow trainer, without the update of the weights.
+
+        Args:
+            weights: of the lane, one vector.
+            values: of all non-trainable variables.
+            metrics: of the metrics' variables.
+            x, y: the rows of a batch.
+            training: as layers are told.
+            mask: bool, shape (rows,): which rows count; all if None.
+        """
+        model = self.model
+        count = tf.shape(y)[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
+        if mask is not None:
+            set_keras_mask(x, mask)
+        trainable = split(weights, model.trainable_variables)
+        arguments = {"training": training} if model._call_has_training_arg else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of layers that lose a mask
+            predicted, values, losses = model.stateless_call(
+                trainable, list(values), x, return_losses=True, **arguments
+            )
+        if mask is not None:
+            set_keras_mask(predicted, mask)  # also if a layer has lost it on the way
+        variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
+        mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
+        with StatelessScope(mapping) as scope:
+            model._losses_override = losses
+            loss = model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=None, training=training)
+            model._losses_override = []
+            model._loss_tracker.update_state(loss, sample_weight=count)
+            logs = model.compute_metrics(x, y, predicted, sample_weight=None)
+            metrics = [scope.get_current_value(variable) for variable in model.metrics_variables]
+        return loss, list(values), metrics, logs
+
+    def is_additive(self, lane: Stack, x: np.ndarray, y: np.ndarray) -> bool:
+        """Return whether evaluating rows at once is the same as batch after batch, as Keras does.
+
+        It is for means over rows; a loss that is a function of a whole batch, such as a correlation, is none.
+        """
+        numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
+        values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
+        found = []
+        for ends in ([len(x)], [len(x) // 3, len(x)]):
+            metrics, start = list(map(tf.constant, self.metrics)), 0
+            with self.lifted(numbers, int(lane.variant[0])):
+                for end in ends:
+                    rows = tf.constant(x[start:end]), tf.constant(y[start:end])
+                    *_, metrics, logs = self.run(tf.constant(lane.weights[0]), values, metrics, *rows, False)
+                    start = end
+            found.append([float(logs[name]) for name in self.logs])
+        # Sums in another order: float32's rounding.
+        return bool(np.allclose(found[0], found[1], rtol=1e-4, atol=1e-6, equal_nan=True))
+
+    def can_mask(self, lane: Stack, x: np.ndarray, y: np.ndarray, rows: int) -> bool:
+        """Return whether a batch of which only the first `rows` rows count is the same as these rows alone.
+
+        Then the smaller last batch of an epoch needs no trace of its own, which is nearly half of the compilation.
+        Keras' masks see to it for its own layers, losses and metrics; that all of a model's parts heed them is
+        found out here, on loss, gradient, state and metrics.
+        """
+        found = []
+        numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
+        values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
+        with self.lifted(numbers, int(lane.variant[0])), kernels.fast():
+            for mask, part in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):
+                w, metrics = tf.constant(lane.weights[0]), list(map(tf.constant, self.metrics))
+                try:
+                    with tf.GradientTape() as tape:
+                        tape.watch(w)
+                        loss, after, metrics, _ = self.run(
+                            w, values, metrics, tf.constant(x[part]), tf.constant(y[part]), True, mask
+                        )
+                    found.append([loss, tape.gradient(loss, w), *after, *metrics])
+                except Exception:  # a layer that takes no mask, an output that can have none
+                    return False
+        # Sums of a few more zeros: float32's rounding, relative to the largest number.
+        return all(
+            np.allclose(a, b, rtol=1e-4, atol=1e-5 * (1 + np.abs(a).max()))
+            for a, b in zip(*found, strict=True)
+        )
+
+
+def _layers(model: keras.Model) -> list[Any]:
+    return [model, *model._flatten_layers(include_self=False, recursive=True)]
+
+
+def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[..., Any]:
+    """Return the activation function at the place `variant`, which may be known at run time only."""
+    if isinstance(variant, int):
+        return functions[variant]
+    distinct = {id(function): function for function in functions}
+    places = [list(distinct).index(id(function)) for function in functions]
+    branch = tf.gather(tf.constant(places), variant)
+    return lambda x: tf.switch_case(branch, [lambda f=function: f(x) for function in distinct.values()])
+
+
+class _Penalty(keras.regularizers.Regularizer):
+    """L1 and L2 with strengths of a lane, computed as `keras.regularizers.L1L2` does."""
+
+    def __init__(self, l1: Any, l2: Any) -> None:
+        self._l1, self._l2 = l1, l2
+
+    def __call__(self, x: Any) -> Any:
+        penalty = keras.ops.convert_to_tensor(0.0, dtype=x.dtype)
+        for strength, norm in ((self._l1, keras.ops.absolute), (self._l2, keras.ops.square)):
+            if not (isinstance(strength, float) and strength == 0.0):
+                penalty += strength * keras.ops.sum(norm(x))
+        return penalty
