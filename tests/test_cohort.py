@@ -253,3 +253,13 @@ def test_early_stopped_points_do_no_more_work():
     report = cohort.report(np.arange(len(cohort.idx)))
     assert sum(trained) == report["row"]["epochs"].sum()
     assert trained[-1] < len(cohort.idx), "no point stopped early, so the test says nothing"
+
+
+def test_a_point_that_takes_too_long_is_out_of_time():
+    engine = engine_of("custom_layer", epochs=4, timeout_s=1e-9)
+    [cohort] = engine.cohorts([0])
+    assert cohort.train().tolist() == [0] and cohort.finished
+    row, curve, _ = by_point(cohort.report(np.array([0])))[0]
+    assert (
+        row["status"] == "timeout" and row["epochs"] == 1 == len(curve["val_loss"]) and "loss_te" not in row
+    )

@@ -1,5 +1,7 @@
 """The replaced operations give what Keras' own give: draws bit for bit, sums to float32's rounding."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -77,6 +79,36 @@ def test_masked_moments_are_those_of_the_rows_that_count(rows):
         plain = layer._moments(x[:rows], None)
     np.testing.assert_allclose(mean, plain[0], rtol=1e-5)
     np.testing.assert_allclose(variance, plain[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("center", "scale"), [(True, True), (False, True), (True, False)])
+@pytest.mark.parametrize("rows", [17, 32])
+def test_batch_normalization_and_its_gradients_are_those_of_the_rows_that_count(rows, center, scale):
+    chance = np.random.default_rng(rows)
+    x = tf.constant(chance.normal(3, 2, (32, 6)).astype("float32"))
+    upstream = tf.constant(chance.normal(size=(rows, 6)).astype("float32"))
+
+    def found(part, mask, context):
+        layer = keras.layers.BatchNormalization(center=center, scale=scale)
+        layer.build(x.shape)
+        for variable in layer.trainable_variables:
+            variable.assign(chance.normal(1, 0.5, variable.shape))
+        with context, tf.GradientTape() as tape:
+            tape.watch(part)
+            outputs = layer(part, training=True, mask=mask)
+            loss = tf.reduce_sum(outputs[:rows] * upstream)
+        gradients = tape.gradient(loss, [part, *layer.trainable_variables])
+        return [outputs[:rows], gradients[0][:rows], *gradients[1:], *layer.non_trainable_variables]
+
+    mask = tf.range(32) < rows
+    chance = np.random.default_rng(1)
+    ours = found(x, mask, kernels.fast())
+    chance = np.random.default_rng(1)
+    for one, other in zip(ours, found(x[:rows], None, contextlib.nullcontext()), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    inference = keras.layers.BatchNormalization()
+    with kernels.fast():
+        np.testing.assert_allclose(inference(x, training=False), x / np.sqrt(1.001), rtol=1e-5)
 
 
 def test_keras_has_its_own_again_afterwards():

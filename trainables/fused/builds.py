@@ -19,6 +19,9 @@ from trainables.limits import TimeUpError, time_limit
 KNOWN_MB = 256
 """MiB of initial values of models that were built, kept so that none is built twice."""
 
+FRESH_MODELS = 64
+"""Models that were built to be described, kept in case they can be used."""
+
 PARTS = ("variant", "rule", "initial")
 """What a description holds beside the signature and the numbers."""
 
@@ -55,6 +58,7 @@ class Builds:
         self._timeout_s = timeout_s
         self._normalizer = models.normalizer(table) if "normalizer" in builder.parameters else None
         self._known: dict[str, Described | Failed] = {}
+        self._fresh: dict[str, keras.Model] = {}  # described, and not used for anything since
 
     def build(self, config: Config) -> keras.Model:
         """Return a new model of `config`, the axes that the builder takes.
@@ -67,6 +71,10 @@ class Builds:
                 self._function, self._builder, config, self._table, self._seed, self._normalizer
             )
 
+    def fresh(self, config: Config) -> keras.Model:
+        """Return a model of `config` as its builder returned it, to be used by the caller alone."""
+        return self._fresh.pop(key_of(config), None) or self.build(config)
+
     def describe(self, config: Config) -> Described | Failed:
         """Return what the model of `config` is; it is built if it never was."""
         key = key_of(config)
@@ -74,7 +82,11 @@ class Builds:
             if sum(a.nbytes for d in self._known.values() for a in d.initial) > KNOWN_MB * 2**20:
                 self._known.clear()
             try:
-                self._known[key] = describe(self.build(config))
+                model = self.build(config)
+                self._known[key] = describe(model)
+                if len(self._fresh) >= FRESH_MODELS:
+                    self._fresh.pop(next(iter(self._fresh)))
+                self._fresh[key] = model
             except TimeUpError:
                 self._known[key] = Failed("slow", "the builder takes too long")
             except UnfusableError as error:

@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.tensorflow import nn as keras_nn
 from keras.src.backend.tensorflow import numpy as keras_numpy
 from keras.src.backend.tensorflow import random as keras_random
 from keras.src.random.seed_generator import draw_seed
@@ -31,7 +32,8 @@ def fast() -> Iterator[None]:
         (keras_random, "dropout"): _dropout,
         (keras_random, "uniform"): _uniform,
         (keras_random, "normal"): _normal,
-        (keras.layers.BatchNormalization, "_moments"): _masked_moments,
+        (keras.layers.BatchNormalization, "_moments"): _batch_moments,
+        (keras_nn, "batch_normalization"): _batch_normalization,
     }
     before = {key: getattr(*key) for key in replaced}
     for (module, name), function in replaced.items():
@@ -45,6 +47,7 @@ def fast() -> Iterator[None]:
 
 _matmul = keras_numpy.matmul
 _moments = keras.layers.BatchNormalization._moments
+_normalize = keras_nn.batch_normalization
 
 
 @tf.custom_gradient
@@ -112,11 +115,49 @@ def _float32_only(dtype: Any) -> None:
         raise UnfusableError(f"a layer draws random numbers of type {dtype}")
 
 
-def _masked_moments(self: Any, inputs: Any, mask: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """As BatchNormalization's own, with the mask as a factor rather than a choice, which XLA makes vectors of."""
-    if mask is None or inputs.shape.rank != 2 or mask.shape.rank != 1:
+def _batch_moments(self: Any, inputs: Any, mask: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """As BatchNormalization's own, with the mask as a factor rather than a choice, which XLA makes vectors of.
+
+    No gradient goes through them: `_batch_normalization` has it all, in one formula.
+    """
+    plain = type(self) is keras.layers.BatchNormalization and not (self.renorm or self.synchronized)
+    if (
+        not plain
+        or inputs.dtype != tf.float32
+        or inputs.shape.rank != 2
+        or (mask is not None and mask.shape.rank != 1)
+    ):
         return _moments(self, inputs, mask)
-    counts = tf.cast(mask, inputs.dtype)
+    counts = tf.ones([tf.shape(inputs)[0]]) if mask is None else tf.cast(mask, inputs.dtype)
     share = (counts / tf.reduce_sum(counts))[:, None]
-    mean = tf.reduce_sum(inputs * share, 0)
-    return mean, tf.reduce_sum(tf.square(inputs - mean) * share, 0)
+    x = tf.stop_gradient(inputs)
+    mean = tf.reduce_sum(x * share, 0)
+    variance = tf.reduce_sum(tf.square(x - mean) * share, 0)
+    mean.share_of_row = share
+    return mean, variance
+
+
+def _batch_normalization(
+    x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
+) -> tf.Tensor:
+    """As Keras' own; for moments of this batch with the gradient of Ioffe and Szegedy (2015), in two sums."""
+    share = getattr(mean, "share_of_row", None)
+    if share is None or scale is None or offset is None:
+        if share is not None:  # then the moments have to be differentiated after all
+            mean = tf.reduce_sum(x * share, 0)
+            variance = tf.reduce_sum(tf.square(x - mean) * share, 0)
+        return _normalize(x, mean, variance, axis, offset, scale, epsilon)
+
+    @tf.custom_gradient
+    def normalized(x: Any, scale: Any, offset: Any) -> Any:
+        inverse = tf.math.rsqrt(variance + epsilon)
+
+        def gradient(upstream: Any) -> tuple[Any, Any, Any]:
+            centred = (x - mean) * inverse
+            d_scale, d_offset = tf.reduce_sum(upstream * centred, 0), tf.reduce_sum(upstream, 0)
+            d_x = (upstream - share * (d_offset + centred * d_scale)) * (scale * inverse)
+            return d_x, d_scale, d_offset
+
+        return (x - mean) * (inverse * scale) + offset, gradient
+
+    return normalized(x, scale, offset)

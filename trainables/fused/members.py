@@ -215,12 +215,12 @@ class Composer:
         lifted = [key for key, values in numbers.items() if key != RATE and len(np.unique(values)) > 1]
         keys = [RATE, *lifted]
 
-        model = self._builds.build(given[0])
+        model = self._builds.fresh(given[0])
         stacked = self._stacked(model, columns["initial"])
         template = Template(
             model,
-            [self._builds.build(given[place]) if place else model for place in of_rule],
-            [self._builds.build(given[place]) if place else model for place in of_variant],
+            [self._builds.fresh(given[place]) if place else model for place in of_rule],
+            [self._builds.fresh(given[place]) if place else model for place in of_variant],
             keys,
             {key: float(values[0]) for key, values in numbers.items() if key not in keys},
             stacked,

@@ -21,7 +21,7 @@ XLA_FLAGS = (
 
 
 def cache_folder() -> Path:
-    """Return the folder where this user's compiled programs are kept, for this machine's kind of processor.
+    """Return the folder where this user's compiled programs are kept, for this kind of processor and these flags.
 
     It is safe to delete at any time.
     """
@@ -29,6 +29,7 @@ def cache_folder() -> Path:
     processor = [platform.machine()]
     with contextlib.suppress(OSError), Path("/proc/cpuinfo").open() as file:
         processor += sorted({line for line in file if line.startswith(("model name", "flags"))})
+    processor.append(os.environ.get("XLA_FLAGS", ""))  # which are no part of the compiler's own keys
     kind = hashlib.blake2b("".join(processor).encode(), digest_size=6).hexdigest()
     return base / "keras-grid-sweep" / f"xla-{importlib.metadata.version('tensorflow')}-{kind}"
 
