@@ -65,7 +65,12 @@ def estimate(plan: Plan, points: Sequence[int], timed: int, workers: int) -> dic
         answer["cohorts"] = [(len(group.points), group.why) for group in found]
         fused = {idx for group in found if not group.why for idx in group.points.tolist()}
         if fused:
-            parts.append(_time_fused(plan, found))
+            try:
+                parts.append(_time_fused(plan, found))
+            except Exception as error:  # what a trial would answer by training its points one by one
+                raise ValueError(
+                    f"The fused engine cannot train the points it was timed on: {error}"
+                ) from error
         alone = [idx for idx in points if idx not in fused]
     if alone:
         parts.append(_time_keras(plan, alone[:timed], len(alone)))
@@ -86,7 +91,14 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
     from trainables.keras_trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
-    composer = Composer(plan.found_builder.load(), plan.found_builder, plan.table, plan.seed, plan.timeout_s)
+    composer = Composer(
+        plan.found_builder.load(),
+        plan.found_builder,
+        plan.table,
+        plan.seed,
+        plan.timeout_s,
+        plan.resources.memory_mb,
+    )
     return list(partition(composer, plan.space, np.array(sorted(points)), plan.training.fit))
 
 
@@ -106,7 +118,14 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     group = sorted(fused, key=lambda one: len(one.points))[len(fused) // 2]
     configs = [plan.space[int(idx)] for idx in group.points]
     started = time.perf_counter()
-    composer = Composer(plan.found_builder.load(), plan.found_builder, plan.table, plan.seed, plan.timeout_s)
+    composer = Composer(
+        plan.found_builder.load(),
+        plan.found_builder,
+        plan.table,
+        plan.seed,
+        plan.timeout_s,
+        plan.resources.memory_mb,
+    )
     members = composer.compose(configs, plan.training.fit)
     if not isinstance(members, Members):
         raise UnfusableError(members.why)

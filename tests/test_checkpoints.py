@@ -90,7 +90,8 @@ def test_points_of_several_cohorts_are_found_in_each(kept):
     kept.save("b", state([4, 5], number=2))
     kept.save("c", state([6], number=3))
     both = found(kept, [5, 3, 2, 77])
-    assert [(present, read["stack.weights"][0, 0]) for present, read in both] == [([2, 3], 1), ([5], 2)]
+    # The latest first, which is the furthest of those that hold a point.
+    assert [(present, read["stack.weights"][0, 0]) for present, read in both] == [([5], 2), ([2, 3], 1)]
 
 
 @pytest.fixture

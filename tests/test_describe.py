@@ -1,5 +1,7 @@
 """What counts as the same program, and what as a value in it."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -129,3 +131,41 @@ def test_a_lifted_number_answers_for_all_lanes_or_refuses():
     assert float(keras.ops.cast(number, "float32")) == np.float32(0.5)
     with pytest.raises(UnfusableError):
         _ = number > 0.4
+
+
+def test_partials_methods_and_own_objects_count_by_what_they_hold():
+    class Within(keras.metrics.Metric):
+        def __init__(self, tolerance):
+            super().__init__(name="within")
+            self._tolerance = tolerance
+
+    class Half(keras.constraints.Constraint):
+        def __init__(self, most):
+            self.most = most
+
+        def clip(self, x):
+            return x
+
+    def power(y, p, n):
+        return (y - p) ** n
+
+    assert token(functools.partial(power, n=2)) == token(functools.partial(power, n=2))
+    for one, other in (
+        (functools.partial(power, n=2), functools.partial(power, n=4)),
+        (Half(1).clip, Half(2).clip),
+        (Half(1), Half(2)),
+        (Within(0.1), Within(0.2)),
+    ):
+        assert token(one) != token(other)
+    assert token(Within(0.1)) == token(Within(0.1))
+
+
+def test_activations_that_close_over_a_value_are_other_variants():
+    def leaky(slope):
+        def activation(x):
+            return keras.ops.maximum(x, slope * x)
+
+        return activation
+
+    found = [describe(model_of(activation=leaky(slope))).variant for slope in (0.1, 0.1, 0.2)]
+    assert found[0] == found[1] != found[2]

@@ -10,7 +10,7 @@ from test_cohort import small_table
 from sweep.space import Space
 from trainables import builders
 from trainables.fused import members
-from trainables.fused.describe import describe
+from trainables.fused.describe import UnfusableError, describe
 from trainables.fused.groups import partition
 from trainables.fused.members import Composer, Members, Refused, Split
 from trainables.settings import Fit
@@ -155,7 +155,10 @@ def test_a_value_that_raises_is_left_out_and_the_others_are_one_group():
     found = compose_all(composer, space)
     kinds = {space[int(idx)]["mood"]: one for part, one in found for idx in part}
     assert isinstance(kinds["fine"], Members)
-    assert isinstance(kinds["raises"], Refused) and kinds["raises"].why == "the builder raised RuntimeError"
+    assert (
+        isinstance(kinds["raises"], Refused)
+        and kinds["raises"].why == "building and describing it raised RuntimeError: not today"
+    )
     assert isinstance(kinds["uncompiled"], Refused)
 
 
@@ -193,5 +196,24 @@ def test_partition_tells_the_groups_of_a_plan():
     assert sorted((len(group.points), group.why) for group in found) == [
         (2, ""),
         (2, ""),
-        (4, "the builder raised RuntimeError"),
+        (4, "building and describing it raised RuntimeError: not today"),
     ]
+
+
+def embedded(regularizer=None, rate=0.1):
+    """A table of which each row of the batch takes one: without a regularizer its gradient is sparse."""
+    inputs = keras.Input((10,))
+    index = keras.ops.cast(inputs[:, -1], "int32")
+    table = keras.layers.Embedding(4, 3, embeddings_regularizer=regularizer)(index)
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()([inputs, table])))
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(rate))
+    return model
+
+
+def test_a_sparse_gradient_is_left_to_keras():
+    """Keras' optimizers square the parts of it one by one, which a stacked gradient does not have any more."""
+    composer, space = composer_of("embedded"), Space({"rate": [0.1, 0.2], "regularizer": [None]})
+    with pytest.raises(UnfusableError, match="sparse gradient"):
+        composer.compose([space[0], space[1]], FIT)
+    space = Space({"rate": [0.1, 0.2], "regularizer": ["l2"]})
+    assert isinstance(composer.compose([space[0], space[1]], FIT), Members)

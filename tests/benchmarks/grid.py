@@ -74,9 +74,30 @@ def watched(arguments: list[str], cache: str) -> dict:
     }
 
 
+def compare(pruned: pd.DataFrame, whole: pd.DataFrame, again: pd.DataFrame) -> None:
+    """Print what ASHA lost against the exhaustive run, and whether a point's numbers are the same in all runs."""
+    winner, epochs = pruned["loss_va"].idxmin(), pruned["epochs"].sum() / whole["epochs"].sum()
+    better = (whole["loss_va"] < pruned["loss_va"].min()).sum()
+    print(
+        f"\nASHA, {epochs:.0%} of the epochs: its best loss_va {pruned['loss_va'].min():.3f} (idx {winner}, loss_te "
+        f"{pruned.loc[winner, 'loss_te']:.3f}); exhaustive {whole['loss_va'].min():.3f} (idx {whole['loss_va'].idxmin()}, "
+        f"loss_te {whole.loc[whole['loss_va'].idxmin(), 'loss_te']:.3f}); {better} points of it are better"
+    )
+    for label, other in (
+        ("twice exhaustively", again),
+        ("with ASHA and without", pruned[pruned["status"] != "pruned"]),
+    ):
+        difference = (other["loss_va"] / whole.loc[other.index, "loss_va"] - 1).abs()
+        print(
+            f"{len(other)} points trained {label}: loss_va equal to the last bit in {(difference == 0).mean():.1%}, "
+            f"within 1e-3 in {(difference < 1e-3).mean():.1%}, largest difference {difference.max():.1e}"
+        )
+
+
 def main() -> None:
     peak = gemm_peak()
     print(f"peak of one core, float32 product: {peak / 1e9:.0f} GFLOP/s")
+    runs: dict[str, pd.DataFrame] = {}
     with tempfile.TemporaryDirectory() as cache:
         for label, options, keeps in (
             ("ASHA, cold", [], False),
@@ -111,7 +132,9 @@ def main() -> None:
                 f"{(after - before) * 1048.576 / len(points):.1f} kB a point; {found['descriptors']} descriptors; "
                 f"{found['left']} processes left; {megabytes:.1f} MiB of Parquet"
             )
+            runs[label] = points.set_index("idx")
             sys.stdout.flush()
+    compare(*runs.values())
 
 
 if __name__ == "__main__":

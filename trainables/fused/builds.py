@@ -14,7 +14,7 @@ from trainables import models
 from trainables.builders import Builder
 from trainables.data import Table
 from trainables.fused.describe import Described, UnfusableError, describe
-from trainables.limits import TimeUpError, time_limit
+from trainables.limits import TimeUpError, explain, time_limit
 
 KNOWN_MB = 256
 """MiB of initial values of models that were built, kept so that none is built twice."""
@@ -92,7 +92,8 @@ class Builds:
             except UnfusableError as error:
                 self._known[key] = Failed(f"refused: {error}", str(error))
             except (Exception, SystemExit) as error:
-                self._known[key] = Failed("raised", f"the builder raised {type(error).__name__}")
+                why = explain(error).splitlines()[0][:200]
+                self._known[key] = Failed("raised", f"building and describing it raised {why}")
         return self._known[key]
 
 

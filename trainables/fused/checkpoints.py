@@ -49,7 +49,8 @@ class Checkpoints:
 
     def find(self, idx: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Yield, for each sound checkpoint with some of the points `idx` in training, these points and the state."""
-        for path in sorted(self._folder.glob("*.npz")) if self._folder else ():
+        files = list(self._folder.glob("*.npz")) if self._folder else []
+        for path in sorted(files, key=_written_at, reverse=True):  # the latest first: it is the furthest
             try:
                 raw = path.read_bytes()
                 if hashlib.blake2b(raw[64:]).digest() != raw[:64]:
@@ -61,6 +62,13 @@ class Checkpoints:
                 continue
             if len(present):
                 yield present, state
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # its cohort has just finished
+        return 0.0
 
 
 def name_of(idx: np.ndarray) -> str:

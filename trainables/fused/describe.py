@@ -14,6 +14,7 @@ Initializers are in none of these: all they do is to give the initial values.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -105,6 +106,8 @@ def _refuse(model: keras.Model) -> None:
             raise UnfusableError(f"the model has a {name} of its own")
     if model.run_eagerly:
         raise UnfusableError("the model is compiled with run_eagerly=True")
+    if model.jit_compile and any(v.path.endswith("seed_generator_state") for v in model.variables):
+        raise UnfusableError("the model is compiled with jit_compile=True, and so draws other random numbers")
     if not model.built:
         raise UnfusableError("the model is not built before its first batch")
     if not model.trainable_variables:
@@ -154,15 +157,31 @@ def token(item: Any) -> Hashable:
         cells = [cell.cell_contents for cell in item.__closure__ or ()]
         defaults = [item.__defaults__, item.__kwdefaults__]
         return "function", item.__module__, item.__qualname__, _code(item.__code__), token([cells, defaults])
+    if isinstance(item, functools.partial):
+        return "partial", token(item.func), token(item.args), token(item.keywords)
+    if isinstance(item, types.MethodType):
+        return "method", token(item.__func__), token(item.__self__)
+    if isinstance(item, types.BuiltinFunctionType):
+        return "built-in", item.__module__, item.__qualname__
     if isinstance(item, keras.initializers.Initializer):
         return ("initializer",)
     if isinstance(item, keras.Variable):
         return "variable", tuple(item.shape), item.dtype
+    own = () if type(item).__module__.startswith("keras.") else _attributes(item)
     try:
-        return token(type(item)), token(item.get_config())
+        return token(type(item)), token(item.get_config()), own
     except (AttributeError, NotImplementedError, TypeError, ValueError):
-        public = {k: v for k, v in getattr(item, "__dict__", {}).items() if not k.startswith("_")}
-        return token(type(item)), tuple((k, token(v)) for k, v in public.items() if _is_plain(v))
+        return token(type(item)), own
+
+
+def _attributes(item: Any) -> Hashable:
+    """Return the attributes of an object that is not Keras' own; a `get_config` that is inherited knows none of them."""
+    kinds = np.ndarray | np.generic | types.FunctionType | functools.partial
+    return tuple(
+        (name, token(value))
+        for name, value in sorted(getattr(item, "__dict__", {}).items())
+        if name not in ("name", "_name", "seed", "built") and (_is_plain(value) or isinstance(value, kinds))
+    )
 
 
 def _code(code: types.CodeType) -> Hashable:
@@ -185,7 +204,9 @@ def _layer_token(layer: Any, place: int, numbers: dict[str, float], variant: lis
     else:
         try:
             config = dict(layer.get_config())
-        except (NotImplementedError, TypeError, ValueError):
+        except (NotImplementedError, TypeError, ValueError) as error:
+            if type(layer).__module__.startswith("keras."):
+                raise UnfusableError(f'the layer "{layer.name}" cannot say what it is ({error})') from error
             config = {}
     for key in list(config):
         # A weight's regularizer is found again on the variable, where it is a number.
@@ -196,7 +217,10 @@ def _layer_token(layer: Any, place: int, numbers: dict[str, float], variant: lis
             numbers[f"layer.{place}.{name}"] = float(config.pop(name))
     if type(layer).__module__.startswith("keras."):
         if not isinstance(getattr(layer, "activation", None), keras.layers.Layer):  # which may have weights
-            variant.append(token(config.pop("activation", None)))
+            config.pop("activation", None)
+            variant.append(token(getattr(layer, "activation", None)))
+        if isinstance(layer, keras.layers.Lambda):  # its configuration knows a function's name only
+            config["function"] = token(layer.function)
         return token(type(layer)), token(config), layer.trainable
     return token(type(layer)), token(config), token(python_state(layer)), layer.trainable
 
@@ -300,6 +324,9 @@ class Lifted:
 
     def __bool__(self) -> bool:
         return True
+
+    def __neg__(self) -> tf.Tensor:
+        return -self.tensor
 
     def _above(self, other: float, answer: bool) -> bool:
         if isinstance(other, int | float) and other == 0:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -35,6 +35,7 @@ def fast() -> Iterator[None]:
         (keras.layers.BatchNormalization, "_moments"): _batch_moments,
         (keras_nn, "batch_normalization"): _batch_normalization,
     }
+    replaced |= {(keras_random, name): _refused(name) for name in _OTHER_DRAWS}
     before = {key: getattr(*key) for key in replaced}
     for (module, name), function in replaced.items():
         setattr(module, name, function)
@@ -43,6 +44,17 @@ def fast() -> Iterator[None]:
     finally:
         for (module, name), function in before.items():
             setattr(module, name, function)
+
+
+# XLA's own algorithms for these give other numbers than TensorFlow's kernels.
+_OTHER_DRAWS = ("beta", "binomial", "categorical", "gamma", "randint", "shuffle", "truncated_normal")
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    def draw(*arguments: Any, **keywords: Any) -> Any:
+        raise UnfusableError(f"a layer draws random numbers by {name}")
+
+    return draw
 
 
 _matmul = keras_numpy.matmul

@@ -250,7 +250,7 @@ class Composer:
         variables = model.non_trainable_variables
         before = [v.numpy() for v in variables]
         state = json.dumps(python, default=repr)
-        model(tf.constant(self._table.x_train[:8]), training=True)
+        after = self._try_out(model)
         if json.dumps([python_state(layer) for layer in own], default=repr) != state:
             names = [layer.name for layer, old in zip(own, python, strict=True) if python_state(layer) != old]
             raise UnfusableError(
@@ -260,12 +260,29 @@ class Composer:
         found = []
         for place, (variable, value) in enumerate(zip(variables, before, strict=True)):
             is_seed = variable.path.endswith("seed_generator_state")
-            changes = not np.array_equal(variable.numpy(), value) and not is_seed
-            variable.assign(value)
+            changes = place in after and not is_seed
             sets = {id(arrays): arrays[count + place] for arrays in initial}.values()
             if changes or any(not np.array_equal(value, other) for other in sets):
                 found.append(place)
         return found
+
+    def _try_out(self, model: keras.Model) -> set[int]:
+        """Return the places of the non-trainable variables that training assigns to, whatever the values."""
+        x, y = (tf.constant(a[:8]) for a in (self._table.x_train, self._table.y_train))
+        trainable = [v.value for v in model.trainable_variables]
+        before = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
+        arguments = {"training": True} if model._call_has_training_arg else {}
+        with tf.GradientTape() as tape:
+            predicted, after, losses = model.stateless_call(
+                trainable, before, x, return_losses=True, **arguments
+            )
+            model._losses_override = losses
+            loss = model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=None, training=True)
+            model._losses_override = []
+        if any(isinstance(g, tf.IndexedSlices) for g in tape.gradient(loss, trainable)):
+            # Keras' optimizers square, and clip, each row's part of it before they add the parts up.
+            raise UnfusableError("a weight has a sparse gradient, as an Embedding without a regularizer")
+        return {place for place, (old, new) in enumerate(zip(before, after, strict=True)) if new is not old}
 
     def _prove(self, study: _Study, members: Members) -> Split | None:
         """Compare random members with models built alone; return how to split the group if they differ."""

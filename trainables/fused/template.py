@@ -214,7 +214,7 @@ class Template:
                     start = end
             found.append([float(logs[name]) for name in self.logs])
         # Sums in another order: float32's rounding.
-        return bool(np.allclose(found[0], found[1], rtol=1e-4, atol=1e-6, equal_nan=True))
+        return bool(np.allclose(found[0], found[1], rtol=1e-5, atol=1e-7))
 
     def can_mask(self, lane: Stack, x: np.ndarray, y: np.ndarray, rows: int) -> bool:
         """Return whether a batch of which only the first `rows` rows count is the same as these rows alone.
