@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import shlex
@@ -46,4 +47,9 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[s
     try:
         yield ray.cluster_resources()
     finally:
-        ray.shutdown()
+        # Ray prints what its workers have left to say, which must not end the shutdown where the disk is full.
+        with contextlib.redirect_stderr(io.StringIO()) as left:
+            ray.shutdown()
+        with contextlib.suppress(OSError):
+            sys.stderr.write(left.getvalue())
+            sys.stderr.flush()

@@ -172,7 +172,7 @@ def test_a_second_signal_ends_at_once(sweeps):
 
 def _is_trial(process):
     try:
-        return "ray::" in " ".join(process.cmdline())
+        return any(word in " ".join(process.cmdline()) for word in ("Trainable", "Trial"))
     except psutil.Error:
         return False
 
