@@ -30,7 +30,7 @@ def trouble(tmp_path_factory):
     write_table(folder / "table.csv")
     (folder / "model.py").write_text(BUILDER)
     space = {"units": [2], "rate": [0.01], "behaviour": BEHAVIOURS}
-    write_plan(folder, space=space, timeout_s=8, retries=1)
+    write_plan(folder, space=space, timeout_s=6, retries=1)
     sweeps = Sweeps(folder)
     process = sweeps.start("run", "plan.yaml", "--out", "out", SWEEP_TEST_MARK=str(folder / "mark"))
     seen = []
@@ -64,7 +64,7 @@ def test_errors_tell_type_and_message(trouble):
     assert errors["exits"] == "SystemExit: leaving"
     assert errors["uncompiled"].startswith("TypeError: The builder returned a model that is not compiled")
     assert errors["dies"].startswith("WorkerDied: the point's worker died 2 times")
-    assert "timeout_s=8" in errors["sleeps"] and "did not answer" in errors["hangs"]
+    assert "timeout_s=6" in errors["sleeps"] and "did not answer" in errors["hangs"]
     assert errors[["fine", "dies once", "nan"]].isna().all()
 
 
@@ -251,7 +251,7 @@ def test_a_full_disk_stops_the_sweep_and_room_resumes_it(workplace):
         subprocess.run(["umount", "-l", sweeps.out], check=True)
 
 
-@pytest.mark.parametrize("engine", ["fused", "keras"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("keras", marks=pytest.mark.slow)])
 def test_asha_prunes_and_a_resumed_sweep_goes_on_pruning(workplace, engine):
     """Run in this process, from Python, as a script would."""
     # Rates of which most learn nothing, so that the rungs tell good from bad.
@@ -323,6 +323,7 @@ def test_a_gpu_that_is_not_there_is_said(workplace):
         run(plan, workplace / "out", show=False)
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
     model = workplace / "model.py"
     source = model.read_text()
