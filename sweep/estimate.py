@@ -15,6 +15,7 @@ from trainables.fused import xla
 
 if TYPE_CHECKING:
     from trainables.fused.groups import Group
+    from trainables.fused.members import Composer
 
 _FEW_EPOCHS = 5
 
@@ -87,19 +88,19 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
     """
     xla.set_up()
     from trainables.fused.groups import partition
-    from trainables.fused.members import Composer
     from trainables.keras_trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
-    composer = Composer(
-        plan.found_builder.load(),
-        plan.found_builder,
-        plan.table,
-        plan.seed,
-        plan.timeout_s,
-        plan.resources.memory_mb,
-    )
+    composer = _composer(plan)
     return list(partition(composer, plan.space, np.array(sorted(points)), plan.training.fit))
+
+
+def _composer(plan: Plan) -> Composer:
+    from trainables.fused.members import Composer
+
+    builder = plan.found_builder
+    limits = plan.timeout_s, plan.resources.memory_mb
+    return Composer(builder.load(), builder, plan.table, plan.seed, *limits)
 
 
 def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
@@ -110,7 +111,7 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     """
     from trainables.fused.cohort import Cohort
     from trainables.fused.describe import UnfusableError
-    from trainables.fused.members import Composer, Members
+    from trainables.fused.members import Members
     from trainables.fused.trial import LANES, PRUNED_LANES
     from trainables.models import fit_of
 
@@ -118,14 +119,7 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     group = sorted(fused, key=lambda one: len(one.points))[len(fused) // 2]
     configs = [plan.space[int(idx)] for idx in group.points]
     started = time.perf_counter()
-    composer = Composer(
-        plan.found_builder.load(),
-        plan.found_builder,
-        plan.table,
-        plan.seed,
-        plan.timeout_s,
-        plan.resources.memory_mb,
-    )
+    composer = _composer(plan)
     members = composer.compose(configs, plan.training.fit)
     if not isinstance(members, Members):
         raise UnfusableError(members.why)

@@ -3,6 +3,8 @@
 Products of small matrices: measured on an 8-16-8 network with batch normalization, batch 32, one core: 580 us a point
 and epoch before, 350 after; with dropout 855 before, 390 after.
 
+Batch normalization: masked by a factor, its backward pass in one formula: 625 before, 580 after, all activations mixed.
+
 Random draws: XLA makes the same bits as TensorFlow's kernels, but other floats of them. Here the floats are made as
 the kernels make them, so that a lane drops what `Model.fit` drops.
 """
