@@ -112,7 +112,7 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     from trainables.fused.cohort import Cohort
     from trainables.fused.describe import UnfusableError
     from trainables.fused.members import Members
-    from trainables.fused.trial import LANES, PRUNED_LANES
+    from trainables.fused.trial import LANES
     from trainables.models import fit_of
 
     fused = [group for group in found if not group.why]
@@ -124,10 +124,9 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     if not isinstance(members, Members):
         raise UnfusableError(members.why)
     fit = fit_of(configs[0], plan.found_builder, plan.training.fit)
-    lanes = PRUNED_LANES if plan.training.milestones else LANES
-    cohort = Cohort(group.points, members, fit, plan.table, plan.training, lanes)
+    cohort = Cohort(group.points, members, fit, plan.table, plan.training, LANES)
     cohort.train()
-    cohort.report(np.arange(min(lanes, len(group.points))))
+    cohort.report(np.arange(min(LANES, len(group.points))))
     compiled = time.perf_counter()
     trained = 0
     for _ in range(_FEW_EPOCHS):

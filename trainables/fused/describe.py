@@ -42,6 +42,9 @@ LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stdd
 
 RATE = "learning_rate"
 
+SEED = "seed_generator_state"
+"""The end of the path of a variable that seeds random draws."""
+
 MAX_WEIGHTS = 250_000
 """A model with more numbers gains nothing from company."""
 
@@ -106,7 +109,7 @@ def _refuse(model: keras.Model) -> None:
             raise UnfusableError(f"the model has a {name} of its own")
     if model.run_eagerly:
         raise UnfusableError("the model is compiled with run_eagerly=True")
-    if model.jit_compile and any(v.path.endswith("seed_generator_state") for v in model.variables):
+    if model.jit_compile and any(v.path.endswith(SEED) for v in model.variables):
         raise UnfusableError("the model is compiled with jit_compile=True, and so draws other random numbers")
     if not model.built:
         raise UnfusableError("the model is not built before its first batch")

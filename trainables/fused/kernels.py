@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -26,10 +27,19 @@ from keras.src.random.seed_generator import draw_seed
 from trainables.fused.describe import Lifted, UnfusableError
 
 
+Draw = Callable[[Sequence[int], tf.Tensor], tf.Tensor]
+"""Returns floats in [0, 1) of a shape, given a seed: int32, shape (2,)."""
+
+
 @contextlib.contextmanager
-def fast() -> Iterator[None]:
-    """Trace Keras' layers with the operations of this file inside a `with` block."""
+def fast(draw: Draw | None = None) -> Iterator[None]:
+    """Trace Keras' layers with the operations of this file inside a `with` block.
+
+    Args:
+        draw: where random floats come from; from their seed if None.
+    """
     replaced = {
+        (sys.modules[__name__], "_draw"): draw or drawn,
         (keras_numpy, "matmul"): _fast_matmul,
         (keras_random, "dropout"): _dropout,
         (keras_random, "uniform"): _uniform,
@@ -79,12 +89,11 @@ def _fast_matmul(x1: Any, x2: Any) -> Any:
     return _matmul(x1, x2)
 
 
-def _uniform01(shape: Any, seed: Any) -> tf.Tensor:
+def drawn(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
     """Return what the kernel of `tf.random.stateless_uniform` returns: floats in [0, 1) of 23 bits each."""
-    drawn = keras_random._cast_seed(draw_seed(seed))
 
     def draw() -> tf.Tensor:
-        bits = tf.random.stateless_uniform(shape, drawn, None, None, tf.uint32, alg="philox")
+        bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
         mantissa = tf.bitwise.bitwise_and(bits, tf.constant(0x7FFFFF, tf.uint32))
         return (
             tf.bitcast(tf.bitwise.bitwise_or(mantissa, tf.constant(0x3F800000, tf.uint32)), tf.float32) - 1.0
@@ -92,7 +101,14 @@ def _uniform01(shape: Any, seed: Any) -> tf.Tensor:
 
     # XLA would draw again in each operation that it fuses with a draw; it fuses nothing with a conditional.
     # The second half of a seed counts draws and is never negative.
-    return tf.cond(drawn[1] >= 0, draw, lambda: tf.zeros(shape))
+    return tf.cond(seed[1] >= 0, draw, lambda: tf.zeros(shape))
+
+
+_draw: Draw = drawn
+
+
+def _uniform01(shape: Sequence[int], seed: Any) -> tf.Tensor:
+    return _draw(shape, keras_random._cast_seed(draw_seed(seed)))
 
 
 def _uniform(

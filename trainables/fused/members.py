@@ -31,7 +31,7 @@ from trainables.builders import Builder
 from trainables.callbacks import row_order
 from trainables.data import Table
 from trainables.fused.builds import PARTS, Builds, Config, Failed, key_of, same, value_of
-from trainables.fused.describe import RATE, Described, UnfusableError, describe, python_state
+from trainables.fused.describe import RATE, SEED, Described, UnfusableError, describe, python_state
 from trainables.fused.template import Stack, Template
 from trainables.limits import TimeUpError
 from trainables.settings import Fit
@@ -259,7 +259,7 @@ class Composer:
         count = len(model.trainable_variables)
         found = []
         for place, (variable, value) in enumerate(zip(variables, before, strict=True)):
-            is_seed = variable.path.endswith("seed_generator_state")
+            is_seed = variable.path.endswith(SEED)
             changes = place in after and not is_seed
             sets = {id(arrays): arrays[count + place] for arrays in initial}.values()
             if changes or any(not np.array_equal(value, other) for other in sets):

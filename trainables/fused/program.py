@@ -9,7 +9,7 @@ epochs - stopping rules, best weights, who is still in training - is outside.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,13 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 from trainables.fused import kernels
-from trainables.fused.describe import RATE, UnfusableError
+from trainables.fused.describe import RATE, SEED, UnfusableError
 from trainables.fused.template import Stack, Template
+from trainables.fused.tracing import traced_as
+
+
+EVALUATED = 48
+"""Points that are evaluated at once, at most."""
 
 
 class Program:
@@ -57,7 +62,7 @@ class Program:
         rest = len(fitted[0]) % batch_size
         first = slice(min(batch_size, len(fitted[0])))
         self._masks = bool(rest) and template.can_mask(lane, fitted[0][first], fitted[1][first], rest)
-        self._epoch = tf.function(self._trace_epoch, jit_compile=True, autograph=False)
+        self._epoch: Any = None
         self._evaluate: Any = None
 
     def epoch(self, stack: Stack, order: np.ndarray) -> tuple[Stack, np.ndarray]:
@@ -75,11 +80,12 @@ class Program:
         filled = np.resize(places, self.lanes * self.chunks)
         filled[filled < 0] = 0  # lanes that are there to fill a chunk
         padded = stack.take(filled)
-        weights, state, slots, shared, logs = self._epoch(
+        arguments = (
             padded.weights, padded.state, padded.slots, padded.numbers, padded.rule,
             np.resize(variants, self.chunks), self.shared, np.int64(self.iterations), self._filled(order),
             np.int32(len(variants)), *self._fitted, *self._validation,
         )  # fmt: skip
+        weights, state, slots, shared, logs = (self._epoch or self._first_epoch)(*arguments)
         lanes = np.flatnonzero(places >= 0)
         lanes = lanes[np.argsort(places[lanes])]
         done = Stack(
@@ -92,6 +98,19 @@ class Program:
         )
         self.shared, self.iterations = shared, self.iterations + self.steps
         return done, logs.numpy()[lanes]
+
+    def _first_epoch(self, *arguments: Any) -> Any:
+        """Trace the epoch, compile it, and return what it returns."""
+        self._epoch = tf.function(self._trace_epoch, jit_compile=True, autograph=False)
+        with traced_as(self._key()):
+            return self._epoch(*arguments)
+
+    def _key(self) -> str:
+        """Return what tells this program from others, alike in each process."""
+        layers = [(type(layer).__name__, [v.shape for v in layer.variables]) for layer in self.template.model.layers]
+        rules = [type(model.optimizer).__name__ for model in self.template.optimizers]
+        rows = [len(self._fitted[0]), len(self._validation[0])]
+        return repr([layers, rules, self.template.keys, self._batch, rows, self.lanes, self.chunks])
 
     def _chunked(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the point in each lane of each chunk, -1 for none, and the variant of each chunk.
@@ -113,17 +132,16 @@ class Program:
     def evaluate(self, stack: Stack, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the logs of every point of `stack` on other rows: float32, shape (points, len(template.logs))."""
         x, y = tf.constant(x), tf.constant(y)
-        places, variants = self._chunked(stack.variant)
         found = np.zeros((len(stack.weights), len(self.template.logs)), np.float32)
-        for lanes, variant in zip(places.reshape(-1, self.lanes), variants, strict=True):
-            part = stack.take(np.maximum(lanes, 0))
-            models = (part.weights, part.state, part.numbers, variant, self.shared)
-            if self._evaluate is None:  # for any number of rows: traced once for train and test rows
-                rows = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in (x, y)]
-                traced = tf.function(self._evaluate_chunk, autograph=False)
-                self._evaluate = traced.get_concrete_function(*tf.nest.map_structure(_spec, models), *rows)
-            logs = self._evaluate(*tf.nest.map_structure(tf.constant, models), x, y)
-            found[lanes[lanes >= 0]] = logs.numpy()[lanes >= 0]
+        for variant in np.unique(stack.variant):
+            points = np.flatnonzero(stack.variant == variant)
+            for some in np.split(points, range(EVALUATED, len(points), EVALUATED)):
+                part = stack.take(some)
+                arguments = ((part.weights, part.state, part.numbers), variant, self.shared, x, y)
+                if self._evaluate is None:
+                    traced = tf.function(self._evaluate_chunk, autograph=False)
+                    self._evaluate = traced.get_concrete_function(*_specs(*arguments))
+                found[some] = self._evaluate(*tf.nest.map_structure(tf.constant, arguments)).numpy()
         return found
 
     def _trace_epoch(
@@ -134,6 +152,7 @@ class Program:
         everything = [weights, *state, *slots]
         columns = 2 * len(self.template.logs)
         logs = tf.zeros([self.chunks * self.lanes, columns])
+        floats = self._drawn(weights[0], [a[0] for a in state], numbers[0], list(shared), x, y)
 
         def chunk(number: Any, logs: Any, everything: Any, _: Any) -> Any:
             first = number * self.lanes
@@ -148,8 +167,8 @@ class Program:
                 )
             )
             variant = variants[number]
-            w, s, o, new_shared, trained = self._train_chunk(w, s, o, n, r, variant, shared, iterations, x, y)
-            tested = self._evaluate_chunk(w, s, n, variant, new_shared, x_validation, y_validation)
+            w, s, o, new_shared, trained = self._train_chunk(w, s, o, n, r, variant, shared, iterations, floats, x, y)
+            tested = self._evaluate_chunk((w, s, n), variant, new_shared, x_validation, y_validation)
             logs = _put(logs, tf.concat([trained, tested], 1), first)
             everything = [_put(a, b, first) for a, b in zip(everything, [w, *s, *o], strict=True)]
             return number + 1, logs, everything, new_shared
@@ -159,6 +178,48 @@ class Program:
         )
         weights, *others = everything
         return weights, others[: len(state)], others[len(state) :], shared, logs
+
+    def _drawn(self, w: Any, s: Any, n: Any, shared: Any, x: Any, y: Any) -> list[Any]:
+        """Return the random floats of an epoch: for each draw of a step, float32, shape (steps, ...).
+
+        All lanes draw the same, so they are drawn once, not in each chunk. There are none if the model draws none, or
+        if what it draws cannot be told beforehand.
+        """
+        template, rows = self.template, len(self._fitted[0])
+        alike = rows % self._batch == 0 or self._masks  # all steps
+        if not alike or not any(v.path.endswith(SEED) for v in template.model.non_trainable_variables):
+            return []
+        batch = x[: self._batch], y[: self._batch]
+        mask = tf.ones([self._batch], bool) if self._masks else None
+        found: list[Any] = []
+
+        def record(shape: Sequence[int], seed: Any) -> Any:
+            found.append(kernels.drawn(shape, seed))
+            return found[-1]
+
+        @tf.function(autograph=False)
+        def step(shared: Any, w: Any, s: Any, n: Any, x: Any, y: Any) -> Any:
+            metrics = [tf.constant(v) for v in template.metrics]
+            with template.lifted(self._numbers(n), 0), kernels.fast(record):
+                _, values, *_ = template.run(w, template.merge(s, shared), metrics, x, y, True, mask)
+            return template.part(values)[1], found
+
+        arguments = (shared, w, s, n, *batch)
+        try:
+            traced = step.get_concrete_function(*arguments)
+        except (TypeError, ValueError):  # a draw is in a branch, out of reach
+            return []
+        of_lane = traced.inputs[len(shared) : len(tf.nest.flatten(arguments))]
+        shapes = [a.shape for a in traced.structured_outputs[1]]
+        if not all(shape.is_fully_defined() for shape in shapes) or _depend(traced.outputs, of_lane):
+            return []
+
+        def body(number: Any, shared: Any, floats: Any) -> Any:
+            shared, new = traced(shared, w, s, n, *batch)
+            return number + 1, shared, [_put(a, b[None], number) for a, b in zip(floats, new, strict=True)]
+
+        empty = [tf.zeros([self.steps, *shape]) for shape in shapes]
+        return tf.while_loop(lambda number, *_: number < self.steps, body, [tf.constant(0), shared, empty])[2]
 
     def _train_chunk(
         self,
@@ -170,6 +231,7 @@ class Program:
         variant: Any,
         shared: Any,
         iterations: Any,
+        floats: Sequence[Any],
         x: Any,
         y: Any,
     ) -> Any:
@@ -180,10 +242,13 @@ class Program:
             w, s, o, shared, m, iterations, _ = carried
             x_batch, y_batch = _slice(x, first, size), _slice(y, first, size)
             mask = first + tf.range(size) < rows if self._masks else None
+            drawn = [_slice(a, first // batch, 1)[0] for a in floats]
 
             def lane(arguments: Any) -> Any:
                 w, s, o, m, n, r = arguments
-                return self._train_lane(w, s, o, m, n, r, variant, shared, iterations, x_batch, y_batch, mask)
+                return self._train_lane(
+                    w, s, o, m, n, r, variant, shared, iterations, drawn, x_batch, y_batch, mask
+                )
 
             w, s, o, shared, m, logs = tf.vectorized_map(lane, (w, s, o, m, n, r))
             return [w, s, o, [a[0] for a in shared], m, iterations + 1, logs]
@@ -211,21 +276,29 @@ class Program:
 
     def _train_lane(
         self, w: Any, s: Any, o: Any, m: Any, n: Any, r: Any, variant: Any, shared: Any, iterations: Any,
-        x: Any, y: Any, mask: Any,
+        drawn: Sequence[Any], x: Any, y: Any, mask: Any,
     ) -> Any:  # fmt: skip
         template = self.template
-        numbers = self._numbers(n)
-        with template.lifted(numbers, variant), kernels.fast():
+        numbers, ready = self._numbers(n), list(drawn)
+
+        def draw(shape: Sequence[int], seed: Any) -> Any:
+            if not ready:
+                raise UnfusableError("an activation function draws random numbers")
+            return ready.pop(0)
+
+        with template.lifted(numbers, variant), kernels.fast(draw if drawn else None):
             with tf.GradientTape() as tape:
                 tape.watch(w)
                 loss, values, m, logs = template.run(w, template.merge(s, shared), m, x, y, True, mask)
+            if ready:
+                raise UnfusableError("an activation function draws random numbers")
             gradient = tape.gradient(loss, w)
             w, o = template.rules.apply(r, gradient, w, o, iterations, numbers)
         # vectorized_map cannot return a tensor from outside, as a variable that does not change is.
         s, shared = template.part([tf.identity(value) for value in values])
         return w, s, o, shared, m, self._ordered(logs)
 
-    def _evaluate_chunk(self, w: Any, s: Any, n: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
+    def _evaluate_chunk(self, models: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
         template = self.template
 
         def lane(arguments: Any) -> Any:
@@ -235,7 +308,7 @@ class Program:
                 *_, logs = template.run(w, template.merge(s, shared), metrics, x, y, training=False)
             return self._ordered(logs)
 
-        return tf.vectorized_map(lane, (w, s, n))
+        return tf.vectorized_map(lane, models)
 
     def _numbers(self, n: Any) -> dict[str, Any]:
         found: dict[str, Any] = dict(zip(self.template.keys, tf.unstack(n), strict=True))
@@ -246,8 +319,25 @@ class Program:
         return tf.stack([tf.cast(logs[name], tf.float32) for name in self.template.logs])
 
 
-def _spec(array: Any) -> tf.TensorSpec:
-    return tf.TensorSpec(np.shape(array), array.dtype)
+def _depend(outputs: Sequence[Any], inputs: Sequence[Any]) -> bool:
+    """Return whether any of `outputs`, in a graph, is computed from any of `inputs`."""
+    found, waiting = set(), [tensor.op for tensor in outputs]
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in found:
+            found.add(operation.name)
+            waiting += [tensor.op for tensor in operation.inputs]
+    return any(tensor.op.name in found for tensor in inputs)
+
+
+def _specs(models: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
+    """Return the arguments of `_evaluate_chunk` for any number of points and rows."""
+    models, x, y = (
+        tf.nest.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], a.dtype), part)
+        for part in (models, x, y)
+    )
+    variant, shared = tf.nest.map_structure(lambda a: tf.TensorSpec(np.shape(a), a.dtype), (variant, shared))
+    return models, variant, shared, x, y
 
 
 def _slice(array: Any, first: Any, size: int) -> Any:

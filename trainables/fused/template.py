@@ -256,7 +256,35 @@ def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[.
     distinct = {id(function): function for function in functions}
     places = [list(distinct).index(id(function)) for function in functions]
     branch = tf.gather(tf.constant(places), variant)
-    return lambda x: tf.switch_case(branch, [lambda f=function: f(x) for function in distinct.values()])
+
+    @tf.custom_gradient
+    def switch(x: Any) -> Any:
+        y = tf.switch_case(branch, [lambda f=function: f(x) for function in distinct.values()])
+
+        def gradient(upstream: Any) -> Any:
+            branches = [lambda f=function: _backward(f, x, y, upstream) for function in distinct.values()]
+            return tf.switch_case(branch, branches)
+
+        return y, gradient
+
+    return switch
+
+
+def _backward(function: Callable[..., Any], x: Any, y: Any, upstream: Any) -> Any:
+    """Return the gradient at `x`, given `y = function(x)`.
+
+    TensorFlow's own gradient of a switch has each branch hand over what its gradient needs, and zeros for what the
+    others' do: six arrays instead of one. Here a gradient starts from x and y, which is all that most of them need.
+    """
+
+    def both(x: Any, upstream: Any) -> Any:
+        y = function(x)
+        y = tf.identity(y) if y is x else y
+        return y, tf.gradients(y, x, upstream, unconnected_gradients="zero")[0]
+
+    traced = tf.compat.v1.wrap_function(both, [tf.TensorSpec(a.shape, a.dtype) for a in (x, upstream)])
+    y_inside, gradient = traced.structured_outputs
+    return traced.prune([*traced.inputs, y_inside], gradient)(x, upstream, y)
 
 
 class _Penalty(keras.regularizers.Regularizer):
