@@ -144,6 +144,16 @@ def test_builders_of_every_kind_train_as_by_keras(name):
     assert_equal(fused[points[0]], engine.alone(points[0]))
 
 
+def test_a_table_of_an_embedding_trains_as_by_keras():
+    """Its gradient is sparse: optimizers square the rows' parts one by one, and a dense one is 1e-2 off."""
+    engine = engine_of("embedding")
+    like = {"l2": None, "learning_rate": 0.01, "units": 4}
+    points = [idx for idx in range(len(engine.space)) if like.items() <= engine.space[idx].items()]
+    fused = engine.train(points)
+    for idx in points:
+        assert_equal(fused[idx], engine.alone(idx))
+
+
 @pytest.mark.parametrize("name", zoo.FALLING_BACK)
 def test_what_cannot_be_fused_says_why(name):
     engine = engine_of(name)

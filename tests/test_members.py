@@ -210,10 +210,33 @@ def embedded(regularizer=None, rate=0.1):
     return model
 
 
-def test_a_sparse_gradient_is_left_to_keras():
-    """Keras' optimizers square the parts of it one by one, which a stacked gradient does not have any more."""
-    composer, space = composer_of("embedded"), Space({"rate": [0.1, 0.2], "regularizer": [None]})
-    with pytest.raises(UnfusableError, match="sparse gradient"):
-        composer.compose([space[0], space[1]], FIT)
-    space = Space({"rate": [0.1, 0.2], "regularizer": ["l2"]})
-    assert isinstance(composer.compose([space[0], space[1]], FIT), Members)
+def test_tables_with_a_regularizer_and_without_are_apart():
+    """Without, the gradient is sparse, and Keras' optimizers square the parts of it one by one."""
+    composer, space = composer_of("embedded"), Space({"rate": [0.1, 0.2], "regularizer": [None, "l2"]})
+    found = composer.compose([space[idx] for idx in range(4)], FIT)
+    assert isinstance(found, Split) and sorted(map(len, found.parts)) == [2, 2]
+    assert all(isinstance(composer.compose([space[int(i)] for i in part], FIT), Members) for part in found.parts)
+
+
+class Table(keras.layers.Layer):
+    def __init__(self, rows_regularizer=None):
+        super().__init__()
+        self.rows = self.add_weight(shape=(4, 3), regularizer=rows_regularizer)
+
+    def call(self, index):
+        return keras.ops.take(self.rows, index, axis=0)
+
+
+def own_table(rate=0.1, regularizer=None):
+    inputs = keras.Input((10,))
+    table = Table(regularizer)(keras.ops.cast(inputs[:, -1], "int32"))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()([inputs, table])))
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(rate))
+    return model
+
+
+def test_a_table_of_the_user_s_own_that_some_regularize_is_refused():
+    composer, space = composer_of("own_table"), Space({"rate": [0.1, 0.2], "regularizer": [None, "l2"]})
+    with pytest.raises(UnfusableError, match="sparse gradient has different regularizers"):
+        composer.compose([space[idx] for idx in range(4)], FIT)
+    assert isinstance(composer.compose([space[0], space[2]], FIT), Members)

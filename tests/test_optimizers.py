@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainables.fused import kernels
 from trainables.fused.describe import UnfusableError
 from trainables.fused.optimizers import SharedSlots, UpdateRule, flat, split
 
@@ -42,13 +43,20 @@ def gradients(step, model):
     return [tf.constant(chance.normal(size=v.shape).astype("float32")) for v in model.trainable_variables]
 
 
-def by_keras(model, steps):
+def sparse(step, model):
+    """Gradients of which the first has parts that meet in one row, as the rows of an Embedding's do."""
+    chance, [_, *dense] = np.random.default_rng(step + 100), gradients(step, model)
+    values, rows = chance.normal(size=(6, 3)).astype("float32"), chance.integers(0, 4, 6)
+    return [tf.IndexedSlices(tf.constant(values), tf.constant(rows), tf.constant([4, 3])), *dense]
+
+
+def by_keras(model, steps, gradients=gradients):
     for step in range(steps):
         model.optimizer.apply_gradients(zip(gradients(step, model), model.trainable_variables, strict=True))
     return np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
 
 
-def by_rule(model, steps, rule, rate=0.0, **numbers):
+def by_rule(model, steps, rule, rate=0.0, gradients=gradients, **numbers):
     weights = flat([tf.constant(v.numpy()) for v in model.trainable_variables])
     slots = [tf.constant(slot) for slot in rule.slots]
     lifted = {
@@ -57,7 +65,7 @@ def by_rule(model, steps, rule, rate=0.0, **numbers):
     }
     for step in range(steps):
         iterations = tf.constant(step, tf.int64)
-        weights, slots = rule.apply(flat(gradients(step, model)), weights, slots, iterations, lifted)
+        weights, slots = rule.apply(gradients(step, model), weights, slots, iterations, lifted)
     return weights.numpy()
 
 
@@ -69,6 +77,20 @@ def test_five_steps_are_those_of_keras(name):
     ours = by_rule(model, 5, rule, rate)
     # The same float32 operations, on one vector instead of several.
     np.testing.assert_allclose(ours, by_keras(model, 5), rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_sparse_gradients_are_taken_as_by_keras_or_refused(name):
+    model = model_of(OPTIMIZERS[name]())
+    rule = UpdateRule(model)
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    try:
+        with kernels.fast():
+            ours = by_rule(model, 5, rule, rate, sparse)
+    except UnfusableError:
+        assert not rule.is_flat or rule._clips
+    else:
+        np.testing.assert_allclose(ours, by_keras(model, 5, sparse), rtol=2e-5, atol=2e-6)
 
 
 def test_numbers_of_the_lane_take_the_place_of_the_optimizer_s():
@@ -112,7 +134,7 @@ def test_slots_of_several_optimizers_are_shared_and_one_is_followed():
         for step in range(3):
             weights, lane = shared.apply(
                 tf.constant(number),
-                flat(gradients(step, model)),
+                gradients(step, model),
                 weights,
                 lane,
                 tf.constant(step, tf.int64),

@@ -34,8 +34,8 @@ SPACES: dict[str, dict[str, list[Any]]] = {
     "embedding": {
         "units": [4, 6],
         "learning_rate": [0.003, 0.01],
-        "kernel_init": ["glorot_uniform", "he_normal"],
-        "l2": [0.0, 0.5],
+        "optimizer": ["adam", "rmsprop", "sgd"],
+        "l2": [None, 0.0, 0.5],
     },
     "prelu_noise": {
         "noise": [0.05, 0.1, 0.3],
@@ -182,8 +182,8 @@ def attention(
 def embedding(
     units: int = 4,
     learning_rate: float = 0.003,
-    kernel_init: str = "glorot_uniform",
-    l2: float = 0.5,
+    optimizer: str = "adam",
+    l2: float | None = None,
     *,
     input_shape: tuple[int, ...],
     normalizer: keras.layers.Normalization,
@@ -191,12 +191,13 @@ def embedding(
     inputs = keras.Input(input_shape)
     # The last feature is a category.
     category = keras.ops.cast(keras.ops.clip(inputs[:, -1], 0, 3), "int32")
-    known = keras.layers.Embedding(4, 3, embeddings_regularizer=keras.regularizers.L2(l2))(category)
+    regularizer = None if l2 is None else keras.regularizers.L2(l2)
+    known = keras.layers.Embedding(4, 3, embeddings_regularizer=regularizer)(category)
     numbers = normalizer(inputs)[:, :-1]
-    numbers = keras.layers.Dense(units, activation="relu", kernel_initializer=kernel_init)(numbers)
+    numbers = keras.layers.Dense(units, activation="relu")(numbers)
     x = keras.layers.Concatenate()([numbers, known])
-    model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer=kernel_init)(x))
-    model.compile(keras.optimizers.RMSprop(learning_rate), loss="mse", metrics=["mae"])
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": learning_rate}}), loss="mse", metrics=["mae"])
     return model
 
 

@@ -215,6 +215,8 @@ def _layer_token(layer: Any, place: int, numbers: dict[str, float], variant: lis
         # A weight's regularizer is found again on the variable, where it is a number.
         if key.endswith("_regularizer") and key != "activity_regularizer":
             del config[key]
+    if isinstance(layer, keras.layers.Embedding):  # without one, its gradient is sparse: optimizers differ
+        config["is_regularized"] = layer.embeddings_regularizer is not None
     for kind, name in LAYER_NUMBERS.items():
         if type(layer) is kind and config.get(name, 0) > 0:
             numbers[f"layer.{place}.{name}"] = float(config.pop(name))

@@ -41,6 +41,7 @@ def fast(draw: Draw | None = None) -> Iterator[None]:
     replaced = {
         (sys.modules[__name__], "_draw"): draw or drawn,
         (keras_numpy, "matmul"): _fast_matmul,
+        (keras_numpy, "divide"): _divide,
         (keras_random, "dropout"): _dropout,
         (keras_random, "uniform"): _uniform,
         (keras_random, "normal"): _normal,
@@ -69,7 +70,7 @@ def _refused(name: str) -> Callable[..., Any]:
     return draw
 
 
-_matmul = keras_numpy.matmul
+_matmul, _plain_divide = keras_numpy.matmul, keras_numpy.divide
 _moments = keras.layers.BatchNormalization._moments
 _normalize = keras_nn.batch_normalization
 
@@ -87,6 +88,13 @@ def _fast_matmul(x1: Any, x2: Any) -> Any:
     if a.shape.rank == b.shape.rank == 2 and a.dtype == b.dtype == tf.float32:
         return _product(a, b)
     return _matmul(x1, x2)
+
+
+def _divide(x1: Any, x2: Any) -> Any:
+    """As Keras' own, but for a sparse gradient over a vector: there Keras looks for zeros, in a way that XLA cannot."""
+    if not isinstance(x1, tf.IndexedSlices) or not isinstance(x2, tf.Tensor) or x2.shape.rank == 0:
+        return _plain_divide(x1, x2)
+    return tf.IndexedSlices(x1.values / tf.gather(x2, x1.indices), x1.indices, x1.dense_shape)
 
 
 def drawn(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:

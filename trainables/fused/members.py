@@ -216,7 +216,10 @@ class Composer:
         keys = [RATE, *lifted]
 
         model = self._builds.fresh(given[0])
-        stacked = self._stacked(model, columns["initial"])
+        stacked, sparse = self._stacked(model, columns["initial"])
+        if any(key.startswith(tuple(f"penalty.{place}." for place in sparse)) for key in lifted):
+            # With a regularizer the gradient is dense, and what optimizers make of it is another thing.
+            raise UnfusableError("a weight with a sparse gradient has different regularizers")
         template = Template(
             model,
             [self._builds.fresh(given[place]) if place else model for place in of_rule],
@@ -242,15 +245,19 @@ class Composer:
         )
         return Members(template, stack)
 
-    def _stacked(self, model: keras.Model, initial: Sequence[tuple[np.ndarray, ...]]) -> list[int]:
-        """Return the places of the non-trainable variables that each lane has of its own."""
+    def _stacked(
+        self, model: keras.Model, initial: Sequence[tuple[np.ndarray, ...]]
+    ) -> tuple[list[int], set[int]]:
+        """Return the places of the non-trainable variables that each lane has of its own, and of the trainable ones
+        whose gradient a regularizer would make dense.
+        """
         layers = model._flatten_layers(include_self=True, recursive=True)
         own = [layer for layer in layers if not type(layer).__module__.startswith("keras.")]
         python = [dict(python_state(layer)) for layer in own]
         variables = model.non_trainable_variables
         before = [v.numpy() for v in variables]
         state = json.dumps(python, default=repr)
-        after = self._try_out(model)
+        after, sparse = self._try_out(model)
         if json.dumps([python_state(layer) for layer in own], default=repr) != state:
             names = [layer.name for layer, old in zip(own, python, strict=True) if python_state(layer) != old]
             raise UnfusableError(
@@ -264,25 +271,26 @@ class Composer:
             sets = {id(arrays): arrays[count + place] for arrays in initial}.values()
             if changes or any(not np.array_equal(value, other) for other in sets):
                 found.append(place)
-        return found
+        tables = {id(x.embeddings) for x in layers if isinstance(x, keras.layers.Embedding)}
+        described = {p for p, v in enumerate(model.trainable_variables) if id(v) in tables}
+        return found, sparse - described
 
-    def _try_out(self, model: keras.Model) -> set[int]:
-        """Return the places of the non-trainable variables that training assigns to, whatever the values."""
-        x, y = (tf.constant(a[:8]) for a in (self._table.x_train, self._table.y_train))
+    def _try_out(self, model: keras.Model) -> tuple[set[int], set[int]]:
+        """Return the places of non-trainable variables that training assigns to, whatever the values, and of the
+        trainable ones whose gradient is sparse but for a regularizer's.
+        """
+        x = tf.constant(self._table.x_train[:8])
         trainable = [v.value for v in model.trainable_variables]
         before = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
         arguments = {"training": True} if model._call_has_training_arg else {}
         with tf.GradientTape() as tape:
-            predicted, after, losses = model.stateless_call(
-                trainable, before, x, return_losses=True, **arguments
-            )
-            model._losses_override = losses
-            loss = model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=None, training=True)
-            model._losses_override = []
-        if any(isinstance(g, tf.IndexedSlices) for g in tape.gradient(loss, trainable)):
-            # Keras' optimizers square, and clip, each row's part of it before they add the parts up.
-            raise UnfusableError("a weight has a sparse gradient, as an Embedding without a regularizer")
-        return {place for place, (old, new) in enumerate(zip(before, after, strict=True)) if new is not old}
+            predicted, after = model.stateless_call(trainable, before, x, **arguments)
+            total = tf.add_n([tf.reduce_sum(output) for output in tf.nest.flatten(predicted)])
+        gradients = tape.gradient(total, trainable)
+        assigned = {
+            place for place, (old, new) in enumerate(zip(before, after, strict=True)) if new is not old
+        }
+        return assigned, {p for p, g in enumerate(gradients) if isinstance(g, tf.IndexedSlices)}
 
     def _prove(self, study: _Study, members: Members) -> Split | None:
         """Compare random members with models built alone; return how to split the group if they differ."""
@@ -329,7 +337,7 @@ class Composer:
                 [tf.constant(a[0]) for a in lane.state], list(map(tf.constant, template.shared))
             )
             loss, *_ = template.run(
-                tf.constant(lane.weights[0]),
+                template.parts(lane.weights[0]),
                 values,
                 list(map(tf.constant, template.metrics)),
                 x,

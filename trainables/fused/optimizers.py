@@ -93,7 +93,7 @@ class UpdateRule:
 
     def apply(
         self,
-        gradient: tf.Tensor,
+        gradients: Sequence[Any],
         weights: tf.Tensor,
         slots: Sequence[tf.Tensor],
         iterations: tf.Tensor,
@@ -102,13 +102,18 @@ class UpdateRule:
         """Return the weights and the slots after one step of one lane.
 
         Args:
-            gradient: of all weights, one vector.
+            gradients: of each variable, a tensor or the `IndexedSlices` of an Embedding.
             weights: all weights, one vector.
             slots: as `self.slots`.
             iterations: steps done before, int64.
             numbers: the lane's "learning_rate", and "optimizer.*" where lanes differ.
+
+        Raises:
+            UnfusableError: the optimizer cannot take these gradients.
         """
         optimizer = self._optimizer
+        if any(isinstance(g, tf.IndexedSlices) for g in gradients) and (self._clips or not self.is_flat):
+            raise UnfusableError(f"{type(optimizer).__name__} clips a sparse gradient, or is not elementwise")
         before = {name: getattr(optimizer, name) for name in OPTIMIZER_NUMBERS if hasattr(optimizer, name)}
         lifted = [name for name in before if before[name] and f"optimizer.{name}" in numbers]
         for name in lifted:
@@ -125,15 +130,15 @@ class UpdateRule:
         try:
             if self.is_flat:
                 if self._clips:  # by variable, as if there were several
-                    gradient = flat(optimizer._clip_gradients(split(gradient, self._variables)))
+                    gradients = optimizer._clip_gradients(list(gradients))
                     optimizer._clip_gradients = _unchanged
-                [weights], values = optimizer.stateless_apply(values, [gradient], [weights])
+                [weights], values = optimizer.stateless_apply(values, [flat_gradient(gradients)], [weights])
                 if any(v.constraint for v in self._variables):
                     pairs = zip(self._variables, split(weights, self._variables), strict=True)
                     weights = flat([v.constraint(part) if v.constraint else part for v, part in pairs])
             else:
-                gradients, parts = split(gradient, self._variables), split(weights, self._variables)
-                parts, values = optimizer.stateless_apply(values, gradients, parts)
+                parts = split(weights, self._variables)
+                parts, values = optimizer.stateless_apply(values, list(gradients), parts)
                 weights = flat(parts)
         finally:
             optimizer.__dict__.pop("_clip_gradients", None)
@@ -186,7 +191,7 @@ class SharedSlots:
     def apply(
         self,
         rule: tf.Tensor,
-        gradient: tf.Tensor,
+        gradients: Sequence[Any],
         weights: tf.Tensor,
         slots: Sequence[tf.Tensor],
         iterations: tf.Tensor,
@@ -201,7 +206,7 @@ class SharedSlots:
         for number, (one, places) in enumerate(zip(self.rules, self.places, strict=True)):
             chosen = tf.equal(rule, number) if number else tf.constant(True)
             updated, kept = one.apply(
-                gradient, weights, [slots[place] for place in places], iterations, numbers
+                gradients, weights, [slots[place] for place in places], iterations, numbers
             )
             new_weights = tf.where(chosen, updated, new_weights) if number else updated
             for place, slot in zip(places, kept, strict=True):
@@ -216,6 +221,27 @@ def _unchanged(gradients: Any) -> Any:
 def flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     """Return all numbers of `tensors` as one vector."""
     return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)
+
+
+def flat_gradient(gradients: Sequence[Any]) -> Any:
+    """Return the gradients of all variables as that of one vector.
+
+    With `IndexedSlices` among them it is one, too: the optimizers of Keras square each of its parts, say, before they
+    add up those that meet in one row.
+    """
+    if not any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
+        return flat(gradients)
+    values, indices, first = [], [], 0
+    for gradient in gradients:
+        shape = gradient.shape
+        size = int(np.prod(shape))
+        places = tf.reshape(tf.range(first, first + size), shape)
+        if isinstance(gradient, tf.IndexedSlices):
+            gradient, places = gradient.values, tf.gather(places, gradient.indices)
+        values.append(gradient)
+        indices.append(places)
+        first += size
+    return tf.IndexedSlices(flat(values), flat(indices), tf.constant([first]))
 
 
 def split(vector: tf.Tensor, variables: Sequence[Any]) -> list[tf.Tensor]:

@@ -18,7 +18,7 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 from trainables.fused import kernels
 from trainables.fused.describe import RATE, SEED, UnfusableError
-from trainables.fused.template import Stack, Template
+from trainables.fused.template import ZERO, Stack, Template
 from trainables.fused.tracing import traced_as
 
 
@@ -201,7 +201,8 @@ class Program:
         def step(shared: Any, w: Any, s: Any, n: Any, x: Any, y: Any) -> Any:
             metrics = [tf.constant(v) for v in template.metrics]
             with template.lifted(self._numbers(n), 0), kernels.fast(record):
-                _, values, *_ = template.run(w, template.merge(s, shared), metrics, x, y, True, mask)
+                values = template.merge(s, shared)
+                _, values, *_ = template.run(template.parts(w), values, metrics, x, y, True, mask)
             return template.part(values)[1], found
 
         arguments = (shared, w, s, n, *batch)
@@ -288,12 +289,13 @@ class Program:
 
         with template.lifted(numbers, variant), kernels.fast(draw if drawn else None):
             with tf.GradientTape() as tape:
-                tape.watch(w)
-                loss, values, m, logs = template.run(w, template.merge(s, shared), m, x, y, True, mask)
+                parts = template.parts(w)
+                tape.watch(parts)
+                loss, values, m, logs = template.run(parts, template.merge(s, shared), m, x, y, True, mask)
             if ready:
                 raise UnfusableError("an activation function draws random numbers")
-            gradient = tape.gradient(loss, w)
-            w, o = template.rules.apply(r, gradient, w, o, iterations, numbers)
+            gradients = tape.gradient(loss, parts, unconnected_gradients=ZERO)
+            w, o = template.rules.apply(r, gradients, w, o, iterations, numbers)
         # vectorized_map cannot return a tensor from outside, as a variable that does not change is.
         s, shared = template.part([tf.identity(value) for value in values])
         return w, s, o, shared, m, self._ordered(logs)
@@ -305,7 +307,8 @@ class Program:
             w, s, n = arguments
             with template.lifted(self._numbers(n), variant), kernels.fast():
                 metrics = [tf.constant(v) for v in template.metrics]
-                *_, logs = template.run(w, template.merge(s, shared), metrics, x, y, training=False)
+                values = template.merge(s, shared)
+                *_, logs = template.run(template.parts(w), values, metrics, x, y, training=False)
             return self._ordered(logs)
 
         return tf.vectorized_map(lane, models)

@@ -28,6 +28,9 @@ from trainables.fused import kernels
 from trainables.fused.describe import LAYER_NUMBERS, Lifted
 from trainables.fused.optimizers import SharedSlots, UpdateRule, split
 
+ZERO = tf.UnconnectedGradients.ZERO
+"""The gradient of a variable that the loss does not depend on."""
+
 
 @dataclass
 class Stack:
@@ -151,9 +154,13 @@ class Template:
             for owner, name, value in reversed(undo):
                 setattr(owner, name, value)
 
+    def parts(self, weights: Any) -> list[Any]:
+        """Return the trainable variables' values, given the vector of all."""
+        return split(weights, self.model.trainable_variables)
+
     def run(
         self,
-        weights: Any,
+        trainable: Sequence[Any],
         values: Sequence[Any],
         metrics: Sequence[Any],
         x: Any,
@@ -166,7 +173,7 @@ class Template:
         As one `train_step` or `test_step` of Keras' TensorFlow trainer, without the update of the weights.
 
         Args:
-            weights: of the lane, one vector.
+            trainable: the values of the lane's trainable variables.
             values: of all non-trainable variables.
             metrics: of the metrics' variables.
             x, y: the rows of a batch.
@@ -177,12 +184,11 @@ class Template:
         count = tf.shape(y)[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
         if mask is not None:
             set_keras_mask(x, mask)
-        trainable = split(weights, model.trainable_variables)
         arguments = {"training": training} if model._call_has_training_arg else {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of layers that lose a mask
             predicted, values, losses = model.stateless_call(
-                trainable, list(values), x, return_losses=True, **arguments
+                list(trainable), list(values), x, return_losses=True, **arguments
             )
         if mask is not None:
             set_keras_mask(predicted, mask)  # also if a layer has lost it on the way
@@ -210,7 +216,7 @@ class Template:
             with self.lifted(numbers, int(lane.variant[0])):
                 for end in ends:
                     rows = tf.constant(x[start:end]), tf.constant(y[start:end])
-                    *_, metrics, logs = self.run(tf.constant(lane.weights[0]), values, metrics, *rows, False)
+                    *_, metrics, logs = self.run(self.parts(lane.weights[0]), values, metrics, *rows, False)
                     start = end
             found.append([float(logs[name]) for name in self.logs])
         # Sums in another order: float32's rounding.
@@ -227,15 +233,16 @@ class Template:
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
         with self.lifted(numbers, int(lane.variant[0])), kernels.fast():
-            for mask, part in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):
-                w, metrics = tf.constant(lane.weights[0]), list(map(tf.constant, self.metrics))
+            for mask, taken in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):
+                parts, metrics = self.parts(lane.weights[0]), list(map(tf.constant, self.metrics))
                 try:
                     with tf.GradientTape() as tape:
-                        tape.watch(w)
+                        tape.watch(parts)
                         loss, after, metrics, _ = self.run(
-                            w, values, metrics, tf.constant(x[part]), tf.constant(y[part]), True, mask
+                            parts, values, metrics, tf.constant(x[taken]), tf.constant(y[taken]), True, mask
                         )
-                    found.append([loss, tape.gradient(loss, w), *after, *metrics])
+                    gradients = map(tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO))
+                    found.append([loss, *gradients, *after, *metrics])
                 except Exception:  # a layer that takes no mask, an output that can have none
                     return False
         # Sums of a few more zeros: float32's rounding, relative to the largest number.
