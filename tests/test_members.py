@@ -215,7 +215,9 @@ def test_tables_with_a_regularizer_and_without_are_apart():
     composer, space = composer_of("embedded"), Space({"rate": [0.1, 0.2], "regularizer": [None, "l2"]})
     found = composer.compose([space[idx] for idx in range(4)], FIT)
     assert isinstance(found, Split) and sorted(map(len, found.parts)) == [2, 2]
-    assert all(isinstance(composer.compose([space[int(i)] for i in part], FIT), Members) for part in found.parts)
+    assert all(
+        isinstance(composer.compose([space[int(i)] for i in part], FIT), Members) for part in found.parts
+    )
 
 
 class Table(keras.layers.Layer):

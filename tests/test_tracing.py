@@ -38,7 +38,9 @@ def test_functions_of_one_key_have_names_of_their_own():
     for key in ("one", "one", "other"):
         with traced_as(key):
             found.append(names(switch, place, x))
-    assert len(found[0] & found[1]) == len(found[0] & found[2]) <= 1  # but for the graph's, which is no function
+    assert (
+        len(found[0] & found[1]) == len(found[0] & found[2]) <= 1
+    )  # but for the graph's, which is no function
 
 
 def test_xla_looks_for_constants_in_loops_only():

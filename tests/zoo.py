@@ -197,7 +197,11 @@ def embedding(
     numbers = keras.layers.Dense(units, activation="relu")(numbers)
     x = keras.layers.Concatenate()([numbers, known])
     model = keras.Model(inputs, keras.layers.Dense(1)(x))
-    model.compile(keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": learning_rate}}), loss="mse", metrics=["mae"])
+    model.compile(
+        keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": learning_rate}}),
+        loss="mse",
+        metrics=["mae"],
+    )
     return model
 
 

@@ -51,10 +51,9 @@ class Cohort:
         self._template = members.template
         rows = fitted_rows(fit, table)
         x, y = table.x_train, table.y_train
-        chunks = int(sum(-(-np.bincount(members.stack.variant) // lanes)))
         self._program = Program(
             members.template, fit.batch_size, (x[:rows], y[:rows]), (x[rows:], y[rows:]),
-            members.stack.take(np.zeros(1, int)), lanes, chunks,
+            members.stack, lanes,
         )  # fmt: skip
         self._rows = rows
         self._stack = members.stack

@@ -26,7 +26,6 @@ from keras.src.random.seed_generator import draw_seed
 
 from trainables.fused.describe import Lifted, UnfusableError
 
-
 Draw = Callable[[Sequence[int], tf.Tensor], tf.Tensor]
 """Returns floats in [0, 1) of a shape, given a seed: int32, shape (2,)."""
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 from trainables.fused import kernels
-from trainables.fused.describe import RATE, SEED, UnfusableError
+from trainables.fused.describe import UnfusableError
+from trainables.fused.draws import draws_of_steps
+from trainables.fused.slices import put, sliced
 from trainables.fused.template import ZERO, Stack, Template
 from trainables.fused.tracing import traced_as
 
-
-EVALUATED = 48
-"""Points that are evaluated at once, at most."""
+ROWS_AT_ONCE = 200_000
+"""Rows, times points, that are evaluated at once: what a layer makes of them has to fit into memory."""
 
 
 class Program:
@@ -34,9 +34,8 @@ class Program:
         batch_size: rows of a batch; the last of an epoch is smaller where it must be.
         fitted: features and target of the fitted rows.
         validation: of the validation rows.
-        lane: the first lane before training, for what has to be tried out.
-        lanes: points in a chunk.
-        chunks: the most chunks.
+        stack: all points before training.
+        lanes: points in a chunk, at most.
     """
 
     def __init__(
@@ -45,11 +44,13 @@ class Program:
         batch_size: int,
         fitted: tuple[np.ndarray, np.ndarray],
         validation: tuple[np.ndarray, np.ndarray],
-        lane: Stack,
+        stack: Stack,
         lanes: int,
-        chunks: int,
     ) -> None:
-        self.template, self.lanes, self.chunks = template, lanes, chunks
+        self.template = template
+        self.lanes = min(lanes, _at_once(len(validation[0])))
+        self.chunks = len(self._chunked(stack.variant)[1])
+        lane = stack.take(np.zeros(1, int))
         self._batch = batch_size
         self._fitted = [tf.constant(a) for a in fitted]
         self._validation = [tf.constant(a) for a in validation]
@@ -107,7 +108,9 @@ class Program:
 
     def _key(self) -> str:
         """Return what tells this program from others, alike in each process."""
-        layers = [(type(layer).__name__, [v.shape for v in layer.variables]) for layer in self.template.model.layers]
+        layers = [
+            (type(layer).__name__, [v.shape for v in layer.variables]) for layer in self.template.model.layers
+        ]
         rules = [type(model.optimizer).__name__ for model in self.template.optimizers]
         rows = [len(self._fitted[0]), len(self._validation[0])]
         return repr([layers, rules, self.template.keys, self._batch, rows, self.lanes, self.chunks])
@@ -135,7 +138,8 @@ class Program:
         found = np.zeros((len(stack.weights), len(self.template.logs)), np.float32)
         for variant in np.unique(stack.variant):
             points = np.flatnonzero(stack.variant == variant)
-            for some in np.split(points, range(EVALUATED, len(points), EVALUATED)):
+            at_once = _at_once(len(x))
+            for some in np.split(points, range(at_once, len(points), at_once)):
                 part = stack.take(some)
                 arguments = ((part.weights, part.state, part.numbers), variant, self.shared, x, y)
                 if self._evaluate is None:
@@ -152,12 +156,12 @@ class Program:
         everything = [weights, *state, *slots]
         columns = 2 * len(self.template.logs)
         logs = tf.zeros([self.chunks * self.lanes, columns])
-        floats = self._drawn(weights[0], [a[0] for a in state], numbers[0], list(shared), x, y)
+        floats = self._draws(weights[0], [a[0] for a in state], numbers[0], list(shared), x, y)
 
         def chunk(number: Any, logs: Any, everything: Any, _: Any) -> Any:
             first = number * self.lanes
             w, s, o, n, r = (
-                tf.nest.map_structure(lambda a: _slice(a, first, self.lanes), part)
+                tf.nest.map_structure(lambda a: sliced(a, first, self.lanes), part)
                 for part in (
                     everything[0],
                     everything[1 : 1 + len(state)],
@@ -167,10 +171,12 @@ class Program:
                 )
             )
             variant = variants[number]
-            w, s, o, new_shared, trained = self._train_chunk(w, s, o, n, r, variant, shared, iterations, floats, x, y)
+            w, s, o, new_shared, trained = self._train_chunk(
+                w, s, o, n, r, variant, shared, iterations, floats, x, y
+            )
             tested = self._evaluate_chunk((w, s, n), variant, new_shared, x_validation, y_validation)
-            logs = _put(logs, tf.concat([trained, tested], 1), first)
-            everything = [_put(a, b, first) for a, b in zip(everything, [w, *s, *o], strict=True)]
+            logs = put(logs, tf.concat([trained, tested], 1), first)
+            everything = [put(a, b, first) for a, b in zip(everything, [w, *s, *o], strict=True)]
             return number + 1, logs, everything, new_shared
 
         _, logs, everything, shared = tf.while_loop(
@@ -179,48 +185,12 @@ class Program:
         weights, *others = everything
         return weights, others[: len(state)], others[len(state) :], shared, logs
 
-    def _drawn(self, w: Any, s: Any, n: Any, shared: Any, x: Any, y: Any) -> list[Any]:
-        """Return the random floats of an epoch: for each draw of a step, float32, shape (steps, ...).
-
-        All lanes draw the same, so they are drawn once, not in each chunk. There are none if the model draws none, or
-        if what it draws cannot be told beforehand.
-        """
-        template, rows = self.template, len(self._fitted[0])
-        alike = rows % self._batch == 0 or self._masks  # all steps
-        if not alike or not any(v.path.endswith(SEED) for v in template.model.non_trainable_variables):
+    def _draws(self, w: Any, s: Any, n: Any, shared: Any, x: Any, y: Any) -> list[Any]:
+        if len(self._fitted[0]) % self._batch and not self._masks:  # the last step draws less than the others
             return []
-        batch = x[: self._batch], y[: self._batch]
         mask = tf.ones([self._batch], bool) if self._masks else None
-        found: list[Any] = []
-
-        def record(shape: Sequence[int], seed: Any) -> Any:
-            found.append(kernels.drawn(shape, seed))
-            return found[-1]
-
-        @tf.function(autograph=False)
-        def step(shared: Any, w: Any, s: Any, n: Any, x: Any, y: Any) -> Any:
-            metrics = [tf.constant(v) for v in template.metrics]
-            with template.lifted(self._numbers(n), 0), kernels.fast(record):
-                values = template.merge(s, shared)
-                _, values, *_ = template.run(template.parts(w), values, metrics, x, y, True, mask)
-            return template.part(values)[1], found
-
-        arguments = (shared, w, s, n, *batch)
-        try:
-            traced = step.get_concrete_function(*arguments)
-        except (TypeError, ValueError):  # a draw is in a branch, out of reach
-            return []
-        of_lane = traced.inputs[len(shared) : len(tf.nest.flatten(arguments))]
-        shapes = [a.shape for a in traced.structured_outputs[1]]
-        if not all(shape.is_fully_defined() for shape in shapes) or _depend(traced.outputs, of_lane):
-            return []
-
-        def body(number: Any, shared: Any, floats: Any) -> Any:
-            shared, new = traced(shared, w, s, n, *batch)
-            return number + 1, shared, [_put(a, b[None], number) for a, b in zip(floats, new, strict=True)]
-
-        empty = [tf.zeros([self.steps, *shape]) for shape in shapes]
-        return tf.while_loop(lambda number, *_: number < self.steps, body, [tf.constant(0), shared, empty])[2]
+        batch = x[: self._batch], y[: self._batch]
+        return draws_of_steps(self.template, shared, (w, s, n), batch, mask, self.steps)
 
     def _train_chunk(
         self,
@@ -241,9 +211,9 @@ class Program:
 
         def step(first: Any, size: int, carried: Any) -> Any:
             w, s, o, shared, m, iterations, _ = carried
-            x_batch, y_batch = _slice(x, first, size), _slice(y, first, size)
+            x_batch, y_batch = sliced(x, first, size), sliced(y, first, size)
             mask = first + tf.range(size) < rows if self._masks else None
-            drawn = [_slice(a, first // batch, 1)[0] for a in floats]
+            drawn = [sliced(a, first // batch, 1)[0] for a in floats]
 
             def lane(arguments: Any) -> Any:
                 w, s, o, m, n, r = arguments
@@ -280,7 +250,7 @@ class Program:
         drawn: Sequence[Any], x: Any, y: Any, mask: Any,
     ) -> Any:  # fmt: skip
         template = self.template
-        numbers, ready = self._numbers(n), list(drawn)
+        numbers, ready = template.by_key(n), list(drawn)
 
         def draw(shape: Sequence[int], seed: Any) -> Any:
             if not ready:
@@ -305,7 +275,7 @@ class Program:
 
         def lane(arguments: Any) -> Any:
             w, s, n = arguments
-            with template.lifted(self._numbers(n), variant), kernels.fast():
+            with template.lifted(template.by_key(n), variant), kernels.fast():
                 metrics = [tf.constant(v) for v in template.metrics]
                 values = template.merge(s, shared)
                 *_, logs = template.run(template.parts(w), values, metrics, x, y, training=False)
@@ -313,24 +283,13 @@ class Program:
 
         return tf.vectorized_map(lane, models)
 
-    def _numbers(self, n: Any) -> dict[str, Any]:
-        found: dict[str, Any] = dict(zip(self.template.keys, tf.unstack(n), strict=True))
-        found.setdefault(RATE, tf.constant(self.template.constants.get(RATE, 0.0)))
-        return found
-
     def _ordered(self, logs: Mapping[str, Any]) -> Any:
         return tf.stack([tf.cast(logs[name], tf.float32) for name in self.template.logs])
 
 
-def _depend(outputs: Sequence[Any], inputs: Sequence[Any]) -> bool:
-    """Return whether any of `outputs`, in a graph, is computed from any of `inputs`."""
-    found, waiting = set(), [tensor.op for tensor in outputs]
-    while waiting:
-        operation = waiting.pop()
-        if operation.name not in found:
-            found.add(operation.name)
-            waiting += [tensor.op for tensor in operation.inputs]
-    return any(tensor.op.name in found for tensor in inputs)
+def _at_once(rows: int) -> int:
+    """Return how many points are evaluated on `rows` rows at once."""
+    return max(1, ROWS_AT_ONCE // rows)
 
 
 def _specs(models: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
@@ -341,17 +300,3 @@ def _specs(models: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
     )
     variant, shared = tf.nest.map_structure(lambda a: tf.TensorSpec(np.shape(a), a.dtype), (variant, shared))
     return models, variant, shared, x, y
-
-
-def _slice(array: Any, first: Any, size: int) -> Any:
-    found = gen_xla_ops.xla_dynamic_slice(
-        array,
-        tf.stack([first] + [tf.constant(0)] * (len(array.shape) - 1)),
-        tf.constant([size, *array.shape[1:]]),
-    )
-    return tf.ensure_shape(found, [size, *array.shape[1:]])
-
-
-def _put(array: Any, update: Any, first: Any) -> Any:
-    start = tf.stack([first] + [tf.constant(0)] * (len(array.shape) - 1))
-    return tf.ensure_shape(gen_xla_ops.xla_dynamic_update_slice(array, update, start), array.shape)

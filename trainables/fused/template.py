@@ -25,7 +25,7 @@ from keras.src.backend.common.masking import set_keras_mask
 from keras.src.backend.common.stateless_scope import StatelessScope
 
 from trainables.fused import kernels
-from trainables.fused.describe import LAYER_NUMBERS, Lifted
+from trainables.fused.describe import LAYER_NUMBERS, RATE, Lifted
 from trainables.fused.optimizers import SharedSlots, UpdateRule, split
 
 ZERO = tf.UnconnectedGradients.ZERO
@@ -154,6 +154,12 @@ class Template:
             for owner, name, value in reversed(undo):
                 setattr(owner, name, value)
 
+    def by_key(self, numbers: Any) -> dict[str, Any]:
+        """Return a lane's numbers by their keys, given the vector of them."""
+        found: dict[str, Any] = dict(zip(self.keys, tf.unstack(numbers), strict=True))
+        found.setdefault(RATE, tf.constant(self.constants.get(RATE, 0.0)))
+        return found
+
     def parts(self, weights: Any) -> list[Any]:
         """Return the trainable variables' values, given the vector of all."""
         return split(weights, self.model.trainable_variables)
@@ -241,7 +247,9 @@ class Template:
                         loss, after, metrics, _ = self.run(
                             parts, values, metrics, tf.constant(x[taken]), tf.constant(y[taken]), True, mask
                         )
-                    gradients = map(tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO))
+                    gradients = map(
+                        tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO)
+                    )
                     found.append([loss, *gradients, *after, *metrics])
                 except Exception:  # a layer that takes no mask, an output that can have none
                     return False

@@ -1,0 +1,73 @@
+"""The compiled epoch: chunks, random draws for all of them, and evaluation in parts."""
+
+import keras
+import numpy as np
+import pytest
+import test_cohort
+from test_cohort import Fused, assert_equal, small_table
+
+from sweep.space import Space
+from trainables import builders
+from trainables.fused import program
+from trainables.fused.describe import UnfusableError
+from trainables.settings import Callbacks, Fit, Training
+
+
+class BranchNoise(keras.layers.Layer):
+    """Draws in a branch, where the engine cannot reach the draw from outside."""
+
+    def call(self, x, training=False):
+        if not training:
+            return x
+        noise = lambda: keras.random.uniform(keras.ops.shape(x), seed=5)  # noqa: E731
+        return x + 0.1 * keras.ops.cond(keras.ops.size(x) > 0, noise, lambda: keras.ops.zeros_like(x))
+
+
+def noisy(x):
+    return x + 0.1 * keras.random.uniform(keras.ops.shape(x), seed=7)
+
+
+def builder(layer="dropout", rate=0.2, activation="relu", learning_rate=0.01, *, input_shape, normalizer):
+    given = {"noisy": noisy}.get(activation, activation)
+    layers = [keras.layers.Dense(5, given), keras.layers.Dropout(rate)]
+    if layer == "branch":
+        layers.append(BranchNoise())
+    model = keras.Sequential([keras.Input(input_shape), normalizer, *layers, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+    return model
+
+
+def engine_of(axes, epochs=3, lanes=2):
+    training = Training(Fit(epochs=epochs, batch_size=32), Callbacks())
+    found = builders.find(f"{__file__}:builder", test_cohort.PLAN.base)
+    return Fused(found, Space(axes), small_table(), training, lanes)
+
+
+@pytest.mark.parametrize("layer", ["dropout", "branch"])
+def test_every_chunk_has_the_draws_of_keras(layer):
+    axes = {"layer": [layer], "rate": [0.2, 0.4], "learning_rate": [0.001, 0.01, 0.02]}
+    engine = engine_of(axes)
+    [cohort] = engine.cohorts(range(6))
+    assert cohort._program.chunks == 3
+    fused = engine.train(range(6))
+    for idx in (0, 5):
+        assert_equal(fused[idx], engine.alone(idx))
+
+
+def test_an_activation_that_draws_is_no_lane_of_a_program():
+    engine = engine_of({"activation": ["relu", "noisy"], "learning_rate": [0.001, 0.01]})
+    [cohort] = engine.cohorts(range(4))
+    with pytest.raises(UnfusableError, match="activation function draws"):
+        cohort.train()
+
+
+def test_evaluation_in_parts_is_that_at_once(monkeypatch):
+    engine = engine_of({"rate": [0.2, 0.4], "learning_rate": [0.001, 0.01, 0.02]}, epochs=1, lanes=6)
+    whole = engine.train(range(6))
+    monkeypatch.setattr(program, "ROWS_AT_ONCE", 100)  # less than the rows of a point
+    [cohort] = engine.cohorts(range(6))
+    assert (cohort._program.lanes, cohort._program.chunks) == (2, 3)
+    parts = engine.train(range(6))
+    for idx in range(6):
+        assert whole[idx][0]["loss_tr"] == pytest.approx(parts[idx][0]["loss_tr"], rel=1e-5)
+        np.testing.assert_allclose(whole[idx][1]["val_loss"], parts[idx][1]["val_loss"], rtol=1e-5)
