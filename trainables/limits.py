@@ -12,7 +12,7 @@ import psutil
 KILL_AFTER_S = 10.0
 """Seconds beyond its limit after which code that cannot be interrupted takes its worker with it."""
 
-RETIRE_AFTER_MB = 800.0
+RETIRE_AFTER_MB = 600.0
 """Growth of a worker's resident memory, in MiB, after which it makes way for a new one between two trials.
 
 TensorFlow 2.21 keeps 4 to 5 MB of the graphs of every model that was fitted, and about 100 MB of every fused program
