@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-
 import pandas as pd
 
 from results import parquet
+from results.expression import unknown_column
 from results.folder import RunFolder
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet would compute."""
 
 
 def read_points(folder: RunFolder) -> pd.DataFrame:
@@ -36,8 +38,49 @@ def leaderboard(
         ValueError: there is no column `by`.
     """
     if by not in points.columns:
-        near = difflib.get_close_matches(by, points.columns, n=1)
-        hint = f'Did you mean "{near[0]}"?' if near else f"The columns are {', '.join(points.columns)}."
-        raise ValueError(f'There is no column "{by}". {hint}')
+        raise unknown_column(by, points)
     ranked = points.dropna(subset=[by]).sort_values([by, "idx"], ascending=[not descending, True])
     return ranked.head(n).reset_index(drop=True)
+
+
+def best_of_each(
+    points: pd.DataFrame, axis: str, by: str = "loss_te", descending: bool = False
+) -> pd.DataFrame:
+    """Return the best point for each value of a column, best first.
+
+    Raises:
+        ValueError: there is no column `axis` or `by`.
+    """
+    if axis not in points.columns:
+        raise unknown_column(axis, points)
+    ranked = leaderboard(points, len(points), by, descending)
+    return ranked.groupby(axis, dropna=False, sort=False).head(1).reset_index(drop=True)
+
+
+def pareto(points: pd.DataFrame, by: str = "loss_te", against: str = "params") -> pd.DataFrame:
+    """Return the points that no other beats in one of two columns without losing in the other, lower being better.
+
+    Of points that are alike in both, the one with the lowest idx is kept. They come by rising `against`.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    for name in (by, against):
+        if name not in points.columns:
+            raise unknown_column(name, points)
+    ranked = points.dropna(subset=[by, against]).sort_values([against, by, "idx"])
+    lowest = ranked[by].cummin().shift(fill_value=float("inf"))
+    return ranked[ranked[by] < lowest].reset_index(drop=True)
+
+
+def to_csv(points: pd.DataFrame) -> str:
+    """Return the rows as CSV in which a spreadsheet finds no formula: such a text gets an apostrophe in front."""
+    safe = points.rename(columns=_harmless)
+    for name in safe.columns:
+        if safe[name].dtype.kind not in "biuf":
+            safe[name] = safe[name].map(_harmless)
+    return safe.to_csv(index=False)
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" \n").startswith(_FORMULA) else value

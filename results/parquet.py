@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,8 +33,8 @@ def to_bytes(table: pa.Table) -> bytes:
     return raw[:footer] + _digest(raw[:footer], raw[footer:]) + raw[footer:]
 
 
-def read(path: Path) -> pa.Table:
-    """Return the table in the sealed file `path`.
+def read(path: Path, idx: Sequence[int] | None = None) -> pa.Table:
+    """Return the table in the sealed file `path`, or its rows with one of the `idx`.
 
     Raises:
         DamagedError: the file is truncated or a bit of it has changed.
@@ -45,16 +46,17 @@ def read(path: Path) -> pa.Table:
     seal = footer - _SEAL_BYTES
     if seal < 0 or raw[seal:footer] != _digest(raw[:seal], raw[footer:]):
         raise DamagedError(f"{path} is damaged. {_REMEDY}")
-    return pq.read_table(io.BytesIO(raw), page_checksum_verification=True)
+    filters = None if idx is None else [("idx", "in", set(idx))]
+    return pq.read_table(io.BytesIO(raw), page_checksum_verification=True, filters=filters)
 
 
-def read_dataset(folder: Path) -> pa.Table:
-    """Return the rows of all parts in `folder`, also while a sweep adds to them.
+def read_dataset(folder: Path, idx: Sequence[int] | None = None) -> pa.Table:
+    """Return the rows of all parts in `folder`, or those with one of the `idx`, also while a sweep adds to them.
 
     Raises:
         DamagedError: a part is damaged.
     """
-    tables = [read(path) for path in sorted(folder.glob("*.parquet"))]
+    tables = [read(path, idx) for path in sorted(folder.glob("*.parquet"))]
     return pa.concat_tables(tables, promote_options="default")
 
 

@@ -113,47 +113,89 @@ def find(name: str, base: Path) -> Builder:
     Raises:
         BuilderError: there is no such file, module or function, or its source cannot be read.
     """
+    where, function = _parts(name)
+    if where.endswith(".py"):
+        path = _locate_file(where, base, name)
+        # The prefix keeps a file called random.py or results.py from hiding the module of that name.
+        module, folder, full_name = f"_builder_{path.stem}", path.parent, f"{path}:{function}"
+    else:
+        path, folder, _ = _locate_module(where, base)
+        module, full_name = where, name
+    source = source_of(path)
+    try:
+        tree = ast.parse(path.read_bytes())  # of bytes, so that a coding cookie or byte order mark counts
+    except SyntaxError as error:
+        raise BuilderError(f"builder: {path}, line {error.lineno}: {error.msg}. Correct the file.") from None
+    except ValueError as error:
+        raise BuilderError(f"builder: {path} cannot be read ({error}). Correct the path.") from None
+    builder = Builder(full_name, module, function, path, folder, source, (), frozenset(), False)
+    parameters = _static_parameters(tree, function, path) or _imported_parameters(builder)
+    return Builder(full_name, module, function, path, folder, source, *parameters)
+
+
+def locate(name: str, base: Path) -> tuple[Path, bool]:
+    """Return the file of the builder called `name`, and whether an import finds it by itself, as what is installed.
+
+    Raises:
+        BuilderError: there is no such file or module.
+    """
+    where, _ = _parts(name)
+    if where.endswith(".py"):
+        return _locate_file(where, base, name), False
+    path, _, installed = _locate_module(where, base)
+    return path, installed
+
+
+def source_of(path: Path) -> str:
+    """Return the source of a builder's file.
+
+    Raises:
+        BuilderError: it cannot be read.
+    """
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except SyntaxError as error:
+        raise BuilderError(f"builder: {path}, line {error.lineno}: {error.msg}. Correct the file.") from None
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise BuilderError(f"builder: {path} cannot be read ({error}). Correct the path.") from None
+
+
+def _parts(name: str) -> tuple[str, str]:
     where, colon, function = name.rpartition(":")
     if not colon or not where or not function:
         raise BuilderError(
             f'builder got "{name}", but needs package.module:function or path/to/file.py:function. '
             "Add a colon and the function's name."
         )
-    if where.endswith(".py"):
-        try:
-            path = (base / Path(where).expanduser()).resolve()
-            is_file = path.is_file()
-        except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long
-            raise BuilderError(f"builder got {name!r}, which names no file ({error}).") from None
-        if not is_file:
-            raise BuilderError(f"builder: there is no file {path}. Correct the path in builder: {name}.")
-        # The prefix keeps a file called random.py or results.py from hiding the module of that name.
-        module, folder, full_name = f"_builder_{path.stem}", path.parent, f"{path}:{function}"
-    else:
-        path, folder = _locate_module(where, base)
-        module, full_name = where, name
+    return where, function
+
+
+def _locate_file(where: str, base: Path, name: str) -> Path:
     try:
-        tree = ast.parse(path.read_bytes())  # of bytes, so that a coding cookie or byte order mark counts
-        with tokenize.open(path) as file:
-            source = file.read()
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise BuilderError(f"builder: {path} cannot be read ({error}). Correct the path.") from None
-    except SyntaxError as error:
-        raise BuilderError(f"builder: {path}, line {error.lineno}: {error.msg}. Correct the file.") from None
-    builder = Builder(full_name, module, function, path, folder, source, (), frozenset(), False)
-    parameters = _static_parameters(tree, function, path) or _imported_parameters(builder)
-    return Builder(full_name, module, function, path, folder, source, *parameters)
+        path = (base / Path(where).expanduser()).resolve()
+        is_file = path.is_file()
+    except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long
+        raise BuilderError(f"builder got {name!r}, which names no file ({error}).") from None
+    if not is_file:
+        raise BuilderError(f"builder: there is no file {path}. Correct the path in builder: {name}.")
+    return path
 
 
-def _locate_module(module: str, base: Path) -> tuple[Path, Path]:
-    """Return the file of `module` and the folder it is imported from, importing no parent package."""
+def _locate_module(module: str, base: Path) -> tuple[Path, Path, bool]:
+    """Return the file of `module`, the folder it is imported from, and whether an import finds it there by itself.
+
+    No parent package is imported.
+    """
     search = [str(base), str(Path.cwd())]
     path: list[str] | None = search
     folder: Path | None = None
+    installed = True
     for part in module.split("."):
         # First what an import would find; then the plan's folder, which `load` puts at the end of sys.path.
         spec = _import_spec(part) if path is search else None
         if spec is None and path is not None:
+            installed = installed and path is not search
             spec = PathFinder.find_spec(part, path)
         if spec is None:
             raise BuilderError(
@@ -169,7 +211,7 @@ def _locate_module(module: str, base: Path) -> tuple[Path, Path]:
         raise BuilderError(
             f'builder: "{module}" is no Python file. Name the module that defines the function.'
         )
-    return Path(origin), folder or base
+    return Path(origin), folder or base, installed
 
 
 def _import_spec(name: str) -> ModuleSpec | None:

@@ -1,0 +1,182 @@
+"""The Python door to a run: its rows as tables, its points' configurations, and any of its models.
+
+Reading takes data from the folder and nothing else: nothing in it is imported or executed. Only `Run.model` and
+`Run.predict` run code, the plan's builder; what may run is the business of whoever rebuilds models (`REBUILD`).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import yaml
+
+from results import parquet
+from results.expression import matching
+from results.folder import RunFolder
+from results.leaderboard import leaderboard, read_points
+from results.schema import axis_encoder
+
+REBUILD = "keras_grid_sweep.rebuild"
+"""Entry points of this group make a model: called with the folder, an idx, its configuration and its weights."""
+
+
+class Run:
+    """A run, read from its folder; the sweep may be running, stopped or finished.
+
+    Tables are read when they are first asked for and kept; open the run again to see what a running sweep has added.
+
+    Args:
+        location: the folder that was given as `--out`.
+
+    Raises:
+        ValueError: there is no run, or none that can be read.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        text = str(location)
+        if "://" in text and not text.startswith("file://"):
+            raise ValueError(f"{text}: only local folders can be opened. Copy the run's folder here first.")
+        self.folder = RunFolder(Path(text.removeprefix("file://")))
+        try:
+            plan = yaml.safe_load(self.folder.plan.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(
+                f"{text}: there is no sweep here. Name the folder that was given as --out."
+            ) from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(
+                f"{self.folder.plan}: cannot be read ({str(error).splitlines()[0]}). It is the run's plan, "
+                "and written by `sweep run`; put it back from a copy."
+            ) from None
+        if not isinstance(plan, Mapping) or not isinstance(plan.get("space"), Mapping):
+            raise ValueError(f"{self.folder.plan}: is no plan: it has no space.")
+        self.plan: dict[str, Any] = dict(plan)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder.path)!r}: {len(self.points):,} points)"
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """The values of each axis."""
+        return {
+            str(name): list(values) if isinstance(values, list | tuple) else [values]
+            for name, values in self.plan["space"].items()
+        }
+
+    @functools.cached_property
+    def points(self) -> pd.DataFrame:
+        """One row for each finished point; the columns are those of `results.schema.points_columns`."""
+        return read_points(self.folder)
+
+    @property
+    def metrics(self) -> list[str]:
+        """What Keras logged: "loss" and each compiled metric."""
+        axes = self.axes
+        return [n[:-3] for n in map(str, self.points) if n.endswith("_tr") and n not in axes]
+
+    def curves(self, idx: int | Iterable[int] | None = None) -> pd.DataFrame:
+        """Return the learning curves of some points, or of all: one row for each epoch, by point and epoch."""
+        return self._read(self.folder.curves, idx).sort_values(["idx", "epoch"], ignore_index=True)
+
+    def rungs(self) -> pd.DataFrame:
+        """Return what ASHA's rungs have seen: a row for each point and milestone; empty without ASHA."""
+        return self._read(self.folder.rungs, None)
+
+    def top(self, n: int = 10, by: str = "loss_te", where: str | None = None) -> pd.DataFrame:
+        """Return the `n` points with the lowest value in the column `by`, of those that fulfil `where`.
+
+        Raises:
+            ValueError: there is no such column, or the condition is none (see `results.expression`).
+        """
+        return leaderboard(self.points if where is None else matching(self.points, where), n, by)
+
+    def config(self, idx: int) -> dict[str, Any]:
+        """Return the value of each axis, as the plan has it.
+
+        Raises:
+            ValueError: the point has no row.
+        """
+        row = self._row(idx)
+        config = {}
+        for name, values in self.axes.items():
+            encode = axis_encoder(values)
+            cell = row[name]
+            missing = cell is None or cell != cell
+            found = [v for v in values if (v is None if missing else v is not None and encode(v) == cell)]
+            config[name] = found[0] if found else cell
+        return config
+
+    def weights(self, idx: int) -> list[np.ndarray]:
+        """Return the weights of the best epoch, in the order of `Model.get_weights`.
+
+        Raises:
+            ValueError: the point has none stored.
+        """
+        self._row(idx)
+        stored = self._read(self.folder.weights, idx)
+        if stored.empty:
+            raise ValueError(
+                f"The weights of point {idx} are not stored: it never had a finite validation loss, or the plan says "
+                "keep_weights: false."
+            )
+        raw, found = stored["values"].iloc[0], []
+        for path, dtype, shape in json.loads(stored["layout"].iloc[0]):
+            kind = np.dtype(dtype).newbyteorder("<")
+            size = kind.itemsize * int(np.prod(shape))
+            if kind.hasobject or len(raw) < size:
+                raise ValueError(f"The weights of point {idx} are damaged at {path}.")
+            found.append(np.frombuffer(raw[:size], kind).reshape(shape))
+            raw = raw[size:]
+        return found
+
+    def model(self, idx: int, trust: bool = False) -> Any:
+        """Return the compiled `keras.Model` of a point with the weights of its best epoch. This runs the plan's builder.
+
+        Args:
+            idx: of the point.
+            trust: run the builder though it is not installed, or though it is not what the sweep ran.
+
+        Raises:
+            ValueError: the point has no stored weights, or its builder is not to be trusted.
+        """
+        weights = self.weights(idx)
+        [*found] = importlib.metadata.entry_points(group=REBUILD)
+        if not found:
+            raise ValueError("Nothing here can rebuild models: install this project (`make .venv/.ready`).")
+        return found[0].load()(self.folder.path, self.config(idx), weights, trust)
+
+    def predict(self, idx: int, table: pd.DataFrame | np.ndarray, trust: bool = False) -> np.ndarray:
+        """Return what the model of a point predicts.
+
+        Args:
+            idx: of the point.
+            table: the features, in the order of the sweep's table: shape (rows, features).
+            trust: see `model`.
+
+        Returns:
+            float32, shape (rows, outputs).
+        """
+        return self.model(idx, trust).predict(np.asarray(table, "float32"), verbose=0)
+
+    def _row(self, idx: int) -> pd.Series:
+        rows = self.points[self.points["idx"] == idx]
+        if rows.empty:
+            raise ValueError(
+                f"Point {idx} has no row in {self.folder.path} (yet): `sweep status` tells how far it is."
+            )
+        return rows.iloc[0]
+
+    def _read(self, folder: Path, idx: int | Iterable[int] | None) -> pd.DataFrame:
+        if not any(folder.glob("*.parquet")):
+            return pd.DataFrame({"idx": np.array([], "int64"), "epoch": np.array([], "int32")})
+        wanted = None if idx is None else [idx] if isinstance(idx, int | np.integer) else list(idx)
+        table: pa.Table = parquet.read_dataset(folder, None if wanted is None else [int(i) for i in wanted])
+        return table.to_pandas()

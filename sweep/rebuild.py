@@ -1,0 +1,89 @@
+"""A model of a finished point, made anew by the plan's builder and given its stored weights.
+
+A folder may come from a stranger, and so may the plan in it, which names code. So nothing of it is imported before it
+is clear that the builder is a module installed here, from outside the folder, and what the sweep ran.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from results.folder import RunFolder
+from trainables import builders
+
+if TYPE_CHECKING:
+    import keras
+
+
+class UntrustedError(ValueError):
+    """The builder may not be run unasked; the message says which code it is, and why."""
+
+
+def model(
+    folder: Path, config: Mapping[str, Any], weights: Sequence[np.ndarray], trust: bool = False
+) -> keras.Model:
+    """Return the compiled model of a point.
+
+    Args:
+        folder: of the run.
+        config: the point's value of each axis.
+        weights: in the order of `Model.get_weights`.
+        trust: whether to run the builder in any case.
+
+    Raises:
+        UntrustedError: the builder is not installed here, or is not what the sweep ran.
+        ValueError: the model that it builds has other weights.
+    """
+    from sweep.plan import Plan
+
+    run = RunFolder(folder)
+    if not trust:
+        check_builder(run)
+    plan = Plan.load(run.plan)
+
+    from trainables import models
+
+    function = plan.found_builder.load()
+    built = models.build(function, plan.found_builder, config, plan.table, plan.seed)
+    shapes, expected = [w.shape for w in weights], [tuple(w.shape) for w in built.weights]
+    if shapes != expected:
+        raise ValueError(
+            f"The builder {plan.found_builder.name} makes a model with weights of the shapes {expected}, but those "
+            f"stored have {shapes}: it is not what the sweep ran."
+        )
+    built.set_weights(list(weights))
+    return built
+
+
+def check_builder(run: RunFolder) -> None:
+    """Check that the builder which the run's plan names is one to run unasked. Imports nothing.
+
+    Raises:
+        UntrustedError: it is not.
+    """
+    name = str(yaml.safe_load(run.plan.read_text(encoding="utf-8")).get("builder", ""))
+    try:
+        path, installed = builders.locate(name, run.path)
+    except builders.BuilderError as error:
+        raise UntrustedError(f"{run.plan}: {error}") from None
+    remedy = f"Read {path}; if you trust it, say so: --trust, or trust=True."
+    if not installed or path.resolve().is_relative_to(run.path.resolve()):
+        raise UntrustedError(
+            f"{run.plan} names the builder {name}, which is no module installed here. Making the model would run "
+            f"{path}. {remedy}"
+        )
+    try:
+        ran = json.loads(run.fingerprint.read_text(encoding="utf-8"))["builder"]["source"]
+    except (OSError, ValueError, KeyError, TypeError):
+        ran = None
+    if ran != builders.source_of(path):
+        raise UntrustedError(
+            f"The builder {name} is not what the sweep ran: the source of {path} is another than {run.fingerprint} "
+            f"has. {remedy}"
+        )

@@ -1,0 +1,139 @@
+"""The Python door: a real run of both engines, its tables, its models and what a stranger's folder may do."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import SWEEP
+
+import results
+from sweep import Plan
+
+SPACE = {
+    "hidden": [[8], [8, 4]],
+    "activation": ["relu"],
+    "use_batch": [True],
+    "dropout_rate": [0, 0.5],
+    "kernel_regularizer": [None, "l2"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run of eight points of the reference task, four by each engine."""
+    place = tmp_path_factory.mktemp("runs")
+    plan = {"data": "abalone", "builder": "trainables.abalone:build_and_compile_model", "space": SPACE}
+    plan |= {"fit": {"epochs": 3, "batch_size": 128}, "scheduler": "none"}
+    (place / "plan.yaml").write_text(yaml.safe_dump(plan))
+    for engine, idx in (("fused", "0,1,2,3"), ("keras", "4,5,6,7")):
+        command = [*SWEEP, "run", "plan.yaml", "--out", "out", "--engine", engine, "--idx", idx]
+        subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=300)
+    return place / "out"
+
+
+def test_tables_are_those_of_pandas(folder):
+    run = results.open(folder)
+    pd.testing.assert_frame_equal(run.points, pd.read_parquet(folder / "points"))
+    assert list(run.axes) == sorted(SPACE) or set(run.axes) == set(SPACE)
+    assert run.metrics == ["loss", "MAE"]
+    curve = run.curves(6)
+    assert list(curve["epoch"]) == [1, 2, 3] and set(curve["idx"]) == {6}
+    assert len(run.curves()) == 24 and len(run.curves([1, 2])) == 6
+    assert run.rungs().empty
+    best = run.top(3, "MAE_te", where="dropout_rate == 0")
+    assert list(best["MAE_te"]) == sorted(run.points.query("dropout_rate == 0")["MAE_te"])[:3]
+
+
+def test_configurations_are_those_of_the_plan(folder):
+    run, space = results.open(str(folder)), Plan.load(folder / "plan.yaml").space
+    assert [run.config(idx) for idx in range(8)] == [dict(space[idx]) for idx in range(8)]
+    with pytest.raises(ValueError, match="Point 8 has no row"):
+        run.config(8)
+
+
+@pytest.mark.parametrize("idx", [0, 3, 4, 7])
+def test_a_model_evaluates_as_its_row_says(folder, idx):
+    run, table = results.open(folder), Plan.load(folder / "plan.yaml").table
+    row, model = run.points.set_index("idx").loc[idx], run.model(idx)
+    for split, x, y in (("te", table.x_test, table.y_test), ("tr", table.x_train, table.y_train)):
+        found = model.evaluate(x, y, batch_size=128, verbose=0, return_dict=True)
+        assert found["MAE"] == pytest.approx(row[f"MAE_{split}"], rel=1e-5)
+        assert found["loss"] == pytest.approx(row[f"loss_{split}"], rel=1e-5)
+    predicted = run.predict(idx, pd.DataFrame(table.x_test[:5], columns=table.features))
+    np.testing.assert_allclose(predicted, model.predict(table.x_test[:5], verbose=0))
+
+
+def test_what_is_no_run_is_said(tmp_path):
+    with pytest.raises(ValueError, match="no sweep here"):
+        results.open(tmp_path)
+    with pytest.raises(ValueError, match="only local folders"):
+        results.open("s3://bucket/run")
+    (tmp_path / "plan.yaml").write_text("space: [\x00")
+    with pytest.raises(ValueError, match=r"plan.yaml: cannot be read"):
+        results.open(tmp_path)
+    (tmp_path / "plan.yaml").write_text("!!python/object/apply:os.system ['touch canary']")
+    with pytest.raises(ValueError, match=r"plan.yaml: cannot be read"):
+        results.open(tmp_path)
+    (tmp_path / "plan.yaml").write_text("space: 3")
+    with pytest.raises(ValueError, match="has no space"):
+        results.open(tmp_path)
+
+
+CANARY = "open(__file__ + '.canary', 'w').close()\n"
+
+
+@pytest.fixture
+def strange(folder, tmp_path, monkeypatch):
+    """A stranger's copy of the run, with code of its own in it."""
+    monkeypatch.setattr(sys, "path", list(sys.path))  # what is trusted here is not trusted in the next test
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+
+    def with_builder(name, source=None):
+        plan = yaml.safe_load((copy / "plan.yaml").read_text()) | {"builder": name}
+        (copy / "plan.yaml").write_text(yaml.safe_dump(plan))
+        if source is not None:
+            (copy / "evil.py").write_text(CANARY + source)
+            ran = json.loads((copy / "fingerprint.json").read_text())
+            ran["builder"]["source"] = CANARY + source
+            (copy / "fingerprint.json").write_text(json.dumps(ran))
+        return copy
+
+    return with_builder
+
+
+@pytest.mark.parametrize("name", ["evil.py:build", "evil:build"])
+def test_a_stranger_s_builder_is_not_run_unasked(strange, name, monkeypatch):
+    copy = strange(name, "from trainables.abalone import build_and_compile_model as build\n")
+    monkeypatch.chdir(copy)
+    run = results.open(copy)
+    assert len(run.points) == 8 and len(run.curves(0)) == 3 and run.top(1) is not None
+    with pytest.raises(ValueError, match=r"no module installed here. Making the model would run .*evil.py"):
+        run.model(0)
+    assert not (copy / "evil.py.canary").exists()
+    assert run.model(0, trust=True).count_params() == run.points.set_index("idx").loc[0, "params"]
+    assert (copy / "evil.py.canary").exists()
+
+
+def test_a_builder_that_has_changed_is_not_run_unasked(strange):
+    copy = strange("trainables.abalone:build_and_compile_model")
+    ran = json.loads((copy / "fingerprint.json").read_text())
+    ran["builder"]["source"] += "# another line\n"
+    (copy / "fingerprint.json").write_text(json.dumps(ran))
+    with pytest.raises(ValueError, match="is not what the sweep ran"):
+        results.open(copy).model(0)
+    results.open(copy).model(0, trust=True)
+
+
+def test_a_builder_of_another_shape_is_said(strange):
+    copy = strange("evil.py:build", "from trainables.abalone import build_and_compile_model\n"
+                   "def build(input_shape, normalizer, **axes):\n"
+                   "    given = {**axes, 'hidden': [3], 'input_shape': input_shape, 'normalizer': normalizer}\n"
+                   "    return build_and_compile_model(**given)\n")  # fmt: skip
+    with pytest.raises(ValueError, match=r"weights of the shapes .* it is not what the sweep ran"):
+        results.open(copy).model(0, trust=True)
