@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    import pandas as pd
+from sweep import reading
+from sweep.options import JSON, InputError
 
+if TYPE_CHECKING:
     from sweep.plan import Plan
 
 EXIT_CODES = """\b
@@ -53,10 +53,6 @@ def _is_users(error: Exception) -> bool:
     return isinstance(error, FolderError | HeldError) or type(error).__name__ in names
 
 
-class InputError(ValueError):
-    """An argument of a command cannot be used."""
-
-
 @click.group(
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
@@ -70,6 +66,8 @@ def main() -> None:
     sweep run plan.yaml --out DIR   train all points of your own plan; run it again to resume
     sweep status DIR                how far it is
     sweep top DIR                   the best points
+    sweep importance DIR            which axes matter
+    sweep export DIR IDX my.keras   the model of any point
     """
 
 
@@ -99,8 +97,6 @@ _SCHEDULER = click.option(
 )
 _SEED = click.option("--seed", type=int, help="Seed of weights, data order and order of points.")
 _CPUS = click.option("--cpus", type=int, metavar="N", help="Cores to use; all of this machine if not given.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 
 
 def _plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
@@ -128,7 +124,7 @@ def _plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
 @_SCHEDULER
 @_SEED
 @_CPUS
-@_JSON
+@JSON
 def run(
     plan: Path | None,
     out: Path | None,
@@ -174,7 +170,7 @@ def run(
     show_default=True,
     help="Points to time; 0 skips it, and the cohorts.",
 )
-@_JSON
+@JSON
 def plan(
     plan: Path | None,
     points: int | None,
@@ -241,80 +237,8 @@ def plan(
         click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
 
 
-@main.command()
-@_FOLDER
-@_JSON
-def status(folder: Path, as_json: bool) -> None:
-    """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
-    from results.folder import RunFolder
-    from sweep.progress import counts_text, duration, read_progress
-    from sweep.show import command
-
-    rows = _rows(folder)
-    run_folder = RunFolder(folder)
-    last = read_progress(run_folder)
-    counts = {str(name): int(count) for name, count in rows["status"].value_counts().items()}
-    running = run_folder.is_held()
-    if last:  # the rows know better than a driver that died after it last wrote
-        last["done"] = len(rows) - last.get("outside", 0)
-        last["open"] = max(0, last["asked"] - last["done"])
-    state = "running" if running else "finished" if last and not last["open"] else "stopped"
-    answer = {**last, "state": state, "rows": len(rows), "counts_in_folder": counts, "folder": str(folder)}
-    if running:
-        answer["holder"] = run_folder.holder()
-    if as_json:
-        click.echo(json.dumps(answer))
-        return
-    click.echo(f"state      {state}" + (f", by {answer['holder']}" if running else ""))
-    click.echo(f"rows       {len(rows):,}: {counts_text(counts)}")
-    if last:
-        click.echo(f"asked for  {last['asked']:,} points, {last['open']:,} open")
-        eta = duration(last["eta_s"]) if running else "-"
-        click.echo(
-            f"rate       {last['points_per_minute']:.1f} points a minute, "
-            f"{duration(last['training_s'])} of training, ETA {eta}"
-        )
-        click.echo(f"workers    {last['workers']}, {last['memory_mb']:,.0f} MiB")
-        if best := last["best"]:
-            click.echo(f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {best['config']}")
-    if state == "stopped":
-        chosen = last.get("selection", "")
-        words = f"{shlex.quote(command())} run --out {shlex.quote(str(folder))} {chosen}"
-        click.echo(f"Resume:    {words.rstrip()}")
-
-
-@main.command()
-@_FOLDER
-@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many points.")
-@click.option("--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by.")
-@click.option("--descending", is_flag=True, help="A higher value is better.")
-@_JSON
-def top(folder: Path, count: int, by: str, descending: bool, as_json: bool) -> None:
-    """Print the best points in DIR."""
-    from results.leaderboard import leaderboard
-    from sweep.show import table_of
-
-    rows = _rows(folder)
-    try:
-        best = leaderboard(rows, count, by, descending)
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    if as_json:
-        click.echo(best.to_json(orient="records"))
-    elif len(best):
-        table_of(best, f"The best {len(best):,} of {len(rows):,} by {by}")
-    else:
-        click.echo(f"{folder} has no point with a {by} yet.")
-
-
-def _rows(folder: Path) -> pd.DataFrame:
-    from results.folder import RunFolder
-    from results.leaderboard import read_points
-
-    try:
-        return read_points(RunFolder(folder))
-    except ValueError as error:
-        raise InputError(str(error)) from None
+for _command in (reading.status, reading.top, reading.importance, reading.export):
+    main.add_command(_command)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,11 @@ def command() -> str:
     return os.path.relpath(sys.argv[0])
 
 
-def table_of(rows: pd.DataFrame, title: str) -> None:
-    """Print `rows` of `points` under `title`, without the columns that say little at a glance."""
+def table_of(rows: pd.DataFrame, title: str, shown: Sequence[str | None] = ()) -> None:
+    """Print `rows` of `points` under `title`, without the columns that say little at a glance and are not `shown`."""
     hidden = {"best_epoch", "seed", "engine", "error", "seconds", "params"}
     hidden |= {name for name in rows.columns if name.endswith("_va")}
+    hidden -= set(shown)
     columns = [name for name in rows.columns if name not in hidden]
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for name in columns:

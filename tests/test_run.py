@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import SWEEP
+from test_readme import blocks
 
 import results
 from sweep import Plan
@@ -66,6 +67,14 @@ def test_a_model_evaluates_as_its_row_says(folder, idx):
         assert found["loss"] == pytest.approx(row[f"loss_{split}"], rel=1e-5)
     predicted = run.predict(idx, pd.DataFrame(table.x_test[:5], columns=table.features))
     np.testing.assert_allclose(predicted, model.predict(table.x_test[:5], verbose=0))
+
+
+def test_the_readme_s_door_opens_as_written(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/abalone").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    exec(blocks("python")[2], {})
+    assert capsys.readouterr().out.splitlines()[-1] == "True"
 
 
 def test_what_is_no_run_is_said(tmp_path):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 from trainables.fused.tracing import traced_as
 
@@ -59,6 +60,22 @@ def test_xla_looks_for_constants_in_loops_only():
     assert found == {"StatelessWhile": True, "StatelessCase": False}
     assert float(function(tf.constant(1), tf.constant(3.0))) == 24.0
     assert asked()[0] == {"StatelessWhile": True, "StatelessCase": True}  # as before
+
+
+def test_no_gradient_is_kept_once_a_program_is_traced():
+    @tf.custom_gradient
+    def double(x):
+        return 2.0 * x, lambda upstream: 2.0 * upstream
+
+    @tf.function
+    def slope(x):
+        return tf.gradients(double(x), x)[0]
+
+    before = set(ops.gradient_registry._registry)
+    with traced_as("gradients"):
+        assert float(slope(tf.constant(3.0))) == 2.0
+    assert set(ops.gradient_registry._registry) == before
+    assert float(slope(tf.constant(4.0))) == 2.0
 
 
 def test_a_program_is_found_in_the_cache_though_others_were_traced_before(tmp_path, monkeypatch):

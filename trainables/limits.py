@@ -15,8 +15,8 @@ KILL_AFTER_S = 10.0
 RETIRE_AFTER_MB = 600.0
 """Growth of a worker's resident memory, in MiB, after which it makes way for a new one between two trials.
 
-TensorFlow 2.21 keeps 4 to 5 MB of the graphs of every model that was fitted, and about 100 MB of every fused program
-that was compiled, whatever is cleared or collected.
+TensorFlow 2.21 keeps 4 to 5 MB of the graphs of every model that was fitted, and about 40 MB of every fused program that
+was compiled, whatever is cleared or collected.
 """
 
 

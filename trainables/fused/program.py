@@ -144,7 +144,8 @@ class Program:
                 arguments = ((part.weights, part.state, part.numbers), variant, self.shared, x, y)
                 if self._evaluate is None:
                     traced = tf.function(self._evaluate_chunk, autograph=False)
-                    self._evaluate = traced.get_concrete_function(*_specs(*arguments))
+                    with traced_as(f"evaluation of {self._key()}"):
+                        self._evaluate = traced.get_concrete_function(*_specs(*arguments))
                 found[some] = self._evaluate(*tf.nest.map_structure(tf.constant, arguments)).numpy()
         return found
 

@@ -1,4 +1,4 @@
-"""How TensorFlow traces a program: what its functions are called, and what XLA is told of its branches.
+"""How TensorFlow traces a program: what its functions are called, what XLA is told of its branches, what is kept.
 
 Names: XLA's persistent cache finds a program by the names of the functions that it was traced from, too, and
 TensorFlow numbers these as they come. Workers take the groups as they come, so that nearly every program would have
@@ -7,6 +7,9 @@ another name in the next sweep. Here the numbers follow from what the program is
 Branches: TensorFlow asks XLA to look for constants among the inputs of each conditional, and to find them, XLA
 interprets all that leads to an input, which is the model: it was two thirds of the compilation. Only a branch needs
 them that takes a shape or an axis from outside, and as a tensor; it cannot be compiled then.
+
+Gradients: TensorFlow registers the gradient of each `tf.custom_gradient` in a graph for good, and with it the whole graph,
+which was half of what a worker grew by. Once a program is traced nothing asks for them.
 """
 
 from __future__ import annotations
@@ -55,9 +58,13 @@ def traced_as(key: str) -> Iterator[None]:
     for module in _NAMING:
         module.ops = numbered
     control_flow_util_v2.maybe_propagate_compile_time_consts_in_xla = _look_for_constants_in_loops
+    gradients = ops.gradient_registry._registry
+    known = set(gradients)
     try:
         yield
     finally:
+        for name in set(gradients) - known:
+            del gradients[name]
         for module, own in zip(_NAMING, before, strict=True):
             module.ops = own
         control_flow_util_v2.maybe_propagate_compile_time_consts_in_xla = _look_for_constants

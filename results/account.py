@@ -1,0 +1,106 @@
+"""ASHA's account: who came to each rung and went on, what was saved, and what it cost.
+
+Everything comes from the rows and from what the rungs have seen, as stored with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from results.schema import Status
+
+
+@dataclass(frozen=True)
+class Regret:
+    """What pruning lost against an exhaustive run of the same plan.
+
+    Attributes:
+        by: the metric that winners are picked by.
+        winner, best: idx of the pruned run's winner, and of the exhaustive run's.
+        lost: the exhaustive run's value of the winner, less that of the best.
+        rank: of the winner among the exhaustive run's points, 1 for the best.
+        points: that the exhaustive run has a value for.
+    """
+
+    by: str
+    winner: int
+    best: int
+    lost: float
+    rank: int
+    points: int
+
+
+def rungs(seen: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each rung: `milestone`, points `entered` and `passed`, the `best` value and the `worst` that
+    passed.
+
+    Args:
+        seen: as `Run.rungs` returns it.
+    """
+    table = []
+    for milestone, part in seen.groupby("milestone") if len(seen) else ():
+        passed = part[part["passed"]]
+        table.append(
+            {
+                "milestone": milestone,
+                "entered": len(part),
+                "passed": len(passed),
+                "best": part["value"].min(),
+                "worst": passed["value"].max(),
+            }
+        )
+    return pd.DataFrame(table, columns=["milestone", "entered", "passed", "best", "worst"])
+
+
+def epochs(points: pd.DataFrame, budget: int) -> dict[str, int]:
+    """Return the epochs `spent` on all points, and `saved_at_most`: what the pruned ones did not use of their budget.
+
+    Some of them would have stopped early by themselves, so what was saved in truth is less; only an exhaustive run
+    tells how much.
+    """
+    pruned = points[points["status"] == Status.PRUNED]
+    return {
+        "spent": int(points["epochs"].sum()),
+        "pruned": len(pruned),
+        "saved_at_most": int((budget - pruned["epochs"]).sum()),
+    }
+
+
+def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") -> Regret:
+    """Return what the pruned run's winner lost, measured in the exhaustive run.
+
+    Args:
+        pruned, exhaustive: points of two runs of the same plan.
+        by: lower is better.
+
+    Raises:
+        ValueError: one of them has no point with the metric, or the exhaustive run lacks the winner.
+    """
+    truth = exhaustive.set_index("idx")[by].dropna()
+    tried = pruned.set_index("idx")[by].dropna()
+    if truth.empty or tried.empty:
+        raise ValueError(f"One of the runs has no point with a {by}.")
+    winner = int(str(tried.idxmin()))
+    if winner not in truth.index:
+        raise ValueError(f"The winner, point {winner}, has no {by} in the exhaustive run.")
+    lost = float(truth[winner] - truth.min())
+    return Regret(
+        by, winner, int(str(truth.idxmin())), lost, int((truth < truth[winner]).sum()) + 1, len(truth)
+    )
+
+
+def rank_correlation(seen: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") -> pd.DataFrame:
+    """Return how well each rung knows the end: Spearman's correlation of its values with the exhaustive run's.
+
+    Returns:
+        `milestone`, `points` (in both), `correlation`; NaN where there are fewer than three.
+    """
+    truth = exhaustive.set_index("idx")[by]
+    table = []
+    for milestone, part in seen.groupby("milestone") if len(seen) else ():
+        both = part.set_index("idx")["value"].to_frame("early").join(truth.rename("end")).dropna()
+        correlation = both["early"].rank().corr(both["end"].rank()) if len(both) > 2 else float("nan")
+        table.append({"milestone": milestone, "points": len(both), "correlation": correlation})
+    return pd.DataFrame(table, columns=["milestone", "points", "correlation"])

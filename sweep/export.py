@@ -1,0 +1,135 @@
+"""One trained model as a file, and beside it a card that says what it is and where it comes from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from results.folder import replace_file
+from results.run import Run
+
+FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
+"""What a model can be written as, and what the file's name ends with; a SavedModel is a folder."""
+
+_PACKAGES = ("keras-grid-sweep", "keras", "tensorflow", "numpy", "ray")
+_TOLERANCE = 1e-5
+
+
+class ExportError(ValueError):
+    """The model cannot be written as asked; the message says why and what to do."""
+
+
+def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = False) -> dict[str, Any]:
+    """Write the model of a point, its weights those of the best epoch, and a card beside it.
+
+    Before anything is written, the model is evaluated on the test rows and has to give what the point's row says.
+
+    Args:
+        run: the run.
+        idx: of the point.
+        target: the file, or for a SavedModel the folder, which must not be there yet.
+        kind: one of `FORMATS`.
+        trust: see `Run.model`.
+
+    Returns:
+        `model` and `card`, the paths; `metrics` on the test rows.
+
+    Raises:
+        ExportError: the target is there already or has another ending, or the model is not what was trained.
+        ValueError: as `Run.model`.
+    """
+    ending = FORMATS[kind]
+    if not target.name.endswith(ending):
+        raise ExportError(
+            f"{target}: a file of the format {kind} has to end with {ending}. Correct the name."
+        )
+    card = target.with_name(f"{target.name}.card.md")
+    for path in (target, card):
+        if path.exists():
+            raise ExportError(f"{path} is there already. Remove it, or give another name.")
+    if not target.absolute().parent.is_dir():
+        raise ExportError(f"{target}: there is no folder {target.absolute().parent}. Make it first.")
+    model = run.model(idx, trust)
+    metrics = _evaluated(run, idx, model)
+    # Beside the target, so that it can take its name at once.
+    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".export-") as folder:
+        part = Path(folder) / (target.name or "model")
+        if kind == "keras":
+            model.save(part)
+        elif kind == "weights":
+            model.save_weights(part)
+        else:
+            model.export(part, verbose=False)
+        if part.is_dir():
+            shutil.move(part, target)
+        else:
+            part.replace(target)
+    replace_file(card, _card(run, idx, target, kind, metrics).encode())
+    return {"model": str(target), "card": str(card), "metrics": metrics}
+
+
+def _evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
+    from sweep.plan import Plan
+
+    plan = Plan.load(run.folder.plan)
+    table, row = plan.table, run.points.set_index("idx").loc[idx]
+    batch = int(run.config(idx).get("batch_size", plan.fit.batch_size))
+    found = model.evaluate(table.x_test, table.y_test, batch_size=batch, verbose=0, return_dict=True)
+    metrics = {name: float(value) for name, value in found.items()}
+    for name, value in metrics.items():
+        stored = float(str(row[f"{name}_te"]))
+        if not np.isclose(value, stored, rtol=_TOLERANCE, atol=_TOLERANCE):
+            raise ExportError(
+                f"The model that the builder makes of point {idx} has {name} {value:.6g} on the test rows, but the sweep "
+                f"stored {stored:.6g}: the builder, the data or a version has changed since. Nothing was written."
+            )
+    return metrics
+
+
+def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]) -> str:
+    row = run.points.set_index("idx").loc[idx]
+    try:
+        ran = json.loads(run.folder.fingerprint.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        ran = {}
+    data = ran.get("data", {})
+    command = shlex.join(["sweep", "export", str(run.folder.path), str(idx), str(target), "--format", kind])
+    lines = [
+        f"# {target.name}",
+        "",
+        f"Point {idx} of a sweep, with the weights of its best epoch ({row['best_epoch']} of {row['epochs']}).",
+        "",
+        "| axis | value |",
+        "|---|---|",
+        *(f"| {_cell(name)} | {_cell(json.dumps(value))} |" for name, value in run.config(idx).items()),
+        "",
+        "| metric | train rows | validation rows | test rows |",
+        "|---|---|---|---|",
+        *(
+            f"| {_cell(name)} | {row[f'{name}_tr']:.6g} | {row[f'{name}_va']:.6g} | {value:.6g} |"
+            for name, value in metrics.items()
+        ),
+        "",
+        f"- Target: {_cell(str(data.get('target')))}; the table's SHA-256: {_cell(str(data.get('sha256')))}",
+        f"- Builder: {_cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {_cell(str(row['engine']))}; "
+        f"parameters: {row['params']}",
+        f"- Versions: Python {platform.python_version()}, "
+        + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
+        f"- Made by: `{command.replace('`', '')}`",
+        "",
+        "The best of many points on the same validation rows looks better than it is: see its metrics on the test rows.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

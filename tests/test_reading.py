@@ -1,0 +1,105 @@
+"""The commands that read a folder: top with its questions, importance, export; bad input is one message."""
+
+import csv
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from test_readme import abalone_run  # noqa: F401  # a fixture
+from test_run import folder  # noqa: F401  # a fixture
+
+import results
+from sweep.cli import main
+
+
+def sweep(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_top_answers_where_per_and_pareto(abalone_run):  # noqa: F811
+    some = json.loads(sweep("top", abalone_run.path, "--where", "batch_size == 128", "--json").output)
+    assert some and {row["batch_size"] for row in some} == {128}
+    each = json.loads(sweep("top", abalone_run.path, "--per", "optimizers", "--json").output)
+    assert len(each) == len({row["optimizers"] for row in each}) > 1
+    front = json.loads(sweep("top", abalone_run.path, "--pareto", "epochs", "--json").output)
+    assert len({row["epochs"] for row in front}) == len(front) > 0
+    rows = list(csv.DictReader(io.StringIO(sweep("top", abalone_run.path, "-n", 3, "--csv").output)))
+    assert len(rows) == 3 and rows[0]["idx"]
+    assert "no such point" in sweep("top", abalone_run.path, "--where", "idx < 0").output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--where", "batch_sise == 1"], 'Did you mean "batch_size"'),
+        (["--where", "exit()"], "--where: The condition"),
+        (["--per", "optimizer"], 'Did you mean "optimizers"'),
+        (["--pareto", "parms"], 'Did you mean "params"'),
+        (["--pareto", "params", "--per", "optimizers"], "two different questions"),
+        (["--pareto", "params", "--descending"], "Leave --descending out"),
+    ],
+)
+def test_bad_questions_are_one_message(abalone_run, words, said):  # noqa: F811
+    answer = sweep("top", abalone_run.path, *words)
+    assert answer.exit_code == 2 and said in answer.output and "Traceback" not in answer.output
+
+
+def test_importance_is_exact_on_a_grid(folder):  # noqa: F811
+    answer = sweep("importance", folder, "--by", "loss_va")
+    assert answer.exit_code == 0 and "over 8 points, exact" in answer.output
+    found = json.loads(sweep("importance", folder, "--json").output)
+    assert found["exact"] and sum(row["share"] for row in found["shares"]) <= 1 + 1e-9
+    few = sweep("importance", folder, "--where", "idx < 3")
+    assert few.exit_code == 2 and "needs 20 at least" in few.output
+
+
+@pytest.mark.parametrize("kind", ["keras", "savedmodel", "weights"])
+def test_an_exported_model_is_the_point_s(folder, tmp_path, kind):  # noqa: F811
+    run, name = (
+        results.open(folder),
+        {"keras": "my.keras", "savedmodel": "my", "weights": "my.weights.h5"}[kind],
+    )
+    answer = sweep("export", folder, 3, tmp_path / name, "--format", kind, "--json")
+    assert answer.exit_code == 0, answer.output
+    written = json.loads(answer.output.splitlines()[-1])
+    assert written["metrics"]["MAE"] == pytest.approx(run.points.set_index("idx").loc[3, "MAE_te"], rel=1e-5)
+    card = (tmp_path / f"{name}.card.md").read_text()
+    assert "build_and_compile_model" in card and "| MAE |" in card and "sweep export" in card
+    x = run_table().x_test[:9]
+    expected = run.predict(3, x)
+    if kind == "keras":
+        found = keras.saving.load_model(tmp_path / name, safe_mode=True).predict(x, verbose=0)
+    elif kind == "weights":
+        model = run.model(3)
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        model.load_weights(tmp_path / name)
+        found = model.predict(x, verbose=0)
+    else:
+        found = keras.layers.TFSMLayer(tmp_path / name, call_endpoint="serve")(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    again = sweep("export", folder, 3, tmp_path / name, "--format", kind)
+    assert again.exit_code == 2 and "is there already" in again.output
+
+
+def run_table():
+    from sweep import Plan
+
+    return Plan.load().table
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([99, "x.keras"], "Point 99 has no row"),
+        ([0, "x.h5"], "has to end with .keras"),
+        ([0, "nowhere/x.keras"], "there is no folder"),
+    ],
+)
+def test_bad_exports_are_one_message_and_write_nothing(folder, tmp_path, monkeypatch, words, said):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    answer = sweep("export", folder, *words)
+    assert answer.exit_code == 2 and said in answer.output and "Traceback" not in answer.output
+    assert not list(tmp_path.iterdir())
