@@ -167,3 +167,25 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small disk needs root")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)
+
+
+SMALL_SPACE = {
+    "hidden": [[8], [8, 4]],
+    "activation": ["relu"],
+    "use_batch": [True],
+    "dropout_rate": [0, 0.5],
+    "kernel_regularizer": [None, "l2"],
+}
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """A run of eight points of the reference task, four by each engine."""
+    place = tmp_path_factory.mktemp("runs")
+    plan = {"data": "abalone", "builder": "trainables.abalone:build_and_compile_model", "space": SMALL_SPACE}
+    plan |= {"fit": {"epochs": 3, "batch_size": 128}, "scheduler": "none"}
+    (place / "plan.yaml").write_text(yaml.safe_dump(plan))
+    for engine, idx in (("fused", "0,1,2,3"), ("keras", "4,5,6,7")):
+        command = [*SWEEP, "run", "plan.yaml", "--out", "out", "--engine", engine, "--idx", idx]
+        subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=300)
+    return place / "out"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from test_readme import abalone_run  # noqa: F401  # a fixture
-from test_run import folder  # noqa: F401  # a fixture
 
 import results
 from sweep.cli import main
@@ -47,22 +46,22 @@ def test_bad_questions_are_one_message(abalone_run, words, said):  # noqa: F811
     assert answer.exit_code == 2 and said in answer.output and "Traceback" not in answer.output
 
 
-def test_importance_is_exact_on_a_grid(folder):  # noqa: F811
-    answer = sweep("importance", folder, "--by", "loss_va")
+def test_importance_is_exact_on_a_grid(small_run):
+    answer = sweep("importance", small_run, "--by", "loss_va")
     assert answer.exit_code == 0 and "over 8 points, exact" in answer.output
-    found = json.loads(sweep("importance", folder, "--json").output)
+    found = json.loads(sweep("importance", small_run, "--json").output)
     assert found["exact"] and sum(row["share"] for row in found["shares"]) <= 1 + 1e-9
-    few = sweep("importance", folder, "--where", "idx < 3")
+    few = sweep("importance", small_run, "--where", "idx < 3")
     assert few.exit_code == 2 and "needs 20 at least" in few.output
 
 
-@pytest.mark.parametrize("kind", ["keras", "savedmodel", "weights"])
-def test_an_exported_model_is_the_point_s(folder, tmp_path, kind):  # noqa: F811
+@pytest.mark.parametrize("kind", ["keras", "weights", pytest.param("savedmodel", marks=pytest.mark.slow)])
+def test_an_exported_model_is_the_point_s(small_run, tmp_path, kind):
     run, name = (
-        results.open(folder),
+        results.open(small_run),
         {"keras": "my.keras", "savedmodel": "my", "weights": "my.weights.h5"}[kind],
     )
-    answer = sweep("export", folder, 3, tmp_path / name, "--format", kind, "--json")
+    answer = sweep("export", small_run, 3, tmp_path / name, "--format", kind, "--json")
     assert answer.exit_code == 0, answer.output
     written = json.loads(answer.output.splitlines()[-1])
     assert written["metrics"]["MAE"] == pytest.approx(run.points.set_index("idx").loc[3, "MAE_te"], rel=1e-5)
@@ -80,7 +79,7 @@ def test_an_exported_model_is_the_point_s(folder, tmp_path, kind):  # noqa: F811
     else:
         found = keras.layers.TFSMLayer(tmp_path / name, call_endpoint="serve")(x)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    again = sweep("export", folder, 3, tmp_path / name, "--format", kind)
+    again = sweep("export", small_run, 3, tmp_path / name, "--format", kind)
     assert again.exit_code == 2 and "is there already" in again.output
 
 
@@ -98,8 +97,8 @@ def run_table():
         ([0, "nowhere/x.keras"], "there is no folder"),
     ],
 )
-def test_bad_exports_are_one_message_and_write_nothing(folder, tmp_path, monkeypatch, words, said):  # noqa: F811
+def test_bad_exports_are_one_message_and_write_nothing(small_run, tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
-    answer = sweep("export", folder, *words)
+    answer = sweep("export", small_run, *words)
     assert answer.exit_code == 2 and said in answer.output and "Traceback" not in answer.output
     assert not list(tmp_path.iterdir())

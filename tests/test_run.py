@@ -2,45 +2,23 @@
 
 import json
 import shutil
-import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import SWEEP
+from conftest import SMALL_SPACE
 from test_readme import blocks
 
 import results
 from sweep import Plan
 
-SPACE = {
-    "hidden": [[8], [8, 4]],
-    "activation": ["relu"],
-    "use_batch": [True],
-    "dropout_rate": [0, 0.5],
-    "kernel_regularizer": [None, "l2"],
-}
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A run of eight points of the reference task, four by each engine."""
-    place = tmp_path_factory.mktemp("runs")
-    plan = {"data": "abalone", "builder": "trainables.abalone:build_and_compile_model", "space": SPACE}
-    plan |= {"fit": {"epochs": 3, "batch_size": 128}, "scheduler": "none"}
-    (place / "plan.yaml").write_text(yaml.safe_dump(plan))
-    for engine, idx in (("fused", "0,1,2,3"), ("keras", "4,5,6,7")):
-        command = [*SWEEP, "run", "plan.yaml", "--out", "out", "--engine", engine, "--idx", idx]
-        subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=300)
-    return place / "out"
-
-
-def test_tables_are_those_of_pandas(folder):
-    run = results.open(folder)
-    pd.testing.assert_frame_equal(run.points, pd.read_parquet(folder / "points"))
-    assert list(run.axes) == sorted(SPACE) or set(run.axes) == set(SPACE)
+def test_tables_are_those_of_pandas(small_run):
+    run = results.open(small_run)
+    pd.testing.assert_frame_equal(run.points, pd.read_parquet(small_run / "points"))
+    assert list(run.axes) == sorted(SMALL_SPACE) or set(run.axes) == set(SMALL_SPACE)
     assert run.metrics == ["loss", "MAE"]
     curve = run.curves(6)
     assert list(curve["epoch"]) == [1, 2, 3] and set(curve["idx"]) == {6}
@@ -50,16 +28,16 @@ def test_tables_are_those_of_pandas(folder):
     assert list(best["MAE_te"]) == sorted(run.points.query("dropout_rate == 0")["MAE_te"])[:3]
 
 
-def test_configurations_are_those_of_the_plan(folder):
-    run, space = results.open(str(folder)), Plan.load(folder / "plan.yaml").space
+def test_configurations_are_those_of_the_plan(small_run):
+    run, space = results.open(str(small_run)), Plan.load(small_run / "plan.yaml").space
     assert [run.config(idx) for idx in range(8)] == [dict(space[idx]) for idx in range(8)]
     with pytest.raises(ValueError, match="Point 8 has no row"):
         run.config(8)
 
 
 @pytest.mark.parametrize("idx", [0, 3, 4, 7])
-def test_a_model_evaluates_as_its_row_says(folder, idx):
-    run, table = results.open(folder), Plan.load(folder / "plan.yaml").table
+def test_a_model_evaluates_as_its_row_says(small_run, idx):
+    run, table = results.open(small_run), Plan.load(small_run / "plan.yaml").table
     row, model = run.points.set_index("idx").loc[idx], run.model(idx)
     for split, x, y in (("te", table.x_test, table.y_test), ("tr", table.x_train, table.y_train)):
         found = model.evaluate(x, y, batch_size=128, verbose=0, return_dict=True)
@@ -69,9 +47,9 @@ def test_a_model_evaluates_as_its_row_says(folder, idx):
     np.testing.assert_allclose(predicted, model.predict(table.x_test[:5], verbose=0))
 
 
-def test_the_readme_s_door_opens_as_written(folder, tmp_path, monkeypatch, capsys):
+def test_the_readme_s_door_opens_as_written(small_run, tmp_path, monkeypatch, capsys):
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs/abalone").symlink_to(folder)
+    (tmp_path / "runs/abalone").symlink_to(small_run)
     monkeypatch.chdir(tmp_path)
     exec(blocks("python")[2], {})
     assert capsys.readouterr().out.splitlines()[-1] == "True"
@@ -97,11 +75,11 @@ CANARY = "open(__file__ + '.canary', 'w').close()\n"
 
 
 @pytest.fixture
-def strange(folder, tmp_path, monkeypatch):
+def strange(small_run, tmp_path, monkeypatch):
     """A stranger's copy of the run, with code of its own in it."""
     monkeypatch.setattr(sys, "path", list(sys.path))  # what is trusted here is not trusted in the next test
     copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
+    shutil.copytree(small_run, copy)
 
     def with_builder(name, source=None):
         plan = yaml.safe_load((copy / "plan.yaml").read_text()) | {"builder": name}
