@@ -82,12 +82,17 @@ def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") 
     tried = pruned.set_index("idx")[by].dropna()
     if truth.empty or tried.empty:
         raise ValueError(f"One of the runs has no point with a {by}.")
-    winner = int(str(tried.idxmin()))
+    winner = int(tried.sort_values(kind="stable").index[0])
     if winner not in truth.index:
         raise ValueError(f"The winner, point {winner}, has no {by} in the exhaustive run.")
     lost = float(truth[winner] - truth.min())
     return Regret(
-        by, winner, int(str(truth.idxmin())), lost, int((truth < truth[winner]).sum()) + 1, len(truth)
+        by,
+        winner,
+        int(truth.sort_values(kind="stable").index[0]),
+        lost,
+        int((truth < truth[winner]).sum()) + 1,
+        len(truth),
     )
 
 

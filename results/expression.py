@@ -41,7 +41,7 @@ class ExpressionError(ValueError):
 def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     """Return the rows that fulfil the condition `text`.
 
-    A comparison with a missing value is false, but for `column == None`, which finds them.
+    A missing value equals nothing but None, as in `column == None`, and is neither below nor above anything.
 
     Raises:
         ExpressionError: it is no such condition, or names no column.

@@ -25,7 +25,7 @@ from results.leaderboard import leaderboard, read_points
 from results.schema import axis_encoder
 
 REBUILD = "keras_grid_sweep.rebuild"
-"""Entry points of this group make a model: called with the folder, an idx, its configuration and its weights."""
+"""The entry point of this group makes a model, given the folder, a configuration, weights, and whether to trust."""
 
 
 class Run:

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import platform
 import shlex
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -61,17 +60,14 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
     metrics = _evaluated(run, idx, model)
     # Beside the target, so that it can take its name at once.
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".export-") as folder:
-        part = Path(folder) / (target.name or "model")
+        part = Path(folder) / target.name
         if kind == "keras":
             model.save(part)
         elif kind == "weights":
             model.save_weights(part)
         else:
             model.export(part, verbose=False)
-        if part.is_dir():
-            shutil.move(part, target)
-        else:
-            part.replace(target)
+        part.replace(target)
     replace_file(card, _card(run, idx, target, kind, metrics).encode())
     return {"model": str(target), "card": str(card), "metrics": metrics}
 
@@ -80,12 +76,12 @@ def _evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
     from sweep.plan import Plan
 
     plan = Plan.load(run.folder.plan)
-    table, row = plan.table, run.points.set_index("idx").loc[idx]
+    table, row = plan.table, run.points[run.points["idx"] == idx]
     batch = int(run.config(idx).get("batch_size", plan.fit.batch_size))
     found = model.evaluate(table.x_test, table.y_test, batch_size=batch, verbose=0, return_dict=True)
     metrics = {name: float(value) for name, value in found.items()}
     for name, value in metrics.items():
-        stored = float(str(row[f"{name}_te"]))
+        stored = float(row[f"{name}_te"].iloc[0])
         if not np.isclose(value, stored, rtol=_TOLERANCE, atol=_TOLERANCE):
             raise ExportError(
                 f"The model that the builder makes of point {idx} has {name} {value:.6g} on the test rows, but the sweep "

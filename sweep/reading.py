@@ -192,16 +192,11 @@ def export(folder: Path, idx: int, file: Path, kind: str, trust: bool, as_json: 
 
     This runs the plan's builder. The model is evaluated on the test rows first and has to give what the sweep stored.
     """
-    from results.folder import RunFolder
     from results.run import Run
 
     try:
         run = Run(folder)
-        click.echo(f"Running the builder {run.plan.get('builder')} for point {idx}.", err=True)
-        if not trust:
-            from sweep.rebuild import check_builder
-
-            check_builder(RunFolder(folder))  # before TensorFlow is loaded
+        click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
         from sweep.export import export as write
 
         answer = write(run, idx, file, kind, trust)
