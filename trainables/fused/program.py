@@ -189,7 +189,8 @@ class Program:
     def _draws(self, w: Any, s: Any, n: Any, shared: Any, x: Any, y: Any) -> list[Any]:
         if len(self._fitted[0]) % self._batch and not self._masks:  # the last step draws less than the others
             return []
-        mask = tf.ones([self._batch], bool) if self._masks else None
+        # A constant: XLA folds `tf.ones` and names it by a count, so that the cache would not find the program.
+        mask = tf.constant(np.ones(self._batch, bool)) if self._masks else None
         batch = x[: self._batch], y[: self._batch]
         return draws_of_steps(self.template, shared, (w, s, n), batch, mask, self.steps)
 
