@@ -19,8 +19,9 @@ READY := .venv/.ready
 sweep: $(READY)
 	@$(BIN)/sweep run $(PLAN) --out "$(OUT)" $(SELECTED) $(ARGS)
 
+# Two at a time, as most of a test of a whole sweep is Ray's start; a file's tests stay together for what they share.
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow $(ARGS)
