@@ -14,15 +14,14 @@ Initializers are in none of these: all they do is to give the initial values.
 
 from __future__ import annotations
 
-import functools
-import types
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from trainables.fused.tokens import is_plain, token
 
 OPTIMIZER_NUMBERS = (
     "beta_1",
@@ -47,8 +46,6 @@ SEED = "seed_generator_state"
 
 MAX_WEIGHTS = 250_000
 """A model with more numbers gains nothing from company."""
-
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 class UnfusableError(Exception):
@@ -131,75 +128,6 @@ def _refuse(model: keras.Model) -> None:
         raise UnfusableError("the optimizer averages weights or accumulates gradients over steps")
 
 
-def token(item: Any) -> Hashable:
-    """Return something hashable that is equal for things that mean the same in a program.
-
-    Functions count by their code and what they close over, Keras' objects by class and configuration, other
-    objects by class and public attributes. Names that Keras makes up, seeds and initializers do not count.
-    """
-    if isinstance(item, _PLAIN):
-        return type(item).__name__, repr(item)
-    if isinstance(item, Mapping):
-        return tuple(
-            (str(key), token(value))
-            for key, value in sorted(item.items(), key=lambda pair: str(pair[0]))
-            if key not in ("name", "seed") and not str(key).endswith("initializer")
-        )
-    if isinstance(item, list | tuple):
-        return type(item).__name__, tuple(token(value) for value in item)
-    if isinstance(item, set | frozenset):
-        return type(item).__name__, frozenset(token(value) for value in item)
-    if isinstance(item, slice):
-        return "slice", token((item.start, item.stop, item.step))
-    if isinstance(item, np.ndarray | np.generic | tf.Tensor):
-        value = np.asarray(item)
-        return "array", value.shape, str(value.dtype), value.tobytes()
-    if isinstance(item, type):
-        return "class", item.__module__, item.__qualname__
-    if isinstance(item, types.FunctionType):
-        cells = [cell.cell_contents for cell in item.__closure__ or ()]
-        defaults = [item.__defaults__, item.__kwdefaults__]
-        return "function", item.__module__, item.__qualname__, _code(item.__code__), token([cells, defaults])
-    if isinstance(item, functools.partial):
-        return "partial", token(item.func), token(item.args), token(item.keywords)
-    if isinstance(item, types.MethodType):
-        return "method", token(item.__func__), token(item.__self__)
-    if isinstance(item, types.BuiltinFunctionType):
-        return "built-in", item.__module__, item.__qualname__
-    if isinstance(item, keras.initializers.Initializer):
-        return ("initializer",)
-    if isinstance(item, keras.Variable):
-        return "variable", tuple(item.shape), item.dtype
-    own = () if type(item).__module__.startswith("keras.") else _attributes(item)
-    try:
-        return token(type(item)), token(item.get_config()), own
-    except (AttributeError, NotImplementedError, TypeError, ValueError):
-        return token(type(item)), own
-
-
-def _attributes(item: Any) -> Hashable:
-    """Return the attributes of an object that is not Keras' own; a `get_config` that is inherited knows none of them."""
-    kinds = np.ndarray | np.generic | types.FunctionType | functools.partial
-    return tuple(
-        (name, token(value))
-        for name, value in sorted(getattr(item, "__dict__", {}).items())
-        if name not in ("name", "_name", "seed", "built") and (_is_plain(value) or isinstance(value, kinds))
-    )
-
-
-def _code(code: types.CodeType) -> Hashable:
-    constants = tuple(_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts)
-    return code.co_code, code.co_names, constants
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    if isinstance(value, Mapping):
-        return all(map(_is_plain, value.values()))
-    return isinstance(value, _PLAIN)
-
-
 def _layer_token(layer: Any, place: int, numbers: dict[str, float], variant: list[Hashable]) -> Hashable:
     """Return what a layer adds to the signature; its numbers and activation go into the other two."""
     if isinstance(layer, keras.Model):  # its layers and their connections are described on their own
@@ -235,7 +163,7 @@ def python_state(layer: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(layer).items()
-        if not name.startswith("_") and name not in _KERAS_ATTRIBUTES and _is_plain(value)
+        if not name.startswith("_") and name not in _KERAS_ATTRIBUTES and is_plain(value)
     }
 
 
@@ -310,58 +238,3 @@ def decayed(model: keras.Model) -> tuple[bool, ...]:
         optimizer.weight_decay is not None and bool(optimizer._use_weight_decay(v))
         for v in model.trainable_variables
     )
-
-
-class Lifted:
-    """A number of a layer or an optimizer that is a tensor while a program is traced.
-
-    It is above zero in every lane, so Python code that compares it with zero gets the answer that is true of all.
-    """
-
-    dtype = "float32"
-    shape = ()
-
-    def __init__(self, tensor: tf.Tensor) -> None:
-        self.tensor = tensor
-
-    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
-        return tf.cast(self.tensor, dtype or tf.float32)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __neg__(self) -> tf.Tensor:
-        return -self.tensor
-
-    def _above(self, other: float, answer: bool) -> bool:
-        if isinstance(other, int | float) and other == 0:
-            return answer
-        raise UnfusableError("a number that differs between points is compared with one other than zero")
-
-    def __gt__(self, other: float) -> bool:
-        return self._above(other, True)
-
-    def __ge__(self, other: float) -> bool:
-        return self._above(other, True)
-
-    def __lt__(self, other: float) -> bool:
-        return self._above(other, False)
-
-    def __le__(self, other: float) -> bool:
-        return self._above(other, False)
-
-    def __eq__(self, other: object) -> bool:
-        return self._above(other, False)  # type: ignore[arg-type]
-
-    def __ne__(self, other: object) -> bool:
-        return self._above(other, True)  # type: ignore[arg-type]
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _operator(name: str) -> Callable[[Lifted, Any], tf.Tensor]:
-    return lambda self, other: getattr(tf.convert_to_tensor(self.tensor), name)(other)
-
-
-for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
-    setattr(Lifted, f"__{_name}__", _operator(f"__{_name}__"))

@@ -24,7 +24,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from trainables import models
 from trainables.builders import Builder
@@ -33,6 +32,7 @@ from trainables.data import Table
 from trainables.fused.builds import PARTS, Builds, Config, Failed, key_of, same, value_of
 from trainables.fused.describe import RATE, SEED, Described, UnfusableError, describe, python_state
 from trainables.fused.template import Stack, Template
+from trainables.fused.tryout import changed_by_training, loss_is_equal
 from trainables.limits import TimeUpError
 from trainables.settings import Fit
 
@@ -257,7 +257,7 @@ class Composer:
         variables = model.non_trainable_variables
         before = [v.numpy() for v in variables]
         state = json.dumps(python, default=repr)
-        after, sparse = self._try_out(model)
+        after, sparse = changed_by_training(model, self._table.x_train[:8])
         if json.dumps([python_state(layer) for layer in own], default=repr) != state:
             names = [layer.name for layer, old in zip(own, python, strict=True) if python_state(layer) != old]
             raise UnfusableError(
@@ -274,23 +274,6 @@ class Composer:
         tables = {id(x.embeddings) for x in layers if isinstance(x, keras.layers.Embedding)}
         described = {p for p, v in enumerate(model.trainable_variables) if id(v) in tables}
         return found, sparse - described
-
-    def _try_out(self, model: keras.Model) -> tuple[set[int], set[int]]:
-        """Return the places of non-trainable variables that training assigns to, whatever the values, and of the
-        trainable ones whose gradient is sparse but for a regularizer's.
-        """
-        x = tf.constant(self._table.x_train[:8])
-        trainable = [v.value for v in model.trainable_variables]
-        before = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
-        arguments = {"training": True} if model._call_has_training_arg else {}
-        with tf.GradientTape() as tape:
-            predicted, after = model.stateless_call(trainable, before, x, **arguments)
-            total = tf.add_n([tf.reduce_sum(output) for output in tf.nest.flatten(predicted)])
-        gradients = tape.gradient(total, trainable)
-        assigned = {
-            place for place, (old, new) in enumerate(zip(before, after, strict=True)) if new is not old
-        }
-        return assigned, {p for p, g in enumerate(gradients) if isinstance(g, tf.IndexedSlices)}
 
     def _prove(self, study: _Study, members: Members) -> Split | None:
         """Compare random members with models built alone; return how to split the group if they differ."""
@@ -319,33 +302,12 @@ class Composer:
             return False
         if any(not same(value_of(alone, key), values[place]) for key, values in study.columns.items()):
             return False
-        return set(alone.numbers) <= set(study.columns) and self._loss_is_equal(
-            model, place, members, study.batch_size
+        rows = row_order(self._seed, 0, len(self._table.x_train))[: study.batch_size]
+        batch = self._table.x_train[rows], self._table.y_train[rows]
+        member = members.stack.take(np.array([place]))
+        return set(alone.numbers) <= set(study.columns) and loss_is_equal(
+            model, members.template, member, batch
         )
-
-    def _loss_is_equal(self, model: keras.Model, place: int, members: Members, batch_size: int) -> bool:
-        rows = row_order(self._seed, 0, len(self._table.x_train))[:batch_size]
-        x, y = tf.constant(self._table.x_train[rows]), tf.constant(self._table.y_train[rows])
-        template = members.template
-        alone = model._compute_loss(
-            x=x, y=y, y_pred=model(x, training=True), sample_weight=None, training=True
-        )
-        lane = members.stack.take(np.array([place]))
-        numbers = dict(zip(template.keys, lane.numbers[0].tolist(), strict=True))
-        with template.lifted(numbers, int(lane.variant[0])):
-            values = template.merge(
-                [tf.constant(a[0]) for a in lane.state], list(map(tf.constant, template.shared))
-            )
-            loss, *_ = template.run(
-                template.parts(lane.weights[0]),
-                values,
-                list(map(tf.constant, template.metrics)),
-                x,
-                y,
-                training=True,
-            )
-        # The same sums in the same order, but for the penalties' strengths, which are float32 here.
-        return bool(np.allclose(alone, loss, rtol=1e-5, atol=1e-6, equal_nan=True))
 
     def _along(self, given: Sequence[Config], axes: Iterable[str], why: str) -> Split:
         """Split along that one of `axes` with the fewest values."""

@@ -25,7 +25,8 @@ from keras.src.backend.common.masking import set_keras_mask
 from keras.src.backend.common.stateless_scope import StatelessScope
 
 from trainables.fused import kernels
-from trainables.fused.describe import LAYER_NUMBERS, RATE, Lifted
+from trainables.fused.describe import LAYER_NUMBERS, RATE
+from trainables.fused.lifted import Lifted
 from trainables.fused.optimizers import SharedSlots, UpdateRule, split
 
 ZERO = tf.UnconnectedGradients.ZERO

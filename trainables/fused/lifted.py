@@ -1,0 +1,65 @@
+"""Numbers that differ between the models of a program, as they look to the code that asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from trainables.fused.describe import UnfusableError
+
+
+class Lifted:
+    """A number of a layer or an optimizer that is a tensor while a program is traced.
+
+    It is above zero in every lane, so Python code that compares it with zero gets the answer that is true of all.
+    """
+
+    dtype = "float32"
+    shape = ()
+
+    def __init__(self, tensor: tf.Tensor) -> None:
+        self.tensor = tensor
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
+        return tf.cast(self.tensor, dtype or tf.float32)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __neg__(self) -> tf.Tensor:
+        return -self.tensor
+
+    def _above(self, other: float, answer: bool) -> bool:
+        if isinstance(other, int | float) and other == 0:
+            return answer
+        raise UnfusableError("a number that differs between points is compared with one other than zero")
+
+    def __gt__(self, other: float) -> bool:
+        return self._above(other, True)
+
+    def __ge__(self, other: float) -> bool:
+        return self._above(other, True)
+
+    def __lt__(self, other: float) -> bool:
+        return self._above(other, False)
+
+    def __le__(self, other: float) -> bool:
+        return self._above(other, False)
+
+    def __eq__(self, other: object) -> bool:
+        return self._above(other, False)  # type: ignore[arg-type]
+
+    def __ne__(self, other: object) -> bool:
+        return self._above(other, True)  # type: ignore[arg-type]
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _operator(name: str) -> Callable[[Lifted, Any], tf.Tensor]:
+    return lambda self, other: getattr(tf.convert_to_tensor(self.tensor), name)(other)
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
+    setattr(Lifted, f"__{_name}__", _operator(f"__{_name}__"))
