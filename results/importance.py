@@ -55,6 +55,26 @@ class Importance:
     exact: bool
     fit: float
 
+    @property
+    def how(self) -> str:
+        """How the shares were found, in words."""
+        if self.exact:
+            return f"exact, as the {self.rows:,} points are a whole grid"
+        return (
+            f"estimated by random forests from {self.rows:,} points, which are no whole grid (R2 {self.fit:.2f} on points "
+            "they have not seen)"
+        )
+
+
+def about_pruned(count: int, are_in: bool) -> str:
+    """Return what `count` pruned points do to a result that they are in, or are left out of."""
+    if are_in:
+        return f"{count:,} pruned points are in it, with the losses of unfinished trainings."
+    return (
+        f"{count:,} pruned points are left out: what remains is the better part of the grid, so an axis that decides who "
+        "is pruned seems to matter less than it does."
+    )
+
 
 def importance(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed: int = 0) -> Importance:
     """Return the exact shares where the rows are a grid, else estimated ones.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ class Run:
         return read_points(self.folder)
 
     @property
+    def size(self) -> int:
+        """Points of the whole grid."""
+        return math.prod(map(len, self.axes.values()))
+
+    @property
     def metrics(self) -> list[str]:
         """What Keras logged: "loss" and each compiled metric."""
         axes = self.axes
@@ -125,7 +131,7 @@ class Run:
         if stored.empty:
             raise ValueError(
                 f"The weights of point {idx} are not stored: it never had a finite validation loss, or the plan says "
-                "keep_weights: false."
+                f"keep_weights: {str(self.plan.get('keep_weights')).lower()}. The column has_weights tells which have some."
             )
         raw, found = stored["values"].iloc[0], []
         for path, dtype, shape in json.loads(stored["layout"].iloc[0]):

@@ -15,7 +15,9 @@ What a crash can leave
 
 from __future__ import annotations
 
+import heapq
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -136,7 +138,9 @@ class Store:
     Args:
         folder: the run's folder.
         axes: the axes' values by name.
-        keep_weights: whether a finished point with a best epoch must have its weights stored.
+        keep_weights: whether weights are stored. A number: of a point only if its loss_va is among that many lowest when
+            it finishes. So the best of all are there in the end, and some that were among the best at their time; nothing
+            is ever taken away again.
 
     Attributes:
         counts: committed points by status.
@@ -147,7 +151,7 @@ class Store:
     """
 
     def __init__(
-        self, folder: RunFolder, axes: Mapping[str, Sequence[Any]], keep_weights: bool = True
+        self, folder: RunFolder, axes: Mapping[str, Sequence[Any]], keep_weights: bool | int = True
     ) -> None:
         self._folder = folder
         self._axes = axes
@@ -159,7 +163,11 @@ class Store:
         self._curves = _Dataset(folder.curves, pa.schema([]), MAX_ROWS["curves"])
         self._weights = _Dataset(folder.weights, schema.to_arrow(schema.WEIGHTS), MAX_ROWS["weights"])
         self._rungs = _Dataset(folder.rungs, schema.to_arrow(schema.RUNGS), MAX_ROWS["rungs"])
-        self._committed = self._recover(keep_weights)
+        self._keep_weights = keep_weights
+        self._best: list[
+            float
+        ] = []  # a heap of the lowest losses, the highest of them first, as its negative
+        self._committed = self._recover()
 
     def __contains__(self, idx: int) -> bool:
         return idx in self._committed
@@ -189,6 +197,7 @@ class Store:
             return
         datasets = (self._points, self._curves, self._weights, self._rungs)
         marks = [(dataset, dataset.mark()) for dataset in datasets]
+        best = list(self._best)
         try:
             if entered:
                 self._rungs.append(
@@ -199,6 +208,7 @@ class Store:
         except BaseException:
             for dataset, mark in marks:
                 dataset.back_to(mark)
+            self._best = best
             raise
         for item in fresh.values():
             self._committed.add(item.row["idx"])
@@ -207,12 +217,36 @@ class Store:
 
     def _write(self, fresh: Mapping[int, Finished]) -> None:
         self._widen(fresh.values())
-        if weights := [{"idx": idx, **item.weights} for idx, item in fresh.items() if item.weights]:
+        kept = self._kept(fresh)
+        if weights := [
+            {"idx": idx, **item.weights} for idx, item in fresh.items() if item.weights and idx in kept
+        ]:
             self._weights.append(pa.Table.from_pylist(weights, schema=self._weights.schema))
         if curves := [self._curve(idx, item.curve) for idx, item in fresh.items() if item.curve]:
             self._curves.append(pa.concat_tables(curves))
-        rows = [self._row(item) for item in fresh.values()]
+        rows = [{**self._row(item), "has_weights": idx in kept} for idx, item in fresh.items()]
         self._points.append(pa.Table.from_pylist(rows, schema=self._points.schema))
+
+    def _kept(self, fresh: Mapping[int, Finished]) -> set[int]:
+        """Return which of the points have their weights stored."""
+        have = {idx: item.row.get("loss_va") for idx, item in fresh.items() if item.weights}
+        if isinstance(self._keep_weights, bool):
+            return set(have) if self._keep_weights else set()
+        # The lowest first, so that no more are kept than if all had come one by one, best first.
+        return {
+            idx
+            for loss, idx in sorted((_known(loss), idx) for idx, loss in have.items())
+            if self._enters(loss)
+        }
+
+    def _enters(self, loss: float) -> bool:
+        """Return whether a loss is among the lowest so far, and remember it."""
+        if not math.isfinite(loss):
+            return False
+        if len(self._best) < self._keep_weights:
+            heapq.heappush(self._best, -loss)
+            return True
+        return -heapq.heappushpop(self._best, -loss) != loss
 
     def entered(self) -> Iterable[pa.Table]:
         """Yield what ASHA's rungs have seen, part by part; a point may be in it twice, the first counts."""
@@ -272,7 +306,7 @@ class Store:
         self._points.schema = schema.to_arrow(schema.points_columns(self._axes, self._metrics))
         self._curves.schema = schema.to_arrow(schema.curves_columns(self._metrics))
 
-    def _recover(self, keep_weights: bool) -> set[int]:
+    def _recover(self) -> set[int]:
         """Open the datasets, make them agree with each other, and return the committed points."""
         points = list(self._points.open(self._set_aside))
         for table in points:
@@ -286,16 +320,17 @@ class Store:
 
         seen: set[int] = set()
 
-        def is_whole(idx: int, epochs: int, best_epoch: int | None) -> bool:
-            if (epochs and idx not in with_curve) or (
-                best_epoch and keep_weights and idx not in with_weights
-            ):
+        def is_whole(idx: int, epochs: int, best_epoch: int | None, has_weights: bool | None) -> bool:
+            # All must have them that can, or those that had them; before rows said so, all did.
+            wanted = best_epoch if self._keep_weights is True else has_weights
+            if (epochs and idx not in with_curve) or (wanted and idx not in with_weights):
                 return False
             return idx not in seen and not seen.add(idx)  # type: ignore[func-returns-value]
 
         masks = []
         for table in points:
-            columns = (table[name].to_pylist() for name in ("idx", "epochs", "best_epoch"))
+            names = ("idx", "epochs", "best_epoch", "has_weights")
+            columns = (_listed(table, name) for name in names)
             masks.append([is_whole(*row) for row in zip(*columns, strict=True)])
         if taken_back := sum(mask.count(False) for mask in masks):
             self.notes.append(f"{taken_back} points lost their curve or weights and are open again.")
@@ -305,6 +340,9 @@ class Store:
             statuses = itertools.compress(table["status"].to_pylist(), mask)
             for status in statuses:
                 self._count(status)
+            if not isinstance(self._keep_weights, bool):
+                for loss in itertools.compress(_listed(table, "loss_va"), mask):
+                    self._enters(_known(loss))
 
         committed = pa.array(sorted(seen), pa.int64())
         for dataset, stored_idx in ((self._curves, with_curve), (self._weights, with_weights)):
@@ -321,6 +359,15 @@ class Store:
         is_rungs = path.parent == self._folder.rungs
         lost = "ASHA has forgotten what is in it" if is_rungs else "Its points are open again"
         self.notes.append(f"{path} is damaged: set aside as {aside}. {lost}.")
+
+
+def _listed(table: pa.Table, name: str) -> list[Any]:
+    """Return a column, all null if an earlier version did not write it."""
+    return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
+
+
+def _known(loss: float | None) -> float:
+    return math.inf if loss is None or loss != loss else loss
 
 
 def _all_idx(tables: Iterable[pa.Table]) -> set[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep import reading
+from sweep import reading, reporting
 from sweep.options import JSON, InputError
 
 if TYPE_CHECKING:
@@ -66,7 +66,11 @@ def main() -> None:
     sweep run plan.yaml --out DIR   train all points of your own plan; run it again to resume
     sweep status DIR                how far it is
     sweep top DIR                   the best points
+    sweep report DIR                all of it on one page, to look at
     sweep importance DIR            which axes matter
+    sweep effects DIR AXIS          what each value of an axis does
+    sweep curves DIR                learning curves
+    sweep account DIR               what ASHA did
     sweep export DIR IDX my.keras   the model of any point
     """
 
@@ -237,7 +241,16 @@ def plan(
         click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
 
 
-for _command in (reading.status, reading.top, reading.importance, reading.export):
+for _command in (
+    reading.status,
+    reading.top,
+    reading.importance,
+    reading.export,
+    reporting.curves,
+    reporting.effects,
+    reporting.account,
+    reporting.report,
+):
     main.add_command(_command)
 
 

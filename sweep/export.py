@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 import shlex
 import tempfile
 from pathlib import Path
@@ -14,11 +12,11 @@ import numpy as np
 
 from results.folder import replace_file
 from results.run import Run
+from sweep.provenance import versions
 
 FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
 """What a model can be written as, and what the file's name ends with; a SavedModel is a folder."""
 
-_PACKAGES = ("keras-grid-sweep", "keras", "tensorflow", "numpy", "ray")
 _TOLERANCE = 1e-5
 
 
@@ -117,8 +115,7 @@ def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]
         f"- Target: {_cell(str(data.get('target')))}; the table's SHA-256: {_cell(str(data.get('sha256')))}",
         f"- Builder: {_cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {_cell(str(row['engine']))}; "
         f"parameters: {row['params']}",
-        f"- Versions: Python {platform.python_version()}, "
-        + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
+        "- Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()),
         f"- Made by: `{command.replace('`', '')}`",
         "",
         "The best of many points on the same validation rows looks better than it is: see its metrics on the test rows.",

@@ -89,7 +89,7 @@ class Plan:
     seed: int = 0
     timeout_s: float = 600.0
     retries: int = 2
-    keep_weights: bool = True
+    keep_weights: bool | int = True
     base: Path = field(default_factory=Path.cwd, compare=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +156,11 @@ class Plan:
             )
         if self.retries < 0:
             raise PlanError(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
+        if self.keep_weights is not True and self.keep_weights is not False and self.keep_weights < 1:
+            raise PlanError(
+                f"keep_weights got {self.keep_weights}, but needs true, false, or of how many of the best points.",
+                ("keep_weights",),
+            )
         if self.scheduler == "asha" and (self.asha.max_t or 0) > self.fit.epochs:
             raise PlanError(
                 f"asha.max_t got {self.asha.max_t}, but fit.epochs={self.fit.epochs} is all that a point trains. "
@@ -272,7 +277,7 @@ class Plan:
             seed=self.seed,
             timeout_s=self.timeout_s,
             threads=self.resources.cpu,
-            keep_weights=self.keep_weights,
+            keep_weights=self.keep_weights is not False,
             memory_mb=self.resources.memory_mb,
         )
 

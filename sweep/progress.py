@@ -40,6 +40,7 @@ class Tally:
         running: points in training now.
         retried: times a point's worker died and the point was begun again.
         workers: trials that can run at once.
+        versions, machine: of what computes, as `sweep.provenance` says it.
         spent_s: core seconds of the fused engine, by what on: compose, compile, train, evaluate.
         alone: a sentence for each lot of points that the fused engine could not take.
         best: the lowest test loss so far, its idx and configuration; None before there is one.
@@ -58,6 +59,8 @@ class Tally:
     retried: int = 0
     workers: int = 0
     spent_s: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: str = ""
     alone: list[str] = field(default_factory=list)
     best: dict[str, Any] | None = None
     seconds: float = 0.0

@@ -14,6 +14,8 @@ from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from results.run import Run
+
 
 @click.command()
 @FOLDER
@@ -96,7 +98,7 @@ def top(
         raise InputError("--per and --pareto are two different questions. Ask one of them.")
     if pareto and descending:
         raise InputError("--pareto takes lower as better in both columns. Leave --descending out.")
-    chosen = _chosen(folder, where)
+    chosen = chosen_rows(folder, where)
     try:
         if per:
             best = leaderboard.best_of_each(chosen, per, by, descending).head(count)
@@ -134,37 +136,24 @@ def importance(
     Exact where the points are a whole grid, or --where makes them one; else estimated by random forests, with the
     spread of the estimate. A pruned point's loss is that of an unfinished training, so it is left out.
     """
+    from results.importance import about_pruned
     from results.importance import importance as shares_of
-    from results.run import Run
     from results.schema import Status
 
-    chosen = _chosen(folder, where)
+    run, chosen = opened(folder), chosen_rows(folder, where)
     pruned = chosen["status"] == Status.PRUNED
     if not with_pruned:
         chosen = chosen[~pruned]
     try:
-        found = shares_of(chosen, list(Run(folder).axes), by)
+        found = shares_of(chosen, list(run.axes), by)
     except ValueError as error:
         raise InputError(str(error)) from None
-    notes = []
-    if pruned.any():
-        notes.append(
-            f"{pruned.sum():,} pruned points are in it, with the losses of unfinished trainings."
-            if with_pruned
-            else f"{pruned.sum():,} pruned points are left out: what remains is the better part of the grid, so an axis "
-            "that decides who is pruned seems to matter less than it does."
-        )
-    if not found.exact:
-        notes.append(
-            f"The {found.rows:,} points are no whole grid: estimated by random forests (R2 {found.fit:.2f} on points "
-            "they have not seen)."
-        )
+    notes = [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
     if as_json:
         answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}
         click.echo(json.dumps({**answer, "shares": found.shares.to_dict("records")}))
         return
-    kind = "exact" if found.exact else "estimated"
-    click.echo(f"Shares of the variance of {by} over {found.rows:,} points, {kind}")
+    click.echo(f"Shares of the variance of {by}, {found.how}")
     for row in found.shares.head(count).to_dict("records"):
         name = f"{row['axis']} x {row['other']}" if row["other"] else row["axis"]
         spread = "" if found.exact else f" +- {row['spread']:.1%}"
@@ -209,8 +198,26 @@ def export(folder: Path, idx: int, file: Path, kind: str, trust: bool, as_json: 
     click.echo(f"Wrote {answer['model']} and {answer['card']}. On the test rows, as stored: {values}.")
 
 
-def _chosen(folder: Path, where: str | None) -> pd.DataFrame:
-    """Return the rows that fulfil the condition."""
+def opened(folder: Path) -> Run:
+    """Return the run in `folder`.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    from results.run import Run
+
+    try:
+        return Run(folder)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def chosen_rows(folder: Path, where: str | None) -> pd.DataFrame:
+    """Return the rows of the run in `folder` that fulfil the condition.
+
+    Raises:
+        InputError: there is no run, or the condition is none.
+    """
     rows = rows_of(folder)
     if where is None:
         return rows

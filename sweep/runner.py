@@ -21,6 +21,7 @@ from sweep.fingerprint import changes, fingerprint
 from sweep.plan import Plan
 from sweep.planfile import PlanError
 from sweep.progress import Tally, View, noise_to
+from sweep.provenance import machine, versions
 from sweep.sampler import Selection
 from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested
 
@@ -94,6 +95,7 @@ def run(
         store = Store(folder, {axis.name: axis.values for axis in plan.space.axes}, plan.keep_weights)
         tally = _tally(folder, plan, selection)
         tally.selection = _as_options(points, selection, idx is not None)
+        tally.versions, tally.machine = versions(), machine()
         tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open))
         reason: str | None = None
         with (

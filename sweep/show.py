@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
@@ -19,7 +19,9 @@ from rich.text import Text
 from results.folder import RunFolder
 from results.leaderboard import leaderboard, read_points
 from results.schema import NOT_WELL
-from sweep.runner import Outcome
+
+if TYPE_CHECKING:
+    from sweep.runner import Outcome
 
 
 def ending(outcome: Outcome, out: Path) -> None:
@@ -58,15 +60,17 @@ def table_of(rows: pd.DataFrame, title: str, shown: Sequence[str | None] = ()) -
     hidden = {"best_epoch", "seed", "engine", "error", "seconds", "params"}
     hidden |= {name for name in rows.columns if name.endswith("_va")}
     hidden -= set(shown)
-    columns = [name for name in rows.columns if name not in hidden]
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(
-            Text(name), justify="right" if rows[name].dtype.kind in "if" else "left", overflow="fold"
-        )
-    for _, row in rows.iterrows():
-        table.add_row(*(Text(_cell(name, row[name])) for name in columns))
-    # Off a terminal the table keeps its natural width, for grep and less -S.
+    plain_table(rows[[name for name in rows.columns if name not in hidden]], title)
+
+
+def plain_table(rows: pd.DataFrame, title: str) -> None:
+    """Print a table under `title`; off a terminal it keeps its natural width, for grep and less -S."""
+    table = Table(title=Text(title), title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for name in rows.columns:
+        justify: Any = "right" if rows[name].dtype.kind in "if" else "left"
+        table.add_column(Text(str(name)), justify=justify, overflow="fold")
+    for row in rows.itertuples(index=False):
+        table.add_row(*(Text(_cell(name, value)) for name, value in zip(rows.columns, row, strict=True)))
     console = Console()
     (console if console.is_terminal else Console(width=1000)).print(table)
 

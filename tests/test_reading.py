@@ -48,7 +48,7 @@ def test_bad_questions_are_one_message(abalone_run, words, said):  # noqa: F811
 
 def test_importance_is_exact_on_a_grid(small_run):
     answer = sweep("importance", small_run, "--by", "loss_va")
-    assert answer.exit_code == 0 and "over 8 points, exact" in answer.output
+    assert answer.exit_code == 0 and "exact, as the 8 points are a whole grid" in answer.output
     found = json.loads(sweep("importance", small_run, "--json").output)
     assert found["exact"] and sum(row["share"] for row in found["shares"]) <= 1 + 1e-9
     few = sweep("importance", small_run, "--where", "idx < 3")

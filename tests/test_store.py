@@ -1,15 +1,21 @@
+import itertools
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from results import schema
 from results import store as store_module
@@ -215,6 +221,32 @@ def test_rows_without_wanted_weights_are_open_again(folder):
     Store(folder, AXES, keep_weights=False).commit([finished(1, weights=False)])
     assert 1 in Store(folder, AXES, keep_weights=False)
     assert 1 not in Store(folder, AXES, keep_weights=True)
+
+
+@given(
+    losses=st.lists(st.one_of(st.none(), st.floats(0, 9, width=32)), min_size=1, max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=4),
+    most=st.integers(1, 6),
+)
+def test_the_best_so_far_keep_their_weights_and_the_rows_say_so(losses, cuts, most):
+    with tempfile.TemporaryDirectory() as place:
+        folder = RunFolder(Path(place))
+        items = [
+            replace(one := finished(idx), row={**one.row, "loss_va": loss}) for idx, loss in enumerate(losses)
+        ]
+        places = sorted({0, *(cut for cut in cuts if cut < len(items)), len(items)})
+        for start, end in itertools.pairwise(places):
+            store = Store(folder, AXES, keep_weights=most)  # opened anew each time: it finds its best again
+            assert not store.notes
+            store.commit(items[start:end])
+        rows = pd.read_parquet(folder.points).set_index("idx")
+        stored = set(pd.read_parquet(folder.weights)["idx"]) if any(folder.weights.glob("*")) else set()
+        assert set(rows.index[rows["has_weights"]]) == stored
+        known = sorted((loss, idx) for idx, loss in enumerate(losses) if loss is not None)
+        lowest = [loss for loss, _ in known[:most]]
+        assert sorted(rows.loc[list(stored), "loss_va"])[: len(lowest)] == lowest
+        if len(places) == 2:  # all at once: no more than that
+            assert len(stored) == len(lowest)
 
 
 WRITER = """

@@ -1,16 +1,17 @@
-"""Measure what the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput] [grid]`."""
+"""Measure what the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput] [grid] [reading]`."""
 
 import os
 import platform
 import sys
 
-from tests.benchmarks import grid, overhead, startup, throughput
+from tests.benchmarks import grid, overhead, reading, startup, throughput
 
 BENCHMARKS = {
     "startup": startup.main,
     "overhead": overhead.main,
     "throughput": throughput.main,
     "grid": grid.main,
+    "reading": reading.main,
 }
 
 

@@ -1,0 +1,152 @@
+"""Learning curves of some points, or of all of them as bands: what happened in each epoch, and why it ended there.
+
+Terminology
+    cut     an epoch that ran at a lower learning rate than the one before: the plateau rule, or a schedule, cut it
+    band    quantiles over many points, epoch by epoch
+    hold    a point that has stopped keeps the last value it had, so that all epochs of a band are of the same points;
+            without that, late epochs would show only those that had a reason to go on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from results.expression import unknown_column
+
+QUANTILES = (0.1, 0.5, 0.9)
+"""Of a band: its lower edge, its middle and its upper edge."""
+
+
+def annotated(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves with what happened to each point in each epoch.
+
+    Args:
+        curves: as `Run.curves` returns them.
+        points: rows of these points.
+
+    Returns:
+        The columns of `curves`, and `is_cut`; `is_best`, whether it is the epoch whose model was kept; `ended`, in a
+        point's last epoch its status, else "".
+    """
+    rows = curves.sort_values(["idx", "epoch"], ignore_index=True)
+    same = rows["idx"].eq(rows["idx"].shift())
+    known = points.set_index("idx")
+    # Float32 rates of one value are equal; a cut is by a factor far above rounding.
+    is_cut = same & (rows["learning_rate"] < 0.999 * rows["learning_rate"].shift())
+    is_last = ~rows["idx"].eq(rows["idx"].shift(-1))
+    status = rows["idx"].map(known["status"]).fillna("").astype(str)
+    return rows.assign(
+        is_cut=is_cut,
+        is_best=rows["epoch"].eq(rows["idx"].map(known["best_epoch"])),
+        ended=status.where(is_last, ""),
+    )
+
+
+def summary(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each point, in the order of `points`: how its training went.
+
+    Returns:
+        `idx`, `epochs`, `best_epoch`, `first`, `lowest` and `last` val_loss, `cuts` (the epochs, as text), `ended`.
+    """
+    table = []
+    marked = dict(list(annotated(curves, points).groupby("idx")))
+    for idx in points["idx"]:
+        if (part := marked.get(idx)) is None:
+            continue
+        values = part["val_loss"]
+        best = part.loc[part["is_best"], "epoch"]
+        table.append(
+            {
+                "idx": idx,
+                "epochs": len(part),
+                "best_epoch": int(best.iloc[0]) if len(best) else 0,
+                "first": values.iloc[0],
+                "lowest": values.min(),
+                "last": values.iloc[-1],
+                "cuts": ", ".join(map(str, part.loc[part["is_cut"], "epoch"])),
+                "ended": part["ended"].iloc[-1],
+            }
+        )
+    columns = ["idx", "epochs", "best_epoch", "first", "lowest", "last", "cuts", "ended"]
+    return pd.DataFrame(table, columns=columns)
+
+
+def bands(
+    curves: pd.DataFrame,
+    points: pd.DataFrame,
+    axis: str,
+    metric: str = "val_loss",
+    quantiles: Sequence[float] = QUANTILES,
+) -> pd.DataFrame:
+    """Return quantiles of a metric over all points with one value of an axis, epoch by epoch; stopped points hold.
+
+    Args:
+        curves: as `Run.curves` returns them.
+        points: rows of the points to take; curves of others are left out.
+        axis: a column of `points`.
+        metric: a column of `curves`.
+        quantiles: lower edge, middle and upper edge of a band, each from 0 to 1.
+
+    Returns:
+        For each value and each epoch up to the longest training: `value`, `epoch`, `points`, how many of them are still
+        in `training`, and `low`, `middle`, `high`.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    if axis not in points.columns:
+        raise unknown_column(axis, points)
+    if metric not in curves.columns:
+        raise unknown_column(metric, curves)
+    columns = ["value", "epoch", "points", "training", "low", "middle", "high"]
+    rows = curves[curves["idx"].isin(points["idx"])].sort_values(["idx", "epoch"])
+    if rows.empty:
+        return pd.DataFrame(columns=columns)
+    places, idx = pd.factorize(rows["idx"])
+    epochs = int(rows["epoch"].max())
+    values = np.full((len(idx), epochs), np.nan, np.float32)
+    values[places, rows["epoch"].to_numpy() - 1] = rows[metric].to_numpy()
+    lengths = np.bincount(places)
+    lasts = values[np.arange(len(idx)), lengths - 1]
+    held = np.where(np.arange(epochs) < lengths[:, None], values, lasts[:, None])
+    # NaN as its own value would be no group.
+    of_points = points.set_index("idx")[axis].loc[idx]
+    found = []
+    for value, part in of_points.reset_index(drop=True).groupby(
+        of_points.to_numpy(), dropna=False, sort=True
+    ):
+        own = part.index.to_numpy()
+        # A point that diverged has no value from then on.
+        low, middle, high = _quantiles(held[own], quantiles)
+        found.append(
+            pd.DataFrame(
+                {
+                    "value": [value] * epochs,
+                    "epoch": np.arange(1, epochs + 1),
+                    "points": len(own),
+                    "training": (lengths[own][:, None] > np.arange(epochs)).sum(0),
+                    "low": low,
+                    "middle": middle,
+                    "high": high,
+                }
+            )
+        )
+    return pd.concat(found, ignore_index=True)[columns]
+
+
+def _quantiles(values: np.ndarray, quantiles: Sequence[float]) -> list[np.ndarray]:
+    """Return quantiles of each column over its finite values, each of shape (epochs,); NaN where there is none."""
+    is_finite = np.isfinite(values)
+    ordered = np.sort(np.where(is_finite, values, np.inf), 0)
+    counts, columns = is_finite.sum(0), np.arange(values.shape[1])
+    found = []
+    for quantile in quantiles:
+        places = quantile * (np.maximum(counts, 1) - 1)
+        below, above = np.floor(places).astype(int), np.ceil(places).astype(int)
+        lower, upper = ordered[below, columns], ordered[above, columns]
+        lower = np.where(counts > 0, lower, np.nan)
+        found.append(lower + (upper - lower) * (places - below))
+    return found

@@ -1,0 +1,294 @@
+"""A plotly figure for each table: the table says what is true, the figure shows it.
+
+Names and values of axes come from the user and are shown as text: plotly reads a few HTML tags in labels, so they are
+escaped. The colours are those of Okabe and Ito (2008), which colour-blind people can tell apart.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#7F7F7F")
+"""Okabe and Ito's; their yellow, too pale on white, is a brown here, and black a grey that is seen on both."""
+
+MOST_LINES = 1000
+"""Lines that a browser without a graphics processor draws at once while one drags."""
+
+MAX_LABEL = 60
+"""Characters of a label; what is longer is cut."""
+
+
+def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
+    """Return the learning curves of some points: a panel for each metric, dashed on train and solid on validation rows.
+
+    Args:
+        table: as `results.curves.annotated` returns it.
+        metrics: logged names; all if none is given.
+    """
+    from plotly.subplots import make_subplots
+
+    metrics = list(metrics) or [n[4:] for n in map(str, table) if n.startswith("val_")]
+    figure = make_subplots(1, max(1, len(metrics)), subplot_titles=[text(name) for name in metrics])
+    for number, (idx, part) in enumerate(table.groupby("idx")):
+        colour = COLOURS[number % len(COLOURS)]
+        for column, name in enumerate(metrics, 1):
+            for key, dash in ((name, "dot"), (f"val_{name}", "solid")):
+                where = "train" if key == name else "validation"
+                figure.add_scatter(
+                    x=part["epoch"], y=part[key], mode="lines", name=f"{idx}, {where}", legendgroup=str(idx),
+                    line={"color": colour, "dash": dash, "width": 1.5}, showlegend=column == 1, row=1, col=column,
+                )  # fmt: skip
+            for mask, symbol, what in (
+                (part["is_cut"], "triangle-down", "rate cut"),
+                (part["is_best"], "star", "best epoch"),
+                (part["ended"] == "pruned", "x", "pruned"),
+            ):
+                marked = part[mask]
+                if len(marked):
+                    figure.add_scatter(
+                        x=marked["epoch"], y=marked[f"val_{name}"], mode="markers", name=what, showlegend=False,
+                        legendgroup=str(idx), marker={"color": colour, "symbol": symbol, "size": 9},
+                        hovertemplate=f"{idx}: {what} at epoch %{{x}}, %{{y}}<extra></extra>", row=1, col=column,
+                    )  # fmt: skip
+    figure.update_yaxes(type="log").update_xaxes(title="epoch")
+    return _laid_out(figure)
+
+
+def bands_figure(table: pd.DataFrame, axis: str, metric: str = "val_loss") -> Figure:
+    """Return the learning curves of all points, a band for each value of an axis.
+
+    Args:
+        table: as `results.curves.bands` returns it.
+        axis, metric: what it is of.
+    """
+    figure = _figure()
+    for number, (value, part) in enumerate(table.groupby("value", dropna=False, sort=False)):
+        colour = COLOURS[number % len(COLOURS)]
+        hull = np.concatenate([part["high"], part["low"][::-1]])
+        epochs = np.concatenate([part["epoch"], part["epoch"][::-1]])
+        group = {"legendgroup": str(number)}
+        figure.add_scatter(
+            x=epochs, y=hull, fill="toself", fillcolor=colour, opacity=0.2, line={"width": 0}, mode="lines",
+            hoverinfo="skip", showlegend=False, **group,
+        )  # fmt: skip
+        figure.add_scatter(
+            x=part["epoch"], y=part["middle"], mode="lines", name=text(value), line={"color": colour},
+            customdata=part["training"], hovertemplate="epoch %{x}: %{y}, %{customdata} in training", **group,
+        )  # fmt: skip
+    figure.update_yaxes(type="log", title=text(metric)).update_xaxes(title="epoch")
+    return _laid_out(figure, text(axis))
+
+
+def importance_figure(shares: pd.DataFrame, count: int = 15) -> Figure:
+    """Return the largest shares of variance as bars, with the spread of an estimate.
+
+    Args:
+        shares: `Importance.shares`.
+        count: how many bars, at most.
+    """
+    most = shares.head(count)[::-1]
+    names = [f"{a} x {b}" if b else a for a, b in zip(most["axis"], most["other"], strict=True)]
+    figure = _figure()
+    figure.add_bar(
+        x=most["share"], y=[text(name) for name in names], orientation="h",
+        marker={"color": [COLOURS[1] if other else COLOURS[0] for other in most["other"]]},
+        error_x={"type": "data", "array": most["spread"], "visible": bool(most["spread"].any())},
+        hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(tickformat=".0%", title="share of the variance").update_yaxes(automargin=True)
+    return _laid_out(figure)
+
+
+def interactions_figure(shares: pd.DataFrame) -> Figure:
+    """Return all shares as a heat map: main effects on the diagonal, interactions beside it.
+
+    Args:
+        shares: `Importance.shares`.
+    """
+    names = list(dict.fromkeys(shares["axis"][shares["other"] == ""]))
+    place = {name: number for number, name in enumerate(names)}
+    values = np.zeros((len(names), len(names)))
+    for row in shares.to_dict("records"):
+        a, b = place[row["axis"]], place[row["other"] or row["axis"]]
+        values[a, b] = values[b, a] = row["share"]
+    labels = [text(name) for name in names]
+    figure = _figure()
+    # The colour is the root, so that a small interaction is seen beside a large main effect.
+    figure.add_heatmap(
+        x=labels, y=labels, z=np.sqrt(values), text=[[f"{share:.1%}" for share in row] for row in values],
+        colorscale="Cividis", showscale=False, texttemplate="%{text}", hovertemplate="%{y} x %{x}: %{text}<extra></extra>",
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    return _laid_out(figure)
+
+
+def distribution_figure(table: pd.DataFrame, axis: str, by: str = "loss_va") -> Figure:
+    """Return how a metric is distributed for each value of an axis, as boxes from 5% to 95%.
+
+    Args:
+        table: as `results.importance.distribution` returns it.
+        axis, by: what it is of.
+    """
+    figure = _figure()
+    figure.add_box(
+        x=[text(value) for value in table["value"]], q1=table["quarter"], median=table["median"],
+        q3=table["three_quarters"], lowerfence=table["low"], upperfence=table["high"], mean=table["mean"],
+        marker={"color": COLOURS[0]}, showlegend=False, name="5% to 95%",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[text(value) for value in table["value"]], y=table["best"], mode="markers", name="best",
+        marker={"color": COLOURS[3], "symbol": "star", "size": 9},
+    )  # fmt: skip
+    figure.update_yaxes(type="log", title=text(by)).update_xaxes(type="category", title=text(axis))
+    return _laid_out(figure)
+
+
+def thinned(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return at most so many of the rows: the first quarter of that number, and of the others as many, evenly.
+
+    Args:
+        rows: best first.
+        most: how many.
+    """
+    if len(rows) <= most:
+        return rows
+    best = most // 4
+    return rows.iloc[[*range(best), *np.linspace(best, len(rows) - 1, most - best).astype(int)]]
+
+
+def parallel_figure(
+    points: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", most: int = MOST_LINES
+) -> Figure:
+    """Return parallel coordinates of points: a line for each, an axis of the plot for each axis that varies, and the
+    metric; dragging along an axis picks lines.
+
+    The metric is cut at its 95% quantile, as one diverged point would flatten all others.
+
+    Args:
+        points: rows of points.
+        axes: names of columns.
+        by: the metric; points without a finite value are left out.
+        most: lines, at most: see `thinned`.
+    """
+    import plotly.graph_objects as go
+
+    ranked = points[np.isfinite(points[by].astype(float))].sort_values(by)
+    rows = thinned(ranked, most)[::-1]  # the best are drawn last, on top
+    dimensions: list[dict[str, Any]] = []
+    varying = []
+    for name in axes:
+        values = ordered(points[name])
+        if len(values) < 2:
+            continue
+        varying.append(name)
+        codes = {key_of(value): place for place, value in enumerate(values)}
+        dimensions.append(
+            {
+                "name": f"axis {len(dimensions)}",
+                "label": text(name),
+                "values": rows[name].map(lambda value, codes=codes: codes[key_of(value)]),
+                "tickvals": list(range(len(values)))[:: -(-len(values) // 30)],
+                "ticktext": [text(value) for value in values][:: -(-len(values) // 30)],
+                "range": [-0.05, len(values) - 0.95],
+            }
+        )
+    limit = float(ranked[by].quantile(0.95)) if len(ranked) else 1.0
+    colours = rows[by].astype(float).clip(upper=limit)
+    dimensions.append({"name": "metric", "label": text(by), "values": colours})
+    line = {"color": colours, "colorscale": "Viridis", "showscale": False}  # the best are dark
+    figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
+    # What a program that reads the figure needs to know of its dimensions, whose labels are cut and whose order changes.
+    return _laid_out(figure).update_layout(
+        meta={"axes": varying, "limit": limit, "lines": len(rows), "of": len(ranked)}
+    )
+
+
+def pareto_figure(
+    points: pd.DataFrame, front: pd.DataFrame, by: str = "loss_te", against: str = "params"
+) -> Figure:
+    """Return a metric against another with the points that no other beats in both.
+
+    Args:
+        points: all rows; of more than 2,000 that many are shown, evenly by the metric.
+        front: as `results.leaderboard.pareto` returns it.
+        by, against: columns.
+    """
+    rows = points.dropna(subset=[by, against]).sort_values(by)
+    shown = (
+        rows.iloc[np.unique(np.linspace(0, len(rows) - 1, 2000).astype(int))] if len(rows) > 2000 else rows
+    )
+    figure = _figure()
+    for part, mode, name, colour in (
+        (shown, "markers", "points", COLOURS[5]), (front, "lines+markers", "front", COLOURS[3]),
+    ):  # fmt: skip
+        figure.add_scatter(
+            x=part[against], y=part[by], mode=mode, name=name, marker={"color": colour, "size": 5},
+            customdata=part["idx"], hovertemplate="idx %{customdata}: %{x}, %{y}<extra></extra>",
+            line={"color": colour, "shape": "hv"},
+        )  # fmt: skip
+    figure.update_yaxes(type="log", title=text(by)).update_xaxes(title=text(against))
+    return _laid_out(figure)
+
+
+def rungs_figure(table: pd.DataFrame) -> Figure:
+    """Return how many points came to each of ASHA's rungs and went on.
+
+    Args:
+        table: as `results.account.rungs` returns it.
+    """
+    figure = _figure()
+    labels = [f"epoch {milestone}" for milestone in table["milestone"]]
+    for name, column, colour in (
+        ("went on", table["passed"], 0),
+        ("stopped", table["entered"] - table["passed"], 1),
+    ):
+        figure.add_bar(x=labels, y=column, name=name, marker={"color": COLOURS[colour]})
+    figure.update_layout(barmode="stack").update_yaxes(title="points")
+    return _laid_out(figure)
+
+
+def text(value: object) -> str:
+    """Return a value as a label that plotly shows as it is; a missing one is "null"."""
+    shown = "null" if value is None or value != value else str(value)
+    return html.escape(shown if len(shown) <= MAX_LABEL else shown[:MAX_LABEL] + "...", quote=False)
+
+
+def ordered(values: pd.Series) -> list[Any]:
+    """Return the distinct values, numbers by size, others as they come; a missing one first."""
+    distinct = {key_of(value): value for value in values}
+    found = list(distinct.values())
+    missing = [value for value in found if value is None or value != value]
+    present = [value for value in found if not (value is None or value != value)]
+    if all(isinstance(value, int | float | np.number) for value in present):
+        present.sort()
+    return [*([None] if missing else []), *present]
+
+
+def key_of(value: Any) -> str:
+    """Return a text that is equal for equal values, all kinds of a missing one among them."""
+    return "null" if value is None or value != value else json.dumps(value, default=str)
+
+
+def _figure() -> Figure:
+    import plotly.graph_objects as go
+
+    return go.Figure()
+
+
+def _laid_out(figure: Figure, legend: str = "") -> Figure:
+    return figure.update_layout(
+        template="plotly_white",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 60, "r": 20, "t": 40, "b": 50},
+        legend={"title": {"text": legend}},
+    )

@@ -1,0 +1,182 @@
+"""One self-contained page about a run: what came out, what matters, how it went, where it comes from.
+
+The page needs no network. All that comes from the run - names of axes, values, messages - is in it as data, inside one
+JSON block that no text can end, and is shown as text by the page's script. Its own scripts are named by their
+hashes, so that the browser runs no other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from results import figures, sections
+from results.leaderboard import leaderboard
+from results.run import Run
+from results.schema import Status
+
+if TYPE_CHECKING:
+    from results.diagnosis import Diagnosis
+
+MOST_POINTS = 100_000
+"""Rows of the table; of more, the best are there."""
+
+
+def page(
+    run: Run,
+    by: str = "loss_va",
+    against: Run | None = None,
+    diagnosis: Diagnosis | None = None,
+    version: str = "",
+) -> str:
+    """Return the report of a run as HTML.
+
+    Args:
+        run: it may be running, stopped or finished.
+        by: the metric that the winner is picked by, and whose variance is explained.
+        against: an exhaustive run of the same plan, to measure what pruning lost.
+        diagnosis: of the winner, if its model may be made; see `sweep report --diagnose`.
+        version: of a page that is served and comes again when the version is another; see `results.watch`.
+
+    Raises:
+        ValueError: there is no such metric, or the other run is of another plan.
+    """
+    points = run.points
+    well = _trained(points)
+    winner = leaderboard(well, 1, by)
+    parts = [
+        sections.what_matters(run, well, by),
+        sections.values(run, well, by),
+        sections.size(points, by),
+        sections.learning_curves(run, well, by),
+        sections.diagnosed(winner, diagnosis) if diagnosis else sections.ends(winner, run.metrics),
+        *sections.asha(run, points, against, by),
+        sections.failures(points),
+        sections.provenance(run),
+    ]
+    content = {
+        "title": run.folder.path.resolve().name,
+        "by": by,
+        "version": version,
+        "cards": _cards(run, points, winner, by),
+        "table": _table(run, points, by),
+        "parallel": json.loads(figures.parallel_figure(well, list(run.axes), by).to_json()),
+        "left_out": int(len(points) - len(well)),
+        "sections": [vars(section) for section in parts if section is not None],
+    }
+    return _html(content)
+
+
+def winner_of(run: Run, by: str = "loss_va") -> int:
+    """Return the idx of the best point that was trained to its end.
+
+    Raises:
+        ValueError: there is none, or no such metric.
+    """
+    best = leaderboard(_trained(run.points), 1, by)
+    if best.empty:
+        raise ValueError(f"{run.folder.path}: no point that was trained to its end has a {by} yet.")
+    return int(best["idx"].iloc[0])
+
+
+def _trained(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the points that were not pruned: a pruned point's losses are those of an unfinished training."""
+    return points[points["status"] != Status.PRUNED]
+
+
+def _cards(run: Run, points: pd.DataFrame, winner: pd.DataFrame, by: str) -> list[tuple[str, str, str]]:
+    """Return label, value and a sentence of each number at the top."""
+    asked = run.size
+    cards = [("points", f"{len(points):,}", f"of {asked:,} in the grid")]
+    test = f"{by.rsplit('_', 1)[0]}_te"
+    if len(winner):
+        best = winner.iloc[0]
+        cards.append((f"best {by}", f"{best[by]:.4g}", f"point {best['idx']}"))
+        if test in points and np.isfinite(best[test]) and test != by:
+            cards.append((f"its {test}", f"{best[test]:.4g}", "on rows it was not picked by"))
+            lowest = leaderboard(points, 1, test).iloc[0]
+            cards.append(
+                (
+                    f"lowest {test}",
+                    f"{lowest[test]:.4g}",
+                    f"point {lowest['idx']}; picked by these rows, so optimistic",
+                )
+            )
+    failed = int(points["status"].isin([Status.FAILED, Status.TIMEOUT]).sum())
+    pruned, diverged = (
+        int((points["status"] == status).sum()) for status in (Status.PRUNED, Status.DIVERGED)
+    )
+    cards.append(("not finished well", f"{failed + diverged:,}", f"{failed:,} failed, {diverged:,} diverged"))
+    if pruned:
+        cards.append(("pruned", f"{pruned:,}", "stopped by ASHA before their end"))
+    cards.append(
+        (
+            "epochs",
+            f"{int(points['epochs'].sum()):,}",
+            f"{points['seconds'].sum() / 60:,.1f} minutes of training",
+        )
+    )
+    return cards
+
+
+def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
+    """Return the leaderboard's columns: numbers as such, other values once each with a code for each row."""
+    hidden = {"error", "seed"}
+    rows = points.sort_values([by, "idx"]).head(MOST_POINTS)
+    columns = []
+    for name in (str(n) for n in rows.columns if n not in hidden):
+        values = rows[name]
+        if name in run.axes or values.dtype.kind not in "iuf":
+            distinct = figures.ordered(values)
+            codes = {figures.key_of(value): place for place, value in enumerate(distinct)}
+            texts = ["null" if value is None or value != value else str(value) for value in distinct]
+            columns.append(
+                {"name": name, "texts": texts, "values": [codes[figures.key_of(value)] for value in values]}
+            )
+        elif values.dtype.kind == "f":
+            columns.append({"name": name, "values": [_number(value) for value in values.tolist()]})
+        else:
+            columns.append({"name": name, "values": values.tolist()})
+    return {"columns": columns, "axes": sections.varying(run, points), "rows": len(rows), "of": len(points)}
+
+
+def _html(content: Mapping[str, Any]) -> str:
+    from plotly.offline import get_plotlyjs
+
+    parts = resources.files("results")
+    own, style = (parts.joinpath(f"report.{kind}").read_text("utf-8") for kind in ("js", "css"))
+    scripts = [get_plotlyjs(), own]
+    # No text can end the block, as it holds none of these characters.
+    data = json.dumps(content, allow_nan=False, separators=(",", ":"), default=_plain)
+    for character in "<>&\u2028\u2029":
+        data = data.replace(character, f"\\u{ord(character):04x}")
+    filled = parts.joinpath("report.html").read_text("utf-8")
+    # In one pass, so that nothing in a part is taken for the place of another.
+    pieces = {
+        "hashes": " ".join(f"'sha256-{_sha256(script)}'" for script in scripts),
+        "style": style,
+        "data": data,
+        "plotly": scripts[0],
+        "script": own,
+    }
+    head, *rest = filled.split("{{")
+    return head + "".join(pieces[name] + text for name, text in (piece.split("}}", 1) for piece in rest))
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.6g}") if np.isfinite(value) else None

@@ -1,0 +1,224 @@
+"""The parts of the report about a run, each from its tables and figures."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+from results import account, curves, figures
+from results.importance import about_pruned, distribution, importance
+from results.leaderboard import leaderboard, pareto
+from results.run import Run
+from results.schema import SPLITS
+
+if TYPE_CHECKING:
+    from results.diagnosis import Diagnosis
+
+SHOWN_CURVES = 5
+"""The best points whose learning curves are shown."""
+
+
+@dataclass
+class Section:
+    """A part of the page.
+
+    Attributes:
+        title: of it.
+        notes: sentences.
+        figures: title of each figure and the figure, as plain data.
+        choose: show one figure at a time, to be chosen by its title.
+        tables: title of each table, its columns' names, its rows.
+        texts: title of each text and the text, shown as it is.
+    """
+
+    title: str
+    notes: list[str] = field(default_factory=list)
+    figures: list[tuple[str, Any]] = field(default_factory=list)
+    choose: bool = False
+    tables: list[tuple[str, list[str], list[list[Any]]]] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, title: str, figure: Any) -> None:
+        """Add a plotly figure."""
+        self.figures.append((title, json.loads(figure.to_json())))
+
+    def add_table(self, title: str, table: pd.DataFrame) -> None:
+        """Add a table, its numbers with five digits."""
+        rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+        self.tables.append((title, [str(name) for name in table.columns], rows))
+
+
+def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
+    """Return which axes matter for the metric `by`, over `rows` of points that were trained to their end."""
+    section = Section("What matters")
+    try:
+        found = importance(rows, list(run.axes), by)
+    except ValueError as error:
+        section.notes.append(str(error))
+        return section
+    section.notes.append(f"Shares of the variance of {by}, {found.how}.")
+    if len(rows) < len(run.points):
+        section.notes.append(about_pruned(len(run.points) - len(rows), are_in=False))
+    section.add("Main effects and interactions", figures.importance_figure(found.shares))
+    section.add("Which axes act together", figures.interactions_figure(found.shares))
+    return section
+
+
+def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
+    """Return what each value of each axis does."""
+    section = Section("What each value does", choose=True)
+    section.notes.append(
+        f"{by} over all points with a value: boxes from 5% to 95%, the star is the best point."
+    )
+    for axis in varying(run, rows):
+        section.add(axis, figures.distribution_figure(distribution(rows, axis, by), axis, by))
+    return section
+
+
+def size(points: pd.DataFrame, by: str) -> Section:
+    """Return what more parameters buy."""
+    section = Section("What size buys")
+    front = pareto(points, by, "params")
+    section.notes.append("The line joins the points that no other beats in both.")
+    if len(points) > 2000:
+        section.notes.append(f"2,000 of {len(points):,} points are drawn, evenly from best to worst.")
+    section.add(f"{by} against params", figures.pareto_figure(points, front, by, "params"))
+    return section
+
+
+def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
+    """Return the curves of the best points, and of all as bands by the value of each axis."""
+    section = Section("Learning curves", choose=True)
+    best = leaderboard(rows, SHOWN_CURVES, by)
+    shown = curves.annotated(run.curves(best["idx"].tolist()), best)
+    if shown.empty:
+        section.notes.append("No point has a curve yet.")
+        return section
+    section.notes.append(
+        "Dotted on the train rows, solid on the validation rows; a triangle where the learning rate was cut, a star at "
+        "the best epoch. Bands go from the 10% to the 90% quantile around the median; a point that has stopped keeps "
+        "its last value."
+    )
+    section.add(f"the best {len(best)}", figures.curves_figure(shown, run.metrics))
+    everything = run.curves()
+    for axis in varying(run, rows):
+        section.add(f"by {axis}", figures.bands_figure(curves.bands(everything, rows, axis), axis))
+    return section
+
+
+def ends(winner: pd.DataFrame, metrics: list[str]) -> Section:
+    """Return the winner's metrics at its end."""
+    section = Section("The winner")
+    table = [
+        {"metric": name, **{split: winner.iloc[0][f"{name}_{key}"] for key, split in SPLITS.items()}}
+        for name in metrics
+        if len(winner)
+    ]
+    section.add_table("Metrics", pd.DataFrame(table))
+    section.notes.append(
+        "`sweep report --diagnose` adds residuals, sensitivity and baselines; it makes the model, which runs the plan's "
+        "builder."
+    )
+    return section
+
+
+def diagnosed(winner: pd.DataFrame, found: Diagnosis) -> Section:
+    """Return the diagnosis of the winner."""
+    from results import diagnosis_figures
+    from results.verdicts import verdicts
+
+    section = Section(f"Diagnosis of the winner, point {winner['idx'].iloc[0]}")
+    section.notes += verdicts(found).values()
+    for name, table in vars(found).items():
+        figure = getattr(diagnosis_figures, f"{name}_figure")(table)
+        section.add(name.replace("_", " ").capitalize(), figure)
+    return section
+
+
+def asha(run: Run, points: pd.DataFrame, against: Run | None, by: str) -> list[Section]:
+    """Return what ASHA did; nothing if its rungs have seen no point."""
+    seen = run.rungs()
+    if seen.empty or "milestone" not in seen:
+        return []
+    section = Section("ASHA's account")
+    table = account.rungs(seen)
+    budget = int(run.plan.get("fit", {}).get("epochs", 0))
+    spent = account.epochs(points, budget)
+    section.notes.append(
+        f"{spent['spent']:,} epochs were trained. {spent['pruned']:,} pruned points left at most "
+        f"{spent['saved_at_most']:,} of their budget unused; some would have stopped early by themselves."
+    )
+    if against is not None:
+        lost = account.regret(points, against.points, by)
+        section.notes.append(
+            f"Against the exhaustive run: the winner (point {lost.winner}) is number {lost.rank:,} of {lost.points:,} "
+            f"there and loses {lost.lost:.4g} of {by} to the best (point {lost.best})."
+        )
+        section.add_table(
+            "How well each rung knows the end", account.rank_correlation(seen, against.points, by)
+        )
+    section.add("Points at each rung", figures.rungs_figure(table))
+    section.add_table("Rungs", table)
+    return [section]
+
+
+def failures(points: pd.DataFrame) -> Section | None:
+    """Return the messages of what failed; None if nothing did."""
+    failed = points[points["error"].notna()]
+    if failed.empty:
+        return None
+    table = failed.groupby("error", sort=False)["idx"].agg(["size", "min"]).reset_index()
+    table = table.sort_values("size", ascending=False)[["size", "min", "error"]].head(50)
+    section = Section("What failed")
+    section.add_table("Messages", table.set_axis(["points", "such as idx", "message"], axis=1))
+    return section
+
+
+def provenance(run: Run) -> Section:
+    """Return where the run's numbers come from."""
+    section = Section("Where it comes from")
+    fingerprint, progress = _json(run.folder.fingerprint), _json(run.folder.progress)
+    spent = progress.get("spent_s") or {}
+    facts = {
+        "folder": str(run.folder.path.resolve()),
+        "builder": run.plan.get("builder"),
+        "seed": fingerprint.get("seed"),
+        "table's SHA-256": fingerprint.get("data", {}).get("sha256"),
+        "target": fingerprint.get("data", {}).get("target"),
+        "wall time of the last run": _seconds(progress.get("seconds")),
+        **{f"core time, {what}": _seconds(value) for what, value in spent.items()},
+        "versions": ", ".join(f"{name} {one}" for name, one in (progress.get("versions") or {}).items()),
+        "machine": progress.get("machine") or "",
+        "report made on": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+    section.tables.append(("Facts", ["what", "value"], [[name, str(value)] for name, value in facts.items()]))
+    section.texts.append(("The plan", yaml.safe_dump(run.plan, sort_keys=False, allow_unicode=True)))
+    return section
+
+
+def varying(run: Run, rows: pd.DataFrame) -> list[str]:
+    """Return the axes with more than one value among the rows."""
+    return [name for name in run.axes if rows[name].nunique(dropna=False) > 1]
+
+
+def _cell(value: Any) -> Any:
+    if value is None or value != value:
+        return ""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _seconds(value: Any) -> str:
+    return f"{value:,.0f} s" if isinstance(value, int | float) else ""
+
+
+def _json(path: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

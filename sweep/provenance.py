@@ -1,0 +1,27 @@
+"""Where numbers come from: the versions of what computes them, and the machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+
+PACKAGES = ("keras-grid-sweep", "ray", "tensorflow", "keras", "numpy", "pandas", "pyarrow")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of `PACKAGES`, which need not be imported."""
+    found = {"Python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def machine() -> str:
+    """Return this machine in words: system, processor, cores that this process may use, memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0))
+    return f"{platform.system()} {platform.release()}, {platform.machine()}, {cores} cores, {memory:.0f} GiB"

@@ -1,0 +1,273 @@
+"""The report in a real browser: it shows, sorts and filters, fetches nothing, and runs nothing that a run holds."""
+
+import itertools
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+import results
+from results.folder import RunFolder
+from results.report import page
+from results.store import Finished, Store
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+CANARY = "window.canary = 1"
+HOSTILE = [
+    f"</script><script>{CANARY}</script>",
+    f'"><img src=x onerror="{CANARY}">',
+    'it\'s "quoted" \\ `${1}` {{data}}',
+    "\u202eright to left \u05d0\u05d1",
+    "\U0001f600 \u2028 line",
+    "long " * 2000,
+]
+AXES = {
+    f"<script>{CANARY}</script>": HOSTILE,
+    "rate": [0.1, 0.01, 0.001],
+    "size": [[8], [8, 4], None],
+    "fixed": [1],
+}
+
+
+def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0]):
+    """Write a run of the whole grid whose losses follow from the axes; its last point has failed."""
+    folder = RunFolder(path)
+    folder.create()
+    folder.plan.write_text(
+        yaml.safe_dump(
+            {"space": axes, "builder": HOSTILE[0], "fit": {"epochs": 4}, "seed": 0}, allow_unicode=True
+        )
+    )
+    store = Store(folder, axes)
+    chance = np.random.default_rng(0)
+    points = list(itertools.product(*axes.values()))
+    items = []
+    for idx, values in enumerate(points):
+        places = [list(axis).index(value) for axis, value in zip(axes.values(), values, strict=True)]
+        row = {"idx": idx, "status": "completed", "epochs": 4, "best_epoch": 3, "seed": 0, "engine": "fused"}
+        row |= {"params": 10 + idx % 7, "seconds": 0.5}
+        for name in columns:
+            row |= {
+                f"{name}_{split}": 1.0 + sum(places) + chance.random() / 9 for split in ("tr", "va", "te")
+            }
+        names = [*columns, *(f"val_{name}" for name in columns), "learning_rate"]
+        curve = {name: (1 + np.arange(4.0)[::-1]).astype("float32") for name in names}
+        if idx == len(points) - 1:
+            row = {name: row[name] for name in ("idx", "seed", "engine")}
+            row |= {"status": "failed", "epochs": 0, "best_epoch": None, "error": error}
+            curve = {}
+        items.append(Finished(row, dict(zip(axes, values, strict=True)), curve, None))
+    store.commit(items)
+    return path
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "a <i>run & co", AXES)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("Chromium and its driver are not installed (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--enable-unsafe-swiftshader",
+        "--window-size=1300,1000",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def show(browser, folder, run, **options):
+    file = folder / "report.html"
+    file.write_text(page(run, **options), encoding="utf-8")
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get(file.as_uri())
+    WebDriverWait(browser, 30).until(lambda b: b.execute_script("return rows.length") is not None)
+    WebDriverWait(browser, 30).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#parallel .parcoords"))
+    # Whatever is below is drawn when it comes into view.
+    browser.execute_script("for (const one of document.querySelectorAll('.plot')) if (one.figure) draw(one)")
+    return browser
+
+
+def complaints(browser):
+    asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [
+        one["params"]["request"]["url"]
+        for one in asked
+        if one["method"] == "Network.requestWillBeSent"
+        and not one["params"]["request"]["url"].startswith("data:")
+    ]
+    errors = [
+        entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
+    ]
+    # The software renderer of a machine without a GPU says that it is slow.
+    return [e for e in errors if "GPU stall" not in e and "swiftshader" not in e.lower()], urls
+
+
+def cells(browser, name):
+    return browser.execute_script(
+        "const place = columns.findIndex((one) => one.name === arguments[0]);"
+        "return [...document.querySelectorAll('#leaderboard tbody tr')].map((line) => line.cells[place].textContent)",
+        name,
+    )
+
+
+def test_hostile_names_and_values_are_text(browser, hostile, tmp_path):
+    show(browser, tmp_path, results.open(hostile))
+    assert browser.execute_script("return window.canary") is None
+    errors, urls = complaints(browser)
+    assert errors == [] and all(url.startswith(("file:", "blob:")) for url in urls)
+    assert browser.title == "a <i>run & co" == browser.find_element(By.ID, "title").text
+    [name, *_] = AXES
+    found = {*cells(browser, name)}
+    browser.find_element(By.ID, "after").click()
+    assert found | {*cells(browser, name)} == set(HOSTILE)
+    heads = browser.execute_script(
+        "return [...document.querySelectorAll('#leaderboard th')].map((h) => h.textContent)"
+    )
+    assert name in heads and "fixed" in heads
+    assert HOSTILE[0] in browser.find_element(By.ID, "sections").text  # the message of what failed
+    # Nor has plotly made elements of labels.
+    assert (
+        browser.execute_script(
+            "return document.querySelectorAll('.plot b, .plot img, .plot a[href^=java]').length"
+        )
+        == 0
+    )
+
+
+def test_the_page_holds_no_text_that_ends_its_data(hostile):
+    text = page(results.open(hostile))
+    [block] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    content = json.loads(block)
+    [name, *_] = AXES
+    column = next(one for one in content["table"]["columns"] if one["name"] == name)
+    assert sorted(column["texts"]) == sorted(HOSTILE)
+    assert not set("<>&\u2028") & set(block)
+    assert (
+        text.lower().count("<script") == 3 + text.count('"<script')
+        or CANARY not in text.split('id="data"')[0]
+    )
+
+
+def test_the_table_sorts_and_filters_by_mouse_and_keyboard(browser, hostile, tmp_path):
+    run = results.open(hostile)
+    show(browser, tmp_path, run)
+    ranked = run.points.dropna(subset=["loss_va"]).sort_values(["loss_va", "idx"])
+    assert cells(browser, "idx")[:5] == [str(idx) for idx in ranked["idx"].head(5)]
+    head = browser.find_element(By.CSS_SELECTOR, "th[data-name=idx] button")
+    head.send_keys("\ue007")  # Enter
+    assert cells(browser, "idx")[:3] == ["0", "1", "2"]
+    head.click()
+    assert cells(browser, "idx")[:3] == ["53", "52", "51"]
+    assert (
+        browser.find_element(By.CSS_SELECTOR, "th[data-name=idx]").get_attribute("aria-sort") == "descending"
+    )
+
+    Select(browser.find_element(By.CSS_SELECTOR, "#facets label[title=rate] select")).select_by_visible_text(
+        "0.01"
+    )
+    kept = run.points.query("rate == 0.01")
+    assert browser.execute_script("return rows.length") == len(kept) == 18
+    assert set(cells(browser, "rate")) == {"0.01"}
+    low, high = browser.execute_script(
+        "return document.getElementById('parallel')._fullData[0].dimensions[1].constraintrange"
+    )
+    assert 0 < low < 1 < high < 2
+    assert browser.find_element(By.ID, "count").text.startswith("18 of 54 points")
+    browser.find_element(By.CSS_SELECTOR, "#facets input").send_keys("null")
+    assert browser.execute_script("return rows.length") == kept["size"].isna().sum() == 6
+    browser.find_element(By.CSS_SELECTOR, "#facets button").click()
+    assert browser.execute_script("return rows.length") == 54
+    assert complaints(browser)[0] == []
+
+
+def test_brushing_filters(browser, hostile, tmp_path):
+    run = results.open(hostile)
+    show(browser, tmp_path, run)
+    # As dragging does: plotly tells what is kept by this event.
+    browser.execute_async_script(
+        "const place = document.getElementById('parallel');"
+        "Plotly.restyle(place, {'dimensions[1].constraintrange': [[[0.7, 1.3]]]}).then(arguments[0])"
+    )
+    assert browser.execute_script("return dimensions[1]") == "rate"
+    assert browser.execute_script("return rows.length") == run.points["rate"].eq(0.01).sum() == 18
+    assert (
+        Select(
+            browser.find_element(By.CSS_SELECTOR, "#facets label[title=rate] select")
+        ).first_selected_option.text
+        == "0.01"
+    )
+    # The highest the plot shows stands for all beyond it.
+    limit = browser.execute_script("return data.parallel.layout.meta.limit")
+    browser.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "const place = document.getElementById('parallel');"
+        "Plotly.restyle(place, {'dimensions[1].constraintrange': [null], 'dimensions[3].constraintrange':"
+        " [[[arguments[0] - 0.5, arguments[0]]]]}).then(done)",
+        limit,
+    )
+    assert browser.execute_script("return rows.length") == (run.points["loss_va"] >= limit - 0.5).sum() > 2
+
+
+def test_it_is_read_on_a_phone_and_in_the_dark(browser, hostile, tmp_path):
+    show(browser, tmp_path, results.open(hostile))
+    light = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    try:
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": 380, "height": 800, "deviceScaleFactor": 2, "mobile": True},
+        )
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+        )
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 380
+        assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != light
+        colour = WebDriverWait(browser, 10).until(
+            lambda b: b.execute_script(
+                "const text = document.querySelector('#sections .plot .xtitle'); return text && getComputedStyle(text).fill"
+            )
+        )
+        assert min(map(int, re.findall(r"\d+", colour)[:3])) > 128  # light on dark
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_every_section_of_a_real_run_is_there(browser, small_run, tmp_path):
+    run = results.open(small_run)
+    show(browser, tmp_path, run)
+    titles = [head.text for head in browser.find_elements(By.TAG_NAME, "h2")]
+    assert titles == [
+        "The points", "What matters", "What each value does", "What size buys", "Learning curves", "The winner",
+        "Where it comes from",
+    ]  # fmt: skip
+    best = run.top(1, "loss_va").iloc[0]
+    assert f"{best['loss_va']:.4g}" in browser.find_element(By.ID, "cards").text
+    assert complaints(browser)[0] == []
+
+
+def test_a_metric_that_is_not_there_is_said(hostile):
+    with pytest.raises(ValueError, match='Did you mean "loss_va"'):
+        page(results.open(hostile), "los_va")
