@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep import reading
+from sweep import diagnosing, reading
 from sweep.options import JSON, InputError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def main() -> None:
     sweep status DIR                how far it is
     sweep top DIR                   the best points
     sweep importance DIR            which axes matter
+    sweep diagnose DIR IDX          whether a point's model over-fits, where it is good, what moves it
     sweep export DIR IDX my.keras   the model of any point
     """
 
@@ -237,7 +238,7 @@ def plan(
         click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
 
 
-for _command in (reading.status, reading.top, reading.importance, reading.export):
+for _command in (reading.status, reading.top, reading.importance, reading.export, diagnosing.diagnose):
     main.add_command(_command)
 
 
