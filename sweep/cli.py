@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep import reading, reporting
+from sweep import diagnosing, reading, reporting
 from sweep.options import JSON, InputError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def main() -> None:
     sweep effects DIR AXIS          what each value of an axis does
     sweep curves DIR                learning curves
     sweep account DIR               what ASHA did
+    sweep diagnose DIR IDX          whether a point's model over-fits, where it is good, what moves it
     sweep export DIR IDX my.keras   the model of any point
     """
 
@@ -250,6 +251,7 @@ for _command in (
     reporting.effects,
     reporting.account,
     reporting.report,
+    diagnosing.diagnose,
 ):
     main.add_command(_command)
 

@@ -55,7 +55,7 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
     if not target.absolute().parent.is_dir():
         raise ExportError(f"{target}: there is no folder {target.absolute().parent}. Make it first.")
     model = run.model(idx, trust)
-    metrics = _evaluated(run, idx, model)
+    metrics = evaluated(run, idx, model)
     # Beside the target, so that it can take its name at once.
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".export-") as folder:
         part = Path(folder) / target.name
@@ -70,7 +70,12 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
     return {"model": str(target), "card": str(card), "metrics": metrics}
 
 
-def _evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
+def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
+    """Return the metrics of a point's model on the test rows.
+
+    Raises:
+        ExportError: they are not what the point's row says.
+    """
     from sweep.plan import Plan
 
     plan = Plan.load(run.folder.plan)
@@ -83,7 +88,7 @@ def _evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
         if not np.isclose(value, stored, rtol=_TOLERANCE, atol=_TOLERANCE):
             raise ExportError(
                 f"The model that the builder makes of point {idx} has {name} {value:.6g} on the test rows, but the sweep "
-                f"stored {stored:.6g}: the builder, the data or a version has changed since. Nothing was written."
+                f"stored {stored:.6g}: the builder, the data or a version has changed since."
             )
     return metrics
 

@@ -53,6 +53,10 @@ def loaded(code: str) -> set[str]:
         ("import sweep.cli", {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "rich"}),
         ("from sweep import Plan, Space; Plan.load().table", {"ray", "tensorflow", "keras"}),
         ("import results.store, results.leaderboard", {"ray", "tensorflow", "keras"}),
+        (
+            "import results.verdicts, results.diagnosis_figures",
+            {"ray", "tensorflow", "keras", "sklearn", "plotly"},
+        ),
         ("import sweep.tuning, sweep.collector, sweep.pruning, sweep.runner", {"tensorflow", "keras"}),
         ("import cluster.local", {"ray", "tensorflow", "keras"}),
     ],

@@ -41,6 +41,12 @@ def test_abalone_is_what_plain_pandas_makes():
     np.testing.assert_array_equal(table.x_test, test.to_numpy("float32"))
 
 
+def test_the_indicator_columns_of_a_text_are_known():
+    table = load(ABALONE)
+    assert table.groups == {"Sex": (7, 8, 9)}
+    np.testing.assert_array_equal(table.x_test[:, 7:].sum(1), 1)
+
+
 @pytest.fixture
 def csv(tmp_path):
     path = tmp_path / "table é.csv"
@@ -82,6 +88,16 @@ def test_booleans_and_integers_are_features(csv):
     table = pd.read_csv(csv).assign(flag=lambda t: t["a"] > 0, count=lambda t: np.arange(len(t)))
     table.to_csv(csv, index=False)
     assert load(DataSpec(str(csv), "target")).features == ("a", "b", "flag", "count", "kind_x", "kind_y")
+
+
+def test_columns_belong_to_the_text_they_came_from_whatever_they_are_called(csv):
+    table = pd.read_csv(csv)
+    odd = {"kind_z": np.arange(120), "kind_x": np.where(table["a"] > 0, "x", "yes"), "flag": table["b"] > 0}
+    table.rename(columns={"kind": "kind_x_y"}).assign(**odd).to_csv(csv, index=False)
+    found = load(DataSpec(str(csv), "target"))
+    names = {name: [found.features[place] for place in places] for name, places in found.groups.items()}
+    assert names == {"kind_x_y": ["kind_x_y_x", "kind_x_y_y"], "kind_x": ["kind_x_x", "kind_x_yes"]}
+    assert load(DataSpec(str(csv), "target", drop=["kind_x", "kind_x_y"])).groups == {}
 
 
 def changed(column, row, value):
@@ -257,6 +273,7 @@ def test_nullable_and_categorical_parquet_columns_are_features(tmp_path):
     frame.to_parquet(path)
     table = load(DataSpec(str(path), "target"))
     assert sorted(table.features) == ["a", "b", "count", "flag", "kind_x", "kind_y"]
+    assert [table.features[place] for place in table.groups["kind"]] == ["kind_x", "kind_y"]
 
 
 @pytest.mark.parametrize(

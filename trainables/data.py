@@ -8,7 +8,8 @@ in file order. `Model.fit` takes the validation rows off the end of the train ro
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ class Table:
         features: the features' names, in the arrays' order.
         target: the target's name.
         sha256: of the file's bytes, in hexadecimal.
+        groups: of each text column, by its name, the places of its indicator columns among the features.
     """
 
     x_train: np.ndarray
@@ -60,6 +62,7 @@ class Table:
     features: tuple[str, ...]
     target: str
     sha256: str
+    groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def load(spec: DataSpec) -> Table:
@@ -96,11 +99,24 @@ def load(spec: DataSpec) -> Table:
             f"{len(test)} to test on, but both need some. Change data.test_fraction."
         )
     features = encoded.columns.drop(spec.target)
+    groups = _groups(frame, features)
     arrays: dict[str, np.ndarray] = {}
     for part, rows in (("train", train), ("test", test)):
         arrays[f"x_{part}"] = rows[features].to_numpy("float32")
         arrays[f"y_{part}"] = rows[spec.target].to_numpy("float32")
-    return Table(**arrays, features=tuple(map(str, features)), target=spec.target, sha256=sha256)
+    names = tuple(map(str, features))
+    return Table(**arrays, features=names, target=spec.target, sha256=sha256, groups=groups)
+
+
+def _groups(frame: pd.DataFrame, features: pd.Index) -> dict[str, tuple[int, ...]]:
+    """Return the places of the indicator columns that each column of `frame` became; none if it is one itself."""
+    groups = {}
+    for name in frame.columns:
+        # Names alone would not tell: "a_b_c" may be of a column "a", of "a_b", or a number's own.
+        made = pd.get_dummies(frame[[name]], prefix_sep="_").columns
+        if list(made) != [name]:
+            groups[str(name)] = tuple(int(place) for place in features.get_indexer(made))
+    return groups
 
 
 def _without(frame: pd.DataFrame, spec: DataSpec, path: Path) -> pd.DataFrame:

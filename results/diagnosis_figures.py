@@ -1,0 +1,205 @@
+"""Figures of a diagnosis: for each table of `results.diagnosis`, the function of its name and `_figure` draws it.
+
+Colours are those of Okabe and Ito (2008), which colour-blind people can tell apart too. Backgrounds are left to the page.
+Names are text: what plotly would take for a tag in them is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from results.baselines import THIS_MODEL
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+"""Blue is the train rows and this model, orange the validation rows, green the test rows."""
+
+MOST = 30
+"""Features that are drawn, at most."""
+
+_COLUMNS = 3
+"""Small multiples side by side."""
+
+
+def gaps_over_epochs_figure(table: pd.DataFrame) -> go.Figure:
+    """Return the learning curves of each metric, on a logarithmic axis where all values are above 0."""
+    metrics = list(table["metric"].unique())
+    figure = _subplots(rows=len(metrics), cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    for number, metric in enumerate(metrics, 1):
+        part = table[table["metric"] == metric]
+        for name, colour in (("train", BLUE), ("validation", ORANGE)):
+            figure.add_scatter(
+                x=part["epoch"], y=part[name], name=name, mode="lines", line={"color": colour}, legendgroup=name,
+                showlegend=number == 1, row=number, col=1,
+            )  # fmt: skip
+        known = part.dropna(subset="validation")
+        if number == 1 and len(known):  # the loss, by whose lowest value the epoch was chosen
+            best = known.loc[known["validation"].idxmin()]
+            figure.add_scatter(
+                x=[best["epoch"]], y=[best["validation"]], name="lowest validation", mode="markers",
+                marker={"color": RED, "size": 9, "symbol": "circle-open", "line": {"width": 2}}, row=1, col=1,
+            )  # fmt: skip
+        positive = (part[["train", "validation"]].min() > 0).all()
+        figure.update_yaxes(title_text=_text(metric), type="log" if positive else "linear", row=number, col=1)
+    figure.update_xaxes(title_text="epoch", row=len(metrics), col=1)
+    return _styled(figure, "Loss and metrics over the epochs", 240 * len(metrics) + 80)
+
+
+def gaps_at_end_figure(table: pd.DataFrame) -> go.Figure:
+    """Return a bar for each part of the rows, for each metric on an axis of its own."""
+    figure = _subplots(rows=1, cols=len(table), subplot_titles=[_text(name) for name in table["metric"]])
+    for number, row in enumerate(table.to_dict("records"), 1):
+        parts = ["train", "validation", "test"]
+        figure.add_bar(
+            x=parts, y=[row[part] for part in parts], marker={"color": [BLUE, ORANGE, GREEN]}, showlegend=False,
+            row=1, col=number,
+        )  # fmt: skip
+    return _styled(figure, "The best epoch's model on each part of the rows", 340)
+
+
+def residuals_by_bin_figure(table: pd.DataFrame) -> go.Figure:
+    """Return bias, mean absolute error and the middle 90% of the residuals over the target, and below it the counts."""
+    x = np.arange(len(table))
+    figure = _subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.75, 0.25], vertical_spacing=0.06)
+    figure.add_scatter(
+        x=x, y=table["q50"], name="median, 5% to 95%", mode="markers", marker={"color": BLUE, "symbol": "line-ew-open"},
+        error_y=_bars(table["q50"], table["q05"], table["q95"]), row=1, col=1,
+    )  # fmt: skip
+    figure.add_scatter(
+        x=x,
+        y=table["bias"],
+        name="mean (bias)",
+        mode="markers",
+        marker={"color": RED, "size": 9},
+        row=1,
+        col=1,
+    )
+    figure.add_scatter(
+        x=x, y=table["mae"], name="mean absolute error", mode="lines", line={"color": ORANGE}, row=1, col=1
+    )
+    figure.add_bar(x=x, y=table["count"], name="rows", marker={"color": GREY}, showlegend=False, row=2, col=1)
+    figure.add_hline(y=0, line={"color": GREY, "width": 1}, row=1, col=1)
+    # Places with labels: as names of categories, ranges that are written alike would become one.
+    figure.update_xaxes(tickvals=x, ticktext=_ranges(table))
+    figure.update_xaxes(title_text="true target", row=2, col=1)
+    figure.update_yaxes(title_text="predicted less true", row=1, col=1)
+    figure.update_yaxes(title_text="rows", row=2, col=1)
+    return _styled(figure, "Residuals over the range of the target", 460)
+
+
+def calibration_figure(table: pd.DataFrame) -> go.Figure:
+    """Return the mean true value over the mean prediction, with two standard errors, and the diagonal they should be on."""
+    figure = _subplots(rows=1, cols=1)
+    both = table[["predicted", "true"]].to_numpy(float)
+    ends = [both.min(), both.max()]
+    figure.add_scatter(x=ends, y=ends, name="equal", mode="lines", line={"color": GREY, "dash": "dash"})
+    errors = {"type": "data", "array": 2 * table["standard_error"].fillna(0), "color": BLUE, "thickness": 1.5}
+    figure.add_scatter(
+        x=table["predicted"], y=table["true"], name="bins, two standard errors", mode="markers",
+        marker={"color": BLUE, "size": 8}, error_y=errors, text=[f"{count:,} rows" for count in table["count"]],
+        hovertemplate="predicted %{x:.4g}<br>true %{y:.4g}<br>%{text}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title_text="mean prediction")
+    figure.update_yaxes(title_text="mean true target")
+    return _styled(figure, "What was predicted, and what was true", 420)
+
+
+def sensitivity_figure(table: pd.DataFrame) -> go.Figure:
+    """Return a bar for each of the most important features, first at the top, with the standard deviation of repeats."""
+    table = table.head(MOST)
+    figure = _subplots(rows=1, cols=1)
+    figure.add_bar(
+        x=table["increase"], y=[_text(name) for name in table["feature"]], orientation="h", marker={"color": BLUE},
+        error_x={"type": "data", "array": table["spread"], "color": GREY, "thickness": 1.5}, showlegend=False,
+    )  # fmt: skip
+    figure.update_xaxes(title_text="increase of the mean squared error, shuffled")
+    figure.update_yaxes(type="category", autorange="reversed")
+    return _styled(figure, "Which features matter", 28 * len(table) + 140)
+
+
+def dependence_figure(table: pd.DataFrame) -> go.Figure:
+    """Return a small multiple for each feature that changes the prediction most: a line, or a mark for each category."""
+    spread = table.groupby("feature", sort=False)["prediction"].agg(
+        lambda values: values.max() - values.min()
+    )
+    names = [*spread.sort_values(ascending=False, kind="stable").head(MOST).index]
+    columns = min(_COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    figure = _subplots(
+        rows=rows, cols=columns, shared_yaxes="all", subplot_titles=[_text(name) for name in names],
+        vertical_spacing=min(0.25, 0.3 / rows), horizontal_spacing=0.04,
+    )  # fmt: skip
+    for number, name in enumerate(names):
+        part, where = (
+            table[table["feature"] == name],
+            {"row": number // columns + 1, "col": number % columns + 1},
+        )
+        if part["value"].isna().all():
+            figure.add_scatter(
+                x=[_text(label) for label in part["category"]], y=part["prediction"], mode="markers",
+                marker={"color": BLUE, "size": 10, "symbol": "diamond"}, showlegend=False, **where,
+            )  # fmt: skip
+            figure.update_xaxes(type="category", **where)
+        else:
+            figure.add_scatter(
+                x=part["value"], y=part["prediction"], mode="lines+markers", line={"color": BLUE},
+                marker={"size": 4}, showlegend=False, **where,
+            )  # fmt: skip
+    figure.update_yaxes(title_text="mean prediction", col=1)
+    return _styled(figure, "What the model predicts along each feature", 220 * rows + 100)
+
+
+def baselines_figure(table: pd.DataFrame) -> go.Figure:
+    """Return each model's metrics on the test rows with their intervals, this model in a colour of its own."""
+    metrics = list(table["metric"].unique())
+    figure = _subplots(rows=1, cols=len(metrics), shared_yaxes=True, subplot_titles=metrics)
+    for number, metric in enumerate(metrics, 1):
+        part = table[table["metric"] == metric]
+        for this, colour in ((True, BLUE), (False, ORANGE)):
+            some = part[(part["model"] == THIS_MODEL) == this]
+            figure.add_scatter(
+                x=some["value"], y=[_text(name) for name in some["model"]], mode="markers",
+                marker={"color": colour, "size": 9}, error_x=_bars(some["value"], some["low"], some["high"], colour),
+                showlegend=False, row=1, col=number,
+            )  # fmt: skip
+    figure.update_yaxes(type="category", autorange="reversed")
+    return _styled(figure, "Simpler models on the same test rows, 95% intervals", 380)
+
+
+def _subplots(**options: Any) -> go.Figure:
+    from plotly.subplots import make_subplots
+
+    return make_subplots(**options)
+
+
+def _styled(figure: go.Figure, title: str, height: int) -> go.Figure:
+    clear = "rgba(0,0,0,0)"
+    figure.update_layout(
+        template="plotly_white", title_text=title, height=height, paper_bgcolor=clear, plot_bgcolor=clear,
+        margin={"l": 60, "r": 20, "t": 70, "b": 50}, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1,
+        "xanchor": "right"},
+    )  # fmt: skip
+    return figure
+
+
+def _bars(middle: pd.Series, low: pd.Series, high: pd.Series, colour: str = BLUE) -> dict[str, Any]:
+    """Return error bars from `low` to `high`."""
+    array, minus = np.maximum(high - middle, 0), np.maximum(middle - low, 0)
+    return {"type": "data", "array": array, "arrayminus": minus, "color": colour, "thickness": 1.5}
+
+
+def _ranges(table: pd.DataFrame) -> list[str]:
+    return [
+        f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+        for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+
+
+def _text(name: object) -> str:
+    return html.escape(str(name), quote=False)

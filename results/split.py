@@ -1,0 +1,134 @@
+"""The rows that a model is diagnosed on, and what it predicts for them: checked, one finite number for each row.
+
+Terminology
+    fitted rows  the train rows that the weights were fitted on: all but the validation rows
+    group        columns that move together: the indicator columns of one category; any other column is a group alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Predict = Callable[[np.ndarray], Any]
+"""Given rows of shape (rows, features), returns an array of shape (rows,) or (rows, 1)."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows that a model was fitted on, and those that it is judged by.
+
+    Args:
+        x_fitted: shape (fitted rows, features).
+        y_fitted: shape (fitted rows,).
+        x_test: shape (test rows, features).
+        y_test: shape (test rows,).
+        features: the columns' names.
+        groups: by its name, the columns of each category: indicators, one of which is 1 in each row.
+
+    Raises:
+        ValueError: shapes do not fit, a number is not finite, or a group's columns are no indicators.
+    """
+
+    x_fitted: np.ndarray
+    y_fitted: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    features: Sequence[str]
+    groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for part, x, y in (("fitted", self.x_fitted, self.y_fitted), ("test", self.x_test, self.y_test)):
+            finite(y, f"The target of the {part} rows")
+            if x.shape != (len(y), len(self.features)):
+                raise ValueError(
+                    f"The {part} rows have the shape {x.shape}, but {len(y)} targets and {len(self.features)} names of "
+                    "features go with them."
+                )
+        alone = [name for place, name in enumerate(self.features) if place not in self._grouped]
+        names = [*alone, *self.groups]
+        if len({*names}) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f'Two features, or groups of them, are called "{twice}". Rename one.')
+        taken = [place for places in self.groups.values() for place in places]
+        if len(set(taken)) < len(taken) or not set(taken) <= set(range(len(self.features))):
+            raise ValueError(
+                f"groups got {dict(self.groups)}, but needs columns from 0 to {len(self.features) - 1}, "
+                "each in one group at most."
+            )
+        for name, places in self.groups.items():
+            columns = self.x_test[:, list(places)]
+            if not (np.isin(columns, (0, 1)).all() and (columns.sum(1) == 1).all()):
+                raise ValueError(
+                    f'The columns of the group "{name}" are no indicators: not exactly one of them is 1 in each test '
+                    "row, and the others 0. Leave the group out."
+                )
+
+    @property
+    def every_group(self) -> dict[str, list[int]]:
+        """The columns of each group, those of one column too, in the columns' order."""
+        found: dict[str, list[int]] = {}
+        for place, name in enumerate(self.features):
+            found.setdefault(self._grouped.get(place, name), []).append(place)
+        return found
+
+    @property
+    def _grouped(self) -> dict[int, str]:
+        return {place: name for name, places in self.groups.items() for place in places}
+
+
+def predictions(predict: Predict, x: np.ndarray) -> np.ndarray:
+    """Return what the model gives, as float64 of shape (rows,).
+
+    Raises:
+        ValueError: it is something else than one finite number for each row.
+    """
+    given = predict(x)
+    shape = () if isinstance(given, dict | list | tuple) else np.shape(given)
+    if shape not in ((len(x),), (len(x), 1)):
+        what = f"an array of shape {shape}" if shape else f"several outputs ({type(given).__name__})"
+        raise ValueError(
+            f"The model gives {what} for {len(x)} rows, but only regression models of one output can be diagnosed."
+        )
+    return finite(np.asarray(given).reshape(len(x)), "What the model predicts")
+
+
+def pair(y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the true values and the predictions as float64.
+
+    Raises:
+        ValueError: they are no finite numbers, or not as many.
+    """
+    true, given = finite(y, "The target"), finite(predicted, "What the model predicts")
+    if true.shape != given.shape:
+        raise ValueError(f"{len(true)} true values, but {len(given)} predictions: there must be as many.")
+    return true, given
+
+
+def finite(values: np.ndarray, what: str) -> np.ndarray:
+    """Return `values` as float64.
+
+    Raises:
+        ValueError: they are not one finite number for each row; `what` they are opens the message.
+    """
+    values = np.asarray(values)
+    if values.ndim != 1 or not len(values) or values.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{what} is an array of {values.dtype} and shape {values.shape}, but needs one number for each row: only "
+            "regression can be diagnosed."
+        )
+    if bad := int((~np.isfinite(values)).sum()):
+        raise ValueError(
+            f"{what} is not finite in {bad} of {len(values)} rows, so there is nothing to diagnose."
+        )
+    return values.astype("float64")
+
+
+def drawn(rows: int, most: int, seed: int) -> np.ndarray:
+    """Return the places of all rows, or of `most` of them, drawn."""
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

@@ -1,0 +1,111 @@
+"""A diagnosis in words: one sentence for each of the four questions, made of its numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from results.baselines import THIS_MODEL
+from results.diagnosis import Diagnosis
+
+
+def verdicts(found: Diagnosis) -> dict[str, str]:
+    """Return the sentence for each question: `overfitting`, `accuracy`, `sensitivity`, `baselines`."""
+    return {
+        "overfitting": overfitting(found.gaps_over_epochs, found.gaps_at_end),
+        "accuracy": accuracy(found.residuals_by_bin, found.calibration),
+        "sensitivity": sensitivity(found.sensitivity),
+        "baselines": baselines(found.baselines),
+    }
+
+
+def overfitting(over_epochs: pd.DataFrame, at_end: pd.DataFrame) -> str:
+    """Return how far the losses are apart at the end, and what the validation loss has done since it was lowest."""
+    end = at_end.iloc[0]  # Keras logs the loss first
+    name = end["metric"]
+    if np.isfinite(end["test_ratio"]):
+        text = (
+            f"Test {name} is {end['test_ratio']:.2f}x the train {name}, validation {name} "
+            f"{end['validation_ratio']:.2f}x; "
+        )
+    else:
+        text = (
+            f"Train {name} is {end['train']:.4g}, validation {name} {end['validation']:.4g}, "
+            f"test {name} {end['test']:.4g}; "
+        )
+    curve = over_epochs[over_epochs["metric"] == name].dropna(subset="validation")
+    if curve.empty:
+        return text + f"validation {name} was never finite."
+    best, last = curve.iloc[curve["validation"].argmin()], curve.iloc[-1]
+    text += f"validation {name} was lowest at epoch {best['epoch']} of {last['epoch']}"
+    if best["epoch"] == last["epoch"]:
+        return text + ", the last one, so that more epochs may help."
+    return (
+        text
+        + f" and {_moved(best['validation'], last['validation'])} since, while train {name} "
+        + (f"{_moved(best['train'], last['train'])}.")
+    )
+
+
+def accuracy(by_bin: pd.DataFrame, calibrated: pd.DataFrame) -> str:
+    """Return how the error and the bias change over the target's range, and whether predictions are right on average."""
+    best, worst = by_bin.iloc[by_bin["mae"].argmin()], by_bin.iloc[by_bin["mae"].argmax()]
+    difference = (calibrated["predicted"] - calibrated["true"]).abs()
+    mean = np.average(difference, weights=calibrated["count"])
+    known = calibrated["standard_error"].notna()
+    good = (difference <= 2 * calibrated["standard_error"])[known].sum()
+    low, high = by_bin.iloc[0], by_bin.iloc[-1]
+    return (
+        f"Targets of {_range(best)} are met best (MAE {best['mae']:.3g}), those of {_range(worst)} worst "
+        f"({worst['mae']:.3g}); the bias goes from {low['bias']:+.3g} at the low end to {high['bias']:+.3g} at the high; "
+        f"by bin of the prediction, its mean is {mean:.3g} from the true mean on average, within two standard errors in "
+        f"{good} of {known.sum()} bins."
+    )
+
+
+def sensitivity(table: pd.DataFrame) -> str:
+    """Return which feature matters most, and which cannot be told from none."""
+    none = table[table["increase"] <= 2 * table["spread"]]["feature"]
+    if len(none) == len(table):
+        return "Shuffling no feature raises the MSE by more than two standard deviations of the shuffles."
+    first, *others = table.to_dict("records")
+    text = (
+        f"{first['feature']} matters most: shuffled, it raises the MSE by {first['increase']:.3g} "
+        f"(+-{first['spread']:.2g})"
+    )
+    if others:
+        text += f", {others[0]['feature']} by {others[0]['increase']:.3g}"
+    return text + (
+        f"; no effect can be told of {', '.join(none)}." if len(none) else "; all features have an effect."
+    )
+
+
+def baselines(table: pd.DataFrame) -> str:
+    """Return how the model compares with the best of the simpler ones, and with predicting the mean."""
+    rows = table[table["metric"] == "MSE"].set_index("model")
+    this, others = rows.loc[THIS_MODEL], rows.drop(THIS_MODEL)
+    best, mean = others.iloc[others["value"].argmin()], others.loc["mean"]
+    if best["difference_low"] > 0:
+        told = "so this model is better"
+    elif best["difference_high"] < 0:
+        told = "so this model is worse"
+    else:
+        told = "which the test rows cannot tell from none"
+    return (
+        f"Test MSE is {this['value']:.4g} ({this['low']:.4g} to {this['high']:.4g}); the best of the simpler models, "
+        f"{best.name}, has {abs(best['difference']):.3g} {'more' if best['difference'] >= 0 else 'less'} "
+        f"({best['difference_low']:+.3g} to {best['difference_high']:+.3g}), {told}; "
+        f"always predicting the mean has {mean['value']:.4g}."
+    )
+
+
+def _moved(before: float, now: float) -> str:
+    if not (before > 0 and np.isfinite(now)):
+        return f"went from {before:.4g} to {now:.4g}"
+    change = now / before - 1
+    return f"{'rose' if change >= 0 else 'fell'} by {abs(change):.1%}"
+
+
+def _range(row: pd.Series) -> str:
+    low, high = f"{row['low']:.4g}", f"{row['high']:.4g}"
+    return low if low == high else f"{low} to {high}"

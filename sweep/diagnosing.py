@@ -1,0 +1,97 @@
+"""The command that diagnoses a point's model: four questions, each answered in a sentence and a short table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sweep.options import FOLDER, JSON, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from results.diagnosis import Diagnosis
+
+_QUESTIONS = {
+    "overfitting": ("Does it over-fit?", ("gaps_at_end",)),
+    "accuracy": ("How good is it over the range of the target?", ("residuals_by_bin", "calibration")),
+    "sensitivity": ("Which features matter?", ("sensitivity", "dependence")),
+    "baselines": ("Is it better than simpler models?", ("baselines",)),
+}
+
+
+@click.command()
+@FOLDER
+@click.argument("idx", type=int)
+@click.option("--trust", is_flag=True, help="Run the builder though it is not installed, or has changed.")
+@JSON
+def diagnose(folder: Path, idx: int, trust: bool, as_json: bool) -> None:
+    """Answer four questions about the model of point IDX, from the test rows.
+
+    Does it over-fit; how good is it over the range of the target; which features matter; is it better than simpler
+    models, fitted on the same rows? This runs the plan's builder.
+    """
+    from results.run import Run
+
+    try:
+        run = Run(folder)
+        click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
+        from sweep.diagnosis import diagnosed
+
+        found = diagnosed(run, idx, trust)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    from results.verdicts import verdicts
+
+    sentences = verdicts(found)
+    if as_json:
+        tables = {
+            name: json.loads(table.to_json(orient="records", double_precision=15))
+            for name, table in vars(found).items()
+        }
+        click.echo(json.dumps({"idx": idx, "verdicts": sentences, **tables}))
+        return
+    for key, (question, names) in _QUESTIONS.items():
+        click.secho(question, bold=True)
+        click.echo(_printable(sentences[key]))
+        for name in names:
+            click.echo()
+            click.echo(_text(_shown(found, name)))
+        click.echo()
+    click.echo(
+        "Simpler models are fitted on the rows that this one was fitted on, as scikit-learn has them, untuned."
+    )
+
+
+def _shown(found: Diagnosis, name: str) -> pd.DataFrame:
+    """Return the table as it is printed; the features' dependence as one line each."""
+    table: pd.DataFrame = getattr(found, name)
+    if name != "dependence":
+        return table
+    lines = []
+    for feature, part in table.groupby("feature", sort=False):
+        lowest, highest = part.iloc[part["prediction"].argmin()], part.iloc[part["prediction"].argmax()]
+        values = [
+            row["category"] if row["value"] != row["value"] else row["value"] for row in (lowest, highest)
+        ]
+        lines.append([feature, lowest["prediction"], values[0], highest["prediction"], values[1]])
+    import pandas as pd
+
+    return pd.DataFrame(lines, columns=["feature", "least predicted", "at", "most predicted", "at "])
+
+
+def _text(table: pd.DataFrame) -> str:
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return "-" if value != value else f"{value:.4g}"
+        return _printable(str(value))
+
+    return table.map(cell).to_string(index=False)
+
+
+def _printable(text: str) -> str:
+    """Return `text` with nothing in it that a terminal would obey: names come from the table's file."""
+    return "".join(character if character.isprintable() else "?" for character in text)

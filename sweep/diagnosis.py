@@ -1,0 +1,70 @@
+"""The diagnosis of a finished point: its model made anew, the rows that it was fitted on and the test rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from results.diagnosis import Diagnosis, diagnose
+from results.run import Run
+from results.split import Split
+
+if TYPE_CHECKING:
+    import keras
+
+BATCH_ROWS = 8192
+"""Rows that are predicted at once."""
+
+_CLASSIFY = ("crossentropy", "hinge")
+"""What the names of losses for classes have in them."""
+
+
+def diagnosed(run: Run, idx: int, trust: bool = False) -> Diagnosis:
+    """Return the diagnosis of the model of a point. This runs the plan's builder.
+
+    Args:
+        run: the run.
+        idx: of the point.
+        trust: see `Run.model`.
+
+    Raises:
+        ValueError: as `Run.model`; or the model is no regression of one output, or is not what was trained.
+    """
+    model = run.model(idx, trust)
+    _check_regression(model)
+
+    from sweep.export import evaluated
+    from sweep.plan import Plan
+    from trainables import models
+
+    evaluated(run, idx, model)
+    plan = Plan.load(run.folder.plan)
+    table = plan.table
+    rows = models.fitted_rows(models.fit_of(run.config(idx), plan.found_builder, plan.fit), table)
+    split = Split(
+        table.x_train[:rows], table.y_train[:rows], table.x_test, table.y_test, table.features, table.groups
+    )
+
+    def predict(x: np.ndarray) -> Any:
+        # Not Model.predict, which takes longer to set up than such a model to compute.
+        parts = []
+        for start in range(0, len(x), BATCH_ROWS):
+            part = model.predict_on_batch(x[start : start + BATCH_ROWS])
+            if not isinstance(part, np.ndarray):
+                return part
+            parts.append(part.astype("float64"))
+        return np.concatenate(parts)
+
+    row = run.points[run.points["idx"] == idx].iloc[0]
+    return diagnose(predict, split, run.curves(idx), row)
+
+
+def _check_regression(model: keras.Model) -> None:
+    loss = model.loss
+    name = str(getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss)
+    if any(word in name.lower().replace("_", "") for word in _CLASSIFY):
+        raise ValueError(
+            f"The model is trained by {name}, which is for classes, but only regression can be diagnosed: "
+            "a target that is a number, met by one output."
+        )

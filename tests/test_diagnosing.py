@@ -1,0 +1,93 @@
+"""The diagnosis of real models: the numbers are the run's own, the command answers in words and in JSON."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import results
+from results.baselines import THIS_MODEL
+from sweep import Plan
+from sweep import diagnosis as module
+from sweep.cli import main
+from sweep.diagnosis import diagnosed
+
+
+def sweep(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def answer(small_run):
+    return sweep("diagnose", small_run, 3, "--json")
+
+
+def test_the_diagnosis_is_that_of_the_point_s_row_and_of_its_model(small_run, answer):
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(answer.stdout)
+    run, table = results.open(small_run), Plan.load(small_run / "plan.yaml").table
+    row = run.points.set_index("idx").loc[3]
+    [loss, mae] = found["gaps_at_end"]
+    assert (loss["train"], mae["test"]) == pytest.approx((row["loss_tr"], row["MAE_te"]), rel=1e-12)
+    assert [part["validation"] for part in found["gaps_over_epochs"][:3]] == pytest.approx(
+        list(run.curves(3)["val_loss"])
+    )
+    predicted = run.predict(3, table.x_test)[:, 0].astype("float64")
+    this = {part["metric"]: part for part in found["baselines"] if part["model"] == THIS_MODEL}
+    assert this["MSE"]["value"] == pytest.approx(np.mean((predicted - table.y_test) ** 2), rel=1e-5)
+    assert this["MAE"]["value"] == pytest.approx(row["MAE_te"], rel=1e-5)
+    # The first 80% of the train rows, as the sweep fitted them.
+    assert {part["fitted"] for part in found["baselines"]} == {2673}
+    assert sum(part["count"] for part in found["residuals_by_bin"]) == len(table.y_test) == 835
+    assert [part["feature"] for part in found["dependence"] if part["value"] is None] == ["Sex"] * 3
+    assert {part["feature"]: part["columns"] for part in found["sensitivity"]}["Sex"] == 3
+    assert len(found["sensitivity"]) == 8 and set(found["verdicts"]) == {
+        "overfitting", "accuracy", "sensitivity", "baselines"
+    }  # fmt: skip
+
+
+def test_the_command_answers_four_questions(small_run, answer, monkeypatch):
+    # Diagnosed once for both forms of the answer: the tables come back from the JSON.
+    tables = json.loads(answer.stdout)
+    found = module.Diagnosis(
+        **{name: pd.DataFrame(tables[name]) for name in module.Diagnosis.__dataclass_fields__}
+    )
+    found.dependence.loc[0, "feature"] = "\x1b[2JLength"
+    monkeypatch.setattr(module, "diagnosed", lambda run, idx, trust: found)
+    text = sweep("diagnose", small_run, 3).stdout
+    for question in ("over-fit?", "range of the target?", "features matter?", "simpler models?"):
+        assert question in text
+    assert all(sentence in text for sentence in tables["verdicts"].values())
+    assert "random forest" in text and "Shell weight" in text and "\x1b" not in text
+
+
+def test_a_point_without_a_row_is_one_message(small_run):
+    answer = sweep("diagnose", small_run, 99)
+    assert (
+        answer.exit_code == 2 and "Point 99 has no row" in answer.output and "Traceback" not in answer.output
+    )
+
+
+def test_a_model_that_is_not_what_was_trained_is_refused(small_run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    run = results.open(copy)
+    run.points.loc[run.points["idx"] == 3, "MAE_te"] += 0.1
+    with pytest.raises(ValueError, match=r"has MAE .* on the test rows, but the sweep stored"):
+        diagnosed(run, 3)
+
+
+@pytest.mark.parametrize(
+    "loss", ["binary_crossentropy", keras.losses.BinaryFocalCrossentropy(), keras.losses.hinge]
+)
+def test_a_model_for_classes_is_refused(small_run, monkeypatch, loss):
+    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
+    model.compile(loss=loss, optimizer="sgd")
+    run = results.open(small_run)
+    monkeypatch.setattr(run, "model", lambda idx, trust: model)
+    with pytest.raises(ValueError, match="is for classes, but only regression"):
+        diagnosed(run, 3)
