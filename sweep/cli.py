@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep import reading
+from sweep import exporting, reading
 from sweep.options import JSON, InputError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def main() -> None:
     sweep top DIR                   the best points
     sweep importance DIR            which axes matter
     sweep export DIR IDX my.keras   the model of any point
+    sweep export-to tensorboard ... points and curves in TensorBoard, or in MLflow
     """
 
 
@@ -237,7 +238,7 @@ def plan(
         click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
 
 
-for _command in (reading.status, reading.top, reading.importance, reading.export):
+for _command in (reading.status, reading.top, reading.importance, reading.export, exporting.export_to):
     main.add_command(_command)
 
 

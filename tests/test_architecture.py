@@ -53,6 +53,7 @@ def loaded(code: str) -> set[str]:
         ("import sweep.cli", {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "rich"}),
         ("from sweep import Plan, Space; Plan.load().table", {"ray", "tensorflow", "keras"}),
         ("import results.store, results.leaderboard", {"ray", "tensorflow", "keras"}),
+        ("import results.to_tensorboard, results.to_mlflow", {"ray", "tensorflow", "keras", "mlflow"}),
         ("import sweep.tuning, sweep.collector, sweep.pruning, sweep.runner", {"tensorflow", "keras"}),
         ("import cluster.local", {"ray", "tensorflow", "keras"}),
     ],
