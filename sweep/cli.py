@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep import diagnosing, reading, reporting
+from sweep import diagnosing, exporting, reading, reporting
 from sweep.options import JSON, InputError
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def main() -> None:
     sweep account DIR               what ASHA did
     sweep diagnose DIR IDX          whether a point's model over-fits, where it is good, what moves it
     sweep export DIR IDX my.keras   the model of any point
+    sweep export-to tensorboard ... points and curves in TensorBoard, or in MLflow
     """
 
 
@@ -252,6 +253,7 @@ for _command in (
     reporting.account,
     reporting.report,
     diagnosing.diagnose,
+    exporting.export_to,
 ):
     main.add_command(_command)
 

@@ -57,6 +57,7 @@ def loaded(code: str) -> set[str]:
             "import results.verdicts, results.diagnosis_figures",
             {"ray", "tensorflow", "keras", "sklearn", "plotly"},
         ),
+        ("import results.to_tensorboard, results.to_mlflow", {"ray", "tensorflow", "keras", "mlflow"}),
         ("import sweep.tuning, sweep.collector, sweep.pruning, sweep.runner", {"tensorflow", "keras"}),
         ("import cluster.local", {"ray", "tensorflow", "keras"}),
     ],

@@ -91,7 +91,9 @@ def test_parallel_lines_are_the_points_and_axes_that_vary():
 
 
 def test_of_many_lines_the_best_and_a_fair_choice_are_drawn():
-    rows = pd.DataFrame({"a": np.arange(5000) % 7, "loss_va": np.random.default_rng(0).permutation(5000) * 1.0})
+    rows = pd.DataFrame(
+        {"a": np.arange(5000) % 7, "loss_va": np.random.default_rng(0).permutation(5000) * 1.0}
+    )
     figure = figures.parallel_figure(rows, ["a"], most=100)
     drawn = np.sort(figure.data[0].dimensions[1]["values"])
     assert list(drawn[:25]) == list(range(25)) and len(drawn) == 100

@@ -1,0 +1,209 @@
+"""What goes out of a run to other tools: which of its points, and of each its settings, final metrics and curve.
+
+Terminology
+    settings        the point's value of each axis, as text, a boolean or a number
+    final metrics   the numbers of the point's row: each metric on each split, params, epochs, best_epoch, seconds
+    curve           each metric on the train and the validation rows, and the learning rate, epoch by epoch
+    others          points drawn at random besides the best: without them every setting looks like a good one
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pandas as pd
+
+from results.expression import matching
+from results.folder import RunFolder
+from results.leaderboard import leaderboard
+from results.run import Run
+from results.schema import FINISHED_WELL, SPLITS, Column, axis_encoder, curves_columns, points_columns
+
+ALL = sys.maxsize
+"""As a number of points or curves: as many as there are."""
+
+_COUNTED = ("params", "epochs", "best_epoch", "seconds")
+_LARGEST_EXACT = 2**53  # beyond it a float skips integers
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which points go out, and which of their curves.
+
+    Attributes:
+        best: how many of the best points.
+        others: how many of the rest, drawn at random, the same ones each time.
+        curves: how many of the best points with their learning curves.
+        by: the column that says which are the best.
+        descending: whether a higher value of it is better.
+        where: only points that fulfil this condition (see `results.expression`).
+    """
+
+    best: int
+    others: int = 0
+    curves: int = 0
+    by: str = "loss_te"
+    descending: bool = False
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point that goes out.
+
+    Attributes:
+        idx: of the point.
+        row: its row in `points`.
+        settings: the value of each axis.
+        metrics: the final metrics that are finite numbers.
+        curve: (epoch, values by name) for each epoch, finite numbers only; empty if it does not go out.
+    """
+
+    idx: int
+    row: Mapping[str, Any]
+    settings: Mapping[str, str | bool | int | float]
+    metrics: Mapping[str, float]
+    curve: Sequence[tuple[int, Mapping[str, float]]]
+
+    @property
+    def well(self) -> bool:
+        """Whether it was trained and has losses to compare."""
+        return self.row["status"] in FINISHED_WELL
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of its training, 0 if it is not known."""
+        return self.metrics.get("seconds", 0.0)
+
+
+class Outgoing:
+    """The chosen points of a run, best first.
+
+    Args:
+        run: the run.
+        choice: which of its points.
+
+    Attributes:
+        total: how many points fulfil the condition, chosen or not.
+
+    Raises:
+        ValueError: the condition or the column to rank by cannot be used, or no point is chosen.
+    """
+
+    def __init__(self, run: Run, choice: Choice) -> None:
+        self.run, self.choice = run, choice
+        rows = run.points if choice.where is None else matching(run.points, choice.where)
+        ranked = leaderboard(rows, len(rows), choice.by, choice.descending)
+        best = ranked.head(choice.best)
+        rest = rows[~rows["idx"].isin(best["idx"])]
+        others = rest if choice.best == ALL else _drawn(rest, choice.others)
+        self.total = len(rows)
+        self._rows = pd.concat([best, others]) if len(others) else best
+        if self._rows.empty:
+            raise ValueError(
+                f"{run.folder.path}: no point to take. Ask for more, or wait until the sweep has finished some."
+            )
+        self._curves_of = ranked["idx"][ranked["idx"].isin(self._rows["idx"])].head(choice.curves)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Point]:
+        plan_values = {name: _by_cell(values) for name, values in self.run.axes.items()}
+        names = self.metrics
+        for row in _records(self._rows):
+            settings = {}
+            for name, values in plan_values.items():
+                cell = row[name]
+                missing = cell is None or cell != cell
+                settings[name] = setting(None if missing else values.get(cell, cell))
+            yield Point(row["idx"], row, settings, _finite(row, names), self._curves.get(row["idx"], []))
+
+    @property
+    def axes(self) -> dict[str, list[str | bool | int | float]]:
+        """The values of each axis as they go out."""
+        return {name: [setting(value) for value in values] for name, values in self.run.axes.items()}
+
+    @functools.cached_property
+    def columns(self) -> list[Column]:
+        """The columns of the final metrics, those on the test rows first."""
+        known = {column.name: column for column in points_columns({}, self.run.metrics)}
+        splits = [f"{metric}_{split}" for split in reversed(SPLITS) for metric in self.run.metrics]
+        return [known[name] for name in (*splits, *_COUNTED) if name in self._rows]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the final metrics."""
+        return [column.name for column in self.columns]
+
+    @property
+    def logged(self) -> list[str]:
+        """The names that a curve can have values of."""
+        return [c.name for c in curves_columns(self.run.metrics) if c.name not in ("idx", "epoch")]
+
+    @property
+    def with_curves(self) -> int:
+        """How many points go out with their curve."""
+        return len(self._curves)
+
+    @functools.cached_property
+    def _curves(self) -> dict[int, list[tuple[int, dict[str, float]]]]:
+        if self._curves_of.empty:
+            return {}
+        curves = self.run.curves(self._curves_of)
+        names = [name for name in self.logged if name in curves]
+        found: dict[int, list[tuple[int, dict[str, float]]]] = {}
+        for row in _records(curves):
+            found.setdefault(row["idx"], []).append((row["epoch"], _finite(row, names)))
+        return found
+
+
+def identity(folder: RunFolder) -> str:
+    """Return what tells the run in `folder` from others: it outlives that the folder is moved, copied or resumed.
+
+    It is a digest of what the numbers depend on, so two runs of the same plan are one.
+    """
+    path = folder.fingerprint if folder.exists else folder.plan
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+
+
+def setting(value: Any) -> str | bool | int | float:
+    """Return the value of an axis as other tools can hold it.
+
+    Text, booleans and numbers are as they are. Anything else, and a number that a float cannot hold, is JSON:
+    None is "null", a list such as "[8, 4]".
+    """
+    if isinstance(value, str | bool):
+        return value
+    if isinstance(value, int) and abs(value) <= _LARGEST_EXACT:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return json.dumps(value)
+
+
+def _by_cell(values: Sequence[Any]) -> dict[Any, Any]:
+    """Return the plan's value by what the column holds for it."""
+    encode = axis_encoder(values)
+    return {encode(value): value for value in values if value is not None}
+
+
+def _finite(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
+    return {name: float(row[name]) for name in names if row[name] is not None and math.isfinite(row[name])}
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return cast(list[dict[str, Any]], table.to_dict("records"))
+
+
+def _drawn(rows: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Return `n` of the rows as if at random: when there are more of them later, most are the same again."""
+    lots = rows["idx"].map(lambda idx: hashlib.blake2b(b"%d" % idx, digest_size=8).digest())
+    return rows.loc[lots.sort_values().index[:n]]

@@ -1,0 +1,231 @@
+"""Points and learning curves as runs on an MLflow server, or wherever MLflow can keep them.
+
+Each point is a run `idx 123` with its settings as params, its final metrics as metrics, what else its row says as tags
+and, where they were asked for, its curves (metrics such as `curves/val_loss`, a step for each epoch).
+
+How names are changed
+    MLflow takes letters, digits, `_`, `-`, `.`, blanks and some signs that can stand for folders. In the name of an axis
+    or a metric, any other character becomes `_`; a name that is empty or begins with a dot gets `_` in front, and one
+    of more than 230 characters loses its end. Names that have become alike get `_2`, `_3` and so on at their end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from results.outgoing import Outgoing, Point, identity
+
+CURVES = "curves/"
+"""What the keys of curves begin with."""
+
+MAX_PARAM_CHARACTERS = 6000
+MAX_TAG_CHARACTERS = 5000
+_MAX_KEY_CHARACTERS = 230  # MLflow takes 250; the rest is for what is put before and behind
+_MAX_METRICS, _MAX_PARAMS = 900, 90  # in one request; MLflow takes 1000 entities, 100 of them params or tags
+
+_AT_ONCE = 4
+"""Points on their way to the server at one time."""
+
+_RUN_TAG, _CURVES_TAG = "sweep.run_id", "sweep.curves"
+_WHILE_WRITING = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # by itself MLflow tries for minutes
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_AT_FIRST = {**_WHILE_WRITING, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+
+
+def write(outgoing: Outgoing, uri: str, experiment: str) -> Iterator[bool]:
+    """Write the points to an MLflow experiment. A point that is there from before is passed over, or completed.
+
+    Args:
+        outgoing: the points.
+        uri: of the server, such as `http://localhost:5000`, or what else MLflow takes as a tracking URI.
+        experiment: its name; it is made if it is not there.
+
+    Yields:
+        After each point, whether anything of it was new.
+
+    Raises:
+        ValueError: MLflow is not installed, does not answer, or refuses something.
+    """
+    with _environment(_AT_FIRST):
+        client, number = _opened(uri, experiment)
+    return _written(client, number, outgoing, uri)
+
+
+def _opened(uri: str, name: str) -> tuple[Any, str]:
+    """Return a client and the number of the experiment."""
+    try:
+        import mlflow
+    except ModuleNotFoundError:
+        raise ValueError('MLflow is not installed. Type: pip install "keras-grid-sweep[mlflow]"') from None
+    try:
+        client = mlflow.MlflowClient(uri)
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            return client, client.create_experiment(name)
+    except Exception as error:  # each of MLflow's stores raises what its own library does
+        raise _failed(uri, error) from error
+    if found.lifecycle_stage != "active":
+        raise ValueError(f'The experiment "{name}" was deleted at {uri}. Restore it there, or name another.')
+    return client, found.experiment_id
+
+
+def _written(client: Any, number: str, outgoing: Outgoing, uri: str) -> Iterator[bool]:
+    from mlflow.exceptions import MlflowException
+
+    with _environment(_WHILE_WRITING):
+        try:
+            yield from _Experiment(client, number, outgoing).write()
+        except (MlflowException, OSError) as error:
+            raise _failed(uri, error) from error
+
+
+def _failed(uri: str, error: Exception) -> ValueError:
+    why: BaseException = error
+    beneath: BaseException | None = error
+    while beneath is not None:  # "Connection refused" lies beneath what three libraries made of it
+        if isinstance(beneath, OSError):
+            why = beneath
+        beneath = beneath.__context__
+    said = " ".join(str(why).split()) or type(why).__name__
+    return ValueError(
+        f"MLflow at {uri} cannot be written ({said[:300]}). See that the address is right and a server answers there, "
+        "then run the same command again: it goes on where it was."
+    )
+
+
+class _Experiment:
+    """An MLflow experiment that the points of one run go to."""
+
+    def __init__(self, client: Any, number: str, outgoing: Outgoing) -> None:
+        self._client, self._number, self._outgoing = client, number, outgoing
+        self._run = identity(outgoing.run.folder)
+        self._params = keys(outgoing.axes)
+        self._metrics = keys(outgoing.metrics)
+        self._logged = keys(outgoing.logged)
+        self._builder = str(outgoing.run.plan.get("builder"))
+
+    def write(self) -> Iterator[bool]:
+        there = self._there()
+        waiting: deque[Future[bool]] = deque()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # the time goes into waiting for the server
+            for point in self._outgoing:
+                waiting.append(pool.submit(self._complete, point, there.get(str(point.idx))))
+                if len(waiting) > _AT_ONCE:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _complete(self, point: Point, run: Any) -> bool:
+        """Write what is missing of a point; return whether anything was."""
+        if run is None:
+            run = self._create(point)
+        elif run.info.status != "RUNNING" and (not point.curve or _CURVES_TAG in run.data.tags):
+            return False
+        self._log(point, run)
+        return True
+
+    def _there(self) -> dict[str, Any]:
+        """Return the MLflow runs of earlier exports, by idx."""
+        found: dict[str, Any] = {}
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self._number], f"tags.`{_RUN_TAG}` = '{self._run}'", max_results=1000, page_token=token
+            )
+            found |= {run.data.tags.get("idx", ""): run for run in page}
+            token = page.token
+            if not token:
+                return found
+
+    def _create(self, point: Point) -> Any:
+        start_ms = round((time.time() - point.seconds) * 1000)
+        named = {_RUN_TAG: self._run, **tags(point, self._builder)}
+        return self._client.create_run(self._number, start_ms, named, run_name=f"idx {point.idx}")
+
+    def _log(self, point: Point, run: Any) -> None:
+        """Log what is missing. What was logged before is the same again, times included: MLflow keeps one of them."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        start_ms, run_id, is_open = run.info.start_time, run.info.run_id, run.info.status == "RUNNING"
+        end_ms = start_ms + round(point.seconds * 1000)
+        metrics, params = [], []
+        if is_open:
+            step = int(point.metrics.get("best_epoch", 0))
+            metrics = [Metric(self._metrics[name], v, end_ms, step) for name, v in point.metrics.items()]
+            params = [Param(self._params[name], text(value)) for name, value in point.settings.items()]
+        for epoch, values in point.curve:
+            at_ms = start_ms + round(point.seconds * 1000 * epoch / len(point.curve))
+            metrics += [Metric(CURVES + self._logged[name], v, at_ms, epoch) for name, v in values.items()]
+        for some_metrics, some_params in batches(metrics, params):
+            self._client.log_batch(run_id, some_metrics, some_params)
+        if point.curve:
+            self._client.log_batch(run_id, tags=[RunTag(_CURVES_TAG, "true")])
+        if is_open:
+            self._client.set_terminated(run_id, "FINISHED" if point.well else "FAILED", end_ms)
+
+
+def keys(names: Iterable[str]) -> dict[str, str]:
+    """Return what each name is called in MLflow, as the head of this module says; no two are alike."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        key = re.sub(r"[^\w.\- ]", "_", name)[:_MAX_KEY_CHARACTERS]
+        if not key or key.startswith("."):
+            key = f"_{key}"
+        others = (f"{key}_{n}" for n in itertools.count(2))
+        found[name] = next(option for option in itertools.chain([key], others) if option not in taken)
+        taken.add(found[name])
+    return found
+
+
+def text(value: str | bool | int | float) -> str:
+    """Return a setting as the text of a param: cut where MLflow would refuse it, and then it ends with "..."."""
+    return _cut(value if isinstance(value, str) else json.dumps(value), MAX_PARAM_CHARACTERS)
+
+
+def tags(point: Point, builder: str) -> dict[str, str]:
+    """Return what the point's row says besides numbers."""
+    row: Mapping[str, Any] = {"builder": builder, **point.row}
+    names = ("idx", "status", "engine", "seed", "builder", "error")
+    return {name: _cut(str(row[name]), MAX_TAG_CHARACTERS) for name in names if _is_there(row.get(name))}
+
+
+def batches(metrics: Sequence[Any], params: Sequence[Any]) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
+    """Yield both in parts that MLflow takes in one request."""
+    for n in itertools.count():
+        some = metrics[n * _MAX_METRICS :][:_MAX_METRICS], params[n * _MAX_PARAMS :][:_MAX_PARAMS]
+        if not any(some):
+            return
+        yield some
+
+
+def _cut(value: str, most: int) -> str:
+    return value if len(value) <= most else f"{value[: most - 3]}..."
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None and value == value  # NaN
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set the variables that the user has not set, for a while."""
+    mine = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(mine)
+    try:
+        yield
+    finally:
+        for name in mine:
+            del os.environ[name]

@@ -1,0 +1,188 @@
+"""The commands that write a run's points into the tools people have: TensorBoard and MLflow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError
+
+if TYPE_CHECKING:
+    from results.outgoing import Outgoing
+
+_LINE_EVERY_S = 10.0
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class _Amount(click.ParamType):
+    """A number from 0 on, or all."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "all":
+            return sys.maxsize
+        try:
+            number = int(value)
+        except ValueError:
+            number = -1
+        if number < 0:
+            self.fail(f"got {value!r}, but needs a number such as 1000, or the word all.", param, ctx)
+        return number
+
+
+def _choosing(points: int, others: int, curves: int) -> Callable[[_Command], _Command]:
+    """Add the options that choose the points, with these defaults."""
+    amount: dict[str, Any] = {"type": _Amount(), "metavar": "N|all", "show_default": True}
+
+    def added(command: _Command) -> _Command:
+        for option in reversed([
+            click.option("--points", default=str(points), help="How many of the best points.", **amount),
+            click.option("--others", default=str(others), help="How many of the rest, drawn at random.", **amount),
+            click.option("--curves", default=str(curves), help="How many of the best with learning curves.", **amount),
+            click.option("--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by."),
+            DESCENDING,
+            WHERE,
+            JSON,
+        ]):  # fmt: skip
+            command = option(command)
+        return command
+
+    return added
+
+
+@click.group("export-to")
+def export_to() -> None:
+    """Write points of a run into another tool: their settings, their metrics and the learning curves of the best.
+
+    The command says what it left out; --points all --curves all takes everything. It can be stopped by Ctrl-C and
+    run again, also with larger numbers: what is there already is passed over.
+    """
+
+
+@export_to.command()
+@FOLDER
+@click.argument("logdir", metavar="LOGDIR", type=click.Path(path_type=Path, file_okay=False))
+@_choosing(points=800, others=200, curves=20)
+def tensorboard(folder: Path, logdir: Path, as_json: bool, **choice: Any) -> None:
+    """Write points of DIR as event files into LOGDIR, which is new, empty, or has points of the same run.
+
+    \b
+    sweep export-to tensorboard DIR logs
+    tensorboard --logdir logs               the points are in the tab HParams
+    """
+    from results.to_tensorboard import write
+
+    outgoing = _outgoing(folder, choice)
+    with _input_errors():
+        _finish(write(outgoing, logdir), outgoing, str(logdir), as_json)
+    if not as_json:
+        click.echo(f"Look:      tensorboard --logdir {shlex.quote(str(logdir))}")
+
+
+@export_to.command()
+@FOLDER
+@click.argument("uri", metavar="TRACKING_URI")
+@click.option("--experiment", metavar="NAME", help="The experiment's name  [default: that of DIR]")
+@_choosing(points=200, others=0, curves=20)
+def mlflow(folder: Path, uri: str, experiment: str | None, as_json: bool, **choice: Any) -> None:
+    """Write points of DIR as runs to the MLflow server at TRACKING_URI. Needs the extra "mlflow".
+
+    \b
+    sweep export-to mlflow DIR http://localhost:5000
+    """
+    from results.to_mlflow import write
+
+    outgoing = _outgoing(folder, choice)
+    with _input_errors():
+        written = write(outgoing, uri, experiment or folder.resolve().name)
+        _finish(written, outgoing, uri, as_json)
+
+
+def _outgoing(folder: Path, choice: dict[str, Any]) -> Outgoing:
+    from results.outgoing import Choice, Outgoing
+    from results.run import Run
+
+    with _input_errors():
+        return Outgoing(Run(folder), Choice(best=choice.pop("points"), **choice))
+
+
+@contextlib.contextmanager
+def _input_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _finish(written: Iterator[bool], outgoing: Outgoing, target: str, as_json: bool) -> None:
+    """Go through the points, show how far it is, and say what was written and what was left out."""
+    from sweep.stopping import EXIT_STOPPED
+
+    done, new = _through(written, len(outgoing))
+    stopped = done < len(outgoing)
+    if as_json:
+        answer = {
+            "points": done,
+            "new": new,
+            "curves": outgoing.with_curves,
+            "left_out": outgoing.total - done,
+        }
+        click.echo(json.dumps({**answer, "stopped": stopped, "target": target}))
+    else:
+        for line in _report(outgoing, done, new, target):
+            click.echo(line)
+    if stopped:
+        click.get_current_context().exit(EXIT_STOPPED)
+
+
+def _report(outgoing: Outgoing, done: int, new: int, target: str) -> Iterator[str]:
+    chosen, choice = len(outgoing), outgoing.choice
+    such = " that fulfil the condition" if choice.where else ""
+    yield f"Points:    {done:,} of {outgoing.total:,}{such} are in {target}, {new:,} of them new or completed."
+    if done < chosen:
+        yield f"Stopped with {chosen - done:,} open. What is written can be read; the same command goes on."
+        return
+    best = min(choice.best, chosen)
+    others = f" and {chosen - best:,} others" if chosen > best else ""
+    ranked = f"They are the best {best:,} by {choice.by}{others}; " if chosen < outgoing.total else ""
+    yield f"           {ranked}{outgoing.with_curves:,} have learning curves."
+    counts = {
+        "points": outgoing.total - chosen,
+        "of these points' learning curves": chosen - min(chosen, choice.curves),
+    }
+    if left_out := [f"{count:,} {what}" for what, count in counts.items() if count]:
+        yield f"Left out:  {' and '.join(left_out)}. All of them: --points all --curves all"
+
+
+def _through(written: Iterator[bool], total: int) -> tuple[int, int]:
+    """Take the points one by one until the end or Ctrl-C; return how many were done and how many had news."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from sweep.stopping import Stopper
+
+    done = new = 0
+    console = Console(stderr=True)
+    next_line = time.monotonic() + _LINE_EVERY_S
+    with Stopper() as stopper, stopper.deferred(), Progress(
+        console=console, transient=True, disable=not console.is_terminal
+    ) as progress:  # fmt: skip
+        bar = progress.add_task("points", total=total)
+        for is_new in written:
+            done, new = done + 1, new + is_new
+            progress.advance(bar)
+            if stopper.is_set():
+                break
+            if not console.is_terminal and time.monotonic() >= next_line:
+                next_line += _LINE_EVERY_S
+                click.echo(f"{done:,} of {total:,} points", err=True)
+    return done, new
