@@ -67,11 +67,11 @@ _BEFORE_METRICS = (
 )
 _AFTER_METRICS = (
     Column("params", pa.int64(), "", "numbers in the model's weights, as Model.count_params counts"),
-    Column("has_weights", pa.bool_(), "", "whether its weights are stored"),
     Column("seed", pa.int64(), "", "the plan's seed"),
     Column("seconds", pa.float64(), "s", "wall time of building, training and evaluating the point"),
     Column("engine", pa.string(), "", "what trained it"),
     Column("error", pa.string(), "", "type and message of what went wrong, else null"),
+    Column("has_weights", pa.bool_(), "", "whether its weights are stored"),
 )
 SPLITS = {"tr": "all train rows", "va": "the validation rows", "te": "the test rows"}
 

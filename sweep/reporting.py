@@ -15,8 +15,8 @@ from sweep.reading import chosen_rows, opened
 
 if TYPE_CHECKING:
     import pandas as pd
-    from results.diagnosis import Diagnosis
 
+    from results.diagnosis import Diagnosis
     from results.run import Run
 
 BY = click.option("--by", default="loss_va", show_default=True, metavar="COL", help="The metric.")

@@ -35,7 +35,7 @@ AXES = {
 }
 
 
-def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0]):
+def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=()):
     """Write a run of the whole grid whose losses follow from the axes; its last point has failed."""
     folder = RunFolder(path)
     folder.create()
@@ -58,6 +58,9 @@ def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0]):
             }
         names = [*columns, *(f"val_{name}" for name in columns), "learning_rate"]
         curve = {name: (1 + np.arange(4.0)[::-1]).astype("float32") for name in names}
+        if idx in pruned:  # after its first epoch
+            row |= {"status": "pruned", "epochs": 1, "best_epoch": 1}
+            curve = {name: values[:1] for name, values in curve.items()}
         if idx == len(points) - 1:
             row = {name: row[name] for name in ("idx", "seed", "engine")}
             row |= {"status": "failed", "epochs": 0, "best_epoch": None, "error": error}
@@ -242,7 +245,10 @@ def test_it_is_read_on_a_phone_and_in_the_dark(browser, hostile, tmp_path):
         browser.execute_cdp_cmd(
             "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
         )
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 380
+        # The plots follow the new width a moment later.
+        WebDriverWait(browser, 20).until(
+            lambda b: b.execute_script("return document.documentElement.scrollWidth") <= 380
+        )
         assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != light
         colour = WebDriverWait(browser, 10).until(
             lambda b: b.execute_script(

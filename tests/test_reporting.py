@@ -62,13 +62,8 @@ def test_effects_are_distributions_and_pairs(run):
 @pytest.fixture(scope="module")
 def pruned(tmp_path_factory):
     """The same grid with rungs: point 1 stopped at epoch 1."""
-    path = make_run(tmp_path_factory.mktemp("runs") / "asha", AXES)
-    for part in (path / "points").glob("*.parquet"):
-        rows = pd.read_parquet(part)
-        is_1 = rows["idx"] == 1
-        rows.loc[is_1, ["status", "epochs"]] = ["pruned", 1]
-        rows.astype({"epochs": "int32"}).to_parquet(part)
-    store = Store(RunFolder(path), AXES)
+    path = make_run(tmp_path_factory.mktemp("runs") / "asha", AXES, pruned=[1])
+    store = Store(RunFolder(path), AXES, keep_weights=False)
     seen = {"milestone": [1, 1, 2], "idx": [0, 1, 0], "value": [1.0, 2.0, 0.5], "passed": [True, False, True]}
     store.commit([], [{name: np.array(values) for name, values in seen.items()}])
     return path
@@ -151,7 +146,8 @@ def test_a_stranger_s_folder_is_only_data(run, tmp_path):
         (folder / name).write_text(code)
     (folder / "points" / "part.pkl").write_bytes(b"cos\nsystem\n(S'touch " + str(mark).encode() + b"'\ntR.")
     for arguments in (
-        ["status", "."], ["top", "."], ["importance", "."], ["curves", "."], ["effects", ".", "units"], ["report", "."],
+        ["status", "."], ["top", "."], ["importance", ".", "--where", "rate > 0.005"], 
+        ["curves", "."], ["effects", ".", "units"], ["report", "."],
     ):  # fmt: skip
         ran = subprocess.run(
             [sys.executable, "-P", "-m", "sweep.cli", *arguments], cwd=folder, capture_output=True, text=True

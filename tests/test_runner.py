@@ -30,7 +30,7 @@ def trouble(tmp_path_factory):
     write_table(folder / "table.csv")
     (folder / "model.py").write_text(BUILDER)
     space = {"units": [2], "rate": [0.01], "behaviour": BEHAVIOURS}
-    write_plan(folder, space=space, timeout_s=6, retries=1)
+    write_plan(folder, space=space, timeout_s=12, retries=1)
     sweeps = Sweeps(folder)
     process = sweeps.start("run", "plan.yaml", "--out", "out", SWEEP_TEST_MARK=str(folder / "mark"))
     seen = []
@@ -64,7 +64,7 @@ def test_errors_tell_type_and_message(trouble):
     assert errors["exits"] == "SystemExit: leaving"
     assert errors["uncompiled"].startswith("TypeError: The builder returned a model that is not compiled")
     assert errors["dies"].startswith("WorkerDied: the point's worker died 2 times")
-    assert "timeout_s=6" in errors["sleeps"] and "did not answer" in errors["hangs"]
+    assert "timeout_s=12" in errors["sleeps"] and "did not answer" in errors["hangs"]
     assert errors[["fine", "dies once", "nan"]].isna().all()
 
 
