@@ -146,7 +146,7 @@ def test_a_stranger_s_folder_is_only_data(run, tmp_path):
         (folder / name).write_text(code)
     (folder / "points" / "part.pkl").write_bytes(b"cos\nsystem\n(S'touch " + str(mark).encode() + b"'\ntR.")
     for arguments in (
-        ["status", "."], ["top", "."], ["importance", ".", "--where", "rate > 0.005"], 
+        ["status", "."], ["top", "."], ["importance", ".", "--where", "rate > 0.005"],
         ["curves", "."], ["effects", ".", "units"], ["report", "."],
     ):  # fmt: skip
         ran = subprocess.run(
