@@ -46,7 +46,8 @@ def gaps_over_epochs_figure(table: pd.DataFrame) -> go.Figure:
                 marker={"color": RED, "size": 9, "symbol": "circle-open", "line": {"width": 2}}, row=1, col=1,
             )  # fmt: skip
         positive = (part[["train", "validation"]].min() > 0).all()
-        figure.update_yaxes(title_text=_text(metric), type="log" if positive else "linear", row=number, col=1)
+        axis = {"type": "log", "dtick": "D2"} if positive else {"type": "linear"}  # D2: ticks at 1, 2, 5
+        figure.update_yaxes(title_text=_text(metric), **axis, row=number, col=1)
     figure.update_xaxes(title_text="epoch", row=len(metrics), col=1)
     return _styled(figure, "Loss and metrics over the epochs", 240 * len(metrics) + 80)
 
