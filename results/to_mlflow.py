@@ -1,7 +1,8 @@
 """Points and learning curves as runs on an MLflow server, or wherever MLflow can keep them.
 
 Each point is a run `idx 123` with its settings as params, its final metrics as metrics, what else its row says as tags
-and, where they were asked for, its curves (metrics such as `curves/val_loss`, a step for each epoch).
+and, where they were asked for, its curves (metrics such as `curves/val_loss`, a step for each epoch). A param is text
+to MLflow, so None and "null" are one there, and so are 8 and "8".
 
 How names are changed
     MLflow takes letters, digits, `_`, `-`, `.`, blanks and some signs that can stand for folders. In the name of an axis

@@ -42,7 +42,7 @@ def test_what_is_written_and_what_is_left_out_is_said(small_run, tmp_path):
 def test_the_answer_can_be_json(small_run, tmp_path):
     where = ["--where", "dropout_rate == 0", "--by", "MAE_te", "--points", "2", "--others", "1"]
     found = sweep("export-to", "tensorboard", small_run, tmp_path / "logs", *where, "--json")
-    assert json.loads(found.output) == {
+    assert json.loads(found.stdout) == {
         "points": 3, "new": 3, "curves": 3, "left_out": 1, "stopped": False, "target": str(tmp_path / "logs")
     }  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_by_default_it_stays_usable(tmp_path):
     rows = [{"idx": idx, "epochs": 1, "weights": False} for idx in range(1500)]
     run = make_run(tmp_path / "run", {"units": [1, 2]}, rows)
     answer = json.loads(
-        sweep("export-to", "tensorboard", run.folder.path, tmp_path / "logs", "--json").output
+        sweep("export-to", "tensorboard", run.folder.path, tmp_path / "logs", "--json").stdout
     )
     assert (answer["points"], answer["curves"], answer["left_out"]) == (1000, 20, 500)
     best = [f"idx-{idx}" for idx in run.top(800)["idx"]]
@@ -115,5 +115,5 @@ def test_ctrl_c_leaves_whole_points_and_the_same_command_goes_on(tmp_path):
     assert 5 <= there < 800
     for name in points_in(logs):
         assert sorted(path.name[-5:] for path in (logs / name).iterdir()) == ["curve", "point"]
-    answer = json.loads(sweep(*command[len(SWEEP) :], "--json").output)
+    answer = json.loads(sweep(*command[len(SWEEP) :], "--json").stdout)
     assert (answer["points"], answer["new"]) == (800, 800 - there)
