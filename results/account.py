@@ -6,10 +6,15 @@ Everything comes from the rows and from what the rungs have seen, as stored with
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from results.expression import numbers
 from results.schema import Status
+
+if TYPE_CHECKING:
+    from results.run import Run
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,25 @@ def epochs(points: pd.DataFrame, budget: int) -> dict[str, int]:
     }
 
 
+def check_comparable(run: Run, exhaustive: Run) -> None:
+    """Check that two runs are of the same plan but for the scheduler.
+
+    Raises:
+        ValueError: they are of another grid, or were trained otherwise.
+    """
+    for key in ("space", "data", "builder", "fit", "callbacks", "seed"):
+        if run.plan.get(key) != exhaustive.plan.get(key):
+            raise ValueError(
+                f"{exhaustive.folder.path}: its plan has another {key} than {run.folder.path}. Give a run of the same plan."
+            )
+
+
+def saved(points: pd.DataFrame, exhaustive: pd.DataFrame) -> int:
+    """Return how many epochs fewer the points were trained than in the exhaustive run, over those that are in both."""
+    both = points.merge(exhaustive, on="idx", suffixes=("", "_there"))
+    return int((both["epochs_there"] - both["epochs"]).sum())
+
+
 def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") -> Regret:
     """Return what the pruned run's winner lost, measured in the exhaustive run.
 
@@ -78,8 +102,7 @@ def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") 
     Raises:
         ValueError: one of them has no point with the metric, or the exhaustive run lacks the winner.
     """
-    truth = exhaustive.set_index("idx")[by].dropna()
-    tried = pruned.set_index("idx")[by].dropna()
+    truth, tried = (numbers(rows.set_index("idx"), by).dropna() for rows in (exhaustive, pruned))
     if truth.empty or tried.empty:
         raise ValueError(f"One of the runs has no point with a {by}.")
     winner = int(tried.sort_values(kind="stable").index[0])
@@ -102,7 +125,7 @@ def rank_correlation(seen: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "lo
     Returns:
         `milestone`, `points` (in both), `correlation`; NaN where there are fewer than three.
     """
-    truth = exhaustive.set_index("idx")[by]
+    truth = numbers(exhaustive.set_index("idx"), by)
     table = []
     for milestone, part in seen.groupby("milestone") if len(seen) else ():
         both = part.set_index("idx")["value"].to_frame("early").join(truth.rename("end")).dropna()

@@ -9,6 +9,7 @@ Terminology
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -101,52 +102,35 @@ def bands(
         raise unknown_column(axis, points)
     if metric not in curves.columns:
         raise unknown_column(metric, curves)
-    columns = ["value", "epoch", "points", "training", "low", "middle", "high"]
-    rows = curves[curves["idx"].isin(points["idx"])].sort_values(["idx", "epoch"])
+    rows = curves[curves["idx"].isin(points["idx"])]
     if rows.empty:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=["value", "epoch", "points", "training", "low", "middle", "high"])
     places, idx = pd.factorize(rows["idx"])
     epochs = int(rows["epoch"].max())
     values = np.full((len(idx), epochs), np.nan, np.float32)
     values[places, rows["epoch"].to_numpy() - 1] = rows[metric].to_numpy()
+    values[~np.isfinite(values)] = np.nan  # a point that diverged has no value from then on
     lengths = np.bincount(places)
     lasts = values[np.arange(len(idx)), lengths - 1]
     held = np.where(np.arange(epochs) < lengths[:, None], values, lasts[:, None])
-    # NaN as its own value would be no group.
-    of_points = points.set_index("idx")[axis].loc[idx]
     found = []
-    for value, part in of_points.reset_index(drop=True).groupby(
-        of_points.to_numpy(), dropna=False, sort=True
+    for value, part in pd.Series(range(len(idx))).groupby(
+        points.set_index("idx")[axis].loc[idx].to_numpy(), dropna=False
     ):
-        own = part.index.to_numpy()
-        # A point that diverged has no value from then on.
-        low, middle, high = _quantiles(held[own], quantiles)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice")
+            low, middle, high = np.nanquantile(held[part], quantiles, axis=0)
         found.append(
             pd.DataFrame(
                 {
                     "value": [value] * epochs,
                     "epoch": np.arange(1, epochs + 1),
-                    "points": len(own),
-                    "training": (lengths[own][:, None] > np.arange(epochs)).sum(0),
+                    "points": len(part),
+                    "training": (lengths[part][:, None] > np.arange(epochs)).sum(0),
                     "low": low,
                     "middle": middle,
                     "high": high,
                 }
             )
         )
-    return pd.concat(found, ignore_index=True)[columns]
-
-
-def _quantiles(values: np.ndarray, quantiles: Sequence[float]) -> list[np.ndarray]:
-    """Return quantiles of each column over its finite values, each of shape (epochs,); NaN where there is none."""
-    is_finite = np.isfinite(values)
-    ordered = np.sort(np.where(is_finite, values, np.inf), 0)
-    counts, columns = is_finite.sum(0), np.arange(values.shape[1])
-    found = []
-    for quantile in quantiles:
-        places = quantile * (np.maximum(counts, 1) - 1)
-        below, above = np.floor(places).astype(int), np.ceil(places).astype(int)
-        lower, upper = ordered[below, columns], ordered[above, columns]
-        lower = np.where(counts > 0, lower, np.nan)
-        found.append(lower + (upper - lower) * (places - below))
-    return found
+    return pd.concat(found, ignore_index=True)

@@ -1,24 +1,20 @@
 """Figures of a diagnosis: for each table of `results.diagnosis`, the function of its name and `_figure` draws it.
 
-Colours are those of Okabe and Ito (2008), which colour-blind people can tell apart too. Backgrounds are left to the page.
-Names are text: what plotly would take for a tag in them is escaped.
+Blue is the train rows and this model, orange the validation rows, green the test rows.
 """
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from results.baselines import THIS_MODEL
+from results.style import BLUE, GREEN, GREY, ORANGE, RED, labels, laid_out, text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
-"""Blue is the train rows and this model, orange the validation rows, green the test rows."""
 
 MOST = 30
 """Features that are drawn, at most."""
@@ -47,14 +43,14 @@ def gaps_over_epochs_figure(table: pd.DataFrame) -> go.Figure:
             )  # fmt: skip
         positive = (part[["train", "validation"]].min() > 0).all()
         axis = {"type": "log", "dtick": "D2"} if positive else {"type": "linear"}  # D2: ticks at 1, 2, 5
-        figure.update_yaxes(title_text=_text(metric), **axis, row=number, col=1)
+        figure.update_yaxes(title_text=text(metric), **axis, row=number, col=1)
     figure.update_xaxes(title_text="epoch", row=len(metrics), col=1)
     return _styled(figure, "Loss and metrics over the epochs", 240 * len(metrics) + 80)
 
 
 def gaps_at_end_figure(table: pd.DataFrame) -> go.Figure:
     """Return a bar for each part of the rows, for each metric on an axis of its own."""
-    figure = _subplots(rows=1, cols=len(table), subplot_titles=[_text(name) for name in table["metric"]])
+    figure = _subplots(rows=1, cols=len(table), subplot_titles=[text(name) for name in table["metric"]])
     for number, row in enumerate(table.to_dict("records"), 1):
         parts = ["train", "validation", "test"]
         figure.add_bar(
@@ -116,7 +112,7 @@ def sensitivity_figure(table: pd.DataFrame) -> go.Figure:
     table = table.head(MOST)
     figure = _subplots(rows=1, cols=1)
     figure.add_bar(
-        x=table["increase"], y=[_text(name) for name in table["feature"]], orientation="h", marker={"color": BLUE},
+        x=table["increase"], y=labels(table["feature"]), orientation="h", marker={"color": BLUE},
         error_x={"type": "data", "array": table["spread"], "color": GREY, "thickness": 1.5}, showlegend=False,
     )  # fmt: skip
     figure.update_xaxes(title_text="increase of the mean squared error, shuffled")
@@ -133,7 +129,7 @@ def dependence_figure(table: pd.DataFrame) -> go.Figure:
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
     figure = _subplots(
-        rows=rows, cols=columns, shared_yaxes="all", subplot_titles=[_text(name) for name in names],
+        rows=rows, cols=columns, shared_yaxes="all", subplot_titles=[text(name) for name in names],
         vertical_spacing=min(0.25, 0.3 / rows), horizontal_spacing=0.04,
     )  # fmt: skip
     for number, name in enumerate(names):
@@ -143,7 +139,7 @@ def dependence_figure(table: pd.DataFrame) -> go.Figure:
         )
         if part["value"].isna().all():
             figure.add_scatter(
-                x=[_text(label) for label in part["category"]], y=part["prediction"], mode="markers",
+                x=labels(part["category"]), y=part["prediction"], mode="markers",
                 marker={"color": BLUE, "size": 10, "symbol": "diamond"}, showlegend=False, **where,
             )  # fmt: skip
             figure.update_xaxes(type="category", **where)
@@ -165,7 +161,7 @@ def baselines_figure(table: pd.DataFrame) -> go.Figure:
         for this, colour in ((True, BLUE), (False, ORANGE)):
             some = part[(part["model"] == THIS_MODEL) == this]
             figure.add_scatter(
-                x=some["value"], y=[_text(name) for name in some["model"]], mode="markers",
+                x=some["value"], y=[text(name) for name in some["model"]], mode="markers",
                 marker={"color": colour, "size": 9}, error_x=_bars(some["value"], some["low"], some["high"], colour),
                 showlegend=False, row=1, col=number,
             )  # fmt: skip
@@ -180,13 +176,8 @@ def _subplots(**options: Any) -> go.Figure:
 
 
 def _styled(figure: go.Figure, title: str, height: int) -> go.Figure:
-    clear = "rgba(0,0,0,0)"
-    figure.update_layout(
-        template="plotly_white", title_text=title, height=height, paper_bgcolor=clear, plot_bgcolor=clear,
-        margin={"l": 60, "r": 20, "t": 70, "b": 50}, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1,
-        "xanchor": "right"},
-    )  # fmt: skip
-    return figure
+    above = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"}
+    return laid_out(figure, title_text=title, height=height, legend=above, margin_t=70)
 
 
 def _bars(middle: pd.Series, low: pd.Series, high: pd.Series, colour: str = BLUE) -> dict[str, Any]:
@@ -200,7 +191,3 @@ def _ranges(table: pd.DataFrame) -> list[str]:
         f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
         for low, high in zip(table["low"], table["high"], strict=True)
     ]
-
-
-def _text(name: object) -> str:
-    return html.escape(str(name), quote=False)

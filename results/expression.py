@@ -176,6 +176,22 @@ class _Condition:
         )
 
 
+def numbers(rows: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column that holds numbers.
+
+    Raises:
+        ExpressionError: there is no such column, or it holds something else.
+    """
+    if name not in rows.columns:
+        raise unknown_column(name, rows)
+    if rows[name].dtype.kind not in "iuf":
+        having = [str(other) for other in rows.columns if rows[other].dtype.kind in "iuf"]
+        raise ExpressionError(
+            f'The column "{name}" holds no numbers, so it is no metric. Columns of numbers are {", ".join(having)}.'
+        )
+    return rows[name]
+
+
 def unknown_column(name: str, rows: pd.DataFrame) -> ExpressionError:
     """Return the error that says so, with the nearest name there is."""
     near = difflib.get_close_matches(name, rows.columns, n=1)

@@ -1,12 +1,7 @@
-"""A plotly figure for each table: the table says what is true, the figure shows it.
-
-Names and values of axes come from the user and are shown as text: plotly reads a few HTML tags in labels, so they are
-escaped. The colours are those of Okabe and Ito (2008), which colour-blind people can tell apart.
-"""
+"""A plotly figure for each table: the table says what is true, the figure shows it."""
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from results.style import BLUE, COLOURS, ORANGE, RED, SKY, labels, laid_out, text
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#7F7F7F")
-"""Okabe and Ito's; their yellow, too pale on white, is a brown here, and black a grey that is seen on both."""
 
 MOST_LINES = 1000
 """Lines that a browser without a graphics processor draws at once while one drags."""
 
-MAX_LABEL = 60
-"""Characters of a label; what is longer is cut."""
+MOST_MARKS = 2000
+"""Marks of a cloud of points."""
 
 
 def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
@@ -60,7 +54,7 @@ def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
                         hovertemplate=f"{idx}: {what} at epoch %{{x}}, %{{y}}<extra></extra>", row=1, col=column,
                     )  # fmt: skip
     figure.update_yaxes(type="log").update_xaxes(title="epoch")
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 def bands_figure(table: pd.DataFrame, axis: str, metric: str = "val_loss") -> Figure:
@@ -85,7 +79,7 @@ def bands_figure(table: pd.DataFrame, axis: str, metric: str = "val_loss") -> Fi
             customdata=part["training"], hovertemplate="epoch %{x}: %{y}, %{customdata} in training", **group,
         )  # fmt: skip
     figure.update_yaxes(type="log", title=text(metric)).update_xaxes(title="epoch")
-    return _laid_out(figure, text(axis))
+    return laid_out(figure, legend_title_text=text(axis))
 
 
 def importance_figure(shares: pd.DataFrame, count: int = 15) -> Figure:
@@ -99,13 +93,13 @@ def importance_figure(shares: pd.DataFrame, count: int = 15) -> Figure:
     names = [f"{a} x {b}" if b else a for a, b in zip(most["axis"], most["other"], strict=True)]
     figure = _figure()
     figure.add_bar(
-        x=most["share"], y=[text(name) for name in names], orientation="h",
-        marker={"color": [COLOURS[1] if other else COLOURS[0] for other in most["other"]]},
+        x=most["share"], y=labels(names), orientation="h",
+        marker={"color": [ORANGE if other else BLUE for other in most["other"]]},
         error_x={"type": "data", "array": most["spread"], "visible": bool(most["spread"].any())},
         hovertemplate="%{y}: %{x:.2%}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(tickformat=".0%", title="share of the variance").update_yaxes(automargin=True)
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 def interactions_figure(shares: pd.DataFrame) -> Figure:
@@ -120,15 +114,15 @@ def interactions_figure(shares: pd.DataFrame) -> Figure:
     for row in shares.to_dict("records"):
         a, b = place[row["axis"]], place[row["other"] or row["axis"]]
         values[a, b] = values[b, a] = row["share"]
-    labels = [text(name) for name in names]
+    shown = labels(names)
     figure = _figure()
     # The colour is the root, so that a small interaction is seen beside a large main effect.
     figure.add_heatmap(
-        x=labels, y=labels, z=np.sqrt(values), text=[[f"{share:.1%}" for share in row] for row in values],
+        x=shown, y=shown, z=np.sqrt(values), text=[[f"{share:.1%}" for share in row] for row in values],
         colorscale="Cividis", showscale=False, texttemplate="%{text}", hovertemplate="%{y} x %{x}: %{text}<extra></extra>",
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", automargin=True)
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 def distribution_figure(table: pd.DataFrame, axis: str, by: str = "loss_va") -> Figure:
@@ -140,16 +134,16 @@ def distribution_figure(table: pd.DataFrame, axis: str, by: str = "loss_va") -> 
     """
     figure = _figure()
     figure.add_box(
-        x=[text(value) for value in table["value"]], q1=table["quarter"], median=table["median"],
+        x=labels(table["value"]), q1=table["quarter"], median=table["median"],
         q3=table["three_quarters"], lowerfence=table["low"], upperfence=table["high"], mean=table["mean"],
-        marker={"color": COLOURS[0]}, showlegend=False, name="5% to 95%",
+        marker={"color": BLUE}, showlegend=False, name="5% to 95%",
     )  # fmt: skip
     figure.add_scatter(
-        x=[text(value) for value in table["value"]], y=table["best"], mode="markers", name="best",
-        marker={"color": COLOURS[3], "symbol": "star", "size": 9},
+        x=labels(table["value"]), y=table["best"], mode="markers", name="best",
+        marker={"color": RED, "symbol": "star", "size": 9},
     )  # fmt: skip
     figure.update_yaxes(type="log", title=text(by)).update_xaxes(type="category", title=text(axis))
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 def thinned(rows: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -181,7 +175,7 @@ def parallel_figure(
     """
     import plotly.graph_objects as go
 
-    ranked = points[np.isfinite(points[by].astype(float))].sort_values(by)
+    ranked = points[np.isfinite(points[by])].sort_values(by)
     rows = thinned(ranked, most)[::-1]  # the best are drawn last, on top
     dimensions: list[dict[str, Any]] = []
     varying = []
@@ -207,7 +201,7 @@ def parallel_figure(
     line = {"color": colours, "colorscale": "Viridis", "showscale": False}  # the best are dark
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
     # What a program that reads the figure needs to know of its dimensions, whose labels are cut and whose order changes.
-    return _laid_out(figure).update_layout(
+    return laid_out(figure).update_layout(
         meta={"axes": varying, "limit": limit, "lines": len(rows), "of": len(ranked)}
     )
 
@@ -218,17 +212,14 @@ def pareto_figure(
     """Return a metric against another with the points that no other beats in both.
 
     Args:
-        points: all rows; of more than 2,000 that many are shown, evenly by the metric.
+        points: all rows; of many, `MOST_MARKS` are shown: see `thinned`.
         front: as `results.leaderboard.pareto` returns it.
         by, against: columns.
     """
-    rows = points.dropna(subset=[by, against]).sort_values(by)
-    shown = (
-        rows.iloc[np.unique(np.linspace(0, len(rows) - 1, 2000).astype(int))] if len(rows) > 2000 else rows
-    )
+    shown = thinned(points.dropna(subset=[by, against]).sort_values(by), MOST_MARKS)
     figure = _figure()
     for part, mode, name, colour in (
-        (shown, "markers", "points", COLOURS[5]), (front, "lines+markers", "front", COLOURS[3]),
+        (shown, "markers", "points", SKY), (front, "lines+markers", "front", RED),
     ):  # fmt: skip
         figure.add_scatter(
             x=part[against], y=part[by], mode=mode, name=name, marker={"color": colour, "size": 5},
@@ -236,7 +227,7 @@ def pareto_figure(
             line={"color": colour, "shape": "hv"},
         )  # fmt: skip
     figure.update_yaxes(type="log", title=text(by)).update_xaxes(title=text(against))
-    return _laid_out(figure)
+    return laid_out(figure)
 
 
 def rungs_figure(table: pd.DataFrame) -> Figure:
@@ -248,26 +239,20 @@ def rungs_figure(table: pd.DataFrame) -> Figure:
     figure = _figure()
     labels = [f"epoch {milestone}" for milestone in table["milestone"]]
     for name, column, colour in (
-        ("went on", table["passed"], 0),
-        ("stopped", table["entered"] - table["passed"], 1),
+        ("went on", table["passed"], BLUE),
+        ("stopped", table["entered"] - table["passed"], ORANGE),
     ):
-        figure.add_bar(x=labels, y=column, name=name, marker={"color": COLOURS[colour]})
+        figure.add_bar(x=labels, y=column, name=name, marker={"color": colour})
     figure.update_layout(barmode="stack").update_yaxes(title="points")
-    return _laid_out(figure)
-
-
-def text(value: object) -> str:
-    """Return a value as a label that plotly shows as it is; a missing one is "null"."""
-    shown = "null" if value is None or value != value else str(value)
-    return html.escape(shown if len(shown) <= MAX_LABEL else shown[:MAX_LABEL] + "...", quote=False)
+    return laid_out(figure)
 
 
 def ordered(values: pd.Series) -> list[Any]:
     """Return the distinct values, numbers by size, others as they come; a missing one first."""
     distinct = {key_of(value): value for value in values}
     found = list(distinct.values())
-    missing = [value for value in found if value is None or value != value]
-    present = [value for value in found if not (value is None or value != value)]
+    missing = [value for value in found if pd.isna(value)]
+    present = [value for value in found if not pd.isna(value)]
     if all(isinstance(value, int | float | np.number) for value in present):
         present.sort()
     return [*([None] if missing else []), *present]
@@ -275,20 +260,10 @@ def ordered(values: pd.Series) -> list[Any]:
 
 def key_of(value: Any) -> str:
     """Return a text that is equal for equal values, all kinds of a missing one among them."""
-    return "null" if value is None or value != value else json.dumps(value, default=str)
+    return "null" if pd.isna(value) else json.dumps(value, default=str)
 
 
 def _figure() -> Figure:
     import plotly.graph_objects as go
 
     return go.Figure()
-
-
-def _laid_out(figure: Figure, legend: str = "") -> Figure:
-    return figure.update_layout(
-        template="plotly_white",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 60, "r": 20, "t": 40, "b": 50},
-        legend={"title": {"text": legend}},
-    )

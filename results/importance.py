@@ -15,14 +15,18 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from results.expression import unknown_column
+from results.expression import numbers, unknown_column
 
 FORESTS = 10
 """Forests that an estimate is made by, each on its own bootstrap sample of the rows."""
+
+MAX_VALUES = 100
+"""Values of an axis that are told one by one, and in pairs."""
 
 MAX_CELLS = 200_000
 """Combinations that an estimate is computed on; of more, as many are drawn."""
@@ -165,8 +169,8 @@ def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va") -> pd.DataF
     Returns:
         `value`, `rows`, `mean`, and the quantiles `low` (5%), `quarter`, `median`, `three_quarters`, `high` (95%), `best`.
     """
-    _column(rows, axis), _column(rows, by)
-    finite = rows[np.isfinite(rows[by].astype(float))]
+    _check_axis(rows, axis)
+    finite = rows[np.isfinite(numbers(rows, by))]
     table = []
     for value, part in finite.groupby(axis, dropna=False, sort=False):
         low, quarter, median, three, high = part[by].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -188,8 +192,8 @@ def paired(rows: pd.DataFrame, axes: Sequence[str], axis: str, by: str = "loss_v
         difference, metric of `other` less metric of `value`: `mean`, `median`, `low` (5%), `high` (95%), and `lower`,
         the share of pairs in which `other` has the lower metric.
     """
-    _column(rows, axis), _column(rows, by)
-    finite = rows[np.isfinite(rows[by].astype(float))]
+    _check_axis(rows, axis)
+    finite = rows[np.isfinite(numbers(rows, by))]
     others = [name for name in axes if name != axis]
     keyed = finite.assign(**{name: finite[name].map(_plain) for name in [*others, axis]})
     values = list(dict.fromkeys(keyed[axis]))
@@ -238,9 +242,9 @@ def _coded(
     rows: pd.DataFrame, axes: Sequence[str], by: str
 ) -> tuple[list[str], np.ndarray, tuple[int, ...], np.ndarray]:
     """Return the axes that vary, the place of each row's value in each, how many values each has, and the metric."""
-    for name in (*axes, by):
-        _column(rows, name)
-    metric = rows[by].to_numpy(float)
+    for name in axes:
+        _check_column(rows, name)
+    metric = numbers(rows, by).to_numpy(float)
     finite = np.isfinite(metric)
     codes = {name: pd.factorize(rows[name].map(_plain), use_na_sentinel=False) for name in axes}
     varying = [name for name in axes if len(codes[name][1]) > 1]
@@ -249,15 +253,23 @@ def _coded(
     return varying, places[finite], sizes, metric[finite]
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     """Return one value for all kinds of a missing one, which are not equal to themselves."""
-    return ("missing",) if value is None or value != value else value
+    return ("missing",) if pd.isna(value) else value
 
 
-def _column(rows: pd.DataFrame, name: str) -> pd.Series:
+def _check_column(rows: pd.DataFrame, name: str) -> None:
     if name not in rows.columns:
         raise unknown_column(name, rows)
-    return rows[name]
+
+
+def _check_axis(rows: pd.DataFrame, name: str) -> None:
+    _check_column(rows, name)
+    if (count := rows[name].nunique(dropna=False)) > MAX_VALUES:
+        raise ValueError(
+            f'"{name}" has {count:,} values, but its values are told one by one for {MAX_VALUES} at most. Name an axis of '
+            "the grid with fewer, or take some of its values by a condition."
+        )
 
 
 def _table(axes: Sequence[str], shares: Shares, spread: Shares) -> pd.DataFrame:

@@ -45,6 +45,7 @@ function draw(place) {
 
 function show(place, figure) {
   place.figure = figure;
+  place.style.height = figure.layout.height ? `${figure.layout.height}px` : "";
   if (drawn.has(place)) draw(place);
   else seen.observe(place);
 }
@@ -216,7 +217,6 @@ function listen(place, selects) {
     filter();
   });
 }
-
 
 // ---- The rest of the page.
 function section(part, number) {

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from results import figures, sections
+from results import account, figures, sections
+from results.expression import numbers
 from results.leaderboard import leaderboard
 from results.run import Run
 from results.schema import Status
+from results.style import plain
 
 if TYPE_CHECKING:
     from results.diagnosis import Diagnosis
@@ -46,9 +48,12 @@ def page(
         version: of a page that is served and comes again when the version is another; see `results.watch`.
 
     Raises:
-        ValueError: there is no such metric, or the other run is of another plan.
+        ValueError: there is no such metric, it is no number, or the other run is of another plan.
     """
     points = run.points
+    numbers(points, by)
+    if against is not None:
+        account.check_comparable(run, against)
     well = _trained(points)
     winner = leaderboard(well, 1, by)
     parts = [
@@ -57,7 +62,7 @@ def page(
         sections.size(points, by),
         sections.learning_curves(run, well, by),
         sections.diagnosed(winner, diagnosis) if diagnosis else sections.ends(winner, run.metrics),
-        *sections.asha(run, points, against, by),
+        sections.asha(run, against, by),
         sections.failures(points),
         sections.provenance(run),
     ]
@@ -136,7 +141,7 @@ def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
         if name in run.axes or values.dtype.kind not in "iuf":
             distinct = figures.ordered(values)
             codes = {figures.key_of(value): place for place, value in enumerate(distinct)}
-            texts = ["null" if value is None or value != value else str(value) for value in distinct]
+            texts = [plain(value) for value in distinct]
             columns.append(
                 {"name": name, "texts": texts, "values": [codes[figures.key_of(value)] for value in values]}
             )

@@ -83,6 +83,11 @@ class Run:
         return math.prod(map(len, self.axes.values()))
 
     @property
+    def budget(self) -> int:
+        """Epochs that a point may be trained; 0 if the plan does not say."""
+        return int((self.plan.get("fit") or {}).get("epochs", 0))
+
+    @property
     def metrics(self) -> list[str]:
         """What Keras logged: "loss" and each compiled metric."""
         axes = self.axes

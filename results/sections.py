@@ -85,8 +85,10 @@ def size(points: pd.DataFrame, by: str) -> Section:
     section = Section("What size buys")
     front = pareto(points, by, "params")
     section.notes.append("The line joins the points that no other beats in both.")
-    if len(points) > 2000:
-        section.notes.append(f"2,000 of {len(points):,} points are drawn, evenly from best to worst.")
+    if len(points) > figures.MOST_MARKS:
+        section.notes.append(
+            f"{figures.MOST_MARKS:,} of {len(points):,} points are drawn: the best, and others evenly down to the worst."
+        )
     section.add(f"{by} against params", figures.pareto_figure(points, front, by, "params"))
     return section
 
@@ -136,35 +138,37 @@ def diagnosed(winner: pd.DataFrame, found: Diagnosis) -> Section:
     section.notes += verdicts(found).values()
     for name, table in vars(found).items():
         figure = getattr(diagnosis_figures, f"{name}_figure")(table)
-        section.add(name.replace("_", " ").capitalize(), figure)
+        title = figure.layout.title.text
+        section.add(title, figure.update_layout(title_text=None, margin_t=40))
     return section
 
 
-def asha(run: Run, points: pd.DataFrame, against: Run | None, by: str) -> list[Section]:
-    """Return what ASHA did; nothing if its rungs have seen no point."""
+def asha(run: Run, against: Run | None, by: str) -> Section | None:
+    """Return what ASHA did; None if its rungs have seen no point."""
     seen = run.rungs()
-    if seen.empty or "milestone" not in seen:
-        return []
+    if seen.empty:
+        return None
     section = Section("ASHA's account")
     table = account.rungs(seen)
-    budget = int(run.plan.get("fit", {}).get("epochs", 0))
-    spent = account.epochs(points, budget)
-    section.notes.append(
-        f"{spent['spent']:,} epochs were trained. {spent['pruned']:,} pruned points left at most "
-        f"{spent['saved_at_most']:,} of their budget unused; some would have stopped early by themselves."
-    )
-    if against is not None:
-        lost = account.regret(points, against.points, by)
+    spent = account.epochs(run.points, run.budget)
+    section.notes.append(f"{spent['spent']:,} epochs were trained, {spent['pruned']:,} points pruned.")
+    if against is None:
         section.notes.append(
-            f"Against the exhaustive run: the winner (point {lost.winner}) is number {lost.rank:,} of {lost.points:,} "
-            f"there and loses {lost.lost:.4g} of {by} to the best (point {lost.best})."
+            f"At most {spent['saved_at_most']:,} epochs were saved; some points would have stopped early by themselves."
+        )
+    else:
+        lost = account.regret(run.points, against.points, by)
+        section.notes.append(
+            f"Against the exhaustive run {account.saved(run.points, against.points):,} epochs were saved. The winner (point "
+            f"{lost.winner}) is number {lost.rank:,} of {lost.points:,} there and loses {lost.lost:.4g} of {by} to the best "
+            f"(point {lost.best})."
         )
         section.add_table(
             "How well each rung knows the end", account.rank_correlation(seen, against.points, by)
         )
     section.add("Points at each rung", figures.rungs_figure(table))
     section.add_table("Rungs", table)
-    return [section]
+    return section
 
 
 def failures(points: pd.DataFrame) -> Section | None:
@@ -207,7 +211,7 @@ def varying(run: Run, rows: pd.DataFrame) -> list[str]:
 
 
 def _cell(value: Any) -> Any:
-    if value is None or value != value:
+    if pd.isna(value):
         return ""
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 

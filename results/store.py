@@ -18,7 +18,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,12 +29,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results import parquet, schema
-from results.folder import RunFolder, explained, replace_file
+from results.dataset import Dataset
+from results.folder import RunFolder, explained
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536, "rungs": 65536}
 """A part with at least so many rows is full."""
-MAX_BYTES = 4 * 2**20
-"""A part with at least so many bytes in memory is full."""
 
 
 @dataclass(frozen=True)
@@ -52,84 +51,6 @@ class Finished:
     config: Mapping[str, Any]
     curve: Mapping[str, np.ndarray]
     weights: Mapping[str, Any] | None
-
-
-class _Dataset:
-    """A folder of Parquet parts that grows at its end."""
-
-    def __init__(self, folder: Path, columns: pa.Schema, max_rows: int) -> None:
-        self.folder = folder
-        self.schema = columns
-        self._max_rows = max_rows
-        self._numbers: list[int] = []
-        self._last: pa.Table | None = None  # the rows of the last part; None if there is none or it is full
-
-    def open(self, set_aside: Callable[[Path], None]) -> Iterable[pa.Table]:
-        """Yield the table of every sound part, in order; damaged ones go to `set_aside`."""
-        with explained(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(".*.tmp"):
-                left.unlink()
-        for path in sorted(self.folder.glob("*.parquet")):
-            try:
-                number = int(path.stem.removeprefix("part-"))
-                with explained(path):  # what cannot be read now may be sound
-                    table = parquet.read(path)
-            except ValueError:  # DamagedError, or a name that is none of ours
-                set_aside(path)
-                continue
-            self._numbers.append(number)
-            self._last = None if self._is_full(table) else table
-            yield table
-
-    def rewrite(self, keep: Callable[[pa.Table], pa.Table]) -> None:
-        """Write every part of which `keep` leaves fewer rows, or whose columns are not the schema's, anew."""
-        for number in list(self._numbers):
-            table = parquet.read(self._path(number))
-            kept = self._conform(keep(table))
-            if kept.num_rows != table.num_rows or not kept.schema.equals(table.schema):
-                replace_file(self._path(number), parquet.to_bytes(kept))
-            if number == self._numbers[-1]:
-                self._last = None if self._is_full(kept) else kept
-        if not self._numbers:
-            self.append(self.schema.empty_table())  # so that a reader always finds a table
-
-    def append(self, rows: pa.Table) -> None:
-        """Add `rows`, which have the schema's columns, all or nothing."""
-        if self._last is None:
-            number = self._numbers[-1] + 1 if self._numbers else 0
-            table = rows
-        else:
-            number = self._numbers[-1]
-            # A commit that failed may have left it without the columns that it had just added.
-            table = pa.concat_tables([self._conform(self._last), rows])
-        replace_file(self._path(number), parquet.to_bytes(table))
-        if self._last is None:
-            self._numbers.append(number)
-        self._last = None if self._is_full(table) else table.combine_chunks()
-
-    def mark(self) -> tuple[list[int], pa.Table | None]:
-        """Return what `back_to` needs to undo the appends from now on, in memory."""
-        return list(self._numbers), self._last
-
-    def back_to(self, mark: tuple[list[int], pa.Table | None]) -> None:
-        """Forget what was appended since `mark`; the next append writes over it."""
-        self._numbers, self._last = list(mark[0]), mark[1]
-
-    def _path(self, number: int) -> Path:
-        return self.folder / f"part-{number:05d}.parquet"
-
-    def _is_full(self, table: pa.Table) -> bool:
-        return table.num_rows >= self._max_rows or table.nbytes >= MAX_BYTES
-
-    def _conform(self, table: pa.Table) -> pa.Table:
-        columns = [
-            table[item.name].cast(item.type)
-            if item.name in table.column_names
-            else pa.nulls(table.num_rows, item.type)
-            for item in self.schema
-        ]
-        return pa.table(columns, schema=self.schema)
 
 
 class Store:
@@ -159,10 +80,10 @@ class Store:
         self._metrics = ["loss"]
         self.counts: dict[str, int] = {}
         self.notes: list[str] = []
-        self._points = _Dataset(folder.points, pa.schema([]), MAX_ROWS["points"])
-        self._curves = _Dataset(folder.curves, pa.schema([]), MAX_ROWS["curves"])
-        self._weights = _Dataset(folder.weights, schema.to_arrow(schema.WEIGHTS), MAX_ROWS["weights"])
-        self._rungs = _Dataset(folder.rungs, schema.to_arrow(schema.RUNGS), MAX_ROWS["rungs"])
+        self._points = Dataset(folder.points, pa.schema([]), MAX_ROWS["points"])
+        self._curves = Dataset(folder.curves, pa.schema([]), MAX_ROWS["curves"])
+        self._weights = Dataset(folder.weights, schema.to_arrow(schema.WEIGHTS), MAX_ROWS["weights"])
+        self._rungs = Dataset(folder.rungs, schema.to_arrow(schema.RUNGS), MAX_ROWS["rungs"])
         self._keep_weights = keep_weights
         self._best: list[
             float

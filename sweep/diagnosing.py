@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweep.options import FOLDER, JSON, InputError
+from sweep.options import FOLDER, JSON, told
+from sweep.reading import opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,16 +35,12 @@ def diagnose(folder: Path, idx: int, trust: bool, as_json: bool) -> None:
     Does it over-fit; how good is it over the range of the target; which features matter; is it better than simpler
     models, fitted on the same rows? This runs the plan's builder.
     """
-    from results.run import Run
+    run = opened(folder)
+    click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
+    from sweep.diagnosis import diagnosed
 
-    try:
-        run = Run(folder)
-        click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
-        from sweep.diagnosis import diagnosed
-
+    with told():
         found = diagnosed(run, idx, trust)
-    except ValueError as error:
-        raise InputError(str(error)) from None
     from results.verdicts import verdicts
 
     sentences = verdicts(found)
@@ -54,12 +51,14 @@ def diagnose(folder: Path, idx: int, trust: bool, as_json: bool) -> None:
         }
         click.echo(json.dumps({"idx": idx, "verdicts": sentences, **tables}))
         return
+    from sweep.show import plain_table, printable
+
     for key, (question, names) in _QUESTIONS.items():
         click.secho(question, bold=True)
-        click.echo(_printable(sentences[key]))
+        click.echo(printable(sentences[key]))
         for name in names:
             click.echo()
-            click.echo(_text(_shown(found, name)))
+            plain_table(_shown(found, name), name.replace("_", " ").capitalize())
         click.echo()
     click.echo(
         "Simpler models are fitted on the rows that this one was fitted on, as scikit-learn has them, untuned."
@@ -81,17 +80,3 @@ def _shown(found: Diagnosis, name: str) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(lines, columns=["feature", "least predicted", "at", "most predicted", "at "])
-
-
-def _text(table: pd.DataFrame) -> str:
-    def cell(value: object) -> str:
-        if isinstance(value, float):
-            return "-" if value != value else f"{value:.4g}"
-        return _printable(str(value))
-
-    return table.map(cell).to_string(index=False)
-
-
-def _printable(text: str) -> str:
-    """Return `text` with nothing in it that a terminal would obey: names come from the table's file."""
-    return "".join(character if character.isprintable() else "?" for character in text)

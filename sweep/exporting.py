@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 import sys
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError
+from sweep.options import DESCENDING, FOLDER, JSON, WHERE, told
+from sweep.reading import opened
 
 if TYPE_CHECKING:
     from results.outgoing import Outgoing
@@ -82,7 +82,7 @@ def tensorboard(folder: Path, logdir: Path, as_json: bool, **choice: Any) -> Non
     from results.to_tensorboard import write
 
     outgoing = _outgoing(folder, choice)
-    with _input_errors():
+    with told():
         _finish(write(outgoing, logdir), outgoing, str(logdir), as_json)
     if not as_json:
         click.echo(f"Look:      tensorboard --logdir {shlex.quote(str(logdir))}")
@@ -102,25 +102,16 @@ def mlflow(folder: Path, uri: str, experiment: str | None, as_json: bool, **choi
     from results.to_mlflow import write
 
     outgoing = _outgoing(folder, choice)
-    with _input_errors():
+    with told():
         written = write(outgoing, uri, experiment or folder.resolve().name)
         _finish(written, outgoing, uri, as_json)
 
 
 def _outgoing(folder: Path, choice: dict[str, Any]) -> Outgoing:
     from results.outgoing import Choice, Outgoing
-    from results.run import Run
 
-    with _input_errors():
-        return Outgoing(Run(folder), Choice(best=choice.pop("points"), **choice))
-
-
-@contextlib.contextmanager
-def _input_errors() -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    with told():
+        return Outgoing(opened(folder), Choice(best=choice.pop("points"), **choice))
 
 
 def _finish(written: Iterator[bool], outgoing: Outgoing, target: str, as_json: bool) -> None:

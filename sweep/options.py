@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,6 +11,19 @@ import click
 
 class InputError(ValueError):
     """An argument of a command cannot be used."""
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Let a `ValueError` from inside be told as bad input: its message is all that the user needs.
+
+    Raises:
+        InputError: in place of it.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError
+from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,15 +99,13 @@ def top(
     if pareto and descending:
         raise InputError("--pareto takes lower as better in both columns. Leave --descending out.")
     chosen = chosen_rows(folder, where)
-    try:
+    with told():
         if per:
             best = leaderboard.best_of_each(chosen, per, by, descending).head(count)
         elif pareto:
             best = leaderboard.pareto(chosen, by, pareto).head(count)
         else:
             best = leaderboard.leaderboard(chosen, count, by, descending)
-    except ValueError as error:
-        raise InputError(str(error)) from None
     if as_json:
         click.echo(best.to_json(orient="records"))
     elif as_csv:
@@ -144,10 +142,8 @@ def importance(
     pruned = chosen["status"] == Status.PRUNED
     if not with_pruned:
         chosen = chosen[~pruned]
-    try:
+    with told():
         found = shares_of(chosen, list(run.axes), by)
-    except ValueError as error:
-        raise InputError(str(error)) from None
     notes = [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
     if as_json:
         answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}
@@ -181,16 +177,12 @@ def export(folder: Path, idx: int, file: Path, kind: str, trust: bool, as_json: 
 
     This runs the plan's builder. The model is evaluated on the test rows first and has to give what the sweep stored.
     """
-    from results.run import Run
+    run = opened(folder)
+    click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
+    from sweep.export import export as write
 
-    try:
-        run = Run(folder)
-        click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
-        from sweep.export import export as write
-
+    with told():
         answer = write(run, idx, file, kind, trust)
-    except ValueError as error:
-        raise InputError(str(error)) from None
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -206,10 +198,8 @@ def opened(folder: Path) -> Run:
     """
     from results.run import Run
 
-    try:
+    with told():
         return Run(folder)
-    except ValueError as error:
-        raise InputError(str(error)) from None
 
 
 def chosen_rows(folder: Path, where: str | None) -> pd.DataFrame:
@@ -238,7 +228,5 @@ def rows_of(folder: Path) -> pd.DataFrame:
     from results.folder import RunFolder
     from results.leaderboard import read_points
 
-    try:
+    with told():
         return read_points(RunFolder(folder))
-    except ValueError as error:
-        raise InputError(str(error)) from None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep.options import FOLDER, JSON, WHERE, InputError
+from sweep.options import FOLDER, JSON, WHERE, InputError, told
 from sweep.reading import chosen_rows, opened
 
 if TYPE_CHECKING:
@@ -66,10 +68,11 @@ def curves(
     """
     from results import curves as learning
     from results import figures
+    from results.expression import numbers
     from results.leaderboard import leaderboard, to_csv
 
     run, rows = opened(folder), chosen_rows(folder, where)
-    with _told():
+    with told():
         if idx:
             missing = sorted(set(idx) - set(rows["idx"]))
             if missing:
@@ -78,16 +81,17 @@ def curves(
                 )
             rows = rows[rows["idx"].isin(idx)]
         elif not per:
+            numbers(rows, by)
             rows = leaderboard(rows, top, by)
         read = run.curves(rows["idx"].tolist())
         if per:
+            check_axis(run, per)
             every = table = learning.bands(read, rows, per)
-            draw = lambda: figures.bands_figure(table, per)  # noqa: E731  # one of two figures, drawn if asked for
         else:
             every, table = learning.annotated(read, rows), learning.summary(read, rows)
-            draw = lambda: figures.curves_figure(every, run.metrics)  # noqa: E731
     if html:
-        _write(html, lambda: draw().to_html(include_plotlyjs=True))
+        drawn = figures.bands_figure(table, per) if per else figures.curves_figure(every, run.metrics)
+        _write(html, drawn.to_html())
     if as_csv:
         click.echo(to_csv(every), nl=False)
     elif as_json:
@@ -121,10 +125,11 @@ def effects(
     pruned = rows["status"] == Status.PRUNED
     if not with_pruned:
         rows = rows[~pruned]
-    with _told():
+    with told():
+        check_axis(run, axis)
         table, pairs = distribution(rows, axis, by), paired(rows, list(run.axes), axis, by)
     if html:
-        _write(html, lambda: figures.distribution_figure(table, axis, by).to_html(include_plotlyjs=True))
+        _write(html, figures.distribution_figure(table, axis, by).to_html())
     if as_json:
         answer = {"values": table.to_json(orient="records"), "pairs": pairs.to_json(orient="records")}
         click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()}))
@@ -152,18 +157,15 @@ def account(folder: Path, against: Path | None, by: str, as_json: bool) -> None:
         raise InputError(
             f"{folder}: its rungs have seen no point; it was run without ASHA, or has just begun."
         )
-    with _told():
-        answer: dict[str, Any] = dict(accounts.epochs(run.points, int(run.plan["fit"]["epochs"])))
+    with told():
+        answer: dict[str, Any] = dict(accounts.epochs(run.points, run.budget))
         if against:
-            other = exhaustive(run, against)
+            other = opened(against)
+            accounts.check_comparable(run, other)
             lost = accounts.regret(run.points, other.points, by)
+            answer |= {"regret": asdict(lost), "saved": accounts.saved(run.points, other.points)}
             known = accounts.rank_correlation(run.rungs(), other.points, by)
-            answer |= {"regret": asdict(lost)}
             rungs = rungs.merge(known.drop(columns="points"), on="milestone", how="left")
-            both = run.points[run.points["idx"].isin(other.points["idx"])]
-            answer["saved"] = int(
-                other.points.set_index("idx")["epochs"].loc[both["idx"]].sum() - both["epochs"].sum()
-            )
     if as_json:
         click.echo(json.dumps({**answer, "rungs": json.loads(rungs.to_json(orient="records"))}))
         return
@@ -218,11 +220,11 @@ def report(
     """
     from results.report import page
 
-    other = exhaustive(opened(folder), against) if against else None
+    other = opened(against) if against else None
 
     def made(version: str = "") -> str:
         run = opened(folder)
-        with _told():
+        with told():
             return page(run, by, other, _diagnosis(run, by, trust) if diagnose else None, version)
 
     if watch:
@@ -231,25 +233,22 @@ def report(
         _serve(folder, made, port, show)
         return
     target = file or folder / "report.html"
-    _write(target, made)
+    _write(target, made())
     click.echo(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB).")
     if show:
         webbrowser.open(target.resolve().as_uri())
 
 
-def exhaustive(run: Run, folder: Path) -> Run:
-    """Return the run in `folder`, with which `run` can be compared.
+def check_axis(run: Run, name: str) -> None:
+    """Check that the run has an axis of this name.
 
     Raises:
-        InputError: it is of another grid or was trained otherwise.
+        InputError: it has none.
     """
-    other = opened(folder)
-    for key in ("space", "data", "builder", "fit", "callbacks", "seed"):
-        if run.plan.get(key) != other.plan.get(key):
-            raise InputError(
-                f"{folder}: its plan has another {key} than {run.folder.path}. Give a run of the same plan."
-            )
-    return other
+    if name not in run.axes:
+        near = difflib.get_close_matches(name, run.axes, n=1)
+        hint = f'Did you mean "{near[0]}"?' if near else f"The axes are {', '.join(run.axes)}."
+        raise InputError(f'There is no axis "{name}". {hint}')
 
 
 def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
@@ -261,7 +260,7 @@ def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
     return diagnosed(run, idx, trust)
 
 
-def _serve(folder: Path, made: Any, port: int, show: bool) -> None:
+def _serve(folder: Path, made: Callable[[str], str], port: int, show: bool) -> None:
     import threading
 
     from results.watch import served
@@ -284,23 +283,12 @@ def _serve(folder: Path, made: Any, port: int, show: bool) -> None:
         raise InputError(f"--port {port}: cannot be listened on ({error.strerror}). Give another.") from None
 
 
-def _write(target: Path, make: Any) -> None:
+def _write(target: Path, page: str) -> None:
     from results.folder import replace_file
 
     if not target.absolute().parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.absolute().parent}. Make it first.")
-    replace_file(target, make().encode())
-
-
-@contextlib.contextmanager
-def _told() -> Any:
-    """Answer a ValueError as bad input."""
-    try:
-        yield
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    replace_file(target, page.encode())
 
 
 def _print(table: pd.DataFrame, title: str) -> None:

@@ -65,10 +65,12 @@ def table_of(rows: pd.DataFrame, title: str, shown: Sequence[str | None] = ()) -
 
 def plain_table(rows: pd.DataFrame, title: str) -> None:
     """Print a table under `title`; off a terminal it keeps its natural width, for grep and less -S."""
-    table = Table(title=Text(title), title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table = Table(
+        title=Text(printable(title)), title_justify="left", box=None, header_style="bold", pad_edge=False
+    )
     for name in rows.columns:
         justify: Any = "right" if rows[name].dtype.kind in "if" else "left"
-        table.add_column(Text(str(name)), justify=justify, overflow="fold")
+        table.add_column(Text(printable(str(name))), justify=justify, overflow="fold")
     for row in rows.itertuples(index=False):
         table.add_row(*(Text(_cell(name, value)) for name, value in zip(rows.columns, row, strict=True)))
     console = Console()
@@ -76,8 +78,13 @@ def plain_table(rows: pd.DataFrame, title: str) -> None:
 
 
 def _cell(name: str, value: Any) -> str:
-    if value is None or value != value:  # NaN
+    if pd.isna(value):
         return "-"
     if isinstance(value, float):
         return f"{value:.4f}" if name.endswith(("_tr", "_te")) else f"{value:g}"
-    return str(value)
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Return `text` with nothing in it that a terminal would obey: names and values come from files."""
+    return "".join(character if character.isprintable() else "?" for character in text)

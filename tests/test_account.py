@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy.stats import spearmanr
 
-from results.account import epochs, rank_correlation, regret, rungs
+import results
+from results.account import check_comparable, epochs, rank_correlation, regret, rungs, saved
 
 
 @pytest.fixture
@@ -31,6 +33,32 @@ def test_rungs_count_who_came_and_who_went_on(seen):
 def test_epochs_that_pruned_points_did_not_use():
     points = pd.DataFrame({"status": ["pruned", "completed", "pruned"], "epochs": [8, 200, 32]})
     assert epochs(points, 200) == {"spent": 240, "pruned": 2, "saved_at_most": 360}
+
+
+def test_epochs_saved_are_those_of_points_in_both():
+    points = pd.DataFrame({"idx": [3, 1, 9], "epochs": [10, 20, 50]})
+    exhaustive = pd.DataFrame({"idx": [1, 2, 3], "epochs": [100, 7, 200]})
+    assert saved(points, exhaustive) == 270
+
+
+@pytest.mark.parametrize("key", ["space", "data", "builder", "fit", "callbacks", "seed"])
+def test_runs_of_other_plans_are_not_compared(tmp_path, key):
+    plan = {"space": {"rate": [1]}, "scheduler": "asha"}
+    runs = []
+    for name, changed in (("one", {}), ("whole", {"scheduler": "none"}), ("other", {key: {"rate": [2]}})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "plan.yaml").write_text(yaml.safe_dump(plan | changed))
+        runs.append(results.open(tmp_path / name))
+    one, whole, other = runs
+    check_comparable(one, whole)
+    with pytest.raises(ValueError, match=f"another {key} than"):
+        check_comparable(one, other)
+
+
+def test_a_metric_is_a_column_of_numbers():
+    points = pd.DataFrame({"idx": [1], "status": ["pruned"], "loss_va": [1.0]})
+    with pytest.raises(ValueError, match=r'"status" holds no numbers.* are loss_va'):
+        regret(points, points, "status")
 
 
 def test_regret_is_measured_in_the_exhaustive_run():

@@ -108,7 +108,7 @@ def test_a_front_is_drawn_over_a_fair_choice_of_points():
     )
     cloud, front = figures.pareto_figure(many, pareto(many)).data
     assert len(cloud.x) == 2000 and len(front.x) == 5000
-    assert cloud.y[0] == 1 and cloud.y[-1] == 2
+    assert list(cloud.y[:500]) == list(many["loss_te"][:500]) and cloud.y[-1] == 2
 
 
 def test_rungs_stack_to_the_points_that_came():
@@ -122,4 +122,3 @@ def test_rungs_stack_to_the_points_that_came():
 def test_values_are_ordered_as_people_would():
     assert figures.ordered(pd.Series([10, 9, 100], dtype=object)) == [9, 10, 100]
     assert figures.ordered(pd.Series(["b", None, "a", "b"])) == [None, "b", "a"]
-    assert figures.text(None) == figures.text(float("nan")) == "null"

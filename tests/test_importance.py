@@ -100,3 +100,11 @@ def test_pairs_differ_in_one_axis_only():
     assert found["lower"] == (0 if found["value"] == "1" else 1)
     rows.iloc[0, rows.columns.get_loc("loss")] = np.nan
     assert paired(rows, ["a", "b"], "a", "loss").loc[0, "pairs"] == 2
+
+
+def test_an_axis_with_very_many_values_is_not_told_one_by_one():
+    rows = pd.DataFrame({"rate": np.arange(101.0), "loss_va": 1.0})
+    for tell in (lambda: distribution(rows, "rate"), lambda: paired(rows, ["rate"], "rate")):
+        with pytest.raises(ValueError, match="101 values"):
+            tell()
+    assert len(distribution(rows.head(100), "rate")) == 100

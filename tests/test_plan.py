@@ -160,6 +160,8 @@ BAD_PLANS = {
     "seed -1": (small_plan(seed=-1), ["seed got -1", "line"]),
     "timeout 0": (small_plan(timeout_s=0), ["timeout_s got 0"]),
     "retries": (small_plan(retries=-1), ["retries got -1"]),
+    "weights of none": (small_plan(keep_weights=0), ["keep_weights got 0", "true, false, or of how many"]),
+    "weights by name": (small_plan(keep_weights="best"), ["keep_weights"]),
     "builder file": (small_plan(builder="modle.py:build"), ["there is no file"]),
     "builder function": (small_plan(builder="model.py:biuld"), ['"build"', "line"]),
     "builder name": (small_plan(builder="model"), ["colon"]),
@@ -232,3 +234,11 @@ def test_the_default_plan_writes_out_every_key():
 
     missing = set(keys(Plan.load().to_dict())) - set(keys(raw))
     assert not missing, difflib.get_close_matches(min(missing), keys(raw))
+
+
+@pytest.mark.parametrize(("keep_weights", "reports"), [(True, True), (False, False), (5, True)])
+def test_points_report_weights_where_any_are_kept(workplace, keep_weights, reports):
+    plan = Plan(**small_plan(keep_weights=keep_weights), base=workplace)
+    assert plan.training.keep_weights is reports
+    again = Plan.from_mapping(plan.to_dict(), workplace)
+    assert again.keep_weights == keep_weights and type(again.keep_weights) is type(keep_weights)

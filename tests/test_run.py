@@ -55,6 +55,25 @@ def test_the_readme_s_door_opens_as_written(small_run, tmp_path, monkeypatch, ca
     assert capsys.readouterr().out.splitlines()[-1] == "True"
 
 
+def test_the_readme_s_notebook_shows_figures_as_written(small_run, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/abalone").symlink_to(small_run)
+    monkeypatch.chdir(tmp_path)
+    cells = blocks("python")[3].split("\n\n")
+    names: dict = {}
+    shown = []
+    for cell in cells:
+        *lines, last = cell.strip().splitlines()
+        exec("\n".join(lines), names)
+        if last.startswith("figures."):  # as a notebook does with a cell's last line
+            shown.append(eval(last, names))
+        else:
+            exec(last, names)
+    assert [type(figure).__name__ for figure in shown] == ["Figure"] * 3 and all(
+        figure.data for figure in shown
+    )
+
+
 def test_what_is_no_run_is_said(tmp_path):
     with pytest.raises(ValueError, match="no sweep here"):
         results.open(tmp_path)

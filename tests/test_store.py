@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from results import dataset as dataset_module
 from results import schema
 from results import store as store_module
 from results.folder import FolderError, RunFolder
@@ -180,15 +181,15 @@ def test_curves_of_a_torn_commit_are_dropped(folder):
 def test_a_commit_that_failed_can_be_tried_again(folder, small_parts, monkeypatch, failing):
     store = Store(folder, AXES)
     store.commit([finished(1)])
-    write = store_module.replace_file
+    write = dataset_module.replace_file
 
     def fail_once(path, content):
         if path.parent.name == failing:
-            monkeypatch.setattr(store_module, "replace_file", write)
+            monkeypatch.setattr(dataset_module, "replace_file", write)
             raise FolderError("no room")
         write(path, content)
 
-    monkeypatch.setattr(store_module, "replace_file", fail_once)
+    monkeypatch.setattr(dataset_module, "replace_file", fail_once)
     with pytest.raises(FolderError):
         store.commit([finished(2), finished(3)])
     assert list(pd.read_parquet(folder.points)["idx"]) == [1] and 2 not in store
@@ -437,7 +438,7 @@ def test_a_commit_that_failed_takes_back_rows_and_what_was_entered(
 ):
     store, earlier = Store(folder, AXES), entered(*range(100, 100 + before))
     store.commit([finished(1)], [earlier])
-    write = store_module.replace_file
+    write = dataset_module.replace_file
 
     def fail(path, content):
         if path.parent.name == failing:
@@ -445,7 +446,7 @@ def test_a_commit_that_failed_takes_back_rows_and_what_was_entered(
         write(path, content)
 
     with monkeypatch.context() as context:
-        context.setattr(store_module, "replace_file", fail)
+        context.setattr(dataset_module, "replace_file", fail)
         for _ in range(2):
             with pytest.raises(FolderError):
                 store.commit([finished(2)], [entered(2, 3)])
@@ -459,7 +460,7 @@ def test_a_commit_that_failed_takes_back_rows_and_what_was_entered(
 def test_a_commit_that_failed_with_a_new_metric_can_be_tried_again(folder, monkeypatch):
     store = Store(folder, AXES)
     store.commit([finished(1)])
-    later, write, written = finished(2, metrics=("loss", "MAE", "MAPE")), store_module.replace_file, []
+    later, write, written = finished(2, metrics=("loss", "MAE", "MAPE")), dataset_module.replace_file, []
 
     def fail(path, content):
         written.append(path.parent.name)
@@ -468,7 +469,7 @@ def test_a_commit_that_failed_with_a_new_metric_can_be_tried_again(folder, monke
         write(path, content)
 
     with monkeypatch.context() as context:
-        context.setattr(store_module, "replace_file", fail)
+        context.setattr(dataset_module, "replace_file", fail)
         with pytest.raises(FolderError):
             store.commit([later])
     assert written == ["points", "curves", "weights", "curves", "points"]
