@@ -21,7 +21,11 @@ def curve(idx, losses, rates=None):
 
 
 CURVES = pd.concat(
-    [curve(7, [3, 2, 2.5, 2.4], [0.1, 0.1, 0.01, 0.01]), curve(2, [5, 4], [0.2, 0.02]), curve(4, [1, np.nan])]
+    [
+        curve(7, [3, 2, 2.5, 2.4], [0.1, 0.1, 0.01, 0.01]),
+        curve(2, [5, 4], [0.2, 0.02]),
+        curve(4, [1, np.inf], [0.5, 0.5]),
+    ]
 )
 POINTS = pd.DataFrame(
     {
@@ -44,8 +48,12 @@ def test_cuts_best_epochs_and_ends_are_marked():
         for idx, part in table.groupby("idx")
     }
     assert marks[7] == ([3], [2], ["", "", "", "completed"])
-    assert marks[2] == ([2], [2], ["", "pruned"])  # not cut where another point's curve ends at a higher rate
-    assert marks[4] == ([], [1], ["", "diverged"])
+    assert marks[2] == ([2], [2], ["", "pruned"])
+    assert marks[4] == (
+        [],
+        [1],
+        ["", "diverged"],
+    )  # and point 7 is not cut where it begins below the end of 4
 
 
 def test_the_summary_has_a_row_for_each_point():

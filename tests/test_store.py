@@ -243,11 +243,25 @@ def test_the_best_so_far_keep_their_weights_and_the_rows_say_so(losses, cuts, mo
         rows = pd.read_parquet(folder.points).set_index("idx")
         stored = set(pd.read_parquet(folder.weights)["idx"]) if any(folder.weights.glob("*")) else set()
         assert set(rows.index[rows["has_weights"]]) == stored
-        known = sorted((loss, idx) for idx, loss in enumerate(losses) if loss is not None)
-        lowest = [loss for loss, _ in known[:most]]
-        assert sorted(rows.loc[list(stored), "loss_va"])[: len(lowest)] == lowest
-        if len(places) == 2:  # all at once: no more than that
-            assert len(stored) == len(lowest)
+        expected, lowest = set(), []
+        for start, end in itertools.pairwise(places):
+            for loss, idx in sorted((losses[i], i) for i in range(start, end) if losses[i] is not None):
+                if len(lowest) < most or loss < lowest[-1]:
+                    expected.add(idx)
+                    lowest = sorted([*lowest, loss])[:most]
+        assert stored == expected
+
+
+def test_a_point_keeps_its_weights_though_its_first_commit_failed(folder, monkeypatch):
+    store = Store(folder, AXES, keep_weights=1)
+    worse, better = (replace(one := finished(idx), row={**one.row, "loss_va": 3.0 - idx}) for idx in (1, 2))
+    store.commit([worse])
+    with monkeypatch.context() as context:
+        context.setattr(dataset_module, "replace_file", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        with pytest.raises(OSError, match="full"):
+            store.commit([better])
+    store.commit([better])
+    assert pd.read_parquet(folder.points)["has_weights"].tolist() == [True, True]
 
 
 WRITER = """

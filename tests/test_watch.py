@@ -25,6 +25,8 @@ def test_a_page_is_made_once_for_each_version():
 
     with served(make, lambda: now[0]) as address:
         assert urlsplit(address).hostname == "127.0.0.1"
+        with pytest.raises(ConnectionRefusedError):  # on no other address of this machine
+            http.client.HTTPConnection("127.0.0.2", urlsplit(address).port, timeout=5).connect()
         assert get(address)[:2] == get(address)[:2] == (200, "<p>version 1")
         assert get(address, "/version")[1] == "1"
         now[0] = "2"
