@@ -33,7 +33,8 @@ def time_limit(seconds: float) -> Iterator[None]:
     """
     faulthandler.dump_traceback_later(max(seconds, 0) + KILL_AFTER_S, exit=True)
     previous = signal.signal(signal.SIGALRM, _raise_time_up)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    # Again and again: an alarm just before a call that blocks would be heard when that returns.
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.1)
     try:
         yield
     finally:
@@ -43,6 +44,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def _raise_time_up(signum: int, frame: object) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
     raise TimeUpError
 
 
