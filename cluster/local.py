@@ -1,4 +1,4 @@
-"""Ray on this machine alone: started for one sweep, ended with it."""
+"""Ray on this machine alone: started for one sweep, ended with it, reached by this user only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import shlex
 import sys
 from collections.abc import Iterator
 
+from cluster import access
+
 
 def available_cpus() -> int:
     """Return the processor cores this process may use."""
@@ -20,7 +22,8 @@ def available_cpus() -> int:
 def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[str, float]]:
     """Run a Ray of this machine for the length of a `with` block.
 
-    Its processes end with the block, and also when this process is killed: Ray ties them to it.
+    It listens on the loopback address and asks for this user's token, unless RAY_AUTH_MODE says otherwise. Its
+    processes end with the block, and also when this process is killed: Ray ties them to it.
 
     Args:
         cpus: cores Ray may hand out; all that this process may use if None.
@@ -31,21 +34,38 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[s
     """
     # Reports of use, and a dashboard nobody opens, cost start-up time.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    access.keep_private()
+    with contextlib.ExitStack() as stack:
+        # Ray takes the address that other machines would use, unless it believes to be on a system whose firewall
+        # asks the user about each program that listens there.
+        stack.enter_context(access.environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"))
+        import ray
+        from ray._private import ray_constants
+
+        stack.callback(setattr, ray_constants, "ENABLE_RAY_CLUSTER", ray_constants.ENABLE_RAY_CLUSTER)
+        ray_constants.ENABLE_RAY_CLUSTER = False  # which was read when Ray was imported
+        # Ray hands the interpreter's path to a shell as it is, so a path with a space needs quotes of ours.
+        quoted = shlex.quote(sys.executable)
+        ray.init(
+            runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
+            address="local",
+            num_cpus=cpus or available_cpus(),
+            num_gpus=gpus,
+            include_dashboard=False,
+            log_to_driver=True,
+            logging_level=logging.WARNING,
+        )
+        with ended_quietly():
+            yield ray.cluster_resources()
+
+
+@contextlib.contextmanager
+def ended_quietly() -> Iterator[None]:
+    """Let go of Ray at the end of a `with` block, also where what it prints then cannot be written."""
     import ray
 
-    # Ray hands the interpreter's path to a shell as it is, so a path with a space needs quotes of ours.
-    quoted = shlex.quote(sys.executable)
-    ray.init(
-        runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
-        address="local",
-        num_cpus=cpus or available_cpus(),
-        num_gpus=gpus,
-        include_dashboard=False,
-        log_to_driver=True,
-        logging_level=logging.WARNING,
-    )
     try:
-        yield ray.cluster_resources()
+        yield
     finally:
         # Ray prints what its workers have left to say, which must not end the shutdown where the disk is full.
         with contextlib.redirect_stderr(io.StringIO()) as left:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep import diagnosing, exporting, reading, reporting
-from sweep.options import JSON, InputError
+from sweep import diagnosing, exporting, reading, reporting, submitting
+from sweep.options import INSECURE, JSON, PLAN_OPTIONS, InputError, loaded_plan, with_options
 
 if TYPE_CHECKING:
-    from sweep.plan import Plan
+    pass
 
 EXIT_CODES = """\b
 Exit codes:
@@ -30,8 +30,10 @@ class _Commands(click.Group):
     """Answers bad input with one message."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from sweep import supervisor
         from sweep.stopping import EXIT_STOPPED, StopRequested
 
+        supervisor.begin()
         try:
             return super().invoke(ctx)
         except StopRequested:
@@ -43,13 +45,15 @@ class _Commands(click.Group):
             message = str(error)
             click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
             ctx.exit(2)
+        finally:
+            supervisor.end()
 
 
 def _is_users(error: Exception) -> bool:
     """Return whether `error` is about what the user gave, and so its message is all they need."""
     from results.folder import FolderError, HeldError
 
-    names = {"PlanError", "DataError", "BuilderError", "InputError", "DamagedError"}
+    names = {"PlanError", "DataError", "BuilderError", "InputError", "DamagedError", "ClusterError"}
     return isinstance(error, FolderError | HeldError) or type(error).__name__ in names
 
 
@@ -74,62 +78,22 @@ def main() -> None:
     sweep diagnose DIR IDX          whether a point's model over-fits, where it is good, what moves it
     sweep export DIR IDX my.keras   the model of any point
     sweep export-to tensorboard ... points and curves in TensorBoard, or in MLflow
+    sweep submit plan.yaml --out U  have a cluster run it; sweep jobs, logs and stop go with it
     """
 
 
-def _idx(ctx: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise click.BadParameter(
-            f"got {text!r}, but needs whole numbers with commas between, such as 0,17."
-        ) from None
-
-
-_PLAN = click.argument("plan", required=False, type=click.Path(path_type=Path))
-_POINTS = click.option(
-    "--points", type=int, metavar="N", help="Only the first N points of the shuffled order."
-)
-_IDX = click.option(
-    "--idx", callback=_idx, metavar="I,J,...", help="Only these points, by their index in the grid."
-)
-_ENGINE = click.option(
-    "--engine", type=click.Choice(["auto", "fused", "keras"]), help="What trains the points."
-)
-_SCHEDULER = click.option(
-    "--scheduler", type=click.Choice(["asha", "none"]), help="Whether ASHA prunes points."
-)
-_SEED = click.option("--seed", type=int, help="Seed of weights, data order and order of points.")
-_CPUS = click.option("--cpus", type=int, metavar="N", help="Cores to use; all of this machine if not given.")
-
-
-def _plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
-    """Load the plan named, else the one that DIR was begun with, else the default; apply what was overridden."""
-    from dataclasses import replace
-
-    from results.folder import RunFolder
-    from sweep.plan import DEFAULT_PLAN, Plan
-
-    if path is None and out is not None and RunFolder(out).exists:
-        path = RunFolder(out).plan
-    plan = Plan.load(path or DEFAULT_PLAN)
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return replace(plan, **given) if given else plan
-
-
 @main.command(epilog=EXIT_CODES)
-@_PLAN
+@with_options(PLAN_OPTIONS)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="The run's folder  [default: runs/PLAN]"
 )
-@_POINTS
-@_IDX
-@_ENGINE
-@_SCHEDULER
-@_SEED
-@_CPUS
+@click.option(
+    "--address",
+    metavar="auto|HOST:PORT",
+    help="Head of a running Ray cluster that this machine is a node of; without it, Ray runs on this machine alone.",
+)
+@INSECURE
+@click.option("--submitted-as", type=click.Path(path_type=Path), hidden=True)
 @JSON
 def run(
     plan: Path | None,
@@ -137,6 +101,9 @@ def run(
     points: int | None,
     idx: list[int] | None,
     cpus: int | None,
+    address: str | None,
+    insecure: bool,
+    submitted_as: Path | None,
     as_json: bool,
     **overrides: Any,
 ) -> None:
@@ -145,14 +112,23 @@ def run(
     Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
     finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
     """
-    from sweep import runner, show
+    from sweep import runner, show, supervisor
     from sweep.stopping import Stopper
 
+    if address is not None and not supervisor.is_supervised():
+        from cluster import access
+
+        head = access.head_address(address)
+        access.check_head(head, insecure)
+        sys.exit(supervisor.supervised(sys.argv[1:], head))
     out = out or Path("runs") / (plan.stem if plan else "abalone")
     with Stopper():  # the run has its own; this one is for the time before and after it
-        loaded = _plan(plan, out, **overrides)
+        loaded = loaded_plan(plan, out, **overrides)
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            outcome = runner.run(loaded, out, points=points, idx=idx, cpus=cpus)
+            outcome = runner.run(
+                loaded, out, points=points, idx=idx, cpus=cpus, address=address, insecure=insecure,
+                stored_plan=submitted_as.read_text(encoding="utf-8") if submitted_as else None,
+            )  # fmt: skip
         if as_json:
             answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
             click.echo(json.dumps(answer))
@@ -162,13 +138,7 @@ def run(
 
 
 @main.command()
-@_PLAN
-@_POINTS
-@_IDX
-@_ENGINE
-@_SCHEDULER
-@_SEED
-@_CPUS
+@with_options(PLAN_OPTIONS)
 @click.option(
     "--timed",
     type=click.IntRange(0),
@@ -196,7 +166,7 @@ def plan(
     from sweep.runner import checked_cpus
     from sweep.sampler import Selection
 
-    loaded = _plan(plan, **overrides)
+    loaded = loaded_plan(plan, **overrides)
     try:
         selection = Selection(len(loaded.space), loaded.seed, points, idx)
     except ValueError as error:
@@ -254,6 +224,10 @@ for _command in (
     reporting.report,
     diagnosing.diagnose,
     exporting.export_to,
+    submitting.submit,
+    submitting.jobs,
+    submitting.logs,
+    submitting.stop,
 ):
     main.add_command(_command)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from ray.tune.experiment import Trial
 from results.folder import FolderError
 from results.schema import Status
 from results.store import Finished, Store
+from sweep.deaths import Deaths, Fault, fault_of
 from sweep.plan import Plan
 from sweep.progress import Tally
 from sweep.pruning import RungScheduler
@@ -24,10 +24,10 @@ from trainables.keras_trial import PAYLOAD
 
 COMMIT_EVERY_S = 0.5
 COMMIT_AT_POINTS = 512
-FALSE_STARTS = 5
-"""Times that a point may meet a worker that ends before it has begun with it."""
 START_TIMEOUT_S = 180.0
 """Seconds within which the first worker must have started, or the sweep says so and stops."""
+JOIN_TIMEOUT_S = 1800.0
+"""The same on a cluster, which may have to start a machine first."""
 
 
 class Collector(Unsaved, Callback):
@@ -44,6 +44,7 @@ class Collector(Unsaved, Callback):
         scheduler: has what the rungs were asked for single points; None without pruning.
         on_step: called after each step of Tune, some ten times a second.
         should_stop: whether a stop was asked for.
+        start_timeout_s: seconds within which the first worker must have started.
     """
 
     def __init__(
@@ -55,11 +56,12 @@ class Collector(Unsaved, Callback):
         scheduler: RungScheduler | None,
         on_step: Callable[[], None],
         should_stop: Callable[[], bool],
+        start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
         self._plan, self._store, self._tally, self._scheduler = plan, store, tally, scheduler
         self.searcher = searcher
-        self._deaths: Counter[Any] = Counter()
-        self._false_starts: Counter[Any] = Counter()
+        self._deaths = Deaths(plan.retries)
+        self._start_timeout_s = start_timeout_s
         self._on_step, self._should_stop = on_step, should_stop
         self._pending: list[Finished] = []
         self._entered: list[Mapping[str, Any]] = []
@@ -138,23 +140,23 @@ class Collector(Unsaved, Callback):
         """Give points back whose worker died, or make a row of a point if that was once too often, or it hung."""
         group = trial.config.get("points")
         key = trial.config["idx"] if group is None else (int(group[0]), len(group))
-        if trial.trial_id not in self._started_at:  # the worker ended between two trials, as it does at times
-            self._false_starts[key] += 1
-            if self._false_starts[key] <= FALSE_STARTS:
-                self._give_back(trial)
-                return
-        seconds = self._seconds(trial)
-        self._deaths[key] += 1
+        # A worker may end between two trials, as it does when it has grown.
+        if trial.trial_id not in self._started_at and self._deaths.false_start(key):
+            self._give_back(trial)
+            return
+        seconds, fault = self._seconds(trial), fault_of(trial)
+        again = self._deaths.may_try_again(key, fault)
         self._forget(trial)
-        if self._deaths[key] <= self._plan.retries and (group is not None or seconds <= self._plan.timeout_s):
+        if again and (group is not None or fault is Fault.CLUSTER or seconds <= self._plan.timeout_s):
             self._tally.retried += 1
             self._give_back(trial)
             return
+        times = self._deaths.of(key)
         if group is not None:
-            self._leave_alone(group, f"their worker died {self._deaths[key]} times")
+            self._leave_alone(group, f"their worker died {times} times")
             return
         status = Status.FAILED
-        error = f"WorkerDied: the point's worker died {self._deaths[key]} times; see sweep.log."
+        error = f"WorkerDied: the point's worker died {times} times; see sweep.log."
         if seconds > self._plan.timeout_s:
             status = Status.TIMEOUT
             error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
@@ -195,10 +197,8 @@ class Collector(Unsaved, Callback):
             self._on_step()
         except FolderError as error:  # Tune would make an end of its own to it, which takes longer
             raise StopRequested(error) from error
-        if not self._any_started and time.monotonic() - self._begun_at > START_TIMEOUT_S:
-            message = (
-                f"No worker has started within {START_TIMEOUT_S:g} s. sweep.log in the folder tells more."
-            )
+        if not self._any_started and time.monotonic() - self._begun_at > self._start_timeout_s:
+            message = f"No worker has started within {self._start_timeout_s:g} s. sweep.log in the folder tells more."
             raise StopRequested(RuntimeError(message))
         if self._should_stop() or not self._tally.open:
             self.commit()

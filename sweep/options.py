@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from sweep.plan import Plan
 
 
 class InputError(ValueError):
@@ -27,6 +31,9 @@ def told() -> Iterator[None]:
 
 
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+INSECURE = click.option(
+    "--insecure", is_flag=True, help="Use a cluster though others can reach it and it asks for no token."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 DESCENDING = click.option("--descending", is_flag=True, help="A higher value is better.")
 WHERE = click.option(
@@ -34,3 +41,58 @@ WHERE = click.option(
     metavar="CONDITION",
     help="Only points like 'activation == \"relu\" and params < 200'; columns compared, joined by and, or, not.",
 )
+
+
+def _idx(ctx: click.Context, parameter: click.Parameter, text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise click.BadParameter(
+            f"got {text!r}, but needs whole numbers with commas between, such as 0,17."
+        ) from None
+
+
+PLAN = click.argument("plan", required=False, type=click.Path(path_type=Path))
+POINTS = click.option(
+    "--points", type=int, metavar="N", help="Only the first N points of the shuffled order."
+)
+IDX = click.option(
+    "--idx", callback=_idx, metavar="I,J,...", help="Only these points, by their index in the grid."
+)
+ENGINE = click.option(
+    "--engine", type=click.Choice(["auto", "fused", "keras"]), help="What trains the points."
+)
+SCHEDULER = click.option(
+    "--scheduler", type=click.Choice(["asha", "none"]), help="Whether ASHA prunes points."
+)
+SEED = click.option("--seed", type=int, help="Seed of weights, data order and order of points.")
+CPUS = click.option("--cpus", type=int, metavar="N", help="Cores to use; all if not given.")
+PLAN_OPTIONS = (PLAN, POINTS, IDX, ENGINE, SCHEDULER, SEED, CPUS)
+"""What a command takes that runs a plan, or part of it."""
+
+
+def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command these options, in their order."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def loaded_plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
+    """Load the plan named, else the one that DIR was begun with, else the default; apply what was overridden."""
+    from dataclasses import replace
+
+    from results.folder import RunFolder
+    from sweep.plan import DEFAULT_PLAN, Plan
+
+    if path is None and out is not None and RunFolder(out).exists:
+        path = RunFolder(out).plan
+    plan = Plan.load(path or DEFAULT_PLAN)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return replace(plan, **given) if given else plan

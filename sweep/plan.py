@@ -43,14 +43,30 @@ class Resources:
     Args:
         cpu: processor cores; also the size of TensorFlow's thread pools.
         gpu: GPUs, or a fraction of one.
-        memory_mb: MiB for the arrays of the points that one trial of the fused engine trains side by side.
+        memory_mb: MiB for the arrays of the points that one trial of the fused engine trains side by side; with a GPU
+            its memory is the bound.
+        custom: amounts of the cluster's own resources, by name, such as `{"big_disk": 1}`.
+        labels: what a node must be labelled with, by label, as Ray's label selectors, such as
+            `{"ray.io/accelerator-type": "H200"}`.
     """
 
     cpu: int = 1
     gpu: float = 0
     memory_mb: float = 512
+    custom: dict[str, float] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name, amount in self.custom.items():
+            if name in ("CPU", "GPU", "memory", "object_store_memory", "bundle") or not name.strip():
+                raise ValueError(
+                    f'resources.custom got the name "{name}", which is Ray\'s own. resources.cpu and resources.gpu are '
+                    "keys of their own; name one that `ray start --resources` gave."
+                )
+            if not (amount > 0 and (amount < 1 or amount == int(amount))):
+                raise ValueError(
+                    f"resources.custom.{name} got {amount}, but needs a fraction below 1, or a whole number above 0."
+                )
         if self.cpu < 1:
             raise ValueError(f"resources.cpu got {self.cpu}, but needs at least 1 core.")
         if not 1 <= self.memory_mb <= 1e7:
@@ -279,6 +295,7 @@ class Plan:
             threads=self.resources.cpu,
             keep_weights=self.keep_weights is not False,
             memory_mb=self.resources.memory_mb,
+            gpu=self.resources.gpu,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -197,6 +197,8 @@ class View:
     def update(self) -> None:
         """Bring the clocks up to date, and print and store the tally when it is time to."""
         now = time.monotonic()
+        if self._training_since is None and self._tally.running:
+            self.begin("training")
         self._tick(now)
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_S

@@ -15,13 +15,14 @@ import ray
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from cluster.nodes import beside_driver
 from sweep.plan import Plan
 from sweep.rungs import COLUMNS, Rungs
 
 
 def start_rungs(plan: Plan, entered: Iterable[pa.Table]) -> Any:
     """Start the actor and return its handle; it is a `Rungs` that has seen what an earlier run `entered`."""
-    rungs: Any = ray.remote(num_cpus=0)(Rungs).remote(plan.asha, plan.epochs, plan.seed)
+    rungs = beside_driver(Rungs, plan.asha, plan.epochs, plan.seed)
     for table in entered:
         rungs.restore.remote({name: table[name].to_numpy() for name in COLUMNS})
     return rungs

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cluster import local
+from cluster import access, local
+from cluster.attached import attached
 from results.folder import FolderError, RunFolder, replace_file, write_json
 from results.leaderboard import leaderboard, read_points
 from results.schema import FINISHED_WELL
@@ -24,6 +25,7 @@ from sweep.progress import Tally, View, noise_to
 from sweep.provenance import machine, versions
 from sweep.sampler import Selection
 from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested
+from sweep.travel import moved_builder, user_folder
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 
@@ -59,6 +61,9 @@ def run(
     points: int | None = None,
     idx: Iterable[int] | None = None,
     cpus: int | None = None,
+    address: str | None = None,
+    insecure: bool = False,
+    stored_plan: str | None = None,
     show: bool = True,
 ) -> Outcome:
     """Train the points of `plan` that have no row in the folder `out` yet, and return how it ended.
@@ -71,16 +76,25 @@ def run(
         out: the run's folder; made if it is not there, resumed if it is.
         points: only the first so many points of the plan's shuffled order; all if None.
         idx: only these points; all if None.
-        cpus: cores to use; all that this process may use if None.
+        cpus: cores to use; all that this process may use, or that the cluster has, if None.
+        address: `HOST:PORT` of a running Ray cluster's head, or "auto" for the one that this machine is a node of; None
+            starts Ray on this machine for the length of the run. Where a cluster's head dies, Ray ends this process,
+            too; `sweep run` watches over it.
+        insecure: whether the cluster may be one that others can reach without a token.
+        stored_plan: what to store as the folder's plan.yaml, if the plan is known by other paths to who will read it.
         show: whether to show the progress on the standard output.
 
     Raises:
         PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
         FolderError: the folder cannot be written.
         HeldError: another run holds the folder.
+        ClusterError: the cluster cannot be used.
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
-    cpus = checked_cpus(plan, cpus)
+    if address is not None:
+        address = access.head_address(address)
+        access.check_head(address, insecure)
+    cpus = checked_cpus(plan, cpus, address)
     try:
         selection = Selection(len(plan.space), plan.seed, points, idx)
     except ValueError as error:
@@ -91,12 +105,12 @@ def run(
     folder = RunFolder(Path(out).expanduser().resolve())
     folder.create()
     with folder.held():
-        _claim(folder, plan, marks)
+        _claim(folder, stored_plan or plan.to_yaml(), marks)
         store = Store(folder, {axis.name: axis.values for axis in plan.space.axes}, plan.keep_weights)
         tally = _tally(folder, plan, selection)
         tally.selection = _as_options(points, selection, idx is not None)
         tally.versions, tally.machine = versions(), machine()
-        tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open))
+        tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open)) if cpus else 0
         reason: str | None = None
         with (
             Stopper() as stopper,
@@ -104,7 +118,7 @@ def run(
             View(tally, folder, terminal if show else None) as view,
         ):
             if tally.open:
-                reason = _train(plan, folder, store, selection, cpus, tally, view, stopper)
+                reason = _train(plan, folder, store, selection, cpus, address, tally, view, stopper)
             if reason:  # what was pending has no row after all
                 tally.counts = _tally(folder, plan, selection).counts
             if not tally.open:
@@ -113,8 +127,8 @@ def run(
         return Outcome(folder.path, tally, tuple(store.notes), reason)
 
 
-def checked_cpus(plan: Plan, cpus: int | None) -> int:
-    """Return the cores to use, `cpus` or all that this process may use.
+def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> int:
+    """Return the cores to use, `cpus` or all that this process may use; on a cluster 0 for all that it has.
 
     Raises:
         PlanError: there are none, or too few for one point of `plan`.
@@ -122,6 +136,8 @@ def checked_cpus(plan: Plan, cpus: int | None) -> int:
     available = local.available_cpus()
     if cpus is not None and cpus < 1:
         raise PlanError(f"--cpus got {cpus}, but needs at least 1.")
+    if address is not None and cpus is None:
+        return 0
     cpus = cpus or available
     if plan.resources.cpu > cpus:
         raise PlanError(
@@ -132,7 +148,7 @@ def checked_cpus(plan: Plan, cpus: int | None) -> int:
 
 
 def _gpu_workers(plan: Plan, gpus: float) -> int:
-    """Return how many points the GPUs can train at once, or say that they cannot train one."""
+    """Return how many trials the GPUs can hold at once, or say that they cannot hold one."""
     if plan.resources.gpu > gpus:
         raise PlanError(
             f"resources.gpu={plan.resources.gpu:g} is more than the {gpus:g} GPUs of this machine, so no point "
@@ -141,7 +157,18 @@ def _gpu_workers(plan: Plan, gpus: float) -> int:
     return int(gpus / plan.resources.gpu)
 
 
-def _claim(folder: RunFolder, plan: Plan, marks: dict[str, Any]) -> None:
+def _places(plan: Plan, found: Mapping[str, float]) -> int:
+    """Return how many trials a cluster can hold at once that has `found` to hand out, by its sums."""
+    return min(int(found.get(name, 0.0) / amount) for name, amount in _asked(plan).items())
+
+
+def _asked(plan: Plan) -> dict[str, float]:
+    """Return what one trial asks for, by name."""
+    asked = {"CPU": plan.resources.cpu, "GPU": plan.resources.gpu, **plan.resources.custom}
+    return {name: amount for name, amount in asked.items() if amount}
+
+
+def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
     """Write plan and fingerprint into a new folder, or check that an old one holds the same plan's run."""
     if folder.exists:
         try:
@@ -163,7 +190,7 @@ def _claim(folder: RunFolder, plan: Plan, marks: dict[str, Any]) -> None:
             f"{folder.path} has rows but no fingerprint.json, so they could be another plan's. "
             "Run into another folder with --out."
         )
-    replace_file(folder.plan, plan.to_yaml().encode())
+    replace_file(folder.plan, plan.encode())
     # Written last: it is what makes the folder a run's.
     if not folder.exists:
         write_json(folder.fingerprint, marks)
@@ -193,22 +220,30 @@ def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
 
 
 def _train(
-    plan: Plan, folder: RunFolder, store: Store, selection: Selection, cpus: int, tally: Tally, view: View,
-    stopper: Stopper,
+    plan: Plan, folder: RunFolder, store: Store, selection: Selection, cpus: int, address: str | None, tally: Tally,
+    view: View, stopper: Stopper,
 ) -> str | None:  # fmt: skip
     """Train the open points with Tune; return what stopped it, or None if nothing or a person did."""
-    view.begin("starting Ray")
+    view.begin(f"attaching to {address}" if address else "starting Ray")
+    connection = attached(address, user_folder(plan)) if address else local.started(cpus=cpus)
     try:
-        with local.started(cpus=cpus) as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
+        with connection as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
             stopper.install()  # Ray has put a handler of its own in place
             from sweep import tuning
-            from sweep.collector import Collector
+            from sweep.collector import JOIN_TIMEOUT_S, START_TIMEOUT_S, Collector
             from sweep.pruning import RungScheduler, start_rungs
             from sweep.searcher import PointSearcher
 
-            if plan.resources.gpu > 0:
+            travels, waiting = None, ""
+            if address:
+                most = cpus // plan.resources.cpu or None
+                travels = tuning.Travels(moved_builder(plan), most)
+                places = _places(plan, found)
+                waiting = "" if places else f"waiting for a node that has {_asked(plan)}"
+                tally.workers = min(most or tally.asked, max(1, places))
+            elif plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
-            view.begin("training")
+            view.begin(waiting or "training")
             still_open = (idx for idx in selection if idx not in store)
             if plan.engine == "keras":
                 searcher = PointSearcher(still_open)
@@ -217,8 +252,11 @@ def _train(
                 searcher.add_group(np.fromiter(sorted(still_open), np.int64))
             rungs = start_rungs(plan, store.entered()) if plan.training.milestones else None
             scheduler = RungScheduler(rungs, plan.training.milestones) if rungs else None
-            collector = Collector(plan, store, searcher, tally, scheduler, view.update, stopper.is_set)
-            tuner = tuning.tuner(plan, collector, scheduler, rungs, folder.checkpoints, scratch)
+            collector = Collector(
+                plan, store, searcher, tally, scheduler, view.update, stopper.is_set,
+                JOIN_TIMEOUT_S if address else START_TIMEOUT_S,
+            )  # fmt: skip
+            tuner = tuning.tuner(plan, collector, scheduler, rungs, travels, folder.checkpoints, scratch)
             with stopper.deferred():
                 tuner.fit()
                 collector.commit()

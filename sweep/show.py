@@ -23,6 +23,9 @@ from results.schema import NOT_WELL
 if TYPE_CHECKING:
     from sweep.runner import Outcome
 
+RESUME = "SWEEP_RESUME"
+"""The environment variable that says how to resume, in a sweep that was submitted from elsewhere."""
+
 
 def ending(outcome: Outcome, out: Path) -> None:
     """Say how a run ended, what is best, and what to type next."""
@@ -44,7 +47,8 @@ def ending(outcome: Outcome, out: Path) -> None:
         click.echo(f"\nError: {outcome.error}")
     if outcome.tally.open:
         click.echo(f"\nStopped with {outcome.tally.open:,} points open.")
-        click.echo(f"Resume:  {sweep} {shlex.join(sys.argv[1:])}")
+        resume = os.environ.get(RESUME) or f"{sweep} {shlex.join(sys.argv[1:])}"
+        click.echo(f"Resume:  {resume}")
     click.echo(f"\nNext:    {sweep} top {folder} -n 20\n         {sweep} status {folder}")
 
 

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from sweep.supervisor import STOP_SIGNAL, is_supervised
+
 EXIT_STOPPED = 3
 
 
@@ -48,8 +50,11 @@ class Stopper:
         """Put the handlers in place, again after a library has put in its own. Only the main thread can."""
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous = signal.signal(number, self._handle)
+        handlers = {signal.SIGINT: self._handle, signal.SIGTERM: self._handle}
+        if is_supervised():  # whose parent says when to stop
+            handlers = {signal.SIGINT: _pass_over, signal.SIGTERM: _pass_over, STOP_SIGNAL: self._handle}
+        for number, handler in handlers.items():
+            previous = signal.signal(number, handler)
             self._previous.setdefault(number, previous)
 
     @contextlib.contextmanager
@@ -71,3 +76,7 @@ class Stopper:
         self._requested = True
         if not self._deferred:
             raise StopRequested
+
+
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    """Do nothing, where the default would end the process."""

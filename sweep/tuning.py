@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
+from cluster.nodes import beside_driver
 from sweep.collector import Collector
-from sweep.plan import Plan
+from sweep.plan import Plan, Resources
 from sweep.pruning import RungScheduler
+from trainables.builders import Builder
+from trainables.fused.checkpoints import Checkpoints, RemoteCheckpoints
 from trainables.fused.trial import FusedTrial
 
 _TUNE_ENVIRONMENT = {
@@ -23,12 +26,37 @@ _TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
+WAITING = 16
+"""Trials that wait on a cluster at least, each asking for what it needs."""
+
+
+@dataclass(frozen=True)
+class Travels:
+    """What is different on a cluster.
+
+    Attributes:
+        builder: the builder as the workers find it.
+        most_trials: trials that may run at once; None for as many as the cluster can hold.
+    """
+
+    builder: Builder
+    most_trials: int | None
+
+
+def placement(resources: Resources) -> PlacementGroupFactory:
+    """Return what one trial asks Ray for."""
+    asked = {"CPU": float(resources.cpu), "GPU": float(resources.gpu), **resources.custom}
+    bundle = {name: amount for name, amount in asked.items() if amount}
+    selector: Any = {"bundle_label_selector": [dict(resources.labels)]} if resources.labels else {}
+    return PlacementGroupFactory([bundle], **selector)
+
 
 def tuner(
     plan: Plan,
     collector: Collector,
     scheduler: RungScheduler | None,
     rungs: Any,
+    travels: Travels | None,
     checkpoints: Path,
     scratch: str,
 ) -> Tuner:
@@ -39,22 +67,28 @@ def tuner(
         collector: takes the results, and has the searcher.
         scheduler: asks the rungs for single points; None without pruning.
         rungs: handle of the rungs' actor; None without pruning.
+        travels: what is different on a cluster; None on this machine alone.
         checkpoints: folder for the state of cohorts in training.
         scratch: a folder for what Tune insists on writing; nothing in it is ever read back.
     """
     os.environ.update(_TUNE_ENVIRONMENT)
-    # One waiting trial for each worker, so that all of them start, and go on, at once.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(1, collector.workers))
+    # One waiting trial for each worker, so that all of them start, and go on, at once. A cluster that can grow does
+    # so for what waits.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(WAITING if travels else 1, collector.workers))
+    kept: Checkpoints | RemoteCheckpoints = Checkpoints(str(checkpoints))
+    if travels:
+        kept = RemoteCheckpoints(beside_driver(Checkpoints, str(checkpoints)))
     trainable = tune.with_resources(
         tune.with_parameters(
             FusedTrial,
             space=plan.space,
-            builder=plan.found_builder,
+            builder=travels.builder if travels else plan.found_builder,
             table=plan.table,
-            training=replace(plan.training, checkpoints=str(checkpoints)),
+            training=plan.training,
             rungs=rungs,
+            checkpoints=kept,
         ),
-        {"cpu": plan.resources.cpu, "gpu": plan.resources.gpu},
+        placement(plan.resources),
     )
     return Tuner(
         trainable,
@@ -63,6 +97,7 @@ def tuner(
             scheduler=scheduler,
             num_samples=-1,  # until the collector ends it
             reuse_actors=True,
+            max_concurrent_trials=travels.most_trials if travels else None,
         ),
         run_config=RunConfig(
             name="sweep",

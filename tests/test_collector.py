@@ -14,7 +14,8 @@ from hypothesis import given
 from results.folder import FolderError, RunFolder
 from results.store import Store
 from sweep import Plan, collector
-from sweep.collector import FALSE_STARTS, Collector, split_columns
+from sweep.collector import Collector, split_columns
+from sweep.deaths import FALSE_STARTS
 from sweep.progress import Tally
 from sweep.pruning import RungScheduler
 from sweep.searcher import PointSearcher
@@ -54,7 +55,7 @@ class Sweep:
     def trial(self, config):
         """A trial that waits: its worker has not begun with it."""
         self.trials += 1
-        return SimpleNamespace(trial_id=str(self.trials), config=config)
+        return SimpleNamespace(trial_id=str(self.trials), config=config, error_file=None)
 
     def start(self, config):
         trial = self.trial(config)
@@ -450,7 +451,7 @@ def test_a_progress_file_that_cannot_be_written_stops_the_sweep(sweep):
 
 def test_a_sweep_whose_workers_never_start_says_so(sweep, monkeypatch):
     sweep.collector.on_step_end(0, [])
-    monkeypatch.setattr(collector, "START_TIMEOUT_S", -1.0)
+    monkeypatch.setattr(sweep.collector, "_start_timeout_s", -1.0)
     with pytest.raises(StopRequested, match="No worker has started"):
         sweep.collector.on_step_end(0, [])
     sweep.start({"idx": 1})

@@ -13,6 +13,7 @@ from sweep.rungs import Rungs
 from sweep.space import Space
 from trainables import builders
 from trainables.fused import trial as trial_module
+from trainables.fused.checkpoints import Checkpoints
 from trainables.fused.trial import FusedTrial
 from trainables.keras_trial import PAYLOAD
 from trainables.settings import Callbacks, Fit, Training
@@ -21,11 +22,11 @@ TABLE = small_table()
 SPACE = Space({"units": [4], "learning_rate": [0.01, 0.02, 0.03, 0.04]})
 
 
-def trial(points, training, builder="custom_layer", space=SPACE, rungs=None):
+def trial(points, training, builder="custom_layer", space=SPACE, **handles):
     made = FusedTrial.__new__(FusedTrial)  # without Tune's own set-up, which needs a running Tune
     found = builders.find(f"{zoo.__file__}:{builder}", Path.cwd())
     config = {"points": np.array(points)}
-    made.setup(config, space=space, builder=found, table=TABLE, training=training, rungs=rungs)
+    made.setup(config, space=space, builder=found, table=TABLE, training=training, **handles)
     return made
 
 
@@ -90,13 +91,16 @@ def test_a_group_is_no_larger_than_the_memory_it_may_use(monkeypatch):
 def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(trial_module, "STEP_S", 0.0)  # a step an epoch
     monkeypatch.setattr(trial_module, "CHECKPOINT_EVERY_S", 0.0)
-    training = Training(Fit(epochs=6, batch_size=32), Callbacks(), checkpoints=str(tmp_path / "checkpoints"))
-    undisturbed = finished(steps(trial([0, 1, 2, 3], Training(Fit(epochs=6, batch_size=32), Callbacks()))))
+    training, kept = (
+        Training(Fit(epochs=6, batch_size=32), Callbacks()),
+        Checkpoints(str(tmp_path / "checkpoints")),
+    )
+    undisturbed = finished(steps(trial([0, 1, 2, 3], training)))
 
-    killed = trial([0, 1, 2, 3], training)
+    killed = trial([0, 1, 2, 3], training, checkpoints=kept)
     for _ in range(4):
         assert "finished" not in killed.step()[PAYLOAD]
-    taken_over = trial([0, 1, 2, 3], training)
+    taken_over = trial([0, 1, 2, 3], training, checkpoints=kept)
     reports = [taken_over.step()[PAYLOAD]]
     assert (
         taken_over._cohort.epoch == 4
@@ -109,10 +113,10 @@ def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypat
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
     # Some of the points have a row by now, and another has never been begun.
-    killed = trial([0, 1, 2], training)
+    killed = trial([0, 1, 2], training, checkpoints=kept)
     for _ in range(3):
         killed.step()
-    rows = finished(steps(trial([1, 2, 3], training)))
+    rows = finished(steps(trial([1, 2, 3], training, checkpoints=kept)))
     assert sorted(rows) == [1, 2, 3]
     for idx, (_, curve, _) in rows.items():
         np.testing.assert_allclose(curve["val_loss"], undisturbed[idx][1]["val_loss"], rtol=1e-3)

@@ -20,10 +20,11 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import tokenize
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,21 @@ class Builder:
         """Return whether the function can be given `argument` by name."""
         return argument in self.parameters or self.takes_any
 
+    def moved(self, origin: Path, to: Path) -> Builder:
+        """Return the builder as it will be where the folder `origin` is called `to`, relative to a working directory."""
+        path = to / self.path.relative_to(origin)
+        name = f"{path}:{self.function}" if self.name.startswith(str(self.path)) else self.name
+        return replace(self, name=name, path=path, folder=to / self.folder.relative_to(origin))
+
+    def arrived(self) -> Builder:
+        """Return the builder as it is here, if it was `moved` to this working directory; its folder becomes that."""
+        if self.path.is_absolute():
+            return self
+        path, folder = self.path.absolute(), self.folder.absolute()
+        name = f"{path}:{self.function}" if self.name.startswith(str(self.path)) else self.name
+        os.chdir(folder)
+        return replace(self, name=name, path=path, folder=folder)
+
     def load(self) -> Callable[..., Any]:
         """Import the builder's module, which usually imports Keras, and return the function.
 
@@ -90,7 +106,10 @@ class Builder:
                 f"builder: importing {self.path} raised {type(error).__name__}: {error}. Correct the file."
             ) from error
         origin = getattr(module, "__file__", None)
-        if origin is None or Path(origin).resolve() != self.path.resolve():
+        # Elsewhere on another machine it may be, if it is the same.
+        if origin is None or (
+            Path(origin).resolve() != self.path.resolve() and source_of(Path(origin)) != self.source
+        ):
             raise BuilderError(
                 f'builder: "{self.module}" is {origin or "another module"} here, not {self.path}. '
                 "Rename the module, or name its file: path/to/file.py:function."

@@ -194,7 +194,8 @@ class KerasTrial(tune.Trainable):
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         set_up_tensorflow(training.threads)
-        self._space, self._builder, self._table, self._training = space, builder, table, training
+        self._space, self._builder = space, builder.arrived()
+        self._table, self._training = table, training
         self._build: Callable[..., Any] | None = None
         self.reset_config(config)
 

@@ -48,6 +48,23 @@ def _raise_time_up(signum: int, frame: object) -> None:
     raise TimeUpError
 
 
+def cohort_memory_mb(memory_mb: float, gpu: float) -> float:
+    """Return the MiB that the arrays of one cohort may take.
+
+    Args:
+        memory_mb: without a GPU.
+        gpu: share of a GPU, or GPUs, that the trial has; half of its memory is left to what a step computes between.
+    """
+    if not gpu:
+        return memory_mb
+    from tensorflow.python.client import device_lib
+
+    limits = [
+        device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"
+    ]
+    return limits[0] / 2**20 * min(gpu, 1.0) / 2 if limits else memory_mb
+
+
 def explain(error: BaseException) -> str:
     """Return the error's type and message, at most 2,000 characters, so that a row stays a row."""
     text = f"{type(error).__name__}: {error}".strip().encode("utf-8", "replace").decode()

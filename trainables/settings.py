@@ -132,8 +132,8 @@ class Training:
         timeout_s: wall seconds that one point may take.
         threads: size of TensorFlow's thread pools in a worker.
         keep_weights: whether a report carries the best epoch's weights.
-        memory_mb: MiB that the arrays of one cohort may take.
-        checkpoints: folder for the state of cohorts in training; None keeps none.
+        memory_mb: MiB that the arrays of one cohort may take; with a GPU its memory is the bound.
+        gpu: share of a GPU, or GPUs, that a trial has.
     """
 
     fit: Fit
@@ -144,4 +144,4 @@ class Training:
     threads: int = 1
     keep_weights: bool = True
     memory_mb: float = 512.0
-    checkpoints: str | None = None
+    gpu: float = 0.0

@@ -1,5 +1,8 @@
 """The state of cohorts in training, in files: what a worker that takes a cohort over goes on from.
 
+`Checkpoints` are in a folder of this machine. On a cluster they are in a folder of the driver's machine, and workers
+reach them through an actor there, as `RemoteCheckpoints`: so they outlive a worker's node, whatever disks it shares.
+
 A file holds arrays only and is replaced whole. It is found again by the points in it, not by a name: the points that
 come again after a crash are those that have no row yet, whichever they are.
 """
@@ -9,11 +12,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import ray
 
 
 class Checkpoints:
@@ -62,6 +68,33 @@ class Checkpoints:
                 continue
             if len(present):
                 yield present, state
+
+    def found(self, idx: np.ndarray) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Return the first few that `find` yields, to travel."""
+        return list(itertools.islice(self.find(idx), 3))
+
+
+class RemoteCheckpoints:
+    """The `Checkpoints` that an actor holds.
+
+    Args:
+        actor: its handle.
+    """
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def save(self, name: str, state: Mapping[str, np.ndarray]) -> None:
+        """See `Checkpoints.save`; training does not wait for it."""
+        self._actor.save.remote(name, dict(state))
+
+    def forget(self, name: str) -> None:
+        """See `Checkpoints.forget`."""
+        self._actor.forget.remote(name)
+
+    def find(self, idx: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """See `Checkpoints.find`."""
+        yield from ray.get(self._actor.found.remote(idx))
 
 
 def _written_at(path: Path) -> float:

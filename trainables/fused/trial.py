@@ -22,8 +22,9 @@ import ray
 from trainables.builders import Builder
 from trainables.data import Table
 from trainables.fused import xla
+from trainables.fused.checkpoints import Checkpoints, RemoteCheckpoints, name_of
 from trainables.keras_trial import PAYLOAD, KerasTrial
-from trainables.limits import KILL_AFTER_S, explain, resident_mb, time_limit
+from trainables.limits import KILL_AFTER_S, cohort_memory_mb, explain, resident_mb, time_limit
 from trainables.settings import Training
 
 STEP_S = 2.0
@@ -50,6 +51,7 @@ class FusedTrial(KerasTrial):
         table: Table,
         training: Training,
         rungs: Any = None,
+        checkpoints: Checkpoints | RemoteCheckpoints | None = None,
     ) -> None:
         """As the Keras trial's.
 
@@ -57,9 +59,11 @@ class FusedTrial(KerasTrial):
             config: `{"points": array}` or `{"idx": int}`.
             space, builder, table, training: see there.
             rungs: handle of the actor that holds ASHA's rungs; None without pruning.
+            checkpoints: where the state of groups in training is kept; None keeps none.
         """
         xla.set_up()
         self._rungs = rungs
+        self._checkpoints = checkpoints or Checkpoints(None)
         self._composer: Any = None
         self._composed_s = 0.0
         super().setup(config, space, builder, table, training)
@@ -114,7 +118,12 @@ class FusedTrial(KerasTrial):
         if self._composer is None:
             self._build = self._build or self._builder.load()
             self._composer = Composer(
-                self._build, self._builder, self._table, training.seed, training.timeout_s, training.memory_mb
+                self._build,
+                self._builder,
+                self._table,
+                training.seed,
+                training.timeout_s,
+                cohort_memory_mb(training.memory_mb, training.gpu),
             )
         found = self._composer.compose(configs, training.fit)
         if isinstance(found, Refused):
@@ -126,8 +135,6 @@ class FusedTrial(KerasTrial):
         return None
 
     def _train(self) -> dict[str, Any]:
-        from trainables.fused.checkpoints import name_of
-
         if self._cohort is None:
             self._begin()
         cohort, training = self._cohort, self._training
@@ -164,11 +171,10 @@ class FusedTrial(KerasTrial):
 
     def _begin(self) -> None:
         """Take up the next cohort, where a checkpoint left it if there is one."""
-        from trainables.fused.checkpoints import Checkpoints
         from trainables.fused.cohort import Cohort
 
         assert self._waiting
-        self._checkpoints, self._kept_at = Checkpoints(self._training.checkpoints), time.monotonic()
+        self._kept_at = time.monotonic()
         idx, members, fit = self._waiting.pop(0)
         for present, state in self._checkpoints.find(idx):
             is_present = np.isin(idx, present)

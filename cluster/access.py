@@ -1,0 +1,243 @@
+"""Who may reach a cluster: whether it asks for a token, and the token that this user has.
+
+Ray runs whatever reaches it, as the user that started it. So a cluster that others can reach and that asks for no
+token is refused, unless the user says that it is meant so. What is asked of a cluster here is one harmless question
+each, by its own wire format, since importing Ray for it would take seconds.
+
+Terminology
+    head          the node whose GCS (global control store) all others talk to, at HOST:PORT
+    dashboard     the head's web server, at http://HOST:8265, where jobs are submitted
+    token         a secret that all of a cluster share (Ray's "token authentication"), sent as `Bearer`
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import secrets
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cluster.errors import ClusterError
+
+TOKEN_FILE = Path("~/.ray/auth_token")
+"""Where Ray 2.60 looks for the token if no environment variable names another place."""
+
+TIMEOUT_S = 1.5
+"""Seconds in which a cluster must answer."""
+
+_REASON = (
+    "Ray runs whatever reaches it, with the rights of whoever started it, and this cluster asks for no token. "
+    "Start it with RAY_AUTH_MODE=token in the environment of `ray start`, or pass --insecure if its network is yours "
+    "alone."
+)
+
+
+def token() -> str | None:
+    """Return the token that Ray itself would send, or None if there is none.
+
+    Raises:
+        ClusterError: the file that is to hold it cannot be read.
+    """
+    if value := os.environ.get("RAY_AUTH_TOKEN"):
+        return value
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named or TOKEN_FILE).expanduser()
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        if not named:
+            return None
+        raise ClusterError(
+            f"RAY_AUTH_TOKEN_PATH names {path}, but there is no such file. Correct it."
+        ) from None
+    except OSError as error:
+        raise ClusterError(
+            f"{path}: the token cannot be read ({error.strerror}). Correct its rights."
+        ) from None
+
+
+def keep_private() -> None:
+    """Make sure that the token file of this user is there and that nobody else can read it; Ray writes it for all."""
+    path = TOKEN_FILE.expanduser()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+        path.chmod(0o600)
+
+
+def head_address(given: str) -> str:
+    """Return the `HOST:PORT` of a cluster's head.
+
+    Args:
+        given: that, or "auto" for the cluster that this machine is a node of.
+
+    Raises:
+        ClusterError: it is none, or this machine is no node of a cluster.
+    """
+    if given == "auto":
+        given = os.environ.get("RAY_ADDRESS", "auto")
+    if given == "auto":
+        from ray._private.utils import read_ray_address
+
+        found = read_ray_address()
+        if not found:
+            raise ClusterError(
+                "--address auto: no Ray cluster was started on this machine. Start one (`ray start --head`), name its "
+                "head (--address HOST:6379), or submit the sweep from here: sweep submit."
+            )
+        given = found
+    host, _, port = given.rpartition(":")
+    if "://" in given or not host.strip("[]") or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ClusterError(
+            f'--address got "{given}", but needs auto or the HOST:PORT of the head, such as 10.0.0.1:6379. '
+            "For a cluster that this machine is no node of: sweep submit PLAN --address http://HEAD:8265."
+        )
+    return given
+
+
+def check_head(address: str, insecure: bool) -> None:
+    """Check that the head answers and may be talked to, and set Ray's authentication mode to what it asks for.
+
+    Args:
+        address: `HOST:PORT`.
+        insecure: whether a cluster that others can reach may ask for no token.
+
+    Raises:
+        ClusterError: it does not answer, asks for a token that is not here or wrong, or asks for none.
+    """
+    if _asks_for_token(address, None):
+        secret = token()
+        if secret is None:
+            raise ClusterError(_no_token(address))
+        if _asks_for_token(address, secret):
+            raise ClusterError(
+                f"The cluster at {address} does not take the token of this user. {_TOKEN_REMEDY}"
+            )
+        os.environ["RAY_AUTH_MODE"] = "token"
+        return
+    if not insecure and not is_loopback(address.rpartition(":")[0]):
+        raise ClusterError(f"The cluster at {address} is refused: {_REASON}")
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+
+
+def check_dashboard(address: str, insecure: bool) -> str:
+    """Check that the Jobs server at `address` answers and may be talked to, and return the address without its end.
+
+    Raises:
+        ClusterError: see `check_head`; or it is no address of a dashboard.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise ClusterError(
+            "--address needs the address of the cluster's dashboard, such as http://HEAD:8265, without user and "
+            f"password{'' if parts.password else f', but got {address!r}'}."
+        )
+    address = f"{parts.scheme}://{parts.netloc}"
+    if _status(address, None) in (401, 403):
+        secret = token()
+        if secret is None:
+            raise ClusterError(_no_token(address))
+        if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname):
+            raise ClusterError(
+                f"The Jobs server at {address} is refused: without TLS the token would go over the network for all "
+                "to read. Reach it by https, or by an SSH tunnel (ssh -L 8265:localhost:8265 HEAD) as "
+                "http://localhost:8265, or pass --insecure."
+            )
+        if _status(address, secret) in (401, 403):
+            raise ClusterError(
+                f"The cluster at {address} does not take the token of this user. {_TOKEN_REMEDY}"
+            )
+        os.environ["RAY_AUTH_MODE"] = "token"
+    else:
+        if not insecure and not is_loopback(parts.hostname):
+            raise ClusterError(f"The cluster at {address} is refused: {_REASON}")
+        os.environ["RAY_AUTH_MODE"] = "disabled"
+    # Ray would let these two override the address that the user has just given.
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        os.environ.pop(name, None)
+    return address
+
+
+_TOKEN_REMEDY = (
+    "Copy ~/.ray/auth_token of the head here, readable by you only, or name its file in RAY_AUTH_TOKEN_PATH."
+)
+
+
+def _no_token(address: str) -> str:
+    return f"The cluster at {address} asks for a token, and this user has none. {_TOKEN_REMEDY}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` can be reached from this machine only."""
+    host = host.strip("[]")
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False
+    return all(ipaddress.ip_address(entry.partition("%")[0]).is_loopback for entry in found)
+
+
+def _asks_for_token(address: str, secret: str | None) -> bool:
+    """Ask the GCS whether it is alive; return whether it wants (another) token first."""
+    import grpc
+
+    metadata = [("authorization", f"Bearer {secret}")] if secret else None
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/CheckAlive")
+        try:
+            ask(b"", timeout=TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+                return True
+            raise ClusterError(
+                f"No Ray cluster answers at {address} ({error.code().name.lower()}). Correct --address, or start the "
+                "cluster."
+            ) from None
+    return False
+
+
+def _status(address: str, secret: str | None) -> int:
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    request = urllib.request.Request(f"{address}/api/version", headers=headers)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            return error.code
+        raise ClusterError(
+            f"{address} answers with HTTP status {error.code}, so it is no Ray dashboard. Correct --address."
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise ClusterError(
+            f"No Ray dashboard answers at {address} ({reason}). Correct --address, or start the cluster with "
+            "`ray start --head --include-dashboard=true`."
+        ) from None
+
+
+@contextlib.contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set environment variables for the length of a `with` block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

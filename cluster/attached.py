@@ -1,0 +1,66 @@
+"""A cluster that runs already: attached to for one sweep, which brings its code along."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster import nodes, parcel
+from cluster.errors import ClusterError
+from cluster.local import ended_quietly
+
+HEAD_LOST_AFTER_S = 30
+"""Seconds after which the driver gives a head up that it cannot reach; Ray's default is 60."""
+
+
+@contextlib.contextmanager
+def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
+    """Drive the cluster whose head is at `address` for the length of a `with` block.
+
+    Args:
+        address: `HOST:PORT`, checked by `access.check_head`.
+        user: the folder of the user's code, which travels with this software; None if it is installed on the nodes.
+
+    Yields:
+        What the cluster can hand out now, by name.
+
+    Raises:
+        ClusterError: this machine is no node of the cluster, the nodes have different versions, or one cannot take
+            the code.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(HEAD_LOST_AFTER_S))
+    # A submitted driver has the runtime environment of its job; what its workers need is less.
+    os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+    os.environ.pop("RAY_ADDRESS", None)
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="sweep-parcel-") as scratch, ended_quietly():
+        made = parcel.make(Path(scratch) / "parcel", user)
+        try:
+            ray.init(
+                address=address,
+                runtime_env={"working_dir": str(made), "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "2"}},
+                log_to_driver=True,
+                logging_level=logging.WARNING,
+            )
+        except (RuntimeError, ValueError, ConnectionError) as error:
+            raise ClusterError(_explained(address, error)) from None
+        nodes.check_versions()
+        yield ray.cluster_resources()
+
+
+def _explained(address: str, error: Exception) -> str:
+    text = str(error).strip()
+    if "ersion mismatch" in text:
+        return f"The cluster at {address} and this driver do not fit:\n{text}"
+    if "node_ip_address.json" in text or "is not a part of" in text or "on this node" in text:
+        return (
+            f"This machine is no node of the cluster at {address}. Make it one (`ray start --address={address}`), or "
+            "submit the sweep from here: sweep submit PLAN --address http://HEAD:8265."
+        )
+    return f"The cluster at {address} cannot be attached to: {text}"

@@ -1,0 +1,176 @@
+"""Sweeps as jobs of a cluster's Jobs server: submitted, listed, followed, stopped.
+
+The driver of a job runs on the cluster, so the terminal that submitted it may be lost. A job is known as a sweep by its
+metadata, where also is which folder it writes to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+
+SOFTWARE = "keras-grid-sweep"
+STOP_WAIT_S = 60
+"""Seconds that a sweep is given to store what has finished, when it is stopped; Ray's default is 3."""
+
+POLL_S = 1.0
+
+_PYTHON = (
+    "$(sed -n 's/.*--python_worker_command=\\([^ ]*\\) .*/\\1/p' "
+    "/proc/$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status)/cmdline)"
+)
+"""Shell: the Python that the head runs Ray by. Ray itself would leave it to the PATH that `ray start` happened to have.
+
+The shell's parent is Ray's job supervisor, and the parent of that is the raylet, which was told how to start workers.
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submitted sweep.
+
+    Attributes:
+        job_id: the submission's id.
+        status: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED, as Ray says it.
+        out: the folder it writes to.
+        started: when it began, in UTC; None before.
+        exit_code: of `sweep run`, once it has ended by itself.
+        message: what Ray says of it.
+    """
+
+    job_id: str
+    status: str
+    out: str
+    started: datetime | None
+    exit_code: int | None
+    message: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more."""
+        return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
+
+
+class Jobs:
+    """The Jobs server at a dashboard's address, which `access.check_dashboard` has found to be usable.
+
+    Args:
+        address: such as `http://HEAD:8265`.
+
+    Raises:
+        ClusterError: it has no Jobs server.
+    """
+
+    def __init__(self, address: str) -> None:
+        from ray.job_submission import JobSubmissionClient
+
+        self._address = address
+        try:
+            self._client = JobSubmissionClient(address)
+        except (RuntimeError, ConnectionError) as error:
+            raise ClusterError(
+                f"{address} has no Jobs server that this version of Ray can use: {error}"
+            ) from None
+
+    def submit(self, folder: Path, command: Sequence[str], out: str, environment: Mapping[str, str]) -> str:
+        """Start a job that runs this software on the head, and return its id.
+
+        Args:
+            folder: travels, and is the job's working directory.
+            command: the arguments of `python`.
+            out: the folder that the sweep writes to.
+            environment: variables of the driver. They are stored with the job for all to read: no secrets.
+
+        Raises:
+            ClusterError: the server does not take it.
+        """
+        try:
+            return self._client.submit_job(
+                # exec: the signals of a stop have to reach the sweep, not only a shell.
+                entrypoint=f'P="{_PYTHON}"; exec "${{P:-python}}" {shlex.join(command)}',
+                runtime_env={
+                    "working_dir": str(folder),
+                    "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), **environment},
+                },
+                metadata={"software": SOFTWARE, "out": out},
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ClusterError(
+                f"The Jobs server at {self._address} did not take the sweep: {error}"
+            ) from None
+
+    def all(self) -> list[Job]:
+        """Return the sweeps that the cluster knows of, the latest first."""
+        found = [details for details in self._client.list_jobs() if _is_sweep(details)]
+        return [_job(details) for details in sorted(found, key=lambda d: d.start_time or 0, reverse=True)]
+
+    def running_into(self, out: str) -> Job | None:
+        """Return the sweep that is writing to the folder `out` now, if one is."""
+        return next((job for job in self.all() if job.out == out and not job.ended), None)
+
+    def get(self, job_id: str) -> Job:
+        """Return the sweep with this id.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        known = self.all()
+        for job in known:
+            if job.job_id == job_id:
+                return job
+        listed = ", ".join(job.job_id for job in known[:5]) or "none"
+        raise ClusterError(
+            f'{self._address} knows no sweep "{job_id}". It knows of: {listed}. See `sweep jobs`.'
+        )
+
+    def log(self, job_id: str) -> str:
+        """Return what a job has printed so far."""
+        return str(self._client.get_job_logs(self.get(job_id).job_id))
+
+    def follow(self, job_id: str, write: Callable[[str], None]) -> Job:
+        """Pass on what a job prints until it has ended, and return it."""
+        self.get(job_id)
+
+        async def tail() -> None:
+            async for part in self._client.tail_job_logs(job_id):
+                write(part)
+
+        asyncio.run(tail())
+        return self.wait(job_id)
+
+    def stop(self, job_id: str) -> Job:
+        """Ask a job to stop as Ctrl-C does, wait until it has, and return it."""
+        if not self.get(job_id).ended:
+            self._client.stop_job(job_id)
+        return self.wait(job_id, STOP_WAIT_S + 30)
+
+    def wait(self, job_id: str, timeout_s: float = 60) -> Job:
+        """Return a job once it has ended, or as it is after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while not (job := self.get(job_id)).ended and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return job
+
+
+def _is_sweep(details: Any) -> bool:
+    return (details.metadata or {}).get("software") == SOFTWARE and bool(details.submission_id)
+
+
+def _job(details: Any) -> Job:
+    began = details.start_time
+    return Job(
+        details.submission_id,
+        str(getattr(details.status, "value", details.status)),
+        details.metadata.get("out", ""),
+        datetime.fromtimestamp(began / 1000, UTC) if began else None,
+        getattr(details, "driver_exit_code", None),
+        details.message or "",
+    )

@@ -1,0 +1,138 @@
+"""What travels to a cluster: this software as it is installed here, and the folder of a user's code without its junk.
+
+A parcel is a folder of its own, made for one sweep:
+
+    sweep/ trainables/ results/ cluster/   the packages, as the process that made the parcel has imported them
+    user/                                  the user's folder, if there is one
+
+Ray sends it to every node and makes it the working directory of all that runs there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster.errors import ClusterError
+
+PACKAGES = ("sweep", "trainables", "results", "cluster")
+"""The packages of this software."""
+
+USER = "user"
+"""The folder in a parcel that holds the user's code."""
+
+MAX_FILE_BYTES = 2**20
+"""A larger file in the user's folder stays behind: it is no code."""
+
+MAX_BYTES = 64 * 2**20
+"""A parcel that is larger is refused; Ray stores it in the head's memory."""
+
+JUNK = frozenset({"__pycache__", "node_modules", "build", "dist", "runs", "venv", "env", "site-packages"})
+"""Folders that stay behind, beside those whose name begins with a dot, virtual environments and runs."""
+
+DATA = frozenset(
+    [
+        ".arrow",
+        ".csv",
+        ".data",
+        ".db",
+        ".feather",
+        ".gz",
+        ".h5",
+        ".hdf5",
+        ".jsonl",
+        ".keras",
+        ".log",
+        ".npy",
+        ".npz",
+        ".orc",
+        ".parquet",
+        ".pickle",
+        ".pkl",
+        ".pt",
+        ".sqlite",
+        ".tar",
+        ".tfrecord",
+        ".tsv",
+        ".whl",
+        ".xls",
+        ".xlsx",
+        ".xz",
+        ".zip",
+        ".zst",
+    ]
+)
+"""Endings of files that stay behind: tables, models, archives, logs. The sweep's own table travels by itself."""
+
+
+def package_folder(name: str) -> Path:
+    """Return where the package `name` of this software is imported from."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise ClusterError(f"The package {name} of this software cannot be found, so it cannot travel.")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def make(into: Path, user: Path | None = None) -> Path:
+    """Make a parcel in the new folder `into`, and return it.
+
+    Args:
+        into: must not exist yet.
+        user: the folder of the user's code; None if all of it is installed on the nodes.
+
+    Raises:
+        ClusterError: the parcel would be too large.
+    """
+    for name in PACKAGES:
+        shutil.copytree(package_folder(name), into / name, ignore=shutil.ignore_patterns("__pycache__"))
+    if user is not None:
+        files = sorted(travelling(user))
+        sizes = {path: path.stat().st_size for path in files}
+        if sum(sizes.values()) > MAX_BYTES:
+            largest = sorted(files, key=lambda path: -sizes[path])[:3]
+            listed = ", ".join(
+                f"{path.relative_to(user)} ({sizes[path] / 2**20:.1f} MiB)" for path in largest
+            )
+            raise ClusterError(
+                f"{user}: {len(files):,} files with {sum(sizes.values()) / 2**20:,.0f} MiB would travel to the cluster, "
+                f"but {MAX_BYTES / 2**20:.0f} MiB is the most. The largest: {listed}. Put the builder into a folder of "
+                "its own."
+            )
+        for path in files:
+            target = into / USER / path.relative_to(user)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        (into / USER).mkdir(exist_ok=True)
+    return into
+
+
+def travelling(folder: Path) -> Iterator[Path]:
+    """Yield the files of a user's folder that travel: code, and small files beside it that it may read."""
+    for path in folder.iterdir():
+        if path.name.startswith(".") or (path.is_symlink() and not path.exists()):
+            continue
+        if path.is_dir():
+            is_run = (path / "fingerprint.json").exists() or (path / "pyvenv.cfg").exists()
+            if (
+                path.name not in JUNK
+                and not path.name.endswith(".egg-info")
+                and not is_run
+                and not path.is_symlink()
+            ):
+                yield from travelling(path)
+        elif path.is_file() and path.suffix.lower() not in DATA and path.stat().st_size <= MAX_FILE_BYTES:
+            yield path
+
+
+def digest() -> str:
+    """Return a digest of the source of this software as it would be imported here, in hexadecimal."""
+    found = hashlib.blake2b(digest_size=8)
+    for name in PACKAGES:
+        folder = package_folder(name)
+        for path in sorted(folder.rglob("*.py")):
+            found.update(f"{name}/{path.relative_to(folder).as_posix()}\0".encode())
+            found.update(path.read_bytes())
+    return found.hexdigest()

@@ -1,0 +1,146 @@
+"""Real Ray clusters for the tests: a head and nodes by `ray start` on this machine, each to be killed as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+RAY = [sys.executable, "-m", "ray.scripts.scripts"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float = 90, what: str = "") -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
+        time.sleep(0.2)
+    return found
+
+
+class RayNode:
+    """The processes of one `ray start --block`, in a session of their own.
+
+    Args:
+        arguments: of `ray start`.
+        wrapper: words in front of the command, such as `ip netns exec NAME`.
+        environment: variables beside this process's own.
+    """
+
+    def __init__(self, *arguments: str, wrapper: tuple[str, ...] = (), **environment: str) -> None:
+        self._log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [*wrapper, *RAY, "start", *arguments, "--block"],
+            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **environment},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def output(self) -> str:
+        return os.pread(self._log.fileno(), 10**6, 0).decode(errors="replace")
+
+    def wait(self) -> RayNode:
+        """Wait until it has joined."""
+
+        def joined() -> bool:
+            assert self.process.poll() is None, self.output
+            return "Ray runtime started" in self.output
+
+        wait_until(joined, what="a node that starts")
+        return self
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of the node, also those whose parent has gone."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(process.pid) == self.process.pid:
+                    found.append(process)
+        with contextlib.suppress(psutil.Error):
+            found += psutil.Process(self.process.pid).children(recursive=True)
+        return list({process.pid: process for process in found}.values())
+
+    def signal(self, number: int) -> None:
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+
+    def kill(self) -> None:
+        """End the node as a power cut does."""
+        self.signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)  # what was started meanwhile
+        self.process.wait()
+
+
+class Cluster:
+    """A head without cores, and as many nodes as are added.
+
+    Args:
+        token: Ray's authentication token; None for a cluster that asks for none.
+        dashboard: whether to start the Jobs server.
+        head_cpus: cores of the head.
+    """
+
+    def __init__(
+        self, token: str | None = None, dashboard: bool = False, head_cpus: int = 0, **environment: str
+    ) -> None:
+        self.scratch = Path(tempfile.mkdtemp(prefix="ray-"))  # a short path: sockets are in it
+        self.port, self.dashboard_port = free_port(), free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.dashboard_port}"
+        self.environment = {"RAY_AUTH_MODE": "disabled", **environment}
+        if token:
+            self.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+        self.nodes: list[RayNode] = []
+        arguments = ["--head", f"--port={self.port}", f"--num-cpus={head_cpus}", f"--temp-dir={self.scratch}"]
+        arguments += [
+            f"--include-dashboard={str(dashboard).lower()}",
+            f"--dashboard-port={self.dashboard_port}",
+        ]
+        self.head = RayNode(*arguments, **self.environment).wait()
+
+    def add(self, cpus: int = 1, *arguments: str, **environment: str) -> RayNode:
+        """Start another node, and wait until it has joined."""
+        node = RayNode(
+            f"--address={self.address}",
+            f"--num-cpus={cpus}",
+            *arguments,
+            **{**self.environment, **environment},
+        )
+        self.nodes.append(node)
+        return node.wait()
+
+    def kill(self) -> None:
+        for node in [*self.nodes, self.head]:
+            node.kill()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running(nodes: int = 0, **options: Any) -> Iterator[Cluster]:
+    """Run a cluster for the length of a `with` block."""
+    cluster = Cluster(**options)
+    try:
+        for _ in range(nodes):
+            cluster.add()
+        yield cluster
+    finally:
+        cluster.kill()
