@@ -44,7 +44,7 @@ class RayNode:
     """
 
     def __init__(self, *arguments: str, wrapper: tuple[str, ...] = (), **environment: str) -> None:
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # kept for as long as the node
         self.process = subprocess.Popen(
             [*wrapper, *RAY, "start", *arguments, "--block"],
             env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **environment},
@@ -102,7 +102,7 @@ class Cluster:
     def __init__(
         self, token: str | None = None, dashboard: bool = False, head_cpus: int = 0, **environment: str
     ) -> None:
-        self.scratch = Path(tempfile.mkdtemp(prefix="ray-"))  # a short path: sockets are in it
+        self.scratch = Path(tempfile.mkdtemp(prefix="swc-"))  # a short path: sockets are in it
         self.port, self.dashboard_port = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://127.0.0.1:{self.dashboard_port}"

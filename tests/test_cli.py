@@ -92,7 +92,7 @@ def test_a_builder_error_inside_the_program_is_not_hidden(command, monkeypatch):
     def broken(*arguments, **options):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(cli, "_plan", broken)
+    monkeypatch.setattr(cli, "loaded_plan", broken)
     with pytest.raises(ValueError, match="a bug"):
         command("plan")
 
