@@ -7,9 +7,11 @@ metadata, where also is which folder it writes to.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,13 +74,10 @@ class Jobs:
     def __init__(self, address: str) -> None:
         from ray.job_submission import JobSubmissionClient
 
+        logging.getLogger("ray").setLevel(logging.WARNING)  # it tells of each upload
         self._address = address
-        try:
+        with self._explained():
             self._client = JobSubmissionClient(address)
-        except (RuntimeError, ConnectionError) as error:
-            raise ClusterError(
-                f"{address} has no Jobs server that this version of Ray can use: {error}"
-            ) from None
 
     def submit(self, folder: Path, command: Sequence[str], out: str, environment: Mapping[str, str]) -> str:
         """Start a job that runs this software on the head, and return its id.
@@ -92,7 +91,7 @@ class Jobs:
         Raises:
             ClusterError: the server does not take it.
         """
-        try:
+        with self._explained():
             return self._client.submit_job(
                 # exec: the signals of a stop have to reach the sweep, not only a shell.
                 entrypoint=f'P="{_PYTHON}"; exec "${{P:-python}}" {shlex.join(command)}',
@@ -102,14 +101,11 @@ class Jobs:
                 },
                 metadata={"software": SOFTWARE, "out": out},
             )
-        except (RuntimeError, ValueError) as error:
-            raise ClusterError(
-                f"The Jobs server at {self._address} did not take the sweep: {error}"
-            ) from None
 
     def all(self) -> list[Job]:
         """Return the sweeps that the cluster knows of, the latest first."""
-        found = [details for details in self._client.list_jobs() if _is_sweep(details)]
+        with self._explained():
+            found = [details for details in self._client.list_jobs() if _is_sweep(details)]
         return [_job(details) for details in sorted(found, key=lambda d: d.start_time or 0, reverse=True)]
 
     def running_into(self, out: str) -> Job | None:
@@ -133,7 +129,9 @@ class Jobs:
 
     def log(self, job_id: str) -> str:
         """Return what a job has printed so far."""
-        return str(self._client.get_job_logs(self.get(job_id).job_id))
+        self.get(job_id)
+        with self._explained():
+            return str(self._client.get_job_logs(job_id))
 
     def follow(self, job_id: str, write: Callable[[str], None]) -> Job:
         """Pass on what a job prints until it has ended, and return it."""
@@ -143,13 +141,15 @@ class Jobs:
             async for part in self._client.tail_job_logs(job_id):
                 write(part)
 
-        asyncio.run(tail())
+        with self._explained():
+            asyncio.run(tail())
         return self.wait(job_id)
 
     def stop(self, job_id: str) -> Job:
         """Ask a job to stop as Ctrl-C does, wait until it has, and return it."""
         if not self.get(job_id).ended:
-            self._client.stop_job(job_id)
+            with self._explained():
+                self._client.stop_job(job_id)
         return self.wait(job_id, STOP_WAIT_S + 30)
 
     def wait(self, job_id: str, timeout_s: float = 60) -> Job:
@@ -158,6 +158,18 @@ class Jobs:
         while not (job := self.get(job_id)).ended and time.monotonic() < deadline:
             time.sleep(POLL_S)
         return job
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what Ray's client raises into a `ClusterError`."""
+        try:
+            yield
+        except (RuntimeError, ConnectionError) as error:
+            reason = str(error).split("Traceback")[0].strip().rstrip(".")
+            raise ClusterError(
+                f"The Jobs server at {self._address} cannot do this: {reason}. Look whether the cluster is alive, "
+                "and try again."
+            ) from None
 
 
 def _is_sweep(details: Any) -> bool:
