@@ -76,6 +76,9 @@ def supervised(arguments: Sequence[str], address: str) -> int:
     os.close(told)
     if said_all and child.returncode >= 0:
         return child.returncode
+    if child.returncode == -STOP_SIGNAL:  # before it had begun with anything
+        print("Stopped.", file=sys.stderr)
+        return EXIT_STOPPED
     command = os.environ.get("SWEEP_RESUME") or shlex.join(["sweep", *arguments])
     print(
         f"\nError: the driver was ended ({_how(child.returncode)}), as it is when the cluster's head at {address} is gone "

@@ -1,0 +1,87 @@
+"""Parcels: what is code travels, what is junk or data stays behind, and what arrives can be imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cluster import parcel
+from cluster.errors import ClusterError
+
+TRAVELS = [
+    "model.py",
+    "helpers/layers.py",
+    "helpers/__init__.py",
+    "vocabulary.txt",
+    "settings.yaml",
+    "é ü.json",
+]
+STAYS = [
+    "table.csv",
+    "TABLE.CSV",
+    "weights.h5",
+    "archive.tar.gz",
+    ".git/config",
+    ".env",
+    "__pycache__/model.pyc",
+    "runs/abalone/plan.yaml",
+    "node_modules/a.js",
+    "mine.egg-info/PKG-INFO",
+    "my-env/pyvenv.cfg",
+    "my-env/lib/x.py",
+    "old-run/fingerprint.json",
+    "old-run/plan.yaml",
+    "helpers/.hidden.py",
+]
+
+
+@pytest.fixture
+def user(tmp_path):
+    folder = tmp_path / "the user's folder é"
+    for name in [*TRAVELS, *STAYS]:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {name}")
+    (folder / "large.txt").write_bytes(bytes(parcel.MAX_FILE_BYTES + 1))
+    (folder / "nowhere").symlink_to("gone")
+    (folder / "loop").symlink_to(folder)
+    return folder
+
+
+def test_code_travels_and_junk_and_data_stay(user):
+    found = {path.relative_to(user).as_posix() for path in parcel.travelling(user)}
+    assert found == set(TRAVELS)
+
+
+def test_a_parcel_holds_this_software_and_the_user_s_folder(user, tmp_path):
+    made = parcel.make(tmp_path / "parcel", user)
+    assert sorted(path.name for path in made.iterdir()) == sorted([*parcel.PACKAGES, parcel.USER])
+    for name in TRAVELS:
+        assert (made / parcel.USER / name).read_text() == f"# {name}"
+    assert not list(made.rglob("__pycache__"))
+    # What is imported from the parcel is the same software, though the installed one is another.
+    code = "import sweep, cluster.parcel as p; print(sweep.__file__); print(p.digest())"
+    answer = subprocess.check_output([sys.executable, "-c", code], cwd=made, text=True).splitlines()
+    assert Path(answer[0]).is_relative_to(made) and answer[1] == parcel.digest()
+    (made / "results" / "schema.py").write_text("changed = True\n")
+    other = subprocess.check_output([sys.executable, "-c", code], cwd=made, text=True).splitlines()
+    assert other[1] != parcel.digest()
+
+
+def test_without_a_user_s_folder_there_is_none(tmp_path):
+    made = parcel.make(tmp_path / "parcel")
+    assert not (made / parcel.USER).exists()
+
+
+def test_a_folder_that_is_too_large_is_refused_with_its_largest_files(user, tmp_path, monkeypatch):
+    monkeypatch.setattr(parcel, "MAX_BYTES", 2000)
+    (user / "helpers" / "big.py").write_bytes(b"#" * 3000)
+    with pytest.raises(ClusterError, match=r"MiB would travel.*helpers/big\.py"):
+        parcel.make(tmp_path / "parcel", user)
+
+
+def test_an_unreadable_file_is_no_reason_to_fail_before_it_is_needed(user):
+    os.mkfifo(user / "pipe")  # reading it would never end
+    assert "pipe" not in {path.name for path in parcel.travelling(user)}
