@@ -35,15 +35,15 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[s
     # Reports of use, and a dashboard nobody opens, cost start-up time.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     access.keep_private()
+    import ray
+    from ray._private import ray_constants
+
     with contextlib.ExitStack() as stack:
         # Ray takes the address that other machines would use, unless it believes to be on a system whose firewall
         # asks the user about each program that listens there.
         stack.enter_context(access.environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"))
-        import ray
-        from ray._private import ray_constants
-
         stack.callback(setattr, ray_constants, "ENABLE_RAY_CLUSTER", ray_constants.ENABLE_RAY_CLUSTER)
-        ray_constants.ENABLE_RAY_CLUSTER = False  # which was read when Ray was imported
+        ray_constants.ENABLE_RAY_CLUSTER = False  # which was read from there when Ray was imported
         # Ray hands the interpreter's path to a shell as it is, so a path with a space needs quotes of ours.
         quoted = shlex.quote(sys.executable)
         ray.init(

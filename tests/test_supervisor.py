@@ -110,7 +110,7 @@ def test_an_end_without_words_is_told_and_is_a_stop(supervised, how):
 
 def test_a_stop_before_there_is_anything_to_stop_is_one_word(supervised):
     with head() as server:
-        process, child = supervised(["signal.signal(supervisor.STOP_SIGNAL, signal.SIG_DFL)", *SLEEP],
+        process, _ = supervised(["signal.signal(supervisor.STOP_SIGNAL, signal.SIG_DFL)", *SLEEP],
                                     f"127.0.0.1:{server.getsockname()[1]}")  # fmt: skip
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)

@@ -1,0 +1,200 @@
+"""Access: a cluster that others reach must ask for a token, and the token stays this user's own."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import clusters
+import psutil
+import pytest
+from clusters import free_port
+
+from cluster import access, local
+from cluster.errors import ClusterError
+
+TOKEN = "7" * 64
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home of its own, and nothing of Ray in the environment."""
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RAY_AUTH_MODE", "to be put back")
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def open_cluster():
+    with clusters.running(dashboard=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def closed_cluster():
+    with clusters.running(dashboard=True, token=TOKEN) as cluster:
+        yield cluster
+
+
+def outside_address():
+    """The address of this machine that others would use."""
+    found = [a.address for entries in psutil.net_if_addrs().values() for a in entries if a.family == 2]
+    outside = [address for address in found if not address.startswith("127.")]
+    return outside[0] if outside else pytest.skip("this machine has no address but the loopback one")
+
+
+def test_an_open_cluster_on_loopback_is_taken(open_cluster):
+    access.check_head(open_cluster.address, insecure=False)
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+    assert access.check_dashboard(f"{open_cluster.url}/some/page", insecure=False) == open_cluster.url
+
+
+def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cluster):
+    outside = f"{outside_address()}:{open_cluster.port}"
+    with pytest.raises(
+        ClusterError, match=rf"{outside} is refused: Ray runs whatever reaches it.*--insecure"
+    ):
+        access.check_head(outside, insecure=False)
+    access.check_head(outside, insecure=True)
+
+
+def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, home, monkeypatch):
+    address, url = closed_cluster.address, closed_cluster.url
+    for check in (lambda: access.check_head(address, False), lambda: access.check_dashboard(url, False)):
+        with pytest.raises(ClusterError, match=r"asks for a token, and this user has none.*auth_token"):
+            check()
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
+        with pytest.raises(ClusterError, match="does not take the token") as told:
+            check()
+        assert "wrong" not in str(told.value).replace("does not take", "")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+        check()
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+        monkeypatch.delenv("RAY_AUTH_TOKEN")
+    (home / ".ray").mkdir(parents=True)
+    (home / ".ray" / "auth_token").write_text(f"{TOKEN}\n")
+    access.check_head(address, False)
+    access.check_head(f"{outside_address()}:{closed_cluster.port}", False)  # others may reach it: it asks
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(home / "nowhere"))
+    with pytest.raises(ClusterError, match="RAY_AUTH_TOKEN_PATH names"):
+        access.check_head(address, False)
+
+
+def test_what_the_environment_says_does_not_override_what_was_given(open_cluster, monkeypatch):
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        monkeypatch.setenv(name, "http://10.1.1.1:8265")
+    access.check_dashboard(open_cluster.url, False)
+    assert "RAY_ADDRESS" not in os.environ and "RAY_API_SERVER_ADDRESS" not in os.environ
+
+
+def test_who_does_not_answer_is_told_in_time():
+    port = free_port()
+    began = time.monotonic()
+    with pytest.raises(ClusterError, match=rf"No Ray cluster answers at 127\.0\.0\.1:{port}"):
+        access.check_head(f"127.0.0.1:{port}", False)
+    with pytest.raises(ClusterError, match=rf"No Ray dashboard answers at http://127\.0\.0\.1:{port}"):
+        access.check_dashboard(f"http://127.0.0.1:{port}", False)
+    assert time.monotonic() - began < 10
+
+
+class NoRay(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(404)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_another_web_server_is_no_dashboard():
+    server = HTTPServer(("127.0.0.1", 0), NoRay)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(ClusterError, match="status 404, so it is no Ray dashboard"):
+            access.check_dashboard(f"http://127.0.0.1:{server.server_port}", False)
+        with pytest.raises(ClusterError, match="No Ray cluster answers"):
+            access.check_head(f"127.0.0.1:{server.server_port}", False)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    "given", ["host", "host:", ":6379", "host:x", "host:0", "host:70000", "ray://h:10001", ""]
+)
+def test_what_is_no_address_of_a_head_is_refused(given):
+    with pytest.raises(
+        ClusterError, match=re.escape(f'--address got "{given}", but needs auto or the HOST:PORT')
+    ):
+        access.head_address(given)
+
+
+@pytest.mark.parametrize(
+    "given", ["127.0.0.1:8265", "ray://h:1", "ftp://h", "http://", "http://user:hidden@h:8265", ""]
+)
+def test_what_is_no_address_of_a_dashboard_is_refused_without_its_password(given):
+    with pytest.raises(ClusterError, match="needs the address of the cluster's dashboard") as told:
+        access.check_dashboard(given, False)
+    assert "hidden" not in str(told.value)
+
+
+def test_auto_is_the_cluster_of_a_submitted_driver(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
+    assert access.head_address("auto") == "10.0.0.7:6379"
+    assert access.head_address("10.0.0.8:6379") == "10.0.0.8:6379"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost")),
+        *((host, False) for host in ("0.0.0.0", "10.0.0.1", "fd00::2", "127.0.0.1.example.invalid")),
+    ],
+)
+def test_who_is_reached_from_this_machine_only(host, expected):
+    assert access.is_loopback(host) is expected
+
+
+def test_the_token_file_is_its_owner_s_alone(home):
+    file = home / ".ray" / "auth_token"
+    access.keep_private()
+    assert re.fullmatch(r"[0-9a-f]{64}", file.read_text()) and stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.write_text("kept")
+    file.chmod(0o644)  # as Ray writes it
+    access.keep_private()
+    assert file.read_text() == "kept" and stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+LISTENERS = """
+import psutil, sys
+from cluster import local
+with local.started(cpus=1):
+    here = psutil.Process()
+    for process in [here, *here.children(recursive=True)]:
+        for connection in process.net_connections(kind="inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                print(connection.laddr.ip)
+"""
+
+
+def test_a_ray_of_our_own_listens_on_loopback_and_asks_for_a_token(home):
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
+    output = subprocess.check_output([sys.executable, "-c", LISTENERS], text=True, env=environment)
+    found = {line.removeprefix("::ffff:") for line in output.split()}
+    assert found and found <= {"127.0.0.1", "::1"}
+    assert stat.S_IMODE((home / ".ray" / "auth_token").stat().st_mode) == 0o600
+
+
+def test_ray_of_our_own_leaves_the_environment_as_it_was():
+    before = os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    with local.started(cpus=1):
+        pass
+    from ray._private import ray_constants
+
+    assert os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == before and ray_constants.ENABLE_RAY_CLUSTER

@@ -1,0 +1,147 @@
+"""Attached: a sweep drives a running cluster, with what it needs and no more, or says why it cannot."""
+
+import signal
+import time
+
+import clusters
+import pandas as pd
+import pytest
+from conftest import read_json, write_plan
+
+TOKEN = "token-that-nobody-may-see-" + "5" * 40
+ENVIRONMENT = {"RAY_AUTH_TOKEN": TOKEN, "AWS_SECRET_ACCESS_KEY": "canary-of-a-secret"}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one core each, which ask for a token."""
+    with clusters.running(nodes=2, token=TOKEN) as found:
+        yield found
+
+
+def everything_in(folder):
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("engine", ["fused", "keras"])
+def test_a_sweep_on_two_nodes_is_whole_and_the_same(cluster, sweeps, engine):
+    (sweeps.folder / "neighbour.py").write_text("SEEN = 1\n")
+    model = sweeps.folder / "model.py"
+    model.write_text("import neighbour\n" + model.read_text())
+    points = "12" if engine == "fused" else "4"
+    write_plan(sweeps.folder, engine=engine, resources={"custom": {}, "labels": {}})
+    arguments = ["run", "plan.yaml", "--out", "out", "--points", points, "--address", cluster.address]
+    code, output = sweeps.run(*arguments, **ENVIRONMENT)
+    assert code == 0, output
+    rows = sweeps.rows()
+    assert len(rows) == int(points) and rows["idx"].is_unique and (rows["status"] == "completed").all()
+    for secret in (TOKEN, ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]):
+        assert secret.encode() not in everything_in(sweeps.out) and secret not in output
+    code, output = sweeps.run("run", "plan.yaml", "--out", "alone", "--points", points)
+    assert code == 0, output
+    numbers = ["idx", "epochs", "best_epoch", "loss_tr", "loss_va", "loss_te", "mae_te"]
+    alone = pd.read_parquet(sweeps.folder / "alone" / "points")
+    one, other = (found[numbers].sort_values("idx", ignore_index=True) for found in (rows, alone))
+    pd.testing.assert_frame_equal(one, other, rtol=1e-5)
+
+
+def test_cpus_caps_the_use_of_a_shared_cluster(cluster, sweeps):
+    write_plan(sweeps.folder, engine="keras", fit={"epochs": 2})
+    process = sweeps.start(
+        "run",
+        "plan.yaml",
+        "--out",
+        "out",
+        "--cpus",
+        "1",
+        "--points",
+        "3",
+        "--address",
+        cluster.address,
+        **ENVIRONMENT,
+    )
+    most = 0
+    while process.poll() is None:
+        if (sweeps.out / "progress.json").exists():
+            most = max(most, read_json(sweeps.out / "progress.json")["running"])
+        time.sleep(0.1)
+    assert process.returncode == 0, process.communicate()[0]
+    assert most == 1
+
+
+def test_ctrl_c_stops_it_and_the_same_command_resumes(cluster, sweeps):
+    write_plan(sweeps.folder, engine="keras", fit={"epochs": 2})
+    arguments = ["run", "plan.yaml", "--out", "out", "--points", "5", "--address", cluster.address]
+    process = sweeps.start(*arguments, **ENVIRONMENT)
+    sweeps.wait_for(lambda: len(sweeps.rows()) >= 1, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, output
+    assert "Resume:" in output and f"--address {cluster.address}" in output and "Traceback" not in output
+    kept = sweeps.rows()
+    code, output = sweeps.run(*arguments, **ENVIRONMENT)
+    assert code == 0, output
+    assert len(sweeps.rows()) == 5 and sweeps.rows()["idx"].is_unique
+    assert set(kept["idx"]) <= set(sweeps.rows()["idx"])
+
+
+def test_nodes_with_other_versions_are_refused_with_a_table(cluster, sweeps, tmp_path):
+    for name in ("pyarrow-1.0", "keras-2.0"):
+        (tmp_path / "other" / f"{name}.dist-info").mkdir(parents=True)
+        package, version = name.split("-")
+        text = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
+        (tmp_path / "other" / f"{name}.dist-info" / "METADATA").write_text(text)
+    node = cluster.add(1, PYTHONPATH=str(tmp_path / "other"))
+    try:
+        write_plan(sweeps.folder)
+        code, output = sweeps.run(
+            "run", "plan.yaml", "--out", "out", "--address", cluster.address, **ENVIRONMENT
+        )
+    finally:
+        node.kill()
+    assert code == 2 and "Traceback" not in output, output
+    table = [line.split() for line in output.splitlines()]
+    assert ["keras", "pyarrow"] in table and any(line[-2:] == ["2.0", "1.0"] for line in table)
+    assert not len(sweeps.rows())
+
+
+def test_a_resource_that_no_node_has_is_waited_for_and_got_when_one_joins(cluster, sweeps):
+    resources = {"custom": {"big_disk": 1}, "labels": {"zone": "north"}}
+    write_plan(sweeps.folder, resources=resources, fit={"epochs": 2})
+    process = sweeps.start(
+        "run", "plan.yaml", "--out", "out", "--points", "2", "--address", cluster.address, **ENVIRONMENT
+    )
+    sweeps.wait_for(lambda: (sweeps.out / "progress.json").exists(), process)
+
+    sweeps.wait_for(lambda: "waiting for a node" in read_json(sweeps.out / "progress.json")["stage"], process)
+    wrong = cluster.add(1, '--resources={"big_disk": 1}', "--labels=zone=south")
+    node = cluster.add(1, '--resources={"big_disk": 1}', "--labels=zone=north")
+    try:
+        output, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, output
+        assert "waiting for a node that has" in output and len(sweeps.rows()) == 2
+    finally:
+        wrong.kill()
+        node.kill()
+
+
+@pytest.mark.parametrize(
+    ("address", "environment", "words"),
+    [
+        ("127.0.0.1:1", {}, "No Ray cluster answers at 127.0.0.1:1"),
+        ("somewhere", {}, "needs auto or the HOST:PORT"),
+        (None, {"RAY_AUTH_TOKEN": "wrong"}, "does not take the token"),
+        (None, {"RAY_AUTH_TOKEN": "", "HOME": "/nowhere"}, "asks for a token, and this user has none"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_one_message_in_two_seconds(
+    cluster, sweeps, address, environment, words
+):
+    write_plan(sweeps.folder)
+    began = time.monotonic()
+    code, output = sweeps.run(
+        "run", "plan.yaml", "--out", "out", "--address", address or cluster.address, **environment
+    )
+    assert code == 2 and words in output and "Traceback" not in output, output
+    assert len(output.splitlines()) == 1 and not sweeps.out.exists()
+    assert time.monotonic() - began < 10  # two on an idle machine
