@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep import diagnosing, exporting, reading, reporting, submitting
+from sweep import diagnosing, exporting, reading, reporting, scripts, submitting
 from sweep.options import INSECURE, JSON, PLAN_OPTIONS, InputError, loaded_plan, with_options
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def main() -> None:
     sweep export DIR IDX my.keras   the model of any point
     sweep export-to tensorboard ... points and curves in TensorBoard, or in MLflow
     sweep submit plan.yaml --out U  have a cluster run it; sweep jobs, logs and stop go with it
+    sweep slurm PLAN --nodes N ...  a batch script for Slurm
+    sweep kuberay PLAN --image IMG  a manifest for Kubernetes
     """
 
 
@@ -228,6 +230,8 @@ for _command in (
     submitting.jobs,
     submitting.logs,
     submitting.stop,
+    scripts.slurm,
+    scripts.kuberay,
 ):
     main.add_command(_command)
 

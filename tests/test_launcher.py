@@ -1,0 +1,44 @@
+"""Ray's launcher outlives SIGTERM and says how the command ended. Whole jobs are in test_slurm.py."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cluster.launcher import TELLS
+
+
+def shell(tmp_path, *command):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    told = tmp_path / "exit code"
+    process = subprocess.Popen(["sh", "-c", TELLS, str(told), *command], env=environment)
+    return process, told
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_the_exit_code_is_told_and_passed_on(tmp_path, code):
+    process, told = shell(tmp_path, "sh", "-c", f"exit {code}")
+    assert process.wait(timeout=30) == code and told.read_text() == f"{code}\n"
+
+
+def test_sigterm_to_the_shell_waits_for_a_command_that_still_stores(tmp_path):
+    mark = tmp_path / "mark"
+    code = f"import pathlib, sys, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(1); sys.exit(3)"
+    process, told = shell(tmp_path, sys.executable, "-c", code)
+    deadline = time.monotonic() + 30
+    while not mark.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 3 and told.read_text() == "3\n"
+
+
+def test_a_command_that_never_ran_is_told_by_an_empty_file(tmp_path):
+    """Ray's launcher refuses an address that is none, after ours has started."""
+    told = tmp_path / "told"
+    told.touch()
+    command = ["-m", "cluster.launcher", str(told), "symmetric-run", "--address", "nowhere", "--", "true"]
+    ran = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 1 and not told.read_text()
