@@ -9,11 +9,12 @@ started, so the command's own exit code is written to EXIT_FILE, which stays emp
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -36,6 +37,7 @@ def main() -> None:
     options, command = arguments[:separator], arguments[separator + 1 :]
     # A handler and not SIG_IGN, which Ray's processes would inherit, and `ray stop` could end none of them.
     signal.signal(signal.SIGTERM, _go_on)
+    _end_what_is_left()
     # Not where TMPDIR says: sockets are in it, whose paths may have 107 bytes. Named for who finds what a KILL left.
     prefix = f"ray-{os.environ.get('SLURM_JOB_ID', '')}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir="/tmp", ignore_cleanup_errors=True) as folder:
@@ -57,6 +59,24 @@ def main() -> None:
     sys.stdout.flush()
     # Without Ray's own exit, which would wait for the head that has just been stopped until Slurm's patience ends.
     os._exit(code)
+
+
+def _end_what_is_left() -> None:
+    """Kill what an earlier attempt of this job left on this node, for which Ray would refuse to start.
+
+    Ray's servers are daemons, which a KILL reaches where Slurm follows processes by cgroup, and else may not.
+    """
+    import psutil
+
+    def attempt(environment: Mapping[str, str]) -> tuple[str | None, str]:
+        return environment.get("SLURM_JOB_ID"), environment.get("SLURM_RESTART_COUNT", "0")
+
+    job, number = attempt(os.environ)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            its_job, its_number = attempt(process.environ())
+            if job is not None and its_job == job and its_number != number:
+                process.kill()
 
 
 def _deaf(init: Callable[..., Any]) -> Callable[..., Any]:

@@ -42,3 +42,24 @@ def test_a_command_that_never_ran_is_told_by_an_empty_file(tmp_path):
     command = ["-m", "cluster.launcher", str(told), "symmetric-run", "--address", "nowhere", "--", "true"]
     ran = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
     assert ran.returncode == 1 and not told.read_text()
+
+
+def test_what_an_earlier_attempt_of_the_job_left_is_ended_and_nothing_else(tmp_path):
+    """The processes of an earlier attempt are known by what Slurm has put into their environment."""
+    attempts = {"earlier": ("77", "0"), "this": ("77", "1"), "another job's": ("78", "0")}
+    started = {
+        name: subprocess.Popen(
+            ["sleep", "60"], env={**os.environ, "SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": number}
+        )
+        for name, (job, number) in attempts.items()
+    }
+    try:
+        code = "import cluster.launcher; cluster.launcher._end_what_is_left()"
+        environment = {**os.environ, "SLURM_JOB_ID": "77", "SLURM_RESTART_COUNT": "1"}
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+        assert started["earlier"].wait(timeout=30) == -signal.SIGKILL
+        assert started["this"].poll() is None and started["another job's"].poll() is None
+    finally:
+        for process in started.values():
+            process.kill()
+            process.wait()
