@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweep import diagnosing, exporting, reading, reporting
-from sweep.options import JSON, InputError
+from sweep.options import JSON, InputError, printable
 
 if TYPE_CHECKING:
     from sweep.plan import Plan
@@ -40,7 +40,7 @@ class _Commands(click.Group):
         except (ValueError, OSError, RuntimeError) as error:
             if isinstance(error, click.exceptions.Exit) or not _is_users(error):
                 raise
-            message = str(error)
+            message = "\n".join(map(printable, str(error).split("\n")))
             click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
             ctx.exit(2)
 
