@@ -29,7 +29,7 @@ function dressed(figure) {
   const font = { ...(figure.layout.font || {}), color: front, family: "system-ui, sans-serif" };
   const modebar = { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: front };
   // Beside the panels of a phone a legend leaves them no room.
-  const legend = { ...(figure.layout.legend || {}), ...(narrow.matches ? { orientation: "h", y: -0.25 } : {}) };
+  const legend = { ...(figure.layout.legend || {}), ...(narrow.matches ? { orientation: "h", yref: "container", y: 0, yanchor: "bottom" } : {}) };
   return { ...figure.layout, ...axes, legend, font, modebar, autosize: true, hovermode: "closest" };
 }
 
