@@ -201,8 +201,10 @@ def parallel_figure(
     line = {"color": colours, "colorscale": "Viridis", "showscale": False}  # the best are dark
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
     # What a program that reads the figure needs to know of its dimensions, whose labels are cut and whose order changes.
+    # The margin keeps the names of the axes clear of plotly's buttons.
     return laid_out(figure).update_layout(
-        meta={"axes": varying, "limit": limit, "lines": len(rows), "of": len(ranked)}
+        meta={"axes": varying, "limit": limit, "lines": len(rows), "of": len(ranked)},
+        margin={"t": 70, "r": 50},
     )
 
 

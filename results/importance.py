@@ -193,6 +193,8 @@ def paired(rows: pd.DataFrame, axes: Sequence[str], axis: str, by: str = "loss_v
         the share of pairs in which `other` has the lower metric.
     """
     _check_axis(rows, axis)
+    for name in axes:
+        _check_column(rows, name)
     finite = rows[np.isfinite(numbers(rows, by))]
     others = [name for name in axes if name != axis]
     keyed = finite.assign(**{name: finite[name].map(_plain) for name in [*others, axis]})

@@ -11,6 +11,7 @@ const make = (tag, text, attributes = {}) => {
 
 // ---- Figures: drawn when they come into view, in the colours of the page.
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const narrow = matchMedia("(max-width: 40rem)");
 const drawn = new Map();
 const config = {
   displaylogo: false,
@@ -27,7 +28,9 @@ function dressed(figure) {
   }
   const font = { ...(figure.layout.font || {}), color: front, family: "system-ui, sans-serif" };
   const modebar = { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: front };
-  return { ...figure.layout, ...axes, font, modebar, autosize: true, hovermode: "closest" };
+  // Beside the panels of a phone a legend leaves them no room.
+  const legend = { ...(figure.layout.legend || {}), ...(narrow.matches ? { orientation: "h", yref: "container", y: 0, yanchor: "bottom" } : {}) };
+  return { ...figure.layout, ...axes, legend, font, modebar, autosize: true, hovermode: "closest" };
 }
 
 const seen = new IntersectionObserver((entries) => {
@@ -50,7 +53,7 @@ function show(place, figure) {
   else seen.observe(place);
 }
 
-dark.addEventListener("change", () => { for (const place of drawn.keys()) draw(place); });
+for (const query of [dark, narrow]) query.addEventListener("change", () => { for (const place of drawn.keys()) draw(place); });
 
 // ---- The points: one set of filters for the plot, the choices and the table.
 const columns = data.table.columns;

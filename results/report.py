@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from results import account, figures, sections
-from results.expression import numbers
+from results.expression import numbers, unknown_column
 from results.leaderboard import leaderboard
 from results.run import Run
 from results.schema import Status
@@ -52,6 +52,9 @@ def page(
     """
     points = run.points
     numbers(points, by)
+    for name in run.axes:
+        if name not in points:
+            raise unknown_column(name, points)
     if against is not None:
         account.check_comparable(run, against)
     well = _trained(points)
@@ -59,7 +62,7 @@ def page(
     parts = [
         sections.what_matters(run, well, by),
         sections.values(run, well, by),
-        sections.size(points, by),
+        sections.size(run, well, by),
         sections.learning_curves(run, well, by),
         sections.diagnosed(winner, diagnosis) if diagnosis else sections.ends(winner, run.metrics),
         sections.asha(run, against, by),
@@ -70,7 +73,7 @@ def page(
         "title": run.folder.path.resolve().name,
         "by": by,
         "version": version,
-        "cards": _cards(run, points, winner, by),
+        "cards": _cards(run, points, well, winner, by),
         "table": _table(run, points, by),
         "parallel": json.loads(figures.parallel_figure(well, list(run.axes), by).to_json()),
         "left_out": int(len(points) - len(well)),
@@ -96,7 +99,9 @@ def _trained(points: pd.DataFrame) -> pd.DataFrame:
     return points[points["status"] != Status.PRUNED]
 
 
-def _cards(run: Run, points: pd.DataFrame, winner: pd.DataFrame, by: str) -> list[tuple[str, str, str]]:
+def _cards(
+    run: Run, points: pd.DataFrame, well: pd.DataFrame, winner: pd.DataFrame, by: str
+) -> list[tuple[str, str, str]]:
     """Return label, value and a sentence of each number at the top."""
     asked = run.size
     cards = [("points", f"{len(points):,}", f"of {asked:,} in the grid")]
@@ -106,7 +111,7 @@ def _cards(run: Run, points: pd.DataFrame, winner: pd.DataFrame, by: str) -> lis
         cards.append((f"best {by}", f"{best[by]:.4g}", f"point {best['idx']}"))
         if test in points and np.isfinite(best[test]) and test != by:
             cards.append((f"its {test}", f"{best[test]:.4g}", "on rows it was not picked by"))
-            lowest = leaderboard(points, 1, test).iloc[0]
+            lowest = leaderboard(well, 1, test).iloc[0]
             cards.append(
                 (
                     f"lowest {test}",

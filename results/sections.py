@@ -62,8 +62,7 @@ def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
         section.notes.append(str(error))
         return section
     section.notes.append(f"Shares of the variance of {by}, {found.how}.")
-    if len(rows) < len(run.points):
-        section.notes.append(about_pruned(len(run.points) - len(rows), are_in=False))
+    section.notes += _without_pruned(run, rows)
     section.add("Main effects and interactions", figures.importance_figure(found.shares))
     section.add("Which axes act together", figures.interactions_figure(found.shares))
     return section
@@ -75,16 +74,19 @@ def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
     section.notes.append(
         f"{by} over all points with a value: boxes from 5% to 95%, the star is the best point."
     )
+    section.notes += _without_pruned(run, rows)
     for axis in varying(run, rows):
         section.add(axis, figures.distribution_figure(distribution(rows, axis, by), axis, by))
     return section
 
 
-def size(points: pd.DataFrame, by: str) -> Section:
-    """Return what more parameters buy."""
+def size(run: Run, points: pd.DataFrame, by: str) -> Section:
+    """Return what more parameters buy, over `points` that were trained to their end."""
     section = Section("What size buys")
     front = pareto(points, by, "params")
     section.notes.append("The line joins the points that no other beats in both.")
+    if len(points) < len(run.points):
+        section.notes.append(f"{len(run.points) - len(points):,} pruned points are left out.")
     if len(points) > figures.MOST_MARKS:
         section.notes.append(
             f"{figures.MOST_MARKS:,} of {len(points):,} points are drawn: the best, and others evenly down to the worst."
@@ -106,6 +108,10 @@ def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
         "the best epoch. Bands go from the 10% to the 90% quantile around the median; a point that has stopped keeps "
         "its last value."
     )
+    if len(rows) < len(run.points):
+        section.notes.append(
+            f"{len(run.points) - len(rows):,} pruned points are left out; `sweep curves` shows any of them."
+        )
     section.add(f"the best {len(best)}", figures.curves_figure(shown, run.metrics))
     everything = run.curves()
     for axis in varying(run, rows):
@@ -187,22 +193,31 @@ def provenance(run: Run) -> Section:
     """Return where the run's numbers come from."""
     section = Section("Where it comes from")
     fingerprint, progress = _json(run.folder.fingerprint), _json(run.folder.progress)
-    spent = progress.get("spent_s") or {}
+    data, spent, versions = (
+        _mapping(value)
+        for value in (fingerprint.get("data"), progress.get("spent_s"), progress.get("versions"))
+    )
     facts = {
         "folder": str(run.folder.path.resolve()),
         "builder": run.plan.get("builder"),
         "seed": fingerprint.get("seed"),
-        "table's SHA-256": fingerprint.get("data", {}).get("sha256"),
-        "target": fingerprint.get("data", {}).get("target"),
+        "table's SHA-256": data.get("sha256"),
+        "target": data.get("target"),
         "wall time of the last run": _seconds(progress.get("seconds")),
         **{f"core time, {what}": _seconds(value) for what, value in spent.items()},
-        "versions": ", ".join(f"{name} {one}" for name, one in (progress.get("versions") or {}).items()),
+        "versions": ", ".join(f"{name} {one}" for name, one in versions.items()),
         "machine": progress.get("machine") or "",
         "report made on": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
     section.tables.append(("Facts", ["what", "value"], [[name, str(value)] for name, value in facts.items()]))
     section.texts.append(("The plan", yaml.safe_dump(run.plan, sort_keys=False, allow_unicode=True)))
     return section
+
+
+def _without_pruned(run: Run, rows: pd.DataFrame) -> list[str]:
+    """Return what it does to `rows` that pruned points are not among them; nothing if there are none."""
+    count = len(run.points) - len(rows)
+    return [about_pruned(count, are_in=False)] if count else []
 
 
 def varying(run: Run, rows: pd.DataFrame) -> list[str]:
@@ -225,4 +240,8 @@ def _json(path: Any) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return _mapping(found)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweep import diagnosing, exporting, reading, reporting, scripts, submitting
-from sweep.options import INSECURE, JSON, PLAN_OPTIONS, InputError, loaded_plan, with_options
+from sweep.options import INSECURE, JSON, PLAN_OPTIONS, InputError, loaded_plan, printable, with_options
 
 if TYPE_CHECKING:
     pass
@@ -42,7 +42,7 @@ class _Commands(click.Group):
         except (ValueError, OSError, RuntimeError) as error:
             if isinstance(error, click.exceptions.Exit) or not _is_users(error):
                 raise
-            message = str(error)
+            message = "\n".join(map(printable, str(error).split("\n")))
             click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
             ctx.exit(2)
         finally:

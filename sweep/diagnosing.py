@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweep.options import FOLDER, JSON, told
+from sweep.options import FOLDER, JSON, printable, quiet, told
 from sweep.reading import opened
 
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ def diagnose(folder: Path, idx: int, trust: bool, as_json: bool) -> None:
     models, fitted on the same rows? This runs the plan's builder.
     """
     run = opened(folder)
-    click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
-    from sweep.diagnosis import diagnosed
+    click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
 
-    with told():
+    with told(), quiet():
+        from sweep.diagnosis import diagnosed
+
         found = diagnosed(run, idx, trust)
     from results.verdicts import verdicts
 
@@ -51,7 +52,7 @@ def diagnose(folder: Path, idx: int, trust: bool, as_json: bool) -> None:
         }
         click.echo(json.dumps({"idx": idx, "verdicts": sentences, **tables}))
         return
-    from sweep.show import plain_table, printable
+    from sweep.show import plain_table
 
     for key, (question, names) in _QUESTIONS.items():
         click.secho(question, bold=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,20 @@ def told() -> Iterator[None]:
         yield
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Print nothing meanwhile: TensorFlow logs from C++ when it starts, and no setting silences all of it."""
+    from sweep.progress import noise_to
+
+    with noise_to(Path(os.devnull)):
+        yield
+
+
+def printable(text: str) -> str:
+    """Return `text` with nothing in it that a terminal would obey: names and values come from files."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,10 @@ from results.schema import FINISHED_WELL, NOT_WELL, Status
 
 LINE_EVERY_S = 10.0
 FILE_EVERY_S = 2.0
+
+_NUMBERS = ("asked", "outside", "points_per_minute", "training_s", "workers", "memory_mb")
+_HUGE = 1e12
+"""Beyond any number of a sweep, and not beyond what can be told as a duration."""
 
 
 @dataclass
@@ -230,12 +235,26 @@ def resident_mb() -> float:
 
 
 def read_progress(folder: RunFolder) -> dict[str, Any]:
-    """Return what the driver last wrote of the folder's sweep, or nothing if it never did."""
+    """Return what the driver last wrote of the folder's sweep; nothing if it never did, or if this is no driver's."""
     try:
         found = json.loads(folder.progress.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and _is_tally(found) else {}
+
+
+def _is_tally(found: Mapping[str, Any]) -> bool:
+    """Return whether this is like `Tally.to_dict`: a folder may come from a stranger, and the file with it."""
+    numbers = [found.get(name) for name in _NUMBERS]
+    if (eta_s := found.get("eta_s")) is not None:
+        numbers.append(eta_s)
+    if (best := found.get("best")) is not None:
+        if not isinstance(best, dict) or not {"idx", "config"} <= set(best):
+            return False
+        numbers += [best.get("loss_te"), best["idx"]]
+    # Who resumes pastes the selection into a shell.
+    selects = re.fullmatch(r"(--points \d+|--idx [\d,]+)?", str(found.get("selection", "")))
+    return bool(selects) and all(isinstance(n, int | float) and abs(n) < _HUGE for n in numbers)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError, told
+from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError, printable, quiet, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def status(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answer))
         return
-    click.echo(f"state      {state}" + (f", by {answer['holder']}" if running else ""))
+    click.echo(f"state      {state}" + (f", by {printable(answer['holder'])}" if running else ""))
     click.echo(f"rows       {len(rows):,}: {counts_text(counts)}")
     if last:
         click.echo(f"asked for  {last['asked']:,} points, {last['open']:,} open")
@@ -52,7 +52,9 @@ def status(folder: Path, as_json: bool) -> None:
         )
         click.echo(f"workers    {last['workers']}, {last['memory_mb']:,.0f} MiB")
         if best := last["best"]:
-            click.echo(f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {best['config']}")
+            click.echo(
+                f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {printable(str(best['config']))}"
+            )
     if state == "stopped":
         chosen = last.get("selection", "")
         words = f"{shlex.quote(command())} run --out {shlex.quote(str(folder))} {chosen}"
@@ -153,7 +155,7 @@ def importance(
     for row in found.shares.head(count).to_dict("records"):
         name = f"{row['axis']} x {row['other']}" if row["other"] else row["axis"]
         spread = "" if found.exact else f" +- {row['spread']:.1%}"
-        click.echo(f"{row['share']:7.1%}{spread}  {name}")
+        click.echo(f"{row['share']:7.1%}{spread}  {printable(name)}")
     for note in notes:
         click.echo(f"Note: {note}")
 
@@ -178,15 +180,16 @@ def export(folder: Path, idx: int, file: Path, kind: str, trust: bool, as_json: 
     This runs the plan's builder. The model is evaluated on the test rows first and has to give what the sweep stored.
     """
     run = opened(folder)
-    click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
-    from sweep.export import export as write
+    click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
 
-    with told():
+    with told(), quiet():
+        from sweep.export import export as write
+
         answer = write(run, idx, file, kind, trust)
     if as_json:
         click.echo(json.dumps(answer))
         return
-    values = ", ".join(f"{name} {value:.4f}" for name, value in answer["metrics"].items())
+    values = ", ".join(f"{printable(name)} {value:.4f}" for name, value in answer["metrics"].items())
     click.echo(f"Wrote {answer['model']} and {answer['card']}. On the test rows, as stored: {values}.")
 
 

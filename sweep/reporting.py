@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep.options import FOLDER, JSON, WHERE, InputError, told
+from sweep.options import FOLDER, JSON, WHERE, InputError, printable, quiet, told
 from sweep.reading import chosen_rows, opened
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ AGAINST = click.option(
 @BY
 @click.option("--per", metavar="AXIS", help="Bands over all points instead, one for each value of this axis.")
 @WHERE
+@click.option("--with-pruned", is_flag=True, help="In bands, take the points that ASHA pruned, too.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every epoch as CSV.")
 @HTML
 @JSON
@@ -55,6 +56,7 @@ def curves(
     by: str,
     per: str | None,
     where: str | None,
+    with_pruned: bool,
     as_csv: bool,
     html: Path | None,
     as_json: bool,
@@ -69,7 +71,9 @@ def curves(
     from results import curves as learning
     from results import figures
     from results.expression import numbers
+    from results.importance import about_pruned
     from results.leaderboard import leaderboard, to_csv
+    from results.schema import Status
 
     run, rows = opened(folder), chosen_rows(folder, where)
     with told():
@@ -83,10 +87,15 @@ def curves(
         elif not per:
             numbers(rows, by)
             rows = leaderboard(rows, top, by)
+        pruned = rows["status"] == Status.PRUNED
+        if per and not with_pruned:
+            rows = rows[~pruned]
         read = run.curves(rows["idx"].tolist())
         if per:
             check_axis(run, per)
             every = table = learning.bands(read, rows, per)
+            if table.empty:
+                raise InputError(f"{folder}: no point that was trained to its end has a curve yet.")
         else:
             every, table = learning.annotated(read, rows), learning.summary(read, rows)
     if html:
@@ -101,6 +110,8 @@ def curves(
             table[table["epoch"].isin(_few(table["epoch"].max()))],
             f"val_loss by {per}, 10% to 90% of the points",
         )
+        if pruned.any():
+            click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")
     else:
         _print(table, "val_loss of each point")
 
@@ -253,11 +264,14 @@ def check_axis(run: Run, name: str) -> None:
 
 def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
     from results.report import winner_of
-    from sweep.diagnosis import diagnosed
 
     idx = winner_of(run, by)
-    click.echo(f"Point {idx} is made by the builder {run.plan.get('builder')}.", err=True)
-    return diagnosed(run, idx, trust)
+    builder = printable(str(run.plan.get("builder")))
+    click.echo(f"Point {idx} is made by the builder {builder}.", err=True)
+    with quiet():
+        from sweep.diagnosis import diagnosed
+
+        return diagnosed(run, idx, trust)
 
 
 def _serve(folder: Path, made: Callable[[str], str], port: int, show: bool) -> None:

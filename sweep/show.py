@@ -19,6 +19,7 @@ from rich.text import Text
 from results.folder import RunFolder
 from results.leaderboard import leaderboard, read_points
 from results.schema import NOT_WELL
+from sweep.options import printable
 
 if TYPE_CHECKING:
     from sweep.runner import Outcome
@@ -41,7 +42,7 @@ def ending(outcome: Outcome, out: Path) -> None:
     if len(failed):
         click.echo(f"\n{len(failed):,} points failed or ran out of time:")
         for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
-            click.echo(f"  {count:,} x {message}")
+            click.echo(f"  {count:,} x {printable(str(message))}")
     sweep, folder = shlex.quote(command()), shlex.quote(str(out))
     if outcome.error:
         click.echo(f"\nError: {outcome.error}")
@@ -87,8 +88,3 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if name.endswith(("_tr", "_te")) else f"{value:g}"
     return printable(str(value))
-
-
-def printable(text: str) -> str:
-    """Return `text` with nothing in it that a terminal would obey: names and values come from files."""
-    return "".join(character if character.isprintable() else "?" for character in text)

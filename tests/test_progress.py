@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import subprocess
 import sys
@@ -64,8 +65,20 @@ def test_without_a_terminal_there_are_lines_and_a_file(tmp_path, monkeypatch):
 
 
 def test_a_broken_progress_file_is_no_news(tmp_path):
-    folder = RunFolder(tmp_path)
-    for content in (None, "", "[1]", '{"asked": '):
+    folder, well = RunFolder(tmp_path), tally().to_dict()
+    folder.progress.write_text(json.dumps(well))
+    assert read_progress(folder)["best"]["idx"] == 5
+    folder.progress.unlink()
+    # As a stranger may write it: what is told of it is computed with, and pasted into a shell.
+    strange = [
+        json.dumps({**well, **change})
+        for change in (
+            {"asked": "many"}, {"eta_s": 1e300}, {"workers": None}, {"training_s": float("nan")},
+            {"best": {"idx": 1}}, {"best": 3}, {"selection": "--points 3; rm x"}, {"selection": 3},
+        )
+    ]  # fmt: skip
+    strange.append('{"asked": 3}')
+    for content in (None, "", "[1]", '{"asked": ', *strange):
         if content is not None:
             folder.progress.write_text(content)
         assert read_progress(folder) == {}

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import subprocess
 
 import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import SWEEP
 from test_readme import abalone_run  # noqa: F401  # a fixture
 
 import results
@@ -81,6 +83,15 @@ def test_an_exported_model_is_the_point_s(small_run, tmp_path, kind):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     again = sweep("export", small_run, 3, tmp_path / name, "--format", kind)
     assert again.exit_code == 2 and "is there already" in again.output
+
+
+def test_an_export_prints_what_it_did_and_nothing_of_tensorflow(small_run, tmp_path):
+    command = [*SWEEP, "export", small_run, "3", tmp_path / "my.keras", "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0 and json.loads(ran.stdout)["metrics"]["loss"] > 0
+    assert ran.stderr.splitlines() == [
+        "Point 3 is made by the builder trainables.abalone:build_and_compile_model."
+    ]
 
 
 def run_table():

@@ -160,10 +160,18 @@ def test_hostile_names_and_values_are_text(browser, hostile, tmp_path):
     )
 
 
+BLOCK = r'<script type="application/json" id="data">(.*?)</script>'
+
+
+def content_of(text):
+    [block] = re.findall(BLOCK, text, re.DOTALL)
+    return json.loads(block)
+
+
 def test_the_page_holds_no_text_that_ends_its_data(hostile):
     text = page(results.open(hostile))
-    [block] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    content = json.loads(block)
+    [block] = re.findall(BLOCK, text, re.DOTALL)
+    content = content_of(text)
     [name, *_] = AXES
     column = next(one for one in content["table"]["columns"] if one["name"] == name)
     assert sorted(column["texts"]) == sorted(HOSTILE)
@@ -256,6 +264,13 @@ def test_it_is_read_on_a_phone_and_in_the_dark(browser, hostile, tmp_path):
             )
         )
         assert min(map(int, re.findall(r"\d+", colour)[:3])) > 128  # light on dark
+        # The plot of all axes is as wide as they need, to be scrolled; a legend leaves its panels their width.
+        assert browser.execute_script("return document.getElementById('parallel').clientWidth") >= 750
+        legends = (
+            "[...document.querySelectorAll('#sections .plot')].map((p) => p._fullLayout?.legend?.orientation)"
+        )
+        WebDriverWait(browser, 10).until(lambda b: b.execute_script(f"return {legends}.includes('h')"))
+        assert "v" not in browser.execute_script(f"return {legends}")
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
@@ -272,6 +287,32 @@ def test_every_section_of_a_real_run_is_there(browser, small_run, tmp_path):
     best = run.top(1, "loss_va").iloc[0]
     assert f"{best['loss_va']:.4g}" in browser.find_element(By.ID, "cards").text
     assert complaints(browser)[0] == []
+
+
+def test_pruned_points_are_nowhere_mixed_with_others(tmp_path):
+    # Idx 0 has the lowest losses of all, but was pruned.
+    run = results.open(make_run(tmp_path / "out", {"rate": [0.1, 0.01, 0.001, 1e-4]}, pruned=[0]))
+    content = content_of(page(run))
+    cards = {label: more for label, _, more in content["cards"]}
+    assert cards["best loss_va"] == "point 1" and cards["lowest loss_te"].startswith("point 1;")
+    for section in content["sections"][1:4]:  # values, size, learning curves
+        assert any(note.startswith("1 pruned points are left out") for note in section["notes"]), section
+        for _, figure in section["figures"]:
+            assert not any(
+                0 in trace.get("customdata", []) for trace in figure["data"] if "idx" in str(trace)
+            )
+
+
+def test_files_that_do_not_fit_the_rows_are_said_or_passed_over(tmp_path):
+    path = make_run(tmp_path / "out", {"rate": [0.1, 0.01]})
+    run = results.open(path)
+    for content in ('{"data": 3}', '{"data": []}', "[]"):
+        run.folder.fingerprint.write_text(content)
+        run.folder.progress.write_text('{"versions": [], "spent_s": 3}')
+        assert "Where it comes from" in page(run)
+    run.folder.plan.write_text("space: {rate: [0.1], other: [1, 2]}")
+    with pytest.raises(ValueError, match='no column "other"'):
+        page(results.open(path))
 
 
 def test_a_metric_that_is_not_there_is_said(hostile):

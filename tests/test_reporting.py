@@ -19,6 +19,7 @@ import results
 from results.folder import RunFolder
 from results.store import Store
 from sweep.cli import main
+from sweep.progress import Tally
 
 AXES = {"units": [2, 4], "rate": [0.1, 0.01, 0.001]}
 
@@ -103,6 +104,37 @@ def test_what_cannot_be_told_is_said(run, pruned, tmp_path):
     ]:
         found = ask(*arguments)
         assert found.exit_code == 2 and said in found.output and "Traceback" not in found.output, found.output
+
+
+def test_bands_leave_pruned_points_out_and_say_so(pruned):
+    said = ask("curves", pruned, "--per", "units")
+    assert "Note: 1 pruned points are left out" in said.output
+    counts = {row["value"]: row["points"] for row in answer("curves", pruned, "--per", "units")}
+    assert counts == {2: 2, 4: 2}  # one was pruned, one failed
+    assert "are in it" in ask("curves", pruned, "--per", "units", "--with-pruned").output
+    none = ask("curves", pruned, "--per", "units", "--where", "idx == 1")
+    assert none.exit_code == 2 and "no point that was trained to its end" in none.output
+
+
+ESCAPE = "\x1b]0;title\x07"
+"""Which sets a terminal's title, and which click does not take out by itself."""
+
+
+def test_what_a_stranger_wrote_is_not_obeyed_by_a_terminal(tmp_path):
+    run = make_run(
+        tmp_path / "out", {f"axis{ESCAPE}": [f"x{ESCAPE}", "y"], "rate": [0.1, 0.01]}, error=ESCAPE
+    )
+    last = Tally(asked=3, best={"loss_te": 1.0, "idx": 0, "config": ESCAPE}).to_dict()
+    (run / "progress.json").write_text(json.dumps(last))
+    for arguments in (
+        ["status", run], ["top", run], ["top", run, "--by", "zzz"], ["effects", run, "zzz"],
+        ["effects", run, "rate"], ["curves", run], ["importance", run, "--where", "rate == 0.1"],
+        ["export", run, 0, tmp_path / "x.keras"],
+    ):  # fmt: skip
+        found = ask(*arguments)
+        assert "\x1b" not in found.output and "\x07" not in found.output, arguments
+        assert "Traceback" not in found.output and found.exit_code in (0, 2), arguments
+    assert "?]0;title?" in ask("status", run).output
 
 
 def test_a_report_is_one_file_that_fetches_nothing(run, pruned, tmp_path):
