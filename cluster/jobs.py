@@ -24,6 +24,10 @@ STOP_WAIT_S = 60
 """Seconds that a sweep is given to store what has finished, when it is stopped; Ray's default is 3."""
 
 POLL_S = 1.0
+AGENT_WAIT_S = 60.0
+"""Seconds that a head may need from its start until it takes jobs."""
+
+_NO_AGENT = "No available agent to submit job"
 
 _PYTHON = (
     "$(sed -n 's/.*--python_worker_command=\\([^ ]*\\) .*/\\1/p' "
@@ -74,7 +78,8 @@ class Jobs:
     def __init__(self, address: str) -> None:
         from ray.job_submission import JobSubmissionClient
 
-        logging.getLogger("ray").setLevel(logging.WARNING)  # it tells of each upload
+        for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # they tell of each upload
         self._address = address
         with self._explained():
             self._client = JobSubmissionClient(address)
@@ -91,16 +96,24 @@ class Jobs:
         Raises:
             ClusterError: the server does not take it.
         """
+        request: dict[str, Any] = {
+            # exec: the signals of a stop have to reach the sweep, not only a shell.
+            "entrypoint": f'P="{_PYTHON}"; exec "${{P:-python}}" {shlex.join(command)}',
+            "runtime_env": {
+                "working_dir": str(folder),
+                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), **environment},
+            },
+            "metadata": {"software": SOFTWARE, "out": out},
+        }
+        deadline = time.monotonic() + AGENT_WAIT_S
         with self._explained():
-            return self._client.submit_job(
-                # exec: the signals of a stop have to reach the sweep, not only a shell.
-                entrypoint=f'P="{_PYTHON}"; exec "${{P:-python}}" {shlex.join(command)}',
-                runtime_env={
-                    "working_dir": str(folder),
-                    "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), **environment},
-                },
-                metadata={"software": SOFTWARE, "out": out},
-            )
+            while True:
+                try:
+                    return str(self._client.submit_job(**request))
+                except RuntimeError as error:  # a cluster that has just begun
+                    if _NO_AGENT not in str(error) or time.monotonic() > deadline:
+                        raise
+                time.sleep(POLL_S)
 
     def all(self) -> list[Job]:
         """Return the sweeps that the cluster knows of, the latest first."""

@@ -1,0 +1,142 @@
+"""Jobs: a sweep runs on a cluster that was handed it, is followed, stopped and resumed, and loses nothing."""
+
+import json
+import os
+import signal
+import time
+
+import clusters
+import pandas as pd
+import pytest
+import yaml
+from conftest import write_plan
+
+TOKEN = "token-that-nobody-may-see-" + "6" * 40
+CANARY = "canary-of-a-secret-in-the-environment"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with clusters.running(nodes=1, dashboard=True, token=TOKEN) as found:
+        yield found
+
+
+@pytest.fixture
+def jobs(cluster, sweeps, monkeypatch):
+    """The command with what a submitter has: the token, and secrets of its own."""
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", cluster.url)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    return sweeps
+
+
+def submitted(jobs, *arguments):
+    code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--json", *arguments)
+    assert code == 0, output
+    return json.loads(output.splitlines()[-1])
+
+
+def listed(jobs):
+    code, output = jobs.run("jobs", "--json")
+    assert code == 0, output
+    return {job["job_id"]: job for job in json.loads(output.splitlines()[-1])}
+
+
+def test_a_submitted_sweep_is_followed_to_its_end(jobs, cluster):
+    write_plan(jobs.folder, fit={"epochs": 2})
+    code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--points", "3", "--follow")
+    assert code == 0, output
+    assert "3/3 points" in output and "The best by loss_te" in output and "Traceback" not in output
+    rows = jobs.rows()
+    assert len(rows) == 3 and (rows["status"] == "completed").all()
+    # The folder's plan has the paths of who submitted it, so that models are made anew here.
+    assert yaml.safe_load((jobs.out / "plan.yaml").read_text())["data"]["path"] == str(
+        jobs.folder / "table.csv"
+    )
+    job_id = output.split("Job ")[1].split()[0]
+    assert listed(jobs)[job_id]["status"] == "SUCCEEDED" and listed(jobs)[job_id]["out"] == str(jobs.out)
+    code, log = jobs.run("logs", job_id)
+    assert code == 0 and "3/3 points" in log
+    # Submitted again, the same folder is found whole, and more points are added to it.
+    code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--points", "4", "--follow")
+    assert code == 0 and "4/4 points" in output, output
+    pd.testing.assert_frame_equal(jobs.rows().head(3), rows)
+    # Neither the token nor a secret of the submitter is in any file or record.
+    told = [
+        path.read_bytes() for path in [*jobs.out.rglob("*"), *cluster.scratch.rglob("*")] if path.is_file()
+    ]
+    for secret in (TOKEN, CANARY):
+        assert not any(secret.encode() in content for content in told), secret
+        assert secret not in json.dumps(listed(jobs)) + output + log
+
+
+def test_a_stopped_sweep_keeps_what_has_finished_and_says_how_to_resume(jobs):
+    write_plan(jobs.folder, engine="keras", fit={"epochs": 2}, resources={"cpu": 1})
+    job_id = submitted(jobs)["job"]
+    again = submitted(jobs)
+    assert again["job"] == job_id and again["state"] == "is running already"
+    clusters.wait_until(lambda: len(jobs.rows()) >= 1, 180)
+    code, output = jobs.run("stop", job_id)
+    assert code == 0 and f"Job {job_id}: STOPPED" in output, output
+    resume = output.split("Resume:  ")[1].splitlines()[0]
+    assert resume.endswith("submit plan.yaml --out out --json") and "Traceback" not in output
+    kept = jobs.rows()
+    assert 1 <= len(kept) < 12 and kept["idx"].is_unique
+    code, output = jobs.run("stop", job_id)
+    assert code == 0 and "had ended: STOPPED" in output
+    code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--follow")
+    assert code == 0, output
+    rows = jobs.rows()
+    assert sorted(rows["idx"]) == list(range(12))
+    pd.testing.assert_frame_equal(rows.head(len(kept)), kept)
+
+
+def test_losing_the_terminal_loses_nothing(jobs):
+    write_plan(jobs.folder, engine="keras", fit={"epochs": 2})
+    process = jobs.start("submit", "plan.yaml", "--out", "out", "--points", "3", "--follow")
+    clusters.wait_until(lambda: len(jobs.rows()) >= 1, 180)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    clusters.wait_until(lambda: len(jobs.rows()) == 3, 120)
+    process = jobs.start("submit", "plan.yaml", "--out", "other", "--points", "3", "--follow")
+    for line in process.stdout:
+        if "points" in line:
+            break
+    process.send_signal(signal.SIGINT)  # ends the following, not the job
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and "goes on. Follow:" in output and "Traceback" not in output
+    clusters.wait_until(lambda: len(list((jobs.folder / "other" / "points").glob("*"))), 120)
+
+
+def test_a_point_that_fails_is_the_exit_code_of_who_follows(jobs):
+    write_plan(
+        jobs.folder, space={"units": [2], "rate": [0.1], "behaviour": ["fine", "raises"]}, fit={"epochs": 2}
+    )
+    code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--follow")
+    assert code == 1 and "1 points failed" in output, output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["submit", "plan.yaml"], "Missing option '--out'"),
+        (["submit", "missing.yaml", "--out", "out"], "missing.yaml"),
+        (["submit", "plan.yaml", "--out", "out", "--points", "0"], "points"),
+        (
+            ["submit", "plan.yaml", "--out", "out", "--address", "127.0.0.1:6379"],
+            "dashboard, such as http://HEAD:8265",
+        ),
+        (["logs", "raysubmit_none"], 'knows no sweep "raysubmit_none"'),
+        (["stop", "raysubmit_none"], 'knows no sweep "raysubmit_none"'),
+        (["jobs", "--address", "http://127.0.0.1:1"], "No Ray dashboard answers"),
+    ],
+)
+def test_bad_input_is_one_message(jobs, arguments, words):
+    write_plan(jobs.folder)
+    began = time.monotonic()
+    code, output = jobs.run(*arguments)
+    assert code == 2 and words in output and "Traceback" not in output, output
+    assert time.monotonic() - began < 10  # two on an idle machine
+    assert not jobs.out.exists()
