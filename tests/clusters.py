@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -34,6 +35,11 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 90, what: str = 
     return found
 
 
+def _end_with_parent() -> None:
+    """Have a node end with the tests, also if they are killed: `ray start --block` takes its processes along."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 class RayNode:
     """The processes of one `ray start --block`, in a session of their own.
 
@@ -51,6 +57,7 @@ class RayNode:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
 
     @property

@@ -107,10 +107,11 @@ class Sweeps:
         self.folder = folder
         self.out = folder / "out"
         self.started: list[subprocess.Popen[str]] = []
+        self.wrapper: tuple[str, ...] = ()  # words in front of the command
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*SWEEP, *arguments],
+            [*self.wrapper, *SWEEP, *arguments],
             cwd=self.folder,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
