@@ -39,7 +39,7 @@ _REASON = (
 
 
 def token() -> str | None:
-    """Return the token that Ray itself would send, or None if there is none.
+    """Return the token that Ray itself would send, or None if there is none; its file becomes this user's alone.
 
     Raises:
         ClusterError: the file that is to hold it cannot be read.
@@ -49,6 +49,8 @@ def token() -> str | None:
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
     path = Path(named or TOKEN_FILE).expanduser()
     try:
+        if not named:
+            keep_private(make=False)
         return path.read_text().strip() or None
     except FileNotFoundError:
         if not named:
@@ -62,12 +64,16 @@ def token() -> str | None:
         ) from None
 
 
-def keep_private() -> None:
-    """Make sure that the token file of this user is there and that nobody else can read it; Ray writes it for all."""
+def keep_private(make: bool = True) -> None:
+    """See to it that nobody else can read the token file of this user, which Ray writes for all.
+
+    Args:
+        make: whether to make it if it is not there.
+    """
     path = TOKEN_FILE.expanduser()
     with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
+        if make and not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32))

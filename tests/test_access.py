@@ -80,6 +80,7 @@ def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, 
     (home / ".ray").mkdir(parents=True)
     (home / ".ray" / "auth_token").write_text(f"{TOKEN}\n")
     access.check_head(address, False)
+    assert stat.S_IMODE((home / ".ray" / "auth_token").stat().st_mode) == 0o600
     access.check_head(f"{outside_address()}:{closed_cluster.port}", False)  # others may reach it: it asks
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(home / "nowhere"))
     with pytest.raises(ClusterError, match="RAY_AUTH_TOKEN_PATH names"):
