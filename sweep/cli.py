@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from results.place import Place
 from sweep import diagnosing, exporting, reading, reporting
-from sweep.options import JSON, InputError
+from sweep.options import JSON, InputError, Location
 
 if TYPE_CHECKING:
     from sweep.plan import Plan
@@ -105,16 +106,17 @@ _SEED = click.option("--seed", type=int, help="Seed of weights, data order and o
 _CPUS = click.option("--cpus", type=int, metavar="N", help="Cores to use; all of this machine if not given.")
 
 
-def _plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
+def _plan(path: Path | None, out: Place | None = None, **overrides: Any) -> Plan:
     """Load the plan named, else the one that DIR was begun with, else the default; apply what was overridden."""
     from dataclasses import replace
 
     from results.folder import RunFolder
     from sweep.plan import DEFAULT_PLAN, Plan
 
+    found: Place = path or DEFAULT_PLAN
     if path is None and out is not None and RunFolder(out).exists:
-        path = RunFolder(out).plan
-    plan = Plan.load(path or DEFAULT_PLAN)
+        found = RunFolder(out).plan
+    plan = Plan.load(found)
     given = {name: value for name, value in overrides.items() if value is not None}
     return replace(plan, **given) if given else plan
 
@@ -122,7 +124,7 @@ def _plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
 @main.command(epilog=EXIT_CODES)
 @_PLAN
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="The run's folder  [default: runs/PLAN]"
+    "--out", type=Location(), metavar="DIR", help="The run's folder, a path or s3://...  [default: runs/PLAN]"
 )
 @_POINTS
 @_IDX
@@ -133,7 +135,7 @@ def _plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
 @JSON
 def run(
     plan: Path | None,
-    out: Path | None,
+    out: Place | None,
     points: int | None,
     idx: list[int] | None,
     cpus: int | None,

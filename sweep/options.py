@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import click
+
+from results.place import place
 
 
 class InputError(ValueError):
@@ -26,7 +28,20 @@ def told() -> Iterator[None]:
         raise InputError(str(error)) from None
 
 
-FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+class Location(click.ParamType):
+    """A path, or the URI of a folder on an object store."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the place; of what is none, say why."""
+        try:
+            return place(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+FOLDER = click.argument("folder", metavar="DIR", type=Location())
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 DESCENDING = click.option("--descending", is_flag=True, help="A higher value is better.")
 WHERE = click.option(
