@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def open(location: str | Path) -> Run:
-    """Open a run's folder: `run = results.open("runs/abalone")`, then `run.points`, `run.top()`, `run.model(idx)`.
+    """Open a run's folder: `run = results.open("runs/abalone")`, or a URI, then `run.points`, `run.top()`, `run.model(idx)`.
 
     Raises:
         ValueError: there is no run, or none that can be read.

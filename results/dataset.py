@@ -46,7 +46,7 @@ class Dataset:
         """Write every part of which `keep` leaves fewer rows, or whose columns are not the schema's, anew."""
         for number in list(self._numbers):
             table = parquet.read(self._path(number))
-            kept = self._conform(keep(table))
+            kept = conform(keep(table), self.schema)
             if kept.num_rows != table.num_rows or not kept.schema.equals(table.schema):
                 replace_file(self._path(number), parquet.to_bytes(kept))
             if number == self._numbers[-1]:
@@ -62,7 +62,7 @@ class Dataset:
         else:
             number = self._numbers[-1]
             # A commit that failed may have left it without the columns that it had just added.
-            table = pa.concat_tables([self._conform(self._last), rows])
+            table = pa.concat_tables([conform(self._last, self.schema), rows])
         replace_file(self._path(number), parquet.to_bytes(table))
         if self._last is None:
             self._numbers.append(number)
@@ -82,11 +82,13 @@ class Dataset:
     def _is_full(self, table: pa.Table) -> bool:
         return table.num_rows >= self._max_rows or table.nbytes >= MAX_BYTES
 
-    def _conform(self, table: pa.Table) -> pa.Table:
-        columns = [
-            table[item.name].cast(item.type)
-            if item.name in table.column_names
-            else pa.nulls(table.num_rows, item.type)
-            for item in self.schema
-        ]
-        return pa.table(columns, schema=self.schema)
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return `table` with the columns of `schema`; those that it does not have are null."""
+    columns = [
+        table[item.name].cast(item.type)
+        if item.name in table.column_names
+        else pa.nulls(table.num_rows, item.type)
+        for item in schema
+    ]
+    return pa.table(columns, schema=schema)

@@ -1,22 +1,29 @@
-"""A run's folder: the one place that knows every path in it, who holds it, and how a file is replaced whole."""
+"""A run's folder: the one place that knows every path in it, who holds it, and how a file is replaced whole.
+
+A folder on an object store has a companion on the machine that runs the sweep, its state: what only that machine can
+write or needs (log, checkpoints), and what the store would not take. See `results.place`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from results.place import Place, place
+from results.remote import FolderError, RemotePath
 
-class FolderError(OSError):
-    """The folder cannot be read or written; the message names the path and the remedy."""
+if TYPE_CHECKING:
+    from results.lease import Lease
 
 
 class HeldError(RuntimeError):
@@ -25,62 +32,86 @@ class HeldError(RuntimeError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths of one run's folder, which need not exist yet."""
+    """The paths of one run's folder, which need not exist yet.
 
-    path: Path
+    Attributes:
+        path: where it is; may be given as text, a URI too.
+    """
+
+    path: Place
+    _lease: list[Lease] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", place(self.path))
 
     @property
-    def plan(self) -> Path:
+    def state(self) -> Path:
+        """What this machine keeps of the run: the folder itself if it is here, else one of this user's."""
+        if not isinstance(self.path, RemotePath):
+            return self.path
+        home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        mark = hashlib.blake2b(
+            f"{self.path.endpoint} {self.path.scheme}://{self.path.key}".encode(), digest_size=8
+        )
+        return Path(home).expanduser() / "keras-grid-sweep" / mark.hexdigest()
+
+    @property
+    def spool(self) -> Path:
+        """Points that are finished, but that the store did not take yet; only with a folder on an object store."""
+        return self.state / "spool"
+
+    @property
+    def plan(self) -> Place:
         """The resolved plan: `sweep run` on it repeats the run."""
         return self.path / "plan.yaml"
 
     @property
-    def fingerprint(self) -> Path:
+    def fingerprint(self) -> Place:
         """What the points' numbers depend on."""
         return self.path / "fingerprint.json"
 
     @property
-    def points(self) -> Path:
+    def points(self) -> Place:
         """Parquet dataset: one row for each finished point."""
         return self.path / "points"
 
     @property
-    def curves(self) -> Path:
+    def curves(self) -> Place:
         """Parquet dataset: one row for each epoch of each finished point."""
         return self.path / "curves"
 
     @property
-    def weights(self) -> Path:
+    def weights(self) -> Place:
         """Parquet dataset: the best epoch's weights of each finished point."""
         return self.path / "weights"
 
     @property
-    def rungs(self) -> Path:
+    def rungs(self) -> Place:
         """Parquet dataset: what ASHA's rungs have seen, one row for each point and milestone."""
         return self.path / "rungs"
 
     @property
     def checkpoints(self) -> Path:
         """The state of cohorts in training; gone when the sweep has finished."""
-        return self.path / "checkpoints"
+        return self.state / "checkpoints"
 
     @property
-    def progress(self) -> Path:
+    def progress(self) -> Place:
         """What the driver last said of a running sweep."""
         return self.path / "progress.json"
 
     @property
     def log(self) -> Path:
-        """What Ray and TensorFlow print."""
-        return self.path / "sweep.log"
+        """What Ray and TensorFlow print, on this machine."""
+        return self.state / "sweep.log"
 
     @property
-    def lock(self) -> Path:
+    def lock(self) -> Place:
         """Locked by the process that runs the sweep."""
         return self.path / "lock"
 
     @property
-    def damaged(self) -> Path:
+    def damaged(self) -> Place:
         """Parquet parts that were found damaged, set aside."""
         return self.path / "damaged"
 
@@ -95,18 +126,30 @@ class RunFolder:
         Raises:
             FolderError: it cannot be made or written.
         """
+        if isinstance(self.path, RemotePath):
+            with explained(self.state):
+                self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.check_bucket()
+            return
         with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self.lock.touch()
+            (self.path / "lock").touch()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder for this process; the operating system lets go of it when the process dies.
+        """Hold the folder for this process.
+
+        The operating system lets go of a folder of this machine when the process dies; for one on an object store,
+        see `results.lease`.
 
         Raises:
             HeldError: a living process holds it.
             FolderError: the lock cannot be written.
         """
+        if isinstance(self.lock, RemotePath):
+            with self._leased(self.lock):
+                yield
+            return
         with explained(self.lock):
             lock = os.open(self.lock, os.O_RDWR)
         try:
@@ -120,6 +163,31 @@ class RunFolder:
         finally:
             os.close(lock)
 
+    @contextlib.contextmanager
+    def _leased(self, lock: RemotePath) -> Iterator[None]:
+        from results.lease import Lease
+        from results.mirror import mirrored
+
+        lease = Lease(lock)
+        if other := lease.take():
+            raise HeldError(f"{self.path} is held by {other}. Wait for it, or stop it.")
+        self._lease.append(lease)
+        try:
+            with mirrored(self.state, lock.parent):
+                yield
+        finally:
+            self._lease.remove(lease)
+            lease.release()
+
+    def check_held(self) -> None:
+        """Check that nobody took the folder over from this process, which only a lease allows.
+
+        Raises:
+            FolderError: somebody did, or the store cannot be asked.
+        """
+        for lease in self._lease:
+            lease.check()
+
     def _take(self, lock: int) -> None:
         for attempt in range(5):  # whoever asks `is_held` holds it for an instant
             try:
@@ -131,6 +199,10 @@ class RunFolder:
 
     def is_held(self) -> bool:
         """Return whether a living process holds the folder."""
+        if isinstance(self.lock, RemotePath):
+            from results import lease
+
+            return lease.is_alive(self.lock)
         try:
             with self.lock.open() as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -150,7 +222,7 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Place) -> Iterator[None]:
     """Turn an OSError while `path` is written into a FolderError that says what to do."""
     try:
         yield
@@ -163,15 +235,18 @@ def explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Place, content: bytes) -> None:
     """Replace `path` by `content`, all or nothing, also if the machine dies.
 
-    The bytes go to a hidden file beside it, which readers of the folder pass over, and take its name once they
-    are on the disk.
+    On an object store, any write does that. On this machine the bytes go to a hidden file beside it, which readers of
+    the folder pass over, and take its name once they are on the disk.
 
     Raises:
         FolderError: the bytes cannot be written; `path` is as it was.
     """
+    if isinstance(path, RemotePath):
+        path.write_bytes(content)
+        return
     part = path.with_name(f".{path.name}.tmp")
     with explained(path):
         try:
@@ -191,6 +266,6 @@ def replace_file(path: Path, content: bytes) -> None:
             os.close(folder)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Place, content: Any) -> None:
     """Replace `path` by `content` as JSON, all or nothing."""
     replace_file(path, json.dumps(content, indent=1).encode())

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from results.place import Place
 
 _SEAL_BYTES = 32
 _REMEDY = "Run the sweep on its folder again: it sets the file aside and trains its points anew."
@@ -24,16 +26,17 @@ class DamagedError(ValueError):
     """The bytes are not those that were written."""
 
 
-def to_bytes(table: pa.Table) -> bytes:
-    """Return `table` as a sealed Parquet file."""
+def to_bytes(table: pa.Table, multiple: int = 1) -> bytes:
+    """Return `table` as a sealed Parquet file whose size in bytes is a multiple of `multiple`."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     raw = buffer.getvalue()
     footer = len(raw) - _TAIL_BYTES - int.from_bytes(raw[-_TAIL_BYTES:-4], "little")
-    return raw[:footer] + _digest(raw[:footer], raw[footer:]) + raw[footer:]
+    pages = raw[:footer] + bytes(-(len(raw) + _SEAL_BYTES) % multiple)
+    return pages + _digest(pages, raw[footer:]) + raw[footer:]
 
 
-def read(path: Path, idx: Sequence[int] | None = None) -> pa.Table:
+def read(path: Place, idx: Sequence[int] | None = None) -> pa.Table:
     """Return the table in the sealed file `path`, or its rows with one of the `idx`.
 
     Raises:
@@ -50,14 +53,30 @@ def read(path: Path, idx: Sequence[int] | None = None) -> pa.Table:
     return pq.read_table(io.BytesIO(raw), page_checksum_verification=True, filters=filters)
 
 
-def read_dataset(folder: Path, idx: Sequence[int] | None = None) -> pa.Table:
+def read_parts(folder: Place, idx: Sequence[int] | None = None) -> Iterator[pa.Table]:
+    """Yield the table of each part in `folder`, or its rows with one of the `idx`.
+
+    Raises:
+        DamagedError: a part is damaged.
+    """
+    if isinstance(folder, Path):
+        yield from (read(path, idx) for path in sorted(folder.glob("*.parquet")))
+        return
+    from results.objects import read_parts as read_objects
+
+    for _, table in read_objects(folder, idx):
+        if isinstance(table, DamagedError):
+            raise table
+        yield table
+
+
+def read_dataset(folder: Place, idx: Sequence[int] | None = None) -> pa.Table:
     """Return the rows of all parts in `folder`, or those with one of the `idx`, also while a sweep adds to them.
 
     Raises:
         DamagedError: a part is damaged.
     """
-    tables = [read(path, idx) for path in sorted(folder.glob("*.parquet"))]
-    return pa.concat_tables(tables, promote_options="default")
+    return pa.concat_tables(read_parts(folder, idx), promote_options="default")
 
 
 def _digest(pages: bytes, footer: bytes) -> bytes:

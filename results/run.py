@@ -11,7 +11,6 @@ import importlib.metadata
 import json
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,9 @@ import yaml
 
 from results import parquet
 from results.expression import matching
-from results.folder import RunFolder
+from results.folder import FolderError, RunFolder
 from results.leaderboard import leaderboard, read_points
+from results.place import Place, place
 from results.schema import axis_encoder
 
 REBUILD = "keras_grid_sweep.rebuild"
@@ -35,23 +35,23 @@ class Run:
     Tables are read when they are first asked for and kept; open the run again to see what a running sweep has added.
 
     Args:
-        location: the folder that was given as `--out`.
+        location: the folder that was given as `--out`, a path or a URI.
 
     Raises:
         ValueError: there is no run, or none that can be read.
     """
 
-    def __init__(self, location: str | Path) -> None:
+    def __init__(self, location: str | Place) -> None:
         text = str(location)
-        if "://" in text and not text.startswith("file://"):
-            raise ValueError(f"{text}: only local folders can be opened. Copy the run's folder here first.")
-        self.folder = RunFolder(Path(text.removeprefix("file://")))
+        self.folder = RunFolder(place(location))
         try:
             plan = yaml.safe_load(self.folder.plan.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ValueError(
                 f"{text}: there is no sweep here. Name the folder that was given as --out."
             ) from None
+        except FolderError as error:  # which says what to do
+            raise ValueError(str(error)) from None
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ValueError(
                 f"{self.folder.plan}: cannot be read ({str(error).splitlines()[0]}). It is the run's plan, "
@@ -185,7 +185,7 @@ class Run:
             )
         return rows.iloc[0]
 
-    def _read(self, folder: Path, idx: int | Iterable[int] | None) -> pd.DataFrame:
+    def _read(self, folder: Place, idx: int | Iterable[int] | None) -> pd.DataFrame:
         if not any(folder.glob("*.parquet")):
             return pd.DataFrame({"idx": np.array([], "int64"), "epoch": np.array([], "int32")})
         wanted = None if idx is None else [idx] if isinstance(idx, int | np.integer) else list(idx)

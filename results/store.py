@@ -7,6 +7,8 @@ How a commit is all or nothing
     full is a large one already. Weights and curves are written first; a point is finished when its row is in
     `points`.
 
+    On an object store it is done elsewise, to the same end: see `results.objects`.
+
 What a crash can leave
     Curves and weights of points without a row. `Store` drops them when it is opened; it also sets parts aside
     that are damaged, and takes back the rows of points that lost their curve or weights with one. What it
@@ -18,6 +20,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +34,11 @@ import pyarrow.compute as pc
 
 from results import parquet, schema
 from results.dataset import Dataset
-from results.folder import RunFolder, explained
+from results.folder import FolderError, RunFolder, explained, replace_file
+from results.objects import ObjectDataset
+from results.outbox import Outbox
+from results.place import Place
+from results.remote import RemotePath
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536, "rungs": 65536}
 """A part with at least so many rows is full."""
@@ -65,6 +73,7 @@ class Store:
 
     Attributes:
         counts: committed points by status.
+        unstored: points by status of a commit that an object store did not take; they are kept on this machine.
         notes: one sentence for each thing that was found damaged or incomplete on opening.
 
     Raises:
@@ -80,10 +89,17 @@ class Store:
         self._metrics = ["loss"]
         self.counts: dict[str, int] = {}
         self.notes: list[str] = []
-        self._points = Dataset(folder.points, pa.schema([]), MAX_ROWS["points"])
-        self._curves = Dataset(folder.curves, pa.schema([]), MAX_ROWS["curves"])
-        self._weights = Dataset(folder.weights, schema.to_arrow(schema.WEIGHTS), MAX_ROWS["weights"])
-        self._rungs = Dataset(folder.rungs, schema.to_arrow(schema.RUNGS), MAX_ROWS["rungs"])
+        self.unstored: dict[str, int] = {}
+        self._outbox: Outbox | None = None
+        if isinstance(folder.path, RemotePath):
+            mark = folder.fingerprint.read_bytes() if folder.exists else b""
+            self._outbox = Outbox(folder.path, folder.spool, mark, folder.check_held)
+            self.notes += self._outbox.absorb()
+        self._token = secrets.token_hex(4)
+        self._points = self._dataset(folder.points, pa.schema([]))
+        self._curves = self._dataset(folder.curves, pa.schema([]))
+        self._weights = self._dataset(folder.weights, schema.to_arrow(schema.WEIGHTS))
+        self._rungs = self._dataset(folder.rungs, schema.to_arrow(schema.RUNGS))
         self._keep_weights = keep_weights
         self._best: list[
             float
@@ -126,15 +142,31 @@ class Store:
                 )
             if fresh:
                 self._write(fresh)
-        except BaseException:
+            self._flush()
+        except BaseException as error:
             for dataset, mark in marks:
-                dataset.back_to(mark)
+                dataset.back_to(mark)  # type: ignore[arg-type]  # each its own
+            if self._outbox is not None:
+                self._outbox.discard()
+                if isinstance(error, FolderError):
+                    self.unstored = dict(Counter(str(item.row["status"]) for item in fresh.values()))
             self._best = best
             raise
         for item in fresh.values():
             self._committed.add(item.row["idx"])
             self._count(item.row["status"])
         pa.default_memory_pool().release_unused()  # else Arrow keeps several copies of the last parts
+
+    def _dataset(self, path: Place, columns: pa.Schema) -> Dataset | ObjectDataset:
+        if isinstance(path, Path):
+            return Dataset(path, columns, MAX_ROWS[path.name])
+        if self._outbox is None:
+            raise TypeError(f"{path} is not of the run's folder")
+        return ObjectDataset(path, columns, self._token, self._outbox.stage)
+
+    def _flush(self) -> None:
+        if self._outbox is not None:
+            self._outbox.flush()
 
     def _write(self, fresh: Mapping[int, Finished]) -> None:
         self._widen(fresh.values())
@@ -171,13 +203,11 @@ class Store:
 
     def entered(self) -> Iterable[pa.Table]:
         """Yield what ASHA's rungs have seen, part by part; a point may be in it twice, the first counts."""
-        for path in sorted(self._folder.rungs.glob("*.parquet")):
-            yield parquet.read(path)
+        yield from parquet.read_parts(self._folder.rungs)
 
     def curves(self) -> Iterable[pa.Table]:
         """Yield the curves of the committed points, part by part."""
-        for path in sorted(self._folder.curves.glob("*.parquet")):
-            yield parquet.read(path)
+        yield from parquet.read_parts(self._folder.curves)
 
     def _count(self, status: str, times: int = 1) -> None:
         self.counts[status] = self.counts.get(status, 0) + times
@@ -269,14 +299,19 @@ class Store:
         for dataset, stored_idx in ((self._curves, with_curve), (self._weights, with_weights)):
             if stored_idx - seen or not stored_idx or dataset is self._curves:
                 dataset.rewrite(lambda table: table.filter(pc.is_in(table["idx"], value_set=committed)))
+        self._flush()
         return seen
 
-    def _set_aside(self, path: Path) -> None:
+    def _set_aside(self, path: Place) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         aside = self._folder.damaged / f"{path.parent.name}-{path.stem}-{stamp}.parquet"
         with explained(aside):
-            self._folder.damaged.mkdir(exist_ok=True)
-            path.replace(aside)
+            if isinstance(path, RemotePath):
+                replace_file(aside, path.read_bytes())
+                path.unlink()
+            else:
+                (self._folder.state / "damaged").mkdir(exist_ok=True)
+                path.replace(str(aside))
         is_rungs = path.parent == self._folder.rungs
         lost = "ASHA has forgotten what is in it" if is_rungs else "Its points are open again"
         self.notes.append(f"{path} is damaged: set aside as {aside}. {lost}.")

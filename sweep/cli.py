@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from results.place import Place
 from sweep import diagnosing, exporting, reading, reporting, scripts, submitting
-from sweep.options import INSECURE, JSON, PLAN_OPTIONS, InputError, loaded_plan, printable, with_options
+from sweep.options import (
+    INSECURE,
+    JSON,
+    PLAN_OPTIONS,
+    InputError,
+    Location,
+    loaded_plan,
+    printable,
+    with_options,
+)
 
 if TYPE_CHECKING:
     pass
@@ -87,7 +97,7 @@ def main() -> None:
 @main.command(epilog=EXIT_CODES)
 @with_options(PLAN_OPTIONS)
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="The run's folder  [default: runs/PLAN]"
+    "--out", type=Location(), metavar="DIR", help="The run's folder, a path or s3://...  [default: runs/PLAN]"
 )
 @click.option(
     "--address",
@@ -99,7 +109,7 @@ def main() -> None:
 @JSON
 def run(
     plan: Path | None,
-    out: Path | None,
+    out: Place | None,
     points: int | None,
     idx: list[int] | None,
     cpus: int | None,

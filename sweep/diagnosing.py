@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from results.place import Place
 from sweep.options import FOLDER, JSON, printable, quiet, told
 from sweep.reading import opened
 
@@ -29,7 +29,7 @@ _QUESTIONS = {
 @click.argument("idx", type=int)
 @click.option("--trust", is_flag=True, help="Run the builder though it is not installed, or has changed.")
 @JSON
-def diagnose(folder: Path, idx: int, trust: bool, as_json: bool) -> None:
+def diagnose(folder: Place, idx: int, trust: bool, as_json: bool) -> None:
     """Answer four questions about the model of point IDX, from the test rows.
 
     Does it over-fit; how good is it over the range of the target; which features matter; is it better than simpler

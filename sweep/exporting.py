@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from results.place import Place
 from sweep.options import DESCENDING, FOLDER, JSON, WHERE, told
 from sweep.reading import opened
 
@@ -72,7 +73,7 @@ def export_to() -> None:
 @FOLDER
 @click.argument("logdir", metavar="LOGDIR", type=click.Path(path_type=Path, file_okay=False))
 @_choosing(points=800, others=200, curves=20)
-def tensorboard(folder: Path, logdir: Path, as_json: bool, **choice: Any) -> None:
+def tensorboard(folder: Place, logdir: Path, as_json: bool, **choice: Any) -> None:
     """Write points of DIR as event files into LOGDIR, which is new, empty, or has points of the same run.
 
     \b
@@ -93,7 +94,7 @@ def tensorboard(folder: Path, logdir: Path, as_json: bool, **choice: Any) -> Non
 @click.argument("uri", metavar="TRACKING_URI")
 @click.option("--experiment", metavar="NAME", help="The experiment's name  [default: that of DIR]")
 @_choosing(points=200, others=0, curves=20)
-def mlflow(folder: Path, uri: str, experiment: str | None, as_json: bool, **choice: Any) -> None:
+def mlflow(folder: Place, uri: str, experiment: str | None, as_json: bool, **choice: Any) -> None:
     """Write points of DIR as runs to the MLflow server at TRACKING_URI. Needs the extra "mlflow".
 
     \b
@@ -107,7 +108,7 @@ def mlflow(folder: Path, uri: str, experiment: str | None, as_json: bool, **choi
         _finish(written, outgoing, uri, as_json)
 
 
-def _outgoing(folder: Path, choice: dict[str, Any]) -> Outgoing:
+def _outgoing(folder: Place, choice: dict[str, Any]) -> Outgoing:
     from results.outgoing import Choice, Outgoing
 
     with told():

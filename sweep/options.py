@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from results.place import Place, place
+
 if TYPE_CHECKING:
     from sweep.plan import Plan
 
@@ -45,7 +47,20 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+class Location(click.ParamType):
+    """A path, or the URI of a folder on an object store."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the place; of what is none, say why."""
+        try:
+            return place(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+FOLDER = click.argument("folder", metavar="DIR", type=Location())
 INSECURE = click.option(
     "--insecure", is_flag=True, help="Use a cluster though others can reach it and it asks for no token."
 )
@@ -99,15 +114,16 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any
     return decorate
 
 
-def loaded_plan(path: Path | None, out: Path | None = None, **overrides: Any) -> Plan:
+def loaded_plan(path: Path | None, out: Place | None = None, **overrides: Any) -> Plan:
     """Load the plan named, else the one that DIR was begun with, else the default; apply what was overridden."""
     from dataclasses import replace
 
     from results.folder import RunFolder
     from sweep.plan import DEFAULT_PLAN, Plan
 
+    found: Place = path or DEFAULT_PLAN
     if path is None and out is not None and RunFolder(out).exists:
-        path = RunFolder(out).plan
-    plan = Plan.load(path or DEFAULT_PLAN)
+        found = RunFolder(out).plan
+    plan = Plan.load(found)
     given = {name: value for name, value in overrides.items() if value is not None}
     return replace(plan, **given) if given else plan

@@ -18,6 +18,8 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from results import schema
+from results.place import Place, place
+from results.remote import RemotePath
 from sweep.asha import Asha
 from sweep.planfile import PlanError, line_of, read_yaml, refuse_unknown, validated
 from sweep.space import Space, value_key
@@ -123,13 +125,13 @@ class Plan:
         self._check_axes()
 
     @classmethod
-    def load(cls, path: str | Path = DEFAULT_PLAN) -> Plan:
+    def load(cls, path: str | Place = DEFAULT_PLAN) -> Plan:
         """Read and check the plan in the YAML file `path`.
 
         Raises:
             PlanError: the file cannot be read, is not YAML, or is not a plan.
         """
-        path = Path(path)
+        path = place(path)
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -141,7 +143,9 @@ class Plan:
             raise PlanError(f"{path}: cannot be read ({reason}). Name a YAML file.") from None
         raw, lines = read_yaml(text, path)
         try:
-            return cls.from_mapping(raw, base=path.resolve().parent)
+            # A plan on an object store is a run's, and names no relative path.
+            base = Path.cwd() if isinstance(path, RemotePath) else path.resolve().parent
+            return cls.from_mapping(raw, base=base)
         except PlanError as error:
             raise PlanError(f"{path}{line_of(error, lines)}: {error}") from None
 

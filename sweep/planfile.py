@@ -11,11 +11,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any, get_type_hints
 
 import pydantic
 import yaml
+
+from results.place import Place
 
 Key = tuple[str, ...]
 """The path of a key: `("fit", "epochs")`."""
@@ -105,7 +106,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
+def read_yaml(text: str, path: Place) -> tuple[dict[str, Any], Lines]:
     """Return the file's data, and the line of each key by its path."""
     lines: Lines = {}
     try:
@@ -130,7 +131,7 @@ def read_yaml(text: str, path: Path) -> tuple[dict[str, Any], Lines]:
     return raw, lines
 
 
-def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: Path) -> None:
+def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: Place) -> None:
     if not isinstance(node, yaml.MappingNode) or len(where) > 8:
         return
     for key, value in node.value:

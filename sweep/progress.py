@@ -189,7 +189,7 @@ class View:
         elif self._file is not None:
             print(line(self._tally), file=self._file, flush=True)
         with contextlib.suppress(OSError):  # the disk may be full, which is said elsewhere
-            write_json(self._folder.progress, self._tally.to_dict())
+            write_json(self._folder.state / "progress.json", self._tally.to_dict())
 
     def begin(self, stage: str) -> None:
         """Say what is going on now; the first stage called "training" starts the clock of the rate."""
@@ -208,7 +208,7 @@ class View:
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_S
             self._tally.memory_mb = resident_mb()
-            write_json(self._folder.progress, self._tally.to_dict())
+            write_json(self._folder.state / "progress.json", self._tally.to_dict())
         if self._live is None and self._file is not None and now >= self._next_line:
             self._next_line = now + LINE_EVERY_S
             print(line(self._tally), file=self._file, flush=True)

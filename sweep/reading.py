@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from results.place import Place
 from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError, printable, quiet, told
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 @click.command()
 @FOLDER
 @JSON
-def status(folder: Path, as_json: bool) -> None:
+def status(folder: Place, as_json: bool) -> None:
     """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
     from results.folder import RunFolder
+    from results.outbox import spooled
     from sweep.progress import counts_text, duration, read_progress
     from sweep.show import command
 
@@ -35,7 +37,15 @@ def status(folder: Path, as_json: bool) -> None:
         last["done"] = len(rows) - last.get("outside", 0)
         last["open"] = max(0, last["asked"] - last["done"])
     state = "running" if running else "finished" if last and not last["open"] else "stopped"
-    answer = {**last, "state": state, "rows": len(rows), "counts_in_folder": counts, "folder": str(folder)}
+    kept = spooled(run_folder.spool)
+    answer = {
+        **last,
+        "kept_here": kept,
+        "state": state,
+        "rows": len(rows),
+        "counts_in_folder": counts,
+        "folder": str(folder),
+    }
     if running:
         answer["holder"] = run_folder.holder()
     if as_json:
@@ -55,6 +65,8 @@ def status(folder: Path, as_json: bool) -> None:
             click.echo(
                 f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {printable(str(best['config']))}"
             )
+    if answer["kept_here"]:
+        click.echo(f"kept here  {answer['kept_here']:,} points, finished but not stored: {run_folder.spool}")
     if state == "stopped":
         chosen = last.get("selection", "")
         words = f"{shlex.quote(command())} run --out {shlex.quote(str(folder))} {chosen}"
@@ -76,7 +88,7 @@ def status(folder: Path, as_json: bool) -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, safe to open in a spreadsheet.")
 @JSON
 def top(
-    folder: Path,
+    folder: Place,
     count: int,
     by: str,
     descending: bool,
@@ -129,7 +141,7 @@ def top(
 @click.option("-n", "count", type=click.IntRange(1), default=15, show_default=True, help="How many lines.")
 @JSON
 def importance(
-    folder: Path, by: str, where: str | None, with_pruned: bool, count: int, as_json: bool
+    folder: Place, by: str, where: str | None, with_pruned: bool, count: int, as_json: bool
 ) -> None:
     """Say which axes matter: how much of a metric's variance each axis, and each pair of axes, explains.
 
@@ -174,7 +186,7 @@ def importance(
 )
 @click.option("--trust", is_flag=True, help="Run the builder though it is not installed, or has changed.")
 @JSON
-def export(folder: Path, idx: int, file: Path, kind: str, trust: bool, as_json: bool) -> None:
+def export(folder: Place, idx: int, file: Path, kind: str, trust: bool, as_json: bool) -> None:
     """Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.
 
     This runs the plan's builder. The model is evaluated on the test rows first and has to give what the sweep stored.
@@ -193,7 +205,7 @@ def export(folder: Path, idx: int, file: Path, kind: str, trust: bool, as_json: 
     click.echo(f"Wrote {answer['model']} and {answer['card']}. On the test rows, as stored: {values}.")
 
 
-def opened(folder: Path) -> Run:
+def opened(folder: Place) -> Run:
     """Return the run in `folder`.
 
     Raises:
@@ -205,7 +217,7 @@ def opened(folder: Path) -> Run:
         return Run(folder)
 
 
-def chosen_rows(folder: Path, where: str | None) -> pd.DataFrame:
+def chosen_rows(folder: Place, where: str | None) -> pd.DataFrame:
     """Return the rows of the run in `folder` that fulfil the condition.
 
     Raises:
@@ -222,7 +234,7 @@ def chosen_rows(folder: Path, where: str | None) -> pd.DataFrame:
         raise InputError(f"--where: {error}") from None
 
 
-def rows_of(folder: Path) -> pd.DataFrame:
+def rows_of(folder: Place) -> pd.DataFrame:
     """Return the rows of the run in `folder`.
 
     Raises:

@@ -15,6 +15,8 @@ import numpy as np
 import yaml
 
 from results.folder import RunFolder
+from results.place import Place
+from results.remote import RemotePath
 from trainables import builders
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class UntrustedError(ValueError):
 
 
 def model(
-    folder: Path, config: Mapping[str, Any], weights: Sequence[np.ndarray], trust: bool = False
+    folder: Place, config: Mapping[str, Any], weights: Sequence[np.ndarray], trust: bool = False
 ) -> keras.Model:
     """Return the compiled model of a point.
 
@@ -69,11 +71,12 @@ def check_builder(run: RunFolder) -> None:
     """
     name = str(yaml.safe_load(run.plan.read_text(encoding="utf-8")).get("builder", ""))
     try:
-        path, installed = builders.locate(name, run.path)
+        path, installed = builders.locate(name, Path.cwd() if isinstance(run.path, RemotePath) else run.path)
     except builders.BuilderError as error:
         raise UntrustedError(f"{run.plan}: {error}") from None
     remedy = f"Read {path}; if you trust it, say so: --trust, or trust=True."
-    if not installed or path.resolve().is_relative_to(run.path.resolve()):
+    inside = not isinstance(run.path, RemotePath) and path.resolve().is_relative_to(run.path.resolve())
+    if not installed or inside:
         raise UntrustedError(
             f"{run.plan} names the builder {name}, which is no module installed here. Making the model would run "
             f"{path}. {remedy}"

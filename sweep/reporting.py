@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep.options import FOLDER, JSON, WHERE, InputError, printable, quiet, told
+from results.place import Place
+from results.remote import RemotePath
+from sweep.options import FOLDER, JSON, WHERE, InputError, Location, printable, quiet, told
 from sweep.reading import chosen_rows, opened
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ HTML = click.option(
 )
 AGAINST = click.option(
     "--against",
-    type=click.Path(path_type=Path),
+    type=Location(),
     metavar="DIR",
     help="An exhaustive run of the same plan, to measure what pruning lost.",
 )
@@ -50,7 +52,7 @@ AGAINST = click.option(
 @HTML
 @JSON
 def curves(
-    folder: Path,
+    folder: Place,
     idx: tuple[int, ...],
     top: int,
     by: str,
@@ -125,7 +127,7 @@ def curves(
 @HTML
 @JSON
 def effects(
-    folder: Path, axis: str, by: str, where: str | None, with_pruned: bool, html: Path | None, as_json: bool
+    folder: Place, axis: str, by: str, where: str | None, with_pruned: bool, html: Path | None, as_json: bool
 ) -> None:
     """Say what the values of AXIS do: the metric's distribution for each, and the differences, all else equal."""
     from results import figures
@@ -156,7 +158,7 @@ def effects(
 @AGAINST
 @BY
 @JSON
-def account(folder: Path, against: Path | None, by: str, as_json: bool) -> None:
+def account(folder: Place, against: Place | None, by: str, as_json: bool) -> None:
     """Say what ASHA did: who came to each rung and went on, what it saved, and with --against what it cost."""
     from dataclasses import asdict
 
@@ -214,10 +216,10 @@ def account(folder: Path, against: Path | None, by: str, as_json: bool) -> None:
 )
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(
-    folder: Path,
+    folder: Place,
     file: Path | None,
     by: str,
-    against: Path | None,
+    against: Place | None,
     diagnose: bool,
     trust: bool,
     watch: bool,
@@ -243,10 +245,14 @@ def report(
             raise InputError("--watch serves the page and writes no file. Leave one of the two out.")
         _serve(folder, made, port, show)
         return
-    target = file or folder / "report.html"
+    target: Place = file or folder / "report.html"
     _write(target, made())
     click.echo(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB).")
     if show:
+        if isinstance(target, RemotePath):
+            raise InputError(
+                f"{target} cannot be opened in a browser. Give a FILE of this machine, or --watch."
+            )
         webbrowser.open(target.resolve().as_uri())
 
 
@@ -274,7 +280,7 @@ def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
         return diagnosed(run, idx, trust)
 
 
-def _serve(folder: Path, made: Callable[[str], str], port: int, show: bool) -> None:
+def _serve(folder: Place, made: Callable[[str], str], port: int, show: bool) -> None:
     import threading
 
     from results.watch import served
@@ -297,7 +303,7 @@ def _serve(folder: Path, made: Callable[[str], str], port: int, show: bool) -> N
         raise InputError(f"--port {port}: cannot be listened on ({error.strerror}). Give another.") from None
 
 
-def _write(target: Path, page: str) -> None:
+def _write(target: Place, page: str) -> None:
     from results.folder import replace_file
 
     if not target.absolute().parent.is_dir():

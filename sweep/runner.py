@@ -16,6 +16,7 @@ from cluster import access, local
 from cluster.attached import attached
 from results.folder import FolderError, RunFolder, replace_file, write_json
 from results.leaderboard import leaderboard, read_points
+from results.place import Place, place
 from results.schema import FINISHED_WELL
 from results.store import Store
 from sweep.fingerprint import changes, fingerprint
@@ -41,7 +42,7 @@ class Outcome:
         error: what stopped the run, or None.
     """
 
-    folder: Path
+    folder: Place
     tally: Tally
     notes: Sequence[str]
     error: str | None
@@ -56,7 +57,7 @@ class Outcome:
 
 def run(
     plan: Plan | str | Path,
-    out: str | Path,
+    out: str | Place,
     *,
     points: int | None = None,
     idx: Iterable[int] | None = None,
@@ -73,7 +74,7 @@ def run(
 
     Args:
         plan: a `Plan`, or the path of a plan file.
-        out: the run's folder; made if it is not there, resumed if it is.
+        out: the run's folder, a path or a URI; made if it is not there, resumed if it is.
         points: only the first so many points of the plan's shuffled order; all if None.
         idx: only these points; all if None.
         cpus: cores to use; all that this process may use, or that the cluster has, if None.
@@ -100,9 +101,10 @@ def run(
     except ValueError as error:
         raise PlanError(str(error)) from None
     marks = fingerprint(plan)
-    if "://" in str(out):
-        raise PlanError(f"--out got {out}, but needs a folder of this machine. Name a path.")
-    folder = RunFolder(Path(out).expanduser().resolve())
+    try:
+        folder = RunFolder(place(out).expanduser().resolve())
+    except ValueError as error:
+        raise PlanError(f"--out: {error}") from None
     folder.create()
     with folder.held():
         _claim(folder, stored_plan or plan.to_yaml(), marks)
@@ -120,7 +122,11 @@ def run(
             if tally.open:
                 reason = _train(plan, folder, store, selection, cpus, address, tally, view, stopper)
             if reason:  # what was pending has no row after all
-                tally.counts = _tally(folder, plan, selection).counts
+                try:
+                    tally.counts = _tally(folder, plan, selection).counts
+                except FolderError:  # the store is away; what it did not take is known
+                    for status, count in store.unstored.items():
+                        tally.counts[status] -= count
             if not tally.open:
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
             view.begin("stopped" if tally.open else "finished")

@@ -10,10 +10,15 @@ from typing import Any
 
 import click
 
-from sweep.options import InputError, told
+from results.place import Place
+from sweep.options import InputError, Location, told
 
 _OUT = click.option(
-    "--out", required=True, metavar="DIR", help="The run's folder: a path that all nodes share, or a URI."
+    "--out",
+    type=Location(),
+    required=True,
+    metavar="DIR",
+    help="The run's folder: a path that all nodes share, or a URI.",
 )
 _FILE = click.option(
     "--file",
@@ -59,7 +64,7 @@ _PLAN = click.argument("plan", type=click.Path(path_type=Path))
 @_RUN_OPTIONS
 def slurm(
     plan: Path,
-    out: str,
+    out: Place,
     others: tuple[str, ...],
     setup: tuple[str, ...],
     port: int | None,
@@ -125,7 +130,7 @@ def slurm(
 @_RUN_OPTIONS
 def kuberay(
     plan: Path,
-    out: str,
+    out: Place,
     plan_in_image: str | None,
     name: str | None,
     file: Path | None,
@@ -165,9 +170,9 @@ def _checked(plan: Path, where: str, out: str, options: Iterable[str]) -> list[s
     return ["run", *words]
 
 
-def _shared(out: str) -> str:
+def _shared(out: Place) -> str:
     """Return the run's folder as every node may name it."""
-    return out if "://" in out else str(Path(out).expanduser().resolve())
+    return str(out.expanduser().resolve())
 
 
 def _pairs(given: Iterable[str]) -> Mapping[str, str]:

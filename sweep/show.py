@@ -7,7 +7,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from results.folder import RunFolder
+from results.folder import FolderError, RunFolder
 from results.leaderboard import leaderboard, read_points
+from results.place import Place
 from results.schema import NOT_WELL
 from sweep.options import printable
 
@@ -28,21 +28,17 @@ RESUME = "SWEEP_RESUME"
 """The environment variable that says how to resume, in a sweep that was submitted from elsewhere."""
 
 
-def ending(outcome: Outcome, out: Path) -> None:
+def ending(outcome: Outcome, out: Place) -> None:
     """Say how a run ended, what is best, and what to type next."""
     for note in outcome.notes:
         click.echo(f"Note: {note}")
     for sentence in outcome.tally.alone:
         click.echo(f"Trained {sentence}.")
-    rows = read_points(RunFolder(out))
-    if len(best := leaderboard(rows)):
-        click.echo()
-        table_of(best, "The ten best by loss_te" if len(best) == 10 else "The best by loss_te")
-    failed = rows[rows["status"].isin(NOT_WELL)]
-    if len(failed):
-        click.echo(f"\n{len(failed):,} points failed or ran out of time:")
-        for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
-            click.echo(f"  {count:,} x {printable(str(message))}")
+    try:
+        _what_came_out(read_points(RunFolder(out)))
+    except FolderError as error:  # the store is away, which has most likely stopped the run
+        if not outcome.error:
+            click.echo(f"\nNote: {error}")
     sweep, folder = shlex.quote(command()), shlex.quote(str(out))
     if outcome.error:
         click.echo(f"\nError: {outcome.error}")
@@ -51,6 +47,17 @@ def ending(outcome: Outcome, out: Path) -> None:
         resume = os.environ.get(RESUME) or f"{sweep} {shlex.join(sys.argv[1:])}"
         click.echo(f"Resume:  {resume}")
     click.echo(f"\nNext:    {sweep} top {folder} -n 20\n         {sweep} status {folder}")
+
+
+def _what_came_out(rows: pd.DataFrame) -> None:
+    if len(best := leaderboard(rows)):
+        click.echo()
+        table_of(best, "The ten best by loss_te" if len(best) == 10 else "The best by loss_te")
+    failed = rows[rows["status"].isin(NOT_WELL)]
+    if len(failed):
+        click.echo(f"\n{len(failed):,} points failed or ran out of time:")
+        for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
+            click.echo(f"  {count:,} x {printable(str(message))}")
 
 
 def command() -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweep.options import INSECURE, JSON, PLAN_OPTIONS, loaded_plan, with_options
+from results.place import Place
+from sweep.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 
 if TYPE_CHECKING:
     from cluster.jobs import Jobs
@@ -31,7 +32,11 @@ JOB = click.argument("job_id", metavar="ID")
 @click.command()
 @with_options(PLAN_OPTIONS)
 @click.option(
-    "--out", required=True, metavar="URI", help="The run's folder: a path that the head has, too, or a URI."
+    "--out",
+    type=Location(),
+    required=True,
+    metavar="URI",
+    help="The run's folder: a path that the head has, too, or a URI.",
 )
 @DASHBOARD
 @INSECURE
@@ -44,7 +49,7 @@ def submit(
     points: int | None,
     idx: list[int] | None,
     cpus: int | None,
-    out: str,
+    out: Place,
     address: str,
     insecure: bool,
     follow: bool,
@@ -70,30 +75,30 @@ def submit(
     except ValueError as error:
         raise PlanError(str(error)) from None
     chosen.table  # noqa: B018  # is checked before anything is sent
-    out = out if "://" in out else str(Path(out).expanduser().resolve())
+    folder = str(out.expanduser().resolve())
     jobs = Jobs(address := access.check_dashboard(address, insecure))
-    if job := jobs.running_into(out):
+    if job := jobs.running_into(folder):
         job_id, state = job.job_id, "is running already"
     else:
         with tempfile.TemporaryDirectory(prefix="sweep-job-") as scratch:
-            folder = Path(scratch) / "job"
-            path = travel.make_job(chosen, folder)
-            words = ["-m", "sweep.cli", "run", str(path), "--out", out, "--address", "auto"]
+            made = Path(scratch) / "job"
+            path = travel.make_job(chosen, made)
+            words = ["-m", "sweep.cli", "run", str(path), "--out", folder, "--address", "auto"]
             # Whether the cluster may ask for no token was decided here, by its address as seen from here.
             words += ["--insecure", "--submitted-as", str(path.with_name(travel.ORIGINAL_FILE))]
             words += [f"--points={points}"] if points else []
             words += [f"--idx={','.join(map(str, idx))}"] if idx else []
             words += [f"--cpus={cpus}"] if cpus else []
             resume = shlex.join([command(), *sys.argv[1:]])
-            job_id = jobs.submit(folder, words, out, {RESUME: resume})
+            job_id = jobs.submit(made, words, folder, {RESUME: resume})
         state = "submitted"
     if as_json:
-        click.echo(json.dumps({"job": job_id, "state": state, "address": address, "out": out}))
+        click.echo(json.dumps({"job": job_id, "state": state, "address": address, "out": folder}))
     else:
         click.echo(f"Job {job_id} {state}.")
         sweep, options = shlex.quote(command()), _options(address, insecure)
         click.echo(f"Follow:  {sweep} logs {job_id} -f{options}\nStop:    {sweep} stop {job_id}{options}")
-        click.echo(f"Status:  {sweep} status {shlex.quote(out)}")
+        click.echo(f"Status:  {sweep} status {shlex.quote(folder)}")
     if follow:
         _follow(jobs, job_id, _options(address, insecure))
 

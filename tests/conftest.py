@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from s3 import s3, s3_server  # noqa: F401  # fixtures
 
 # The same examples in every run; other ones are had with --hypothesis-seed.
 hypothesis.settings.register_profile("deterministic", derandomize=True, deadline=None)

@@ -77,8 +77,8 @@ def test_the_readme_s_notebook_shows_figures_as_written(small_run, tmp_path, mon
 def test_what_is_no_run_is_said(tmp_path):
     with pytest.raises(ValueError, match="no sweep here"):
         results.open(tmp_path)
-    with pytest.raises(ValueError, match="only local folders"):
-        results.open("s3://bucket/run")
+    with pytest.raises(ValueError, match="cannot live on hdfs://"):
+        results.open("hdfs://node/run")
     (tmp_path / "plan.yaml").write_text("space: [\x00")
     with pytest.raises(ValueError, match=r"plan.yaml: cannot be read"):
         results.open(tmp_path)

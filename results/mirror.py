@@ -1,0 +1,55 @@
+"""Copies what a driver writes on its own machine - its log, its progress - to the run's folder on an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from results.remote import RemotePath
+
+EVERY_S = {"progress.json": 10.0, "sweep.log": 60.0}
+"""The files, and how often each is looked at."""
+MOST_BYTES = 8 * 2**20
+"""Of a longer log, the end is copied."""
+
+
+@contextlib.contextmanager
+def mirrored(here: Path, there: RemotePath) -> Iterator[None]:
+    """Copy the files that change in `here` to `there` while the block runs, and once at its end.
+
+    A copy that fails is tried again with the next: it is for people to look at, and no reason to stop a sweep.
+    """
+    ended = threading.Event()
+    copied: dict[str, tuple[int, int]] = {}
+
+    def copy(name: str) -> None:
+        with contextlib.suppress(OSError):
+            stat = (here / name).stat()
+            version = (stat.st_mtime_ns, stat.st_size)
+            if copied.get(name) == version:
+                return
+            with (here / name).open("rb") as file:
+                file.seek(max(0, stat.st_size - MOST_BYTES))
+                (there / name).write_bytes(file.read(MOST_BYTES))
+            copied[name] = version
+
+    def copy_on() -> None:
+        due = dict.fromkeys(EVERY_S, time.monotonic() + 1)
+        while not ended.wait(0.5):
+            for name, at in due.items():
+                if time.monotonic() >= at:
+                    copy(name)
+                    due[name] = time.monotonic() + EVERY_S[name]
+
+    thread = threading.Thread(target=copy_on, name="mirror", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=30)
+        for name in EVERY_S:
+            copy(name)

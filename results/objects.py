@@ -1,0 +1,130 @@
+"""A dataset on an object store: parts that are written once, under names that nobody else ever uses.
+
+Why not as on a disk (`results.dataset`), where a commit writes the last part anew over itself
+    A reader of a Parquet file there has it open. On an object store it asks for the footer, then for the pages, and between
+    the two the object may have become another. And a PUT whose answer was lost may land late, over a newer one.
+
+The rule
+    An object is written once: its name holds a token of its process, and whoever is not sure that a PUT took place
+    repeats it with the same bytes. So late, lost or doubled PUTs change nothing, and no reader sees half of anything. A
+    commit PUTs weights and curves first; a point is finished when the object with its row is there.
+
+What is written over all the same
+    Part 0, which holds no rows but all columns, for readers take the columns from the first part. It has the same size
+    in every version, and is read by one GET: a reader sees one version or the other. Parts with rows are written over only
+    when a store is opened after something was lost or damaged, as its rows are taken back then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+
+from results import parquet
+from results.dataset import conform
+from results.remote import RemotePath
+
+READERS = 16
+"""GETs at once."""
+COLUMNS_BYTES = 32 * 1024
+"""The size of part 0 is a multiple of this; Arrow reads so much, and twice of it, by one GET."""
+
+_NAME = re.compile(r"part-(\d+)(-[0-9a-f]+)?\.parquet")
+
+
+class ObjectDataset:
+    """A folder of Parquet objects that grows by one with each append.
+
+    Args:
+        folder: the dataset's.
+        columns: its schema.
+        token: hexadecimal, of this process alone.
+        put: takes an object to write; see `results.outbox`.
+    """
+
+    def __init__(
+        self, folder: RemotePath, columns: pa.Schema, token: str, put: Callable[[RemotePath, bytes], None]
+    ) -> None:
+        self.folder = folder
+        self.schema = columns
+        self._token = token
+        self._put = put
+        self._next = 1
+        self._opened: list[tuple[RemotePath, pa.Table]] = []  # until it is clear what is kept of them
+        self._columns: pa.Schema | None = None  # those in part 0
+
+    def open(self, set_aside: Callable[[RemotePath], None]) -> Iterable[pa.Table]:
+        """Yield the table of every sound part, in order; damaged ones go to `set_aside`."""
+        self._opened = []
+        for path, table in read_parts(self.folder):
+            match = _NAME.fullmatch(path.name)
+            if match is None or isinstance(table, parquet.DamagedError):
+                set_aside(path)
+                continue
+            if path == self._first:
+                self._columns = table.schema
+            self._next = max(self._next, int(match[1]) + 1)
+            self._opened.append((path, table))
+            yield table
+
+    def rewrite(self, keep: Callable[[pa.Table], pa.Table]) -> None:
+        """Write every part of which `keep` leaves fewer rows anew, and part 0 if the columns are not the schema's."""
+        for path, table in self._opened:
+            kept = keep(table)
+            if kept.num_rows == table.num_rows:
+                continue
+            if kept.num_rows:
+                self._put(path, parquet.to_bytes(conform(kept, self.schema)))
+            else:
+                path.unlink(missing_ok=True)
+        self._opened = []
+        if self._columns is None or not self._columns.equals(self.schema):
+            self._put(self._first, parquet.to_bytes(self.schema.empty_table(), COLUMNS_BYTES))
+            self._columns = self.schema
+
+    def append(self, rows: pa.Table) -> None:
+        """Add `rows`, which have the schema's columns, as a new part."""
+        self._opened = []
+        self._put(self.folder / f"part-{self._next:05d}-{self._token}.parquet", parquet.to_bytes(rows))
+        self._next += 1
+
+    def mark(self) -> tuple[int, pa.Schema | None]:
+        """Return what `back_to` needs to undo what was not put yet."""
+        return self._next, self._columns
+
+    def back_to(self, mark: tuple[int, pa.Schema | None]) -> None:
+        """Forget what was appended since `mark`."""
+        self._next, self._columns = mark
+
+    @property
+    def _first(self) -> RemotePath:
+        return self.folder / "part-00000.parquet"
+
+
+def read_parts(
+    folder: RemotePath, idx: Sequence[int] | None = None
+) -> Iterable[tuple[RemotePath, pa.Table | parquet.DamagedError]]:
+    """Yield the parts of a dataset in order, or their rows with one of the `idx`; for a damaged one, the error.
+
+    An object that a store took back after it was listed is passed over.
+    """
+
+    def read(path: RemotePath) -> pa.Table | parquet.DamagedError | None:
+        for left in (2, 1, 0):
+            try:
+                return parquet.read(path, idx)
+            except FileNotFoundError:
+                return None
+            except parquet.DamagedError as error:  # or written over between its HEAD and its GET
+                if not left:
+                    return error
+        return None
+
+    paths = folder.glob("*.parquet")
+    with ThreadPoolExecutor(READERS) as readers:
+        for path, table in zip(paths, readers.map(read, paths), strict=True):
+            if table is not None:
+                yield path, table

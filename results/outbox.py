@@ -1,0 +1,134 @@
+"""What of a commit is on its way to an object store, and its place on this machine while the store is away.
+
+Terms
+    outbox: the objects of one commit, in the order in which they have to be put.
+    spool: a folder of this user and run, in which the very same objects lie when the store did not take them at once.
+        They are put under the same names later, so it does not matter which of them had arrived.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from results import parquet
+from results.folder import replace_file
+from results.remote import FolderError, RemotePath
+
+_ORDER = ("rungs", "weights", "curves", "points")
+
+
+class Outbox:
+    """Puts the objects of a commit, all of them or, if that cannot be, keeps all of them here.
+
+    Args:
+        root: the run's folder on the store.
+        spool: the folder for what the store did not take.
+        mark: what the run's numbers depend on: a spool that another run left in the same place is not its own.
+        check: called before objects are put; raises `FolderError` if the run is not held any more.
+    """
+
+    def __init__(self, root: RemotePath, spool: Path, mark: bytes, check: Callable[[], None]) -> None:
+        self._root, self._spool, self._mark, self._check = root, spool, mark, check
+        self._staged: list[tuple[RemotePath, bytes]] = []
+        self._error: FolderError | None = None
+
+    def stage(self, path: RemotePath, content: bytes) -> None:
+        """Add an object to the commit."""
+        if self._error is not None:
+            # What was put is not known. A new commit could double it; who opens the store anew finds out.
+            raise self._error
+        self._staged.append((path, content))
+
+    def discard(self) -> None:
+        """Forget what was staged."""
+        self._staged.clear()
+
+    def flush(self) -> None:
+        """Put what was staged.
+
+        Raises:
+            FolderError: the store does not take it, and the message says where it is kept; or the run is not held any more.
+                From then on nothing more is taken.
+        """
+        if not self._staged:
+            return
+        try:
+            self._check()
+            for path, content in self._staged:
+                path.write_bytes(content, on_wait=self._kept)
+        except FolderError as error:
+            kept = f"is kept in {self._spool}, and stored" if self._kept() else "is trained again"
+            self._error = FolderError(
+                f"{error} What was finished, but not stored, {kept} when the same command runs again."
+            )
+            raise self._error from error
+        self._staged.clear()
+        if self._spool.is_dir():
+            shutil.rmtree(self._spool)
+
+    def absorb(self) -> list[str]:
+        """Put what lies in the spool, less what others have committed since; return what to tell about it."""
+        parts = {name: sorted((self._spool / name).glob("*.parquet")) for name in _ORDER}
+        if not any(parts.values()):
+            return []
+        with contextlib.suppress(FileNotFoundError):
+            if (self._spool / "mark").read_bytes() != self._mark:
+                aside = self._spool.with_name(f"spool-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+                self._spool.rename(aside)
+                return [f"{self._spool} is of another run in the same place: set aside as {aside}."]
+        committed = self._committed(except_in={path.name for path in parts["points"]})
+        stored = 0
+        for name in _ORDER:
+            for path in parts[name]:
+                target, content = self._root / name / path.name, path.read_bytes()
+                table = parquet.read(path)
+                if name != "rungs":  # of those the first counts, wherever it is
+                    kept = table.filter(pc.invert(pc.is_in(table["idx"], value_set=committed)))
+                    if not kept.num_rows:
+                        continue
+                    if kept.num_rows < table.num_rows:
+                        table, content = kept, parquet.to_bytes(kept)
+                target.write_bytes(content)
+                stored += table.num_rows if name == "points" else 0
+        shutil.rmtree(self._spool)
+        return [f"{stored:,} points that were finished but not stored have been stored."]
+
+    def _committed(self, except_in: set[str]) -> pa.Array:
+        from results.objects import read_parts
+
+        found: set[int] = set()
+        for path, table in read_parts(self._root / "points"):
+            if isinstance(table, pa.Table) and path.name not in except_in:
+                found.update(table["idx"].to_pylist())
+        return pa.array(sorted(found), pa.int64())
+
+    def _kept(self) -> bool:
+        """Keep what is staged, and return whether that could be done."""
+        try:
+            self._keep()
+        except OSError:
+            return False
+        return True
+
+    def _keep(self) -> None:
+        """Write all that is staged into the spool, points last."""
+        # Each file is replaced whole, so that doing this again, or only in part, does no harm.
+        self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(self._spool / "mark", self._mark)
+        for path, content in self._staged:
+            if path.name != "part-00000.parquet":  # it has no rows, and is made anew when the store is opened
+                folder = self._spool / path.parent.name
+                folder.mkdir(exist_ok=True)
+                replace_file(folder / path.name, content)
+
+
+def spooled(spool: Path) -> int:
+    """Return how many finished points lie in the spool."""
+    return sum(parquet.read(path).num_rows for path in (spool / "points").glob("*.parquet"))

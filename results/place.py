@@ -1,0 +1,67 @@
+"""Where a run lives, as one kind of path: a `pathlib.Path` on this machine, or a `RemotePath` on an object store.
+
+Both have the few methods that this project uses, under pathlib's names, so whoever reads or writes a run's files need not
+know which it is. Nothing here contacts a store, and nothing heavy is imported: a store is met when a file is touched.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from results.remote import RemotePath
+
+Place: TypeAlias = Path | RemotePath
+
+_OPTIONS = {"s3": {"region", "endpoint_override", "scheme"}, "gs": set[str]()}
+"""The object stores that a run can live on, and what may stand behind the question mark of their URIs."""
+
+_CREDENTIALS = (
+    "Credentials do not belong there: a URI is printed, logged and kept. Put them into AWS_ACCESS_KEY_ID, "
+    "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or into ~/.aws/credentials."
+)
+
+
+def place(location: str | Path | RemotePath) -> Place:
+    """Return the place that a path or a URI names.
+
+    Args:
+        location: a path, `file:///path`, `s3://bucket/folder` or `gs://bucket/folder`. An S3 may be given as
+            `?endpoint_override=HOST:PORT&scheme=http&region=NAME`, or by AWS_ENDPOINT_URL and AWS_REGION.
+
+    Raises:
+        ValueError: the URI names nothing that a run can live on, or carries credentials, which are not repeated.
+    """
+    if not isinstance(location, str) or "://" not in location:
+        return location if isinstance(location, RemotePath) else Path(location)
+    scheme, _, rest = location.partition("://")
+    if scheme == "file":
+        return Path(unquote(rest))
+    if scheme not in _OPTIONS:
+        raise ValueError(
+            f"A run cannot live on {scheme}://. Name a path (a shared or mounted file system is one), or a folder of an "
+            "object store: s3://bucket/folder or gs://bucket/folder."
+        )
+    before, _, query = rest.partition("?")
+    bucket, _, folder = before.partition("/")
+    names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+    if (
+        "@" in bucket
+        or ":" in bucket
+        or any(w in n for n in names for w in ("key", "secret", "token", "pass"))
+    ):
+        raise ValueError(f"The {scheme}:// URI carries credentials. {_CREDENTIALS}")
+    if unknown := sorted(names - _OPTIONS[scheme]):
+        allowed = ", ".join(sorted(_OPTIONS[scheme])) or "nothing"
+        raise ValueError(f"The {scheme}:// URI has {unknown[0]}=, but only {allowed} may stand behind the ?.")
+    if not bucket or "#" in location or urlsplit(location).netloc != bucket:
+        raise ValueError(
+            f"{location} names no folder of a bucket. It should look like {scheme}://bucket/folder."
+        )
+    key = "/".join(part for part in unquote(folder).split("/") if part)
+    if not key or "//" in folder.rstrip("/") or any(part in (".", "..") for part in key.split("/")):
+        raise ValueError(
+            f"{location} names no folder of the bucket. Add one, of plain names: {scheme}://{bucket}/folder."
+        )
+    return RemotePath(scheme, f"{bucket}/{key}", query)

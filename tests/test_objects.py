@@ -1,0 +1,255 @@
+"""Exactly once on an object store: a real S3 with real faults in between."""
+
+import itertools
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from s3 import at_random
+from test_store import AXES, check_entered, entered, finished
+
+from results import patience, remote
+from results.folder import FolderError, RunFolder
+from results.leaderboard import read_points
+from results.store import Store
+
+OUT = "s3://bucket/a/run"
+
+
+@pytest.fixture
+def folder(s3, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_S", 20.0)
+    monkeypatch.setattr(patience, "BACKOFF_S", 0.005)
+    monkeypatch.setattr(patience, "LONGEST_BACKOFF_S", 0.05)
+    monkeypatch.setattr(patience, "FIRST_PATIENCE_S", 5.0)
+    monkeypatch.setattr(remote, "REQUEST_TIMEOUT_S", 1.0)
+    made = RunFolder(OUT)
+    made.create()
+    return made
+
+
+def read(name):
+    return pd.read_parquet(f"{OUT}/{name}")
+
+
+def check(expected):
+    points = read("points")
+    assert sorted(points["idx"]) == sorted(item.row["idx"] for item in expected)
+    if not expected:
+        return
+    curves, weights = read("curves"), read("weights")
+    assert not curves.duplicated(["idx", "epoch"]).any() and weights["idx"].is_unique
+    by_idx, stored = points.set_index("idx"), weights.set_index("idx")["values"].to_dict()
+    for item in expected:
+        idx = item.row["idx"]
+        for name in ("status", "epochs", "loss_te", "MAE_va"):
+            value = item.row.get(name)
+            assert by_idx.loc[idx, name] == value or (pd.isna(by_idx.loc[idx, name]) and value is None)
+        own = curves[curves["idx"] == idx].sort_values("epoch")
+        for name, values in item.curve.items():
+            np.testing.assert_array_equal(own[name], values)
+        assert stored.get(idx) == (item.weights["values"] if item.weights else None)
+    assert set(curves["idx"]) | set(stored) <= set(points["idx"])
+
+
+def test_an_empty_store_can_be_read(folder):
+    Store(folder, AXES)
+    assert len(read("points")) == 0 and {"idx", "units", "hidden", "status", "loss_te"} <= set(read("points"))
+
+
+def test_metrics_may_come_later_and_each_object_is_written_once(folder, s3):
+    store = Store(folder, AXES)
+    items = [finished(0, status="failed", epochs=0, error="RuntimeError: no"), finished(1)]
+    items.append(finished(2, metrics=("loss", "MAE", "MAPE")))
+    for item in items:
+        store.commit([item])
+    store.commit(items)
+    check(items)
+    assert [n for n in read("points") if n.endswith("_te")] == ["loss_te", "MAE_te", "MAPE_te"]
+    puts = [path.split("?")[0] for method, path in s3.seen if method == "PUT" and ".parquet" in path]
+    with_rows = [path for path in puts if "part-00000." not in path]
+    assert (
+        len(with_rows) == len(set(with_rows)) == 3 + 2 + 2
+    )  # points; no curves and weights of the failed one
+    assert len({path.stat().st_size for path in folder.points.glob("part-00000*")}) == 1
+    again = Store(folder, AXES)
+    assert not again.notes and again.counts == {"failed": 1, "completed": 2}
+    assert read_points(folder)["idx"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
+def test_rows_are_what_was_committed_whatever_the_store_does(folder, s3, seed):
+    chance = np.random.default_rng(seed)
+    s3.decide = at_random(0.25, seed)
+    store, done = Store(folder, AXES), []
+    for batch in np.array_split(chance.permutation(24), 8):
+        items = [finished(int(i), epochs=int(chance.integers(0, 5))) for i in batch]
+        if chance.random() < 0.3:
+            store = Store(folder, AXES)
+        store.commit(items)
+        done += items
+    s3.decide = lambda method, path: None
+    check(done)
+    assert not folder.spool.exists() and not Store(folder, AXES).notes
+
+
+def test_a_put_that_lands_late_changes_nothing(folder, s3):
+    store = Store(folder, AXES)
+    late = ["points"]
+
+    def decide(method, path):
+        return "late" if method == "PUT" and late and f"/{late[0]}/" in path and late.pop() else None
+
+    s3.decide = decide
+    store.commit([finished(1)])
+    store.commit([finished(2)])
+    time.sleep(s3.late_s + 0.5)
+    assert not late
+    check([finished(1), finished(2)])
+
+
+@pytest.mark.parametrize("landed", [False, True])
+def test_what_a_store_that_is_away_did_not_take_is_kept_and_stored_later(folder, s3, monkeypatch, landed):
+    store = Store(folder, AXES)
+    store.commit([finished(1)])
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.3)
+    fault = "cut after" if landed else "cut before"
+    s3.decide = lambda method, path: fault if method == "PUT" and "/points/" in path else None
+    with pytest.raises(FolderError) as error:
+        store.commit([finished(2), finished(3)], [entered(2, 3)])
+    assert str(folder.spool) in str(error.value) and "when the same command runs again" in str(error.value)
+    assert store.unstored == {"completed": 2} and 2 not in store
+    s3.decide = lambda method, path: None
+    with pytest.raises(
+        FolderError, match="is kept in"
+    ):  # it does not know what was stored, so it stores no more
+        store.commit([finished(4)])
+    assert sorted(read("points")["idx"]) == ([1, 2, 3] if landed else [1])
+
+    again = Store(folder, AXES)
+    assert any("2 points that were finished but not stored have been stored" in note for note in again.notes)
+    check([finished(1), finished(2), finished(3)])
+    check_entered(again, [entered(2, 3)])
+    assert not folder.spool.exists()
+    again.commit([finished(2), finished(4)])
+    check([finished(idx) for idx in (1, 2, 3, 4)])
+
+
+def test_of_the_spool_what_others_have_committed_since_is_left_out(folder, s3, monkeypatch):
+    store = Store(folder, AXES)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.2)
+    s3.decide = lambda method, path: "503" if method == "PUT" else None
+    with pytest.raises(FolderError):
+        store.commit([finished(1), finished(2)])
+    s3.decide = lambda method, path: None
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("XDG_STATE_HOME", "/nonexistent")
+        Store(folder, AXES).commit([finished(2)])
+    Store(folder, AXES)
+    check([finished(1), finished(2)])
+
+
+def test_the_spool_of_another_run_in_the_same_place_is_not_taken(folder, s3, monkeypatch):
+    folder.fingerprint.write_bytes(b"one")
+    store = Store(folder, AXES)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.2)
+    s3.decide = lambda method, path: "503" if method == "PUT" else None
+    with pytest.raises(FolderError):
+        store.commit([finished(1)])
+    s3.decide = lambda method, path: None
+    folder.fingerprint.write_bytes(b"other")
+    other = Store(folder, AXES)
+    assert len(other) == 0 and "is of another run" in other.notes[0] and not folder.spool.exists()
+
+
+@pytest.mark.parametrize("lost", ["points", "curves", "weights"])
+def test_a_damaged_object_is_set_aside_and_its_points_open(folder, lost):
+    store = Store(folder, AXES)
+    for idx in range(3):
+        store.commit([finished(idx)])
+    path = sorted((folder.path / lost).glob("*"))[2]
+    path.write_bytes(path.read_bytes()[:-100])
+    store = Store(folder, AXES)
+    assert 1 not in store and len(store) == 2 and any("damaged" in note for note in store.notes)
+    assert len(folder.damaged.glob("*.parquet")) == 1
+    check([finished(0), finished(2)])
+    store.commit([finished(1)])
+    check([finished(idx) for idx in range(3)])
+
+
+WRITER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_store import AXES, finished
+from results.folder import RunFolder
+from results.store import Store
+store = Store(RunFolder(sys.argv[2]), AXES)
+for idx in range(len(store), len(store) + 3):
+    store.commit([finished(idx)])
+"""
+
+
+@pytest.mark.parametrize("answered", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_writer_that_dies_between_any_two_puts_loses_and_doubles_nothing(folder, s3, answered):
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    Store(folder, AXES)
+    expected = 0
+    for nth in range(1, 7):
+        puts, started = itertools.count(1), []
+
+        def decide(method, path, nth=nth, puts=puts, started=started):
+            if method == "PUT" and ".parquet" in path and next(puts) == nth:
+                started[0].send_signal(signal.SIGKILL)
+                return "cut after" if answered else "cut before"
+            return None
+
+        s3.decide = decide
+        process = subprocess.Popen([sys.executable, "-c", WRITER, here, OUT])
+        started.append(process)
+        assert process.wait(timeout=60) == -signal.SIGKILL
+        s3.decide = lambda method, path: None
+        seen = sorted(read("points")["idx"])
+        # Three PUTs a commit (and twice one of columns, before the first row), the points' the last.
+        assert seen == list(range(len(seen))) and len(seen) >= expected
+        expected = len(seen)
+        store = Store(folder, AXES)
+        assert not store.notes
+        check([finished(idx) for idx in seen])
+    assert expected >= 3
+
+
+def _read_until(stop, found):
+    reads, last = 0, 0
+    while not stop.is_set():
+        points = pd.read_parquet(f"{OUT}/points")
+        if not points["idx"].is_unique or len(points) < last or not points["seed"].notna().all():
+            found.put("a reader saw a row twice, or lost one")
+            return
+        reads, last = reads + 1, len(points)
+    found.put(reads)
+
+
+def test_a_plain_reader_never_fails_and_sees_each_row_once(folder):
+    context = multiprocessing.get_context("spawn")
+    stop, found = context.Event(), context.Queue()
+    store = Store(folder, AXES)
+    reader = context.Process(target=_read_until, args=(stop, found))
+    reader.start()
+    idx, deadline = 0, time.monotonic() + 8
+    while (time.monotonic() < deadline or idx < 20) and reader.is_alive():
+        metrics = (
+            ("loss", "MAE") if idx < 10 else ("loss", "MAE", f"M{idx // 5}")
+        )  # columns are added on the way
+        store.commit([finished(idx, metrics=metrics)])
+        idx += 1
+    stop.set()
+    reads = found.get(timeout=60)
+    reader.join()
+    assert isinstance(reads, int) and reads > 2, reads
+    assert reader.exitcode == 0

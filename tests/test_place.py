@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from results.place import place
+from results.remote import RemotePath
+
+
+def test_paths_are_paths(tmp_path):
+    assert place(tmp_path) == tmp_path
+    assert place("runs/a b") == Path("runs/a b")
+    assert place("file:///tmp/a%20b") == Path("/tmp/a b")
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://bucket/a/b", "s3://bucket/a%20b/x", "gs://bucket/a", "s3://b/a?region=eu-west-1"]
+)
+def test_a_uri_is_said_as_it_was_given(uri):
+    path = place(uri)
+    assert isinstance(path, RemotePath) and str(path) == uri
+    assert place(path) is path
+
+
+def test_a_path_within_keeps_the_options_behind_it():
+    path = place("s3://bucket/a b/?endpoint_override=localhost:9000&scheme=http") / "points"
+    assert str(path) == "s3://bucket/a%20b/points?endpoint_override=localhost:9000&scheme=http"
+    assert (path.name, path.parent.name, path.endpoint) == ("points", "a b", "localhost:9000")
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("hdfs://node/a", "cannot live on hdfs://"),
+        ("s3://bucket", "names no folder of the bucket"),
+        ("s3://bucket/../a", "names no folder of the bucket"),
+        ("s3:///a", "names no folder of a bucket"),
+        ("s3://bucket/a?regoin=x", "regoin=, but only endpoint_override, region, scheme"),
+    ],
+)
+def test_what_is_no_place_is_refused_with_a_remedy(uri, said):
+    with pytest.raises(ValueError, match=said):
+        place(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://AKIA:hush@bucket/a",
+        "s3://AKIA:hu/sh@bucket/a",
+        "s3://hush@bucket/a",
+        "s3://bucket/a?access_key=hush",
+        "s3://bucket/a?secret_key=hush&region=x",
+        "s3://bucket/a?session_token=hush",
+        "s3://bucket/a?X-Amz-Security-Token=hush&session_token=",
+    ],
+)
+def test_credentials_are_refused_and_not_repeated(uri):
+    with pytest.raises(ValueError, match="AWS_SECRET_ACCESS_KEY") as error:
+        place(uri)
+    assert "hush" not in str(error.value) and "AKIA" not in str(error.value)
