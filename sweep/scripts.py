@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from results.place import Place
+from results.remote import RemotePath
 from sweep.options import InputError, Location, told
 
 _OUT = click.option(
@@ -147,11 +148,13 @@ def kuberay(
 
     from cluster.kuberay import NAME_LENGTH, RayJob
 
-    if "://" not in out:
+    if not isinstance(out, RemotePath):
         raise InputError(
             f"--out got {out}, but a pod's disk is gone with it. Name a URI, such as s3://BUCKET/{out}."
         )
-    words = _checked(plan, plan_in_image or f"/plans/{plan.name}", out, ("--address", "auto", *run_options))
+    words = _checked(
+        plan, plan_in_image or f"/plans/{plan.name}", str(out), ("--address", "auto", *run_options)
+    )
     default = re.sub(r"[^a-z0-9]+", "-", f"sweep-{plan.stem}".lower())[:NAME_LENGTH].rstrip("-")
     with told():
         job = RayJob(name or default, command=["sweep", *words], ray_version=version("ray"), **pods)
