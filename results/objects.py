@@ -100,6 +100,11 @@ class ObjectDataset:
         self._next, self._columns = mark
 
     @property
+    def parts(self) -> int:
+        """How many objects with rows there are, or were."""
+        return self._next - 1
+
+    @property
     def _first(self) -> RemotePath:
         return self.folder / "part-00000.parquet"
 

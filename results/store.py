@@ -42,6 +42,8 @@ from results.remote import RemotePath
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536, "rungs": 65536}
 """A part with at least so many rows is full."""
+LEAST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
+"""Between two commits to an object store."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,16 @@ class Store:
 
     def __len__(self) -> int:
         return len(self._committed)
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds to leave between two commits: on an object store each is new objects, which readers have to open.
+
+        It grows with them, so that a sweep of `t` seconds makes some ten times the root of `t` commits.
+        """
+        if not isinstance(self._points, ObjectDataset):
+            return 0.0
+        return min(max(LEAST_PAUSE_S, self._points.parts / 50), LONGEST_PAUSE_S)
 
     def commit(self, finished: Sequence[Finished], entered: Sequence[Mapping[str, Any]] = ()) -> None:
         """Make the points in `finished` durable: all of them or, if this raises, none.

@@ -190,7 +190,7 @@ class Collector(Unsaved, Callback):
         every trial and look for the log files of each, which nobody reads.
         """
         self._take_entered()
-        due = time.monotonic() - self._committed_at > COMMIT_EVERY_S
+        due = time.monotonic() - self._committed_at > max(COMMIT_EVERY_S, self._store.pause_s)
         if (self._pending or self._entered) and (due or len(self._pending) >= COMMIT_AT_POINTS):
             self.commit()
         try:

@@ -253,3 +253,12 @@ def test_a_plain_reader_never_fails_and_sees_each_row_once(folder):
     reader.join()
     assert isinstance(reads, int) and reads > 2, reads
     assert reader.exitcode == 0
+
+
+def test_commits_are_made_less_often_the_more_there_are(folder, monkeypatch):
+    store = Store(folder, AXES)
+    assert store.pause_s == 2.0
+    monkeypatch.setattr(type(store._points), "parts", 1000)
+    assert store.pause_s == 20.0
+    monkeypatch.setattr(type(store._points), "parts", 10**6)
+    assert store.pause_s == 60.0

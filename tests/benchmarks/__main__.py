@@ -1,10 +1,10 @@
-"""Measure what the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput] [grid] [reading]`."""
+"""What the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput] [grid] [reading] [commits]`."""
 
 import os
 import platform
 import sys
 
-from tests.benchmarks import grid, overhead, reading, startup, throughput
+from tests.benchmarks import commits, grid, overhead, reading, startup, throughput
 
 BENCHMARKS = {
     "startup": startup.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "throughput": throughput.main,
     "grid": grid.main,
     "reading": reading.main,
+    "commits": commits.main,
 }
 
 
