@@ -23,7 +23,7 @@ def everything_in(folder):
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("engine", ["fused", "keras"])
+@pytest.mark.parametrize("engine", ["fused", pytest.param("keras", marks=pytest.mark.slow)])
 def test_a_sweep_on_two_nodes_is_whole_and_the_same(cluster, sweeps, engine):
     (sweeps.folder / "neighbour.py").write_text("SEEN = 1\n")
     model = sweeps.folder / "model.py"
@@ -45,6 +45,7 @@ def test_a_sweep_on_two_nodes_is_whole_and_the_same(cluster, sweeps, engine):
     pd.testing.assert_frame_equal(one, other, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_cpus_caps_the_use_of_a_shared_cluster(cluster, sweeps):
     write_plan(sweeps.folder, engine="keras", fit={"epochs": 2})
     process = sweeps.start(
@@ -69,6 +70,7 @@ def test_cpus_caps_the_use_of_a_shared_cluster(cluster, sweeps):
     assert most == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_it_and_the_same_command_resumes(cluster, sweeps):
     write_plan(sweeps.folder, engine="keras", fit={"epochs": 2})
     arguments = ["run", "plan.yaml", "--out", "out", "--points", "5", "--address", cluster.address]
@@ -105,6 +107,7 @@ def test_nodes_with_other_versions_are_refused_with_a_table(cluster, sweeps, tmp
     assert not len(sweeps.rows())
 
 
+@pytest.mark.slow
 def test_a_resource_that_no_node_has_is_waited_for_and_got_when_one_joins(cluster, sweeps):
     resources = {"custom": {"big_disk": 1}, "labels": {"zone": "north"}}
     write_plan(sweeps.folder, resources=resources, fit={"epochs": 2})

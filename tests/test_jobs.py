@@ -93,6 +93,7 @@ def test_a_stopped_sweep_keeps_what_has_finished_and_says_how_to_resume(jobs):
     pd.testing.assert_frame_equal(rows.head(len(kept)), kept)
 
 
+@pytest.mark.slow
 def test_losing_the_terminal_loses_nothing(jobs):
     write_plan(jobs.folder, engine="keras", fit={"epochs": 2})
     process = jobs.start("submit", "plan.yaml", "--out", "out", "--points", "3", "--follow")
@@ -110,6 +111,7 @@ def test_losing_the_terminal_loses_nothing(jobs):
     clusters.wait_until(lambda: len(list((jobs.folder / "other" / "points").glob("*"))), 120)
 
 
+@pytest.mark.slow
 def test_a_point_that_fails_is_the_exit_code_of_who_follows(jobs):
     write_plan(
         jobs.folder, space={"units": [2], "rate": [0.1], "behaviour": ["fine", "raises"]}, fit={"epochs": 2}

@@ -5,10 +5,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from trainables.limits import TimeUpError, explain, resident_mb, time_limit
+from trainables.limits import TimeUpError, cohort_memory_mb, explain, resident_mb, time_limit
 
 
 def nothing_is_left():
@@ -86,3 +87,19 @@ def test_the_memory_is_that_of_this_process():
     block = bytearray(os.urandom(2**20)) * 64
     # 64 MiB more; a fifth may come out of what Python had set aside.
     assert resident_mb() - before > 50 and len(block) == 2**26
+
+
+@pytest.mark.parametrize(("gpu", "devices", "expected"), [
+    (0.0, ["GPU"], 512),  # it is given none of what is there
+    (1.0, [], 512),  # nor can it see one
+    (1.0, ["CPU", "GPU"], 40_000),
+    (0.25, ["CPU", "GPU"], 10_000),
+    (2.0, ["GPU", "GPU"], 40_000),  # a program runs on one
+])  # fmt: skip
+def test_a_cohort_is_bounded_by_the_memory_of_its_gpu(monkeypatch, gpu, devices, expected):
+    """This machine may have no GPU, so TensorFlow's list of devices is the test's."""
+    from tensorflow.python.client import device_lib
+
+    found = [SimpleNamespace(device_type=kind, memory_limit=80_000 * 2**20) for kind in devices]
+    monkeypatch.setattr(device_lib, "list_local_devices", lambda: found)
+    assert cohort_memory_mb(512, gpu) == expected

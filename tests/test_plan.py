@@ -242,3 +242,19 @@ def test_points_report_weights_where_any_are_kept(workplace, keep_weights, repor
     assert plan.training.keep_weights is reports
     again = Plan.from_mapping(plan.to_dict(), workplace)
     assert again.keep_weights == keep_weights and type(again.keep_weights) is type(keep_weights)
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ({"custom": {"CPU": 1}}, r'resources.custom got the name "CPU", which is Ray\'s own'),
+        ({"custom": {"disk": 0}}, r"resources.custom.disk got 0.*above 0"),
+        ({"custom": {"disk": 1.5}}, r"resources.custom.disk got 1.5"),
+        ({"custom": {"disk": "much"}}, "disk"),
+        ({"labels": {"zone": 7}}, "zone"),
+        ({"lables": {}}, 'Did you mean "labels"'),
+    ],
+)
+def test_wrong_resources_are_told(workplace, resources, words):
+    with pytest.raises(PlanError, match=words):
+        Plan(**small_plan(resources=resources), base=workplace)
