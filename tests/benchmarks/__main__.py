@@ -1,10 +1,10 @@
-"""Measure what the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput] [grid] [reading]`."""
+"""Measure what the README quotes: `python -m tests.benchmarks [NAME ...]`, all of `BENCHMARKS` without a name."""
 
 import os
 import platform
 import sys
 
-from tests.benchmarks import grid, overhead, reading, startup, throughput
+from tests.benchmarks import distribution, grid, overhead, reading, startup, submission, throughput
 
 BENCHMARKS = {
     "startup": startup.main,
@@ -12,6 +12,8 @@ BENCHMARKS = {
     "throughput": throughput.main,
     "grid": grid.main,
     "reading": reading.main,
+    "submission": submission.main,
+    "distribution": distribution.main,
 }
 
 
