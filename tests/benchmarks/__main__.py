@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import distribution, grid, overhead, reading, startup, submission, throughput
+from tests.benchmarks import distribution, grid, overhead, reading, scaling, startup, submission, throughput
 
 BENCHMARKS = {
     "startup": startup.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "reading": reading.main,
     "submission": submission.main,
     "distribution": distribution.main,
+    "scaling": scaling.main,
 }
 
 

@@ -173,8 +173,8 @@ def main(points: int = POINTS, times: int = TIMES) -> None:
         )
         print(
             f"{kind}: training {', '.join(format(run['training_s'], '.1f') for run in runs)} s, median "
-            f"{medians[kind]:.1f} s; a point {(into + out) / 1e3:.1f} kB over the links, {into / 1e3:.1f} to the nodes and "
-            f"{out / 1e3:.1f} from them"
+            f"{medians[kind]:.1f} s; over the links {(into + out) * points / 1e6:.1f} MB, the software and the table with "
+            f"it: a point {(into + out) / 1e3:.1f} kB, {into / 1e3:.1f} to the nodes and {out / 1e3:.1f} from them"
         )
     one, two = medians.values()
     print(f"cost of distribution: {two / one - 1:+.1%}")
