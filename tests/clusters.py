@@ -52,7 +52,8 @@ class RayNode:
     def __init__(self, *arguments: str, wrapper: tuple[str, ...] = (), **environment: str) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # kept for as long as the node
         self.process = subprocess.Popen(
-            [*wrapper, *RAY, "start", *arguments, "--block"],
+            # Without an agent's port of its own, only the first Ray of a machine takes jobs.
+            [*wrapper, *RAY, "start", *arguments, f"--dashboard-agent-listen-port={free_port()}", "--block"],
             env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **environment},
             stdout=self._log,
             stderr=subprocess.STDOUT,

@@ -1,10 +1,20 @@
-"""What the README quotes: `python -m tests.benchmarks [startup] [overhead] [throughput] [grid] [reading] [commits]`."""
+"""Measure what the README quotes: `python -m tests.benchmarks [NAME ...]`, all of `BENCHMARKS` without a name."""
 
 import os
 import platform
 import sys
 
-from tests.benchmarks import commits, grid, overhead, reading, startup, throughput
+from tests.benchmarks import (
+    commits,
+    distribution,
+    grid,
+    overhead,
+    reading,
+    scaling,
+    startup,
+    submission,
+    throughput,
+)
 
 BENCHMARKS = {
     "startup": startup.main,
@@ -13,6 +23,9 @@ BENCHMARKS = {
     "grid": grid.main,
     "reading": reading.main,
     "commits": commits.main,
+    "submission": submission.main,
+    "distribution": distribution.main,
+    "scaling": scaling.main,
 }
 
 

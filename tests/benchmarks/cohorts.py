@@ -1,0 +1,234 @@
+"""Measure what `scaling` is fed with: what each cohort of the default grid costs, and what the driver does meanwhile.
+
+`python -m tests.benchmarks.cohorts [POINTS [corners]]` trains so many points of each program, all 720 if not given, to
+their own end on a cold compile cache, and writes `scaling.json` beside this file. Of fewer points only the shares of the
+cohorts count, and the sums are those of the whole grid on the quiet machine; `corners` takes six of the programs to stand
+for all. What is counted is the seconds that a process had a core; the wall seconds are kept beside them, for the
+simulation to be held against.
+
+Terminology, as in `scaling`
+    cohort    the points of one program, trained side by side as one trial
+    split     a trial that only finds out that its points are several programs'
+    report    what a trial tells the driver at the end of a step, every two seconds
+    commit    what makes rows durable: one rewrite of the last part of each data set
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from tests.benchmarks.shares import summary
+from trainables.fused.trial import LANES
+from trainables.keras_trial import PAYLOAD
+
+FILE = Path(__file__).with_name("scaling.json")
+PROGRAM_AXES = ("hidden", "use_batch", "dropout_rate", "batch_size")
+"""The axes of the default plan that change the program, as `sweep plan` finds out."""
+
+
+def measuring(base: type) -> type:
+    """Return the trial `base`, which also tells what each of its steps took. Made here, so that it travels by value."""
+
+    class Measured(base):
+        def setup(self, config, **parts):
+            super().setup(config, **parts)
+            import tensorflow  # noqa: F401  # which would otherwise count to the first points
+
+            import trainables.fused.cohort
+            import trainables.fused.members  # noqa: F401
+
+            begun = psutil.Process().create_time()
+            self._start = {"cpu_s": time.process_time(), "wall_s": time.time() - begun}
+            self._left_at = self._told_of = None
+
+        def step(self):
+            wall, cpu = time.perf_counter(), time.process_time()
+            gap_s = wall - self._left_at if self._left_at else None
+            answer = super().step()
+            self._left_at = time.perf_counter()
+            told = {"cpu_s": time.process_time() - cpu, "wall_s": self._left_at - wall, "gap_s": gap_s}
+            if self._start:
+                told["start"], self._start = self._start, None
+            if self._cohort is not None and self._told_of is not self._points:
+                self._told_of = self._points
+                from trainables import models
+                from trainables.fused.members import _row_bytes
+
+                given = models.builder_axes(self._space[int(self._points[0])], self._builder)
+                first = self._composer._builds.describe(given)
+                told["point_bytes"] = int(_row_bytes(first, self._cohort.fit))
+            answer[PAYLOAD]["measured"] = told
+            return answer
+
+    return Measured
+
+
+class Notes:
+    """What the driver has seen."""
+
+    def __init__(self) -> None:
+        self.trials: dict[str, dict[str, Any]] = {}
+        self.starts: list[dict[str, float]] = []
+        self.gaps_s: list[float] = []
+        self.reports: list[tuple[int, float]] = []  # points, core seconds of the driver
+        self.empty_s: list[float] = []
+        self.commits: list[tuple[int, float, float]] = []  # points, core and wall seconds
+
+    def take(self, trial: Any, report: dict[str, Any]) -> int:
+        """Note a report of a trial; return how many points finished in it."""
+        told = report.pop("measured")
+        if "start" in told:
+            self.starts.append(told["start"])
+        elif told["gap_s"] is not None:
+            self.gaps_s.append(told["gap_s"])
+        note = self.trials.setdefault(
+            trial.trial_id,
+            {
+                "points": len(trial.config["points"]),
+                "cpu_s": 0.0,
+                "wall_s": 0.0,
+                "finished": [],
+                "epochs": [],
+            },
+        )
+        share = told["cpu_s"] / told["wall_s"]
+        note["cpu_s"] += told["cpu_s"]
+        note["wall_s"] += told["wall_s"]
+        for part, seconds in report.get("timing", {}).items():
+            note[part] = note.get(part, 0.0) + seconds * share
+        if "parts" in report:
+            note["parts"] = [len(part) for part in report["parts"]]
+        if "point_bytes" in told:
+            note["point_bytes"] = told["point_bytes"]
+        finished = len(report["finished"]["idx"]) if "finished" in report else 0
+        epochs = report["finished"]["row"]["epochs"].tolist() if finished else []
+        note["epochs"] += epochs
+        note["finished"].append(finished)
+        return finished
+
+
+def sample(space: Any, each: int, corners: bool = False) -> list[list[int]]:
+    """Return, for each program of the default grid, `each` of its points drawn by chance; all where it has no more.
+
+    Args:
+        space: of the default plan.
+        each: how many.
+        corners: only of two programs of each `hidden`, that have no other axis in common. Where the axes' costs add up,
+            the mean of the two is the mean of all eight.
+    """
+    programs: dict[str, list[int]] = {}
+    for idx in np.random.default_rng(0).permutation(len(space)).tolist():
+        point = space[idx]
+        programs.setdefault(repr([point[axis] for axis in PROGRAM_AXES]), []).append(idx)
+    chosen = [sorted(programs[key][:each]) for key in sorted(programs)]
+    return [points for number, points in enumerate(chosen) if number % 8 in (0, 7) or not corners]
+
+
+def splitting(plan: Any) -> dict[str, float]:
+    """Return the core seconds that finding and composing the groups takes for each point, and once."""
+    from sweep.estimate import _composer
+    from trainables.fused import xla
+    from trainables.keras_trial import set_up_tensorflow
+
+    xla.set_up()
+    set_up_tensorflow(1)
+    composer, fit = _composer(plan), plan.training.fit
+    configs = [plan.space[idx] for idx in range(len(plan.space))]
+    half = [config for config in configs if config["batch_size"] == 32]
+    program = [plan.space[idx] for idx in sample(plan.space, len(configs))[0]]
+
+    def took(work: Any, *arguments: Any) -> float:
+        began = time.process_time()
+        work(*arguments)
+        return time.process_time() - began
+
+    first, second, third = (took(composer.divide, part, fit) for part in (configs, half, half))
+    took(composer.compose, program, fit)  # builds what the next two find
+    few, all_of_it = took(composer.compose, program[:LANES], fit), took(composer.compose, program, fit)
+    return {
+        "first_point_s": first / len(configs),
+        "second_s": second - third,
+        "second_point_s": third / len(half),
+        "compose_point_s": max(0.0, all_of_it - few) / (len(program) - LANES),
+    }
+
+
+def child(each: int, corners: bool, written: Path) -> None:
+    """Sweep `each` points of each program through the real runner, and write what was seen."""
+    from dataclasses import replace
+
+    from sweep import Plan, collector, run, tuning
+
+    notes = Notes()
+    tuning.FusedTrial = measuring(tuning.FusedTrial)
+
+    class Noting(collector.Collector):
+        _began_s, _finished = 0.0, -1
+
+        def on_step_begin(self, iteration, trials, **info):
+            self._began_s, self._finished = time.thread_time(), -1
+
+        def on_trial_result(self, iteration, trials, trial, result, **info):
+            self._finished = notes.take(trial, result[PAYLOAD])
+            super().on_trial_result(iteration, trials, trial, result, **info)
+
+        def on_step_end(self, iteration, trials, **info):
+            took = time.thread_time() - self._began_s
+            if self._finished < 0:
+                notes.empty_s.append(took)
+            else:
+                notes.reports.append((self._finished, took))
+            super().on_step_end(iteration, trials, **info)
+
+        def commit(self):
+            rows, began, cpu = len(self._pending), time.perf_counter(), time.thread_time()
+            super().commit()
+            if rows:
+                notes.commits.append((rows, time.thread_time() - cpu, time.perf_counter() - began))
+
+    collector.Collector = Noting
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as out:
+        plan = replace(Plan.load(), scheduler="none")
+        began = time.perf_counter()
+        idx = [one for program in sample(plan.space, each, corners) for one in program]
+        outcome = run(plan, out, idx=idx, show=False)
+        wall_s = time.perf_counter() - began
+        loads = load, os.getloadavg()[0]
+        found = {**vars(notes), "wall_s": wall_s, "load": loads, "tally": outcome.tally.to_dict()}
+    written.write_text(json.dumps({**found, "splitting": splitting(plan)}))
+
+
+def main(each: int = 720, corners: bool = False) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        written = Path(scratch) / "notes.json"
+        command = [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.cohorts",
+            "--child",
+            str(each),
+            str(int(corners)),
+            str(written),
+        ]
+        subprocess.run(command, check=True, env={**os.environ, "XDG_CACHE_HOME": scratch})
+        found = json.loads(written.read_text())
+    FILE.write_text(json.dumps(summary(found, each, corners), indent=1) + "\n")
+    print(f"{FILE.name} is written.")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(int(sys.argv[2]), sys.argv[3] == "1", Path(sys.argv[4]))
+    else:
+        main(*map(int, sys.argv[1:2]), corners="corners" in sys.argv)
