@@ -54,6 +54,7 @@ def lose_nodes(sweeps, kills, engine, seed):
     check_whole(sweeps, kept)
 
 
+@pytest.mark.slow
 def test_a_lost_node_loses_nothing(sweeps):
     lose_nodes(sweeps, kills=1, engine="auto", seed=1)
 

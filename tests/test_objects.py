@@ -85,7 +85,7 @@ def test_metrics_may_come_later_and_each_object_is_written_once(folder, s3):
     assert read_points(folder)["idx"].tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_rows_are_what_was_committed_whatever_the_store_does(folder, s3, seed):
     chance = np.random.default_rng(seed)
     s3.decide = at_random(0.25, seed)

@@ -36,6 +36,7 @@ def files_below(*folders):
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(sweeps, s3, tmp_path):
     write_plan(sweeps.folder, engine="keras")
     arguments = ("run", "plan.yaml", "--out", OUT, "--points", "6")
