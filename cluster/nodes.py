@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,13 +68,18 @@ def beside_driver(kind: type, *arguments: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """Return what this process computes with: Python, the packages `COMPARED`, and this software."""
+    return {**installed(COMPARED), "this software": parcel.digest()}
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python and of `packages`, which need not be imported."""
     found = {"Python": platform.python_version()}
-    for name in COMPARED:
+    for name in packages:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
-    return {**found, "this software": parcel.digest()}
+    return found
 
 
 def check_versions() -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
+
+from cluster.nodes import installed
 
 PACKAGES = ("keras-grid-sweep", "ray", "tensorflow", "keras", "numpy", "pandas", "pyarrow")
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of `PACKAGES`, which need not be imported."""
-    found = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return installed(PACKAGES)
 
 
 def machine() -> str:

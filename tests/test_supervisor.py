@@ -15,7 +15,7 @@ import pytest
 PARENT = """
 import sys
 from sweep import supervisor
-supervisor.CHECK_EVERY_S = 0.2
+supervisor.CHECK_EVERY_S = 1.5
 supervisor.GRACE_S = 1.0
 sys.argv = [{child!r}, "--some", "a b"]
 sys.exit(supervisor.supervised(sys.argv[1:], sys.stdin.readline().strip()))
