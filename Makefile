@@ -13,18 +13,25 @@ BIN := .venv/bin
 SELECTED = $(if $(filter-out all,$(POINTS)),--points $(POINTS))
 READY := .venv/.ready
 
-.PHONY: sweep test test-slow lint bench lock clean
+.PHONY: sweep test test-slow test-ci lint bench lock clean
 .DEFAULT_GOAL := sweep
 
 sweep: $(READY)
 	@$(BIN)/sweep run $(PLAN) --out "$(OUT)" $(SELECTED) $(ARGS)
 
-# Two at a time, as most of a test of a whole sweep is Ray's start; a file's tests stay together for what they share.
+# Three at a time on two cores, as a test of a whole sweep waits for half of it; a file's tests stay together for what they
+# share.
+AT_ONCE := -n 3 --dist loadfile
+
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m slow --timeout 3000 $(ARGS)
+
+# The slow ones that CI has the time for.
+test-ci: $(READY)
+	$(BIN)/python -m pytest -m ci $(AT_ONCE) $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import os
 import secrets
 import socket
@@ -32,7 +33,8 @@ TIMEOUT_S = 1.5
 """Seconds in which a cluster must answer."""
 
 _REASON = (
-    "Ray runs whatever reaches it, with the rights of whoever started it, and this cluster asks for no token. "
+    "Ray runs whatever reaches it, with the rights of whoever started it, and this cluster, which others than this "
+    "machine can reach, asks for no token. "
     "Start it with RAY_AUTH_MODE=token in the environment of `ray start`, or pass --insecure if its network is yours "
     "alone."
 )
@@ -130,7 +132,8 @@ def check_head(address: str, insecure: bool) -> None:
             )
         os.environ["RAY_AUTH_MODE"] = "token"
         return
-    if not insecure and not is_loopback(address.rpartition(":")[0]):
+    host, _, port = address.rpartition(":")
+    if not insecure and (not is_loopback(host) or _listens_to_others(int(port))):
         raise ClusterError(f"The cluster at {address} is refused: {_REASON}")
     os.environ["RAY_AUTH_MODE"] = "disabled"
 
@@ -164,7 +167,7 @@ def check_dashboard(address: str, insecure: bool) -> str:
             )
         os.environ["RAY_AUTH_MODE"] = "token"
     else:
-        if not insecure and not is_loopback(parts.hostname):
+        if not insecure and (not is_loopback(parts.hostname) or _nodes_listen_to_others(address)):
             raise ClusterError(f"The cluster at {address} is refused: {_REASON}")
         os.environ["RAY_AUTH_MODE"] = "disabled"
     # Ray would let these two override the address that the user has just given.
@@ -185,13 +188,56 @@ def _no_token(address: str) -> str:
 def is_loopback(host: str) -> bool:
     """Return whether `host` can be reached from this machine only."""
     host = host.strip("[]")
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
     try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+        found = (
+            {host} if _is_address(host) else {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+        )
     except (OSError, UnicodeError):
         return False
-    return all(ipaddress.ip_address(entry.partition("%")[0]).is_loopback for entry in found)
+    addresses = [ipaddress.ip_address(entry.partition("%")[0]) for entry in found]
+    return all((getattr(one, "ipv4_mapped", None) or one).is_loopback for one in addresses)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _listens_to_others(port: int) -> bool:
+    """Return whether `port` of this machine is open to others, too: Ray's default, also for a head on 127.0.0.1.
+
+    A port that no process of this machine listens on, such as the end of a tunnel from elsewhere, is not; nor is one
+    where the system does not tell (macOS, for other users' processes).
+    """
+    import psutil
+
+    try:
+        found = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return False
+    hosts = {
+        address.ip
+        for address in (entry.laddr for entry in found if entry.status == psutil.CONN_LISTEN)
+        if address and address.port == port
+    }
+    return not all(map(is_loopback, hosts))
+
+
+def _nodes_listen_to_others(dashboard: str) -> bool:
+    """Return whether the nodes of a cluster can be reached by others, though its dashboard is at a loopback address."""
+    try:
+        summary = json.loads(_get(f"{dashboard}/nodes?view=summary", None))["data"]["summary"]
+        raylets = [node["raylet"] for node in summary if node["raylet"].get("state") == "ALIVE"]
+        return not raylets or any(
+            not is_loopback(raylet["nodeManagerAddress"])
+            or _listens_to_others(int(raylet["nodeManagerPort"]))
+            for raylet in raylets
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return True  # nothing says that it is safe
 
 
 def _asks_for_token(address: str, secret: str | None) -> bool:
@@ -214,12 +260,9 @@ def _asks_for_token(address: str, secret: str | None) -> bool:
 
 
 def _status(address: str, secret: str | None) -> int:
-    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    request = urllib.request.Request(f"{address}/api/version", headers=headers)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    """Return 200 where a dashboard answers, 401 or 403 where it wants (another) token first."""
     try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
-            return int(answer.status)
+        _get(f"{address}/api/version", secret)
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             return error.code
@@ -232,6 +275,14 @@ def _status(address: str, secret: str | None) -> int:
             f"No Ray dashboard answers at {address} ({reason}). Correct --address, or start the cluster with "
             "`ray start --head --include-dashboard=true`."
         ) from None
+    return 200
+
+
+def _get(url: str, secret: str | None) -> bytes:
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S) as answer:
+        return bytes(answer.read())
 
 
 @contextlib.contextmanager

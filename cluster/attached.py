@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster import nodes, parcel
+from cluster import parcel
 from cluster.errors import ClusterError
 from cluster.local import ended_quietly
 
@@ -29,8 +29,7 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
         What the cluster can hand out now, by name.
 
     Raises:
-        ClusterError: this machine is no node of the cluster, the nodes have different versions, or one cannot take
-            the code.
+        ClusterError: this machine is no node of the cluster, or the code is too large to travel.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(HEAD_LOST_AFTER_S))
@@ -50,7 +49,6 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
             )
         except (RuntimeError, ValueError, ConnectionError) as error:
             raise ClusterError(_explained(address, error)) from None
-        nodes.check_versions()
         yield ray.cluster_resources()
 
 

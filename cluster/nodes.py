@@ -1,14 +1,16 @@
 """The nodes of a cluster that this process is attached to: what runs on each, and whether they agree.
 
 Two nodes with different versions can give different numbers for the same point, or none. So each node is asked what it
-would import, before the first point.
+would import: those that are there before the first point, and each that joins later when it is first seen. Until it has
+answered, a worker there compares for itself before it begins.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +32,10 @@ class Node:
     Attributes:
         node_id: Ray's, in hexadecimal.
         name: its address, with the first letters of its id where several have the same.
-        resources: what it can hand out, by name.
-        labels: by name.
     """
 
     node_id: str
     name: str
-    resources: Mapping[str, float]
-    labels: Mapping[str, str]
 
 
 def alive() -> list[Node]:
@@ -49,7 +47,7 @@ def alive() -> list[Node]:
     nodes = []
     for node, address in zip(found, addresses, strict=True):
         name = f"{address} ({node['NodeID'][:6]})" if addresses.count(address) > 1 else address
-        nodes.append(Node(node["NodeID"], name, node.get("Resources", {}), node.get("Labels") or {}))
+        nodes.append(Node(node["NodeID"], name))
     return sorted(nodes, key=lambda node: node.name)
 
 
@@ -82,38 +80,66 @@ def installed(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def check_versions() -> None:
-    """Compare the versions of this process with those of every living node.
+class Agreement:
+    """Whether all nodes have the versions of this process; each node is asked once.
 
-    Raises:
-        ClusterError: they differ, or a node does not answer.
+    Args:
+        mine: the versions of this process, which are looked up if not given.
     """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    ask = ray.remote(num_cpus=0, max_retries=3)(versions)
-    nodes = alive()
-    asked = {
-        node.name: ask.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-        ).remote()
-        for node in nodes
-    }
-    answered, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=TIMEOUT_S)
-    answers = {DRIVER: versions()}
-    for name, reference in asked.items():
-        if reference not in answered:
-            raise ClusterError(
-                f"The node {name} has not answered within {TIMEOUT_S:g} s. Look at its logs, or take it out of the cluster."
-            )
-        try:
-            answers[name] = ray.get(reference)
-        except ray.exceptions.RayError as error:
-            if name not in {node.name for node in alive()}:
-                continue  # it left while it was asked
-            reason = str(error).strip().splitlines()[-1]
-            raise ClusterError(f"The node {name} cannot run this software: {reason}") from None
-    if message := skew(answers):
+    def __init__(self, mine: Mapping[str, str] | None = None) -> None:
+        self._mine = mine or versions()
+        self._seen: set[str] = set()
+        self._asked: dict[Node, Any] = {}
+
+    def check(self, wait_s: float = 0.0) -> None:
+        """Ask the nodes that were not seen before, and compare what has been answered by now.
+
+        Args:
+            wait_s: seconds in which all must have answered; 0 leaves who has not to a later check.
+
+        Raises:
+            ClusterError: versions differ, or a node does not answer in time or cannot run this software.
+        """
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        ask = ray.remote(num_cpus=0, max_retries=3)(versions)
+        there = alive()
+        for node in there:
+            if node.node_id not in self._seen:
+                self._seen.add(node.node_id)
+                here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+                self._asked[node] = ask.options(scheduling_strategy=here).remote()
+        if not self._asked:
+            return
+        answered, _ = ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=wait_s)
+        answers: dict[str, Mapping[str, str]] = {DRIVER: self._mine}
+        for node, reference in list(self._asked.items()):
+            if reference in answered:
+                del self._asked[node]
+                try:
+                    answers[node.name] = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    if not wait_s or node.node_id not in {one.node_id for one in alive()}:
+                        continue  # it left while it was asked; or is new, and its workers will say the same
+                    reason = str(error).strip().splitlines()[-1]
+                    raise ClusterError(f"The node {node.name} cannot run this software: {reason}") from None
+            elif wait_s:
+                raise ClusterError(
+                    f"The node {node.name} has not answered within {wait_s:g} s. Look at its logs, or take it out of the "
+                    "cluster."
+                )
+        if message := skew(answers):
+            raise ClusterError(message)
+
+    def guard(self) -> Callable[[], None]:
+        """Return what a worker calls before it begins; it raises `ClusterError` where the versions are others."""
+        return functools.partial(_same_as, dict(self._mine))
+
+
+def _same_as(expected: Mapping[str, str]) -> None:
+    if message := skew({DRIVER: expected, platform.node(): versions()}):
         raise ClusterError(message)
 
 

@@ -7,7 +7,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -23,9 +23,6 @@ from sweep.options import (
     printable,
     with_options,
 )
-
-if TYPE_CHECKING:
-    pass
 
 EXIT_CODES = """\b
 Exit codes:

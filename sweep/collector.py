@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from cluster.errors import ClusterError
 from results.folder import FolderError
 from results.schema import Status
 from results.store import Finished, Store
@@ -28,6 +30,7 @@ START_TIMEOUT_S = 180.0
 """Seconds within which the first worker must have started, or the sweep says so and stops."""
 JOIN_TIMEOUT_S = 1800.0
 """The same on a cluster, which may have to start a machine first."""
+CHECK_NODES_EVERY_S = 2.0
 
 
 class Collector(Unsaved, Callback):
@@ -45,6 +48,8 @@ class Collector(Unsaved, Callback):
         on_step: called after each step of Tune, some ten times a second.
         should_stop: whether a stop was asked for.
         start_timeout_s: seconds within which the first worker must have started.
+        check_nodes: called every `CHECK_NODES_EVERY_S`; raises `ClusterError` if a node has joined that may not. None
+            where none can join.
     """
 
     def __init__(
@@ -57,11 +62,13 @@ class Collector(Unsaved, Callback):
         on_step: Callable[[], None],
         should_stop: Callable[[], bool],
         start_timeout_s: float = START_TIMEOUT_S,
+        check_nodes: Callable[[], None] | None = None,
     ) -> None:
         self._plan, self._store, self._tally, self._scheduler = plan, store, tally, scheduler
         self.searcher = searcher
         self._deaths = Deaths(plan.retries)
         self._start_timeout_s = start_timeout_s
+        self._check_nodes, self._checked_at = check_nodes, time.monotonic()
         self._on_step, self._should_stop = on_step, should_stop
         self._pending: list[Finished] = []
         self._entered: list[Mapping[str, Any]] = []
@@ -197,6 +204,7 @@ class Collector(Unsaved, Callback):
             self._on_step()
         except FolderError as error:  # Tune would make an end of its own to it, which takes longer
             raise StopRequested(error) from error
+        self._look_at_nodes()
         if not self._any_started and time.monotonic() - self._begun_at > self._start_timeout_s:
             message = f"No worker has started within {self._start_timeout_s:g} s. sweep.log in the folder tells more."
             raise StopRequested(RuntimeError(message))
@@ -218,6 +226,21 @@ class Collector(Unsaved, Callback):
             raise StopRequested(error) from error
         self._pending.clear()
         self._entered.clear()
+
+    def _look_at_nodes(self) -> None:
+        if self._check_nodes is None or time.monotonic() - self._checked_at < CHECK_NODES_EVERY_S:
+            return
+        self._checked_at = time.monotonic()
+        try:
+            self._check_nodes()
+        except ClusterError as error:
+            self.commit()  # workers compare for themselves, so none of it is from such a node
+            raise StopRequested(error) from error
+        except (
+            RuntimeError,
+            RayError,
+        ):  # the head cannot be asked now; whoever watches it says if it is lost
+            pass
 
     def _take_entered(self) -> None:
         """Take what the scheduler has entered; of a trial's last result it does so after `on_trial_result`."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from cluster import access, local
 from cluster.attached import attached
+from cluster.nodes import TIMEOUT_S, Agreement
 from results.folder import FolderError, RunFolder, replace_file, write_json
 from results.leaderboard import leaderboard, read_points
 from results.place import Place, place
@@ -240,10 +241,13 @@ def _train(
             from sweep.pruning import RungScheduler, start_rungs
             from sweep.searcher import PointSearcher
 
-            travels, waiting = None, ""
+            travels, waiting, check_nodes = None, "", None
             if address:
+                agreement = Agreement()
+                agreement.check(TIMEOUT_S)
+                check_nodes = agreement.check
                 most = cpus // plan.resources.cpu or None
-                travels = tuning.Travels(moved_builder(plan), most)
+                travels = tuning.Travels(moved_builder(plan), most, agreement.guard())
                 places = _places(plan, found)
                 waiting = "" if places else f"waiting for a node that has {_asked(plan)}"
                 tally.workers = min(most or tally.asked, max(1, places))
@@ -260,7 +264,7 @@ def _train(
             scheduler = RungScheduler(rungs, plan.training.milestones) if rungs else None
             collector = Collector(
                 plan, store, searcher, tally, scheduler, view.update, stopper.is_set,
-                JOIN_TIMEOUT_S if address else START_TIMEOUT_S,
+                JOIN_TIMEOUT_S if address else START_TIMEOUT_S, check_nodes,
             )  # fmt: skip
             tuner = tuning.tuner(plan, collector, scheduler, rungs, travels, folder.checkpoints, scratch)
             with stopper.deferred():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,12 @@ class Travels:
     Attributes:
         builder: the builder as the workers find it.
         most_trials: trials that may run at once; None for as many as the cluster can hold.
+        guard: called by each worker before it begins; raises where it must not.
     """
 
     builder: Builder
     most_trials: int | None
+    guard: Callable[[], None]
 
 
 def placement(resources: Resources) -> PlacementGroupFactory:
@@ -87,6 +90,7 @@ def tuner(
             training=plan.training,
             rungs=rungs,
             checkpoints=kept,
+            guard=travels.guard if travels else None,
         ),
         placement(plan.resources),
     )

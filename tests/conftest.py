@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 from s3 import s3, s3_server  # noqa: F401  # fixtures
 
 # The same examples in every run; other ones are had with --hypothesis-seed.
@@ -181,13 +183,35 @@ SMALL_SPACE = {
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory):
-    """A run of eight points of the reference task, four by each engine."""
-    place = tmp_path_factory.mktemp("runs")
+def small_run(tmp_path_factory, worker_id):
+    """A run of eight points of the reference task, four by each engine; made once for all processes of the tests."""
+    place = tmp_path_factory.getbasetemp()
+    place = (place if worker_id == "master" else place.parent) / "small run"
+    with FileLock(f"{place}.lock"):
+        if not (place / "made").exists():
+            make_small_run(place)
+            (place / "made").touch()
+    return place / "out"
+
+
+def make_small_run(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
     plan = {"data": "abalone", "builder": "trainables.abalone:build_and_compile_model", "space": SMALL_SPACE}
     plan |= {"fit": {"epochs": 3, "batch_size": 128}, "scheduler": "none"}
     (place / "plan.yaml").write_text(yaml.safe_dump(plan))
     for engine, idx in (("fused", "0,1,2,3"), ("keras", "4,5,6,7")):
-        command = [*SWEEP, "run", "plan.yaml", "--out", "out", "--engine", engine, "--idx", idx]
+        command = [
+            *SWEEP,
+            "run",
+            "plan.yaml",
+            "--out",
+            "out",
+            "--engine",
+            engine,
+            "--idx",
+            idx,
+            "--cpus",
+            "1",
+        ]
         subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=300)
-    return place / "out"

@@ -32,7 +32,14 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def open_cluster():
+    """One that asks for no token and, as is Ray's default, listens to all who reach this machine."""
     with clusters.running(dashboard=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def loopback_cluster():
+    with clusters.running(dashboard=True, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0") as cluster:
         yield cluster
 
 
@@ -49,10 +56,12 @@ def outside_address():
     return outside[0] if outside else pytest.skip("this machine has no address but the loopback one")
 
 
-def test_an_open_cluster_on_loopback_is_taken(open_cluster):
-    access.check_head(open_cluster.address, insecure=False)
+def test_an_open_cluster_on_loopback_is_taken(loopback_cluster):
+    access.check_head(loopback_cluster.address, insecure=False)
     assert os.environ["RAY_AUTH_MODE"] == "disabled"
-    assert access.check_dashboard(f"{open_cluster.url}/some/page", insecure=False) == open_cluster.url
+    url = loopback_cluster.url
+    clusters.wait_until(lambda: not access._nodes_listen_to_others(url))  # once its node has joined
+    assert access.check_dashboard(f"{url}/some/page", insecure=False) == url
 
 
 def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cluster):
@@ -62,6 +71,18 @@ def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cl
     ):
         access.check_head(outside, insecure=False)
     access.check_head(outside, insecure=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_an_open_cluster_is_not_taken_for_closed_by_the_address_it_is_called_by(open_cluster, host):
+    head = f"{host}:{open_cluster.port}"
+    with pytest.raises(ClusterError, match=rf"{head} is refused: .* others than this machine can reach"):
+        access.check_head(head, insecure=False)
+    access.check_head(head, insecure=True)
+    dashboard = f"http://{host}:{open_cluster.dashboard_port}"
+    with pytest.raises(ClusterError, match=rf"{dashboard} is refused: .* others than this machine can reach"):
+        access.check_dashboard(dashboard, insecure=False)
+    assert access.check_dashboard(dashboard, insecure=True) == dashboard
 
 
 def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, home, monkeypatch):
@@ -90,7 +111,7 @@ def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, 
 def test_what_the_environment_says_does_not_override_what_was_given(open_cluster, monkeypatch):
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.setenv(name, "http://10.1.1.1:8265")
-    access.check_dashboard(open_cluster.url, False)
+    access.check_dashboard(open_cluster.url, True)
     assert "RAY_ADDRESS" not in os.environ and "RAY_API_SERVER_ADDRESS" not in os.environ
 
 
@@ -153,8 +174,21 @@ def test_auto_is_the_cluster_of_a_submitted_driver(monkeypatch):
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        *((host, True) for host in ("127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost")),
-        *((host, False) for host in ("0.0.0.0", "10.0.0.1", "fd00::2", "127.0.0.1.example.invalid")),
+        *(
+            (host, True)
+            for host in ("127.0.0.1", "127.8.9.1", "::1", "[::1]", "::ffff:127.0.0.1", "localhost")
+        ),
+        *(
+            (host, False)
+            for host in (
+                "0.0.0.0",
+                "::",
+                "10.0.0.1",
+                "::ffff:10.0.0.1",
+                "fd00::2",
+                "127.0.0.1.example.invalid",
+            )
+        ),
     ],
 )
 def test_who_is_reached_from_this_machine_only(host, expected):

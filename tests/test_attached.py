@@ -23,29 +23,37 @@ def everything_in(folder):
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("engine", ["fused", pytest.param("keras", marks=pytest.mark.slow)])
-def test_a_sweep_on_two_nodes_is_whole_and_the_same(cluster, sweeps, engine):
+def test_a_sweep_on_two_nodes_is_whole_and_tells_no_secret(cluster, sweeps):
     (sweeps.folder / "neighbour.py").write_text("SEEN = 1\n")
     model = sweeps.folder / "model.py"
     model.write_text("import neighbour\n" + model.read_text())
-    points = "12" if engine == "fused" else "4"
-    write_plan(sweeps.folder, engine=engine, resources={"custom": {}, "labels": {}})
-    arguments = ["run", "plan.yaml", "--out", "out", "--points", points, "--address", cluster.address]
-    code, output = sweeps.run(*arguments, **ENVIRONMENT)
+    write_plan(sweeps.folder, resources={"custom": {}, "labels": {}})
+    code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--address", cluster.address, **ENVIRONMENT)
     assert code == 0, output
     rows = sweeps.rows()
-    assert len(rows) == int(points) and rows["idx"].is_unique and (rows["status"] == "completed").all()
+    assert sorted(rows["idx"]) == list(range(12)) and (rows["status"] == "completed").all()
     for secret in (TOKEN, ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]):
         assert secret.encode() not in everything_in(sweeps.out) and secret not in output
-    code, output = sweeps.run("run", "plan.yaml", "--out", "alone", "--points", points)
-    assert code == 0, output
-    numbers = ["idx", "epochs", "best_epoch", "loss_tr", "loss_va", "loss_te", "mae_te"]
-    alone = pd.read_parquet(sweeps.folder / "alone" / "points")
-    one, other = (found[numbers].sort_values("idx", ignore_index=True) for found in (rows, alone))
-    pd.testing.assert_frame_equal(one, other, rtol=1e-5)
 
 
 @pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize(("engine", "points"), [("fused", "12"), ("keras", "4")])
+def test_a_sweep_on_two_nodes_has_the_numbers_of_one_machine(cluster, sweeps, engine, points):
+    write_plan(sweeps.folder, engine=engine)
+    numbers, found = ["idx", "epochs", "best_epoch", "loss_tr", "loss_va", "loss_te", "mae_te"], []
+    for out, where in (("out", ["--address", cluster.address]), ("alone", [])):
+        arguments = ["run", "plan.yaml", "--out", out, "--points", points, *where]
+        code, output = sweeps.run(*arguments, **(ENVIRONMENT if where else {}))
+        assert code == 0, output
+        rows = pd.read_parquet(sweeps.folder / out / "points")
+        found.append(rows[numbers].sort_values("idx", ignore_index=True))
+    assert len(found[0]) == int(points)
+    pd.testing.assert_frame_equal(*found, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
 def test_cpus_caps_the_use_of_a_shared_cluster(cluster, sweeps):
     write_plan(sweeps.folder, engine="keras", fit={"epochs": 2})
     process = sweeps.start(
@@ -71,6 +79,7 @@ def test_cpus_caps_the_use_of_a_shared_cluster(cluster, sweeps):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_ctrl_c_stops_it_and_the_same_command_resumes(cluster, sweeps):
     write_plan(sweeps.folder, engine="keras", fit={"epochs": 2})
     arguments = ["run", "plan.yaml", "--out", "out", "--points", "5", "--address", cluster.address]
@@ -87,13 +96,49 @@ def test_ctrl_c_stops_it_and_the_same_command_resumes(cluster, sweeps):
     assert set(kept["idx"]) <= set(sweeps.rows()["idx"])
 
 
-def test_nodes_with_other_versions_are_refused_with_a_table(cluster, sweeps, tmp_path):
+@pytest.fixture
+def other_versions(tmp_path):
+    """The environment of a node that has other versions of two packages, for who asks for their metadata."""
     for name in ("pyarrow-1.0", "keras-2.0"):
         (tmp_path / "other" / f"{name}.dist-info").mkdir(parents=True)
         package, version = name.split("-")
         text = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
         (tmp_path / "other" / f"{name}.dist-info" / "METADATA").write_text(text)
-    node = cluster.add(1, PYTHONPATH=str(tmp_path / "other"))
+    return {"PYTHONPATH": str(tmp_path / "other")}
+
+
+def has_table_of_versions(output):
+    table = [line.split() for line in output.splitlines()]
+    return ["keras", "pyarrow"] in table and any(line[-2:] == ["2.0", "1.0"] for line in table)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_node_with_other_versions_that_joins_later_trains_nothing_and_stops_the_sweep(
+    cluster, sweeps, other_versions
+):
+    write_plan(sweeps.folder, engine="keras", fit={"epochs": 200})
+    arguments = ["run", "plan.yaml", "--out", "out", "--address", cluster.address]
+    process = sweeps.start(*arguments, **ENVIRONMENT)
+    sweeps.wait_for(lambda: len(sweeps.rows()) >= 1, process)
+    node = cluster.add(1, **other_versions)
+    try:
+        output, _ = process.communicate(timeout=120)
+    finally:
+        node.kill()
+    assert process.returncode == 3 and has_table_of_versions(output), output
+    assert "Resume:" in output and "Traceback" not in output
+    kept = sweeps.rows()
+    assert 1 <= len(kept) < 12 and (kept["status"] == "completed").all()
+    code, output = sweeps.run(*arguments, **ENVIRONMENT)
+    assert code == 0, output
+    rows = sweeps.rows()
+    assert len(rows) == 12 and rows["idx"].is_unique
+    pd.testing.assert_frame_equal(rows.set_index("idx").loc[kept["idx"]].reset_index(), kept)
+
+
+def test_nodes_with_other_versions_are_refused_with_a_table(cluster, sweeps, other_versions):
+    node = cluster.add(1, **other_versions)
     try:
         write_plan(sweeps.folder)
         code, output = sweeps.run(
@@ -102,12 +147,12 @@ def test_nodes_with_other_versions_are_refused_with_a_table(cluster, sweeps, tmp
     finally:
         node.kill()
     assert code == 2 and "Traceback" not in output, output
-    table = [line.split() for line in output.splitlines()]
-    assert ["keras", "pyarrow"] in table and any(line[-2:] == ["2.0", "1.0"] for line in table)
+    assert has_table_of_versions(output), output
     assert not len(sweeps.rows())
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_a_resource_that_no_node_has_is_waited_for_and_got_when_one_joins(cluster, sweeps):
     resources = {"custom": {"big_disk": 1}, "labels": {"zone": "north"}}
     write_plan(sweeps.folder, resources=resources, fit={"epochs": 2})

@@ -39,7 +39,7 @@ def lose_nodes(sweeps, kills, engine, seed):
     chance = np.random.default_rng(seed)
     write(sweeps, engine)
     with clusters.running(nodes=2) as cluster:
-        process = sweeps.start("run", "plan.yaml", "--out", "out", "--address", cluster.address)
+        process = sweeps.start("run", "plan.yaml", "--out", "out", "--address", cluster.address, "--insecure")
         sweeps.wait_for(lambda: (sweeps.out / "progress.json").exists(), process)
         kept = None
         for _ in range(kills):
@@ -119,7 +119,7 @@ def test_a_node_that_is_cut_off_changes_nothing(sweeps, network, tmp_path_factor
 def test_a_lost_head_ends_the_driver_and_a_new_cluster_resumes(sweeps):
     write(sweeps, "keras")
     with clusters.running(nodes=2) as cluster:
-        process = sweeps.start("run", "plan.yaml", "--out", "out", "--address", cluster.address)
+        process = sweeps.start("run", "plan.yaml", "--out", "out", "--address", cluster.address, "--insecure")
         sweeps.wait_for(lambda: len(sweeps.rows()) >= 2, process, 180)
         kept = sweeps.rows()
         cluster.head.kill()
@@ -127,12 +127,14 @@ def test_a_lost_head_ends_the_driver_and_a_new_cluster_resumes(sweeps):
         output, _ = process.communicate(timeout=120)
         assert time.monotonic() - began < 90
         assert process.returncode == 3, output
-        resume = f"run plan.yaml --out out --address {cluster.address}"
+        resume = f"run plan.yaml --out out --address {cluster.address} --insecure"
         assert f"Resume:  sweep {resume}" in output and "Traceback" not in output, output
     rows = sweeps.rows()
     assert len(rows) < POINTS and rows["idx"].is_unique and set(kept["idx"]) <= set(rows["idx"])
     with clusters.running(nodes=2) as cluster:
-        code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--address", cluster.address)
+        code, output = sweeps.run(
+            "run", "plan.yaml", "--out", "out", "--address", cluster.address, "--insecure"
+        )
         assert code == 0, output
     check_whole(sweeps, rows)
 
@@ -145,7 +147,14 @@ def test_failing_rpcs_double_nothing(sweeps, engine):
     write(sweeps, engine)
     with clusters.running(nodes=2, RAY_testing_rpc_failure=faults) as cluster:
         code, output = sweeps.run(
-            "run", "plan.yaml", "--out", "out", "--address", cluster.address, RAY_testing_rpc_failure=faults
+            "run",
+            "plan.yaml",
+            "--out",
+            "out",
+            "--address",
+            cluster.address,
+            "--insecure",
+            RAY_testing_rpc_failure=faults,
         )
         assert code == 0, output
     check_whole(sweeps)
@@ -155,7 +164,7 @@ def test_failing_rpcs_double_nothing(sweeps, engine):
 def test_a_driver_s_machine_that_sleeps_for_a_minute_goes_on(sweeps):
     write(sweeps, "keras")
     with clusters.running(nodes=2) as cluster:
-        process = sweeps.start("run", "plan.yaml", "--out", "out", "--address", cluster.address)
+        process = sweeps.start("run", "plan.yaml", "--out", "out", "--address", cluster.address, "--insecure")
         sweeps.wait_for(lambda: len(sweeps.rows()) >= 2, process, 180)
         kept = sweeps.rows()
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]

@@ -72,6 +72,8 @@ def test_a_submitted_sweep_is_followed_to_its_end(jobs, cluster):
         assert secret not in json.dumps(listed(jobs)) + output + log
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_stopped_sweep_keeps_what_has_finished_and_says_how_to_resume(jobs):
     write_plan(jobs.folder, engine="keras", fit={"epochs": 2}, resources={"cpu": 1})
     job_id = submitted(jobs)["job"]
@@ -94,6 +96,7 @@ def test_a_stopped_sweep_keeps_what_has_finished_and_says_how_to_resume(jobs):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_losing_the_terminal_loses_nothing(jobs):
     write_plan(jobs.folder, engine="keras", fit={"epochs": 2})
     process = jobs.start("submit", "plan.yaml", "--out", "out", "--points", "3", "--follow")
@@ -112,6 +115,7 @@ def test_losing_the_terminal_loses_nothing(jobs):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_a_point_that_fails_is_the_exit_code_of_who_follows(jobs):
     write_plan(
         jobs.folder, space={"units": [2], "rate": [0.1], "behaviour": ["fine", "raises"]}, fit={"epochs": 2}

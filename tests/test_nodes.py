@@ -1,6 +1,11 @@
 """Nodes: who has what is told in a table, and what is the same is passed over."""
 
-from cluster import nodes
+import pickle
+
+import pytest
+
+from cluster import local, nodes
+from cluster.errors import ClusterError
 
 
 def answer(**changes):
@@ -36,3 +41,18 @@ def test_this_process_has_all_that_is_compared():
     found = nodes.versions()
     assert list(found) == ["Python", *nodes.COMPARED, "this software"]
     assert "not installed" not in found.values()
+
+
+def test_a_node_is_asked_once_and_a_worker_compares_for_itself():
+    with local.started(cpus=1):
+        same = nodes.Agreement()
+        same.check(wait_s=60)
+        pickle.loads(pickle.dumps(same.guard()))()
+        assert not same._asked and len(same._seen) == 1
+        same.check()  # nobody is new
+        assert not same._asked
+        other = nodes.Agreement(mine={**nodes.versions(), "keras": "1.0"})
+        with pytest.raises(ClusterError, match=r"keras\n  driver +1\.0"):
+            other.check(wait_s=60)
+        with pytest.raises(ClusterError, match=r"keras\n  driver +1\.0"):
+            pickle.loads(pickle.dumps(other.guard()))()

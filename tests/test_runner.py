@@ -32,7 +32,9 @@ def trouble(tmp_path_factory):
     space = {"units": [2], "rate": [0.01], "behaviour": BEHAVIOURS}
     write_plan(folder, space=space, timeout_s=12, retries=1)
     sweeps = Sweeps(folder)
-    process = sweeps.start("run", "plan.yaml", "--out", "out", SWEEP_TEST_MARK=str(folder / "mark"))
+    process = sweeps.start(
+        "run", "plan.yaml", "--out", "out", "--cpus", "1", SWEEP_TEST_MARK=str(folder / "mark")
+    )
     seen = []
     while process.poll() is None:
         rows = sweeps.rows()
@@ -127,10 +129,17 @@ def sweep_is_training(sweeps):
     return condition
 
 
-@pytest.mark.parametrize(("number", "engine"), [(signal.SIGINT, "auto"), (signal.SIGTERM, "keras")])
+@pytest.mark.parametrize(
+    ("number", "engine"),
+    [
+        (signal.SIGINT, "auto"),
+        pytest.param(signal.SIGTERM, "keras", marks=[pytest.mark.slow, pytest.mark.ci]),
+    ],
+)
 def test_a_stop_keeps_what_is_finished_and_is_resumed(sweeps, number, engine):
     write_plan(sweeps.folder, engine=engine)
-    process = sweeps.start("run", "plan.yaml", "--out", "out", "--points", "9")
+    arguments = ("run", "plan.yaml", "--out", "out", "--points", "9", "--cpus", "1")
+    process = sweeps.start(*arguments)
     sweeps.wait_for(sweep_is_training(sweeps), process)
 
     code, output = sweeps.run("run", "plan.yaml", "--out", "out")  # a second run on the folder
@@ -143,13 +152,13 @@ def test_a_stop_keeps_what_is_finished_and_is_resumed(sweeps, number, engine):
     assert process.returncode == 3, output
     kept = sweeps.rows()
     assert 0 < len(kept) < 9
-    assert "Resume:  sweep run plan.yaml --out out --points 9" in output
+    assert f"Resume:  sweep {' '.join(arguments)}" in output
     code, output = sweeps.run("status", "out", "--json")
     said = json.loads(output)
     assert said["state"] == "stopped" and said["open"] == 9 - len(kept)
     if number == signal.SIGTERM:
         return
-    code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--points", "9")
+    code, output = sweeps.run(*arguments)
     assert code == 0, output
     rows = sweeps.rows()
     assert len(rows) == 9 and rows["idx"].is_unique
@@ -160,7 +169,7 @@ def test_a_stop_keeps_what_is_finished_and_is_resumed(sweeps, number, engine):
 
 def test_a_second_signal_ends_at_once(sweeps):
     write_plan(sweeps.folder)
-    process = sweeps.start("run", "plan.yaml", "--out", "out")
+    process = sweeps.start("run", "plan.yaml", "--out", "out", "--cpus", "1")
     sweeps.wait_for(sweep_is_training(sweeps), process)
     process.send_signal(signal.SIGINT)
     time.sleep(0.02)
@@ -177,13 +186,13 @@ def _is_trial(process):
         return False
 
 
-def kill_and_resume(sweeps, kills, seed, engine):
+def kill_and_resume(sweeps, kills, seed, engine, cpus="2"):
     """Kill the driver at random moments, then let it finish; 0 lost, 0 doubled."""
     chance = np.random.default_rng(seed)
     write_plan(sweeps.folder, engine=engine)
     committed: set[int] = set()
     for kill in range(kills):
-        process = sweeps.start("run", "plan.yaml", "--out", "out")
+        process = sweeps.start("run", "plan.yaml", "--out", "out", "--cpus", cpus)
         if kill % 2:  # half of the moments in training, half anywhere
             before = len(committed)
             sweeps.wait_for(lambda before=before: len(sweeps.rows()) > before, process)
@@ -200,7 +209,7 @@ def kill_and_resume(sweeps, kills, seed, engine):
         # Ray's processes end with the driver; two helpers of it take a minute, and the test does not wait for them.
         trials = [worker for worker in workers if _is_trial(worker)]
         assert not psutil.wait_procs(trials, timeout=30)[1]
-    code, output = sweeps.run("run", "plan.yaml", "--out", "out")
+    code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--cpus", cpus)
     assert code == 0, output
     rows = sweeps.rows()
     assert sorted(rows["idx"]) == list(range(12))
@@ -210,7 +219,7 @@ def kill_and_resume(sweeps, kills, seed, engine):
 
 
 def test_a_killed_driver_loses_and_doubles_nothing(sweeps):
-    kill_and_resume(sweeps, kills=2, seed=1, engine="auto")
+    kill_and_resume(sweeps, kills=2, seed=1, engine="auto", cpus="1")
 
 
 @pytest.mark.slow
@@ -229,7 +238,7 @@ def test_a_full_disk_stops_the_sweep_and_room_resumes_it(workplace):
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root")
     try:
-        process = sweeps.start("run", "plan.yaml", "--out", "out")
+        process = sweeps.start("run", "plan.yaml", "--out", "out", "--cpus", "1")
         sweeps.wait_for(sweep_is_training(sweeps), process)
         filler = sweeps.out / "filler"
         with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
@@ -244,7 +253,7 @@ def test_a_full_disk_stops_the_sweep_and_room_resumes_it(workplace):
         assert 0 < len(kept) < 12
         filler.unlink()
         subprocess.run(["mount", "-o", "remount,size=16m", sweeps.out], check=True)
-        code, output = sweeps.run("run", "plan.yaml", "--out", "out")
+        code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--cpus", "1")
         assert code == 0, output
         assert sorted(sweeps.rows()["idx"]) == list(range(12))
     finally:

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+from clusters import wait_until
 
 PARENT = """
 import sys
@@ -48,52 +49,66 @@ def head():
         yield server
 
 
+class Supervised:
+    """A parent and its child, and what both have printed, into a file: a pipe's reader would take parts of it along."""
+
+    def __init__(self, folder, body, address, after):
+        child = folder / "a child é"
+        child.write_text(CHILD.format(body="\n".join(f"        {line}" for line in body), after=after))
+        self._printed = folder / "printed"
+        with self._printed.open("w") as printed:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PARENT.format(child=str(child))],
+                stdin=subprocess.PIPE,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109
+            )
+        self.process.stdin.write(f"{address}\n")
+        self.process.stdin.close()
+        wait_until(lambda: "\n" in self._printed.read_text(), 30)
+        self.child = int(self._printed.read_text().splitlines()[0].removeprefix("pid "))
+
+    @property
+    def output(self):
+        """What was printed after the child's number."""
+        return self._printed.read_text().partition("\n")[2]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def ended(self, within_s=20):
+        return self.process.wait(within_s), self.output
+
+
 @pytest.fixture
 def supervised(tmp_path):
     started = []
 
     def start(body, address="127.0.0.1:1", after=0.0):
-        child = tmp_path / "a child é"
-        child.write_text(CHILD.format(body="\n".join(f"        {line}" for line in body), after=after))
-        process = subprocess.Popen(
-            [sys.executable, "-c", PARENT.format(child=str(child))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109
-        )
-        started.append(process)
-        process.stdin.write(f"{address}\n")
-        process.stdin.flush()
-        pid = int(process.stdout.readline().split()[1])
-        return process, pid
+        started.append(Supervised(tmp_path, body, address, after))
+        return started[-1]
 
     yield start
-    for process in started:
-        for other in (
-            [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-        ):
-            other.kill()
-        process.kill()
-        process.wait()
-
-
-def ended(process, within_s=20):
-    output, _ = process.communicate(timeout=within_s)
-    return process.returncode, output
+    for one in started:
+        if one.process.poll() is None:
+            for other in psutil.Process(one.process.pid).children(recursive=True):
+                other.kill()
+        one.process.kill()
+        one.process.wait()
 
 
 SLEEP = ["time.sleep(60)"]
 
 
 def test_a_child_s_own_end_is_the_end(supervised):
-    code, output = ended(supervised(["pass"])[0])
+    code, output = supervised(["pass"]).ended()
     assert (code, output.splitlines()) == (0, ["whole ['--some', 'a b']"])
 
 
 def test_a_child_that_fails_with_words_is_left_to_its_words(supervised):
-    code, output = ended(supervised(["supervisor.end(); sys.exit(2)"])[0])
+    code, output = supervised(["supervisor.end(); sys.exit(2)"]).ended()
     assert code == 2 and output == ""
 
 
@@ -101,7 +116,7 @@ def test_a_child_that_fails_with_words_is_left_to_its_words(supervised):
     "how", ["os._exit(1)", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "os.abort()"]
 )
 def test_an_end_without_words_is_told_and_is_a_stop(supervised, how):
-    code, output = ended(supervised([how])[0])
+    code, output = supervised([how]).ended()
     assert code == 3
     assert "the driver was ended" in output and "127.0.0.1:1" in output
     assert "Resume:  sweep --some 'a b'" in output
@@ -110,64 +125,60 @@ def test_an_end_without_words_is_told_and_is_a_stop(supervised, how):
 
 def test_a_stop_before_there_is_anything_to_stop_is_one_word(supervised):
     with head() as server:
-        process, _ = supervised(["signal.signal(supervisor.STOP_SIGNAL, signal.SIG_DFL)", *SLEEP],
-                                    f"127.0.0.1:{server.getsockname()[1]}")  # fmt: skip
+        one = supervised(["signal.signal(supervisor.STOP_SIGNAL, signal.SIG_DFL)", *SLEEP],
+                         f"127.0.0.1:{server.getsockname()[1]}")  # fmt: skip
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        assert ended(process) == (3, "Stopped.\n")
+        one.signal(signal.SIGINT)
+        assert one.ended() == (3, "Stopped.\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_stops_with_all_that_there_is_to_say(supervised, number):
     with head() as server:
-        process, _ = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=0.3)
-        process.send_signal(number)
-        code, output = ended(process)
+        one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=0.3)
+        one.signal(number)
+        code, output = one.ended()
     assert code == 3 and output.splitlines() == ["asked to stop"]
 
 
 def test_a_job_server_that_signals_both_asks_once(supervised):
     with head() as server:
-        process, child = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=0.5)
-        os.kill(child, signal.SIGTERM)
-        process.send_signal(signal.SIGTERM)
-        os.kill(child, signal.SIGTERM)
-        code, output = ended(process)
+        one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=0.5)
+        os.kill(one.child, signal.SIGTERM)
+        one.signal(signal.SIGTERM)
+        os.kill(one.child, signal.SIGTERM)
+        code, output = one.ended()
     assert code == 3 and output.splitlines() == ["asked to stop"]
 
 
 def test_a_second_signal_ends_at_once(supervised):
     with head() as server:
-        process, _ = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=60)
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "asked to stop\n"
-        process.send_signal(signal.SIGINT)
-        code, output = ended(process, 10)
+        one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=60)
+        one.signal(signal.SIGINT)
+        wait_until(lambda: one.output == "asked to stop\n", 20)
+        one.signal(signal.SIGINT)
+        code, output = one.ended(10)
     assert code == 3 and "signal 9" in output
 
 
 def test_a_child_whose_parent_is_killed_stops_by_itself(supervised):
     with head() as server:
-        process, child = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}")
-        process.kill()
-        output, _ = process.communicate(timeout=20)  # until the child has closed its end, too
-        assert output == "asked to stop\n"
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not psutil.pid_exists(child)
+        one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}")
+        one.process.kill()
+        wait_until(lambda: not psutil.pid_exists(one.child), 20)
+    assert one.output == "asked to stop\n"
 
 
 def test_a_head_that_is_lost_stops_the_driver(supervised):
     with head() as server:
-        process, _ = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}")
+        one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}")
         time.sleep(1.0)
-        assert process.poll() is None
-    code, output = ended(process)
+        assert one.process.poll() is None
+    code, output = one.ended()
     assert code == 3 and output.splitlines() == ["asked to stop"]
 
 
 def test_a_driver_that_hangs_without_its_head_is_ended(supervised):
-    process, _ = supervised(SLEEP, after=60)  # nobody has ever answered there
-    code, output = ended(process)
+    one = supervised(SLEEP, after=60)  # nobody has ever answered there
+    code, output = one.ended()
     assert code == 3 and re.search(r"asked to stop\n\nError: the driver was ended \(signal 9\)", output)

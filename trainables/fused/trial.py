@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,7 @@ class FusedTrial(KerasTrial):
         training: Training,
         rungs: Any = None,
         checkpoints: Checkpoints | RemoteCheckpoints | None = None,
+        guard: Callable[[], None] | None = None,
     ) -> None:
         """As the Keras trial's.
 
@@ -60,7 +61,10 @@ class FusedTrial(KerasTrial):
             space, builder, table, training: see there.
             rungs: handle of the actor that holds ASHA's rungs; None without pruning.
             checkpoints: where the state of groups in training is kept; None keeps none.
+            guard: called first; raises if no point may be trained here.
         """
+        if guard is not None:
+            guard()
         xla.set_up()
         self._rungs = rungs
         self._checkpoints = checkpoints or Checkpoints(None)
