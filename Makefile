@@ -19,9 +19,8 @@ READY := .venv/.ready
 sweep: $(READY)
 	@$(BIN)/sweep run $(PLAN) --out "$(OUT)" $(SELECTED) $(ARGS)
 
-# Three at a time on two cores, as a test of a whole sweep waits for half of it; a file's tests stay together for what they
-# share.
-AT_ONCE := -n 3 --dist loadfile
+# Three at a time on two cores, as a test of a whole sweep waits for half of it.
+AT_ONCE := -n 3 --dist loadgroup
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(ARGS)

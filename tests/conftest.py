@@ -27,6 +27,16 @@ hypothesis.settings.load_profile("deterministic")
 
 SWEEP = [sys.executable, "-m", "sweep.cli"]
 
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, for what they share; those with a group of their own come first."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 # A builder that misbehaves when told to; real Keras all the same.
 BUILDER = """
 import os

@@ -149,7 +149,12 @@ def engine_of(name, epochs=5, **changes):
     return Fused(builder, Space(zoo.SPACES[name]), small_table(), training)
 
 
-@pytest.mark.parametrize("name", zoo.FUSABLE)
+def unless_quick(names):
+    marks = [pytest.mark.slow, pytest.mark.ci]
+    return [name if name in zoo.QUICK else pytest.param(name, marks=marks) for name in names]
+
+
+@pytest.mark.parametrize("name", unless_quick(zoo.FUSABLE))
 def test_builders_of_every_kind_train_as_by_keras(name):
     engine = engine_of(name)
     points = np.random.default_rng(len(name)).permutation(len(engine.space))[:2].tolist()

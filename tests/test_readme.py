@@ -37,6 +37,8 @@ def houses(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_example_runs_as_written(houses):
     ran = subprocess.run(
         [sys.executable, "my_sweep.py"],

@@ -1,4 +1,7 @@
-"""Real sweeps: real Ray, real Keras, real kills. Each sweep costs some fifteen seconds of start-up."""
+"""Real sweeps: real Ray, real Keras, real kills. Each sweep costs some fifteen seconds of start-up.
+
+The long tests are groups of their own, so that other processes can take them than the rest of the file.
+"""
 
 import json
 import os
@@ -20,8 +23,10 @@ from sweep.sampler import Selection
 BEHAVIOURS = ["fine", "raises", "exits", "uncompiled", "nan", "sleeps", "hangs", "dies", "dies once"]
 
 
-@pytest.fixture(scope="module")
-def trouble(tmp_path_factory):
+@pytest.fixture(
+    scope="module", params=["keras", pytest.param("auto", marks=[pytest.mark.slow, pytest.mark.ci])]
+)
+def trouble(request, tmp_path_factory):
     """One sweep over every kind of trouble, watched by a plain reader; returns what it left."""
     folder = tmp_path_factory.mktemp("a folder é") / "in side"
     folder.mkdir()
@@ -30,7 +35,7 @@ def trouble(tmp_path_factory):
     write_table(folder / "table.csv")
     (folder / "model.py").write_text(BUILDER)
     space = {"units": [2], "rate": [0.01], "behaviour": BEHAVIOURS}
-    write_plan(folder, space=space, timeout_s=12, retries=1)
+    write_plan(folder, space=space, timeout_s=12, retries=1, engine=request.param)
     sweeps = Sweeps(folder)
     process = sweeps.start(
         "run", "plan.yaml", "--out", "out", "--cpus", "1", SWEEP_TEST_MARK=str(folder / "mark")
@@ -129,6 +134,7 @@ def sweep_is_training(sweeps):
     return condition
 
 
+@pytest.mark.xdist_group("a stop")
 @pytest.mark.parametrize(
     ("number", "engine"),
     [
@@ -156,8 +162,8 @@ def test_a_stop_keeps_what_is_finished_and_is_resumed(sweeps, number, engine):
     code, output = sweeps.run("status", "out", "--json")
     said = json.loads(output)
     assert said["state"] == "stopped" and said["open"] == 9 - len(kept)
-    if number == signal.SIGTERM:
-        return
+    if number == signal.SIGINT:
+        return  # resuming costs as much again
     code, output = sweeps.run(*arguments)
     assert code == 0, output
     rows = sweeps.rows()
@@ -167,6 +173,8 @@ def test_a_stop_keeps_what_is_finished_and_is_resumed(sweeps, number, engine):
     assert set(rows["idx"]) == set(Selection(12, 0, points=9))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_second_signal_ends_at_once(sweeps):
     write_plan(sweeps.folder)
     process = sweeps.start("run", "plan.yaml", "--out", "out", "--cpus", "1")
@@ -193,10 +201,11 @@ def kill_and_resume(sweeps, kills, seed, engine, cpus="2"):
     committed: set[int] = set()
     for kill in range(kills):
         process = sweeps.start("run", "plan.yaml", "--out", "out", "--cpus", cpus)
-        if kill % 2:  # half of the moments in training, half anywhere
+        in_training = kills == 1 or kill % 2
+        if in_training:  # half of the moments in training, half anywhere
             before = len(committed)
             sweeps.wait_for(lambda before=before: len(sweeps.rows()) > before, process)
-        time.sleep(chance.uniform(0, 1.5) if kill % 2 else chance.uniform(0, 12))
+        time.sleep(chance.uniform(0, 1.5) if in_training else chance.uniform(0, 12))
         workers = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -218,8 +227,9 @@ def kill_and_resume(sweeps, kills, seed, engine, cpus="2"):
     assert (curves.groupby("idx").size() == 4).all() and not curves.duplicated(["idx", "epoch"]).any()
 
 
+@pytest.mark.xdist_group("killed driver")
 def test_a_killed_driver_loses_and_doubles_nothing(sweeps):
-    kill_and_resume(sweeps, kills=2, seed=1, engine="auto", cpus="1")
+    kill_and_resume(sweeps, kills=1, seed=1, engine="auto", cpus="1")
 
 
 @pytest.mark.slow
@@ -228,6 +238,7 @@ def test_a_driver_killed_ten_times_loses_and_doubles_nothing(sweeps, engine):
     kill_and_resume(sweeps, kills=10, seed=None, engine=engine)
 
 
+@pytest.mark.xdist_group("full disk")
 def test_a_full_disk_stops_the_sweep_and_room_resumes_it(workplace):
     sweeps = Sweeps(workplace)
     write_plan(workplace)
@@ -260,6 +271,7 @@ def test_a_full_disk_stops_the_sweep_and_room_resumes_it(workplace):
         subprocess.run(["umount", "-l", sweeps.out], check=True)
 
 
+@pytest.mark.xdist_group("asha")
 @pytest.mark.parametrize("engine", ["fused", pytest.param("keras", marks=pytest.mark.slow)])
 def test_asha_prunes_and_a_resumed_sweep_goes_on_pruning(workplace, engine):
     """Run in this process, from Python, as a script would."""
@@ -380,6 +392,7 @@ threading.Thread(target=kill_once, daemon=True).start()
 """
 
 
+@pytest.mark.xdist_group("killed worker")
 def test_a_killed_worker_s_cohort_goes_on_from_its_checkpoint(workplace):
     space = {"units": [3], "rate": [0.01, 0.02, 0.03], "batch_size": [32]}
     plan = Plan(**small_plan(space=space, fit={"epochs": 300}, engine="fused"), base=workplace)

@@ -79,6 +79,8 @@ def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(sweeps, s3, tmp
         assert CANARY.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_store_that_goes_away_stops_the_sweep_and_nothing_finished_is_lost(workplace, s3, monkeypatch):
     monkeypatch.setattr(patience, "PATIENCE_S", 2.0)
     monkeypatch.setattr(patience, "FIRST_PATIENCE_S", 0.3)

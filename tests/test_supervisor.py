@@ -27,17 +27,18 @@ import os, signal, sys, time
 from sweep import supervisor
 from sweep.stopping import Stopper, StopRequested
 supervisor.begin()
-try:
-    with Stopper():
-        print("pid", os.getpid(), flush=True)
+with Stopper():  # as the command has one for the time before and after the run
+    try:
+        with Stopper():
+            print("pid", os.getpid(), flush=True)
 {body}
-        print("whole", sys.argv[1:], flush=True)
-        code = 0
-except StopRequested:
-    print("asked to stop", flush=True)
-    time.sleep({after})
-    code = 3
-supervisor.end()
+            print("whole", sys.argv[1:], flush=True)
+            code = 0
+    except StopRequested:
+        print("asked to stop", flush=True)
+        time.sleep({after})
+        code = 3
+    supervisor.end()
 sys.exit(code)
 """
 
@@ -54,7 +55,7 @@ class Supervised:
 
     def __init__(self, folder, body, address, after):
         child = folder / "a child é"
-        child.write_text(CHILD.format(body="\n".join(f"        {line}" for line in body), after=after))
+        child.write_text(CHILD.format(body="\n".join(f"            {line}" for line in body), after=after))
         self._printed = folder / "printed"
         with self._printed.open("w") as printed:
             self.process = subprocess.Popen(
