@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from conftest import small_plan
 from hypothesis import given
+from ray.exceptions import RayError
 
+from cluster.errors import ClusterError
 from results.folder import FolderError, RunFolder
 from results.store import Store
 from sweep import Plan, collector
@@ -456,6 +458,23 @@ def test_a_sweep_whose_workers_never_start_says_so(sweep, monkeypatch):
         sweep.collector.on_step_end(0, [])
     sweep.start({"idx": 1})
     sweep.collector.on_step_end(0, [])
+
+
+def test_a_node_that_may_not_join_stops_the_sweep_with_everything_committed(sweep, monkeypatch):
+    monkeypatch.setattr(collector, "CHECK_NODES_EVERY_S", 0.0)
+    answers = [None, RayError("the head cannot be asked"), ClusterError("other versions")]
+
+    def check():
+        if answer := answers.pop(0):
+            raise answer
+
+    sweep.collector._check_nodes = check
+    sweep.report(sweep.group(1, 2), done=True, open=0, finished=columns(1, 2))
+    sweep.collector.on_step_end(0, [])
+    sweep.collector.on_step_end(0, [])
+    with pytest.raises(StopRequested, match="other versions"):
+        sweep.collector.on_step_end(0, [])
+    assert not answers and len(sweep.store) == 2
 
 
 def test_of_finished_trials_only_one_is_kept(sweep):
