@@ -134,9 +134,9 @@ class Sweeps:
         self.started.append(process)
         return process
 
-    def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
+    def run(self, *arguments: str, timeout_s: float = 300, **environment: str) -> tuple[int, str]:
         process = self.start(*arguments, **environment)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=timeout_s)
         return process.returncode, output
 
     def rows(self) -> pd.DataFrame:

@@ -146,16 +146,8 @@ def test_failing_rpcs_double_nothing(sweeps, engine):
     faults = json.dumps({"*": {"num_failures": -1, "req_failure_prob": 5, "resp_failure_prob": 5}})
     write(sweeps, engine)
     with clusters.running(nodes=2, RAY_testing_rpc_failure=faults) as cluster:
-        code, output = sweeps.run(
-            "run",
-            "plan.yaml",
-            "--out",
-            "out",
-            "--address",
-            cluster.address,
-            "--insecure",
-            RAY_testing_rpc_failure=faults,
-        )
+        arguments = ["run", "plan.yaml", "--out", "out", "--address", cluster.address, "--insecure"]
+        code, output = sweeps.run(*arguments, timeout_s=900, RAY_testing_rpc_failure=faults)
         assert code == 0, output
     check_whole(sweeps)
 
