@@ -155,12 +155,6 @@ def check_dashboard(address: str, insecure: bool) -> str:
         secret = token()
         if secret is None:
             raise ClusterError(_no_token(address))
-        if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname):
-            raise ClusterError(
-                f"The Jobs server at {address} is refused: without TLS the token would go over the network for all "
-                "to read. Reach it by https, or by an SSH tunnel (ssh -L 8265:localhost:8265 HEAD) as "
-                "http://localhost:8265, or pass --insecure."
-            )
         if _status(address, secret) in (401, 403):
             raise ClusterError(
                 f"The cluster at {address} does not take the token of this user. {_TOKEN_REMEDY}"
@@ -174,6 +168,13 @@ def check_dashboard(address: str, insecure: bool) -> str:
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         os.environ.pop(name, None)
     return address
+
+
+def sends_token_in_clear(dashboard: str) -> bool:
+    """Return whether who listens between here and a dashboard, which was checked, could read the token."""
+    parts = urlsplit(dashboard)
+    asks = os.environ.get("RAY_AUTH_MODE") == "token"
+    return asks and parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 _TOKEN_REMEDY = (

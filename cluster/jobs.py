@@ -68,7 +68,7 @@ class Job:
 class Jobs:
     """The Jobs server at a dashboard's address, which `access.check_dashboard` has found to be usable.
 
-    Args:
+    Attributes:
         address: such as `http://HEAD:8265`.
 
     Raises:
@@ -80,7 +80,7 @@ class Jobs:
 
         for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
             logging.getLogger(name).setLevel(logging.WARNING)  # they tell of each upload
-        self._address = address
+        self.address = address
         with self._explained():
             self._client = JobSubmissionClient(address)
 
@@ -137,7 +137,7 @@ class Jobs:
                 return job
         listed = ", ".join(job.job_id for job in known[:5]) or "none"
         raise ClusterError(
-            f'{self._address} knows no sweep "{job_id}". It knows of: {listed}. See `sweep jobs`.'
+            f'{self.address} knows no sweep "{job_id}". It knows of: {listed}. See `sweep jobs`.'
         )
 
     def log(self, job_id: str) -> str:
@@ -180,7 +180,7 @@ class Jobs:
         except (RuntimeError, ConnectionError) as error:
             reason = str(error).split("Traceback")[0].strip().rstrip(".")
             raise ClusterError(
-                f"The Jobs server at {self._address} cannot do this: {reason}. Look whether the cluster is alive, "
+                f"The Jobs server at {self.address} cannot do this: {reason}. Look whether the cluster is alive, "
                 "and try again."
             ) from None
 

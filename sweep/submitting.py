@@ -62,8 +62,6 @@ def submit(
     cluster: closing the terminal changes nothing. Submitting the same plan and folder again resumes, or tells of the job
     that is running.
     """
-    from cluster import access
-    from cluster.jobs import Jobs
     from sweep import travel
     from sweep.planfile import PlanError
     from sweep.sampler import Selection
@@ -76,7 +74,8 @@ def submit(
         raise PlanError(str(error)) from None
     chosen.table  # noqa: B018  # is checked before anything is sent
     folder = str(out.expanduser().resolve())
-    jobs = Jobs(address := access.check_dashboard(address, insecure))
+    jobs = _opened(address, insecure)
+    address = jobs.address
     if job := jobs.running_into(folder):
         job_id, state = job.job_id, "is running already"
     else:
@@ -156,7 +155,14 @@ def _opened(address: str, insecure: bool) -> Jobs:
     from cluster import access
     from cluster.jobs import Jobs
 
-    return Jobs(access.check_dashboard(address, insecure))
+    checked = access.check_dashboard(address, insecure)
+    if access.sends_token_in_clear(checked) and not insecure:
+        click.echo(
+            f"Note: {checked} has no TLS, so the token goes there for all on the way to read. An SSH tunnel hides it: "
+            "ssh -L 8265:localhost:8265 HEAD, and --address http://localhost:8265.",
+            err=True,
+        )
+    return Jobs(checked)
 
 
 def _options(address: str, insecure: bool) -> str:

@@ -105,10 +105,16 @@ class Cluster:
         token: Ray's authentication token; None for a cluster that asks for none.
         dashboard: whether to start the Jobs server.
         head_cpus: cores of the head.
+        dashboard_host: the address that the Jobs server listens on.
     """
 
     def __init__(
-        self, token: str | None = None, dashboard: bool = False, head_cpus: int = 0, **environment: str
+        self,
+        token: str | None = None,
+        dashboard: bool = False,
+        head_cpus: int = 0,
+        dashboard_host: str = "127.0.0.1",
+        **environment: str,
     ) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="swc-"))  # a short path: sockets are in it
         self.port, self.dashboard_port = free_port(), free_port()
@@ -122,6 +128,7 @@ class Cluster:
         arguments += [
             f"--include-dashboard={str(dashboard).lower()}",
             f"--dashboard-port={self.dashboard_port}",
+            f"--dashboard-host={dashboard_host}",
         ]
         self.head = RayNode(*arguments, **self.environment).wait()
 

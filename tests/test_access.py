@@ -45,7 +45,7 @@ def loopback_cluster():
 
 @pytest.fixture(scope="module")
 def closed_cluster():
-    with clusters.running(dashboard=True, token=TOKEN) as cluster:
+    with clusters.running(dashboard=True, dashboard_host="0.0.0.0", token=TOKEN) as cluster:
         yield cluster
 
 
@@ -106,6 +106,18 @@ def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, 
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(home / "nowhere"))
     with pytest.raises(ClusterError, match="RAY_AUTH_TOKEN_PATH names"):
         access.check_head(address, False)
+
+
+def test_a_token_that_others_could_read_on_its_way_is_told(closed_cluster, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    assert not access.sends_token_in_clear(access.check_dashboard(closed_cluster.url, False))
+    url = f"http://{outside_address()}:{closed_cluster.dashboard_port}"
+    for insecure in ([], ["--insecure"]):
+        command = [sys.executable, "-m", "sweep.cli", "jobs", "--address", url, *insecure]
+        ran = subprocess.run(command, capture_output=True, text=True)
+        assert ran.returncode == 0 and ran.stdout == "No sweep was submitted here.\n", ran.stderr
+        assert ("has no TLS, so the token goes there for all" in ran.stderr) is (not insecure)
+        assert TOKEN not in ran.stderr
 
 
 def test_what_the_environment_says_does_not_override_what_was_given(open_cluster, monkeypatch):
