@@ -1,7 +1,7 @@
 """What distribution costs: two raylets of one core each against one of two, and what goes over the network.
 
-`python -m tests.benchmarks distribution` runs the same seeded sample of the default grid on both in turn, twice each,
-attached, with the compiled programs of a run before (some seven minutes on two idle cores; `python -m
+`python -m tests.benchmarks distribution` runs the same seeded sample of a part of the default grid, four of its 24 programs,
+on both in turn, three times each, attached, with the compiled programs of a run before (`python -m
 tests.benchmarks.distribution POINTS` takes another number of points). The head has no cores; it and each raylet have a
 network namespace of their own, and the bytes are those of the links between them, both directions. Needs root.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -19,12 +20,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sweep import Plan
 from tests.clusters import RayNode
 from tests.networks import NETWORK, Network
 
 SWEEP = str(Path(sys.executable).with_name("sweep"))
-POINTS = 600
-TIMES = 2
+PART = {"hidden": [8, 4], "batch_size": 128}
+POINTS = 480
+TIMES = 3
 PORT = 6379
 TIMEOUT_S = 900
 
@@ -56,6 +59,13 @@ def cluster(network: Network, cpus: Sequence[int], scratch: Path, cache: Path) -
             node.kill()
 
 
+def sample(points: int) -> list[int]:
+    """Return so many points of `PART` of the default grid."""
+    space = Plan.load().space
+    part = [idx for idx in range(len(space)) if PART.items() <= space[idx].items()]
+    return sorted(random.Random(0).sample(part, points))
+
+
 def sweep(cpus: Sequence[int], points: int, cache: Path) -> dict[str, float]:
     """Run the sample on raylets of so many cores each; return what it took, and what went over the links."""
     with tempfile.TemporaryDirectory(prefix="swd-") as folder, Network(len(cpus)) as network:
@@ -69,8 +79,8 @@ def sweep(cpus: Sequence[int], points: int, cache: Path) -> dict[str, float]:
                 "run",
                 "--out",
                 str(out),
-                "--points",
-                str(points),
+                "--idx",
+                ",".join(map(str, sample(points))),
             ]
             command += ["--scheduler", "none", "--address", address, "--insecure"]
             environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
@@ -104,7 +114,8 @@ def main(points: int = POINTS, times: int = TIMES) -> None:
                 found[kind].append(sweep(cpus, points, Path(cache)))
                 load.append(os.getloadavg()[0])
     print(
-        f"{points} points of the default grid, no pruning, programs compiled before; load {min(load):.1f} to {max(load):.1f}"
+        f"{points} points of the default grid with {PART}, no pruning, programs compiled before; load {min(load):.1f} to "
+        f"{max(load):.1f}"
     )
     medians = {}
     for kind, runs in found.items():
