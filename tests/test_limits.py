@@ -39,6 +39,23 @@ def test_an_error_inside_ends_the_limit_as_well():
     assert nothing_is_left()
 
 
+class Forgetful:
+    """Takes its time to go, and Python forgets what is raised meanwhile."""
+
+    def __del__(self):
+        time.sleep(0.5)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_code_whose_alarm_was_lost_is_told_again():
+    before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
+    with pytest.raises(TimeUpError), time_limit(0.1):
+        Forgetful()
+        time.sleep(8)
+    assert 1 <= time.monotonic() - started < 6
+    assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
+
+
 HANGING = """
 import signal, time
 from trainables import limits

@@ -12,6 +12,9 @@ import psutil
 KILL_AFTER_S = 10.0
 """Seconds beyond its limit after which code that cannot be interrupted takes its worker with it."""
 
+RAISE_AGAIN_S = 1.0
+"""Seconds after which code whose time is up, and which goes on all the same, is told so again."""
+
 RETIRE_AFTER_MB = 600.0
 """Growth of a worker's resident memory, in MiB, after which it makes way for a new one between two trials.
 
@@ -31,21 +34,28 @@ def time_limit(seconds: float) -> Iterator[None]:
     The alarm interrupts Python code; a call that never returns to Python is ended, with the whole process, by a
     second clock.
     """
+    inside = True
+
+    def raise_time_up(signum: int, frame: object) -> None:
+        if inside:
+            # It may be lost: Python prints and forgets what is raised in `__del__` and in callbacks from C.
+            signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S, 0.1)
+            raise TimeUpError
+
     faulthandler.dump_traceback_later(max(seconds, 0) + KILL_AFTER_S, exit=True)
-    previous = signal.signal(signal.SIGALRM, _raise_time_up)
-    # Again and again: an alarm just before a call that blocks would be heard when that returns.
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.1)
+    previous = signal.signal(signal.SIGALRM, raise_time_up)
     try:
-        yield
-    finally:
+        try:
+            # Again and again: an alarm just before a call that blocks would be heard when that returns.
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.1)
+            yield
+        finally:
+            inside = False
+    finally:  # also of an alarm in the line above
+        inside = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
         faulthandler.cancel_dump_traceback_later()
-
-
-def _raise_time_up(signum: int, frame: object) -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    raise TimeUpError
 
 
 def cohort_memory_mb(memory_mb: float, gpu: float) -> float:
