@@ -20,6 +20,8 @@ from sweep import Plan, run
 from sweep.planfile import PlanError
 from sweep.sampler import Selection
 
+pytestmark = pytest.mark.timeout(1200)  # several sweeps in one test, and three tests at a time
+
 BEHAVIOURS = ["fine", "raises", "exits", "uncompiled", "nan", "sleeps", "hangs", "dies", "dies once"]
 
 
