@@ -105,8 +105,7 @@ class Agreement:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         ask = ray.remote(num_cpus=0, max_retries=3)(versions)
-        there = alive()
-        for node in there:
+        for node in alive():
             if node.node_id not in self._seen:
                 self._seen.add(node.node_id)
                 here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
