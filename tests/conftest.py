@@ -147,7 +147,7 @@ class Sweeps:
         )
 
     def wait_for(
-        self, condition: Callable[[], Any], process: subprocess.Popen[str], timeout_s: float = 120
+        self, condition: Callable[[], Any], process: subprocess.Popen[str], timeout_s: float = 240
     ) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from conftest import read_json, write_plan
 
+pytestmark = pytest.mark.timeout(1200)
+
 TOKEN = "token-that-nobody-may-see-" + "5" * 40
 ENVIRONMENT = {"RAY_AUTH_TOKEN": TOKEN, "AWS_SECRET_ACCESS_KEY": "canary-of-a-secret"}
 
@@ -123,7 +125,7 @@ def test_a_node_with_other_versions_that_joins_later_trains_nothing_and_stops_th
     sweeps.wait_for(lambda: len(sweeps.rows()) >= 1, process)
     node = cluster.add(1, **other_versions)
     try:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
     finally:
         node.kill()
     assert process.returncode == 3 and has_table_of_versions(output), output

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from conftest import write_plan
 
+pytestmark = pytest.mark.timeout(1200)
+
 TOKEN = "token-that-nobody-may-see-" + "6" * 40
 CANARY = "canary-of-a-secret-in-the-environment"
 
