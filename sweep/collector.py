@@ -31,6 +31,7 @@ START_TIMEOUT_S = 180.0
 JOIN_TIMEOUT_S = 1800.0
 """The same on a cluster, which may have to start a machine first."""
 CHECK_NODES_EVERY_S = 2.0
+"""Seconds between two looks at who has joined a cluster."""
 
 
 class Collector(Unsaved, Callback):
@@ -236,11 +237,8 @@ class Collector(Unsaved, Callback):
         except ClusterError as error:
             self.commit()  # workers compare for themselves, so none of it is from such a node
             raise StopRequested(error) from error
-        except (
-            RuntimeError,
-            RayError,
-        ):  # the head cannot be asked now; whoever watches it says if it is lost
-            pass
+        except (RuntimeError, RayError):
+            pass  # the head cannot be asked now; whoever watches it says if it is lost
 
     def _take_entered(self) -> None:
         """Take what the scheduler has entered; of a trial's last result it does so after `on_trial_result`."""
