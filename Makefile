@@ -21,7 +21,8 @@ sweep: $(READY)
 
 # Three at a time on two cores, as a test of a whole sweep waits for half of it.
 # pytest-xdist 3.8 waits for ever for the tests of a process that died and was started anew, so it is not.
-AT_ONCE := -n 3 --dist loadgroup --max-worker-restart 0
+# The long tests are first in the order of conftest.py, so that none is left for the end.
+AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(ARGS)

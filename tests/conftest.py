@@ -28,13 +28,16 @@ hypothesis.settings.load_profile("deterministic")
 SWEEP = [sys.executable, "-m", "sweep.cli"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # pytest-xdist reads the groups in the hook that is wrapped
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Keep the tests of a file in one process, for what they share; those with a group of their own come first."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+    yield
+    if config.getoption("loadgroup", False) and not all("@" in item.nodeid for item in items):
+        raise pytest.UsageError("This pytest-xdist cannot tell this pytest's tests which group they are of.")
 
 
 # A builder that misbehaves when told to; real Keras all the same.
@@ -140,11 +143,8 @@ class Sweeps:
         return process.returncode, output
 
     def rows(self) -> pd.DataFrame:
-        return (
-            pd.read_parquet(self.out / "points")
-            if (self.out / "points").is_dir()
-            else pd.DataFrame({"idx": []})
-        )
+        parts = list((self.out / "points").glob("*.parquet"))  # there may be none yet, nor the folder
+        return pd.read_parquet(self.out / "points") if parts else pd.DataFrame({"idx": []})
 
     def wait_for(
         self, condition: Callable[[], Any], process: subprocess.Popen[str], timeout_s: float = 240
