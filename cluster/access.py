@@ -29,8 +29,11 @@ from cluster.errors import ClusterError
 TOKEN_FILE = Path("~/.ray/auth_token")
 """Where Ray 2.60 looks for the token if no environment variable names another place."""
 
-TIMEOUT_S = 1.5
-"""Seconds in which a cluster must answer."""
+CONNECT_TIMEOUT_S = 1.5
+"""Seconds in which something must listen at an address."""
+
+ANSWER_TIMEOUT_S = 10.0
+"""Seconds in which whoever listens there must answer: a busy head takes its time."""
 
 _REASON = (
     "Ray runs whatever reaches it, with the rights of whoever started it, and this cluster, which others than this "
@@ -38,6 +41,8 @@ _REASON = (
     "Start it with RAY_AUTH_MODE=token in the environment of `ray start`, or pass --insecure if its network is yours "
     "alone."
 )
+
+_NO_CLUSTER = "No Ray cluster answers at {address} ({reason}). Correct --address, or start the cluster."
 
 
 def token() -> str | None:
@@ -246,18 +251,27 @@ def _asks_for_token(address: str, secret: str | None) -> bool:
     import grpc
 
     metadata = [("authorization", f"Bearer {secret}")] if secret else None
+    host, _, port = address.rpartition(":")
+    try:
+        _connect(host, int(port))
+    except OSError as error:
+        raise ClusterError(_NO_CLUSTER.format(address=address, reason=error.strerror or error)) from None
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/CheckAlive")
         try:
-            ask(b"", timeout=TIMEOUT_S, metadata=metadata)
+            ask(b"", timeout=ANSWER_TIMEOUT_S, metadata=metadata)
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
                 return True
             raise ClusterError(
-                f"No Ray cluster answers at {address} ({error.code().name.lower()}). Correct --address, or start the "
-                "cluster."
+                _NO_CLUSTER.format(address=address, reason=error.code().name.lower())
             ) from None
     return False
+
+
+def _connect(host: str, port: int) -> None:
+    """Find out within the time of one message whether anything listens: the clients below would wait for longer."""
+    socket.create_connection((host.strip("[]"), port), timeout=CONNECT_TIMEOUT_S).close()
 
 
 def _status(address: str, secret: str | None) -> int:
@@ -281,8 +295,10 @@ def _status(address: str, secret: str | None) -> int:
 
 def _get(url: str, secret: str | None) -> bytes:
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    parts = urlsplit(url)
+    _connect(parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme])
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S) as answer:
+    with opener.open(urllib.request.Request(url, headers=headers), timeout=ANSWER_TIMEOUT_S) as answer:
         return bytes(answer.read())
 
 
