@@ -28,8 +28,8 @@ def test_code_that_takes_longer_is_interrupted(seconds):
     before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
     # A builder may eat what it can get.
     with pytest.raises(TimeUpError), time_limit(seconds), contextlib.suppress(Exception):
-        time.sleep(4)
-    assert max(seconds, 0) <= time.monotonic() - started < 3
+        time.sleep(60)
+    assert max(seconds, 0) <= time.monotonic() - started < 50
     assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
 
 
@@ -51,8 +51,8 @@ def test_code_whose_alarm_was_lost_is_told_again():
     before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
     with pytest.raises(TimeUpError), time_limit(0.1):
         Forgetful()
-        time.sleep(8)
-    assert 1 <= time.monotonic() - started < 6
+        time.sleep(60)
+    assert 1 <= time.monotonic() - started < 50
     assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
 
 

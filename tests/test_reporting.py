@@ -157,7 +157,7 @@ def test_a_watched_report_is_served_until_it_is_stopped(run, tmp_path):
         code, body, _ = get(address)
         assert code == 200 and f'"version":"{get(address, "/version")[1]}"' in body
         process.send_signal(2)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
 

@@ -96,7 +96,7 @@ def test_a_store_that_goes_away_stops_the_sweep_and_nothing_finished_is_lost(wor
 
     s3.decide = decide
     first = run(plan, OUT, points=4, cpus=1, show=False)
-    assert time.monotonic() - gone[0] < 60
+    assert time.monotonic() - gone[0] < 120
     assert first.exit_code == 3 and str(folder.spool) in first.error and "does not answer" in first.error
     assert first.tally.open == 4 - first.tally.done
     s3.decide = lambda method, path: None
@@ -127,5 +127,5 @@ def test_a_wrong_uri_is_answered_by_one_message(sweeps, s3, uri, said):
         said_here = "there is no sweep here" if words[0] == "status" and "none/" in uri else said
         assert code == 2 and said_here in " ".join(output.split()), output
         assert "Traceback" not in output and "hush" not in output
-        assert time.monotonic() - began < 20  # of which most is Python's start on a busy machine
+        assert time.monotonic() - began < 60  # of which most is Python's start on a busy machine
     assert not (sweeps.folder / "s3:").exists()

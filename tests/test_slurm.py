@@ -187,7 +187,7 @@ def test_a_job_that_was_stopped_goes_on_on_a_real_slurm(workplace, way):
     ]
 
     def rows():
-        return pd.read_parquet(out / "points")["idx"].tolist() if (out / "points").is_dir() else []
+        return pd.read_parquet(out / "points")["idx"].tolist() if [*(out / "points").glob("*")] else []
 
     with slurm_cluster.SlurmCluster(2) as slurm:
         ran = slurm.run("env", f"AWS_SECRET_ACCESS_KEY={CANARY}", *command, cwd=workplace)

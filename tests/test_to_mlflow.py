@@ -102,11 +102,11 @@ def server(tmp_path_factory):
     )
     uri = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        for _ in range(1000):
             assert process.poll() is None, (place / "log").read_text()
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=1):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=10):
                 break
-            time.sleep(0.1)
+            time.sleep(0.2)
         yield uri
     finally:
         process.terminate()
@@ -258,7 +258,7 @@ def test_a_server_that_does_not_answer_is_said_within_seconds(small_run, kind):
         began = time.monotonic()
         with pytest.raises(ValueError, match=f"MLflow at {uri} cannot be written"):
             export(run, uri, "x")
-    assert time.monotonic() - began < 10  # MLflow itself tries for minutes
+    assert time.monotonic() - began < 30  # MLflow itself tries for minutes
 
 
 @needs_mlflow

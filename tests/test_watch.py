@@ -10,7 +10,7 @@ from results.watch import served
 
 def get(address, path="/", host=None):
     parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     connection.request("GET", path, headers={"Host": host} if host else {})
     answer = connection.getresponse()
     return answer.status, answer.read().decode(), dict(answer.getheaders())
@@ -26,7 +26,7 @@ def test_a_page_is_made_once_for_each_version():
     with served(make, lambda: now[0]) as address:
         assert urlsplit(address).hostname == "127.0.0.1"
         with pytest.raises(ConnectionRefusedError):  # on no other address of this machine
-            http.client.HTTPConnection("127.0.0.2", urlsplit(address).port, timeout=5).connect()
+            http.client.HTTPConnection("127.0.0.2", urlsplit(address).port, timeout=60).connect()
         assert get(address)[:2] == get(address)[:2] == (200, "<p>version 1")
         assert get(address, "/version")[1] == "1"
         now[0] = "2"
