@@ -125,6 +125,7 @@ class Cluster:
             self.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
         self.nodes: list[RayNode] = []
         arguments = ["--head", f"--port={self.port}", f"--num-cpus={head_cpus}", f"--temp-dir={self.scratch}"]
+        arguments.append("--no-monitor")  # of an autoscaler, as there is none
         arguments += [
             f"--include-dashboard={str(dashboard).lower()}",
             f"--dashboard-port={self.dashboard_port}",

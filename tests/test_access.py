@@ -15,7 +15,7 @@ import psutil
 import pytest
 from clusters import free_port
 
-from cluster import access, local
+from cluster import access
 from cluster.errors import ClusterError
 
 TOKEN = "7" * 64
@@ -230,31 +230,26 @@ def test_the_token_file_is_its_owner_s_alone(home):
     assert file.read_text() == "kept" and stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-LISTENERS = """
-import psutil, sys
+A_RAY_OF_OUR_OWN = """
+import os, psutil
 from cluster import local
+from ray._private import ray_constants
+def settings():
+    return os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"), ray_constants.ENABLE_RAY_CLUSTER
+before = settings()
 with local.started(cpus=1):
     here = psutil.Process()
     for process in [here, *here.children(recursive=True)]:
         for connection in process.net_connections(kind="inet"):
             if connection.status == psutil.CONN_LISTEN:
                 print(connection.laddr.ip)
+assert settings() == before
 """
 
 
-def test_a_ray_of_our_own_listens_on_loopback_and_asks_for_a_token(home):
+def test_a_ray_of_our_own_listens_on_loopback_asks_for_a_token_and_leaves_the_settings_as_they_were(home):
     environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
-    output = subprocess.check_output([sys.executable, "-c", LISTENERS], text=True, env=environment)
+    output = subprocess.check_output([sys.executable, "-c", A_RAY_OF_OUR_OWN], text=True, env=environment)
     found = {line.removeprefix("::ffff:") for line in output.split()}
     assert found and found <= {"127.0.0.1", "::1"}
     assert stat.S_IMODE((home / ".ray" / "auth_token").stat().st_mode) == 0o600
-
-
-def test_ray_of_our_own_leaves_the_environment_as_it_was():
-    before = os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
-    os.environ["RAY_AUTH_MODE"] = "disabled"
-    with local.started(cpus=1):
-        pass
-    from ray._private import ray_constants
-
-    assert os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == before and ray_constants.ENABLE_RAY_CLUSTER

@@ -61,10 +61,6 @@ def test_a_submitted_sweep_is_followed_to_its_end(jobs, cluster):
     assert listed(jobs)[job_id]["status"] == "SUCCEEDED" and listed(jobs)[job_id]["out"] == str(jobs.out)
     code, log = jobs.run("logs", job_id)
     assert code == 0 and "3/3 points" in log
-    # Submitted again, the same folder is found whole, and more points are added to it.
-    code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--points", "4", "--follow")
-    assert code == 0 and "4/4 points" in output, output
-    pd.testing.assert_frame_equal(jobs.rows().head(3), rows)
     # Neither the token nor a secret of the submitter is in any file or record.
     told = [
         path.read_bytes() for path in [*jobs.out.rglob("*"), *cluster.scratch.rglob("*")] if path.is_file()
@@ -72,6 +68,19 @@ def test_a_submitted_sweep_is_followed_to_its_end(jobs, cluster):
     for secret in (TOKEN, CANARY):
         assert not any(secret.encode() in content for content in told), secret
         assert secret not in json.dumps(listed(jobs)) + output + log
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_sweep_submitted_again_goes_on_where_it_ended(jobs):
+    write_plan(jobs.folder, fit={"epochs": 2})
+    for points in ("3", "4"):
+        code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--points", points, "--follow")
+        assert code == 0 and f"{points}/{points} points" in output, output
+        if points == "3":
+            rows = jobs.rows()
+    assert len(jobs.rows()) == 4
+    pd.testing.assert_frame_equal(jobs.rows().head(3), rows)
 
 
 @pytest.mark.slow

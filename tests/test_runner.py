@@ -242,6 +242,8 @@ def test_a_driver_killed_ten_times_loses_and_doubles_nothing(sweeps, engine):
     kill_and_resume(sweeps, kills=10, seed=None, engine=engine)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.xdist_group("full disk")
 def test_a_full_disk_stops_the_sweep_and_room_resumes_it(workplace):
     sweeps = Sweeps(workplace)
@@ -275,8 +277,9 @@ def test_a_full_disk_stops_the_sweep_and_room_resumes_it(workplace):
         subprocess.run(["umount", "-l", sweeps.out], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("asha")
-@pytest.mark.parametrize("engine", ["fused", pytest.param("keras", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", [pytest.param("fused", marks=pytest.mark.ci), "keras"])
 def test_asha_prunes_and_a_resumed_sweep_goes_on_pruning(workplace, engine):
     """Run in this process, from Python, as a script would."""
     # Rates of which most learn nothing, so that the rungs tell good from bad.
@@ -396,6 +399,8 @@ threading.Thread(target=kill_once, daemon=True).start()
 """
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.xdist_group("killed worker")
 def test_a_killed_worker_s_cohort_goes_on_from_its_checkpoint(workplace):
     space = {"units": [3], "rate": [0.01, 0.02, 0.03], "batch_size": [32]}
