@@ -208,7 +208,7 @@ def test_points_of_the_reference_task_train_as_by_keras():
     like = {"hidden": [8, 16, 8], "use_batch": True, "dropout_rate": 0.5, "batch_size": 128}
     points = [idx for idx in range(0, len(PLAN.space), 7) if like.items() <= PLAN.space[idx].items()]
     fused = engine.train(points)
-    for idx in np.random.default_rng(1).permutation(points)[:3].tolist():
+    for idx in np.random.default_rng(1).permutation(points)[:2].tolist():
         assert_equal(fused[idx], engine.alone(idx))
 
 
@@ -235,16 +235,14 @@ def test_random_points_of_every_builder_train_as_by_keras(name):
 
 def test_a_point_has_the_same_numbers_in_any_company():
     """Other members mean other shapes of the program, so other orders of summation: RTOL, not equality."""
-    engine = engine_of("custom_layer", epochs=4)
-    many = max((cohort.idx for cohort in engine.cohorts(range(len(engine.space)))), key=len)
-    among, alone = engine.train(many)[int(many[1])], engine.train(many[1:2])[int(many[1])]
-    assert len(many) > 2
-    np.testing.assert_allclose(alone[1]["val_loss"], among[1]["val_loss"], rtol=RTOL)
-    np.testing.assert_allclose(alone[0]["loss_te"], among[0]["loss_te"], rtol=RTOL)
+    engine = engine_of("prelu_noise", epochs=4)
+    (row, curve, _), (row_alone, curve_alone, _) = engine.train(range(24))[3], engine.train([3])[3]
+    np.testing.assert_allclose(curve_alone["val_loss"], curve["val_loss"], rtol=RTOL)
+    np.testing.assert_allclose(row_alone["loss_te"], row["loss_te"], rtol=RTOL)
 
 
 def test_a_point_that_diverges_leaves_its_neighbours_alone():
-    engine = engine_of("custom_layer", epochs=4)
+    engine = engine_of("scheduled", epochs=4)
     [cohort] = engine.cohorts([0])
     assert len(cohort.idx) == 1
     cohorts = {len(c.idx): c for c in engine.cohorts(range(len(engine.space)))}
@@ -264,7 +262,7 @@ def test_a_point_that_diverges_leaves_its_neighbours_alone():
 
 
 def test_a_cohort_goes_on_from_a_checkpoint_as_if_nothing_had_happened():
-    engine = engine_of("custom_layer", epochs=6)
+    engine = engine_of("clipped", epochs=6)
     whole = max(engine.cohorts(range(len(engine.space))), key=lambda cohort: len(cohort.idx))
     for _ in range(2):
         whole.train()
