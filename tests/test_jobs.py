@@ -46,6 +46,8 @@ def listed(jobs):
     return {job["job_id"]: job for job in json.loads(output.splitlines()[-1])}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_submitted_sweep_is_followed_to_its_end(jobs, cluster):
     write_plan(jobs.folder, fit={"epochs": 2})
     code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--points", "3", "--follow")

@@ -231,6 +231,8 @@ def kill_and_resume(sweeps, kills, seed, engine, cpus="2"):
     assert (curves.groupby("idx").size() == 4).all() and not curves.duplicated(["idx", "epoch"]).any()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.xdist_group("killed driver")
 def test_a_killed_driver_loses_and_doubles_nothing(sweeps):
     kill_and_resume(sweeps, kills=1, seed=1, engine="auto", cpus="1")

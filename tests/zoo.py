@@ -111,7 +111,7 @@ FALLING_BACK = ("custom_train_step", "stateful_python", "lstm", "conv1d")
 
 FUSABLE = tuple(name for name in SPACES if name not in FALLING_BACK)
 
-QUICK = ("embedding", "prelu_noise", "clipped", "scheduled", "custom_loss", "custom_layer", "constrained")
+QUICK = ("prelu_noise", "clipped", "scheduled", "custom_loss", "custom_layer")
 """Those of the fusable that take the least time to compile."""
 
 
