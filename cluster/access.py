@@ -18,6 +18,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -118,7 +119,7 @@ def head_address(given: str) -> str:
 
 
 def check_head(address: str, insecure: bool) -> None:
-    """Check that the head answers and may be talked to, and set Ray's authentication mode to what it asks for.
+    """Check that the head answers and may be talked to.
 
     Args:
         address: `HOST:PORT`.
@@ -127,20 +128,18 @@ def check_head(address: str, insecure: bool) -> None:
     Raises:
         ClusterError: it does not answer, asks for a token that is not here or wrong, or asks for none.
     """
-    if _asks_for_token(address, None):
+    if asks_for_token(address):
         secret = token()
         if secret is None:
             raise ClusterError(_no_token(address))
-        if _asks_for_token(address, secret):
+        if asks_for_token(address, secret):
             raise ClusterError(
                 f"The cluster at {address} does not take the token of this user. {_TOKEN_REMEDY}"
             )
-        os.environ["RAY_AUTH_MODE"] = "token"
         return
     host, _, port = address.rpartition(":")
     if not insecure and (not is_loopback(host) or _listens_to_others(int(port))):
         raise ClusterError(f"The cluster at {address} is refused: {_REASON}")
-    os.environ["RAY_AUTH_MODE"] = "disabled"
 
 
 def check_dashboard(address: str, insecure: bool) -> str:
@@ -246,8 +245,12 @@ def _nodes_listen_to_others(dashboard: str) -> bool:
         return True  # nothing says that it is safe
 
 
-def _asks_for_token(address: str, secret: str | None) -> bool:
-    """Ask the GCS whether it is alive; return whether it wants (another) token first."""
+def asks_for_token(address: str, secret: str | None = None) -> bool:
+    """Ask the head at `HOST:PORT` whether it is alive; return whether it wants a token, or another one, first.
+
+    Raises:
+        ClusterError: it does not answer.
+    """
     import grpc
 
     metadata = [("authorization", f"Bearer {secret}")] if secret else None
@@ -300,6 +303,30 @@ def _get(url: str, secret: str | None) -> bytes:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(urllib.request.Request(url, headers=headers), timeout=ANSWER_TIMEOUT_S) as answer:
         return bytes(answer.read())
+
+
+@contextlib.contextmanager
+def authentication(mode: str) -> Iterator[None]:
+    """Have Ray ask for tokens and send them, or not, for the length of a `with` block: in this process and its children.
+
+    Args:
+        mode: "token" or "disabled", as Ray's RAY_AUTH_MODE.
+    """
+    try:
+        with environment(RAY_AUTH_MODE=mode):
+            _read_again()
+            yield
+    finally:
+        _read_again()
+
+
+def _read_again() -> None:
+    """Have Ray read its settings again, which it does by itself only when it is imported."""
+    if "ray" in sys.modules:
+        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster import parcel
+from cluster import access, parcel
 from cluster.errors import ClusterError
 from cluster.local import ended_quietly
 
@@ -38,7 +38,11 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
     os.environ.pop("RAY_ADDRESS", None)
     import ray
 
-    with tempfile.TemporaryDirectory(prefix="sweep-parcel-") as scratch, ended_quietly():
+    with (
+        tempfile.TemporaryDirectory(prefix="sweep-parcel-") as scratch,
+        access.authentication("token" if access.asks_for_token(address) else "disabled"),
+        ended_quietly(),
+    ):
         made = parcel.make(Path(scratch) / "parcel", user)
         try:
             ray.init(

@@ -1,5 +1,6 @@
 """Access: a cluster that others reach must ask for a token, and the token stays this user's own."""
 
+import json
 import os
 import re
 import socket
@@ -59,7 +60,6 @@ def outside_address():
 
 def test_an_open_cluster_on_loopback_is_taken(loopback_cluster):
     access.check_head(loopback_cluster.address, insecure=False)
-    assert os.environ["RAY_AUTH_MODE"] == "disabled"
     url = loopback_cluster.url
     clusters.wait_until(lambda: not access._nodes_listen_to_others(url))  # once its node has joined
     assert access.check_dashboard(f"{url}/some/page", insecure=False) == url
@@ -97,7 +97,6 @@ def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, 
         assert "wrong" not in str(told.value).replace("does not take", "")
         monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
         check()
-        assert os.environ["RAY_AUTH_MODE"] == "token"
         monkeypatch.delenv("RAY_AUTH_TOKEN")
     (home / ".ray").mkdir(parents=True)
     (home / ".ray" / "auth_token").write_text(f"{TOKEN}\n")
@@ -230,26 +229,41 @@ def test_the_token_file_is_its_owner_s_alone(home):
     assert file.read_text() == "kept" and stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-A_RAY_OF_OUR_OWN = """
-import os, psutil
+ONE_AFTER_THE_OTHER = """
+import json, os, psutil, sys
 from cluster import local
+from cluster.attached import attached
 from ray._private import ray_constants
 def settings():
-    return os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"), ray_constants.ENABLE_RAY_CLUSTER
-before = settings()
+    names = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+    return [*map(os.environ.get, names), ray_constants.ENABLE_RAY_CLUSTER]
+before, modes, listeners = settings(), [], set()
+for address in sys.argv[1:]:
+    with attached(address, None):
+        modes.append(os.environ["RAY_AUTH_MODE"])
+    assert settings() == before
 with local.started(cpus=1):
+    modes.append(os.environ["RAY_AUTH_MODE"])
     here = psutil.Process()
     for process in [here, *here.children(recursive=True)]:
         for connection in process.net_connections(kind="inet"):
             if connection.status == psutil.CONN_LISTEN:
-                print(connection.laddr.ip)
+                listeners.add(connection.laddr.ip.removeprefix("::ffff:"))
 assert settings() == before
+print(json.dumps([modes, sorted(listeners)]))
 """
 
 
-def test_a_ray_of_our_own_listens_on_loopback_asks_for_a_token_and_leaves_the_settings_as_they_were(home):
+def test_one_process_uses_an_open_cluster_then_a_closed_one_then_its_own_which_none_but_it_reaches(
+    open_cluster, closed_cluster, home
+):
+    (home / ".ray").mkdir(parents=True)
+    (home / ".ray" / "auth_token").write_text(TOKEN)
     environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
-    output = subprocess.check_output([sys.executable, "-c", A_RAY_OF_OUR_OWN], text=True, env=environment)
-    found = {line.removeprefix("::ffff:") for line in output.split()}
-    assert found and found <= {"127.0.0.1", "::1"}
+    command = [sys.executable, "-c", ONE_AFTER_THE_OTHER, open_cluster.address, closed_cluster.address]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ran.returncode == 0, ran.stderr
+    modes, listeners = json.loads(ran.stdout)
+    assert modes == ["disabled", "token", "token"]
+    assert listeners and set(listeners) <= {"127.0.0.1", "::1"}
     assert stat.S_IMODE((home / ".ray" / "auth_token").stat().st_mode) == 0o600
