@@ -145,6 +145,8 @@ def check_head(address: str, insecure: bool) -> None:
 def check_dashboard(address: str, insecure: bool) -> str:
     """Check that the Jobs server at `address` answers and may be talked to, and return the address without its end.
 
+    Ray's authentication mode is set to what it asks for, for the rest of the process: a command talks to one of them.
+
     Raises:
         ClusterError: see `check_head`; or it is no address of a dashboard.
     """
