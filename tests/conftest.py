@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from filelock import FileLock
-from s3 import s3, s3_server  # noqa: F401  # fixtures
+
+from results.folder import RunFolder
+from results.store import Store
+from sweep import Plan
+from tests.help.plans import BUILDER, SMALL_SPACE, write_table
+from tests.help.rows import finished
+from tests.help.s3 import s3, s3_server  # noqa: F401  # fixtures
+from tests.help.sweeps import SWEEP, Sweeps
 
 # The same examples in every run; other ones are had with --hypothesis-seed.
 hypothesis.settings.register_profile("deterministic", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("deterministic")
-
-SWEEP = [sys.executable, "-m", "sweep.cli"]
 
 
 @pytest.hookimpl(wrapper=True)  # pytest-xdist reads the groups in the hook that is wrapped
@@ -40,53 +38,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError("This pytest-xdist cannot tell this pytest's tests which group they are of.")
 
 
-# A builder that misbehaves when told to; real Keras all the same.
-BUILDER = """
-import os
-import signal
-import time
-
-import keras
-
-
-def build(units, rate, behaviour="fine", normalizer=None):
-    if behaviour == "raises":
-        raise RuntimeError(f"cannot build {units} units")
-    if behaviour == "exits":
-        raise SystemExit("leaving")
-    if behaviour == "uncompiled":
-        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    if behaviour == "sleeps":
-        time.sleep(1000)
-    if behaviour == "hangs":  # nothing in Python is reached any more
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-        time.sleep(1000)
-    if behaviour == "dies":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if behaviour == "dies once":
-        mark = os.environ["SWEEP_TEST_MARK"]
-        if not os.path.exists(mark):
-            open(mark, "w").close()
-            os.kill(os.getpid(), signal.SIGKILL)
-    inputs = keras.Input((4,))
-    outputs = keras.layers.Dense(1)(keras.layers.Dense(units, activation="relu")(normalizer(inputs)))
-    model = keras.Model(inputs, outputs)
-    loss = (lambda y, p: keras.ops.mean(p - y) * float("nan")) if behaviour == "nan" else "mse"
-    model.compile(loss=loss, metrics=["mae"], optimizer=keras.optimizers.SGD(rate))
-    return model
-"""
-
-
-def write_table(path: Path, rows: int = 120) -> pd.DataFrame:
-    """Write a table of three numbers, one category of two and a target that depends on them."""
-    chance = np.random.default_rng(7)
-    table = pd.DataFrame({name: chance.normal(size=rows).round(4) for name in ("a", "b")})
-    table["kind"] = chance.choice(["x", "y"], size=rows)
-    table["target"] = (2 * table["a"] - table["b"] + (table["kind"] == "x")).round(4)
-    table.to_csv(path, index=False)
-    return table
-
-
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
     """A folder with a hostile name, holding the small table and the builder."""
@@ -95,65 +46,6 @@ def workplace(tmp_path: Path) -> Path:
     write_table(folder / "table.csv")
     (folder / "model.py").write_text(BUILDER)
     return folder
-
-
-def small_plan(**changes: Any) -> dict[str, Any]:
-    """Return the data of a plan of 12 points that train in about a second each."""
-    plan: dict[str, Any] = {
-        "data": {"path": "table.csv", "target": "target"},
-        "builder": "model.py:build",
-        "space": {"units": [2, 3, 4], "rate": [0.01, 0.02], "batch_size": [16, 32]},
-        "fit": {"epochs": 4},
-        "scheduler": "none",
-        "timeout_s": 60,
-    }
-    return {**plan, **changes}
-
-
-def write_plan(folder: Path, **changes: Any) -> Path:
-    path = folder / "plan.yaml"
-    path.write_text(yaml.safe_dump(small_plan(**changes)))
-    return path
-
-
-class Sweeps:
-    """Runs the command in a folder as a person would."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.out = folder / "out"
-        self.started: list[subprocess.Popen[str]] = []
-        self.wrapper: tuple[str, ...] = ()  # words in front of the command
-
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [*self.wrapper, *SWEEP, *arguments],
-            cwd=self.folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.started.append(process)
-        return process
-
-    def run(self, *arguments: str, timeout_s: float = 300, **environment: str) -> tuple[int, str]:
-        process = self.start(*arguments, **environment)
-        output, _ = process.communicate(timeout=timeout_s)
-        return process.returncode, output
-
-    def rows(self) -> pd.DataFrame:
-        parts = list((self.out / "points").glob("*.parquet"))  # there may be none yet, nor the folder
-        return pd.read_parquet(self.out / "points") if parts else pd.DataFrame({"idx": []})
-
-    def wait_for(
-        self, condition: Callable[[], Any], process: subprocess.Popen[str], timeout_s: float = 240
-    ) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline, "the condition did not come true in time"
-            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -167,10 +59,6 @@ def sweeps(workplace: Path) -> Iterator[Sweeps]:
             process.wait()
 
 
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 256 KiB, mounted for the test; to mount one needs root."""
@@ -181,15 +69,6 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small disk needs root")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)
-
-
-SMALL_SPACE = {
-    "hidden": [[8], [8, 4]],
-    "activation": ["relu"],
-    "use_batch": [True],
-    "dropout_rate": [0, 0.5],
-    "kernel_regularizer": [None, "l2"],
-}
 
 
 @pytest.fixture(scope="session")
@@ -225,3 +104,16 @@ def make_small_run(place: Path) -> None:
             "1",
         ]
         subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=300)
+
+
+@pytest.fixture
+def abalone_run(tmp_path, monkeypatch):
+    """A folder with the default plan's columns; its rows need no training to be read."""
+    folder = RunFolder(tmp_path / "runs" / "abalone")
+    folder.create()
+    space = Plan.load().space
+    items = [finished(idx) for idx in range(0, 17280, 1000)]
+    store = Store(folder, {axis.name: axis.values for axis in space.axes})
+    store.commit([type(item)(item.row, space[item.row["idx"]], item.curve, item.weights) for item in items])
+    monkeypatch.chdir(tmp_path)
+    return folder

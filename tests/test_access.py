@@ -11,13 +11,13 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
-import clusters
 import psutil
 import pytest
-from clusters import free_port
 
 from cluster import access
 from cluster.errors import ClusterError
+from tests.help import clusters
+from tests.help.clusters import free_port
 
 TOKEN = "7" * 64
 

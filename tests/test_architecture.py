@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.help.repository import ROOT
+
 HOUSE = ("sweep", "trainables", "results", "cluster")
 MAY_IMPORT = {
     "sweep": {"trainables", "results", "cluster"},

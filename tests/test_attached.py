@@ -3,10 +3,12 @@
 import signal
 import time
 
-import clusters
 import pandas as pd
 import pytest
-from conftest import read_json, write_plan
+
+from tests.help import clusters
+from tests.help.plans import write_plan
+from tests.help.sweeps import read_json
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -3,14 +3,13 @@ import json
 import pytest
 import yaml
 from click.testing import CliRunner
-from conftest import write_plan
-from test_data import BAD_TABLES
-from test_plan import BAD_FILES, BAD_PLANS
-from test_store import AXES, finished
 
 from results.folder import RunFolder
 from results.store import Store
 from sweep.cli import main
+from tests.help.bad_input import BAD_FILES, BAD_PLANS, BAD_TABLES
+from tests.help.plans import write_plan
+from tests.help.rows import AXES, finished
 
 
 @pytest.fixture

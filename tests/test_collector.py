@@ -8,7 +8,6 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_plan
 from hypothesis import given
 from ray.exceptions import RayError
 
@@ -22,6 +21,7 @@ from sweep.progress import Tally
 from sweep.pruning import RungScheduler
 from sweep.searcher import PointSearcher
 from sweep.stopping import StopRequested
+from tests.help.plans import small_plan
 from trainables.keras_trial import PAYLOAD
 
 

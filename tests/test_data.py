@@ -5,8 +5,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_table
 
+from tests.help.bad_input import BAD_TABLES
+from tests.help.plans import write_table
 from trainables import data
 from trainables.data import ABALONE, DataError, DataSpec, load
 
@@ -98,120 +99,6 @@ def test_columns_belong_to_the_text_they_came_from_whatever_they_are_called(csv)
     names = {name: [found.features[place] for place in places] for name, places in found.groups.items()}
     assert names == {"kind_x_y": ["kind_x_y_x", "kind_x_y_y"], "kind_x": ["kind_x_x", "kind_x_yes"]}
     assert load(DataSpec(str(csv), "target", drop=["kind_x", "kind_x_y"])).groups == {}
-
-
-def changed(column, row, value):
-    def change(path):
-        table = pd.read_csv(path, dtype=object)
-        table.loc[row, column] = value
-        table.to_csv(path, index=False)
-
-    return change
-
-
-def text(content, encoding="utf-8"):
-    return lambda path: path.write_bytes(content.encode(encoding))
-
-
-def lines(count):
-    return lambda path: path.write_text("\n".join(path.read_text().splitlines()[:count]))
-
-
-def edited(function):
-    return lambda path: function(pd.read_csv(path)).to_csv(path, index=False)
-
-
-BAD_TABLES = {
-    "no file": (lambda path: path.unlink(), {}, ["there is no such file"]),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), {}, ["cannot be read"]),
-    "empty file": (text(""), {}, ["the file is empty"]),
-    "names only": (text("a,b,kind,target\n"), {}, ["row"]),
-    "target missing": (None, {"target": "price"}, ['no column "price"', "target"]),
-    "target is text": (changed("target", 4, "high"), {}, ['"target"', "'high'", "row 6"]),
-    "target is category": (None, {"target": "kind"}, ['target "kind"', "row 2"]),
-    "target constant": (edited(lambda t: t.assign(target=1.0)), {}, ["in every row", "target"]),
-    "target value missing": (changed("target", 9, ""), {}, ['"target" has no value in row 11']),
-    "value missing": (changed("b", 2, None), {}, ['"b" has no value in row 4', "1 missing"]),
-    "category missing": (changed("kind", 0, None), {}, ['"kind" has no value in row 2']),
-    "infinite": (changed("a", 3, "inf"), {}, ['"a" is', "row 5"]),
-    "beyond float32": (changed("a", 3, "1e200"), {}, ['"a" is 1e+200', "row 5"]),
-    "number with a slip": (changed("a", 7, "12x"), {}, ["'12x'", "row 9", "number in most rows"]),
-    "constant column": (edited(lambda t: t.assign(b=3)), {}, ['"b" is', "in every row"]),
-    "constant category": (edited(lambda t: t.assign(kind="x")), {}, ['"kind" is', "in every row"]),
-    "empty column": (edited(lambda t: t.assign(b=None)), {}, ['"b" is empty']),
-    "identifier": (
-        edited(lambda t: t.assign(kind=[f"id{i}" for i in range(len(t))])),
-        {},
-        ['"kind" has 120 different', "drop"],
-    ),
-    "duplicate names": (
-        text("a,a,target\n" + "1,2,3\n" * 30),
-        {},
-        ['two columns are called "a"', "column 2"],
-    ),
-    "nameless column": (text("a,,target\n" + "1,2,3\n" * 30), {}, ["column 2 has no name"]),
-    "too few rows": (lines(11), {}, ["10 rows", "at least 20"]),
-    "wrong delimiter": (
-        text("a;b;target\n" + "1;2;3\n" * 30),
-        {},
-        ['line 1 has one field when split at ","', "data.delimiter: ';'"],
-    ),
-    "ragged": (text("a,b,target\n" + "1,2,3\n" * 30 + "1,2,3,4\n"), {}, ["line 32 has 4 fields", "has 3"]),
-    "short line": (
-        text("a,b,target\n" + "1,2,3\n4,5,6\n" * 15 + "7,8\n"),
-        {},
-        ["line 32 has 2 fields, but line 1 has 3"],
-    ),
-    "wider than its header": (
-        text("a,b,target\n" + "1,2,3,4\n" * 30),
-        {},
-        ["line 2 has 4 fields, but line 1 has 3"],
-    ),
-    "bad value behind blank lines": (
-        text("\n\na, b, target\n\n" + '1,"2\n",3\n4,5,6\n' * 15 + "x,5,6\n"),
-        {},
-        ["'x'", "row 50"],
-    ),
-    "decimal commas": (
-        text("a;target\n" + "".join(f"0,{i};{i}\n" for i in range(10, 60))),
-        {"delimiter": ";"},
-        ['"a" looks like numbers with commas', "'0,10'"],
-    ),
-    "a number of 400 digits": (
-        text("a,target\n" + "1,2\n3,4\n" * 15 + f"{'9' * 400},3\n"),
-        {},
-        ['"a"', "row 32"],
-    ),
-    "a target of 400 digits": (
-        text("a,target\n" + "1,2\n3,4\n" * 15 + f"2,{'9' * 400}\n"),
-        {},
-        ['"target"', "row 32"],
-    ),
-    "zero byte": (text("a,target\n" + "1,2\n3,4\n" * 15 + "\0,3\n"), {}, ["table"]),
-    "utf-16 asked for": (None, {"encoding": "utf-16"}, ["utf-16"]),
-    "encoding with a zero byte": (None, {"encoding": "a\0b"}, ["encoding"]),
-    "encoding": (
-        text("a,b,target\n" + "1,2,3\n" * 3 + "é,2,3\n", "latin-1"),
-        {},
-        ["line 5", "0xe9", "encoding"],
-    ),
-    "no such encoding": (None, {"encoding": "utf-99"}, ["utf-99", "unknown encoding"]),
-    "no header": (text("1,2,3\n" * 30), {}, ["line 1 should hold the columns' names", "header: false"]),
-    "wrong number of names": (
-        None,
-        {"header": False, "columns": ["a", "target"]},
-        ["4 fields", "data.columns names 2"],
-    ),
-    "only the target": (edited(lambda t: t[["target"]]), {}, ["no column to learn from"]),
-    "drop unknown": (None, {"drop": ["bb"]}, ['no column "bb"', "data.drop"]),
-    "drop target": (None, {"drop": ["target"]}, ["names the target"]),
-    "all tested": (None, {"test_fraction": 0.999}, ["leave 0 to train on"]),
-    "indicator clash": (
-        edited(lambda t: t.assign(kind_x=range(len(t)))),
-        {},
-        ['would be called "kind_x"'],
-    ),
-}
 
 
 @pytest.mark.parametrize("case", BAD_TABLES)

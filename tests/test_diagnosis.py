@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_split import split
 
 from results import diagnosis
 from results.diagnosis import (
@@ -18,14 +17,7 @@ from results.diagnosis import (
     gaps_over_epochs,
     residuals_by_bin,
 )
-
-CURVE = pd.DataFrame(
-    {
-        "idx": 3, "epoch": [1, 2, 3], "loss": [4.0, 2.0, 1.0], "MAE": [2.0, 1.5, 1.0], "val_loss": [4.5, 3.0, 3.5],
-        "val_MAE": [2.5, 1.5, 2.0], "learning_rate": 0.1,
-    }
-)  # fmt: skip
-ROW = {"loss_tr": 2.0, "loss_va": 3.0, "loss_te": 5.0, "MAE_tr": -1.0, "MAE_va": 1.5, "MAE_te": 2.0}
+from tests.help.diagnoses import CURVE, ROW, split
 
 
 def test_gaps_are_those_of_each_epoch_and_metric():

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_diagnosis import CURVE, ROW
 
 from results import diagnosis_figures as figures
 from results.diagnosis import Diagnosis, diagnose
 from results.split import Split
+from tests.help.diagnoses import CURVE, ROW
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import time
 
 import pytest
 from click.testing import CliRunner
-from conftest import SWEEP
-from test_outgoing import make_run
 
 from sweep.cli import main
+from tests.help.exports import make_run
+from tests.help.sweeps import SWEEP
 
 
 def sweep(*words):

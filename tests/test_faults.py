@@ -5,14 +5,15 @@ import json
 import signal
 import time
 
-import clusters
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from clusters import RayNode
-from conftest import write_plan
-from networks import Network
+
+from tests.help import clusters
+from tests.help.clusters import RayNode
+from tests.help.networks import Network
+from tests.help.plans import write_plan
 
 EPOCHS = 60
 SPACE = {"units": [2, 3, 4, 5], "rate": [0.01, 0.02, 0.03], "batch_size": [16, 32]}

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pandas as pd
-from test_curves import CURVES, POINTS
 
 from results import figures
 from results.account import rungs
 from results.curves import annotated, bands
 from results.importance import distribution, exact
 from results.leaderboard import pareto
+from tests.help.curves import CURVES, POINTS
 
 HOSTILE = '<b>bold</b> & "quoted"' + "x" * 200
 GRID = pd.DataFrame(

@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
-from conftest import BUILDER, small_plan, write_plan
 
 from sweep import Plan
 from sweep.fingerprint import changes, fingerprint
+from tests.help.plans import BUILDER, small_plan, write_plan
 
 
 def marks(workplace, **changed):

@@ -5,11 +5,12 @@ import os
 import signal
 import time
 
-import clusters
 import pandas as pd
 import pytest
 import yaml
-from conftest import write_plan
+
+from tests.help import clusters
+from tests.help.plans import write_plan
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from conftest import write_plan
 
 from cluster.kuberay import RayJob
 from sweep.cli import main
+from tests.help.plans import write_plan
 
 FIELDS = yaml.safe_load(Path(__file__).with_name("kuberay_fields.yaml").read_text())
 TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict}

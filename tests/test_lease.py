@@ -132,9 +132,8 @@ def test_beats_go_on_when_the_store_was_away(folder, s3):
 
 def test_a_store_takes_nothing_from_who_lost_the_lease(folder, monkeypatch):
     monkeypatch.setattr(module, "BEAT_EVERY_S", 100.0)  # no beat comes between
-    from test_store import AXES, finished
-
     from results.store import Store
+    from tests.help.rows import AXES, finished
 
     with folder.held():
         store = Store(folder, AXES)
@@ -154,7 +153,7 @@ def test_a_store_takes_nothing_from_who_lost_the_lease(folder, monkeypatch):
 def test_what_it_says_has_no_secret_and_is_for_its_owner(folder):
     with folder.held():
         text = folder.lock.read_text()
-    from s3 import CANARY
+    from tests.help.s3 import CANARY
 
     assert CANARY not in text and folder.state.stat().st_mode & 0o77 == 0
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from test_cohort import small_table
 
 from sweep.space import Space
+from tests.help.cohorts import small_table
 from trainables import builders
 from trainables.fused import members
 from trainables.fused.describe import UnfusableError, describe

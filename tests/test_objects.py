@@ -2,7 +2,6 @@
 
 import itertools
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -11,13 +10,14 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from s3 import at_random
-from test_store import AXES, check_entered, entered, finished
 
 from results import patience, remote
 from results.folder import FolderError, RunFolder
 from results.leaderboard import read_points
 from results.store import Store
+from tests.help.repository import ROOT
+from tests.help.rows import AXES, check_entered, entered, finished
+from tests.help.s3 import at_random
 
 OUT = "s3://bucket/a/run"
 
@@ -188,7 +188,7 @@ def test_a_damaged_object_is_set_aside_and_its_points_open(folder, lost):
 WRITER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from test_store import AXES, finished
+from tests.help.rows import AXES, finished
 from results.folder import RunFolder
 from results.store import Store
 store = Store(RunFolder(sys.argv[2]), AXES)
@@ -199,7 +199,7 @@ for idx in range(len(store), len(store) + 3):
 
 @pytest.mark.parametrize("answered", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_writer_that_dies_between_any_two_puts_loses_and_doubles_nothing(folder, s3, answered):
-    here = os.path.dirname(__file__)  # noqa: PTH120
+    here = str(ROOT)
     Store(folder, AXES)
     expected = 0
     for nth in range(1, 7):

@@ -2,10 +2,11 @@ import difflib
 
 import pytest
 import yaml
-from conftest import small_plan, write_plan
 
 from sweep import Plan, Space
 from sweep.planfile import PlanError
+from tests.help.bad_input import BAD_FILES, BAD_PLANS
+from tests.help.plans import small_plan, write_plan
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau
 
 
@@ -85,90 +86,6 @@ def test_a_budget_within_the_grace_period_and_no_scheduler_have_no_milestones(wo
     assert milestones(scheduler="none", fit={"epochs": 200}) == ()
 
 
-def without(key):
-    return {name: value for name, value in small_plan().items() if name != key}
-
-
-SPACE = small_plan()["space"]
-BAD_PLANS = {
-    "unknown key": (small_plan(epoch=3), ['unknown key "epoch"']),
-    "misspelt key": (small_plan(schedular="asha"), ['Did you mean "scheduler"?', "line"]),
-    "misspelt inner key": (small_plan(fit={"epoch": 3}), ['unknown key "epoch" in fit', '"epochs"', "line"]),
-    "misspelt rule": (
-        small_plan(callbacks={"early_stoping": {}}),
-        ['in callbacks. Did you mean "early_stopping"?'],
-    ),
-    "misspelt patience": (small_plan(callbacks={"early_stopping": {"patient": 1}}), ['"patience"', "line"]),
-    "misspelt data key": (small_plan(data={"path": "table.csv", "targett": "x"}), ['"target"']),
-    "no data": (without("data"), ['"data" is missing']),
-    "no builder": (without("builder"), ['"builder" is missing']),
-    "no space": (without("space"), ['"space" is missing']),
-    "no target": (small_plan(data={"path": "table.csv"}), ['"data.target" is missing']),
-    "other data": (small_plan(data="iris"), ["data got 'iris'", "abalone"]),
-    "empty fit": (small_plan(fit=None), ["fit is empty"]),
-    "fit a number": (small_plan(fit=3), ["fit got 3"]),
-    "space a list": (small_plan(space=[1]), ["space got [1]"]),
-    "no axes": (small_plan(space={}), ["has no axis"]),
-    "empty axis": (small_plan(space={**SPACE, "units": []}), ['Axis "units" got values=[]', "line"]),
-    "scalar axis": (small_plan(space={**SPACE, "units": 4}), ['Axis "units" got 4', "Write [4]"]),
-    "axis of mappings": (small_plan(space={**SPACE, "units": [{"a": 1}]}), ["of type dict"]),
-    "nan": (small_plan(space={**SPACE, "rate": [float("nan")]}), ["NaN"]),
-    "same value twice": (small_plan(space={**SPACE, "units": [2, 3, 2]}), ["value 2 twice"]),
-    "numeric axis name": (small_plan(space={**SPACE, 5: [1]}), ["not the name of an argument"]),
-    "unknown axis": (
-        small_plan(space={**SPACE, "unitz": [1]}),
-        ['axis "unitz"', "build(units, rate, behaviour=..., normalizer=...)", "Model.fit(x, y,", '"units"'],
-    ),
-    "misspelt fit axis": (small_plan(space={**SPACE, "batch_sizes": [1]}), ['Did you mean "batch_size"?']),
-    "fit argument that cannot": (
-        small_plan(space={**SPACE, "verbose": [1]}),
-        ["cannot be an axis", "batch_size"],
-    ),
-    "axis named as a column": (small_plan(space={**SPACE, "seed": [1]}), ["name of a column"]),
-    "supplied axis": (small_plan(space={**SPACE, "normalizer": [1]}), ["supplied from the data"]),
-    "required argument missing": (small_plan(space={"units": [1]}), ['needs "rate"', "rate: [...]"]),
-    "batch size of text": (small_plan(space={**SPACE, "batch_size": ["big"]}), ["batch_size got 'big'"]),
-    "batch size 0": (small_plan(space={**SPACE, "batch_size": [0]}), ["at least 1"]),
-    "split of 2": (small_plan(space={**SPACE, "validation_split": [2.0]}), ["validation_split got 2.0"]),
-    "epochs text": (small_plan(fit={"epochs": "many"}), ["fit.epochs got 'many'", "integer", "line"]),
-    "epochs fraction": (small_plan(fit={"epochs": 1.5}), ["fit.epochs got 1.5"]),
-    "epochs without end": (small_plan(fit={"epochs": 10**30}), ["epochs"]),
-    "split that leaves nothing": (small_plan(fit={"validation_split": 0.999}), ["leaves nothing"]),
-    "reduction hardly above 1": (small_plan(asha={"reduction_factor": 1.0000001}), ["at least 1.1"]),
-    "brackets without end": (small_plan(asha={"brackets": 10**6}), ["from 1 to 100"]),
-    "timeout without end": (small_plan(timeout_s=1e10), ["up to 1e9"]),
-    "null axis": (small_plan(space={**SPACE, "units": None}), ["Write [null]"]),
-    "surrogate": (small_plan(space={**SPACE, "units": ["\ud800"]}), ["UTF-8 cannot hold"]),
-    "path with a zero byte": (small_plan(data={"path": "a\0b.csv", "target": "x"}), ["no path"]),
-    "no such home": (small_plan(data={"path": "~nobody-here/x.csv", "target": "x"}), ["no path"]),
-    "builder with a zero byte": (small_plan(builder="mo\0del.py:build"), ["names no file"]),
-    "builder with a long name": (small_plan(builder=f"{'m' * 300}.py:build"), ["m.py"]),
-    "builder in main": (small_plan(builder="__main__:build"), ["__main__"]),
-    "epochs 0": (small_plan(fit={"epochs": 0}), ["epochs got 0", "at least 1"]),
-    "epochs true": (small_plan(fit={"epochs": True}), ["fit.epochs got True"]),
-    "factor 2": (small_plan(callbacks={"reduce_lr_on_plateau": {"factor": 2.0}}), ["factor got 2.0"]),
-    "patience -1": (small_plan(callbacks={"early_stopping": {"patience": -1}}), ["patience got -1"]),
-    "scheduler": (small_plan(scheduler="hyperband"), ["scheduler got 'hyperband'", "'asha' or 'none'"]),
-    "engine": (small_plan(engine="torch"), ["engine got 'torch'"]),
-    "grace 0": (small_plan(asha={"grace_period": 0}), ["grace_period got 0"]),
-    "reduction 1": (small_plan(asha={"reduction_factor": 1}), ["reduction_factor got 1"]),
-    "max_t small": (small_plan(asha={"max_t": 3}), ["max_t got 3", "grace_period=10"]),
-    "max_t large": (small_plan(scheduler="asha", asha={"max_t": 30}), ["fit.epochs=4"]),
-    "brackets": (small_plan(asha={"brackets": 0}), ["brackets got 0"]),
-    "cpu 0": (small_plan(resources={"cpu": 0}), ["resources.cpu got 0"]),
-    "gpu 1.5": (small_plan(resources={"gpu": 1.5}), ["resources.gpu got 1.5"]),
-    "seed -1": (small_plan(seed=-1), ["seed got -1", "line"]),
-    "timeout 0": (small_plan(timeout_s=0), ["timeout_s got 0"]),
-    "retries": (small_plan(retries=-1), ["retries got -1"]),
-    "weights of none": (small_plan(keep_weights=0), ["keep_weights got 0", "true, false, or of how many"]),
-    "weights by name": (small_plan(keep_weights="best"), ["keep_weights"]),
-    "builder file": (small_plan(builder="modle.py:build"), ["there is no file"]),
-    "builder function": (small_plan(builder="model.py:biuld"), ['"build"', "line"]),
-    "builder name": (small_plan(builder="model"), ["colon"]),
-    "builder a number": (small_plan(builder=3), ["builder got 3", "string"]),
-}
-
-
 @pytest.mark.parametrize("case", BAD_PLANS)
 def test_a_bad_plan_is_refused_with_its_place(workplace, case):
     raw, fragments = BAD_PLANS[case]
@@ -179,28 +96,6 @@ def test_a_bad_plan_is_refused_with_its_place(workplace, case):
     by_the_table = {"leaves nothing", "no path"} & set(fragments)  # which names its own file
     for fragment in fragments if by_the_table else (str(path), *fragments):
         assert fragment in str(error.value)
-
-
-BAD_FILES = {
-    "empty": ("", "is empty"),
-    "a list": ("- 1\n- 2", "holds a list"),
-    "text": ("sweep everything", "holds a str"),
-    "open bracket": ("data: abalone\nspace: {a: [1", "line 2"),
-    "tab": ("data: abalone\n\tspace: 1", "line 2"),
-    "key twice": (
-        "data: abalone\nseed: 1\nseed: 2",
-        'line 3: the key "seed" stands there twice (first in line 2)',
-    ),
-    "axis twice": ("space:\n  a: [1]\n  a: [2]", 'line 3: the key "a" stands there twice'),
-    "control character": ("data: \x07", "not YAML"),
-    "an axis that holds itself": (
-        "data: abalone\nbuilder: trainables.abalone:build_and_compile_model\nspace:\n  hidden: &a [1, *a]",
-        'line 4: Axis "hidden" holds itself',
-    ),
-    "a set": ("data: abalone\nbuilder: a:b\nspace: {hidden: !!set {a, b}}", "needs a list"),
-    "python object": ("data: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
-    "unknown anchor": ("data: *nowhere", "undefined alias"),
-}
 
 
 @pytest.mark.parametrize("case", BAD_FILES)

@@ -3,10 +3,9 @@
 import keras
 import numpy as np
 import pytest
-import test_cohort
-from test_cohort import Fused, assert_equal, small_table
 
 from sweep.space import Space
+from tests.help.cohorts import PLAN, Fused, assert_equal, small_table
 from trainables import builders
 from trainables.fused import program
 from trainables.fused.describe import UnfusableError
@@ -39,7 +38,7 @@ def builder(layer="dropout", rate=0.2, activation="relu", learning_rate=0.01, *,
 
 def engine_of(axes, epochs=3, lanes=2):
     training = Training(Fit(epochs=epochs, batch_size=32), Callbacks())
-    found = builders.find(f"{__file__}:builder", test_cohort.PLAN.base)
+    found = builders.find(f"{__file__}:builder", PLAN.base)
     return Fused(found, Space(axes), small_table(), training, lanes)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import ray
-from conftest import small_plan
 from hypothesis import given
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
@@ -20,6 +19,7 @@ from sweep import Plan
 from sweep.asha import Asha
 from sweep.pruning import RungScheduler, start_rungs
 from sweep.rungs import COLUMNS, Rungs
+from tests.help.plans import small_plan
 
 # NumPy says so when a rung of Ray's holds NaN alone, or interpolates between infinities.
 pytestmark = pytest.mark.filterwarnings("ignore:All-NaN slice", "ignore:invalid value encountered")

@@ -1,11 +1,11 @@
 """The example for Ray's own launcher passes Ray's own validation, and keeps this project's promises."""
 
 from importlib.resources import files
-from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from tests.help.repository import ROOT
+
 TEXT = (files("cluster") / "ray-up.yaml").read_text()
 
 

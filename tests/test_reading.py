@@ -9,18 +9,17 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import SWEEP
-from test_readme import abalone_run  # noqa: F401  # a fixture
 
 import results
 from sweep.cli import main
+from tests.help.sweeps import SWEEP
 
 
 def sweep(*words):
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
-def test_top_answers_where_per_and_pareto(abalone_run):  # noqa: F811
+def test_top_answers_where_per_and_pareto(abalone_run):
     some = json.loads(sweep("top", abalone_run.path, "--where", "batch_size == 128", "--json").output)
     assert some and {row["batch_size"] for row in some} == {128}
     each = json.loads(sweep("top", abalone_run.path, "--per", "optimizers", "--json").output)
@@ -43,7 +42,7 @@ def test_top_answers_where_per_and_pareto(abalone_run):  # noqa: F811
         (["--pareto", "params", "--descending"], "Leave --descending out"),
     ],
 )
-def test_bad_questions_are_one_message(abalone_run, words, said):  # noqa: F811
+def test_bad_questions_are_one_message(abalone_run, words, said):
     answer = sweep("top", abalone_run.path, *words)
     assert answer.exit_code == 2 and said in answer.output and "Traceback" not in answer.output
 

@@ -5,27 +5,17 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import duckdb
 import pandas as pd
 import pytest
-from conftest import write_table
-from test_store import finished
 
 from results import schema
-from results.folder import RunFolder
-from results.store import Store
 from sweep import Plan
 from sweep.cli import main
-
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+from tests.help.plans import write_table
+from tests.help.repository import README, ROOT, blocks
 
 
 @pytest.fixture
@@ -66,19 +56,6 @@ def test_the_plan_file_is_the_same_plan_but_for_its_callbacks(houses):
         base=houses,
     )
     assert plan.to_dict() == made.to_dict()
-
-
-@pytest.fixture
-def abalone_run(tmp_path, monkeypatch):
-    """A folder with the default plan's columns; its rows need no training to be read."""
-    folder = RunFolder(tmp_path / "runs" / "abalone")
-    folder.create()
-    space = Plan.load().space
-    items = [finished(idx) for idx in range(0, 17280, 1000)]
-    store = Store(folder, {axis.name: axis.values for axis in space.axes})
-    store.commit([type(item)(item.row, space[item.row["idx"]], item.curve, item.weights) for item in items])
-    monkeypatch.chdir(tmp_path)
-    return folder
 
 
 def test_the_snippets_read_a_folder(abalone_run, capsys):

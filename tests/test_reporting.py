@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
-from test_report import make_run
-from test_watch import get
 
 import results
 from results.folder import RunFolder
 from results.store import Store
 from sweep.cli import main
 from sweep.progress import Tally
+from tests.help.http import get
+from tests.help.reports import make_run
 
 AXES = {"units": [2, 4], "rate": [0.1, 0.01, 0.001]}
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import SMALL_SPACE
-from test_readme import blocks
 
 import results
 from sweep import Plan
+from tests.help.plans import SMALL_SPACE
+from tests.help.repository import blocks
 
 
 def test_tables_are_those_of_pandas(small_run):

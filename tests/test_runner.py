@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from conftest import Sweeps, read_json, small_plan, write_plan
 
 from sweep import Plan, run
 from sweep.planfile import PlanError
 from sweep.sampler import Selection
+from tests.help.plans import small_plan, write_plan
+from tests.help.sweeps import Sweeps, read_json
 
 pytestmark = pytest.mark.timeout(1200)  # several sweeps in one test, and three tests at a time
 
@@ -32,7 +33,7 @@ def trouble(request, tmp_path_factory):
     """One sweep over every kind of trouble, watched by a plain reader; returns what it left."""
     folder = tmp_path_factory.mktemp("a folder é") / "in side"
     folder.mkdir()
-    from conftest import BUILDER, write_table
+    from tests.help.plans import BUILDER, write_table
 
     write_table(folder / "table.csv")
     (folder / "model.py").write_text(BUILDER)

@@ -7,14 +7,14 @@ import time
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import small_plan, write_plan
-from s3 import CANARY
 
 import results
 from results import lease, patience
 from results.folder import RunFolder
 from sweep import Plan, run
 from sweep.cli import main
+from tests.help.plans import small_plan, write_plan
+from tests.help.s3 import CANARY
 
 OUT = "s3://bucket/a/run"
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import slurm_cluster
-from conftest import SWEEP, write_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.slurm import FLAGS, OTHERS, batch_script, submit
+from tests.help import slurm_cluster
+from tests.help.plans import write_plan
+from tests.help.sweeps import SWEEP
 
 GOLDEN = Path(__file__).with_name("slurm_golden.sh")
 COMMAND = [

@@ -3,19 +3,8 @@
 import numpy as np
 import pytest
 
-from results.split import Split, drawn, predictions
-
-
-def split(**changes):
-    """Five fitted and four test rows of a number, a category of three and another number."""
-    x = np.zeros((9, 5), "float32")
-    x[:, 0], x[:, 4] = np.arange(9), np.arange(9)[::-1]
-    x[np.arange(9), 1 + np.arange(9) % 3] = 1
-    y = np.arange(9, dtype="float32")
-    given = {"x_fitted": x[:5], "y_fitted": y[:5], "x_test": x[5:], "y_test": y[5:]}
-    return Split(
-        **{**given, "features": ("a", "k_x", "k_y", "k_z", "b"), "groups": {"k": (1, 2, 3)}, **changes}
-    )
+from results.split import drawn, predictions
+from tests.help.diagnoses import split
 
 
 def test_every_column_is_in_one_group():

@@ -1,6 +1,5 @@
 import itertools
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -12,36 +11,16 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from results import dataset as dataset_module
-from results import schema
 from results import store as store_module
 from results.folder import FolderError, RunFolder
-from results.store import Finished, Store
-
-AXES = {"units": [2, 3, None], "hidden": [[8], [8, 4]]}
-
-
-def finished(idx, status="completed", epochs=3, metrics=("loss", "MAE"), weights=True, **row):
-    chance = np.random.default_rng(idx)
-    values = {f"{name}_{split}": float(chance.random()) for name in metrics for split in ("tr", "va", "te")}
-    best = 1 if epochs else None
-    row = {
-        "idx": idx,
-        "status": status,
-        "epochs": epochs,
-        "best_epoch": best,
-        "seed": 0,
-        "engine": "keras",
-    } | row
-    names = [*metrics, *(f"val_{name}" for name in metrics), "learning_rate"] if epochs else []
-    curve = {name: chance.random(epochs).astype("float32") for name in names}
-    kept = {"values": chance.bytes(50), "layout": "[]"} if weights and epochs else None
-    return Finished({**row, **values} if epochs else row, {"units": 2, "hidden": [8, 4]}, curve, kept)
+from results.store import Store
+from tests.help.repository import ROOT
+from tests.help.rows import AXES, check_entered, entered, finished
 
 
 @pytest.fixture
@@ -267,7 +246,7 @@ def test_a_point_keeps_its_weights_though_its_first_commit_failed(folder, monkey
 WRITER = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[2])
-from test_store import AXES, finished
+from tests.help.rows import AXES, finished
 from results import store as module
 from results.folder import RunFolder
 module.MAX_ROWS = {"points": 7, "curves": 30, "weights": 9, "rungs": 9}
@@ -279,7 +258,7 @@ for idx in range(10_000):
 
 
 def start_writer(folder):
-    here = os.path.dirname(__file__)  # noqa: PTH120
+    here = str(ROOT)
     command = [sys.executable, "-c", WRITER, str(folder.path), here]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -360,29 +339,6 @@ def test_a_read_only_disk_is_named(tiny_disk):
     with pytest.raises(FolderError, match=r"tiny disk.*Read-only"):
         store.commit([finished(2)])
     check(folder, [finished(1)])
-
-
-def entered(*points, milestone=10):
-    """What the rungs were asked for `points` at once, as columns."""
-    chance = np.random.default_rng([milestone, *points])
-    value = chance.normal(size=len(points))
-    value[chance.random(len(points)) < 0.2] = np.nan
-    return {
-        "milestone": np.full(len(points), milestone, "int32"),
-        "idx": np.array(points, np.int64),
-        "value": value,
-        "passed": chance.random(len(points)) < 0.5,
-    }
-
-
-def check_entered(store, expected):
-    """Compare what the store yields with `expected`, in its order, to the last bit and type."""
-    tables = list(store.entered())
-    found = pa.concat_tables([schema.to_arrow(schema.RUNGS).empty_table(), *tables])
-    assert found.schema.equals(schema.to_arrow(schema.RUNGS))
-    for name in ("milestone", "idx", "value", "passed"):
-        column = np.concatenate([part[name] for part in expected]) if expected else np.array([])
-        np.testing.assert_array_equal(found[name].to_numpy(), column)
 
 
 def test_what_was_entered_survives_a_reopening(folder, small_parts):

@@ -11,7 +11,8 @@ import time
 
 import psutil
 import pytest
-from clusters import wait_until
+
+from tests.help.clusters import wait_until
 
 PARENT = """
 import sys

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from test_cohort import small_table
 
+from tests.help.cohorts import small_table
 from trainables.fused.template import Stack, Template
 
 TABLE = small_table()

@@ -13,12 +13,12 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 from tensorboardX.record_writer import RecordWriter
-from test_outgoing import HOSTILE_AXES, hostile_run, make_run  # noqa: F401  # a fixture
 
 import results
 from results.folder import FolderError
 from results.outgoing import ALL, Choice, Outgoing
 from results.to_tensorboard import write
+from tests.help.exports import HOSTILE_AXES, hostile_run, make_run  # noqa: F401  # a fixture
 
 
 def export(run, logdir, **choice):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
+from tests.help.repository import ROOT
 from trainables.fused.tracing import traced_as
 
 ATTRIBUTE = "_xla_propagate_compile_time_consts"
@@ -16,9 +17,9 @@ TRAINS = """
 import sys
 from trainables.fused import xla
 xla.set_up()
-import test_cohort
+from tests.help.cohorts import engine_of
 for name in sys.argv[1:]:
-    engine = test_cohort.engine_of(name)
+    engine = engine_of(name)
     next(iter(engine.cohorts(range(len(engine.space))))).train()
 print(xla.cache_folder())
 """
@@ -86,7 +87,7 @@ def test_a_program_is_found_in_the_cache_though_others_were_traced_before(tmp_pa
     kept = []
     for order in (["scheduled", "prelu_noise"], ["prelu_noise", "scheduled"]):
         found = subprocess.run(
-            [sys.executable, "-c", TRAINS, *order], cwd=Path(__file__).parent, capture_output=True, text=True
+            [sys.executable, "-c", TRAINS, *order], cwd=ROOT, capture_output=True, text=True
         )
         assert found.returncode == 0, found.stderr
         kept.append({file.name for file in Path(found.stdout.strip().splitlines()[-1]).iterdir()})

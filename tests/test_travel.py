@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import BUILDER, small_plan, write_table
 
 from cluster import parcel
 from sweep import Plan, travel
 from sweep.fingerprint import fingerprint
+from tests.help.plans import BUILDER, small_plan, write_table
 
 ARRIVE = """
 import pickle, sys

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import zoo
-from test_cohort import RULES, by_point, small_table
 
 from cluster import local
 from sweep.asha import Asha
 from sweep.rungs import Rungs
 from sweep.space import Space
+from tests.help import zoo
+from tests.help.cohorts import RULES, by_point, small_table
 from trainables import builders
 from trainables.fused import trial as trial_module
 from trainables.fused.checkpoints import Checkpoints

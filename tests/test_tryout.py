@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-import test_cohort
 
+from tests.help.cohorts import engine_of
 from trainables.fused.members import Members, Split
 from trainables.fused.tryout import changed_by_training, loss_is_equal
 
@@ -23,7 +23,7 @@ def test_moving_means_are_assigned_to_and_rows_of_a_table_have_sparse_gradients(
 @pytest.fixture(scope="module")
 def group():
     """Some points of a builder with a weight of its own in a layer, their members and a batch."""
-    engine = test_cohort.engine_of("custom_layer")
+    engine = engine_of("custom_layer")
     points = np.arange(len(engine.space))
     while isinstance(
         found := engine.composer.compose([engine.space[int(idx)] for idx in points], engine.training.fit),

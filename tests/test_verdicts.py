@@ -2,11 +2,11 @@
 
 import pandas as pd
 import pytest
-from test_diagnosis import CURVE, ROW
 
 from results import verdicts
 from results.baselines import THIS_MODEL
 from results.diagnosis import gaps_at_end, gaps_over_epochs
+from tests.help.diagnoses import CURVE, ROW
 
 
 def test_over_fitting_is_told_by_ratio_and_by_what_came_since():

@@ -6,14 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from results.watch import served
-
-
-def get(address, path="/", host=None):
-    parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
-    connection.request("GET", path, headers={"Host": host} if host else {})
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode(), dict(answer.getheaders())
+from tests.help.http import get
 
 
 def test_a_page_is_made_once_for_each_version():

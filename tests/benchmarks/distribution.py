@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sweep import Plan
-from tests.clusters import RayNode
-from tests.networks import NETWORK, Network
+from tests.help.clusters import RayNode
+from tests.help.networks import NETWORK, Network
 
 SWEEP = str(Path(sys.executable).with_name("sweep"))
 PART = {"hidden": [8, 4], "batch_size": 128}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tests import clusters
+from tests.help import clusters
 
 SWEEP = str(Path(sys.executable).with_name("sweep"))
 TIMES = 3

@@ -1,0 +1,120 @@
+"""Points trained by the fused engine in this process, and compared with Keras."""
+
+import numpy as np
+
+from sweep import Plan
+from sweep.space import Space
+from tests.help import zoo
+from trainables import builders
+from trainables.data import ABALONE, Table, load
+from trainables.fused.cohort import Cohort
+from trainables.fused.members import Composer, Members, Split
+from trainables.keras_trial import Point
+from trainables.models import fit_of
+from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
+
+ABALONE_TABLE = load(ABALONE)
+
+
+PLAN = Plan.load()
+
+
+# Short patience, so that plateau and early stopping both happen within the few epochs of a fast test.
+RULES = Callbacks(EarlyStopping(patience=3), ReduceLROnPlateau(factor=0.3, patience=2, min_lr=1e-5))
+
+
+RTOL = 1e-3
+
+
+def small_table(rows=230, features=10):
+    """A table with a linear target and one integer column, its fitted rows no multiple of the batches."""
+    chance = np.random.default_rng(5)
+    x = chance.normal(size=(rows, features)).astype("float32")
+    x[:, -1] = chance.integers(0, 4, rows)
+    y = (x[:, 0] - 2 * x[:, 1] + 0.3 * x[:, -1] + 0.1 * chance.normal(size=rows)).astype("float32")
+    part = int(rows * 0.8)
+    names = tuple(f"x{i}" for i in range(features))
+    return Table(x[:part], y[:part], x[part:], y[part:], names, "y", "0")
+
+
+class Fused:
+    """Trains points by the fused engine in this process, without Ray."""
+
+    def __init__(self, builder, space, table, training, lanes=16):
+        self.builder, self.space, self.table, self.training = builder, space, table, training
+        self.function = builder.load()
+        self.lanes = lanes
+        self.composer = Composer(self.function, builder, table, training.seed)
+
+    def cohorts(self, points):
+        waiting = [np.array(points)]
+        while waiting:
+            part = waiting.pop()
+            found = self.composer.compose([self.space[int(idx)] for idx in part], self.training.fit)
+            if isinstance(found, Split):
+                waiting += [part[rows] for rows in found.parts]
+            else:
+                assert isinstance(found, Members), found
+                fit = fit_of(self.space[int(part[0])], self.builder, self.training.fit)
+                yield Cohort(part, found, fit, self.table, self.training, self.lanes)
+
+    def train(self, points):
+        """Return row, curve and weights of each point by its idx."""
+        found = {}
+        for cohort in self.cohorts(points):
+            while not cohort.finished:
+                cohort.train()
+            found |= by_point(cohort.report(np.arange(len(cohort.idx))))
+        return found
+
+    def alone(self, idx, nudge=0):
+        """Return the point trained by Keras; with a `nudge`, from weights that are some of them a rounding away."""
+        point = Point(self.function, self.builder, self.space[idx], self.table, self.training)
+        chance = np.random.default_rng(nudge)
+        for variable in point.model.trainable_variables if nudge else ():
+            value = variable.numpy()
+            ulps = chance.choice([-1, 0, 1], value.shape)
+            variable.assign((value * (1 + np.finfo("float32").eps * ulps)).astype("float32"))
+        point.advance(10**6)
+        return point
+
+
+def by_point(report):
+    found, end = {}, 0
+    for place, idx in enumerate(report["idx"].tolist()):
+        row = {name: column[place] for name, column in report["row"].items()}
+        start, end = end, end + int(row["epochs"])
+        curve = {name: column[start:end] for name, column in report["curve"].items()}
+        values = dict(zip(report["weights"]["idx"].tolist(), report["weights"]["values"], strict=True)).get(
+            idx
+        )
+        found[idx] = row, curve, values
+    return found
+
+
+def assert_equal(fused, point):
+    """Compare a point of the fused engine with the same point trained by Keras."""
+    row, curve, values = fused
+    expected = {name: np.array([entry[name] for entry in point.recorder.curve]) for name in curve}
+    epochs = min(len(curve["loss"]), len(expected["loss"]))
+    for name, column in curve.items():
+        np.testing.assert_allclose(column[:epochs], expected[name][:epochs], rtol=RTOL, err_msg=name)
+    if row["epochs"] != point.epoch or row["best_epoch"] != point.recorder.best_epoch:
+        # Only a tie within the tolerance may be decided otherwise.
+        a, b = sorted([int(row["best_epoch"]), point.recorder.best_epoch])
+        losses = expected["val_loss"]
+        assert abs(losses[a - 1] - losses[min(b, len(losses)) - 1]) <= 2 * RTOL * losses[a - 1]
+        return
+    assert row["status"] == point.status
+    assert row["params"] == point.model.count_params()
+    for name, value in point.metrics().items():
+        np.testing.assert_allclose(row[name], value, rtol=RTOL, err_msg=name)
+    kept = np.frombuffer(values, "float32")
+    alone = np.frombuffer(point.weights()["values"], "float32")
+    np.testing.assert_allclose(kept, alone, rtol=0.01, atol=0.01 * np.abs(alone).max())
+
+
+def engine_of(name, epochs=5, **changes):
+    builder = builders.find(f"{zoo.__file__}:{name}", PLAN.base)
+    training = Training(Fit(epochs=epochs, batch_size=32), RULES, **changes)
+    return Fused(builder, Space(zoo.SPACES[name]), small_table(), training)
