@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from results import parquet
 from results.expression import unknown_column
 from results.folder import RunFolder
+from results.store import parquet
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""

@@ -4,7 +4,7 @@ What is atomic there
     A PUT makes or replaces one object, all or nothing; so does the completion of an upload in several parts. A GET sees
     one version of one object. That is all: there is no rename, no lock, no order between two objects, and a client
     whose answer was lost does not know whether its PUT took place, or even will. So whatever is written here may be
-    written twice, and must then be the same (see `results.objects`).
+    written twice, and must then be the same (see `results.store.object_dataset`).
 
 What is supported
     S3 and whatever speaks its protocol (tested), Google Cloud Storage (by the same rules, not tested). Not Azure's, where

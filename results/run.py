@@ -18,12 +18,12 @@ import pandas as pd
 import pyarrow as pa
 import yaml
 
-from results import parquet
 from results.expression import matching
 from results.folder import FolderError, RunFolder
 from results.leaderboard import leaderboard, read_points
 from results.place import Place, place
 from results.schema import axis_encoder
+from results.store import parquet
 
 REBUILD = "keras_grid_sweep.rebuild"
 """The entry point of this group makes a model, given the folder, a configuration, weights, and whether to trust."""

@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial
 from cluster.errors import ClusterError
 from results.folder import FolderError
 from results.schema import Status
-from results.store import Finished, Store
+from results.store.store import Finished, Store
 from sweep.deaths import Deaths, Fault, fault_of
 from sweep.plan import Plan
 from sweep.progress import Tally

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def status(folder: Place, as_json: bool) -> None:
     """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
     from results.folder import RunFolder
-    from results.outbox import spooled
+    from results.store.outbox import spooled
     from sweep.progress import counts_text, duration, read_progress
     from sweep.show import command
 

@@ -19,7 +19,7 @@ from results.folder import FolderError, RunFolder, replace_file, write_json
 from results.leaderboard import leaderboard, read_points
 from results.place import Place, place
 from results.schema import FINISHED_WELL
-from results.store import Store
+from results.store.store import Store
 from sweep.fingerprint import changes, fingerprint
 from sweep.plan import Plan
 from sweep.planfile import PlanError

@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock
 
 from results.folder import RunFolder
-from results.store import Store
+from results.store.store import Store
 from sweep import Plan
 from tests.help.plans import BUILDER, SMALL_SPACE, write_table
 from tests.help.rows import finished

@@ -5,7 +5,7 @@ import yaml
 from click.testing import CliRunner
 
 from results.folder import RunFolder
-from results.store import Store
+from results.store.store import Store
 from sweep.cli import main
 from tests.help.bad_input import BAD_FILES, BAD_PLANS, BAD_TABLES
 from tests.help.plans import write_plan

@@ -13,7 +13,7 @@ from ray.exceptions import RayError
 
 from cluster.errors import ClusterError
 from results.folder import FolderError, RunFolder
-from results.store import Store
+from results.store.store import Store
 from sweep import Plan, collector
 from sweep.collector import Collector, split_columns
 from sweep.deaths import FALSE_STARTS

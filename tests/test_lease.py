@@ -132,7 +132,7 @@ def test_beats_go_on_when_the_store_was_away(folder, s3):
 
 def test_a_store_takes_nothing_from_who_lost_the_lease(folder, monkeypatch):
     monkeypatch.setattr(module, "BEAT_EVERY_S", 100.0)  # no beat comes between
-    from results.store import Store
+    from results.store.store import Store
     from tests.help.rows import AXES, finished
 
     with folder.held():

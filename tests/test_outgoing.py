@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import results
 from results.folder import RunFolder
 from results.outgoing import ALL, Choice, Outgoing, identity, setting
-from results.store import Store
+from results.store.store import Store
 from tests.help.exports import HOSTILE_AXES, config_of, make_run
 from tests.help.rows import finished
 

@@ -14,7 +14,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from cluster.local import started
 from results import schema
 from results.folder import RunFolder
-from results.store import Store
+from results.store.store import Store
 from sweep import Plan
 from sweep.asha import Asha
 from sweep.pruning import RungScheduler, start_rungs

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import results
 from results.folder import RunFolder
-from results.store import Store
+from results.store.store import Store
 from sweep.cli import main
 from sweep.progress import Tally
 from tests.help.http import get

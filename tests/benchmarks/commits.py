@@ -32,7 +32,7 @@ time.sleep(1e6)
 
 
 def points(first: int, count: int) -> list:
-    from results.store import Finished
+    from results.store.store import Finished
 
     chance = np.random.default_rng(first)
     names = ("loss", "MAE", "val_loss", "val_MAE", "learning_rate")
@@ -60,7 +60,7 @@ def points(first: int, count: int) -> list:
 
 def measure(name: str, out: str) -> None:
     from results.folder import RunFolder
-    from results.store import Store
+    from results.store.store import Store
 
     for size in SIZES:
         folder = RunFolder(f"{out}-{size}")

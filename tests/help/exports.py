@@ -7,7 +7,7 @@ import yaml
 
 import results
 from results.folder import RunFolder
-from results.store import Store
+from results.store.store import Store
 from tests.help.rows import finished
 
 HOSTILE_AXES = {

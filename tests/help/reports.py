@@ -6,7 +6,7 @@ import numpy as np
 import yaml
 
 from results.folder import RunFolder
-from results.store import Finished, Store
+from results.store.store import Finished, Store
 
 CANARY = "window.canary = 1"
 

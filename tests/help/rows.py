@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from results import schema
-from results.store import Finished
+from results.store.store import Finished
 
 AXES = {"units": [2, 3, None], "hidden": [[8], [8, 4]]}
 

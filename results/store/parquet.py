@@ -62,7 +62,7 @@ def read_parts(folder: Place, idx: Sequence[int] | None = None) -> Iterator[pa.T
     if isinstance(folder, Path):
         yield from (read(path, idx) for path in sorted(folder.glob("*.parquet")))
         return
-    from results.objects import read_parts as read_objects
+    from results.store.object_dataset import read_parts as read_objects
 
     for _, table in read_objects(folder, idx):
         if isinstance(table, DamagedError):

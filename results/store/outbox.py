@@ -17,9 +17,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results import parquet
 from results.folder import replace_file
 from results.remote import FolderError, RemotePath
+from results.store import parquet
 
 _ORDER = ("rungs", "weights", "curves", "points")
 
@@ -101,7 +101,7 @@ class Outbox:
         return [f"{stored:,} points that were finished but not stored have been stored."]
 
     def _committed(self, except_in: set[str]) -> pa.Array:
-        from results.objects import read_parts
+        from results.store.object_dataset import read_parts
 
         found: set[int] = set()
         for path, table in read_parts(self._root / "points"):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from results import parquet
 from results.folder import explained, replace_file
+from results.store import parquet
 
 MAX_BYTES = 4 * 2**20
 """A part with at least so many bytes in memory is full."""

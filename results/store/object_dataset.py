@@ -1,6 +1,6 @@
 """A dataset on an object store: parts that are written once, under names that nobody else ever uses.
 
-Why not as on a disk (`results.dataset`), where a commit writes the last part anew over itself
+Why not as on a disk (`results.store.local_dataset`), where a commit writes the last part anew over itself
     A reader of a Parquet file there has it open. On an object store it asks for the footer, then for the pages, and between
     the two the object may have become another. And a PUT whose answer was lost may land late, over a newer one.
 
@@ -23,9 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from results import parquet
-from results.dataset import conform
 from results.remote import RemotePath
+from results.store import parquet
+from results.store.local_dataset import conform
 
 READERS = 16
 """GETs at once."""
@@ -42,7 +42,7 @@ class ObjectDataset:
         folder: the dataset's.
         columns: its schema.
         token: hexadecimal, of this process alone.
-        put: takes an object to write; see `results.outbox`.
+        put: takes an object to write; see `results.store.outbox`.
     """
 
     def __init__(

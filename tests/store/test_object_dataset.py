@@ -14,7 +14,7 @@ import pytest
 from results import patience, remote
 from results.folder import FolderError, RunFolder
 from results.leaderboard import read_points
-from results.store import Store
+from results.store.store import Store
 from tests.help.repository import ROOT
 from tests.help.rows import AXES, check_entered, entered, finished
 from tests.help.s3 import at_random
@@ -190,7 +190,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from tests.help.rows import AXES, finished
 from results.folder import RunFolder
-from results.store import Store
+from results.store.store import Store
 store = Store(RunFolder(sys.argv[2]), AXES)
 for idx in range(len(store), len(store) + 3):
     store.commit([finished(idx)])

@@ -4,7 +4,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from results.dataset import Dataset
+from results.store.local_dataset import Dataset
 
 SCHEMA = pa.schema([("idx", pa.int64()), ("loss", pa.float64())])
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results import dataset as dataset_module
-from results import store as store_module
 from results.folder import FolderError, RunFolder
-from results.store import Store
+from results.store import local_dataset as dataset_module
+from results.store import store as store_module
+from results.store.store import Store
 from tests.help.repository import ROOT
 from tests.help.rows import AXES, check_entered, entered, finished
 
@@ -247,7 +247,7 @@ WRITER = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[2])
 from tests.help.rows import AXES, finished
-from results import store as module
+from results.store import store as module
 from results.folder import RunFolder
 module.MAX_ROWS = {"points": 7, "curves": 30, "weights": 9, "rungs": 9}
 store = module.Store(RunFolder(pathlib.Path(sys.argv[1])), AXES)

@@ -4,7 +4,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from results import parquet
+from results.store import parquet
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ How a commit is all or nothing
     full is a large one already. Weights and curves are written first; a point is finished when its row is in
     `points`.
 
-    On an object store it is done elsewise, to the same end: see `results.objects`.
+    On an object store it is done elsewise, to the same end: see `results.store.object_dataset`.
 
 What a crash can leave
     Curves and weights of points without a row. `Store` drops them when it is opened; it also sets parts aside
@@ -32,13 +32,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results import parquet, schema
-from results.dataset import Dataset
+from results import schema
 from results.folder import FolderError, RunFolder, explained, replace_file
-from results.objects import ObjectDataset
-from results.outbox import Outbox
 from results.place import Place
 from results.remote import RemotePath
+from results.store import parquet
+from results.store.local_dataset import Dataset
+from results.store.object_dataset import ObjectDataset
+from results.store.outbox import Outbox
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536, "rungs": 65536}
 """A part with at least so many rows is full."""
