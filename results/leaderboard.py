@@ -5,22 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from results.expression import unknown_column
-from results.folder import RunFolder
-from results.store import parquet
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""
-
-
-def read_points(folder: RunFolder) -> pd.DataFrame:
-    """Return one row for each finished point, in the order they were committed.
-
-    Raises:
-        ValueError: there is no run in the folder, or a part of it is damaged.
-    """
-    if not any(folder.points.glob("*.parquet")):
-        raise ValueError(f"{folder.path}: there is no sweep here. Name the folder that was given as --out.")
-    return parquet.read_dataset(folder.points).to_pandas()
 
 
 def leaderboard(

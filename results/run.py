@@ -20,10 +20,10 @@ import yaml
 
 from results.expression import matching
 from results.folder import FolderError, RunFolder
-from results.leaderboard import leaderboard, read_points
+from results.leaderboard import leaderboard
 from results.place import Place, place
 from results.schema import axis_encoder
-from results.store import parquet
+from results.store.read import read_dataset, read_points
 
 REBUILD = "keras_grid_sweep.rebuild"
 """The entry point of this group makes a model, given the folder, a configuration, weights, and whether to trust."""
@@ -189,5 +189,5 @@ class Run:
         if not any(folder.glob("*.parquet")):
             return pd.DataFrame({"idx": np.array([], "int64"), "epoch": np.array([], "int32")})
         wanted = None if idx is None else [idx] if isinstance(idx, int | np.integer) else list(idx)
-        table: pa.Table = parquet.read_dataset(folder, None if wanted is None else [int(i) for i in wanted])
+        table: pa.Table = read_dataset(folder, None if wanted is None else [int(i) for i in wanted])
         return table.to_pandas()

@@ -241,7 +241,7 @@ def rows_of(folder: Place) -> pd.DataFrame:
         InputError: there is none, or it is damaged.
     """
     from results.folder import RunFolder
-    from results.leaderboard import read_points
+    from results.store.read import read_points
 
     with told():
         return read_points(RunFolder(folder))

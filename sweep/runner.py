@@ -16,9 +16,10 @@ from cluster import access, local
 from cluster.attached import attached
 from cluster.nodes import TIMEOUT_S, Agreement
 from results.folder import FolderError, RunFolder, replace_file, write_json
-from results.leaderboard import leaderboard, read_points
+from results.leaderboard import leaderboard
 from results.place import Place, place
 from results.schema import FINISHED_WELL
+from results.store.read import read_points
 from results.store.store import Store
 from sweep.fingerprint import changes, fingerprint
 from sweep.plan import Plan

@@ -16,9 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from results.folder import FolderError, RunFolder
-from results.leaderboard import leaderboard, read_points
+from results.leaderboard import leaderboard
 from results.place import Place
 from results.schema import NOT_WELL
+from results.store.read import read_points
 from sweep.options import printable
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from results.folder import explained, replace_file
 from results.store import parquet
+from results.store.parquet import conform
 
 MAX_BYTES = 4 * 2**20
 """A part with at least so many bytes in memory is full."""
@@ -81,14 +82,3 @@ class Dataset:
 
     def _is_full(self, table: pa.Table) -> bool:
         return table.num_rows >= self._max_rows or table.nbytes >= MAX_BYTES
-
-
-def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return `table` with the columns of `schema`; those that it does not have are null."""
-    columns = [
-        table[item.name].cast(item.type)
-        if item.name in table.column_names
-        else pa.nulls(table.num_rows, item.type)
-        for item in schema
-    ]
-    return pa.table(columns, schema=schema)

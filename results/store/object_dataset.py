@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from results.remote import RemotePath
 from results.store import parquet
-from results.store.local_dataset import conform
+from results.store.parquet import conform
 
 READERS = 16
 """GETs at once."""

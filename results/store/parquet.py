@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,31 +52,16 @@ def read(path: Place, idx: Sequence[int] | None = None) -> pa.Table:
     return pq.read_table(io.BytesIO(raw), page_checksum_verification=True, filters=filters)
 
 
-def read_parts(folder: Place, idx: Sequence[int] | None = None) -> Iterator[pa.Table]:
-    """Yield the table of each part in `folder`, or its rows with one of the `idx`.
-
-    Raises:
-        DamagedError: a part is damaged.
-    """
-    if isinstance(folder, Path):
-        yield from (read(path, idx) for path in sorted(folder.glob("*.parquet")))
-        return
-    from results.store.object_dataset import read_parts as read_objects
-
-    for _, table in read_objects(folder, idx):
-        if isinstance(table, DamagedError):
-            raise table
-        yield table
-
-
-def read_dataset(folder: Place, idx: Sequence[int] | None = None) -> pa.Table:
-    """Return the rows of all parts in `folder`, or those with one of the `idx`, also while a sweep adds to them.
-
-    Raises:
-        DamagedError: a part is damaged.
-    """
-    return pa.concat_tables(read_parts(folder, idx), promote_options="default")
-
-
 def _digest(pages: bytes, footer: bytes) -> bytes:
     return hashlib.blake2b(pages + footer, digest_size=_SEAL_BYTES).digest()
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return `table` with the columns of `schema`; those that it does not have are null."""
+    columns = [
+        table[item.name].cast(item.type)
+        if item.name in table.column_names
+        else pa.nulls(table.num_rows, item.type)
+        for item in schema
+    ]
+    return pa.table(columns, schema=schema)

@@ -36,10 +36,10 @@ from results import schema
 from results.folder import FolderError, RunFolder, explained, replace_file
 from results.place import Place
 from results.remote import RemotePath
-from results.store import parquet
 from results.store.local_dataset import Dataset
 from results.store.object_dataset import ObjectDataset
 from results.store.outbox import Outbox
+from results.store.read import read_parts
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536, "rungs": 65536}
 """A part with at least so many rows is full."""
@@ -216,11 +216,11 @@ class Store:
 
     def entered(self) -> Iterable[pa.Table]:
         """Yield what ASHA's rungs have seen, part by part; a point may be in it twice, the first counts."""
-        yield from parquet.read_parts(self._folder.rungs)
+        yield from read_parts(self._folder.rungs)
 
     def curves(self) -> Iterable[pa.Table]:
         """Yield the curves of the committed points, part by part."""
-        yield from parquet.read_parts(self._folder.curves)
+        yield from read_parts(self._folder.curves)
 
     def _count(self, status: str, times: int = 1) -> None:
         self.counts[status] = self.counts.get(status, 0) + times

@@ -13,7 +13,7 @@ import pytest
 
 from results import patience, remote
 from results.folder import FolderError, RunFolder
-from results.leaderboard import read_points
+from results.store.read import read_points
 from results.store.store import Store
 from tests.help.repository import ROOT
 from tests.help.rows import AXES, check_entered, entered, finished
