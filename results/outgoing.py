@@ -21,7 +21,7 @@ from typing import Any, cast
 import pandas as pd
 
 from results.expression import matching
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.leaderboard import leaderboard
 from results.run import Run
 from results.schema import FINISHED_WELL, SPLITS, Column, axis_encoder, curves_columns, points_columns

@@ -19,9 +19,9 @@ import pyarrow as pa
 import yaml
 
 from results.expression import matching
-from results.folder import FolderError, RunFolder
+from results.folder.place import Place, place
+from results.folder.run_folder import FolderError, RunFolder
 from results.leaderboard import leaderboard
-from results.place import Place, place
 from results.schema import axis_encoder
 from results.store.read import read_dataset, read_points
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from results.place import Place
+from results.folder.place import Place
 from sweep import diagnosing, exporting, reading, reporting, scripts, submitting
 from sweep.options import (
     INSECURE,
@@ -58,7 +58,7 @@ class _Commands(click.Group):
 
 def _is_users(error: Exception) -> bool:
     """Return whether `error` is about what the user gave, and so its message is all they need."""
-    from results.folder import FolderError, HeldError
+    from results.folder.run_folder import FolderError, HeldError
 
     names = {"PlanError", "DataError", "BuilderError", "InputError", "DamagedError", "ClusterError"}
     return isinstance(error, FolderError | HeldError) or type(error).__name__ in names

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from results.place import Place
+from results.folder.place import Place
 from sweep.options import FOLDER, JSON, printable, quiet, told
 from sweep.reading import opened
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from results.place import Place
+from results.folder.place import Place
 from sweep.options import DESCENDING, FOLDER, JSON, WHERE, told
 from sweep.reading import opened
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from results.place import Place, place
+from results.folder.place import Place, place
 
 if TYPE_CHECKING:
     from sweep.plan import Plan
@@ -118,7 +118,7 @@ def loaded_plan(path: Path | None, out: Place | None = None, **overrides: Any) -
     """Load the plan named, else the one that DIR was begun with, else the default; apply what was overridden."""
     from dataclasses import replace
 
-    from results.folder import RunFolder
+    from results.folder.run_folder import RunFolder
     from sweep.plan import DEFAULT_PLAN, Plan
 
     found: Place = path or DEFAULT_PLAN

@@ -18,8 +18,8 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from results import schema
-from results.place import Place, place
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
+from results.folder.place import Place, place
 from sweep.asha import Asha
 from sweep.planfile import PlanError, line_of, read_yaml, refuse_unknown, validated
 from sweep.space import Space, value_key

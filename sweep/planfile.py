@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 import pydantic
 import yaml
 
-from results.place import Place
+from results.folder.place import Place
 
 Key = tuple[str, ...]
 """The path of a key: `("fit", "epochs")`."""

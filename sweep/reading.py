@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from results.place import Place
+from results.folder.place import Place
 from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError, printable, quiet, told
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @JSON
 def status(folder: Place, as_json: bool) -> None:
     """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
-    from results.folder import RunFolder
+    from results.folder.run_folder import RunFolder
     from results.store.outbox import spooled
     from sweep.progress import counts_text, duration, read_progress
     from sweep.show import command
@@ -240,7 +240,7 @@ def rows_of(folder: Place) -> pd.DataFrame:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    from results.folder import RunFolder
+    from results.folder.run_folder import RunFolder
     from results.store.read import read_points
 
     with told():

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from results.folder import RunFolder
-from results.place import Place
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
+from results.folder.place import Place
+from results.folder.run_folder import RunFolder
 from trainables import builders
 
 if TYPE_CHECKING:

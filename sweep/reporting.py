@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from results.place import Place
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
+from results.folder.place import Place
 from sweep.options import FOLDER, JSON, WHERE, InputError, Location, printable, quiet, told
 from sweep.reading import chosen_rows, opened
 
@@ -304,7 +304,7 @@ def _serve(folder: Place, made: Callable[[str], str], port: int, show: bool) -> 
 
 
 def _write(target: Place, page: str) -> None:
-    from results.folder import replace_file
+    from results.folder.run_folder import replace_file
 
     if not target.absolute().parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.absolute().parent}. Make it first.")

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from results.place import Place
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
+from results.folder.place import Place
 from sweep.options import InputError, Location, told
 
 _OUT = click.option(

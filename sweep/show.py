@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from results.folder import FolderError, RunFolder
+from results.folder.place import Place
+from results.folder.run_folder import FolderError, RunFolder
 from results.leaderboard import leaderboard
-from results.place import Place
 from results.schema import NOT_WELL
 from results.store.read import read_points
 from sweep.options import printable

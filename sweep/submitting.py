@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from results.place import Place
+from results.folder.place import Place
 from sweep.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan
 from tests.help.plans import BUILDER, SMALL_SPACE, write_table

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep.cli import main
 from tests.help.bad_input import BAD_FILES, BAD_PLANS, BAD_TABLES

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.leaderboard import best_of_each, leaderboard, pareto, to_csv
 from results.store.read import read_points
 

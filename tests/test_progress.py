@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from sweep import progress
 from sweep.progress import Tally, View, counts_text, draw, duration, line, read_progress
 

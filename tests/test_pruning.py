@@ -13,7 +13,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from cluster.local import started
 from results import schema
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan
 from sweep.asha import Asha

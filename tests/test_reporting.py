@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 import results
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep.cli import main
 from sweep.progress import Tally

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import results
-from results import lease, patience
-from results.folder import RunFolder
+from results.folder import lease, retry
+from results.folder.run_folder import RunFolder
 from sweep import Plan, run
 from sweep.cli import main
 from tests.help.plans import small_plan, write_plan
@@ -82,8 +82,8 @@ def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(sweeps, s3, tmp
 @pytest.mark.slow
 @pytest.mark.ci
 def test_a_store_that_goes_away_stops_the_sweep_and_nothing_finished_is_lost(workplace, s3, monkeypatch):
-    monkeypatch.setattr(patience, "PATIENCE_S", 2.0)
-    monkeypatch.setattr(patience, "FIRST_PATIENCE_S", 0.3)
+    monkeypatch.setattr(retry, "PATIENCE_S", 2.0)
+    monkeypatch.setattr(retry, "FIRST_PATIENCE_S", 0.3)
     monkeypatch.setattr(lease, "SETTLE_S", 0.1)
     plan = Plan(**small_plan(engine="keras"), base=workplace)
     folder = RunFolder(OUT)

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
 from results.store import parquet
 from results.store.parquet import conform
 

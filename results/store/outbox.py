@@ -17,8 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.folder import replace_file
-from results.remote import FolderError, RemotePath
+from results.folder.object_store import FolderError, RemotePath
+from results.folder.run_folder import replace_file
 from results.store import parquet
 
 _ORDER = ("rungs", "weights", "curves", "points")

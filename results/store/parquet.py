@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.place import Place
+from results.folder.place import Place
 
 _SEAL_BYTES = 32
 _REMEDY = "Run the sweep on its folder again: it sets the file aside and trains its points anew."

@@ -33,9 +33,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results import schema
-from results.folder import FolderError, RunFolder, explained, replace_file
-from results.place import Place
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
+from results.folder.place import Place
+from results.folder.run_folder import FolderError, RunFolder, explained, replace_file
 from results.store.local_dataset import Dataset
 from results.store.object_dataset import ObjectDataset
 from results.store.outbox import Outbox

@@ -59,7 +59,7 @@ def points(first: int, count: int) -> list:
 
 
 def measure(name: str, out: str) -> None:
-    from results.folder import RunFolder
+    from results.folder.run_folder import RunFolder
     from results.store.store import Store
 
     for size in SIZES:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from sweep.progress import read_progress
 
 SWEEP = [str(Path(sys.executable).with_name("sweep"))]

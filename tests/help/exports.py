@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import results
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from tests.help.rows import finished
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import yaml
 
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.store.store import Finished, Store
 
 CANARY = "window.canary = 1"

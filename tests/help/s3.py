@@ -153,9 +153,9 @@ def s3(s3_server, tmp_path, monkeypatch) -> Iterator[Proxy]:
         connection.request(method, path)
         assert connection.getresponse().status == 200
         connection.close()
-    from results import remote
+    from results.folder import object_store
 
-    remote._store.cache_clear()
+    object_store._store.cache_clear()
     yield s3_server
     s3_server.reset()
 

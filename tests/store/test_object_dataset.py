@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import patience, remote
-from results.folder import FolderError, RunFolder
+from results.folder import object_store, retry
+from results.folder.run_folder import FolderError, RunFolder
 from results.store.read import read_points
 from results.store.store import Store
 from tests.help.repository import ROOT
@@ -24,11 +24,11 @@ OUT = "s3://bucket/a/run"
 
 @pytest.fixture
 def folder(s3, monkeypatch):
-    monkeypatch.setattr(patience, "PATIENCE_S", 20.0)
-    monkeypatch.setattr(patience, "BACKOFF_S", 0.005)
-    monkeypatch.setattr(patience, "LONGEST_BACKOFF_S", 0.05)
-    monkeypatch.setattr(patience, "FIRST_PATIENCE_S", 5.0)
-    monkeypatch.setattr(remote, "REQUEST_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(retry, "PATIENCE_S", 20.0)
+    monkeypatch.setattr(retry, "BACKOFF_S", 0.005)
+    monkeypatch.setattr(retry, "LONGEST_BACKOFF_S", 0.05)
+    monkeypatch.setattr(retry, "FIRST_PATIENCE_S", 5.0)
+    monkeypatch.setattr(object_store, "REQUEST_TIMEOUT_S", 1.0)
     made = RunFolder(OUT)
     made.create()
     return made
@@ -120,7 +120,7 @@ def test_a_put_that_lands_late_changes_nothing(folder, s3):
 def test_what_a_store_that_is_away_did_not_take_is_kept_and_stored_later(folder, s3, monkeypatch, landed):
     store = Store(folder, AXES)
     store.commit([finished(1)])
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.3)
     fault = "cut after" if landed else "cut before"
     s3.decide = lambda method, path: fault if method == "PUT" and "/points/" in path else None
     with pytest.raises(FolderError) as error:
@@ -145,7 +145,7 @@ def test_what_a_store_that_is_away_did_not_take_is_kept_and_stored_later(folder,
 
 def test_of_the_spool_what_others_have_committed_since_is_left_out(folder, s3, monkeypatch):
     store = Store(folder, AXES)
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.2)
     s3.decide = lambda method, path: "503" if method == "PUT" else None
     with pytest.raises(FolderError):
         store.commit([finished(1), finished(2)])
@@ -160,7 +160,7 @@ def test_of_the_spool_what_others_have_committed_since_is_left_out(folder, s3, m
 def test_the_spool_of_another_run_in_the_same_place_is_not_taken(folder, s3, monkeypatch):
     folder.fingerprint.write_bytes(b"one")
     store = Store(folder, AXES)
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.2)
     s3.decide = lambda method, path: "503" if method == "PUT" else None
     with pytest.raises(FolderError):
         store.commit([finished(1)])
@@ -189,7 +189,7 @@ WRITER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from tests.help.rows import AXES, finished
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 from results.store.store import Store
 store = Store(RunFolder(sys.argv[2]), AXES)
 for idx in range(len(store), len(store) + 3):

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.folder import FolderError, RunFolder
+from results.folder.run_folder import FolderError, RunFolder
 from results.store import local_dataset as dataset_module
 from results.store import store as store_module
 from results.store.store import Store
@@ -248,7 +248,7 @@ import sys, pathlib
 sys.path.insert(0, sys.argv[2])
 from tests.help.rows import AXES, finished
 from results.store import store as module
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 module.MAX_ROWS = {"points": 7, "curves": 30, "weights": 9, "rungs": 9}
 store = module.Store(RunFolder(pathlib.Path(sys.argv[1])), AXES)
 for idx in range(10_000):

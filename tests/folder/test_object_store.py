@@ -2,19 +2,19 @@ import time
 
 import pytest
 
-from results import patience, remote
-from results.place import place
-from results.remote import FolderError, UnreachableError
+from results.folder import object_store, retry
+from results.folder.object_store import FolderError, UnreachableError
+from results.folder.place import place
 
 ROOT = "s3://bucket/a run"
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(patience, "PATIENCE_S", 15.0)
-    monkeypatch.setattr(patience, "BACKOFF_S", 0.01)
-    monkeypatch.setattr(patience, "LONGEST_BACKOFF_S", 0.05)
-    monkeypatch.setattr(remote, "REQUEST_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(retry, "PATIENCE_S", 15.0)
+    monkeypatch.setattr(retry, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_BACKOFF_S", 0.05)
+    monkeypatch.setattr(object_store, "REQUEST_TIMEOUT_S", 1.0)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_what_passes_is_waited_for(root, s3, fault):
 
 def test_a_store_that_stays_away_is_given_up(root, s3, monkeypatch):
     (root / "x").write_bytes(b"old")
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.5)
     s3.decide = lambda method, path: "503"
     began = time.monotonic()
     with pytest.raises(
@@ -90,13 +90,13 @@ def test_what_does_not_pass_is_said_at_once(root, s3, monkeypatch):
 
 def test_pauses_are_drawn_and_doubled(monkeypatch):
     pauses, bounds = [], []
-    monkeypatch.setattr(patience.time, "sleep", pauses.append)
-    monkeypatch.setattr(patience.random, "uniform", lambda low, high: bounds.append((low, high)) or high)
+    monkeypatch.setattr(retry.time, "sleep", pauses.append)
+    monkeypatch.setattr(retry.random, "uniform", lambda low, high: bounds.append((low, high)) or high)
 
     def fail():
         if len(bounds) < 9:
             raise OSError("AWS Error SLOW_DOWN during PutObject")
         return 7
 
-    assert patience.patiently(fail, 60) == 7
+    assert retry.patiently(fail, 60) == 7
     assert bounds == [(0, pytest.approx(min(0.1 * 2**n, 5.0))) for n in range(9)] and len(pauses) == 9

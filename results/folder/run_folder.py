@@ -1,7 +1,7 @@
 """A run's folder: the one place that knows every path in it, who holds it, and how a file is replaced whole.
 
 A folder on an object store has a companion on the machine that runs the sweep, its state: what only that machine can
-write or needs (log, checkpoints), and what the store would not take. See `results.place`.
+write or needs (log, checkpoints), and what the store would not take. See `results.folder.place`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from results.place import Place, place
-from results.remote import FolderError, RemotePath
+from results.folder.object_store import FolderError, RemotePath
+from results.folder.place import Place, place
 
 if TYPE_CHECKING:
-    from results.lease import Lease
+    from results.folder.lease import Lease
 
 
 class HeldError(RuntimeError):
@@ -140,7 +140,7 @@ class RunFolder:
         """Hold the folder for this process.
 
         The operating system lets go of a folder of this machine when the process dies; for one on an object store,
-        see `results.lease`.
+        see `results.folder.lease`.
 
         Raises:
             HeldError: a living process holds it.
@@ -165,8 +165,8 @@ class RunFolder:
 
     @contextlib.contextmanager
     def _leased(self, lock: RemotePath) -> Iterator[None]:
-        from results.lease import Lease
-        from results.mirror import mirrored
+        from results.folder.lease import Lease
+        from results.folder.mirror import mirrored
 
         lease = Lease(lock)
         if other := lease.take():
@@ -200,7 +200,7 @@ class RunFolder:
     def is_held(self) -> bool:
         """Return whether a living process holds the folder."""
         if isinstance(self.lock, RemotePath):
-            from results import lease
+            from results.folder import lease
 
             return lease.is_alive(self.lock)
         try:

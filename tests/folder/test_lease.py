@@ -8,16 +8,16 @@ import time
 
 import pytest
 
-from results import lease as module
-from results.folder import FolderError, HeldError, RunFolder
-from results.lease import Lease
-from results.place import place
+from results.folder import lease as module
+from results.folder.lease import Lease
+from results.folder.place import place
+from results.folder.run_folder import FolderError, HeldError, RunFolder
 
 OUT = "s3://bucket/run"
 HOLD = """
 import sys, time
-from results import lease
-from results.folder import RunFolder
+from results.folder import lease
+from results.folder.run_folder import RunFolder
 lease.SETTLE_S, lease.BEAT_EVERY_S = 0.1, float(sys.argv[2])
 folder = RunFolder(sys.argv[1])
 folder.create()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
 
 EVERY_S = {"progress.json": 10.0, "sweep.log": 60.0}
 """The files, and how often each is looked at."""

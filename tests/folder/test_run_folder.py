@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from results.folder import FolderError, HeldError, RunFolder, replace_file, write_json
+from results.folder.run_folder import FolderError, HeldError, RunFolder, replace_file, write_json
 
 HOLD = """
 import sys, time, pathlib
-from results.folder import RunFolder
+from results.folder.run_folder import RunFolder
 with RunFolder(pathlib.Path(sys.argv[1])).held():
     print("held", flush=True)
     time.sleep(100)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
 
 Place: TypeAlias = Path | RemotePath
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from results.place import place
-from results.remote import RemotePath
+from results.folder.object_store import RemotePath
+from results.folder.place import place
 
 
 def test_paths_are_paths(tmp_path):

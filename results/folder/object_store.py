@@ -23,7 +23,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
-from results import patience
+from results.folder import retry
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
@@ -207,14 +207,14 @@ class RemotePath:
         bucket, store = self.key.split("/", 1)[0], None
         try:
             store = _store(self.scheme, bucket, self.query, self.endpoint)
-            limit_s = patience.PATIENCE_S if store.answered else patience.FIRST_PATIENCE_S
-            answer = patience.patiently(lambda: operation(store.system), limit_s, on_wait)
+            limit_s = retry.PATIENCE_S if store.answered else retry.FIRST_PATIENCE_S
+            answer = retry.patiently(lambda: operation(store.system), limit_s, on_wait)
             store.answered = True
             return answer
         except FileNotFoundError:
             raise
         except OSError as error:
-            if patience.is_transient(error):
+            if retry.is_transient(error):
                 if store is not None:
                     store.answered = False  # what is asked now, on the way out, need not wait as long again
                 raise UnreachableError(f"{self}: {_reason(error, bucket)}") from error
@@ -262,7 +262,7 @@ def _reason(error: OSError, bucket: str) -> str:
             f"access is denied ({said}). Give credentials with the right to it by AWS_ACCESS_KEY_ID, "
             "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or by ~/.aws/credentials."
         )
-    if patience.is_transient(error):
+    if retry.is_transient(error):
         return (
             f"the store does not answer ({said}). Check the network, and AWS_ENDPOINT_URL if it is not Amazon's; "
             "then run the same command again."
