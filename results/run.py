@@ -19,8 +19,9 @@ import pyarrow as pa
 import yaml
 
 from results.expression import matching
+from results.folder.errors import FolderError
 from results.folder.place import Place, place
-from results.folder.run_folder import FolderError, RunFolder
+from results.folder.run_folder import RunFolder
 from results.leaderboard import leaderboard
 from results.schema import axis_encoder
 from results.store.read import read_dataset, read_points

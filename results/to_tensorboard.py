@@ -20,7 +20,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboardX.record_writer import RecordWriter
 
-from results.folder.run_folder import explained, write_json
+from results.folder.files import explained, write_json
 from results.outgoing import Outgoing, Point, identity
 
 FINAL, CURVES = "final/", "curves/"

@@ -58,7 +58,7 @@ class _Commands(click.Group):
 
 def _is_users(error: Exception) -> bool:
     """Return whether `error` is about what the user gave, and so its message is all they need."""
-    from results.folder.run_folder import FolderError, HeldError
+    from results.folder.errors import FolderError, HeldError
 
     names = {"PlanError", "DataError", "BuilderError", "InputError", "DamagedError", "ClusterError"}
     return isinstance(error, FolderError | HeldError) or type(error).__name__ in names

@@ -13,7 +13,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from cluster.errors import ClusterError
-from results.folder.run_folder import FolderError
+from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store
 from sweep.deaths import Deaths, Fault, fault_of

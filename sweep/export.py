@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from results.folder.run_folder import replace_file
+from results.folder.files import replace_file
 from results.run import Run
 from sweep.provenance import versions
 

@@ -21,7 +21,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from results.folder.run_folder import RunFolder, explained, write_json
+from results.folder.files import explained, write_json
+from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL, NOT_WELL, Status
 
 LINE_EVERY_S = 10.0

@@ -304,7 +304,7 @@ def _serve(folder: Place, made: Callable[[str], str], port: int, show: bool) -> 
 
 
 def _write(target: Place, page: str) -> None:
-    from results.folder.run_folder import replace_file
+    from results.folder.files import replace_file
 
     if not target.absolute().parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.absolute().parent}. Make it first.")

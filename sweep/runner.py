@@ -15,8 +15,10 @@ import numpy as np
 from cluster import access, local
 from cluster.attached import attached
 from cluster.nodes import TIMEOUT_S, Agreement
+from results.folder.errors import FolderError
+from results.folder.files import replace_file, write_json
 from results.folder.place import Place, place
-from results.folder.run_folder import FolderError, RunFolder, replace_file, write_json
+from results.folder.run_folder import RunFolder
 from results.leaderboard import leaderboard
 from results.schema import FINISHED_WELL
 from results.store.read import read_points

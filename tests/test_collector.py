@@ -12,7 +12,8 @@ from hypothesis import given
 from ray.exceptions import RayError
 
 from cluster.errors import ClusterError
-from results.folder.run_folder import FolderError, RunFolder
+from results.folder.errors import FolderError
+from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan, collector
 from sweep.collector import Collector, split_columns

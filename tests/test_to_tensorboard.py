@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from tensorboardX.record_writer import RecordWriter
 
 import results
-from results.folder.run_folder import FolderError
+from results.folder.errors import FolderError
 from results.outgoing import ALL, Choice, Outgoing
 from results.to_tensorboard import write
 from tests.help.exports import HOSTILE_AXES, hostile_run, make_run  # noqa: F401  # a fixture

@@ -31,7 +31,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from results.folder.object_store import FolderError, RemotePath
+from results.folder.errors import FolderError
+from results.folder.object_store import RemotePath
 
 BEAT_EVERY_S = 10.0
 STALE_AFTER_S = 60.0

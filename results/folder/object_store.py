@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
 from results.folder import retry
+from results.folder.errors import FolderError, UnreachableError
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
@@ -32,14 +33,6 @@ CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S = 1.0, 4.0
 """Until a connection stands; without a byte on it."""
 
 _Answer = TypeVar("_Answer")
-
-
-class FolderError(OSError):
-    """The folder cannot be read or written; the message names the path and the remedy."""
-
-
-class UnreachableError(FolderError):
-    """The store did not answer for as long as it was waited for."""
 
 
 @dataclass

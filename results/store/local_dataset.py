@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from results.folder.run_folder import explained, replace_file
+from results.folder.files import explained, replace_file
 from results.store import parquet
 from results.store.parquet import conform
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.folder.object_store import FolderError, RemotePath
-from results.folder.run_folder import replace_file
+from results.folder.errors import FolderError
+from results.folder.files import replace_file
+from results.folder.object_store import RemotePath
 from results.store import parquet
 
 _ORDER = ("rungs", "weights", "curves", "points")

@@ -33,9 +33,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results import schema
+from results.folder.errors import FolderError
+from results.folder.files import explained, replace_file
 from results.folder.object_store import RemotePath
 from results.folder.place import Place
-from results.folder.run_folder import FolderError, RunFolder, explained, replace_file
+from results.folder.run_folder import RunFolder
 from results.store.local_dataset import Dataset
 from results.store.object_dataset import ObjectDataset
 from results.store.outbox import Outbox

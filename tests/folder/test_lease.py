@@ -9,9 +9,10 @@ import time
 import pytest
 
 from results.folder import lease as module
+from results.folder.errors import FolderError, HeldError
 from results.folder.lease import Lease
 from results.folder.place import place
-from results.folder.run_folder import FolderError, HeldError, RunFolder
+from results.folder.run_folder import RunFolder
 
 OUT = "s3://bucket/run"
 HOLD = """

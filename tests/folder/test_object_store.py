@@ -3,7 +3,7 @@ import time
 import pytest
 
 from results.folder import object_store, retry
-from results.folder.object_store import FolderError, UnreachableError
+from results.folder.errors import FolderError, UnreachableError
 from results.folder.place import place
 
 ROOT = "s3://bucket/a run"

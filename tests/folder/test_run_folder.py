@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from results.folder.run_folder import FolderError, HeldError, RunFolder, replace_file, write_json
+from results.folder.errors import FolderError, HeldError
+from results.folder.files import replace_file, write_json
+from results.folder.run_folder import RunFolder
 
 HOLD = """
 import sys, time, pathlib

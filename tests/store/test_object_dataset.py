@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from results.folder import object_store, retry
-from results.folder.run_folder import FolderError, RunFolder
+from results.folder.errors import FolderError
+from results.folder.run_folder import RunFolder
 from results.store.read import read_points
 from results.store.store import Store
 from tests.help.repository import ROOT

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.folder.run_folder import FolderError, RunFolder
+from results.folder.errors import FolderError
+from results.folder.run_folder import RunFolder
 from results.store import local_dataset as dataset_module
 from results.store import store as store_module
 from results.store.store import Store

@@ -1,0 +1,15 @@
+"""What can be wrong with a run's folder."""
+
+from __future__ import annotations
+
+
+class FolderError(OSError):
+    """The folder cannot be read or written; the message names the path and the remedy."""
+
+
+class UnreachableError(FolderError):
+    """The store did not answer for as long as it was waited for."""
+
+
+class HeldError(RuntimeError):
+    """Another run holds the folder; the message says who, where and since when."""
