@@ -25,7 +25,7 @@ def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
     """Return the learning curves of some points: a panel for each metric, dashed on train and solid on validation rows.
 
     Args:
-        table: as `results.curves.annotated` returns it.
+        table: as `results.analysis.curves.annotated` returns it.
         metrics: logged names; all if none is given.
     """
     from plotly.subplots import make_subplots
@@ -61,7 +61,7 @@ def bands_figure(table: pd.DataFrame, axis: str, metric: str = "val_loss") -> Fi
     """Return the learning curves of all points, a band for each value of an axis.
 
     Args:
-        table: as `results.curves.bands` returns it.
+        table: as `results.analysis.curves.bands` returns it.
         axis, metric: what it is of.
     """
     figure = _figure()
@@ -129,7 +129,7 @@ def distribution_figure(table: pd.DataFrame, axis: str, by: str = "loss_va") -> 
     """Return how a metric is distributed for each value of an axis, as boxes from 5% to 95%.
 
     Args:
-        table: as `results.importance.distribution` returns it.
+        table: as `results.analysis.importance.distribution` returns it.
         axis, by: what it is of.
     """
     figure = _figure()
@@ -215,7 +215,7 @@ def pareto_figure(
 
     Args:
         points: all rows; of many, `MOST_MARKS` are shown: see `thinned`.
-        front: as `results.leaderboard.pareto` returns it.
+        front: as `results.analysis.leaderboard.pareto` returns it.
         by, against: columns.
     """
     shown = thinned(points.dropna(subset=[by, against]).sort_values(by), MOST_MARKS)
@@ -236,7 +236,7 @@ def rungs_figure(table: pd.DataFrame) -> Figure:
     """Return how many points came to each of ASHA's rungs and went on.
 
     Args:
-        table: as `results.account.rungs` returns it.
+        table: as `results.analysis.account.rungs` returns it.
     """
     figure = _figure()
     labels = [f"epoch {milestone}" for milestone in table["milestone"]]

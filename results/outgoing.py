@@ -20,9 +20,9 @@ from typing import Any, cast
 
 import pandas as pd
 
-from results.expression import matching
+from results.analysis.condition import matching
+from results.analysis.leaderboard import leaderboard
 from results.folder.run_folder import RunFolder
-from results.leaderboard import leaderboard
 from results.run import Run
 from results.schema import FINISHED_WELL, SPLITS, Column, axis_encoder, curves_columns, points_columns
 
@@ -43,7 +43,7 @@ class Choice:
         curves: how many of the best points with their learning curves.
         by: the column that says which are the best.
         descending: whether a higher value of it is better.
-        where: only points that fulfil this condition (see `results.expression`).
+        where: only points that fulfil this condition (see `results.analysis.condition`).
     """
 
     best: int

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from results import account, figures, sections
-from results.expression import numbers, unknown_column
-from results.leaderboard import leaderboard
+from results import figures, sections
+from results.analysis import account
+from results.analysis.condition import numbers, unknown_column
+from results.analysis.leaderboard import leaderboard
 from results.run import Run
 from results.schema import Status
 from results.style import plain

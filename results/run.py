@@ -18,11 +18,11 @@ import pandas as pd
 import pyarrow as pa
 import yaml
 
-from results.expression import matching
+from results.analysis.condition import matching
+from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.place import Place, place
 from results.folder.run_folder import RunFolder
-from results.leaderboard import leaderboard
 from results.schema import axis_encoder
 from results.store.read import read_dataset, read_points
 
@@ -106,7 +106,7 @@ class Run:
         """Return the `n` points with the lowest value in the column `by`, of those that fulfil `where`.
 
         Raises:
-            ValueError: there is no such column, or the condition is none (see `results.expression`).
+            ValueError: there is no such column, or the condition is none (see `results.analysis.condition`).
         """
         return leaderboard(self.points if where is None else matching(self.points, where), n, by)
 

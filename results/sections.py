@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from results import account, curves, figures
-from results.importance import about_pruned, distribution, importance
-from results.leaderboard import leaderboard, pareto
+from results import figures
+from results.analysis import account, curves
+from results.analysis.importance import about_pruned, distribution, importance
+from results.analysis.leaderboard import leaderboard, pareto
 from results.run import Run
 from results.schema import SPLITS
 

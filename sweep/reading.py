@@ -106,7 +106,7 @@ def top(
     sweep top DIR --pareto params           loss against size
     sweep top DIR -n 100000 --csv > points.csv
     """
-    from results import leaderboard
+    from results.analysis import leaderboard
 
     if per and pareto:
         raise InputError("--per and --pareto are two different questions. Ask one of them.")
@@ -148,8 +148,8 @@ def importance(
     Exact where the points are a whole grid, or --where makes them one; else estimated by random forests, with the
     spread of the estimate. A pruned point's loss is that of an unfinished training, so it is left out.
     """
-    from results.importance import about_pruned
-    from results.importance import importance as shares_of
+    from results.analysis.importance import about_pruned
+    from results.analysis.importance import importance as shares_of
     from results.schema import Status
 
     run, chosen = opened(folder), chosen_rows(folder, where)
@@ -226,7 +226,7 @@ def chosen_rows(folder: Place, where: str | None) -> pd.DataFrame:
     rows = rows_of(folder)
     if where is None:
         return rows
-    from results.expression import ExpressionError, matching
+    from results.analysis.condition import ExpressionError, matching
 
     try:
         return matching(rows, where)

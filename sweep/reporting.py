@@ -70,11 +70,11 @@ def curves(
     sweep curves DIR 17 4242 --html curves.html    these two, drawn
     sweep curves DIR --per activation --html a.html
     """
-    from results import curves as learning
     from results import figures
-    from results.expression import numbers
-    from results.importance import about_pruned
-    from results.leaderboard import leaderboard, to_csv
+    from results.analysis import curves as learning
+    from results.analysis.condition import numbers
+    from results.analysis.importance import about_pruned
+    from results.analysis.leaderboard import leaderboard, to_csv
     from results.schema import Status
 
     run, rows = opened(folder), chosen_rows(folder, where)
@@ -131,7 +131,7 @@ def effects(
 ) -> None:
     """Say what the values of AXIS do: the metric's distribution for each, and the differences, all else equal."""
     from results import figures
-    from results.importance import about_pruned, distribution, paired
+    from results.analysis.importance import about_pruned, distribution, paired
     from results.schema import Status
 
     run, rows = opened(folder), chosen_rows(folder, where)
@@ -162,7 +162,7 @@ def account(folder: Place, against: Place | None, by: str, as_json: bool) -> Non
     """Say what ASHA did: who came to each rung and went on, what it saved, and with --against what it cost."""
     from dataclasses import asdict
 
-    from results import account as accounts
+    from results.analysis import account as accounts
 
     run = opened(folder)
     rungs = accounts.rungs(run.rungs())

@@ -15,11 +15,11 @@ import numpy as np
 from cluster import access, local
 from cluster.attached import attached
 from cluster.nodes import TIMEOUT_S, Agreement
+from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
 from results.folder.place import Place, place
 from results.folder.run_folder import RunFolder
-from results.leaderboard import leaderboard
 from results.schema import FINISHED_WELL
 from results.store.read import read_points
 from results.store.store import Store

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.place import Place
 from results.folder.run_folder import RunFolder
-from results.leaderboard import leaderboard
 from results.schema import NOT_WELL
 from results.store.read import read_points
 from sweep.options import printable

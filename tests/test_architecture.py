@@ -53,7 +53,7 @@ def loaded(code: str) -> set[str]:
         ("import sweep", {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow"}),
         ("import sweep.cli", {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "rich"}),
         ("from sweep import Plan, Space; Plan.load().table", {"ray", "tensorflow", "keras"}),
-        ("import results.store.store, results.leaderboard", {"ray", "tensorflow", "keras"}),
+        ("import results.store.store, results.analysis.leaderboard", {"ray", "tensorflow", "keras"}),
         (
             "import results.verdicts, results.diagnosis_figures",
             {"ray", "tensorflow", "keras", "sklearn", "plotly"},

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from results import figures
-from results.account import rungs
-from results.curves import annotated, bands
-from results.importance import distribution, exact
-from results.leaderboard import pareto
+from results.analysis.account import rungs
+from results.analysis.curves import annotated, bands
+from results.analysis.importance import distribution, exact
+from results.analysis.leaderboard import pareto
 from tests.help.curves import CURVES, POINTS
 
 HOSTILE = '<b>bold</b> & "quoted"' + "x" * 200

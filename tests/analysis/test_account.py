@@ -7,7 +7,7 @@ import yaml
 from scipy.stats import spearmanr
 
 import results
-from results.account import check_comparable, epochs, rank_correlation, regret, rungs, saved
+from results.analysis.account import check_comparable, epochs, rank_correlation, regret, rungs, saved
 
 
 @pytest.fixture

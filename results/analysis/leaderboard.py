@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from results.expression import unknown_column
+from results.analysis.condition import unknown_column
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""

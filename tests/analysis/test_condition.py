@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.expression import ExpressionError, matching
+from results.analysis.condition import ExpressionError, matching
 
 ROWS = pd.DataFrame(
     {

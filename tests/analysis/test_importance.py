@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.importance import NoGridError, distribution, estimated, exact, importance, paired
+from results.analysis.importance import NoGridError, distribution, estimated, exact, importance, paired
 
 
 def grid(metric, **axes):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.curves import annotated, bands, summary
+from results.analysis.curves import annotated, bands, summary
 from tests.help.curves import CURVES, POINTS, curve
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from results.expression import numbers, unknown_column
+from results.analysis.condition import numbers, unknown_column
 
 FORESTS = 10
 """Forests that an estimate is made by, each on its own bootstrap sample of the rows."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from results.expression import numbers
+from results.analysis.condition import numbers
 from results.schema import Status
 
 if TYPE_CHECKING:

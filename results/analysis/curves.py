@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from results.expression import unknown_column
+from results.analysis.condition import unknown_column
 
 QUANTILES = (0.1, 0.5, 0.9)
 """Of a band: its lower edge, its middle and its upper edge."""

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from results.analysis.leaderboard import best_of_each, leaderboard, pareto, to_csv
 from results.folder.run_folder import RunFolder
-from results.leaderboard import best_of_each, leaderboard, pareto, to_csv
 from results.store.read import read_points
 
 POINTS = pd.DataFrame({"idx": [5, 3, 9, 1], "loss_te": [2.0, 1.0, None, 1.0], "MAE_te": [4.0, 3.0, 2.0, 1.0]})
