@@ -1,4 +1,4 @@
-"""Figures of a diagnosis: for each table of `results.diagnosis`, the function of its name and `_figure` draws it.
+"""Figures of a diagnosis: for each table of `results.diagnosis.diagnose`, the function of its name and `_figure` draws it.
 
 Blue is the train rows and this model, orange the validation rows, green the test rows.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from results.baselines import THIS_MODEL
+from results.diagnosis.baselines import THIS_MODEL
 from results.style import BLUE, GREEN, GREY, ORANGE, RED, labels, laid_out, text
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from results.schema import Status
 from results.style import plain
 
 if TYPE_CHECKING:
-    from results.diagnosis import Diagnosis
+    from results.diagnosis.diagnose import Diagnosis
 
 MOST_POINTS = 100_000
 """Rows of the table; of more, the best are there."""

@@ -18,7 +18,7 @@ from results.run import Run
 from results.schema import SPLITS
 
 if TYPE_CHECKING:
-    from results.diagnosis import Diagnosis
+    from results.diagnosis.diagnose import Diagnosis
 
 SHOWN_CURVES = 5
 """The best points whose learning curves are shown."""
@@ -139,7 +139,7 @@ def ends(winner: pd.DataFrame, metrics: list[str]) -> Section:
 def diagnosed(winner: pd.DataFrame, found: Diagnosis) -> Section:
     """Return the diagnosis of the winner."""
     from results import diagnosis_figures
-    from results.verdicts import verdicts
+    from results.diagnosis.verdicts import verdicts
 
     section = Section(f"Diagnosis of the winner, point {winner['idx'].iloc[0]}")
     section.notes += verdicts(found).values()

@@ -14,7 +14,7 @@ from sweep.reading import opened
 if TYPE_CHECKING:
     import pandas as pd
 
-    from results.diagnosis import Diagnosis
+    from results.diagnosis.diagnose import Diagnosis
 
 _QUESTIONS = {
     "overfitting": ("Does it over-fit?", ("gaps_at_end",)),
@@ -42,7 +42,7 @@ def diagnose(folder: Place, idx: int, trust: bool, as_json: bool) -> None:
         from sweep.diagnosis import diagnosed
 
         found = diagnosed(run, idx, trust)
-    from results.verdicts import verdicts
+    from results.diagnosis.verdicts import verdicts
 
     sentences = verdicts(found)
     if as_json:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.diagnosis import Diagnosis, diagnose
+from results.diagnosis.diagnose import Diagnosis, diagnose
+from results.diagnosis.split import Split
 from results.run import Run
-from results.split import Split
 
 if TYPE_CHECKING:
     import keras

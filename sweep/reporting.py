@@ -20,7 +20,7 @@ from sweep.reading import chosen_rows, opened
 if TYPE_CHECKING:
     import pandas as pd
 
-    from results.diagnosis import Diagnosis
+    from results.diagnosis.diagnose import Diagnosis
     from results.run import Run
 
 BY = click.option("--by", default="loss_va", show_default=True, metavar="COL", help="The metric.")

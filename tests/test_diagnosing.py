@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import results
-from results.baselines import THIS_MODEL
+from results.diagnosis.baselines import THIS_MODEL
 from sweep import Plan
 from sweep import diagnosis as module
 from sweep.cli import main

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from results import diagnosis_figures as figures
-from results.diagnosis import Diagnosis, diagnose
-from results.split import Split
+from results.diagnosis.diagnose import Diagnosis, diagnose
+from results.diagnosis.split import Split
 from tests.help.diagnoses import CURVE, ROW
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from results.split import Split
+from results.diagnosis.split import Split
 
 CURVE = pd.DataFrame(
     {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from results.split import drawn, predictions
+from results.diagnosis.split import drawn, predictions
 from tests.help.diagnoses import split
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from results.baselines import THIS_MODEL
-from results.diagnosis import Diagnosis
+from results.diagnosis.baselines import THIS_MODEL
+from results.diagnosis.diagnose import Diagnosis
 
 
 def verdicts(found: Diagnosis) -> dict[str, str]:

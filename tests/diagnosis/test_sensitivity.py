@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results import sensitivity as module
-from results.sensitivity import dependence, sensitivity
-from results.split import Split
+from results.diagnosis import sensitivity as module
+from results.diagnosis.sensitivity import dependence, sensitivity
+from results.diagnosis.split import Split
 
 NAMES = ("a", "k_x", "k_y", "k_z", "b")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from results.split import Predict, Split, drawn, predictions
+from results.diagnosis.split import Predict, Split, drawn, predictions
 
 REPEATS = 10
 """How often the rows of each group are shuffled."""

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from results import verdicts
-from results.baselines import THIS_MODEL
-from results.diagnosis import gaps_at_end, gaps_over_epochs
+from results.diagnosis import verdicts
+from results.diagnosis.baselines import THIS_MODEL
+from results.diagnosis.diagnose import gaps_at_end, gaps_over_epochs
 from tests.help.diagnoses import CURVE, ROW
 
 

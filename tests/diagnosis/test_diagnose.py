@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results import diagnosis
-from results.diagnosis import (
+from results.diagnosis import diagnose as diagnosis
+from results.diagnosis.diagnose import (
     Diagnosis,
     calibration,
     diagnose,

@@ -2,7 +2,7 @@
 
 Terminology
     residual     predicted less true: positive where the model predicts too much
-    fitted rows, group: see `results.split`
+    fitted rows, group: see `results.diagnosis.split`
 
 All is computed from arrays and a function that predicts, with fixed seeds, for regression models of one output.
 """
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from results.baselines import baselines
-from results.sensitivity import dependence, sensitivity
-from results.split import Predict, Split, pair, predictions
+from results.diagnosis.baselines import baselines
+from results.diagnosis.sensitivity import dependence, sensitivity
+from results.diagnosis.split import Predict, Split, pair, predictions
 
 BINS = 10
 """Bins of the target, or of the prediction, at most."""

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from results import baselines as module
-from results.baselines import THIS_MODEL, baselines
-from results.split import Split
+from results.diagnosis import baselines as module
+from results.diagnosis.baselines import THIS_MODEL, baselines
+from results.diagnosis.split import Split
 
 
 def split(fitted=80, test=40, noise=0.0):

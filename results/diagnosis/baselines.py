@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from results.split import Split, drawn, pair
+from results.diagnosis.split import Split, drawn, pair
 
 RESAMPLES = 1000
 """Bootstrap samples of the test rows that an interval is computed from."""
