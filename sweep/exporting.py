@@ -17,7 +17,7 @@ from sweep.options import DESCENDING, FOLDER, JSON, WHERE, told
 from sweep.reading import opened
 
 if TYPE_CHECKING:
-    from results.outgoing import Outgoing
+    from results.export_to.chosen_points import Outgoing
 
 _LINE_EVERY_S = 10.0
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -80,7 +80,7 @@ def tensorboard(folder: Place, logdir: Path, as_json: bool, **choice: Any) -> No
     sweep export-to tensorboard DIR logs
     tensorboard --logdir logs               the points are in the tab HParams
     """
-    from results.to_tensorboard import write
+    from results.export_to.event_files import write
 
     outgoing = _outgoing(folder, choice)
     with told():
@@ -100,7 +100,7 @@ def mlflow(folder: Place, uri: str, experiment: str | None, as_json: bool, **cho
     \b
     sweep export-to mlflow DIR http://localhost:5000
     """
-    from results.to_mlflow import write
+    from results.export_to.mlflow_server import write
 
     outgoing = _outgoing(folder, choice)
     with told():
@@ -109,7 +109,7 @@ def mlflow(folder: Place, uri: str, experiment: str | None, as_json: bool, **cho
 
 
 def _outgoing(folder: Place, choice: dict[str, Any]) -> Outgoing:
-    from results.outgoing import Choice, Outgoing
+    from results.export_to.chosen_points import Choice, Outgoing
 
     with told():
         return Outgoing(opened(folder), Choice(best=choice.pop("points"), **choice))

@@ -58,7 +58,10 @@ def loaded(code: str) -> set[str]:
             "import results.diagnosis.verdicts, results.diagnosis_figures",
             {"ray", "tensorflow", "keras", "sklearn", "plotly"},
         ),
-        ("import results.to_tensorboard, results.to_mlflow", {"ray", "tensorflow", "keras", "mlflow"}),
+        (
+            "import results.export_to.event_files, results.export_to.mlflow_server",
+            {"ray", "tensorflow", "keras", "mlflow"},
+        ),
         ("import sweep.tuning, sweep.collector, sweep.pruning, sweep.runner", {"tensorflow", "keras"}),
         ("import cluster.local", {"ray", "tensorflow", "keras"}),
     ],

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import results
+from results.export_to.chosen_points import ALL, Choice, Outgoing, identity, setting
 from results.folder.run_folder import RunFolder
-from results.outgoing import ALL, Choice, Outgoing, identity, setting
 from results.store.store import Store
 from tests.help.exports import HOSTILE_AXES, config_of, make_run
 from tests.help.rows import finished

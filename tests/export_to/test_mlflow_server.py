@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import results
-from results.outgoing import ALL, Choice, Outgoing
-from results.to_mlflow import batches, keys, tags, text, write
+from results.export_to.chosen_points import ALL, Choice, Outgoing
+from results.export_to.mlflow_server import batches, keys, tags, text, write
 from tests.help.exports import HOSTILE_AXES, hostile_run, make_run  # noqa: F401  # a fixture
 
 NAMES = st.text(max_size=300) | st.text("./_-: aé\\\n", max_size=6)

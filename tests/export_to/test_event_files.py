@@ -15,9 +15,9 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from tensorboardX.record_writer import RecordWriter
 
 import results
+from results.export_to.chosen_points import ALL, Choice, Outgoing
+from results.export_to.event_files import write
 from results.folder.errors import FolderError
-from results.outgoing import ALL, Choice, Outgoing
-from results.to_tensorboard import write
 from tests.help.exports import HOSTILE_AXES, hostile_run, make_run  # noqa: F401  # a fixture
 
 

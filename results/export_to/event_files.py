@@ -20,8 +20,8 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboardX.record_writer import RecordWriter
 
+from results.export_to.chosen_points import Outgoing, Point, identity
 from results.folder.files import explained, write_json
-from results.outgoing import Outgoing, Point, identity
 
 FINAL, CURVES = "final/", "curves/"
 """What the tags of final metrics and of curves begin with."""

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from results.outgoing import Outgoing, Point, identity
+from results.export_to.chosen_points import Outgoing, Point, identity
 
 CURVES = "curves/"
 """What the keys of curves begin with."""
