@@ -21,9 +21,10 @@ from results import figures, sections
 from results.analysis import account
 from results.analysis.condition import numbers, unknown_column
 from results.analysis.leaderboard import leaderboard
+from results.figures.runs import key_of, ordered
+from results.figures.style import plain
 from results.run import Run
 from results.schema import Status
-from results.style import plain
 
 if TYPE_CHECKING:
     from results.diagnosis.diagnose import Diagnosis
@@ -145,11 +146,11 @@ def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
     for name in (str(n) for n in rows.columns if n not in hidden):
         values = rows[name]
         if name in run.axes or values.dtype.kind not in "iuf":
-            distinct = figures.ordered(values)
-            codes = {figures.key_of(value): place for place, value in enumerate(distinct)}
+            distinct = ordered(values)
+            codes = {key_of(value): place for place, value in enumerate(distinct)}
             texts = [plain(value) for value in distinct]
             columns.append(
-                {"name": name, "texts": texts, "values": [codes[figures.key_of(value)] for value in values]}
+                {"name": name, "texts": texts, "values": [codes[key_of(value)] for value in values]}
             )
         elif values.dtype.kind == "f":
             columns.append({"name": name, "values": [_number(value) for value in values.tolist()]})

@@ -14,6 +14,7 @@ from results import figures
 from results.analysis import account, curves
 from results.analysis.importance import about_pruned, distribution, importance
 from results.analysis.leaderboard import leaderboard, pareto
+from results.figures.runs import MOST_MARKS
 from results.run import Run
 from results.schema import SPLITS
 
@@ -88,9 +89,9 @@ def size(run: Run, points: pd.DataFrame, by: str) -> Section:
     section.notes.append("The line joins the points that no other beats in both.")
     if len(points) < len(run.points):
         section.notes.append(f"{len(run.points) - len(points):,} pruned points are left out.")
-    if len(points) > figures.MOST_MARKS:
+    if len(points) > MOST_MARKS:
         section.notes.append(
-            f"{figures.MOST_MARKS:,} of {len(points):,} points are drawn: the best, and others evenly down to the worst."
+            f"{MOST_MARKS:,} of {len(points):,} points are drawn: the best, and others evenly down to the worst."
         )
     section.add(f"{by} against params", figures.pareto_figure(points, front, by, "params"))
     return section
@@ -138,13 +139,13 @@ def ends(winner: pd.DataFrame, metrics: list[str]) -> Section:
 
 def diagnosed(winner: pd.DataFrame, found: Diagnosis) -> Section:
     """Return the diagnosis of the winner."""
-    from results import diagnosis_figures
     from results.diagnosis.verdicts import verdicts
+    from results.figures import diagnoses
 
     section = Section(f"Diagnosis of the winner, point {winner['idx'].iloc[0]}")
     section.notes += verdicts(found).values()
     for name, table in vars(found).items():
-        figure = getattr(diagnosis_figures, f"{name}_figure")(table)
+        figure = getattr(diagnoses, f"{name}_figure")(table)
         title = figure.layout.title.text
         section.add(title, figure.update_layout(title_text=None, margin_t=40))
     return section

@@ -55,7 +55,7 @@ def loaded(code: str) -> set[str]:
         ("from sweep import Plan, Space; Plan.load().table", {"ray", "tensorflow", "keras"}),
         ("import results.store.store, results.analysis.leaderboard", {"ray", "tensorflow", "keras"}),
         (
-            "import results.diagnosis.verdicts, results.diagnosis_figures",
+            "import results.diagnosis.verdicts, results.figures.diagnoses",
             {"ray", "tensorflow", "keras", "sklearn", "plotly"},
         ),
         (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from results.style import BLUE, COLOURS, ORANGE, RED, SKY, labels, laid_out, text
+from results.figures.style import BLUE, COLOURS, ORANGE, RED, SKY, labels, laid_out, text
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

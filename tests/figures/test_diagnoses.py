@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import diagnosis_figures as figures
 from results.diagnosis.diagnose import Diagnosis, diagnose
 from results.diagnosis.split import Split
+from results.figures import diagnoses as figures
 from tests.help.diagnoses import CURVE, ROW
 
 

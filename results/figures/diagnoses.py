@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from results.diagnosis.baselines import THIS_MODEL
-from results.style import BLUE, GREEN, GREY, ORANGE, RED, labels, laid_out, text
+from results.figures.style import BLUE, GREEN, GREY, ORANGE, RED, labels, laid_out, text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

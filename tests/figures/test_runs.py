@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 
-from results import figures
 from results.analysis.account import rungs
 from results.analysis.curves import annotated, bands
 from results.analysis.importance import distribution, exact
 from results.analysis.leaderboard import pareto
+from results.figures import runs
 from tests.help.curves import CURVES, POINTS
 
 HOSTILE = '<b>bold</b> & "quoted"' + "x" * 200
@@ -37,7 +37,7 @@ def shown(figure):
 
 def test_curves_have_a_panel_for_each_metric_and_a_mark_for_each_event():
     table = annotated(CURVES.assign(loss=1.0, MAE=2.0, val_MAE=3.0), POINTS)
-    traces = shown(figures.curves_figure(table, ["loss", "MAE"]))["data"]
+    traces = shown(runs.curves_figure(table, ["loss", "MAE"]))["data"]
     assert [t["name"] for t in traces if t["mode"] == "lines" and t.get("showlegend") is not False][:2] == [
         "2, train",
         "2, validation",
@@ -48,15 +48,15 @@ def test_curves_have_a_panel_for_each_metric_and_a_mark_for_each_event():
 
 
 def test_bands_have_a_hull_and_a_middle_for_each_value():
-    traces = shown(figures.bands_figure(bands(CURVES, POINTS, "units"), "units"))["data"]
+    traces = shown(runs.bands_figure(bands(CURVES, POINTS, "units"), "units"))["data"]
     assert [t.get("name") for t in traces] == [None, "a", None, "b"]
 
 
 def test_shares_are_bars_and_cells():
     found = exact(GRID, AXES)
-    [bars] = shown(figures.importance_figure(found.shares))["data"]
+    [bars] = shown(runs.importance_figure(found.shares))["data"]
     assert bars["y"][-1].startswith("&lt;b&gt;bold") and len(bars["y"]) == 6
-    figure = figures.interactions_figure(found.shares)
+    figure = runs.interactions_figure(found.shares)
     cells = figure.data[0].z ** 2
     assert cells.shape == (3, 3) and (cells == cells.T).all()
     np.testing.assert_allclose(np.triu(cells).sum(), found.shares["share"].sum())
@@ -65,13 +65,13 @@ def test_shares_are_bars_and_cells():
 
 def test_distributions_keep_the_table_s_order_and_missing_values():
     table = distribution(GRID, "b")
-    boxes, best = figures.distribution_figure(table, "b").data
+    boxes, best = runs.distribution_figure(table, "b").data
     assert list(boxes.x) == list(best.x) == ["x", "null"] and list(boxes.median) == list(table["median"])
 
 
 def test_parallel_lines_are_the_points_and_axes_that_vary():
     rows = pd.concat([GRID.assign(one=1), GRID.head(1).assign(one=1, loss_va=np.inf)])
-    figure = figures.parallel_figure(rows, [*AXES, "one"])
+    figure = runs.parallel_figure(rows, [*AXES, "one"])
     [trace] = figure.data
     assert len(trace.dimensions) == 4 and figure.layout.meta["axes"] == AXES
     assert all(len(dimension["values"]) == 12 for dimension in trace.dimensions)
@@ -94,7 +94,7 @@ def test_of_many_lines_the_best_and_a_fair_choice_are_drawn():
     rows = pd.DataFrame(
         {"a": np.arange(5000) % 7, "loss_va": np.random.default_rng(0).permutation(5000) * 1.0}
     )
-    figure = figures.parallel_figure(rows, ["a"], most=100)
+    figure = runs.parallel_figure(rows, ["a"], most=100)
     drawn = np.sort(figure.data[0].dimensions[1]["values"])
     assert list(drawn[:25]) == list(range(25)) and len(drawn) == 100
     np.testing.assert_allclose(np.diff(drawn[25:90]), 67.2, atol=1)
@@ -106,7 +106,7 @@ def test_a_front_is_drawn_over_a_fair_choice_of_points():
     many = pd.DataFrame(
         {"idx": range(5000), "loss_te": np.linspace(1, 2, 5000), "params": np.arange(5000)[::-1]}
     )
-    cloud, front = figures.pareto_figure(many, pareto(many)).data
+    cloud, front = runs.pareto_figure(many, pareto(many)).data
     assert len(cloud.x) == 2000 and len(front.x) == 5000
     assert list(cloud.y[:500]) == list(many["loss_te"][:500]) and cloud.y[-1] == 2
 
@@ -115,10 +115,10 @@ def test_rungs_stack_to_the_points_that_came():
     seen = pd.DataFrame(
         {"milestone": [1, 1, 3], "idx": [1, 2, 1], "value": [1.0, 2.0, 1.0], "passed": [True, False, True]}
     )
-    on, off = figures.rungs_figure(rungs(seen)).data
+    on, off = runs.rungs_figure(rungs(seen)).data
     assert list(on.y) == [1, 1] and list(off.y) == [1, 0] and list(on.x) == ["epoch 1", "epoch 3"]
 
 
 def test_values_are_ordered_as_people_would():
-    assert figures.ordered(pd.Series([10, 9, 100], dtype=object)) == [9, 10, 100]
-    assert figures.ordered(pd.Series(["b", None, "a", "b"])) == [None, "b", "a"]
+    assert runs.ordered(pd.Series([10, 9, 100], dtype=object)) == [9, 10, 100]
+    assert runs.ordered(pd.Series(["b", None, "a", "b"])) == [None, "b", "a"]

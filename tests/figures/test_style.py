@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from results.style import labels, laid_out, text
+from results.figures.style import labels, laid_out, text
 
 
 def test_labels_are_text_and_of_bearable_length():
