@@ -231,7 +231,7 @@ def report(
     The page has the points to filter and sort, what matters, learning curves, ASHA's account, failures, and where it
     all comes from. It can be made while the sweep runs. Nothing of the folder is executed, unless --diagnose asks for it.
     """
-    from results.report import page
+    from results.report.page import page
 
     other = opened(against) if against else None
 
@@ -269,7 +269,7 @@ def check_axis(run: Run, name: str) -> None:
 
 
 def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
-    from results.report import winner_of
+    from results.report.page import winner_of
 
     idx = winner_of(run, by)
     builder = printable(str(run.plan.get("builder")))
@@ -283,7 +283,7 @@ def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
 def _serve(folder: Place, made: Callable[[str], str], port: int, show: bool) -> None:
     import threading
 
-    from results.watch import served
+    from results.report.serve import served
     from sweep.stopping import StopRequested
 
     points = opened(folder).folder.points

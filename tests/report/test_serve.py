@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from results.watch import served
+from results.report.serve import served
 from tests.help.http import get
 
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from results import figures, sections
+from results import figures
 from results.analysis import account
 from results.analysis.condition import numbers, unknown_column
 from results.analysis.leaderboard import leaderboard
 from results.figures.runs import key_of, ordered
 from results.figures.style import plain
+from results.report import sections
 from results.run import Run
 from results.schema import Status
 
@@ -47,7 +48,7 @@ def page(
         by: the metric that the winner is picked by, and whose variance is explained.
         against: an exhaustive run of the same plan, to measure what pruning lost.
         diagnosis: of the winner, if its model may be made; see `sweep report --diagnose`.
-        version: of a page that is served and comes again when the version is another; see `results.watch`.
+        version: of a page that is served and comes again when the version is another; see `results.report.serve`.
 
     Raises:
         ValueError: there is no such metric, it is no number, or the other run is of another plan.
@@ -162,7 +163,7 @@ def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
 def _html(content: Mapping[str, Any]) -> str:
     from plotly.offline import get_plotlyjs
 
-    parts = resources.files("results")
+    parts = resources.files("results.report")
     own, style = (parts.joinpath(f"report.{kind}").read_text("utf-8") for kind in ("js", "css"))
     scripts = [get_plotlyjs(), own]
     # No text can end the block, as it holds none of these characters.

@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import results
-from results.report import page
+from results.report.page import page
 from tests.help.reports import AXES, CANARY, HOSTILE, make_run
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
