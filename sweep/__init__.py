@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from results.space import Space
     from sweep.plan import Plan
     from sweep.runner import run
-    from sweep.space import Space
 
 __all__ = ["Plan", "Space", "run"]
 
-_HOME = {"Plan": "sweep.plan", "Space": "sweep.space", "run": "sweep.runner"}
+_HOME = {"Plan": "sweep.plan", "Space": "results.space", "run": "sweep.runner"}
 
 
 def __getattr__(name: str) -> Any:

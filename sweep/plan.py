@@ -20,9 +20,9 @@ import yaml
 from results import schema
 from results.folder.object_store import RemotePath
 from results.folder.place import Place, place
+from results.space import Space, value_key
 from sweep.asha import Asha
 from sweep.planfile import PlanError, line_of, read_yaml, refuse_unknown, validated
-from sweep.space import Space, value_key
 from trainables import builders, data
 from trainables.builders import Builder
 from trainables.data import DataSpec, Table

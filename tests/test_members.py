@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.space import Space
+from results.space import Space
 from tests.help.cohorts import small_table
 from trainables import builders
 from trainables.fused import members

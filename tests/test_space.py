@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from sklearn.model_selection import ParameterGrid
 
-from sweep.space import Axis, Space
+from results.space import Axis, Space
 
 SCALARS = (
     st.none()

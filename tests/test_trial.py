@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cluster import local
+from results.space import Space
 from sweep.asha import Asha
 from sweep.rungs import Rungs
-from sweep.space import Space
 from tests.help import zoo
 from tests.help.cohorts import RULES, by_point, small_table
 from trainables import builders

@@ -18,7 +18,7 @@ LARGE_SPACE = """
 import itertools, psutil, time
 before, started = psutil.Process().memory_info().rss, time.perf_counter()
 from sweep.sampler import Selection
-from sweep.space import Space
+from results.space import Space
 space = Space({f"axis_{n}": list(range(10)) for n in range(7)})
 assert len(space) == 10**7
 first = [space[idx] for idx in itertools.islice(Selection(len(space), 0), 100)]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from results.space import Space
 from sweep import Plan
-from sweep.space import Space
 from tests.help import zoo
 from trainables import builders
 from trainables.data import ABALONE, Table, load
