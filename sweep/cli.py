@@ -125,10 +125,10 @@ def run(
     from sweep.stopping import Stopper
 
     if address is not None and not supervisor.is_supervised():
-        from cluster import access
+        from cluster.connect import reach
 
-        head = access.head_address(address)
-        access.check_head(head, insecure)
+        head = reach.head_address(address)
+        reach.check_head(head, insecure)
         sys.exit(supervisor.supervised(sys.argv[1:], head))
     out = out or Path("runs") / (plan.stem if plan else "abalone")
     with Stopper():  # the run has its own; this one is for the time before and after it

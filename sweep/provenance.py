@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from cluster.nodes import installed
+from cluster.connect.nodes import installed
 
 PACKAGES = ("keras-grid-sweep", "ray", "tensorflow", "keras", "numpy", "pandas", "pyarrow")
 

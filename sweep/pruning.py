@@ -15,7 +15,7 @@ import ray
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from cluster.nodes import beside_driver
+from cluster.connect.nodes import beside_driver
 from sweep.plan import Plan
 from sweep.rungs import COLUMNS, Rungs
 

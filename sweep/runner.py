@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from cluster import access, local
-from cluster.attached import attached
-from cluster.nodes import TIMEOUT_S, Agreement
+from cluster.connect import local, reach
+from cluster.connect.attached import attached
+from cluster.connect.nodes import TIMEOUT_S, Agreement
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
@@ -97,8 +97,8 @@ def run(
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
     if address is not None:
-        address = access.head_address(address)
-        access.check_head(address, insecure)
+        address = reach.head_address(address)
+        reach.check_head(address, insecure)
     cpus = checked_cpus(plan, cpus, address)
     try:
         selection = Selection(len(plan.space), plan.seed, points, idx)

@@ -152,11 +152,11 @@ def stop(job_id: str, address: str, insecure: bool) -> None:
 
 
 def _opened(address: str, insecure: bool) -> Jobs:
-    from cluster import access
+    from cluster.connect import reach
     from cluster.jobs import Jobs
 
-    checked = access.check_dashboard(address, insecure)
-    if access.sends_token_in_clear(checked) and not insecure:
+    checked = reach.check_dashboard(address, insecure)
+    if reach.sends_token_in_clear(checked) and not insecure:
         click.echo(
             f"Note: {checked} has no TLS, so the token goes there for all on the way to read. An SSH tunnel hides it: "
             "ssh -L 8265:localhost:8265 HEAD, and --address http://localhost:8265.",

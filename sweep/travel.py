@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from cluster import parcel
+from cluster.connect import parcel
 from sweep.plan import Plan
 from trainables import builders
 from trainables.builders import Builder

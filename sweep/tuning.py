@@ -11,7 +11,7 @@ from typing import Any
 from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
-from cluster.nodes import beside_driver
+from cluster.connect.nodes import beside_driver
 from sweep.collector import Collector
 from sweep.plan import Plan, Resources
 from sweep.pruning import RungScheduler

@@ -63,7 +63,7 @@ def loaded(code: str) -> set[str]:
             {"ray", "tensorflow", "keras", "mlflow"},
         ),
         ("import sweep.tuning, sweep.collector, sweep.pruning, sweep.runner", {"tensorflow", "keras"}),
-        ("import cluster.local", {"ray", "tensorflow", "keras"}),
+        ("import cluster.connect.local", {"ray", "tensorflow", "keras"}),
     ],
 )
 def test_heavy_packages_are_loaded_late(code, absent):

@@ -11,7 +11,7 @@ import ray
 from hypothesis import given
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from cluster.local import started
+from cluster.connect.local import started
 from results import schema
 from results.folder.run_folder import RunFolder
 from results.store.store import Store

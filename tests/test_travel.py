@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import parcel
+from cluster.connect import parcel
 from sweep import Plan, travel
 from sweep.fingerprint import fingerprint
 from tests.help.plans import BUILDER, small_plan, write_table

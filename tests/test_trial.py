@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cluster import local
+from cluster.connect import local
 from results.space import Space
 from sweep.asha import Asha
 from sweep.rungs import Rungs

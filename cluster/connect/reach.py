@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cluster.errors import ClusterError
+from cluster.connect.errors import ClusterError
 
 TOKEN_FILE = Path("~/.ray/auth_token")
 """Where Ray 2.60 looks for the token if no environment variable names another place."""

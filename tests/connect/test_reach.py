@@ -14,8 +14,8 @@ from threading import Thread
 import psutil
 import pytest
 
-from cluster import access
-from cluster.errors import ClusterError
+from cluster.connect import reach
+from cluster.connect.errors import ClusterError
 from tests.help import clusters
 from tests.help.clusters import free_port
 
@@ -59,10 +59,10 @@ def outside_address():
 
 
 def test_an_open_cluster_on_loopback_is_taken(loopback_cluster):
-    access.check_head(loopback_cluster.address, insecure=False)
+    reach.check_head(loopback_cluster.address, insecure=False)
     url = loopback_cluster.url
-    clusters.wait_until(lambda: not access._nodes_listen_to_others(url))  # once its node has joined
-    assert access.check_dashboard(f"{url}/some/page", insecure=False) == url
+    clusters.wait_until(lambda: not reach._nodes_listen_to_others(url))  # once its node has joined
+    assert reach.check_dashboard(f"{url}/some/page", insecure=False) == url
 
 
 def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cluster):
@@ -70,25 +70,25 @@ def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cl
     with pytest.raises(
         ClusterError, match=rf"{outside} is refused: Ray runs whatever reaches it.*--insecure"
     ):
-        access.check_head(outside, insecure=False)
-    access.check_head(outside, insecure=True)
+        reach.check_head(outside, insecure=False)
+    reach.check_head(outside, insecure=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_an_open_cluster_is_not_taken_for_closed_by_the_address_it_is_called_by(open_cluster, host):
     head = f"{host}:{open_cluster.port}"
     with pytest.raises(ClusterError, match=rf"{head} is refused: .* others than this machine can reach"):
-        access.check_head(head, insecure=False)
-    access.check_head(head, insecure=True)
+        reach.check_head(head, insecure=False)
+    reach.check_head(head, insecure=True)
     dashboard = f"http://{host}:{open_cluster.dashboard_port}"
     with pytest.raises(ClusterError, match=rf"{dashboard} is refused: .* others than this machine can reach"):
-        access.check_dashboard(dashboard, insecure=False)
-    assert access.check_dashboard(dashboard, insecure=True) == dashboard
+        reach.check_dashboard(dashboard, insecure=False)
+    assert reach.check_dashboard(dashboard, insecure=True) == dashboard
 
 
 def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, home, monkeypatch):
     address, url = closed_cluster.address, closed_cluster.url
-    for check in (lambda: access.check_head(address, False), lambda: access.check_dashboard(url, False)):
+    for check in (lambda: reach.check_head(address, False), lambda: reach.check_dashboard(url, False)):
         with pytest.raises(ClusterError, match=r"asks for a token, and this user has none.*auth_token"):
             check()
         monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
@@ -100,17 +100,17 @@ def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, 
         monkeypatch.delenv("RAY_AUTH_TOKEN")
     (home / ".ray").mkdir(parents=True)
     (home / ".ray" / "auth_token").write_text(f"{TOKEN}\n")
-    access.check_head(address, False)
+    reach.check_head(address, False)
     assert stat.S_IMODE((home / ".ray" / "auth_token").stat().st_mode) == 0o600
-    access.check_head(f"{outside_address()}:{closed_cluster.port}", False)  # others may reach it: it asks
+    reach.check_head(f"{outside_address()}:{closed_cluster.port}", False)  # others may reach it: it asks
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(home / "nowhere"))
     with pytest.raises(ClusterError, match="RAY_AUTH_TOKEN_PATH names"):
-        access.check_head(address, False)
+        reach.check_head(address, False)
 
 
 def test_a_token_that_others_could_read_on_its_way_is_told(closed_cluster, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-    assert not access.sends_token_in_clear(access.check_dashboard(closed_cluster.url, False))
+    assert not reach.sends_token_in_clear(reach.check_dashboard(closed_cluster.url, False))
     url = f"http://{outside_address()}:{closed_cluster.dashboard_port}"
     for insecure in ([], ["--insecure"]):
         command = [sys.executable, "-m", "sweep.cli", "jobs", "--address", url, *insecure]
@@ -123,7 +123,7 @@ def test_a_token_that_others_could_read_on_its_way_is_told(closed_cluster, monke
 def test_what_the_environment_says_does_not_override_what_was_given(open_cluster, monkeypatch):
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.setenv(name, "http://10.1.1.1:8265")
-    access.check_dashboard(open_cluster.url, True)
+    reach.check_dashboard(open_cluster.url, True)
     assert "RAY_ADDRESS" not in os.environ and "RAY_API_SERVER_ADDRESS" not in os.environ
 
 
@@ -131,21 +131,21 @@ def test_who_does_not_answer_is_told_in_time():
     port = free_port()
     began = time.monotonic()
     with pytest.raises(ClusterError, match=rf"No Ray cluster answers at 127\.0\.0\.1:{port}"):
-        access.check_head(f"127.0.0.1:{port}", False)
+        reach.check_head(f"127.0.0.1:{port}", False)
     with pytest.raises(ClusterError, match=rf"No Ray dashboard answers at http://127\.0\.0\.1:{port}"):
-        access.check_dashboard(f"http://127.0.0.1:{port}", False)
+        reach.check_dashboard(f"http://127.0.0.1:{port}", False)
     assert time.monotonic() - began < 60
 
 
 def test_who_listens_may_take_longer_to_answer_but_not_for_ever(monkeypatch):
-    monkeypatch.setattr(access, "CONNECT_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(access, "ANSWER_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(reach, "CONNECT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(reach, "ANSWER_TIMEOUT_S", 1.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port, began = silent.getsockname()[1], time.monotonic()
         with pytest.raises(ClusterError, match=r"No Ray cluster answers at .* \(deadline_exceeded\)"):
-            access.check_head(f"127.0.0.1:{port}", False)
+            reach.check_head(f"127.0.0.1:{port}", False)
         with pytest.raises(ClusterError, match=r"No Ray dashboard answers at .* \(timed out\)"):
-            access.check_dashboard(f"http://127.0.0.1:{port}", False)
+            reach.check_dashboard(f"http://127.0.0.1:{port}", False)
         assert 3 <= time.monotonic() - began < 60
 
 
@@ -162,9 +162,9 @@ def test_another_web_server_is_no_dashboard():
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         with pytest.raises(ClusterError, match="status 404, so it is no Ray dashboard"):
-            access.check_dashboard(f"http://127.0.0.1:{server.server_port}", False)
+            reach.check_dashboard(f"http://127.0.0.1:{server.server_port}", False)
         with pytest.raises(ClusterError, match="No Ray cluster answers"):
-            access.check_head(f"127.0.0.1:{server.server_port}", False)
+            reach.check_head(f"127.0.0.1:{server.server_port}", False)
     finally:
         server.shutdown()
         server.server_close()
@@ -177,7 +177,7 @@ def test_what_is_no_address_of_a_head_is_refused(given):
     with pytest.raises(
         ClusterError, match=re.escape(f'--address got "{given}", but needs auto or the HOST:PORT')
     ):
-        access.head_address(given)
+        reach.head_address(given)
 
 
 @pytest.mark.parametrize(
@@ -185,14 +185,14 @@ def test_what_is_no_address_of_a_head_is_refused(given):
 )
 def test_what_is_no_address_of_a_dashboard_is_refused_without_its_password(given):
     with pytest.raises(ClusterError, match="needs the address of the cluster's dashboard") as told:
-        access.check_dashboard(given, False)
+        reach.check_dashboard(given, False)
     assert "hidden" not in str(told.value)
 
 
 def test_auto_is_the_cluster_of_a_submitted_driver(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
-    assert access.head_address("auto") == "10.0.0.7:6379"
-    assert access.head_address("10.0.0.8:6379") == "10.0.0.8:6379"
+    assert reach.head_address("auto") == "10.0.0.7:6379"
+    assert reach.head_address("10.0.0.8:6379") == "10.0.0.8:6379"
 
 
 @pytest.mark.parametrize(
@@ -216,23 +216,23 @@ def test_auto_is_the_cluster_of_a_submitted_driver(monkeypatch):
     ],
 )
 def test_who_is_reached_from_this_machine_only(host, expected):
-    assert access.is_loopback(host) is expected
+    assert reach.is_loopback(host) is expected
 
 
 def test_the_token_file_is_its_owner_s_alone(home):
     file = home / ".ray" / "auth_token"
-    access.keep_private()
+    reach.keep_private()
     assert re.fullmatch(r"[0-9a-f]{64}", file.read_text()) and stat.S_IMODE(file.stat().st_mode) == 0o600
     file.write_text("kept")
     file.chmod(0o644)  # as Ray writes it
-    access.keep_private()
+    reach.keep_private()
     assert file.read_text() == "kept" and stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 ONE_AFTER_THE_OTHER = """
 import json, os, psutil, sys
-from cluster import local
-from cluster.attached import attached
+from cluster.connect import local
+from cluster.connect.attached import attached
 from ray._private import ray_constants
 def settings():
     names = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")

@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from cluster import local, nodes
-from cluster.errors import ClusterError
+from cluster.connect import local, nodes
+from cluster.connect.errors import ClusterError
 
 
 def answer(**changes):

@@ -2,19 +2,19 @@ import os
 import subprocess
 import sys
 
-from cluster.local import available_cpus
+from cluster.connect.local import available_cpus
 
 
 def test_cores_are_those_this_process_may_use():
     code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
-    code += "from cluster.local import available_cpus; print(available_cpus())"
+    code += "from cluster.connect.local import available_cpus; print(available_cpus())"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"
     assert available_cpus() == len(os.sched_getaffinity(0))
 
 
 def test_ray_is_there_for_the_block_alone():
     code = (
-        "import ray\nfrom cluster.local import started\n"
+        "import ray\nfrom cluster.connect.local import started\n"
         "with started(cpus=3) as found:\n    print(found['CPU'], ray.is_initialized())\n"
         "print(ray.is_initialized())"
     )
@@ -28,7 +28,7 @@ def test_an_interpreter_in_a_folder_with_spaces_starts_workers(tmp_path):
     environment = tmp_path / "a folder é"
     environment.symlink_to(sys.prefix, target_is_directory=True)
     code = (
-        "import ray\nfrom cluster.local import started\n"
+        "import ray\nfrom cluster.connect.local import started\n"
         "with started(cpus=1):\n    print(ray.get(ray.remote(lambda: 42).remote(), timeout=50))"
     )
     python = environment / "bin" / "python"

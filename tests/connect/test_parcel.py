@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import parcel
-from cluster.errors import ClusterError
+from cluster.connect import parcel
+from cluster.connect.errors import ClusterError
 
 TRAVELS = [
     "model.py",
@@ -62,7 +62,7 @@ def test_a_parcel_holds_this_software_and_the_user_s_folder(user, tmp_path):
         assert (made / parcel.USER / name).read_text() == f"# {name}"
     assert not list(made.rglob("__pycache__"))
     # What is imported from the parcel is the same software, though the installed one is another.
-    code = "import sweep, cluster.parcel as p; print(sweep.__file__); print(p.digest())"
+    code = "import sweep, cluster.connect.parcel as p; print(sweep.__file__); print(p.digest())"
     answer = subprocess.check_output([sys.executable, "-c", code], cwd=made, text=True).splitlines()
     assert Path(answer[0]).is_relative_to(made) and answer[1] == parcel.digest()
     (made / "results" / "schema.py").write_text("changed = True\n")

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cluster import parcel
-from cluster.errors import ClusterError
+from cluster.connect import parcel
+from cluster.connect.errors import ClusterError
 
 COMPARED = ("ray", "tensorflow", "keras", "numpy", "pyarrow")
 """The packages whose versions must be the same everywhere, beside Python and this software."""

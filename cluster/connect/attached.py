@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster import access, parcel
-from cluster.errors import ClusterError
-from cluster.local import ended_quietly
+from cluster.connect import parcel, reach
+from cluster.connect.errors import ClusterError
+from cluster.connect.local import ended_quietly
 
 HEAD_LOST_AFTER_S = 30
 """Seconds after which the driver gives a head up that it cannot reach; Ray's default is 60."""
@@ -40,7 +40,7 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
 
     with (
         tempfile.TemporaryDirectory(prefix="sweep-parcel-") as scratch,
-        access.authentication("token" if access.asks_for_token(address) else "disabled"),
+        reach.authentication("token" if reach.asks_for_token(address) else "disabled"),
         ended_quietly(),
     ):
         made = parcel.make(Path(scratch) / "parcel", user)
