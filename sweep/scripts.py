@@ -79,7 +79,7 @@ def slurm(
     Preempted or requeued, the job goes on where it was: only points without a row are trained. It ends with the exit
     code of `sweep run`. At most one such job a node: Ray's launcher takes a node with another Ray for its own.
     """
-    from cluster import slurm as backend
+    from cluster.submit import slurm as backend
 
     command = [
         sys.executable,
@@ -146,7 +146,7 @@ def kuberay(
     """
     from importlib.metadata import version
 
-    from cluster.kuberay import NAME_LENGTH, RayJob
+    from cluster.submit.kuberay import NAME_LENGTH, RayJob
 
     if not isinstance(out, RemotePath):
         raise InputError(

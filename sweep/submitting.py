@@ -15,7 +15,7 @@ from results.folder.place import Place
 from sweep.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 
 if TYPE_CHECKING:
-    from cluster.jobs import Jobs
+    from cluster.submit.jobs import Jobs
 
 DASHBOARD = click.option(
     "--address",
@@ -153,7 +153,7 @@ def stop(job_id: str, address: str, insecure: bool) -> None:
 
 def _opened(address: str, insecure: bool) -> Jobs:
     from cluster.connect import reach
-    from cluster.jobs import Jobs
+    from cluster.submit.jobs import Jobs
 
     checked = reach.check_dashboard(address, insecure)
     if reach.sends_token_in_clear(checked) and not insecure:

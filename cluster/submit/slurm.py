@@ -73,7 +73,7 @@ port={port}
 exit_file=$(mktemp) # on this node, which is the head
 trap : TERM # Slurm sends it to this shell, too, which must wait for the sweep
 {srun} \\
-    {python} -m cluster.launcher "$exit_file" symmetric-run --address "$address:$port" --min-nodes {nodes}{gpus} \\
+    {python} -m cluster.submit.launcher "$exit_file" symmetric-run --address "$address:$port" --min-nodes {nodes}{gpus} \\
     -- {command} --address "$address:$port"
 code=$(cat "$exit_file")
 rm "$exit_file"

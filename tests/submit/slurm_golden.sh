@@ -45,7 +45,7 @@ port=$((20000 + SLURM_JOB_ID % 10000))
 exit_file=$(mktemp) # on this node, which is the head
 trap : TERM # Slurm sends it to this shell, too, which must wait for the sweep
 srun --export=ALL --cpu-bind=none --kill-on-bad-exit=0 --cpus-per-task=16 \
-    '/opt/a venv/bin/python' -m cluster.launcher "$exit_file" symmetric-run --address "$address:$port" --min-nodes 3 --num-gpus=2 \
+    '/opt/a venv/bin/python' -m cluster.submit.launcher "$exit_file" symmetric-run --address "$address:$port" --min-nodes 3 --num-gpus=2 \
     -- '/opt/a venv/bin/python' -m sweep.cli run '/home/é/my plan.yaml' --out /scratch/out --address "$address:$port"
 code=$(cat "$exit_file")
 rm "$exit_file"

@@ -1,6 +1,6 @@
 """`ray symmetric-run` on one node of a Slurm job: it outlives SIGTERM, and tells how the command on the head ended.
 
-    python -m cluster.launcher EXIT_FILE symmetric-run --address HOST:PORT --min-nodes N [start options] -- command
+    python -m cluster.submit.launcher EXIT_FILE symmetric-run --address HOST:PORT --min-nodes N [start options] -- command
 
 Slurm sends SIGTERM to every process of a job. Ray's launcher dies of it at once, and Slurm kills what a dead task leaves
 behind: the sweep would have no time to store what is finished. And the launcher exits with 0 where Ray could not be

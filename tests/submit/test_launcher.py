@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cluster.launcher import TELLS
+from cluster.submit.launcher import TELLS
 
 
 def shell(tmp_path, *command):
@@ -39,7 +39,16 @@ def test_a_command_that_never_ran_is_told_by_an_empty_file(tmp_path):
     """Ray's launcher refuses an address that is none, after ours has started."""
     told = tmp_path / "told"
     told.touch()
-    command = ["-m", "cluster.launcher", str(told), "symmetric-run", "--address", "nowhere", "--", "true"]
+    command = [
+        "-m",
+        "cluster.submit.launcher",
+        str(told),
+        "symmetric-run",
+        "--address",
+        "nowhere",
+        "--",
+        "true",
+    ]
     ran = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
     assert ran.returncode == 1 and not told.read_text()
 
@@ -54,7 +63,7 @@ def test_what_an_earlier_attempt_of_the_job_left_is_ended_and_nothing_else(tmp_p
         for name, (job, number) in attempts.items()
     }
     try:
-        code = "import cluster.launcher; cluster.launcher._end_what_is_left()"
+        code = "import cluster.submit.launcher; cluster.submit.launcher._end_what_is_left()"
         environment = {**os.environ, "SLURM_JOB_ID": "77", "SLURM_RESTART_COUNT": "1"}
         subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
         assert started["earlier"].wait(timeout=30) == -signal.SIGKILL

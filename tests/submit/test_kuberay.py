@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cluster.kuberay import RayJob
+from cluster.submit.kuberay import RayJob
 from sweep.cli import main
 from tests.help.plans import write_plan
 

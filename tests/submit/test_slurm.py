@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.slurm import FLAGS, OTHERS, batch_script, submit
+from cluster.submit.slurm import FLAGS, OTHERS, batch_script, submit
 from tests.help import slurm_cluster
 from tests.help.plans import write_plan
 from tests.help.sweeps import SWEEP

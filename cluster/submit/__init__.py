@@ -1,0 +1,1 @@
+"""How a sweep is handed to a cluster: Ray Jobs, Slurm, Kubernetes."""
