@@ -12,6 +12,7 @@ from pathlib import Path
 from cluster.connect import parcel, reach
 from cluster.connect.errors import ClusterError
 from cluster.connect.local import ended_quietly
+from cluster.connect.token import authentication
 
 HEAD_LOST_AFTER_S = 30
 """Seconds after which the driver gives a head up that it cannot reach; Ray's default is 60."""
@@ -40,7 +41,7 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
 
     with (
         tempfile.TemporaryDirectory(prefix="sweep-parcel-") as scratch,
-        reach.authentication("token" if reach.asks_for_token(address) else "disabled"),
+        authentication("token" if reach.asks_for_token(address) else "disabled"),
         ended_quietly(),
     ):
         made = parcel.make(Path(scratch) / "parcel", user)

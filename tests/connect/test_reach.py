@@ -16,6 +16,7 @@ import pytest
 
 from cluster.connect import reach
 from cluster.connect.errors import ClusterError
+from cluster.connect.token import keep_private
 from tests.help import clusters
 from tests.help.clusters import free_port
 
@@ -221,11 +222,11 @@ def test_who_is_reached_from_this_machine_only(host, expected):
 
 def test_the_token_file_is_its_owner_s_alone(home):
     file = home / ".ray" / "auth_token"
-    reach.keep_private()
+    keep_private()
     assert re.fullmatch(r"[0-9a-f]{64}", file.read_text()) and stat.S_IMODE(file.stat().st_mode) == 0o600
     file.write_text("kept")
     file.chmod(0o644)  # as Ray writes it
-    reach.keep_private()
+    keep_private()
     assert file.read_text() == "kept" and stat.S_IMODE(file.stat().st_mode) == 0o600
 
 

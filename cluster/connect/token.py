@@ -1,0 +1,96 @@
+"""Ray's token: where it is kept, and whether Ray asks for one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster.connect.errors import ClusterError
+
+TOKEN_FILE = Path("~/.ray/auth_token")
+"""Where Ray 2.60 looks for the token if no environment variable names another place."""
+
+
+def token() -> str | None:
+    """Return the token that Ray itself would send, or None if there is none; its file becomes this user's alone.
+
+    Raises:
+        ClusterError: the file that is to hold it cannot be read.
+    """
+    if value := os.environ.get("RAY_AUTH_TOKEN"):
+        return value
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named or TOKEN_FILE).expanduser()
+    try:
+        if not named:
+            keep_private(make=False)
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        if not named:
+            return None
+        raise ClusterError(
+            f"RAY_AUTH_TOKEN_PATH names {path}, but there is no such file. Correct it."
+        ) from None
+    except OSError as error:
+        raise ClusterError(
+            f"{path}: the token cannot be read ({error.strerror}). Correct its rights."
+        ) from None
+
+
+def keep_private(make: bool = True) -> None:
+    """See to it that nobody else can read the token file of this user, which Ray writes for all.
+
+    Args:
+        make: whether to make it if it is not there.
+    """
+    path = TOKEN_FILE.expanduser()
+    with contextlib.suppress(OSError):
+        if make and not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+        path.chmod(0o600)
+
+
+@contextlib.contextmanager
+def authentication(mode: str) -> Iterator[None]:
+    """Have Ray ask for tokens and send them, or not, for the length of a `with` block: in this process and its children.
+
+    Args:
+        mode: "token" or "disabled", as Ray's RAY_AUTH_MODE.
+    """
+    try:
+        with environment(RAY_AUTH_MODE=mode):
+            _read_again()
+            yield
+    finally:
+        _read_again()
+
+
+def _read_again() -> None:
+    """Have Ray read its settings again, which it does by itself only when it is imported."""
+    if "ray" in sys.modules:
+        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextlib.contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set environment variables for the length of a `with` block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
