@@ -36,12 +36,12 @@ def diagnosed(run: Run, idx: int, trust: bool = False) -> Diagnosis:
 
     from sweep.export import evaluated
     from sweep.plan import Plan
-    from trainables import models
+    from trainables.builder import build
 
     evaluated(run, idx, model)
     plan = Plan.load(run.folder.plan)
     table = plan.table
-    rows = models.fitted_rows(models.fit_of(run.config(idx), plan.found_builder, plan.fit), table)
+    rows = build.fitted_rows(build.fit_of(run.config(idx), plan.found_builder, plan.fit), table)
     split = Split(
         table.x_train[:rows], table.y_train[:rows], table.x_test, table.y_test, table.features, table.groups
     )

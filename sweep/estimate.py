@@ -109,11 +109,11 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     Raises:
         UnfusableError: they could not be trained so after all.
     """
+    from trainables.builder.build import fit_of
     from trainables.fused.cohort import Cohort
     from trainables.fused.describe import UnfusableError
     from trainables.fused.members import Members
     from trainables.fused.trial import LANES
-    from trainables.models import fit_of
 
     fused = [group for group in found if not group.why]
     group = sorted(fused, key=lambda one: len(one.points))[len(fused) // 2]

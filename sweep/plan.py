@@ -23,8 +23,9 @@ from results.folder.place import Place, place
 from results.space import Space, value_key
 from sweep.asha import Asha
 from sweep.planfile import PlanError, line_of, read_yaml, refuse_unknown, validated
-from trainables import builders, data
-from trainables.builders import Builder
+from trainables import data
+from trainables.builder import find
+from trainables.builder.find import Builder
 from trainables.data import DataSpec, Table
 from trainables.settings import (
     FIT_AXES,
@@ -201,7 +202,7 @@ class Plan:
             keys = Counter([] if isinstance(axis.values, range) else map(value_key, axis.values))
             if twice := [value for value in axis.values if keys and keys[value_key(value)] > 1]:
                 raise PlanError(f'axis "{axis.name}" has the value {twice[0]!r} twice. Remove one.', where)
-            if axis.name in builders.SUPPLIED:
+            if axis.name in find.SUPPLIED:
                 raise PlanError(
                     f'axis "{axis.name}" is supplied from the data and cannot be swept. Remove it.', where
                 )
@@ -227,7 +228,7 @@ class Plan:
                     f"nor of Model.fit({', '.join(FIT_PARAMETERS)}). {hint}",
                     where,
                 )
-        if missing := sorted(builder.required - set(self.space.names) - set(builders.SUPPLIED)):
+        if missing := sorted(builder.required - set(self.space.names) - set(find.SUPPLIED)):
             raise PlanError(
                 f'the builder {builder.signature} needs "{missing[0]}", which no axis gives. '
                 f"Add it to the space, with one value if it is fixed: {missing[0]}: [...].",
@@ -238,8 +239,8 @@ class Plan:
     def found_builder(self) -> Builder:
         """The builder that the plan names, its signature read without importing it."""
         try:
-            return builders.find(self.builder, self.base)
-        except builders.BuilderError as error:
+            return find.find(self.builder, self.base)
+        except find.BuilderError as error:
             raise PlanError(str(error), ("builder",)) from None
 
     @property

@@ -17,7 +17,7 @@ import yaml
 from results.folder.object_store import RemotePath
 from results.folder.place import Place
 from results.folder.run_folder import RunFolder
-from trainables import builders
+from trainables.builder import find
 
 if TYPE_CHECKING:
     import keras
@@ -49,10 +49,10 @@ def model(
         check_builder(run)
     plan = Plan.load(run.plan)
 
-    from trainables import models
+    from trainables.builder import build
 
     function = plan.found_builder.load()
-    built = models.build(function, plan.found_builder, config, plan.table, plan.seed)
+    built = build.build(function, plan.found_builder, config, plan.table, plan.seed)
     shapes, expected = [w.shape for w in weights], [tuple(w.shape) for w in built.weights]
     if shapes != expected:
         raise ValueError(
@@ -71,8 +71,8 @@ def check_builder(run: RunFolder) -> None:
     """
     name = str(yaml.safe_load(run.plan.read_text(encoding="utf-8")).get("builder", ""))
     try:
-        path, installed = builders.locate(name, Path.cwd() if isinstance(run.path, RemotePath) else run.path)
-    except builders.BuilderError as error:
+        path, installed = find.locate(name, Path.cwd() if isinstance(run.path, RemotePath) else run.path)
+    except find.BuilderError as error:
         raise UntrustedError(f"{run.plan}: {error}") from None
     remedy = f"Read {path}; if you trust it, say so: --trust, or trust=True."
     inside = not isinstance(run.path, RemotePath) and path.resolve().is_relative_to(run.path.resolve())
@@ -85,7 +85,7 @@ def check_builder(run: RunFolder) -> None:
         ran = json.loads(run.fingerprint.read_text(encoding="utf-8"))["builder"]["source"]
     except (OSError, ValueError, KeyError, TypeError):
         ran = None
-    if ran != builders.source_of(path):
+    if ran != find.source_of(path):
         raise UntrustedError(
             f"The builder {name} is not what the sweep ran: the source of {path} is another than {run.fingerprint} "
             f"has. {remedy}"

@@ -9,8 +9,8 @@ import yaml
 
 from cluster.connect import parcel
 from sweep.plan import Plan
-from trainables import builders
-from trainables.builders import Builder
+from trainables.builder import find
+from trainables.builder.find import Builder
 
 PLAN_FILE = "submitted-plan.yaml"
 ORIGINAL_FILE = "original-plan.yaml"
@@ -24,7 +24,7 @@ def user_folder(plan: Plan) -> Path | None:
     builder = plan.found_builder
     if _own_package(builder):
         return None
-    _, installed = builders.locate(builder.name, plan.base)
+    _, installed = find.locate(builder.name, plan.base)
     return None if installed else builder.folder
 
 

@@ -15,7 +15,7 @@ from cluster.connect.nodes import beside_driver
 from sweep.collector import Collector
 from sweep.plan import Plan, Resources
 from sweep.pruning import RungScheduler
-from trainables.builders import Builder
+from trainables.builder.find import Builder
 from trainables.fused.checkpoints import Checkpoints, RemoteCheckpoints
 from trainables.fused.trial import FusedTrial
 

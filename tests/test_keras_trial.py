@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sweep import Plan
-from trainables import builders
+from trainables.builder import find
 from trainables.callbacks import row_order
 from trainables.data import ABALONE, load
 from trainables.keras_trial import PAYLOAD, KerasTrial, Point
@@ -160,7 +160,7 @@ def test_weights_are_those_of_the_best_epoch():
 def trial(config, build_source, folder, training, table=TABLE):
     (folder / "model.py").write_text(build_source)
     made = KerasTrial.__new__(KerasTrial)  # without Tune's own set-up, which needs a running Tune
-    builder = builders.find("model.py:build", folder)
+    builder = find.find("model.py:build", folder)
     made.setup({"idx": 0}, space=[config], builder=builder, table=table, training=training)
     return made
 

@@ -8,7 +8,7 @@ import pytest
 
 from results.space import Space
 from tests.help.cohorts import small_table
-from trainables import builders
+from trainables.builder import find
 from trainables.fused import members
 from trainables.fused.describe import UnfusableError, describe
 from trainables.fused.groups import partition
@@ -64,7 +64,7 @@ def _compiled(units, l2, init, activation, optimizer):
 
 
 def composer_of(name):
-    builder = builders.find(f"{__file__}:{name}", Path.cwd())
+    builder = find.find(f"{__file__}:{name}", Path.cwd())
     return Composer(builder.load(), builder, TABLE, 0)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from results.space import Space
 from tests.help.cohorts import PLAN, Fused, assert_equal, small_table
-from trainables import builders
+from trainables.builder import find
 from trainables.fused import program
 from trainables.fused.describe import UnfusableError
 from trainables.settings import Callbacks, Fit, Training
@@ -38,7 +38,7 @@ def builder(layer="dropout", rate=0.2, activation="relu", learning_rate=0.01, *,
 
 def engine_of(axes, epochs=3, lanes=2):
     training = Training(Fit(epochs=epochs, batch_size=32), Callbacks())
-    found = builders.find(f"{__file__}:builder", PLAN.base)
+    found = find.find(f"{__file__}:builder", PLAN.base)
     return Fused(found, Space(axes), small_table(), training, lanes)
 
 

@@ -11,7 +11,7 @@ from sweep.asha import Asha
 from sweep.rungs import Rungs
 from tests.help import zoo
 from tests.help.cohorts import RULES, by_point, small_table
-from trainables import builders
+from trainables.builder import find
 from trainables.fused import trial as trial_module
 from trainables.fused.checkpoints import Checkpoints
 from trainables.fused.trial import FusedTrial
@@ -24,7 +24,7 @@ SPACE = Space({"units": [4], "learning_rate": [0.01, 0.02, 0.03, 0.04]})
 
 def trial(points, training, builder="custom_layer", space=SPACE, **handles):
     made = FusedTrial.__new__(FusedTrial)  # without Tune's own set-up, which needs a running Tune
-    found = builders.find(f"{zoo.__file__}:{builder}", Path.cwd())
+    found = find.find(f"{zoo.__file__}:{builder}", Path.cwd())
     config = {"points": np.array(points)}
     made.setup(config, space=space, builder=found, table=TABLE, training=training, **handles)
     return made

@@ -19,7 +19,7 @@ import numpy as np
 import ray
 from ray import tune
 
-from trainables.builders import Builder
+from trainables.builder.find import Builder
 from trainables.data import Table
 from trainables.limits import RETIRE_AFTER_MB, TimeUpError, explain, resident_mb, time_limit
 from trainables.settings import Training
@@ -49,7 +49,8 @@ class Point:
     ) -> None:
         import tensorflow as tf
 
-        from trainables import callbacks, models
+        from trainables import callbacks
+        from trainables.builder import build as models
 
         self.fit = models.fit_of(config, builder, training.fit)
         gc.collect()

@@ -61,10 +61,10 @@ def measuring(base: type) -> type:
                 told["start"], self._start = self._start, None
             if self._cohort is not None and self._told_of is not self._points:
                 self._told_of = self._points
-                from trainables import models
+                from trainables.builder import build
                 from trainables.fused.members import _row_bytes
 
-                given = models.builder_axes(self._space[int(self._points[0])], self._builder)
+                given = build.builder_axes(self._space[int(self._points[0])], self._builder)
                 first = self._composer._builds.describe(given)
                 told["point_bytes"] = int(_row_bytes(first, self._cohort.fit))
             answer[PAYLOAD]["measured"] = told

@@ -5,12 +5,12 @@ import numpy as np
 from results.space import Space
 from sweep import Plan
 from tests.help import zoo
-from trainables import builders
+from trainables.builder import find
+from trainables.builder.build import fit_of
 from trainables.data import ABALONE, Table, load
 from trainables.fused.cohort import Cohort
 from trainables.fused.members import Composer, Members, Split
 from trainables.keras_trial import Point
-from trainables.models import fit_of
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 
 ABALONE_TABLE = load(ABALONE)
@@ -115,6 +115,6 @@ def assert_equal(fused, point):
 
 
 def engine_of(name, epochs=5, **changes):
-    builder = builders.find(f"{zoo.__file__}:{name}", PLAN.base)
+    builder = find.find(f"{zoo.__file__}:{name}", PLAN.base)
     training = Training(Fit(epochs=epochs, batch_size=32), RULES, **changes)
     return Fused(builder, Space(zoo.SPACES[name]), small_table(), training)

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainables import models
-from trainables.builders import Builder
+from trainables.builder import build
+from trainables.builder.find import Builder
 from trainables.data import Table
 from trainables.fused.describe import Described, UnfusableError, describe
 from trainables.limits import TimeUpError, explain, time_limit
@@ -56,7 +56,7 @@ class Builds:
     ) -> None:
         self._function, self._builder, self._table, self._seed = function, builder, table, seed
         self._timeout_s = timeout_s
-        self._normalizer = models.normalizer(table) if "normalizer" in builder.parameters else None
+        self._normalizer = build.normalizer(table) if "normalizer" in builder.parameters else None
         self._known: dict[str, Described | Failed] = {}
         self._fresh: dict[str, keras.Model] = {}  # described, and not used for anything since
 
@@ -67,7 +67,7 @@ class Builds:
             TimeUpError: the builder takes too long.
         """
         with time_limit(self._timeout_s):
-            return models.build(
+            return build.build(
                 self._function, self._builder, config, self._table, self._seed, self._normalizer
             )
 

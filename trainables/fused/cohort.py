@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainables.builder.build import fitted_rows
 from trainables.callbacks import row_order
 from trainables.data import Table
 from trainables.fused.members import Members
 from trainables.fused.program import Program
 from trainables.fused.template import Stack
-from trainables.models import fitted_rows
 from trainables.rules import Rules
 from trainables.settings import Fit, Training
 

@@ -25,8 +25,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainables import models
-from trainables.builders import Builder
+from trainables.builder import build
+from trainables.builder.find import Builder
 from trainables.callbacks import row_order
 from trainables.data import Table
 from trainables.fused.builds import PARTS, Builds, Config, Failed, key_of, same, value_of
@@ -136,10 +136,10 @@ class Composer:
         return None if isinstance(study, _Study) else study
 
     def _study(self, configs: Sequence[Config], fit: Fit) -> _Study | Split | Refused:
-        fits = [models.fit_of(config, self._builder, fit) for config in configs]
+        fits = [build.fit_of(config, self._builder, fit) for config in configs]
         if len(set(fits)) > 1:
             return _split([(repr(one),) for one in fits], "arguments of fit change the batches")
-        given = [models.builder_axes(config, self._builder) for config in configs]
+        given = [build.builder_axes(config, self._builder) for config in configs]
         base, axes = given[0], _varying(given)
         found: dict[str, dict[str, Described | Failed]] = {}
         for axis in axes:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from trainables.builders import Builder
+from trainables.builder.find import Builder
 from trainables.data import Table
 from trainables.fused import xla
 from trainables.fused.checkpoints import Checkpoints, RemoteCheckpoints, name_of
@@ -112,7 +112,7 @@ class FusedTrial(KerasTrial):
     def _compose(self) -> dict[str, Any] | None:
         import tensorflow as tf
 
-        from trainables import models
+        from trainables.builder import build
         from trainables.fused.members import Composer, Refused, Split
 
         assert self._points is not None
@@ -135,7 +135,7 @@ class FusedTrial(KerasTrial):
         if isinstance(found, Split):
             parts = [points[part] for part in found.parts]
             return {"done": True, "parts": parts, "costs": list(found.costs), "why": found.why}
-        self._waiting = [(points, found, models.fit_of(configs[0], self._builder, training.fit))]
+        self._waiting = [(points, found, build.fit_of(configs[0], self._builder, training.fit))]
         return None
 
     def _train(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras.src.trainers.data_adapters.array_slicing import train_validation_split
 
-from trainables import builders, models
+from trainables.builder import build as models
+from trainables.builder import find as builders
 from trainables.data import Table
 from trainables.settings import Fit
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from trainables.builders import Builder
+from trainables.builder.find import Builder
 from trainables.data import Table
 from trainables.settings import FIT_AXES, Fit
 

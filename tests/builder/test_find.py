@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from trainables.builders import BuilderError, find
+from trainables.builder.find import BuilderError, find
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def test_a_signature_is_read_without_importing(tmp_path):
 
 def test_the_reference_builder_is_found_without_keras():
     code = (
-        "import sys; from pathlib import Path; from trainables.builders import find;"
+        "import sys; from pathlib import Path; from trainables.builder.find import find;"
         "b = find('trainables.abalone:build_and_compile_model', Path.cwd());"
         "print(b.required == {'input_shape', 'normalizer'}, len(b.parameters), 'keras' in sys.modules)"
     )

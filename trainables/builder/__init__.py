@@ -1,0 +1,1 @@
+"""The user's builder: found by its name, and called for a point."""
