@@ -23,10 +23,8 @@ from results.folder.place import Place, place
 from results.space import Space, value_key
 from sweep.asha import Asha
 from sweep.planfile import PlanError, line_of, read_yaml, refuse_unknown, validated
-from trainables import data
 from trainables.builder import find
 from trainables.builder.find import Builder
-from trainables.data import DataSpec, Table
 from trainables.settings import (
     FIT_AXES,
     FIT_PARAMETERS,
@@ -35,6 +33,8 @@ from trainables.settings import (
     Training,
     check_fit_value,
 )
+from trainables.table import data
+from trainables.table.data import DataSpec, Table
 
 DEFAULT_PLAN = Path(__file__).parent / "plans" / "abalone.yaml"
 
@@ -260,7 +260,7 @@ class Plan:
         """The table, read and checked once.
 
         Raises:
-            PlanError: as `trainables.data.load`.
+            PlanError: as `trainables.table.data.load`.
         """
         try:
             found = data.load(self.data_spec)

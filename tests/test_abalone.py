@@ -4,7 +4,7 @@ import pytest
 
 from sweep import Plan
 from trainables.abalone import build_and_compile_model
-from trainables.data import ABALONE, load
+from trainables.table.data import ABALONE, load
 
 X = load(ABALONE).x_train
 GRID = Plan.load().space.to_dict()

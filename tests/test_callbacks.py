@@ -2,7 +2,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from trainables.callbacks import row_order
+from trainables.table.order import row_order
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 500), st.integers(1, 300))

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.settings import Callbacks
+from trainables.table.order import row_order
 
 
 class _StartsOnce:
@@ -67,14 +68,6 @@ class Recorder(keras.callbacks.Callback):
             self.best_val_loss = entry["val_loss"]
             self.best_epoch = epoch + 1
             self.best_weights = self.model.get_weights()
-
-
-def row_order(seed: int, epoch: int, rows: int) -> np.ndarray:
-    """Return the order of the fitted rows in `epoch` (0-based): int64, shape (rows,).
-
-    It depends on the seed and the epoch alone, so that every point, engine and machine sees the same batches.
-    """
-    return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
 class RowOrder(keras.callbacks.Callback):

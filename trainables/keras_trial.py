@@ -20,9 +20,9 @@ import ray
 from ray import tune
 
 from trainables.builder.find import Builder
-from trainables.data import Table
 from trainables.limits import RETIRE_AFTER_MB, TimeUpError, explain, resident_mb, time_limit
 from trainables.settings import Training
+from trainables.table.data import Table
 
 PAYLOAD = "payload"
 """Key of a Tune result under which a trial's report travels."""

@@ -9,7 +9,7 @@ from ray import tune
 from sklearn.model_selection import ParameterGrid
 
 from sweep import Plan
-from trainables.data import ABALONE, load
+from trainables.table.data import ABALONE, load
 
 
 def train(config: dict) -> None:

@@ -9,8 +9,8 @@ from keras.src.trainers.data_adapters.array_slicing import train_validation_spli
 
 from trainables.builder import build as models
 from trainables.builder import find as builders
-from trainables.data import Table
 from trainables.settings import Fit
+from trainables.table.data import Table
 
 SOURCE = """
 import keras

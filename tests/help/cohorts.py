@@ -7,11 +7,11 @@ from sweep import Plan
 from tests.help import zoo
 from trainables.builder import find
 from trainables.builder.build import fit_of
-from trainables.data import ABALONE, Table, load
 from trainables.fused.cohort import Cohort
 from trainables.fused.members import Composer, Members, Split
 from trainables.keras_trial import Point
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
+from trainables.table.data import ABALONE, Table, load
 
 ABALONE_TABLE = load(ABALONE)
 

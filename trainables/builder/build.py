@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 from trainables.builder.find import Builder
-from trainables.data import Table
 from trainables.settings import FIT_AXES, Fit
+from trainables.table.data import Table
 
 
 def fit_of(config: Mapping[str, Any], builder: Builder, fit: Fit) -> Fit:

@@ -12,9 +12,9 @@ import numpy as np
 
 from trainables.builder import build
 from trainables.builder.find import Builder
-from trainables.data import Table
 from trainables.fused.describe import Described, UnfusableError, describe
 from trainables.limits import TimeUpError, explain, time_limit
+from trainables.table.data import Table
 
 KNOWN_MB = 256
 """MiB of initial values of models that were built, kept so that none is built twice."""

@@ -15,13 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.builder.build import fitted_rows
-from trainables.callbacks import row_order
-from trainables.data import Table
 from trainables.fused.members import Members
 from trainables.fused.program import Program
 from trainables.fused.template import Stack
 from trainables.rules import Rules
 from trainables.settings import Fit, Training
+from trainables.table.data import Table
+from trainables.table.order import row_order
 
 
 class Cohort:

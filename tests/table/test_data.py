@@ -8,8 +8,8 @@ import pytest
 
 from tests.help.bad_input import BAD_TABLES
 from tests.help.plans import write_table
-from trainables import data
-from trainables.data import ABALONE, DataError, DataSpec, load
+from trainables.table import data
+from trainables.table.data import ABALONE, DataError, DataSpec, load
 
 
 def test_the_shipped_table_is_the_one_of_the_source():

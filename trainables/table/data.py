@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trainables import readers
-from trainables.readers import DataError, DataSpec
+from trainables.table import readers
+from trainables.table.readers import DataError, DataSpec
 
-ABALONE_PATH = Path(__file__).parent / "abalone.data"
+ABALONE_PATH = Path(__file__).parents[1] / "abalone.data"
 ABALONE_SHA256 = "de37cdcdcaaa50c309d514f248f7c2302a5f1f88c168905eba23fe2fbc78449f"
 ABALONE_COLUMNS = (
     "Sex",

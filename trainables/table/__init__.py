@@ -1,0 +1,1 @@
+"""The table: read, checked, turned into numbers and split."""
