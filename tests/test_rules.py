@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 
-from trainables import callbacks
 from trainables.rules import Rules
 from trainables.settings import Callbacks, EarlyStopping, ReduceLROnPlateau
+from trainables.single import rules as keras_rules
 
 EPOCHS = 16
 MIN_DELTAS = st.sampled_from([0.0, 0.0, 1e-9, 2e-8, 3e-8, 1e-4, 0.1])
@@ -101,8 +101,8 @@ def by_keras(settings: Callbacks, case: Case) -> list[After]:
     schedules = keras.optimizers.schedules
     rate = schedules.ExponentialDecay(case.rate, 10, 0.9) if case.scheduled else case.rate
     model = SimpleNamespace(optimizer=keras.optimizers.SGD(rate), stop_training=False, get_weights=list)
-    recorder = callbacks.Recorder()
-    called = [recorder, *callbacks.rules(settings, model)]
+    recorder = keras_rules.Recorder()
+    called = [recorder, *keras_rules.rules(settings, model)]
     for callback in called:
         callback.set_model(model)
         callback.on_train_begin()
@@ -226,12 +226,12 @@ def test_a_real_fit_has_the_rates_and_the_end_of_the_rules():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.3), "mse")
-    recorder = callbacks.Recorder()
+    recorder = keras_rules.Recorder()
     model.fit(
         *(x[:16], y[:16]),
         epochs=40,
         validation_data=(x[16:], y[16:]),
-        callbacks=[recorder, *callbacks.rules(settings, model)],
+        callbacks=[recorder, *keras_rules.rules(settings, model)],
         verbose=0,
     )
     rules = Rules(settings, np.array([0.3], np.float32), np.array([False]))

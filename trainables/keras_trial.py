@@ -49,8 +49,8 @@ class Point:
     ) -> None:
         import tensorflow as tf
 
-        from trainables import callbacks
         from trainables.builder import build as models
+        from trainables.single import rules
 
         self.fit = models.fit_of(config, builder, training.fit)
         gc.collect()
@@ -78,10 +78,10 @@ class Point:
         # A whole epoch in one call of the training function: the same numbers, half the time.
         if not self.model.run_eagerly:
             self.model.steps_per_execution = steps
-        self.recorder = callbacks.Recorder()
-        self._callbacks = [self.recorder, *callbacks.rules(training.callbacks, self.model)]
+        self.recorder = rules.Recorder()
+        self._callbacks = [self.recorder, *rules.rules(training.callbacks, self.model)]
         if self.fit.shuffle:
-            self._callbacks.append(callbacks.RowOrder(order, training.seed))
+            self._callbacks.append(rules.RowOrder(order, training.seed))
         self.epoch = 0
         self.stopped = False
 

@@ -1,4 +1,4 @@
-"""The rules of `trainables.callbacks` for many points at once, on NumPy arrays, for the fused engine.
+"""The rules of `trainables.single.rules` for many points at once, on NumPy arrays, for the fused engine.
 
 Row i of every array is point i. The numbers are those of Keras 3.15's callbacks to the last bit, which takes
 care with the types: `val_loss` reaches a Keras callback as a Python float (64 bits) made from a float32, Keras
