@@ -14,8 +14,8 @@ from sweep.plan import Plan
 from trainables.fused import xla
 
 if TYPE_CHECKING:
-    from trainables.fused.groups import Group
-    from trainables.fused.members import Composer
+    from trainables.fused.compose.groups import Group
+    from trainables.fused.compose.members import Composer
 
 _FEW_EPOCHS = 5
 
@@ -87,7 +87,7 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
         ValueError: the builder cannot be imported.
     """
     xla.set_up()
-    from trainables.fused.groups import partition
+    from trainables.fused.compose.groups import partition
     from trainables.keras_trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
@@ -96,7 +96,7 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
 
 
 def _composer(plan: Plan) -> Composer:
-    from trainables.fused.members import Composer
+    from trainables.fused.compose.members import Composer
 
     builder = plan.found_builder
     limits = plan.timeout_s, plan.resources.memory_mb
@@ -111,8 +111,8 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     """
     from trainables.builder.build import fit_of
     from trainables.fused.cohort import Cohort
+    from trainables.fused.compose.members import Members
     from trainables.fused.describe import UnfusableError
-    from trainables.fused.members import Members
     from trainables.fused.trial import LANES
 
     fused = [group for group in found if not group.why]

@@ -19,8 +19,8 @@ from tests.help.cohorts import (
     by_point,
     engine_of,
 )
+from trainables.fused.compose.members import Refused, Split
 from trainables.fused.describe import UnfusableError
-from trainables.fused.members import Refused, Split
 from trainables.settings import Fit, Training
 
 

@@ -45,7 +45,7 @@ def measuring(base: type) -> type:
             import tensorflow  # noqa: F401  # which would otherwise count to the first points
 
             import trainables.fused.cohort
-            import trainables.fused.members  # noqa: F401
+            import trainables.fused.compose.members  # noqa: F401
 
             begun = psutil.Process().create_time()
             self._start = {"cpu_s": time.process_time(), "wall_s": time.time() - begun}
@@ -62,7 +62,7 @@ def measuring(base: type) -> type:
             if self._cohort is not None and self._told_of is not self._points:
                 self._told_of = self._points
                 from trainables.builder import build
-                from trainables.fused.members import _row_bytes
+                from trainables.fused.compose.members import _row_bytes
 
                 given = build.builder_axes(self._space[int(self._points[0])], self._builder)
                 first = self._composer._builds.describe(given)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.builder.build import fitted_rows
-from trainables.fused.members import Members
+from trainables.fused.compose.members import Members
 from trainables.fused.program import Program
 from trainables.fused.template import Stack
 from trainables.rules import Rules

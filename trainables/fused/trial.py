@@ -113,7 +113,7 @@ class FusedTrial(KerasTrial):
         import tensorflow as tf
 
         from trainables.builder import build
-        from trainables.fused.members import Composer, Refused, Split
+        from trainables.fused.compose.members import Composer, Refused, Split
 
         assert self._points is not None
         tf.get_logger().setLevel("ERROR")  # it warns of every program that is traced

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.fused.members import Composer, Split
+from trainables.fused.compose.members import Composer, Split
 from trainables.settings import Fit
 
 

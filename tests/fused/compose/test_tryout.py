@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.help.cohorts import engine_of
-from trainables.fused.members import Members, Split
-from trainables.fused.tryout import changed_by_training, loss_is_equal
+from trainables.fused.compose.members import Members, Split
+from trainables.fused.compose.tryout import changed_by_training, loss_is_equal
 
 
 def test_moving_means_are_assigned_to_and_rows_of_a_table_have_sparse_gradients():

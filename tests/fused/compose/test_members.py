@@ -9,10 +9,10 @@ import pytest
 from results.space import Space
 from tests.help.cohorts import small_table
 from trainables.builder import find
-from trainables.fused import members
+from trainables.fused.compose import members
+from trainables.fused.compose.groups import partition
+from trainables.fused.compose.members import Composer, Members, Refused, Split
 from trainables.fused.describe import UnfusableError, describe
-from trainables.fused.groups import partition
-from trainables.fused.members import Composer, Members, Refused, Split
 from trainables.settings import Fit
 
 TABLE = small_table()

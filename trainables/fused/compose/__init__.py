@@ -1,0 +1,1 @@
+"""Which points share a program, and what each of them starts from."""
