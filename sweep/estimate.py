@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.plan import Plan
-from trainables.fused import xla
+from trainables.fused.internals import xla
 
 if TYPE_CHECKING:
     from trainables.fused.compose.groups import Group

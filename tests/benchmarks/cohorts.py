@@ -137,7 +137,7 @@ def sample(space: Any, each: int, corners: bool = False) -> list[list[int]]:
 def splitting(plan: Any) -> dict[str, float]:
     """Return the core seconds that finding and composing the groups takes for each point, and once."""
     from sweep.estimate import _composer
-    from trainables.fused import xla
+    from trainables.fused.internals import xla
     from trainables.keras_trial import set_up_tensorflow
 
     xla.set_up()

@@ -17,7 +17,7 @@ from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 from trainables.fused.describe import OPTIMIZER_NUMBERS, RATE, UnfusableError, decayed
-from trainables.fused.lifted import Lifted
+from trainables.fused.internals.lifted import Lifted
 
 ELEMENTWISE = frozenset(
     getattr(keras.optimizers, name)

@@ -20,8 +20,8 @@ import numpy as np
 import ray
 
 from trainables.builder.find import Builder
-from trainables.fused import xla
 from trainables.fused.checkpoints import Checkpoints, RemoteCheckpoints, name_of
+from trainables.fused.internals import xla
 from trainables.keras_trial import PAYLOAD, KerasTrial
 from trainables.limits import KILL_AFTER_S, cohort_memory_mb, explain, resident_mb, time_limit
 from trainables.settings import Training

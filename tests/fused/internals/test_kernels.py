@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keras.src.backend.tensorflow import numpy as keras_numpy
 from keras.src.backend.tensorflow import random as keras_random
 
-from trainables.fused import kernels
+from trainables.fused.internals import kernels
 
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from trainables.fused.describe import UnfusableError
-from trainables.fused.lifted import Lifted
+from trainables.fused.internals.lifted import Lifted
 
 
 def test_a_lifted_number_answers_for_all_lanes_or_refuses():

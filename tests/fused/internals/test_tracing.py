@@ -9,13 +9,13 @@ import tensorflow as tf
 from tensorflow.python.framework import ops
 
 from tests.help.repository import ROOT
-from trainables.fused.tracing import traced_as
+from trainables.fused.internals.tracing import traced_as
 
 ATTRIBUTE = "_xla_propagate_compile_time_consts"
 
 TRAINS = """
 import sys
-from trainables.fused import xla
+from trainables.fused.internals import xla
 xla.set_up()
 from tests.help.cohorts import engine_of
 for name in sys.argv[1:]:

@@ -2,7 +2,7 @@
 
 import os
 
-from trainables.fused import xla
+from trainables.fused.internals import xla
 
 
 def test_flags_are_added_once_and_the_user_s_stay(monkeypatch, tmp_path):
