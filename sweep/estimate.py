@@ -112,7 +112,7 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     from trainables.builder.build import fit_of
     from trainables.fused.cohort import Cohort
     from trainables.fused.compose.members import Members
-    from trainables.fused.describe import UnfusableError
+    from trainables.fused.model.describe import UnfusableError
     from trainables.fused.trial import LANES
 
     fused = [group for group in found if not group.why]

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainables.fused.describe import UnfusableError
 from trainables.fused.internals import kernels
+from trainables.fused.model.describe import UnfusableError
 from trainables.fused.optimizers import SharedSlots, UpdateRule, flat, split
 
 OPTIMIZERS = {

@@ -75,7 +75,7 @@ def test_what_no_program_can_train_is_left_alone_with_the_reason(name, why):
 
 
 def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):
-    monkeypatch.setattr("trainables.fused.describe.MAX_WEIGHTS", 10)
+    monkeypatch.setattr("trainables.fused.model.describe.MAX_WEIGHTS", 10)
     [report] = steps(trial([0, 1], Training(Fit(epochs=3), RULES)))
     assert report["alone"].tolist() == [0, 1] and "keeps a core busy by itself" in report["why"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainables.fused.describe import SEED
 from trainables.fused.internals import kernels
 from trainables.fused.internals.slices import put
+from trainables.fused.model.describe import SEED
 from trainables.fused.template import Template
 
 

@@ -16,8 +16,8 @@ import tensorflow as tf
 from keras.src.backend.tensorflow.optimizer import TFOptimizer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 
-from trainables.fused.describe import OPTIMIZER_NUMBERS, RATE, UnfusableError, decayed
 from trainables.fused.internals.lifted import Lifted
+from trainables.fused.model.describe import OPTIMIZER_NUMBERS, RATE, UnfusableError, decayed
 
 ELEMENTWISE = frozenset(
     getattr(keras.optimizers, name)

@@ -24,9 +24,9 @@ import tensorflow as tf
 from keras.src.backend.common.masking import set_keras_mask
 from keras.src.backend.common.stateless_scope import StatelessScope
 
-from trainables.fused.describe import LAYER_NUMBERS, RATE
 from trainables.fused.internals import kernels
 from trainables.fused.internals.lifted import Lifted
+from trainables.fused.model.describe import LAYER_NUMBERS, RATE
 from trainables.fused.optimizers import SharedSlots, UpdateRule, split
 
 ZERO = tf.UnconnectedGradients.ZERO

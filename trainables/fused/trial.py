@@ -86,7 +86,7 @@ class FusedTrial(KerasTrial):
         """Train on and report."""
         if self._points is None:
             return super().step()
-        from trainables.fused.describe import UnfusableError
+        from trainables.fused.model.describe import UnfusableError
 
         try:
             started = time.perf_counter()

@@ -12,7 +12,7 @@ from trainables.builder import find
 from trainables.fused.compose import members
 from trainables.fused.compose.groups import partition
 from trainables.fused.compose.members import Composer, Members, Refused, Split
-from trainables.fused.describe import UnfusableError, describe
+from trainables.fused.model.describe import UnfusableError, describe
 from trainables.settings import Fit
 
 TABLE = small_table()

@@ -12,7 +12,7 @@ import numpy as np
 
 from trainables.builder import build
 from trainables.builder.find import Builder
-from trainables.fused.describe import Described, UnfusableError, describe
+from trainables.fused.model.describe import Described, UnfusableError, describe
 from trainables.limits import TimeUpError, explain, time_limit
 from trainables.table.data import Table
 

@@ -24,8 +24,8 @@ from keras.src.backend.tensorflow import numpy as keras_numpy
 from keras.src.backend.tensorflow import random as keras_random
 from keras.src.random.seed_generator import draw_seed
 
-from trainables.fused.describe import UnfusableError
 from trainables.fused.internals.lifted import Lifted
+from trainables.fused.model.describe import UnfusableError
 
 Draw = Callable[[Sequence[int], tf.Tensor], tf.Tensor]
 """Returns floats in [0, 1) of a shape, given a seed: int32, shape (2,)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainables.fused.describe import UnfusableError
+from trainables.fused.model.describe import UnfusableError
 
 
 class Lifted:

@@ -21,7 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainables.fused.tokens import is_plain, token
+from trainables.fused.model.tokens import is_plain, token
 
 OPTIMIZER_NUMBERS = (
     "beta_1",

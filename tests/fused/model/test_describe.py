@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.fused.describe import UnfusableError, describe
+from trainables.fused.model.describe import UnfusableError, describe
 
 
 def model_of(

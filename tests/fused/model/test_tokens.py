@@ -4,7 +4,7 @@ import functools
 
 import keras
 
-from trainables.fused.tokens import token
+from trainables.fused.model.tokens import token
 
 
 def test_functions_count_by_code_and_by_what_they_close_over():

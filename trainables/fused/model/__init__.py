@@ -1,0 +1,1 @@
+"""What a built model is: the part that makes the program, and the values inside one program."""
