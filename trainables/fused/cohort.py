@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from trainables.builder.build import fitted_rows
 from trainables.fused.compose.members import Members
-from trainables.fused.program import Program
-from trainables.fused.template import Stack
+from trainables.fused.program.program import Program
+from trainables.fused.program.template import Stack
 from trainables.rules import Rules
 from trainables.settings import Fit, Training
 from trainables.table.data import Table

@@ -30,7 +30,7 @@ from trainables.builder.find import Builder
 from trainables.fused.compose.builds import PARTS, Builds, Config, Failed, key_of, same, value_of
 from trainables.fused.compose.tryout import changed_by_training, loss_is_equal
 from trainables.fused.model.describe import RATE, SEED, Described, UnfusableError, describe, python_state
-from trainables.fused.template import Stack, Template
+from trainables.fused.program.template import Stack, Template
 from trainables.limits import TimeUpError
 from trainables.settings import Fit
 from trainables.table.data import Table

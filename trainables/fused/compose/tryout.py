@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainables.fused.template import Stack, Template
+from trainables.fused.program.template import Stack, Template
 
 
 def changed_by_training(model: keras.Model, x: np.ndarray) -> tuple[set[int], set[int]]:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from trainables.fused.internals import kernels
 from trainables.fused.internals.slices import put
 from trainables.fused.model.describe import SEED
-from trainables.fused.template import Template
+from trainables.fused.program.template import Template
 
 
 def draws_of_steps(

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from trainables.fused.internals import kernels
 from trainables.fused.model.describe import UnfusableError
-from trainables.fused.optimizers import SharedSlots, UpdateRule, flat, split
+from trainables.fused.program.optimizers import SharedSlots, UpdateRule, flat, split
 
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.1),

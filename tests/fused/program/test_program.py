@@ -7,8 +7,8 @@ import pytest
 from results.space import Space
 from tests.help.cohorts import PLAN, Fused, assert_equal, small_table
 from trainables.builder import find
-from trainables.fused import program
 from trainables.fused.model.describe import UnfusableError
+from trainables.fused.program import program
 from trainables.settings import Callbacks, Fit, Training
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainables.fused.draws import draws_of_steps
 from trainables.fused.internals import kernels
 from trainables.fused.internals.slices import put, sliced
 from trainables.fused.internals.tracing import traced_as
 from trainables.fused.model.describe import UnfusableError
-from trainables.fused.template import ZERO, Stack, Template
+from trainables.fused.program.draws import draws_of_steps
+from trainables.fused.program.template import ZERO, Stack, Template
 
 ROWS_AT_ONCE = 200_000
 """Rows, times points, that are evaluated at once: what a layer makes of them has to fit into memory."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.help.cohorts import small_table
-from trainables.fused.template import Stack, Template
+from trainables.fused.program.template import Stack, Template
 
 TABLE = small_table()
 X, Y = TABLE.x_train[:32], TABLE.y_train[:32]

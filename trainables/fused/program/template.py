@@ -27,7 +27,7 @@ from keras.src.backend.common.stateless_scope import StatelessScope
 from trainables.fused.internals import kernels
 from trainables.fused.internals.lifted import Lifted
 from trainables.fused.model.describe import LAYER_NUMBERS, RATE
-from trainables.fused.optimizers import SharedSlots, UpdateRule, split
+from trainables.fused.program.optimizers import SharedSlots, UpdateRule, split
 
 ZERO = tf.UnconnectedGradients.ZERO
 """The gradient of a variable that the loss does not depend on."""

@@ -1,0 +1,1 @@
+"""The compiled epoch of many models that differ only in values."""
