@@ -110,9 +110,9 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
         UnfusableError: they could not be trained so after all.
     """
     from trainables.builder.build import fit_of
-    from trainables.fused.cohort import Cohort
     from trainables.fused.compose.members import Members
     from trainables.fused.model.describe import UnfusableError
+    from trainables.fused.training.cohort import Cohort
     from trainables.fused.trial import LANES
 
     fused = [group for group in found if not group.why]

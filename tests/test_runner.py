@@ -380,7 +380,7 @@ def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
 KILLER = """
 import pathlib, threading, time
 import trainables.fused.trial as trial
-from trainables.fused.cohort import Cohort
+from trainables.fused.training.cohort import Cohort
 
 trial.STEP_S = trial.CHECKPOINT_EVERY_S = 0.0  # a step and a checkpoint each epoch
 HERE = pathlib.Path(__file__).parent

@@ -44,7 +44,6 @@ def measuring(base: type) -> type:
             super().setup(config, **parts)
             import tensorflow  # noqa: F401  # which would otherwise count to the first points
 
-            import trainables.fused.cohort
             import trainables.fused.compose.members  # noqa: F401
 
             begun = psutil.Process().create_time()

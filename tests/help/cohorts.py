@@ -7,8 +7,8 @@ from sweep import Plan
 from tests.help import zoo
 from trainables.builder import find
 from trainables.builder.build import fit_of
-from trainables.fused.cohort import Cohort
 from trainables.fused.compose.members import Composer, Members, Split
+from trainables.fused.training.cohort import Cohort
 from trainables.keras_trial import Point
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.table.data import ABALONE, Table, load

@@ -175,7 +175,7 @@ class FusedTrial(KerasTrial):
 
     def _begin(self) -> None:
         """Take up the next cohort, where a checkpoint left it if there is one."""
-        from trainables.fused.cohort import Cohort
+        from trainables.fused.training.cohort import Cohort
 
         assert self._waiting
         self._kept_at = time.monotonic()

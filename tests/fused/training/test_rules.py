@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 
-from trainables.rules import Rules
+from trainables.fused.training.rules import Rules
 from trainables.settings import Callbacks, EarlyStopping, ReduceLROnPlateau
 from trainables.single import rules as keras_rules
 

@@ -18,7 +18,7 @@ from trainables.builder.build import fitted_rows
 from trainables.fused.compose.members import Members
 from trainables.fused.program.program import Program
 from trainables.fused.program.template import Stack
-from trainables.rules import Rules
+from trainables.fused.training.rules import Rules
 from trainables.settings import Fit, Training
 from trainables.table.data import Table
 from trainables.table.order import row_order
