@@ -22,7 +22,7 @@ from sweep.progress import Tally
 from sweep.pruning import RungScheduler
 from sweep.searcher import PointSearcher, Unsaved
 from sweep.stopping import StopRequested
-from trainables.keras_trial import PAYLOAD
+from trainables.trials.keras_trial import PAYLOAD
 
 COMMIT_EVERY_S = 0.5
 COMMIT_AT_POINTS = 512

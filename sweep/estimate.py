@@ -88,7 +88,7 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
     """
     xla.set_up()
     from trainables.fused.compose.groups import partition
-    from trainables.keras_trial import set_up_tensorflow
+    from trainables.trials.keras_trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
     composer = _composer(plan)
@@ -113,7 +113,7 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     from trainables.fused.compose.members import Members
     from trainables.fused.model.describe import UnfusableError
     from trainables.fused.training.cohort import Cohort
-    from trainables.fused.trial import LANES
+    from trainables.trials.fused_trial import LANES
 
     fused = [group for group in found if not group.why]
     group = sorted(fused, key=lambda one: len(one.points))[len(fused) // 2]
@@ -144,7 +144,7 @@ def _time_keras(plan: Plan, timed: Sequence[int], points: int) -> Estimate:
     Raises:
         ValueError: the builder or the fit of a timed point raised; the message says what.
     """
-    from trainables.keras_trial import Point, set_up_tensorflow
+    from trainables.trials.keras_trial import Point, set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
     build = plan.found_builder.load()

@@ -16,8 +16,8 @@ from sweep.collector import Collector
 from sweep.plan import Plan, Resources
 from sweep.pruning import RungScheduler
 from trainables.builder.find import Builder
-from trainables.fused.checkpoints import Checkpoints, RemoteCheckpoints
-from trainables.fused.trial import FusedTrial
+from trainables.trials.checkpoints import Checkpoints, RemoteCheckpoints
+from trainables.trials.fused_trial import FusedTrial
 
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial

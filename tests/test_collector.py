@@ -23,7 +23,7 @@ from sweep.pruning import RungScheduler
 from sweep.searcher import PointSearcher
 from sweep.stopping import StopRequested
 from tests.help.plans import small_plan
-from trainables.keras_trial import PAYLOAD
+from trainables.trials.keras_trial import PAYLOAD
 
 
 class Sweep:

@@ -28,8 +28,8 @@ import numpy as np
 import psutil
 
 from tests.benchmarks.shares import summary
-from trainables.fused.trial import LANES
-from trainables.keras_trial import PAYLOAD
+from trainables.trials.fused_trial import LANES
+from trainables.trials.keras_trial import PAYLOAD
 
 FILE = Path(__file__).with_name("scaling.json")
 PROGRAM_AXES = ("hidden", "use_batch", "dropout_rate", "batch_size")
@@ -137,7 +137,7 @@ def splitting(plan: Any) -> dict[str, float]:
     """Return the core seconds that finding and composing the groups takes for each point, and once."""
     from sweep.estimate import _composer
     from trainables.fused.internals import xla
-    from trainables.keras_trial import set_up_tensorflow
+    from trainables.trials.keras_trial import set_up_tensorflow
 
     xla.set_up()
     set_up_tensorflow(1)

@@ -16,7 +16,7 @@ def child(trials: int) -> None:
     from dataclasses import replace
 
     from sweep import Plan, collector, run, tuning
-    from trainables import keras_trial
+    from trainables.trials import keras_trial
 
     class Nothing(keras_trial.KerasTrial):
         def setup(self, config, **parts):

@@ -9,9 +9,9 @@ from trainables.builder import find
 from trainables.builder.build import fit_of
 from trainables.fused.compose.members import Composer, Members, Split
 from trainables.fused.training.cohort import Cohort
-from trainables.keras_trial import Point
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.table.data import ABALONE, Table, load
+from trainables.trials.keras_trial import Point
 
 ABALONE_TABLE = load(ABALONE)
 

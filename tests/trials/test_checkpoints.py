@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from trainables.fused.checkpoints import Checkpoints, name_of
+from trainables.trials.checkpoints import Checkpoints, name_of
 
 
 def state(idx, alive=None, number=0.0):

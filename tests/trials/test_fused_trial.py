@@ -12,11 +12,11 @@ from sweep.rungs import Rungs
 from tests.help import zoo
 from tests.help.cohorts import RULES, by_point, small_table
 from trainables.builder import find
-from trainables.fused import trial as trial_module
-from trainables.fused.checkpoints import Checkpoints
-from trainables.fused.trial import FusedTrial
-from trainables.keras_trial import PAYLOAD
 from trainables.settings import Callbacks, Fit, Training
+from trainables.trials import fused_trial as trial_module
+from trainables.trials.checkpoints import Checkpoints
+from trainables.trials.fused_trial import FusedTrial
+from trainables.trials.keras_trial import PAYLOAD
 
 TABLE = small_table()
 SPACE = Space({"units": [4], "learning_rate": [0.01, 0.02, 0.03, 0.04]})

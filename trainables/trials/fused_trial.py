@@ -20,12 +20,12 @@ import numpy as np
 import ray
 
 from trainables.builder.find import Builder
-from trainables.fused.checkpoints import Checkpoints, RemoteCheckpoints, name_of
 from trainables.fused.internals import xla
-from trainables.keras_trial import PAYLOAD, KerasTrial
 from trainables.limits import KILL_AFTER_S, cohort_memory_mb, explain, resident_mb, time_limit
 from trainables.settings import Training
 from trainables.table.data import Table
+from trainables.trials.checkpoints import Checkpoints, RemoteCheckpoints, name_of
+from trainables.trials.keras_trial import PAYLOAD, KerasTrial
 
 STEP_S = 2.0
 """Seconds of training after which a step reports, though no milestone was reached."""

@@ -10,10 +10,10 @@ import pytest
 
 from sweep import Plan
 from trainables.builder import find
-from trainables.keras_trial import PAYLOAD, KerasTrial, Point
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.table.data import ABALONE, load
 from trainables.table.order import row_order
+from trainables.trials.keras_trial import PAYLOAD, KerasTrial, Point
 
 TABLE = load(ABALONE)
 PLAN = Plan.load()
