@@ -144,7 +144,8 @@ def _time_keras(plan: Plan, timed: Sequence[int], points: int) -> Estimate:
     Raises:
         ValueError: the builder or the fit of a timed point raised; the message says what.
     """
-    from trainables.trials.keras_trial import Point, set_up_tensorflow
+    from trainables.single.point import Point
+    from trainables.trials.keras_trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
     build = plan.found_builder.load()

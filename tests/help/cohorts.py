@@ -11,7 +11,7 @@ from trainables.fused.compose.members import Composer, Members, Split
 from trainables.fused.training.cohort import Cohort
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.table.data import ABALONE, Table, load
-from trainables.trials.keras_trial import Point
+from trainables.single.point import Point
 
 ABALONE_TABLE = load(ABALONE)
 

@@ -1,0 +1,141 @@
+"""One point in training by Keras' own `fit`; it knows nothing of Ray."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from trainables.builder.find import Builder
+from trainables.settings import Training
+from trainables.table.data import Table
+
+
+class Point:
+    """One point in training.
+
+    Args:
+        build: the user's builder.
+        builder: what is known of it.
+        config: the point's value of each axis.
+        table: the data.
+        training: budget and rules.
+    """
+
+    def __init__(
+        self,
+        build: Callable[..., Any],
+        builder: Builder,
+        config: Mapping[str, Any],
+        table: Table,
+        training: Training,
+    ) -> None:
+        import tensorflow as tf
+
+        from trainables.builder import build as models
+        from trainables.single import rules
+
+        self.fit = models.fit_of(config, builder, training.fit)
+        gc.collect()
+        self.model = models.build(build, builder, config, table, training.seed)
+        rows = models.fitted_rows(self.fit, table)
+        order = tf.Variable(np.arange(rows), trainable=False)
+        batch = self.fit.batch_size
+        steps = math.ceil(rows / batch)
+        x, y = tf.constant(table.x_train[:rows]), tf.constant(table.y_train[:rows])
+
+        def gather(step: Any) -> tuple[Any, Any]:
+            taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
+            return tf.gather(x, taken), tf.gather(y, taken)
+
+        # Endless, since a new iterator over a mapped data set costs as much as an epoch. Nothing may be fetched
+        # ahead: the next epoch's first batch waits for that epoch's order.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.experimental_optimization.inject_prefetch = False
+        self._steps = steps
+        self._fitted = tf.data.Dataset.range(steps).map(gather).repeat().with_options(options)
+        self._validation = _batches(table.x_train[rows:], table.y_train[rows:], batch)
+        self._train = _batches(table.x_train, table.y_train, batch)
+        self._test = _batches(table.x_test, table.y_test, batch)
+        # A whole epoch in one call of the training function: the same numbers, half the time.
+        if not self.model.run_eagerly:
+            self.model.steps_per_execution = steps
+        self.recorder = rules.Recorder()
+        self._callbacks = [self.recorder, *rules.rules(training.callbacks, self.model)]
+        if self.fit.shuffle:
+            self._callbacks.append(rules.RowOrder(order, training.seed))
+        self.epoch = 0
+        self.stopped = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is left: the budget is used, a rule stopped the point, or it diverged."""
+        return self.stopped or self.epoch >= self.fit.epochs
+
+    @property
+    def status(self) -> str:
+        """The point's status as a row would say it, or "running"."""
+        if self.recorder.diverged:
+            return "diverged"
+        if self.stopped:
+            return "early_stopped"
+        return "completed" if self.finished else "running"
+
+    def advance(self, to_epoch: int) -> None:
+        """Train up to `to_epoch` epochs in all, or until a rule stops the point."""
+        to_epoch = min(to_epoch, self.fit.epochs)
+        self.model.fit(
+            self._fitted,
+            steps_per_epoch=self._steps,
+            initial_epoch=self.epoch,
+            epochs=to_epoch,
+            validation_data=self._validation,
+            callbacks=self._callbacks,
+            shuffle=False,  # RowOrder shuffles
+            verbose=0,
+        )
+        self.epoch = len(self.recorder.curve)
+        # A rule that fires in the very last epoch changes nothing: the budget is used.
+        self.stopped = bool(self.model.stop_training) and self.epoch < self.fit.epochs
+
+    def metrics(self) -> dict[str, float]:
+        """Return loss and metrics of the best epoch's model as `loss_tr, loss_va, loss_te, ...`.
+
+        Empty before the first epoch with a finite validation loss. The model is left as it was.
+        """
+        best = self.recorder.best_epoch
+        if best is None:
+            return {}
+        current = self.model.get_weights()
+        self.model.set_weights(self.recorder.best_weights)
+        train = self.model.evaluate(self._train, verbose=0, return_dict=True)
+        test = self.model.evaluate(self._test, verbose=0, return_dict=True)
+        self.model.set_weights(current)
+        found = {}
+        for name in train:
+            found[f"{name}_tr"] = float(train[name])
+            found[f"{name}_va"] = self.recorder.curve[best - 1][f"val_{name}"]
+            found[f"{name}_te"] = float(test[name])
+        return found
+
+    def weights(self) -> dict[str, Any] | None:
+        """Return the best epoch's weights as one byte string and its layout, or None before there are any."""
+        if self.recorder.best_weights is None:
+            return None
+        layout = [
+            [variable.path, str(value.dtype), list(value.shape)]
+            for variable, value in zip(self.model.weights, self.recorder.best_weights, strict=True)
+        ]
+        values = b"".join(np.ascontiguousarray(value).tobytes() for value in self.recorder.best_weights)
+        return {"values": values, "layout": json.dumps(layout)}
+
+
+def _batches(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
