@@ -171,9 +171,9 @@ def plan(
     """
     import os
 
+    from sweep.plan.order import Selection
     from sweep.progress import duration, noise_to
     from sweep.runner import checked_cpus
-    from sweep.sampler import Selection
 
     loaded = loaded_plan(plan, **overrides)
     try:

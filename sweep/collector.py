@@ -17,7 +17,7 @@ from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store
 from sweep.deaths import Deaths, Fault, fault_of
-from sweep.plan import Plan
+from sweep.plan.plan import Plan
 from sweep.progress import Tally
 from sweep.pruning import RungScheduler
 from sweep.searcher import PointSearcher, Unsaved

@@ -35,7 +35,7 @@ def diagnosed(run: Run, idx: int, trust: bool = False) -> Diagnosis:
     _check_regression(model)
 
     from sweep.export import evaluated
-    from sweep.plan import Plan
+    from sweep.plan.plan import Plan
     from trainables.builder import build
 
     evaluated(run, idx, model)

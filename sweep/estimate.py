@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweep.plan import Plan
+from sweep.plan.plan import Plan
 from trainables.fused.internals import xla
 
 if TYPE_CHECKING:

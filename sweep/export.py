@@ -76,7 +76,7 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
     Raises:
         ExportError: they are not what the point's row says.
     """
-    from sweep.plan import Plan
+    from sweep.plan.plan import Plan
 
     plan = Plan.load(run.folder.plan)
     table, row = plan.table, run.points[run.points["idx"] == idx]

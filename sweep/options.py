@@ -13,7 +13,7 @@ import click
 from results.folder.place import Place, place
 
 if TYPE_CHECKING:
-    from sweep.plan import Plan
+    from sweep.plan.plan import Plan
 
 
 class InputError(ValueError):
@@ -119,7 +119,7 @@ def loaded_plan(path: Path | None, out: Place | None = None, **overrides: Any) -
     from dataclasses import replace
 
     from results.folder.run_folder import RunFolder
-    from sweep.plan import DEFAULT_PLAN, Plan
+    from sweep.plan.plan import DEFAULT_PLAN, Plan
 
     found: Place = path or DEFAULT_PLAN
     if path is None and out is not None and RunFolder(out).exists:

@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from cluster.connect.nodes import beside_driver
-from sweep.plan import Plan
+from sweep.plan.plan import Plan
 from sweep.rungs import COLUMNS, Rungs
 
 

@@ -42,7 +42,7 @@ def model(
         UntrustedError: the builder is not installed here, or is not what the sweep ran.
         ValueError: the model that it builds has other weights.
     """
-    from sweep.plan import Plan
+    from sweep.plan.plan import Plan
 
     run = RunFolder(folder)
     if not trust:

@@ -1,6 +1,6 @@
 """ASHA's rungs: which points go on past a milestone, given the lowest `val_loss` of all that came so far.
 
-Terminology, beside that of `sweep.asha`
+Terminology, beside that of `sweep.plan.asha`
     reward      a point's lowest `val_loss` so far with its sign turned (mode "min"): more is better, as in Ray
     cutoff      the percentile 100 * (1 - 1 / reduction factor) of a rung's rewards; a point below it stops
     cohort      points that train side by side and so reach a milestone at once
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sweep.asha import Asha
+from sweep.plan.asha import Asha
 
 COLUMNS = ("milestone", "idx", "value", "passed")
 """What is remembered of each point that a rung has seen."""

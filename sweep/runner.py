@@ -23,12 +23,12 @@ from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
 from results.store.read import read_points
 from results.store.store import Store
-from sweep.fingerprint import changes, fingerprint
-from sweep.plan import Plan
-from sweep.planfile import PlanError
+from sweep.plan.fingerprint import changes, fingerprint
+from sweep.plan.form import PlanError
+from sweep.plan.order import Selection
+from sweep.plan.plan import Plan
 from sweep.progress import Tally, View, noise_to
 from sweep.provenance import machine, versions
-from sweep.sampler import Selection
 from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested
 from sweep.travel import moved_builder, user_folder
 

@@ -164,7 +164,7 @@ def kuberay(
 def _checked(plan: Path, where: str, out: str, options: Iterable[str]) -> list[str]:
     """Check plan and options as `sweep run` will, and return its words, naming the plan as it is called there."""
     from sweep.cli import main
-    from sweep.plan import Plan
+    from sweep.plan.plan import Plan
 
     words = [where, "--out", out, *options]
     # Answers an unknown or misspelt option like the command itself.

@@ -63,8 +63,8 @@ def submit(
     that is running.
     """
     from sweep import travel
-    from sweep.planfile import PlanError
-    from sweep.sampler import Selection
+    from sweep.plan.form import PlanError
+    from sweep.plan.order import Selection
     from sweep.show import RESUME, command
 
     chosen = loaded_plan(plan, None, **overrides)

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from cluster.connect import parcel
-from sweep.plan import Plan
+from sweep.plan.plan import Plan
 from trainables.builder import find
 from trainables.builder.find import Builder
 

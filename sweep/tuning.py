@@ -13,7 +13,7 @@ from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, Run
 
 from cluster.connect.nodes import beside_driver
 from sweep.collector import Collector
-from sweep.plan import Plan, Resources
+from sweep.plan.plan import Plan, Resources
 from sweep.pruning import RungScheduler
 from trainables.builder.find import Builder
 from trainables.trials.checkpoints import Checkpoints, RemoteCheckpoints

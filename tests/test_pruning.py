@@ -16,7 +16,7 @@ from results import schema
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan
-from sweep.asha import Asha
+from sweep.plan.asha import Asha
 from sweep.pruning import RungScheduler, start_rungs
 from sweep.rungs import COLUMNS, Rungs
 from tests.help.plans import small_plan

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from sweep.asha import Asha
+from sweep.plan.asha import Asha
 from sweep.rungs import Rungs
 
 # NumPy says so when a rung of Ray's holds NaN alone, or interpolates between infinities.

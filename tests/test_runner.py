@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from sweep import Plan, run
-from sweep.planfile import PlanError
-from sweep.sampler import Selection
+from sweep.plan.form import PlanError
+from sweep.plan.order import Selection
 from tests.help.plans import small_plan, write_plan
 from tests.help.sweeps import Sweeps, read_json
 

@@ -8,7 +8,7 @@ import pytest
 
 from cluster.connect import parcel
 from sweep import Plan, travel
-from sweep.fingerprint import fingerprint
+from sweep.plan.fingerprint import fingerprint
 from tests.help.plans import BUILDER, small_plan, write_table
 
 ARRIVE = """

@@ -1,6 +1,6 @@
 """Tuning: what a trial asks Ray for is what the plan says."""
 
-from sweep.plan import Resources
+from sweep.plan.plan import Resources
 from sweep.tuning import placement
 
 

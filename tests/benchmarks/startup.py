@@ -17,7 +17,7 @@ SWEEP = [str(Path(sys.executable).with_name("sweep"))]
 LARGE_SPACE = """
 import itertools, psutil, time
 before, started = psutil.Process().memory_info().rss, time.perf_counter()
-from sweep.sampler import Selection
+from sweep.plan.order import Selection
 from results.space import Space
 space = Space({f"axis_{n}": list(range(10)) for n in range(7)})
 assert len(space) == 10**7

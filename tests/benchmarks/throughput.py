@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sweep.sampler import Selection
+from sweep.plan.order import Selection
 
 POINTS, PLAIN, SEED = 64, 8, 16
 

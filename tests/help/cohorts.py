@@ -10,8 +10,8 @@ from trainables.builder.build import fit_of
 from trainables.fused.compose.members import Composer, Members, Split
 from trainables.fused.training.cohort import Cohort
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
-from trainables.table.data import ABALONE, Table, load
 from trainables.single.point import Point
+from trainables.table.data import ABALONE, Table, load
 
 ABALONE_TABLE = load(ABALONE)
 

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.connect import local
 from results.space import Space
-from sweep.asha import Asha
+from sweep.plan.asha import Asha
 from sweep.rungs import Rungs
 from tests.help import zoo
 from tests.help.cohorts import RULES, by_point, small_table

@@ -11,10 +11,10 @@ import pytest
 from sweep import Plan
 from trainables.builder import find
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
+from trainables.single.point import Point
 from trainables.table.data import ABALONE, load
 from trainables.table.order import row_order
 from trainables.trials.keras_trial import PAYLOAD, KerasTrial
-from trainables.single.point import Point
 
 TABLE = load(ABALONE)
 PLAN = Plan.load()

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from sweep import Plan, Space
-from sweep.planfile import PlanError
+from sweep.plan.form import PlanError
+from sweep.plan.plan import DEFAULT_PLAN
 from tests.help.bad_input import BAD_FILES, BAD_PLANS
 from tests.help.plans import small_plan, write_plan
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau
@@ -119,7 +120,7 @@ def test_a_missing_or_undecodable_file_is_refused(tmp_path):
 
 
 def test_the_default_plan_writes_out_every_key():
-    raw = yaml.safe_load((__import__("sweep.plan").plan.DEFAULT_PLAN).read_text())
+    raw = yaml.safe_load(DEFAULT_PLAN.read_text())
 
     def keys(tree, prefix=""):
         for key, value in tree.items():

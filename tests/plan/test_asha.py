@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from sweep.asha import Asha
+from sweep.plan.asha import Asha
 
 
 @given(st.integers(1, 20), st.sampled_from([1.5, 2, 2.5, 3, 4]), st.integers(20, 300), st.integers(1, 3))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from sweep.sampler import Permutation, Selection
+from sweep.plan.order import Permutation, Selection
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -21,8 +21,8 @@ from results import schema
 from results.folder.object_store import RemotePath
 from results.folder.place import Place, place
 from results.space import Space, value_key
-from sweep.asha import Asha
-from sweep.planfile import PlanError, line_of, read_yaml, refuse_unknown, validated
+from sweep.plan.asha import Asha
+from sweep.plan.form import PlanError, line_of, read_yaml, refuse_unknown, validated
 from trainables.builder import find
 from trainables.builder.find import Builder
 from trainables.settings import (
@@ -36,7 +36,7 @@ from trainables.settings import (
 from trainables.table import data
 from trainables.table.data import DataSpec, Table
 
-DEFAULT_PLAN = Path(__file__).parent / "plans" / "abalone.yaml"
+DEFAULT_PLAN = Path(__file__).parents[1] / "plans" / "abalone.yaml"
 
 
 @dataclass(frozen=True)

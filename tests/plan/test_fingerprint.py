@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from sweep import Plan
-from sweep.fingerprint import changes, fingerprint
+from sweep.plan.fingerprint import changes, fingerprint
 from tests.help.plans import BUILDER, small_plan, write_plan
 
 

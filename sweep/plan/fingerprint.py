@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sweep.plan import Plan
+from sweep.plan.plan import Plan
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
