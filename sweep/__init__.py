@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from results.space import Space
+    from sweep.driver.runner import run
     from sweep.plan.plan import Plan
-    from sweep.runner import run
 
 __all__ = ["Plan", "Space", "run"]
 
-_HOME = {"Plan": "sweep.plan.plan", "Space": "results.space", "run": "sweep.runner"}
+_HOME = {"Plan": "sweep.plan.plan", "Space": "results.space", "run": "sweep.driver.runner"}
 
 
 def __getattr__(name: str) -> Any:

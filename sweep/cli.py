@@ -121,7 +121,8 @@ def run(
     Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
     finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
     """
-    from sweep import runner, show, supervisor
+    from sweep import show, supervisor
+    from sweep.driver import runner
     from sweep.stopping import Stopper
 
     if address is not None and not supervisor.is_supervised():
@@ -171,9 +172,9 @@ def plan(
     """
     import os
 
+    from sweep.driver.runner import checked_cpus
     from sweep.plan.order import Selection
     from sweep.progress import duration, noise_to
-    from sweep.runner import checked_cpus
 
     loaded = loaded_plan(plan, **overrides)
     try:
@@ -196,7 +197,7 @@ def plan(
         "features": len(table.features),
     }
     if timed:
-        from sweep import estimate
+        from sweep.driver import estimate
 
         with noise_to(Path(os.devnull)):
             try:

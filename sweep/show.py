@@ -24,7 +24,7 @@ from results.store.read import read_points
 from sweep.options import printable
 
 if TYPE_CHECKING:
-    from sweep.runner import Outcome
+    from sweep.driver.runner import Outcome
 
 RESUME = "SWEEP_RESUME"
 """The environment variable that says how to resume, in a sweep that was submitted from elsewhere."""

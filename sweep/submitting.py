@@ -62,7 +62,7 @@ def submit(
     cluster: closing the terminal changes nothing. Submitting the same plan and folder again resumes, or tells of the job
     that is running.
     """
-    from sweep import travel
+    from sweep.driver import travel
     from sweep.plan.form import PlanError
     from sweep.plan.order import Selection
     from sweep.show import RESUME, command

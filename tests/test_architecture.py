@@ -62,7 +62,10 @@ def loaded(code: str) -> set[str]:
             "import results.export_to.event_files, results.export_to.mlflow_server",
             {"ray", "tensorflow", "keras", "mlflow"},
         ),
-        ("import sweep.tuning, sweep.collector, sweep.pruning, sweep.runner", {"tensorflow", "keras"}),
+        (
+            "import sweep.driver.tuning, sweep.driver.collector, sweep.driver.rung_actor, sweep.driver.runner",
+            {"tensorflow", "keras"},
+        ),
         ("import cluster.connect.local", {"ray", "tensorflow", "keras"}),
     ],
 )

@@ -135,7 +135,7 @@ def sample(space: Any, each: int, corners: bool = False) -> list[list[int]]:
 
 def splitting(plan: Any) -> dict[str, float]:
     """Return the core seconds that finding and composing the groups takes for each point, and once."""
-    from sweep.estimate import _composer
+    from sweep.driver.estimate import _composer
     from trainables.fused.internals import xla
     from trainables.trials.keras_trial import set_up_tensorflow
 
@@ -166,7 +166,8 @@ def child(each: int, corners: bool, written: Path) -> None:
     """Sweep `each` points of each program through the real runner, and write what was seen."""
     from dataclasses import replace
 
-    from sweep import Plan, collector, run, tuning
+    from sweep import Plan, run
+    from sweep.driver import collector, tuning
 
     notes = Notes()
     tuning.FusedTrial = measuring(tuning.FusedTrial)

@@ -15,7 +15,8 @@ def child(trials: int) -> None:
     """Sweep `trials` points whose training is nothing, through the real runner and the real store."""
     from dataclasses import replace
 
-    from sweep import Plan, collector, run, tuning
+    from sweep import Plan, run
+    from sweep.driver import collector, tuning
     from trainables.trials import keras_trial
 
     class Nothing(keras_trial.KerasTrial):

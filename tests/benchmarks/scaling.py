@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.collector import COMMIT_AT_POINTS, COMMIT_EVERY_S
+from sweep.driver.collector import COMMIT_AT_POINTS, COMMIT_EVERY_S
 from tests.benchmarks.cohorts import FILE
 from tests.benchmarks.drawing import draw
 from trainables.trials.fused_trial import STEP_S

@@ -7,8 +7,8 @@ import pytest
 
 from cluster.connect import local
 from results.space import Space
+from sweep.driver.rungs import Rungs
 from sweep.plan.asha import Asha
-from sweep.rungs import Rungs
 from tests.help import zoo
 from tests.help.cohorts import RULES, by_point, small_table
 from trainables.builder import find
@@ -125,7 +125,7 @@ def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypat
 def test_the_rungs_say_who_goes_on():
     import ray
 
-    from sweep.pruning import COLUMNS
+    from sweep.driver.rung_actor import COLUMNS
 
     asha = Asha(grace_period=2, reduction_factor=2)
     training = Training(Fit(epochs=6, batch_size=32), Callbacks(), milestones=asha.milestones(6))

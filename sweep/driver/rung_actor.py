@@ -16,8 +16,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from cluster.connect.nodes import beside_driver
+from sweep.driver.rungs import COLUMNS, Rungs
 from sweep.plan.plan import Plan
-from sweep.rungs import COLUMNS, Rungs
 
 
 def start_rungs(plan: Plan, entered: Iterable[pa.Table]) -> Any:

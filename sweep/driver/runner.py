@@ -23,6 +23,7 @@ from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
 from results.store.read import read_points
 from results.store.store import Store
+from sweep.driver.travel import moved_builder, user_folder
 from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
@@ -30,7 +31,6 @@ from sweep.plan.plan import Plan
 from sweep.progress import Tally, View, noise_to
 from sweep.provenance import machine, versions
 from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested
-from sweep.travel import moved_builder, user_folder
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 
@@ -239,10 +239,10 @@ def _train(
     try:
         with connection as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
             stopper.install()  # Ray has put a handler of its own in place
-            from sweep import tuning
-            from sweep.collector import JOIN_TIMEOUT_S, START_TIMEOUT_S, Collector
-            from sweep.pruning import RungScheduler, start_rungs
-            from sweep.searcher import PointSearcher
+            from sweep.driver import tuning
+            from sweep.driver.collector import JOIN_TIMEOUT_S, START_TIMEOUT_S, Collector
+            from sweep.driver.rung_actor import RungScheduler, start_rungs
+            from sweep.driver.searcher import PointSearcher
 
             travels, waiting, check_nodes = None, "", None
             if address:

@@ -12,9 +12,9 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
 from cluster.connect.nodes import beside_driver
-from sweep.collector import Collector
+from sweep.driver.collector import Collector
+from sweep.driver.rung_actor import RungScheduler
 from sweep.plan.plan import Plan, Resources
-from sweep.pruning import RungScheduler
 from trainables.builder.find import Builder
 from trainables.trials.checkpoints import Checkpoints, RemoteCheckpoints
 from trainables.trials.fused_trial import FusedTrial

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from sweep.searcher import PointSearcher
+from sweep.driver.searcher import PointSearcher
 
 COSTS = st.lists(st.one_of(st.sampled_from([0.0, 1.0, math.inf]), st.floats(0, 1e9)), max_size=12)  # some tie
 POINTS = st.lists(st.integers(0, 10**6), unique=True, max_size=12)

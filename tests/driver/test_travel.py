@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cluster.connect import parcel
-from sweep import Plan, travel
+from sweep import Plan
+from sweep.driver import travel
 from sweep.plan.fingerprint import fingerprint
 from tests.help.plans import BUILDER, small_plan, write_table
 

@@ -16,9 +16,9 @@ from results import schema
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan
+from sweep.driver.rung_actor import RungScheduler, start_rungs
+from sweep.driver.rungs import COLUMNS, Rungs
 from sweep.plan.asha import Asha
-from sweep.pruning import RungScheduler, start_rungs
-from sweep.rungs import COLUMNS, Rungs
 from tests.help.plans import small_plan
 
 # NumPy says so when a rung of Ray's holds NaN alone, or interpolates between infinities.

@@ -15,12 +15,13 @@ from cluster.connect.errors import ClusterError
 from results.folder.errors import FolderError
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
-from sweep import Plan, collector
-from sweep.collector import Collector, split_columns
-from sweep.deaths import FALSE_STARTS
+from sweep import Plan
+from sweep.driver import collector
+from sweep.driver.collector import Collector, split_columns
+from sweep.driver.deaths import FALSE_STARTS
+from sweep.driver.rung_actor import RungScheduler
+from sweep.driver.searcher import PointSearcher
 from sweep.progress import Tally
-from sweep.pruning import RungScheduler
-from sweep.searcher import PointSearcher
 from sweep.stopping import StopRequested
 from tests.help.plans import small_plan
 from trainables.trials.keras_trial import PAYLOAD

@@ -16,11 +16,11 @@ from cluster.connect.errors import ClusterError
 from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store
-from sweep.deaths import Deaths, Fault, fault_of
+from sweep.driver.deaths import Deaths, Fault, fault_of
+from sweep.driver.rung_actor import RungScheduler
+from sweep.driver.searcher import PointSearcher, Unsaved
 from sweep.plan.plan import Plan
 from sweep.progress import Tally
-from sweep.pruning import RungScheduler
-from sweep.searcher import PointSearcher, Unsaved
 from sweep.stopping import StopRequested
 from trainables.trials.keras_trial import PAYLOAD
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweep import deaths
-from sweep.deaths import Deaths, Fault, fault_of
+from sweep.driver import deaths
+from sweep.driver.deaths import Deaths, Fault, fault_of
 
 NODE = """Failure # 1 (occurred at 2026-11-25)
 The actor died unexpectedly before finishing this task.

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
+from sweep.driver.rungs import Rungs
 from sweep.plan.asha import Asha
-from sweep.rungs import Rungs
 
 # NumPy says so when a rung of Ray's holds NaN alone, or interpolates between infinities.
 pytestmark = pytest.mark.filterwarnings("ignore:All-NaN slice", "ignore:invalid value encountered")

@@ -1,0 +1,1 @@
+"""A sweep while it runs: open points go to Ray Tune, and rows come back."""
