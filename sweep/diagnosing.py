@@ -39,7 +39,7 @@ def diagnose(folder: Place, idx: int, trust: bool, as_json: bool) -> None:
     click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
 
     with told(), quiet():
-        from sweep.diagnosis import diagnosed
+        from sweep.models.diagnose import diagnosed
 
         found = diagnosed(run, idx, trust)
     from results.diagnosis.verdicts import verdicts

@@ -195,7 +195,7 @@ def export(folder: Place, idx: int, file: Path, kind: str, trust: bool, as_json:
     click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
 
     with told(), quiet():
-        from sweep.export import export as write
+        from sweep.models.save import export as write
 
         answer = write(run, idx, file, kind, trust)
     if as_json:

@@ -275,7 +275,7 @@ def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
     builder = printable(str(run.plan.get("builder")))
     click.echo(f"Point {idx} is made by the builder {builder}.", err=True)
     with quiet():
-        from sweep.diagnosis import diagnosed
+        from sweep.models.diagnose import diagnosed
 
         return diagnosed(run, idx, trust)
 

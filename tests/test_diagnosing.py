@@ -12,9 +12,9 @@ from click.testing import CliRunner
 import results
 from results.diagnosis.baselines import THIS_MODEL
 from sweep import Plan
-from sweep import diagnosis as module
 from sweep.cli import main
-from sweep.diagnosis import diagnosed
+from sweep.models import diagnose as module
+from sweep.models.diagnose import diagnosed
 
 
 def sweep(*words):

@@ -34,7 +34,7 @@ def diagnosed(run: Run, idx: int, trust: bool = False) -> Diagnosis:
     model = run.model(idx, trust)
     _check_regression(model)
 
-    from sweep.export import evaluated
+    from sweep.models.save import evaluated
     from sweep.plan.plan import Plan
     from trainables.builder import build
 
