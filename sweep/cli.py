@@ -37,8 +37,8 @@ class _Commands(click.Group):
     """Answers bad input with one message."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from sweep import supervisor
-        from sweep.stopping import EXIT_STOPPED, StopRequested
+        from sweep.process import supervisor
+        from sweep.process.signals import EXIT_STOPPED, StopRequested
 
         supervisor.begin()
         try:
@@ -121,9 +121,10 @@ def run(
     Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
     finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
     """
-    from sweep import show, supervisor
+    from sweep import show
     from sweep.driver import runner
-    from sweep.stopping import Stopper
+    from sweep.process import supervisor
+    from sweep.process.signals import Stopper
 
     if address is not None and not supervisor.is_supervised():
         from cluster.connect import reach
@@ -174,7 +175,7 @@ def plan(
 
     from sweep.driver.runner import checked_cpus
     from sweep.plan.order import Selection
-    from sweep.progress import duration, noise_to
+    from sweep.process.view import duration, noise_to
 
     loaded = loaded_plan(plan, **overrides)
     try:

@@ -117,7 +117,7 @@ def _outgoing(folder: Place, choice: dict[str, Any]) -> Outgoing:
 
 def _finish(written: Iterator[bool], outgoing: Outgoing, target: str, as_json: bool) -> None:
     """Go through the points, show how far it is, and say what was written and what was left out."""
-    from sweep.stopping import EXIT_STOPPED
+    from sweep.process.signals import EXIT_STOPPED
 
     done, new = _through(written, len(outgoing))
     stopped = done < len(outgoing)
@@ -160,7 +160,7 @@ def _through(written: Iterator[bool], total: int) -> tuple[int, int]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from sweep.stopping import Stopper
+    from sweep.process.signals import Stopper
 
     done = new = 0
     console = Console(stderr=True)

@@ -36,7 +36,7 @@ def told() -> Iterator[None]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Print nothing meanwhile: TensorFlow logs from C++ when it starts, and no setting silences all of it."""
-    from sweep.progress import noise_to
+    from sweep.process.view import noise_to
 
     with noise_to(Path(os.devnull)):
         yield

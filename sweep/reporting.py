@@ -284,7 +284,7 @@ def _serve(folder: Place, made: Callable[[str], str], port: int, show: bool) -> 
     import threading
 
     from results.report.serve import served
-    from sweep.stopping import StopRequested
+    from sweep.process.signals import StopRequested
 
     points = opened(folder).folder.points
 

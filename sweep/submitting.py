@@ -171,8 +171,8 @@ def _options(address: str, insecure: bool) -> str:
 
 def _follow(jobs: Jobs, job_id: str, options: str) -> None:
     """Show a job's output to its end and exit with its code; Ctrl-C leaves it running."""
+    from sweep.process.signals import EXIT_STOPPED, StopRequested
     from sweep.show import command
-    from sweep.stopping import EXIT_STOPPED, StopRequested
 
     try:
         job = jobs.follow(job_id, lambda part: click.echo(part, nl=False))

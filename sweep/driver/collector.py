@@ -20,8 +20,8 @@ from sweep.driver.deaths import Deaths, Fault, fault_of
 from sweep.driver.rung_actor import RungScheduler
 from sweep.driver.searcher import PointSearcher, Unsaved
 from sweep.plan.plan import Plan
-from sweep.progress import Tally
-from sweep.stopping import StopRequested
+from sweep.process.signals import StopRequested
+from sweep.process.view import Tally
 from trainables.trials.keras_trial import PAYLOAD
 
 COMMIT_EVERY_S = 0.5

@@ -28,9 +28,9 @@ from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from sweep.plan.plan import Plan
-from sweep.progress import Tally, View, noise_to
-from sweep.provenance import machine, versions
-from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested
+from sweep.process.provenance import machine, versions
+from sweep.process.signals import EXIT_STOPPED, Stopper, StopRequested
+from sweep.process.view import Tally, View, noise_to
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 

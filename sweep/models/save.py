@@ -12,7 +12,7 @@ import numpy as np
 
 from results.folder.files import replace_file
 from results.run import Run
-from sweep.provenance import versions
+from sweep.process.provenance import versions
 
 FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
 """What a model can be written as, and what the file's name ends with; a SavedModel is a folder."""

@@ -21,8 +21,8 @@ from sweep.driver.collector import Collector, split_columns
 from sweep.driver.deaths import FALSE_STARTS
 from sweep.driver.rung_actor import RungScheduler
 from sweep.driver.searcher import PointSearcher
-from sweep.progress import Tally
-from sweep.stopping import StopRequested
+from sweep.process.signals import StopRequested
+from sweep.process.view import Tally
 from tests.help.plans import small_plan
 from trainables.trials.keras_trial import PAYLOAD
 

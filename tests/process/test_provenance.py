@@ -4,7 +4,7 @@ import keras
 import numpy
 import ray
 
-from sweep import provenance
+from sweep.process import provenance
 
 
 def test_versions_are_those_that_are_imported():

@@ -46,7 +46,7 @@ class Tally:
         running: points in training now.
         retried: times a point's worker died and the point was begun again.
         workers: trials that can run at once.
-        versions, machine: of what computes, as `sweep.provenance` says it.
+        versions, machine: of what computes, as `sweep.process.provenance` says it.
         spent_s: core seconds of the fused engine, by what on: compose, compile, train, evaluate.
         alone: a sentence for each lot of points that the fused engine could not take.
         best: the lowest test loss so far, its idx and configuration; None before there is one.

@@ -16,7 +16,7 @@ from tests.help.clusters import wait_until
 
 PARENT = """
 import sys
-from sweep import supervisor
+from sweep.process import supervisor
 supervisor.CHECK_EVERY_S = 1.5
 supervisor.GRACE_S = 5.0
 sys.argv = [{child!r}, "--some", "a b"]
@@ -25,8 +25,8 @@ sys.exit(supervisor.supervised(sys.argv[1:], sys.stdin.readline().strip()))
 
 CHILD = """
 import os, signal, sys, time
-from sweep import supervisor
-from sweep.stopping import Stopper, StopRequested
+from sweep.process import supervisor
+from sweep.process.signals import Stopper, StopRequested
 supervisor.begin()
 with Stopper():  # as the command has one for the time before and after the run
     try:

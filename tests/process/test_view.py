@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from results.folder.run_folder import RunFolder
-from sweep import progress
-from sweep.progress import Tally, View, counts_text, draw, duration, line, read_progress
+from sweep.process import view as progress
+from sweep.process.view import Tally, View, counts_text, draw, duration, line, read_progress
 
 
 def tally():
@@ -87,7 +87,7 @@ def test_a_broken_progress_file_is_no_news(tmp_path):
 def test_noise_goes_to_the_log_and_the_answer_to_the_terminal(tmp_path):
     code = (
         "import os, sys, pathlib, subprocess\n"
-        "from sweep.progress import noise_to\n"
+        "from sweep.process.view import noise_to\n"
         "print('before')\n"
         "with noise_to(pathlib.Path(sys.argv[1])) as terminal:\n"
         "    os.write(1, b'noise one\\n'); os.write(2, b'noise two\\n'); print('noise three')\n"

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sweep.stopping import EXIT_STOPPED, Stopper, StopRequested
+from sweep.process.signals import EXIT_STOPPED, Stopper, StopRequested
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -35,7 +35,7 @@ def test_a_library_that_took_the_signals_gives_them_back():
 
 def test_a_second_signal_ends_the_process():
     code = (
-        "import signal\nfrom sweep.stopping import Stopper\n"
+        "import signal\nfrom sweep.process.signals import Stopper\n"
         "with Stopper() as stopper, stopper.deferred():\n"
         "    signal.raise_signal(signal.SIGINT)\n    signal.raise_signal(signal.SIGINT)\n    print('not reached')"
     )

@@ -1,0 +1,1 @@
+"""This process: its signals, its exit codes, its supervisor, and what it shows."""
