@@ -38,7 +38,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         from sweep.process import supervisor
-        from sweep.process.signals import EXIT_STOPPED, StopRequested
+        from sweep.process.exits import EXIT_BAD_INPUT, EXIT_STOPPED
+        from sweep.process.signals import StopRequested
 
         supervisor.begin()
         try:
@@ -51,7 +52,7 @@ class _Commands(click.Group):
                 raise
             message = "\n".join(map(printable, str(error).split("\n")))
             click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
-            ctx.exit(2)
+            ctx.exit(EXIT_BAD_INPUT)
         finally:
             supervisor.end()
 
@@ -175,7 +176,8 @@ def plan(
 
     from sweep.driver.runner import checked_cpus
     from sweep.plan.order import Selection
-    from sweep.process.view import duration, noise_to
+    from sweep.process.tally import duration
+    from sweep.process.view import noise_to
 
     loaded = loaded_plan(plan, **overrides)
     try:

@@ -117,7 +117,7 @@ def _outgoing(folder: Place, choice: dict[str, Any]) -> Outgoing:
 
 def _finish(written: Iterator[bool], outgoing: Outgoing, target: str, as_json: bool) -> None:
     """Go through the points, show how far it is, and say what was written and what was left out."""
-    from sweep.process.signals import EXIT_STOPPED
+    from sweep.process.exits import EXIT_STOPPED
 
     done, new = _through(written, len(outgoing))
     stopped = done < len(outgoing)

@@ -25,7 +25,7 @@ def status(folder: Place, as_json: bool) -> None:
     """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
     from results.folder.run_folder import RunFolder
     from results.store.outbox import spooled
-    from sweep.process.view import counts_text, duration, read_progress
+    from sweep.process.tally import counts_text, duration, read_progress
     from sweep.show import command
 
     rows = rows_of(folder)

@@ -22,12 +22,10 @@ from results.folder.run_folder import RunFolder
 from results.schema import NOT_WELL
 from results.store.read import read_points
 from sweep.options import printable
+from sweep.process.exits import RESUME
 
 if TYPE_CHECKING:
     from sweep.driver.runner import Outcome
-
-RESUME = "SWEEP_RESUME"
-"""The environment variable that says how to resume, in a sweep that was submitted from elsewhere."""
 
 
 def ending(outcome: Outcome, out: Place) -> None:

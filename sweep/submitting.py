@@ -65,7 +65,8 @@ def submit(
     from sweep.driver import travel
     from sweep.plan.form import PlanError
     from sweep.plan.order import Selection
-    from sweep.show import RESUME, command
+    from sweep.process.exits import RESUME
+    from sweep.show import command
 
     chosen = loaded_plan(plan, None, **overrides)
     try:
@@ -171,7 +172,8 @@ def _options(address: str, insecure: bool) -> str:
 
 def _follow(jobs: Jobs, job_id: str, options: str) -> None:
     """Show a job's output to its end and exit with its code; Ctrl-C leaves it running."""
-    from sweep.process.signals import EXIT_STOPPED, StopRequested
+    from sweep.process.exits import EXIT_STOPPED
+    from sweep.process.signals import StopRequested
     from sweep.show import command
 
     try:

@@ -17,7 +17,7 @@ import results
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep.cli import main
-from sweep.process.view import Tally
+from sweep.process.tally import Tally
 from tests.help.http import get
 from tests.help.reports import make_run
 

@@ -21,7 +21,7 @@ from sweep.driver.rung_actor import RungScheduler
 from sweep.driver.searcher import PointSearcher, Unsaved
 from sweep.plan.plan import Plan
 from sweep.process.signals import StopRequested
-from sweep.process.view import Tally
+from sweep.process.tally import Tally
 from trainables.trials.keras_trial import PAYLOAD
 
 COMMIT_EVERY_S = 0.5

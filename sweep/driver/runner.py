@@ -28,11 +28,11 @@ from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from sweep.plan.plan import Plan
+from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED
 from sweep.process.provenance import machine, versions
-from sweep.process.signals import EXIT_STOPPED, Stopper, StopRequested
-from sweep.process.view import Tally, View, noise_to
-
-EXIT_DONE, EXIT_SOME_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+from sweep.process.signals import Stopper, StopRequested
+from sweep.process.tally import Tally
+from sweep.process.view import View, noise_to
 
 
 @dataclass(frozen=True)

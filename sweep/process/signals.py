@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from sweep.process.supervisor import EXIT_STOPPED, STOP_SIGNAL, is_supervised
+from sweep.process.exits import EXIT_STOPPED
+from sweep.process.supervisor import STOP_SIGNAL, is_supervised
 
 
 class StopRequested(BaseException):  # a request, not an error

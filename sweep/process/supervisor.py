@@ -19,6 +19,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from sweep.process.exits import EXIT_STOPPED, RESUME
+
 STOP_SIGNAL = signal.SIGUSR1
 """Asks the driver to stop."""
 
@@ -28,8 +30,6 @@ LOST_AFTER_CHECKS = 6
 
 GRACE_S = 15.0
 """Seconds that a driver may take to stop whose head is lost."""
-
-EXIT_STOPPED = 3
 
 _VARIABLE = "SWEEP_SUPERVISED"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -79,7 +79,7 @@ def supervised(arguments: Sequence[str], address: str) -> int:
     if child.returncode == -STOP_SIGNAL:  # before it had begun with anything
         print("Stopped.", file=sys.stderr)
         return EXIT_STOPPED
-    command = os.environ.get("SWEEP_RESUME") or shlex.join(["sweep", *arguments])
+    command = os.environ.get(RESUME) or shlex.join(["sweep", *arguments])
     print(
         f"\nError: the driver was ended ({_how(child.returncode)}), as it is when the cluster's head at {address} is gone "
         "or cannot be reached any more; sweep.log in the run's folder tells more. What was finished is kept.\n"

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
-import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -23,105 +18,10 @@ from rich.text import Text
 
 from results.folder.files import explained, write_json
 from results.folder.run_folder import RunFolder
-from results.schema import FINISHED_WELL, NOT_WELL, Status
+from sweep.process.tally import Tally, counts_text, duration
 
 LINE_EVERY_S = 10.0
 FILE_EVERY_S = 2.0
-
-_NUMBERS = ("asked", "outside", "points_per_minute", "training_s", "workers", "memory_mb")
-_HUGE = 1e12
-"""Beyond any number of a sweep, and not beyond what can be told as a duration."""
-
-
-@dataclass
-class Tally:
-    """The numbers a person watches.
-
-    Attributes:
-        asked: points that the run was asked for.
-        counts: finished points among them, by status.
-        before: how many of them were finished when the run began.
-        outside: finished points in the folder that the run was not asked for.
-        selection: the options that chose the points, such as `--points 60`; empty for all.
-        running: points in training now.
-        retried: times a point's worker died and the point was begun again.
-        workers: trials that can run at once.
-        versions, machine: of what computes, as `sweep.process.provenance` says it.
-        spent_s: core seconds of the fused engine, by what on: compose, compile, train, evaluate.
-        alone: a sentence for each lot of points that the fused engine could not take.
-        best: the lowest test loss so far, its idx and configuration; None before there is one.
-        seconds: since the run began.
-        training_s: since the first point could begin.
-        memory_mb: resident memory of the driver and its workers, in MiB.
-        stage: what is going on, in a word.
-    """
-
-    asked: int
-    counts: dict[str, int] = field(default_factory=dict)
-    before: int = 0
-    outside: int = 0
-    selection: str = ""
-    running: int = 0
-    retried: int = 0
-    workers: int = 0
-    spent_s: dict[str, float] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    machine: str = ""
-    alone: list[str] = field(default_factory=list)
-    best: dict[str, Any] | None = None
-    seconds: float = 0.0
-    training_s: float = 0.0
-    memory_mb: float = 0.0
-    stage: str = "starting"
-
-    def add(self, row: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Count a finished point."""
-        status = str(row["status"])
-        self.counts[status] = self.counts.get(status, 0) + 1
-        loss = row.get("loss_te")
-        well = status in FINISHED_WELL and loss is not None and math.isfinite(loss)
-        if well and (self.best is None or loss < self.best["loss_te"]):
-            self.best = {"loss_te": loss, "idx": row["idx"], "config": dict(config)}
-
-    @property
-    def done(self) -> int:
-        """Points that have a row."""
-        return sum(self.counts.values())
-
-    @property
-    def open(self) -> int:
-        """Points without a row."""
-        return max(0, self.asked - self.done)
-
-    @property
-    def not_well(self) -> int:
-        """Points that failed or ran out of time."""
-        return sum(self.counts.get(status, 0) for status in NOT_WELL)
-
-    @property
-    def points_per_minute(self) -> float:
-        """Rows of this run per minute of training; 0 before the first."""
-        return (self.done - self.before) / self.training_s * 60 if self.training_s > 0 else 0.0
-
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds to the end at the present rate, or None before a rate is known."""
-        return self.open / self.points_per_minute * 60 if self.points_per_minute else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the tally as plain data, the derived numbers included."""
-        derived = {name: getattr(self, name) for name in ("done", "open", "points_per_minute", "eta_s")}
-        return {**asdict(self), **derived}
-
-
-def counts_text(counts: Mapping[str, int]) -> str:
-    """Return the counts by status in words, such as `12 completed, 3 pruned`."""
-    return ", ".join(f"{counts[status]:,} {status}" for status in Status if counts.get(status)) or "none yet"
-
-
-def duration(seconds: float | None) -> str:
-    """Return a length of time for people, such as `0:12:05`, or `?`."""
-    return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def line(tally: Tally) -> str:
@@ -233,29 +133,6 @@ def resident_mb() -> float:
         with contextlib.suppress(psutil.Error):
             total += process.memory_info().rss
     return total / 2**20
-
-
-def read_progress(folder: RunFolder) -> dict[str, Any]:
-    """Return what the driver last wrote of the folder's sweep; nothing if it never did, or if this is no driver's."""
-    try:
-        found = json.loads(folder.progress.read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) and _is_tally(found) else {}
-
-
-def _is_tally(found: Mapping[str, Any]) -> bool:
-    """Return whether this is like `Tally.to_dict`: a folder may come from a stranger, and the file with it."""
-    numbers = [found.get(name) for name in _NUMBERS]
-    if (eta_s := found.get("eta_s")) is not None:
-        numbers.append(eta_s)
-    if (best := found.get("best")) is not None:
-        if not isinstance(best, dict) or not {"idx", "config"} <= set(best):
-            return False
-        numbers += [best.get("loss_te"), best["idx"]]
-    # Who resumes pastes the selection into a shell.
-    selects = re.fullmatch(r"(--points \d+|--idx [\d,]+)?", str(found.get("selection", "")))
-    return bool(selects) and all(isinstance(n, int | float) and abs(n) < _HUGE for n in numbers)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from results.folder.run_folder import RunFolder
-from sweep.process.view import read_progress
+from sweep.process.tally import read_progress
 
 SWEEP = [str(Path(sys.executable).with_name("sweep"))]
 LARGE_SPACE = """

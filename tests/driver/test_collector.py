@@ -22,7 +22,7 @@ from sweep.driver.deaths import FALSE_STARTS
 from sweep.driver.rung_actor import RungScheduler
 from sweep.driver.searcher import PointSearcher
 from sweep.process.signals import StopRequested
-from sweep.process.view import Tally
+from sweep.process.tally import Tally
 from tests.help.plans import small_plan
 from trainables.trials.keras_trial import PAYLOAD
 

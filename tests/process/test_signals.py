@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from sweep.process.signals import EXIT_STOPPED, Stopper, StopRequested
+from sweep.process.exits import EXIT_STOPPED
+from sweep.process.signals import Stopper, StopRequested
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from results.folder.run_folder import RunFolder
 from sweep.process import view as progress
-from sweep.process.view import Tally, View, counts_text, draw, duration, line, read_progress
+from sweep.process.tally import Tally, counts_text, duration, read_progress
+from sweep.process.view import View, draw, line
 
 
 def tally():

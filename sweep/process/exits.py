@@ -1,0 +1,15 @@
+"""How the command ends: its exit codes, and the environment variable that says how to resume."""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+"""Every point has a row and none failed."""
+EXIT_SOME_FAILED = 1
+"""Every point has a row, but some failed or ran out of time."""
+EXIT_BAD_INPUT = 2
+"""The input is bad; nothing was started."""
+EXIT_STOPPED = 3
+"""The sweep stopped before its end; the same command resumes it."""
+
+RESUME = "SWEEP_RESUME"
+"""The environment variable that says how to resume, in a sweep that was submitted from elsewhere."""
