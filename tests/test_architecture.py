@@ -51,7 +51,10 @@ def loaded(code: str) -> set[str]:
     ("code", "absent"),
     [
         ("import sweep", {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow"}),
-        ("import sweep.cli", {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "rich"}),
+        (
+            "import sweep.commands.main",
+            {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "rich"},
+        ),
         ("from sweep import Plan, Space; Plan.load().table", {"ray", "tensorflow", "keras"}),
         ("import results.store.store, results.analysis.leaderboard", {"ray", "tensorflow", "keras"}),
         (

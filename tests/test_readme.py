@@ -13,7 +13,7 @@ import pytest
 
 from results import schema
 from sweep import Plan
-from sweep.cli import main
+from sweep.commands.main import main
 from tests.help.plans import write_table
 from tests.help.repository import README, ROOT, blocks
 

@@ -12,7 +12,7 @@ import results
 from results.folder import lease, retry
 from results.folder.run_folder import RunFolder
 from sweep import Plan, run
-from sweep.cli import main
+from sweep.commands.main import main
 from tests.help.plans import small_plan, write_plan
 from tests.help.s3 import CANARY
 

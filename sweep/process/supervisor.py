@@ -62,7 +62,7 @@ def supervised(arguments: Sequence[str], address: str) -> int:
     """
     told, tell = os.pipe()
     script = sys.argv[0]
-    program = ["-m", "sweep.cli"] if script.endswith(".py") else [script]
+    program = ["-m", "sweep"] if script.endswith(".py") else [script]
     child = subprocess.Popen(
         [sys.executable, *program, *arguments],
         env={**os.environ, _VARIABLE: str(tell)},

@@ -24,7 +24,7 @@ def main() -> None:
         ours_out, plain_out = Path(scratch) / "ours", Path(scratch) / "plain.csv"
         started = time.perf_counter()
         command = ["run", "--out", str(ours_out), "--idx", idx, "--scheduler", "none"]
-        subprocess.run([sys.executable, "-m", "sweep.cli", *command], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "sweep", *command], check=True, capture_output=True)
         ours_s = time.perf_counter() - started
         started = time.perf_counter()
         script = Path(__file__).with_name("plain_tune.py")

@@ -114,7 +114,7 @@ def test_a_token_that_others_could_read_on_its_way_is_told(closed_cluster, monke
     assert not reach.sends_token_in_clear(reach.check_dashboard(closed_cluster.url, False))
     url = f"http://{outside_address()}:{closed_cluster.dashboard_port}"
     for insecure in ([], ["--insecure"]):
-        command = [sys.executable, "-m", "sweep.cli", "jobs", "--address", url, *insecure]
+        command = [sys.executable, "-m", "sweep", "jobs", "--address", url, *insecure]
         ran = subprocess.run(command, capture_output=True, text=True)
         assert ran.returncode == 0 and ran.stdout == "No sweep was submitted here.\n", ran.stderr
         assert ("has no TLS, so the token goes there for all" in ran.stderr) is (not insecure)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-SWEEP = [sys.executable, "-m", "sweep.cli"]
+SWEEP = [sys.executable, "-m", "sweep"]
 
 
 class Sweeps:

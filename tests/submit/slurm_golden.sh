@@ -46,7 +46,7 @@ exit_file=$(mktemp) # on this node, which is the head
 trap : TERM # Slurm sends it to this shell, too, which must wait for the sweep
 srun --export=ALL --cpu-bind=none --kill-on-bad-exit=0 --cpus-per-task=16 \
     '/opt/a venv/bin/python' -m cluster.submit.launcher "$exit_file" symmetric-run --address "$address:$port" --min-nodes 3 --num-gpus=2 \
-    -- '/opt/a venv/bin/python' -m sweep.cli run '/home/é/my plan.yaml' --out /scratch/out --address "$address:$port"
+    -- '/opt/a venv/bin/python' -m sweep run '/home/é/my plan.yaml' --out /scratch/out --address "$address:$port"
 code=$(cat "$exit_file")
 rm "$exit_file"
 exit "${code:-3}" # the sweep's own; 3, stopped before the end, where Ray did not start or was killed

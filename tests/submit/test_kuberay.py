@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from cluster.submit.kuberay import RayJob
-from sweep.cli import main
+from sweep.commands.main import main
 from tests.help.plans import write_plan
 
 FIELDS = yaml.safe_load(Path(__file__).with_name("kuberay_fields.yaml").read_text())

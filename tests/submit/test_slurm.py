@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).with_name("slurm_golden.sh")
 COMMAND = [
     "/opt/a venv/bin/python",
     "-m",
-    "sweep.cli",
+    "sweep",
     "run",
     "/home/é/my plan.yaml",
     "--out",
@@ -139,7 +139,7 @@ def test_the_command_writes_what_it_submits_and_says_what_is_wrong(workplace, tm
     code, script, _ = call("plan.yaml", "--out", "out", "--sbatch", "nice=5", "--", "--points", "3")
     assert code == 0 and "--nice=5" in directives(checked(script)) and "--job-name=sweep-plan" in script
     run = shlex.join(["run", str(workplace / "plan.yaml"), "--out", str(workplace / "out"), "--points", "3"])
-    assert f"-m sweep.cli {run} --address" in script
+    assert f"-m sweep {run} --address" in script
     code, printed, _ = call("plan.yaml", "--out", "s3://bucket/x", "--file", "job.sh")
     assert code == 0 and not printed and "--out s3://bucket/x " in (workplace / "job.sh").read_text()
     for arguments, said in (

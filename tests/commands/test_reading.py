@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import results
-from sweep.cli import main
+from sweep.commands.main import main
 from tests.help.sweeps import SWEEP
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from results.folder.place import Place
-from sweep.options import FOLDER, JSON, printable, quiet, told
-from sweep.reading import opened
+from sweep.commands.chosen import opened
+from sweep.commands.options import FOLDER, JSON, printable, quiet, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def diagnose(folder: Place, idx: int, trust: bool, as_json: bool) -> None:
         }
         click.echo(json.dumps({"idx": idx, "verdicts": sentences, **tables}))
         return
-    from sweep.show import plain_table
+    from sweep.commands.printing import plain_table
 
     for key, (question, names) in _QUESTIONS.items():
         click.secho(question, bold=True)

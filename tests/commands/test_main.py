@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
-from sweep.cli import main
+from sweep.commands.main import main
 from tests.help.bad_input import BAD_FILES, BAD_PLANS, BAD_TABLES
 from tests.help.plans import write_plan
 from tests.help.rows import AXES, finished
@@ -86,7 +86,7 @@ def test_bad_arguments_are_one_message_and_exit_2(command, arguments, said):
 
 def test_a_builder_error_inside_the_program_is_not_hidden(command, monkeypatch):
     """Only errors about the input are shortened; one of ours keeps its traceback."""
-    from sweep import cli
+    from sweep.commands import main as cli
 
     def broken(*arguments, **options):
         raise ValueError("a bug")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from results.folder.place import Place
-from sweep.options import DESCENDING, FOLDER, JSON, WHERE, told
-from sweep.reading import opened
+from sweep.commands.chosen import opened
+from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
 
 if TYPE_CHECKING:
     from results.export_to.chosen_points import Outgoing

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import results
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
-from sweep.cli import main
+from sweep.commands.main import main
 from sweep.process.tally import Tally
 from tests.help.http import get
 from tests.help.reports import make_run
@@ -150,7 +150,9 @@ def test_a_report_is_one_file_that_fetches_nothing(run, pruned, tmp_path):
 
 def test_a_watched_report_is_served_until_it_is_stopped(run, tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "sweep.cli", "report", "--watch", run], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "sweep", "report", "--watch", run],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
@@ -189,13 +191,19 @@ def test_a_stranger_s_folder_is_only_data(run, tmp_path):
         ["curves", "."], ["effects", ".", "units"], ["report", "."],
     ):  # fmt: skip
         ran = subprocess.run(
-            [sys.executable, "-P", "-m", "sweep.cli", *arguments], cwd=folder, capture_output=True, text=True
+            [sys.executable, "-P", "-m", "sweep", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
         )
         assert ran.returncode == 0, ran.stderr
         assert not mark.exists(), arguments
     # A tag that would make an object in an unsafe reader is no plan.
     (folder / "plan.yaml").write_text(f"space: !!python/object/apply:os.system ['touch {mark}']")
     ran = subprocess.run(
-        [sys.executable, "-P", "-m", "sweep.cli", "report", "."], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-P", "-m", "sweep", "report", "."],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 2 and "Traceback" not in ran.stderr and not mark.exists()

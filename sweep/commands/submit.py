@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from results.folder.place import Place
-from sweep.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
+from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 
 if TYPE_CHECKING:
     from cluster.submit.jobs import Jobs
@@ -62,11 +62,11 @@ def submit(
     cluster: closing the terminal changes nothing. Submitting the same plan and folder again resumes, or tells of the job
     that is running.
     """
+    from sweep.commands.printing import command
     from sweep.driver import travel
     from sweep.plan.form import PlanError
     from sweep.plan.order import Selection
     from sweep.process.exits import RESUME
-    from sweep.show import command
 
     chosen = loaded_plan(plan, None, **overrides)
     try:
@@ -83,7 +83,7 @@ def submit(
         with tempfile.TemporaryDirectory(prefix="sweep-job-") as scratch:
             made = Path(scratch) / "job"
             path = travel.make_job(chosen, made)
-            words = ["-m", "sweep.cli", "run", str(path), "--out", folder, "--address", "auto"]
+            words = ["-m", "sweep", "run", str(path), "--out", folder, "--address", "auto"]
             # Whether the cluster may ask for no token was decided here, by its address as seen from here.
             words += ["--insecure", "--submitted-as", str(path.with_name(travel.ORIGINAL_FILE))]
             words += [f"--points={points}"] if points else []
@@ -172,9 +172,9 @@ def _options(address: str, insecure: bool) -> str:
 
 def _follow(jobs: Jobs, job_id: str, options: str) -> None:
     """Show a job's output to its end and exit with its code; Ctrl-C leaves it running."""
+    from sweep.commands.printing import command
     from sweep.process.exits import EXIT_STOPPED
     from sweep.process.signals import StopRequested
-    from sweep.show import command
 
     try:
         job = jobs.follow(job_id, lambda part: click.echo(part, nl=False))

@@ -10,7 +10,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from sweep.cli import main
+from sweep.commands.main import main
 from tests.help.exports import make_run
 from tests.help.sweeps import SWEEP
 

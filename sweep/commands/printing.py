@@ -21,7 +21,7 @@ from results.folder.place import Place
 from results.folder.run_folder import RunFolder
 from results.schema import NOT_WELL
 from results.store.read import read_points
-from sweep.options import printable
+from sweep.commands.options import printable
 from sweep.process.exits import RESUME
 
 if TYPE_CHECKING:

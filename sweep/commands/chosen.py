@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from results.folder.place import Place
-from sweep.options import DESCENDING, FOLDER, JSON, WHERE, InputError, printable, quiet, told
+from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, InputError, printable, quiet, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,8 @@ def status(folder: Place, as_json: bool) -> None:
     """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
     from results.folder.run_folder import RunFolder
     from results.store.outbox import spooled
+    from sweep.commands.printing import command
     from sweep.process.tally import counts_text, duration, read_progress
-    from sweep.show import command
 
     rows = rows_of(folder)
     run_folder = RunFolder(folder)
@@ -125,7 +125,7 @@ def top(
     elif as_csv:
         click.echo(leaderboard.to_csv(best), nl=False)
     elif len(best):
-        from sweep.show import table_of
+        from sweep.commands.printing import table_of
 
         what = f"by {by}" + (f", one for each {per}" if per else f" against {pareto}" if pareto else "")
         table_of(best, f"The best {len(best):,} of {len(chosen):,} {what}", shown=[by, per, pareto])

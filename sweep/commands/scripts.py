@@ -12,7 +12,7 @@ import click
 
 from results.folder.object_store import RemotePath
 from results.folder.place import Place
-from sweep.options import InputError, Location, told
+from sweep.commands.options import InputError, Location, told
 
 _OUT = click.option(
     "--out",
@@ -84,7 +84,7 @@ def slurm(
     command = [
         sys.executable,
         "-m",
-        "sweep.cli",
+        "sweep",
         *_checked(plan, str(plan.resolve()), _shared(out), run_options),
     ]
     parameters["job_name"] = parameters["job_name"] or "sweep-" + re.sub(r"[^A-Za-z0-9._-]", "-", plan.stem)
@@ -163,7 +163,7 @@ def kuberay(
 
 def _checked(plan: Path, where: str, out: str, options: Iterable[str]) -> list[str]:
     """Check plan and options as `sweep run` will, and return its words, naming the plan as it is called there."""
-    from sweep.cli import main
+    from sweep.commands.main import main
     from sweep.plan.plan import Plan
 
     words = [where, "--out", out, *options]

@@ -14,8 +14,8 @@ import click
 
 from results.folder.object_store import RemotePath
 from results.folder.place import Place
-from sweep.options import FOLDER, JSON, WHERE, InputError, Location, printable, quiet, told
-from sweep.reading import chosen_rows, opened
+from sweep.commands.chosen import chosen_rows, opened
+from sweep.commands.options import FOLDER, JSON, WHERE, InputError, Location, printable, quiet, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -312,7 +312,7 @@ def _write(target: Place, page: str) -> None:
 
 
 def _print(table: pd.DataFrame, title: str) -> None:
-    from sweep.show import plain_table
+    from sweep.commands.printing import plain_table
 
     plain_table(table, title)
 

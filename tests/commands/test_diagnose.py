@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import results
 from results.diagnosis.baselines import THIS_MODEL
 from sweep import Plan
-from sweep.cli import main
+from sweep.commands.main import main
 from sweep.models import diagnose as module
 from sweep.models.diagnose import diagnosed
 
