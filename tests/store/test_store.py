@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from results.folder.errors import FolderError
 from results.folder.run_folder import RunFolder
 from results.store import local_dataset as dataset_module
+from results.store import parquet
 from results.store import store as store_module
 from results.store.store import Store
 from tests.help.repository import ROOT
@@ -184,7 +185,7 @@ def test_a_part_that_cannot_be_read_now_is_not_set_aside(folder, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as context:
-        context.setattr(store_module.parquet, "read", refuse)
+        context.setattr(parquet, "read", refuse)
         with pytest.raises(FolderError, match="Permission denied"):
             Store(folder, AXES)
     assert 1 in Store(folder, AXES) and not folder.damaged.exists()
