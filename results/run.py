@@ -10,7 +10,7 @@ import functools
 import importlib.metadata
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.place import Place, place
 from results.folder.run_folder import RunFolder
-from results.schema import axis_encoder
+from results.schema import metrics_of
+from results.space import codes_of
 from results.store.read import read_dataset, read_points
 
 REBUILD = "keras_grid_sweep.rebuild"
@@ -91,8 +92,7 @@ class Run:
     @property
     def metrics(self) -> list[str]:
         """What Keras logged: "loss" and each compiled metric."""
-        axes = self.axes
-        return [n[:-3] for n in map(str, self.points) if n.endswith("_tr") and n not in axes]
+        return metrics_of(map(str, self.points), self.axes)
 
     def curves(self, idx: int | Iterable[int] | None = None) -> pd.DataFrame:
         """Return the learning curves of some points, or of all: one row for each epoch, by point and epoch."""
@@ -116,15 +116,25 @@ class Run:
         Raises:
             ValueError: the point has no row.
         """
-        row = self._row(idx)
-        config = {}
-        for name, values in self.axes.items():
-            encode = axis_encoder(values)
-            cell = row[name]
-            missing = cell is None or cell != cell
-            found = [v for v in values if (v is None if missing else v is not None and encode(v) == cell)]
-            config[name] = found[0] if found else cell
+        self._row(idx)
+        [config] = self.configs([idx])
         return config
+
+    def configs(self, idx: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the value of each axis of some points, as the plan has it.
+
+        Raises:
+            ValueError: a point is none of the plan's grid.
+        """
+        axes = dict(sorted(self.axes.items()))
+        try:
+            codes = codes_of(np.asarray(idx, np.int64), [len(values) for values in axes.values()])
+        except IndexError as error:
+            raise ValueError(f"{self.folder.plan} is not the plan of the rows beside it: {error}") from None
+        return [
+            {name: values[code] for (name, values), code in zip(axes.items(), point, strict=True)}
+            for point in codes.tolist()
+        ]
 
     def weights(self, idx: int) -> list[np.ndarray]:
         """Return the weights of the best epoch, in the order of `Model.get_weights`.

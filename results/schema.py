@@ -11,13 +11,14 @@ Terminology
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 class Status(StrEnum):
@@ -155,16 +156,43 @@ def axis_type(values: Sequence[Any]) -> pa.DataType:
     return pa.string()
 
 
-def axis_encoder(values: Sequence[Any]) -> Any:
-    """Return the function that turns a value of the axis into what its column holds."""
+def axis_column(values: Sequence[Any], codes: np.ndarray) -> pa.Array:
+    """Return the column of an axis.
+
+    Args:
+        values: of the axis.
+        codes: the code of each point on the axis, shape (points,).
+    """
+    if isinstance(values, range):  # which may be too long to be listed
+        return pa.array(values.start + values.step * codes, pa.int64())
     kind = axis_type(values)
     if pa.types.is_floating(kind):
-        return lambda value: None if value is None else float(value)
-    if pa.types.is_string(kind) and not all(value is None or isinstance(value, str) for value in values):
-        return lambda value: None if value is None else json.dumps(value)
-    return lambda value: value
+        cells: list[Any] = [None if value is None else float(value) for value in values]
+    elif pa.types.is_string(kind) and not all(value is None or isinstance(value, str) for value in values):
+        cells = [None if value is None else json.dumps(value) for value in values]
+    else:
+        cells = list(values)
+    return pa.array(cells, kind).take(pa.array(codes))
 
 
-def finite_or_none(value: Any) -> Any:
-    """Return `value`, or None for NaN and infinities: a missing number sorts the same in every reader."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def finite_or_null(column: pa.Array) -> pa.Array:
+    """Return the column with null for NaN and infinities: a missing number sorts the same in every reader."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+
+
+def metrics_of(names: Iterable[str], axes: Collection[str] = ()) -> list[str]:
+    """Return the metrics that the columns of `points` are of, in their order.
+
+    Args:
+        names: of the columns.
+        axes: names of columns that are no metric's, whatever they end with.
+    """
+    return [name.removesuffix("_tr") for name in names if name.endswith("_tr") and name not in axes]
+
+
+def metrics_of_curves(names: Iterable[str]) -> list[str]:
+    """Return the metrics that the columns of `curves` are of, in their order."""
+    others = {column.name for column in (*_CURVE_KEYS, _RATE)}
+    return list(dict.fromkeys(name.removeprefix("val_") for name in names if name not in others))

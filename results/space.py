@@ -3,8 +3,9 @@
 Terminology
     axis    a hyper-parameter and the values it takes
     point   one combination, one value of every axis
-    idx     the place of a point in scikit-learn's `ParameterGrid` of the same axes: axes sorted by name,
+    idx     the number of a point in scikit-learn's `ParameterGrid` of the same axes: axes sorted by name,
             the last one varying fastest, counted from 0
+    code    the number of a value on its axis, counted from 0; a point is one code for each axis
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 Config = dict[str, Any]
 
@@ -139,6 +142,17 @@ class Space(Sequence[Config]):
     def __iter__(self) -> Iterator[Config]:
         return (self[idx] for idx in range(self._len))
 
+    def codes(self, idx: np.ndarray) -> np.ndarray:
+        """Return the code of each point on each axis: int64, shape (points, axes), in the order of `axes`.
+
+        Args:
+            idx: of the points, shape (points,).
+
+        Raises:
+            IndexError: a point is outside the space.
+        """
+        return codes_of(idx, [len(axis) for axis in self.axes])
+
     def index(self, config: Mapping[str, Any]) -> int:  # type: ignore[override]  # a point occurs once
         """Return the idx of `config`, which names a value for every axis.
 
@@ -172,3 +186,25 @@ class Space(Sequence[Config]):
     def to_dict(self) -> dict[str, list[Any]]:
         """Return the values by axis name, as plain data that YAML and JSON can hold."""
         return {axis.name: list(axis.values) for axis in self.axes}
+
+
+def codes_of(idx: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """Return the code of each point on each axis: int64, shape (points, axes).
+
+    Args:
+        idx: of the points, shape (points,).
+        sizes: how many values each axis has, the axes sorted by name.
+
+    Raises:
+        IndexError: a point is outside the grid.
+    """
+    left = np.asarray(idx, np.int64)
+    outside = (left < 0) | (left >= math.prod(sizes))
+    if outside.any():
+        raise IndexError(
+            f"idx={left[outside][0]} is outside the grid: it has the points 0 to {math.prod(sizes) - 1}."
+        )
+    codes = np.empty((len(left), len(sizes)), np.int64)
+    for axis in reversed(range(len(sizes))):
+        left, codes[:, axis] = np.divmod(left, sizes[axis])
+    return codes

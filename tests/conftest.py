@@ -112,8 +112,6 @@ def abalone_run(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path / "runs" / "abalone")
     folder.create()
     space = Plan.load().space
-    items = [finished(idx) for idx in range(0, 17280, 1000)]
-    store = Store(folder, {axis.name: axis.values for axis in space.axes})
-    store.commit([type(item)(item.row, space[item.row["idx"]], item.curve, item.weights) for item in items])
+    Store(folder, space).commit([finished(idx) for idx in range(0, 17280, 1000)])
     monkeypatch.chdir(tmp_path)
     return folder

@@ -24,7 +24,7 @@ from results.analysis.condition import matching
 from results.analysis.leaderboard import leaderboard
 from results.folder.run_folder import RunFolder
 from results.run import Run
-from results.schema import FINISHED_WELL, SPLITS, Column, axis_encoder, curves_columns, points_columns
+from results.schema import FINISHED_WELL, SPLITS, Column, curves_columns, points_columns
 
 ALL = sys.maxsize
 """As a number of points or curves: as many as there are."""
@@ -116,14 +116,10 @@ class Outgoing:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Point]:
-        plan_values = {name: _by_cell(values) for name, values in self.run.axes.items()}
         names = self.metrics
-        for row in _records(self._rows):
-            settings = {}
-            for name, values in plan_values.items():
-                cell = row[name]
-                missing = cell is None or cell != cell
-                settings[name] = setting(None if missing else values.get(cell, cell))
+        configs = self.run.configs(self._rows["idx"].tolist())
+        for row, config in zip(_records(self._rows), configs, strict=True):
+            settings = {name: setting(value) for name, value in config.items()}
             yield Point(row["idx"], row, settings, _finite(row, names), self._curves.get(row["idx"], []))
 
     @property
@@ -187,12 +183,6 @@ def setting(value: Any) -> str | bool | int | float:
     if isinstance(value, float) and math.isfinite(value):
         return value
     return json.dumps(value)
-
-
-def _by_cell(values: Sequence[Any]) -> dict[Any, Any]:
-    """Return the plan's value by what the column holds for it."""
-    encode = axis_encoder(values)
-    return {encode(value): value for value in values if value is not None}
 
 
 def _finite(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:

@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from results.folder.files import explained, replace_file
 from results.store import parquet
+from results.store.dataset import Dataset
 from results.store.parquet import conform
 
 MAX_BYTES = 4 * 2**20
 """A part with at least so many bytes in memory is full."""
 
 
-class Dataset:
+class LocalDataset(Dataset):
     """A folder of Parquet parts that grows at its end."""
 
     def __init__(self, folder: Path, columns: pa.Schema, max_rows: int) -> None:

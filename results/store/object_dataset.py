@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from results.folder.object_store import RemotePath
 from results.store import parquet
+from results.store.dataset import Dataset
 from results.store.parquet import conform
 
 READERS = 16
@@ -32,10 +33,13 @@ READERS = 16
 COLUMNS_BYTES = 32 * 1024
 """The size of part 0 is a multiple of this; Arrow reads so much, and twice of it, by one GET."""
 
+LEAST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
+"""Between two appends."""
+
 _NAME = re.compile(r"part-(\d+)(-[0-9a-f]+)?\.parquet")
 
 
-class ObjectDataset:
+class ObjectDataset(Dataset):
     """A folder of Parquet objects that grows by one with each append.
 
     Args:
@@ -98,6 +102,14 @@ class ObjectDataset:
     def back_to(self, mark: tuple[int, pa.Schema | None]) -> None:
         """Forget what was appended since `mark`."""
         self._next, self._columns = mark
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds to leave between two appends: each makes a new object, which every reader has to open.
+
+        The pause grows with the number of objects, so a sweep of `t` seconds makes some ten times the root of `t`.
+        """
+        return min(max(LEAST_PAUSE_S, self.parts / 50), LONGEST_PAUSE_S)
 
     @property
     def parts(self) -> int:

@@ -32,8 +32,10 @@ def ending(outcome: Outcome, out: Place) -> None:
     """Say how a run ended, what is best, and what to type next."""
     for note in outcome.notes:
         click.echo(f"Note: {note}")
-    for sentence in outcome.tally.alone:
-        click.echo(f"Trained {sentence}.")
+    for why, lot in outcome.tally.alone.items():
+        more = ", ..." if lot["points"] > len(lot["idx"]) else ""
+        shown = ", ".join(map(str, lot["idx"])) + more
+        click.echo(f"Trained {lot['points']:,} points (idx {shown}) one by one: {printable(why)}.")
     try:
         _what_came_out(read_points(RunFolder(out)))
     except FolderError as error:  # the store is away, which has most likely stopped the run

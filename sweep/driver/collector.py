@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -17,12 +18,12 @@ from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store
 from sweep.driver.deaths import Deaths, Fault, fault_of
-from sweep.driver.rung_actor import RungScheduler
 from sweep.driver.searcher import PointSearcher, Unsaved
 from sweep.plan.plan import Plan
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
-from trainables.trials.keras_trial import PAYLOAD
+from trainables.engine import Report, Rows, without_training
+from trainables.trials.trial import PAYLOAD
 
 COMMIT_EVERY_S = 0.5
 COMMIT_AT_POINTS = 512
@@ -45,7 +46,6 @@ class Collector(Unsaved, Callback):
         store: where rows go.
         searcher: takes back the points whose worker died.
         tally: the numbers a person watches.
-        scheduler: has what the rungs were asked for single points; None without pruning.
         on_step: called after each step of Tune, some ten times a second.
         should_stop: whether a stop was asked for.
         start_timeout_s: seconds within which the first worker must have started.
@@ -59,20 +59,19 @@ class Collector(Unsaved, Callback):
         store: Store,
         searcher: PointSearcher,
         tally: Tally,
-        scheduler: RungScheduler | None,
         on_step: Callable[[], None],
         should_stop: Callable[[], bool],
         start_timeout_s: float = START_TIMEOUT_S,
         check_nodes: Callable[[], None] | None = None,
     ) -> None:
-        self._plan, self._store, self._tally, self._scheduler = plan, store, tally, scheduler
+        self._plan, self._store, self._tally = plan, store, tally
         self.searcher = searcher
         self._deaths = Deaths(plan.retries)
         self._start_timeout_s = start_timeout_s
         self._check_nodes, self._checked_at = check_nodes, time.monotonic()
         self._on_step, self._should_stop = on_step, should_stop
         self._pending: list[Finished] = []
-        self._entered: list[Mapping[str, Any]] = []
+        self._entered: list[pa.RecordBatch] = []
         self._in_training: dict[str, int] = {}  # points of each running trial
         self._committed_at = time.monotonic()
         self._started_at: dict[str, float] = {}
@@ -89,65 +88,55 @@ class Collector(Unsaved, Callback):
         """Note when a trial began, on this or on a reused actor."""
         self._any_started = True
         self._started_at[trial.trial_id] = time.monotonic()
-        self._count(trial, len(trial.config.get("points", [0])))
+        self._count(trial, len(trial.config["points"]))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Take the report out of a result: what has finished becomes rows, what cannot go on so goes on elsewise."""
-        report = result.pop(PAYLOAD)
-        if "points" in trial.config:
-            self._take_group(trial, report, result["done"])
-        elif result["done"]:
-            row = {**report["row"], "idx": report["idx"]}
-            if row["status"] == "running":  # the trial would have gone on, so it was ASHA that stopped it
-                row["status"] = Status.PRUNED
-            self._forget(trial)
-            self._finish(row, "keras", report["curve"], report["weights"])
-
-    def _take_group(self, trial: Trial, report: Mapping[str, Any], done: bool) -> None:
-        for what, seconds in report.get("timing", {}).items():
+        """Take the report out of a result: what has finished becomes rows, what cannot go on is handed out anew."""
+        report: Report = result.pop(PAYLOAD)
+        for what, seconds in report.timing.items():
             self._tally.spent_s[what] = self._tally.spent_s.get(what, 0.0) + seconds
-        if "entered" in report:
-            self._entered.append(report["entered"])
-        for finished in split_columns(report["finished"]) if "finished" in report else ():
-            row, curve, weights = finished
-            if row["status"] == Status.TIMEOUT:
-                row["error"] = f"The point took longer than timeout_s={self._plan.timeout_s:g}."
-            self._finish(row, "fused", curve, weights)
-        costs = report.get("costs") or [0.0] * len(report.get("parts", ()))
-        for part, cost in zip(report.get("parts", ()), costs, strict=True):
+        if report.rungs is not None:
+            self._entered.append(report.rungs)
+        if report.rows is not None:
+            self._finish(report.rows)
+        costs = report.costs or [0.0] * len(report.parts)
+        for part, cost in zip(report.parts, costs, strict=True):
             self.searcher.add_group(part, cost)
-        if "alone" in report:
-            self._leave_alone(report["alone"], report["why"])
-        if done:
+        if report.alone is not None:
+            self._leave_alone(report.alone, report.why)
+        if report.done:
             self._forget(trial)
         else:
-            self._count(trial, report["open"])
+            self._count(trial, report.open)
+        if report.broken:
+            self.commit()
+            raise StopRequested(RuntimeError(report.broken))
 
     def _leave_alone(self, points: np.ndarray, why: str) -> None:
         """Hand out points one by one that no program can train; with `engine: fused` they fail instead."""
-        points = np.array(self._still_open(points), int)
+        points = self._still_open(points)
         if not len(points):
             return
         if self._plan.engine == "fused":
-            for idx in points.tolist():
-                row = {"idx": idx, "status": Status.FAILED, "epochs": 0, "seconds": 0.0}
-                self._finish({**row, "error": f"UnfusableError: {why}."}, "fused", {}, None)
+            error = f"UnfusableError: {why}."
+            self._finish(without_training(points, Status.FAILED, error, "fused", self._plan.seed))
             return
-        shown = ", ".join(map(str, points[:3].tolist())) + (", ..." if len(points) > 3 else "")
-        self._tally.alone.append(f"{len(points):,} points (idx {shown}) one by one: {why}")
-        for idx in points.tolist():
-            self.searcher.give_back(idx)
+        self._tally.leave_alone(points, why)
+        self.searcher.give_back(points)
 
-    def _still_open(self, points: np.ndarray) -> list[int]:
-        pending = {item.row["idx"] for item in self._pending}
-        return [idx for idx in points.tolist() if idx not in self._store and idx not in pending]
+    def _still_open(self, points: np.ndarray) -> np.ndarray:
+        """Return those of the points that have not finished."""
+        finished = self._store.has(points)
+        for pending in self._pending:
+            finished |= np.isin(points, pending.points["idx"].to_numpy())
+        return points[~finished]
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Give points back whose worker died, or make a row of a point if that was once too often, or it hung."""
-        group = trial.config.get("points")
-        key = trial.config["idx"] if group is None else (int(group[0]), len(group))
+        points = trial.config["points"]
+        key = (int(points[0]), len(points))
         # A worker may end between two trials, as it does when it has grown.
         if trial.trial_id not in self._started_at and self._deaths.false_start(key):
             self._give_back(trial)
@@ -155,28 +144,28 @@ class Collector(Unsaved, Callback):
         seconds, fault = self._seconds(trial), fault_of(trial)
         again = self._deaths.may_try_again(key, fault)
         self._forget(trial)
-        if again and (group is not None or fault is Fault.CLUSTER or seconds <= self._plan.timeout_s):
+        is_group = trial.config["engine"] != "keras"
+        if again and (is_group or fault is Fault.CLUSTER or seconds <= self._plan.timeout_s):
             self._tally.retried += 1
             self._give_back(trial)
             return
         times = self._deaths.of(key)
-        if group is not None:
-            self._leave_alone(group, f"their worker died {times} times")
+        if is_group:
+            self._leave_alone(points, f"their worker died {times} times")
             return
         status = Status.FAILED
         error = f"WorkerDied: the point's worker died {times} times; see sweep.log."
         if seconds > self._plan.timeout_s:
             status = Status.TIMEOUT
             error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
-        row = {"idx": key, "status": status, "epochs": 0, "seconds": seconds, "error": error}
-        self._finish(row, "keras", {}, None)
+        self._finish(without_training(points, status, error, "keras", self._plan.seed, seconds))
 
     def _give_back(self, trial: Trial) -> None:
-        group = trial.config.get("points")
-        if group is None:
-            self.searcher.give_back(trial.config["idx"])
-        elif is_open := self._still_open(group):
-            self.searcher.add_group(np.array(is_open), math.inf)
+        still_open = self._still_open(trial.config["points"])
+        if trial.config["engine"] == "keras":
+            self.searcher.give_back(still_open)
+        elif len(still_open):
+            self.searcher.add_group(still_open, math.inf)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Forget what Tune would keep of a finished trial to the end of the sweep: most of 30 kB a point.
@@ -197,9 +186,9 @@ class Collector(Unsaved, Callback):
         The loop is also ended here when all points are in: left to itself, Tune would then write a snapshot of
         every trial and look for the log files of each, which nobody reads.
         """
-        self._take_entered()
         due = time.monotonic() - self._committed_at > max(COMMIT_EVERY_S, self._store.pause_s)
-        if (self._pending or self._entered) and (due or len(self._pending) >= COMMIT_AT_POINTS):
+        waiting = sum(part.points.num_rows for part in self._pending)
+        if (self._pending or self._entered) and (due or waiting >= COMMIT_AT_POINTS):
             self.commit()
         try:
             self._on_step()
@@ -219,7 +208,6 @@ class Collector(Unsaved, Callback):
         Raises:
             StopRequested: the folder cannot be written; what was pending stays so.
         """
-        self._take_entered()
         self._committed_at = time.monotonic()
         try:
             self._store.commit(self._pending, self._entered)
@@ -240,12 +228,6 @@ class Collector(Unsaved, Callback):
         except (RuntimeError, RayError):
             pass  # the head cannot be asked now; whoever watches it says if it is lost
 
-    def _take_entered(self) -> None:
-        """Take what the scheduler has entered; of a trial's last result it does so after `on_trial_result`."""
-        if self._scheduler is not None:
-            self._entered += self._scheduler.entered
-            self._scheduler.entered.clear()
-
     def _seconds(self, trial: Trial) -> float:
         return time.monotonic() - self._started_at.get(trial.trial_id, time.monotonic())
 
@@ -258,27 +240,6 @@ class Collector(Unsaved, Callback):
         self._in_training.pop(trial.trial_id, None)
         self._tally.running = sum(self._in_training.values())
 
-    def _finish(
-        self, row: dict[str, Any], engine: str, curve: Mapping[str, Any], weights: Mapping[str, Any] | None
-    ) -> None:
-        row = {**row, "seed": self._plan.seed, "engine": engine}
-        finished = Finished(row, self._plan.space[row["idx"]], curve, weights)
-        self._pending.append(finished)
-        self._tally.add(finished.row, finished.config)
-
-
-def split_columns(
-    report: Mapping[str, Any],
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]]:
-    """Yield row, curve and weights of each point of a report that came as columns."""
-    rows = {name: np.asarray(column).tolist() for name, column in report["row"].items()}
-    weights = report["weights"]
-    values = dict(zip(weights["idx"].tolist(), weights["values"], strict=True)) if weights else {}
-    ends = np.cumsum(report["row"]["epochs"])
-    for place, idx in enumerate(report["idx"].tolist()):
-        row = {name: column[place] for name, column in rows.items()}
-        row |= {"idx": idx, "best_epoch": row["best_epoch"] or None, "error": None}
-        epochs = slice(ends[place] - row["epochs"], ends[place])
-        curve = {name: column[epochs] for name, column in report["curve"].items()} if row["epochs"] else {}
-        kept = {"values": values[idx], "layout": weights["layout"]} if idx in values else None
-        yield row, curve, kept
+    def _finish(self, rows: Rows) -> None:
+        self._pending.append(Finished(rows.points, rows.curves, rows.weights))
+        self._tally.add(rows.points, self._plan.space.__getitem__)

@@ -88,7 +88,7 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
     """
     xla.set_up()
     from trainables.fused.compose.groups import partition
-    from trainables.trials.keras_trial import set_up_tensorflow
+    from trainables.trials.trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
     composer = _composer(plan)
@@ -111,9 +111,9 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     """
     from trainables.builder.build import fit_of
     from trainables.fused.compose.members import Members
+    from trainables.fused.engine import LANES
     from trainables.fused.model.describe import UnfusableError
     from trainables.fused.training.cohort import Cohort
-    from trainables.trials.fused_trial import LANES
 
     fused = [group for group in found if not group.why]
     group = sorted(fused, key=lambda one: len(one.points))[len(fused) // 2]
@@ -145,7 +145,7 @@ def _time_keras(plan: Plan, timed: Sequence[int], points: int) -> Estimate:
         ValueError: the builder or the fit of a timed point raised; the message says what.
     """
     from trainables.single.point import Point
-    from trainables.trials.keras_trial import set_up_tensorflow
+    from trainables.trials.trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
     build = plan.found_builder.load()

@@ -15,10 +15,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from results.schema import RUNGS
 from sweep.plan.asha import Asha
-
-COLUMNS = ("milestone", "idx", "value", "passed")
-"""What is remembered of each point that a rung has seen."""
 
 
 class _Rung:
@@ -143,22 +141,21 @@ class Rungs:
         return goes_on
 
     def entries(self) -> dict[str, np.ndarray]:
-        """Return all that the rungs have seen.
-
-        Columns `milestone` (int32), `idx` (int64), `value` (float64) and `passed` (bool).
-        """
+        """Return all that the rungs have seen, as the columns of `results.schema.RUNGS`."""
         seen = [
             (at, point, loss, rung.passed[point])
             for (_, at), rung in self._rungs.items()
             for point, loss in rung.values.items()
         ]
         columns = zip(*seen, strict=True) if seen else ((), (), (), ())
-        types = ("int32", "int64", "float64", "bool")
-        return {name: np.array(c, kind) for name, c, kind in zip(COLUMNS, columns, types, strict=True)}
+        return {
+            column.name: np.array(values, column.type.to_pandas_dtype())
+            for column, values in zip(RUNGS, columns, strict=True)
+        }
 
     def restore(self, columns: Mapping[str, np.ndarray]) -> None:
         """Put back what `entries` returned; what is already there stays as it is."""
-        rows = zip(*(columns[name].tolist() for name in COLUMNS), strict=True)
+        rows = zip(*(columns[column.name].tolist() for column in RUNGS), strict=True)
         for milestone, idx, value, passed in rows:
             rung = self._rungs.get((self.bracket(idx), milestone))
             if rung is not None and idx not in rung.values:

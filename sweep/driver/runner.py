@@ -8,9 +8,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from cluster.connect import local, reach
 from cluster.connect.attached import attached
@@ -33,6 +31,9 @@ from sweep.process.provenance import machine, versions
 from sweep.process.signals import Stopper, StopRequested
 from sweep.process.tally import Tally
 from sweep.process.view import View, noise_to
+
+if TYPE_CHECKING:
+    from trainables.trials.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def run(
     insecure: bool = False,
     stored_plan: str | None = None,
     show: bool = True,
+    trainable: type[Trial] | None = None,
 ) -> Outcome:
     """Train the points of `plan` that have no row in the folder `out` yet, and return how it ended.
 
@@ -88,6 +90,7 @@ def run(
         insecure: whether the cluster may be one that others can reach without a token.
         stored_plan: what to store as the folder's plan.yaml, if the plan is known by other paths to who will read it.
         show: whether to show the progress on the standard output.
+        trainable: what each trial is, in place of `trainables.trials.trial.Trial`.
 
     Raises:
         PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
@@ -112,7 +115,7 @@ def run(
     folder.create()
     with folder.held():
         _claim(folder, stored_plan or plan.to_yaml(), marks)
-        store = Store(folder, {axis.name: axis.values for axis in plan.space.axes}, plan.keep_weights)
+        store = Store(folder, plan.space, plan.keep_weights)
         tally = _tally(folder, plan, selection)
         tally.selection = _as_options(points, selection, idx is not None)
         tally.versions, tally.machine = versions(), machine()
@@ -124,7 +127,9 @@ def run(
             View(tally, folder, terminal if show else None) as view,
         ):
             if tally.open:
-                reason = _train(plan, folder, store, selection, cpus, address, tally, view, stopper)
+                reason = _train(
+                    plan, folder, store, selection, cpus, address, tally, view, stopper, trainable
+                )
             if reason:  # what was pending has no row after all
                 try:
                     tally.counts = _tally(folder, plan, selection).counts
@@ -210,7 +215,7 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     """Count the selected points that have a row."""
     tally = Tally(asked=len(selection))
     rows = read_points(folder)
-    chosen = rows["idx"].map(selection.__contains__).astype(bool)
+    chosen = selection.has(rows["idx"].to_numpy())
     tally.outside = int((~chosen).sum())
     rows = rows[chosen]
     tally.counts = {str(status): int(count) for status, count in rows["status"].value_counts().items()}
@@ -231,7 +236,7 @@ def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
 
 def _train(
     plan: Plan, folder: RunFolder, store: Store, selection: Selection, cpus: int, address: str | None, tally: Tally,
-    view: View, stopper: Stopper,
+    view: View, stopper: Stopper, trainable: type[Trial] | None,
 ) -> str | None:  # fmt: skip
     """Train the open points with Tune; return what stopped it, or None if nothing or a person did."""
     view.begin(f"attaching to {address}" if address else "starting Ray")
@@ -241,7 +246,7 @@ def _train(
             stopper.install()  # Ray has put a handler of its own in place
             from sweep.driver import tuning
             from sweep.driver.collector import JOIN_TIMEOUT_S, START_TIMEOUT_S, Collector
-            from sweep.driver.rung_actor import RungScheduler, start_rungs
+            from sweep.driver.rung_actor import start_rungs
             from sweep.driver.searcher import PointSearcher
 
             travels, waiting, check_nodes = None, "", None
@@ -257,19 +262,18 @@ def _train(
             elif plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
             view.begin(waiting or "training")
-            still_open = (idx for idx in selection if idx not in store)
             if plan.engine == "keras":
-                searcher = PointSearcher(still_open)
+                searcher = PointSearcher(idx for idx in selection if idx not in store)
             else:
                 searcher = PointSearcher()
-                searcher.add_group(np.fromiter(sorted(still_open), np.int64))
+                chosen = selection.to_array()
+                searcher.add_group(chosen[~store.has(chosen)])
             rungs = start_rungs(plan, store.entered()) if plan.training.milestones else None
-            scheduler = RungScheduler(rungs, plan.training.milestones) if rungs else None
             collector = Collector(
-                plan, store, searcher, tally, scheduler, view.update, stopper.is_set,
+                plan, store, searcher, tally, view.update, stopper.is_set,
                 JOIN_TIMEOUT_S if address else START_TIMEOUT_S, check_nodes,
             )  # fmt: skip
-            tuner = tuning.tuner(plan, collector, scheduler, rungs, travels, folder.checkpoints, scratch)
+            tuner = tuning.tuner(plan, collector, rungs, travels, folder.checkpoints, scratch, trainable)
             with stopper.deferred():
                 tuner.fit()
                 collector.commit()

@@ -20,7 +20,7 @@ class Unsaved:
 
 
 class PointSearcher(Unsaved, Searcher):
-    """Hand Tune the open points: first the groups, the costliest first, then single points in their order.
+    """Hands Tune the open points: first the groups, the costliest first, then single points in their order.
 
     Tune's own grid search materialises the grid and follows its order; this does neither. It never says that it
     has finished, since points may come back: the collector knows when all are in.
@@ -30,9 +30,9 @@ class PointSearcher(Unsaved, Searcher):
     """
 
     def __init__(self, open_points: Iterable[int] = ()) -> None:
-        super().__init__(metric="val_loss", mode="min")
+        super().__init__()
         self._open: Iterator[int] = iter(open_points)
-        self._again: deque[int] = deque()
+        self._again: deque[Iterator[int]] = deque()
         self._groups: list[
             tuple[float, int, np.ndarray]
         ] = []  # a heap: minus the cost, a counter, the points
@@ -45,13 +45,17 @@ class PointSearcher(Unsaved, Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial's configuration, or None while there is none."""
         if self._groups:
-            return {"points": heapq.heappop(self._groups)[2]}
-        idx = self._again.popleft() if self._again else next(self._open, None)
-        return None if idx is None else {"idx": idx}
+            return {"points": heapq.heappop(self._groups)[2], "engine": "fused"}
+        while self._again:
+            if (idx := next(self._again[0], None)) is not None:
+                return _alone(idx)
+            self._again.popleft()
+        idx = next(self._open, None)
+        return None if idx is None else _alone(idx)
 
-    def give_back(self, idx: int) -> None:
-        """Hand out the single point `idx`, before those that have not been tried."""
-        self._again.append(idx)
+    def give_back(self, points: np.ndarray) -> None:
+        """Hand out `points` one by one, before those that have not been tried."""
+        self._again.append(map(int, points))
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Learn nothing: the order is fixed."""
@@ -64,3 +68,7 @@ class PointSearcher(Unsaved, Searcher):
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: see `save`."""
+
+
+def _alone(idx: int) -> dict[str, Any]:
+    return {"points": np.array([idx], np.int64), "engine": "keras"}

@@ -13,11 +13,11 @@ from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, Run
 
 from cluster.connect.nodes import beside_driver
 from sweep.driver.collector import Collector
-from sweep.driver.rung_actor import RungScheduler
 from sweep.plan.plan import Plan, Resources
 from trainables.builder.find import Builder
-from trainables.trials.checkpoints import Checkpoints, RemoteCheckpoints
-from trainables.trials.fused_trial import FusedTrial
+from trainables.engine import Checkpoints, Rungs, Work
+from trainables.trials.checkpoints import ActorCheckpoints, LocalCheckpoints
+from trainables.trials.trial import Trial
 
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial
@@ -57,48 +57,43 @@ def placement(resources: Resources) -> PlacementGroupFactory:
 def tuner(
     plan: Plan,
     collector: Collector,
-    scheduler: RungScheduler | None,
-    rungs: Any,
+    rungs: Rungs | None,
     travels: Travels | None,
     checkpoints: Path,
     scratch: str,
+    trainable: type[Trial] | None = None,
 ) -> Tuner:
     """Return the Tuner that trains the points of the collector's searcher.
 
     Args:
         plan: the plan.
         collector: takes the results, and has the searcher.
-        scheduler: asks the rungs for single points; None without pruning.
-        rungs: handle of the rungs' actor; None without pruning.
+        rungs: ASHA's rungs; None without pruning.
         travels: what is different on a cluster; None on this machine alone.
         checkpoints: folder for the state of cohorts in training.
         scratch: a folder for what Tune insists on writing; nothing in it is ever read back.
+        trainable: what each trial is, if not a `Trial`.
     """
     os.environ.update(_TUNE_ENVIRONMENT)
     # One waiting trial for each worker, so that all of them start, and go on, at once. A cluster that can grow does
     # so for what waits.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(WAITING if travels else 1, collector.workers))
-    kept: Checkpoints | RemoteCheckpoints = Checkpoints(str(checkpoints))
+    kept: Checkpoints = LocalCheckpoints(str(checkpoints))
     if travels:
-        kept = RemoteCheckpoints(beside_driver(Checkpoints, str(checkpoints)))
-    trainable = tune.with_resources(
-        tune.with_parameters(
-            FusedTrial,
-            space=plan.space,
-            builder=travels.builder if travels else plan.found_builder,
-            table=plan.table,
-            training=plan.training,
-            rungs=rungs,
-            checkpoints=kept,
-            guard=travels.guard if travels else None,
-        ),
-        placement(plan.resources),
+        kept = ActorCheckpoints(beside_driver(LocalCheckpoints, str(checkpoints)))
+    work = Work(
+        space=plan.space,
+        builder=travels.builder if travels else plan.found_builder,
+        table=plan.table,
+        training=plan.training,
+        rungs=rungs,
+        checkpoints=kept,
     )
+    given = tune.with_parameters(trainable or Trial, work=work, guard=travels.guard if travels else None)
     return Tuner(
-        trainable,
+        tune.with_resources(given, placement(plan.resources)),
         tune_config=TuneConfig(
             search_alg=collector.searcher,
-            scheduler=scheduler,
             num_samples=-1,  # until the collector ends it
             reuse_actors=True,
             max_concurrent_trials=travels.most_trials if travels else None,

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 _ROUNDS = 4  # Luby and Rackoff (1988): four Feistel rounds give a strong pseudo-random permutation
 
 
@@ -105,3 +107,15 @@ class Selection:
         if self._idx is not None:
             return idx in self._chosen
         return self._len == self._n or self._permutation.place(idx) < self._len
+
+    def has(self, idx: np.ndarray) -> np.ndarray:
+        """Return which of the points are selected: bool, shape (points,)."""
+        if self._idx is None and self._len == self._n:
+            return np.ones(len(idx), bool)
+        return np.fromiter(map(self.__contains__, idx.tolist()), bool, len(idx))
+
+    def to_array(self) -> np.ndarray:
+        """Return the selected points: int64, shape (points,), ascending."""
+        if self._idx is None and self._len == self._n:
+            return np.arange(self._n)
+        return np.sort(np.fromiter(self, np.int64, self._len))

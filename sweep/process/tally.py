@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL, NOT_WELL, Status
 
 _NUMBERS = ("asked", "outside", "points_per_minute", "training_s", "workers", "memory_mb")
 
+
+_SHOWN = 3
+"""Points that are named of those that were trained one by one."""
 
 _HUGE = 1e12
 """Beyond any number of a sweep, and not beyond what can be told as a duration."""
@@ -35,7 +41,7 @@ class Tally:
         workers: trials that can run at once.
         versions, machine: of what computes, as `sweep.process.provenance` says it.
         spent_s: core seconds of the fused engine, by what on: compose, compile, train, evaluate.
-        alone: a sentence for each lot of points that the fused engine could not take.
+        alone: why the fused engine could not train some points, and how many: the first few of them by reason.
         best: the lowest test loss so far, its idx and configuration; None before there is one.
         seconds: since the run began.
         training_s: since the first point could begin.
@@ -54,21 +60,37 @@ class Tally:
     spent_s: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     machine: str = ""
-    alone: list[str] = field(default_factory=list)
+    alone: dict[str, dict[str, Any]] = field(default_factory=dict)
     best: dict[str, Any] | None = None
     seconds: float = 0.0
     training_s: float = 0.0
     memory_mb: float = 0.0
     stage: str = "starting"
 
-    def add(self, row: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Count a finished point."""
-        status = str(row["status"])
-        self.counts[status] = self.counts.get(status, 0) + 1
-        loss = row.get("loss_te")
-        well = status in FINISHED_WELL and loss is not None and math.isfinite(loss)
-        if well and (self.best is None or loss < self.best["loss_te"]):
-            self.best = {"loss_te": loss, "idx": row["idx"], "config": dict(config)}
+    def add(self, points: pa.RecordBatch, config_of: Callable[[int], dict[str, Any]]) -> None:
+        """Count finished points.
+
+        Args:
+            points: one row a point, with columns of `points`.
+            config_of: returns the value of each axis of a point, given its idx.
+        """
+        for count in pc.value_counts(points["status"]).to_pylist():
+            self.counts[count["values"]] = self.counts.get(count["values"], 0) + count["counts"]
+        if "loss_te" not in points.schema.names:
+            return
+        well = pc.is_in(points["status"], value_set=pa.array(map(str, FINISHED_WELL)))
+        losses = points["loss_te"].cast(pa.float64())
+        losses = pc.if_else(pc.and_(well, pc.is_finite(losses)), losses, None)
+        lowest = pc.min(losses).as_py()
+        if lowest is not None and (self.best is None or lowest < self.best["loss_te"]):
+            idx = points["idx"][pc.index(losses, lowest).as_py()].as_py()
+            self.best = {"loss_te": lowest, "idx": idx, "config": config_of(idx)}
+
+    def leave_alone(self, points: np.ndarray, why: str) -> None:
+        """Note that the fused engine could not train these points, and why."""
+        lot = self.alone.setdefault(why, {"points": 0, "idx": []})
+        lot["points"] += len(points)
+        lot["idx"] = (lot["idx"] + points[:_SHOWN].tolist())[:_SHOWN]
 
     @property
     def done(self) -> int:

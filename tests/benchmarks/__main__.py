@@ -7,6 +7,7 @@ import sys
 from tests.benchmarks import (
     commits,
     distribution,
+    driver,
     grid,
     overhead,
     reading,
@@ -19,6 +20,7 @@ from tests.benchmarks import (
 BENCHMARKS = {
     "startup": startup.main,
     "overhead": overhead.main,
+    "driver": driver.main,
     "throughput": throughput.main,
     "grid": grid.main,
     "reading": reading.main,

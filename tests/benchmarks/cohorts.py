@@ -28,8 +28,8 @@ import numpy as np
 import psutil
 
 from tests.benchmarks.shares import summary
-from trainables.trials.fused_trial import LANES
-from trainables.trials.keras_trial import PAYLOAD
+from trainables.fused.engine import LANES
+from trainables.trials.trial import PAYLOAD
 
 FILE = Path(__file__).with_name("scaling.json")
 PROGRAM_AXES = ("hidden", "use_batch", "dropout_rate", "batch_size")
@@ -58,15 +58,16 @@ def measuring(base: type) -> type:
             told = {"cpu_s": time.process_time() - cpu, "wall_s": self._left_at - wall, "gap_s": gap_s}
             if self._start:
                 told["start"], self._start = self._start, None
-            if self._cohort is not None and self._told_of is not self._points:
-                self._told_of = self._points
+            engine = self._engine
+            if engine._cohort is not None and self._told_of is not engine._points:
+                self._told_of = engine._points
                 from trainables.builder import build
                 from trainables.fused.compose.members import _row_bytes
 
-                given = build.builder_axes(self._space[int(self._points[0])], self._builder)
-                first = self._composer._builds.describe(given)
-                told["point_bytes"] = int(_row_bytes(first, self._cohort.fit))
-            answer[PAYLOAD]["measured"] = told
+                given = build.builder_axes(self.work.space[int(engine._points[0])], self.work.builder)
+                first = engine._composer._builds.describe(given)
+                told["point_bytes"] = int(_row_bytes(first, engine._cohort.fit))
+            answer["measured"] = told
             return answer
 
     return Measured
@@ -83,9 +84,9 @@ class Notes:
         self.empty_s: list[float] = []
         self.commits: list[tuple[int, float, float]] = []  # points, core and wall seconds
 
-    def take(self, trial: Any, report: dict[str, Any]) -> int:
+    def take(self, trial: Any, result: dict[str, Any]) -> int:
         """Note a report of a trial; return how many points finished in it."""
-        told = report.pop("measured")
+        report, told = result[PAYLOAD], result.pop("measured")
         if "start" in told:
             self.starts.append(told["start"])
         elif told["gap_s"] is not None:
@@ -103,15 +104,14 @@ class Notes:
         share = told["cpu_s"] / told["wall_s"]
         note["cpu_s"] += told["cpu_s"]
         note["wall_s"] += told["wall_s"]
-        for part, seconds in report.get("timing", {}).items():
+        for part, seconds in report.timing.items():
             note[part] = note.get(part, 0.0) + seconds * share
-        if "parts" in report:
-            note["parts"] = [len(part) for part in report["parts"]]
+        if report.parts:
+            note["parts"] = [len(part) for part in report.parts]
         if "point_bytes" in told:
             note["point_bytes"] = told["point_bytes"]
-        finished = len(report["finished"]["idx"]) if "finished" in report else 0
-        epochs = report["finished"]["row"]["epochs"].tolist() if finished else []
-        note["epochs"] += epochs
+        finished = report.rows.points.num_rows if report.rows else 0
+        note["epochs"] += report.rows.points["epochs"].to_pylist() if report.rows else []
         note["finished"].append(finished)
         return finished
 
@@ -137,7 +137,7 @@ def splitting(plan: Any) -> dict[str, float]:
     """Return the core seconds that finding and composing the groups takes for each point, and once."""
     from sweep.driver.estimate import _composer
     from trainables.fused.internals import xla
-    from trainables.trials.keras_trial import set_up_tensorflow
+    from trainables.trials.trial import set_up_tensorflow
 
     xla.set_up()
     set_up_tensorflow(1)
@@ -170,7 +170,7 @@ def child(each: int, corners: bool, written: Path) -> None:
     from sweep.driver import collector, tuning
 
     notes = Notes()
-    tuning.FusedTrial = measuring(tuning.FusedTrial)
+    tuning.Trial = measuring(tuning.Trial)
 
     class Noting(collector.Collector):
         _began_s, _finished = 0.0, -1
@@ -179,7 +179,7 @@ def child(each: int, corners: bool, written: Path) -> None:
             self._began_s, self._finished = time.thread_time(), -1
 
         def on_trial_result(self, iteration, trials, trial, result, **info):
-            self._finished = notes.take(trial, result[PAYLOAD])
+            self._finished = notes.take(trial, result)
             super().on_trial_result(iteration, trials, trial, result, **info)
 
         def on_step_end(self, iteration, trials, **info):
@@ -191,7 +191,11 @@ def child(each: int, corners: bool, written: Path) -> None:
             super().on_step_end(iteration, trials, **info)
 
         def commit(self):
-            rows, began, cpu = len(self._pending), time.perf_counter(), time.thread_time()
+            rows, began, cpu = (
+                sum(part.points.num_rows for part in self._pending),
+                time.perf_counter(),
+                time.thread_time(),
+            )
             super().commit()
             if rows:
                 notes.commits.append((rows, time.thread_time() - cpu, time.perf_counter() - began))

@@ -13,6 +13,11 @@ import time
 import urllib.request
 
 import numpy as np
+import pyarrow as pa
+
+from results.space import Space
+from results.store.store import Finished
+from trainables.engine import curves_of, weights_of
 
 COMMITS = 40
 SIZES = (1, 64, 512)
@@ -31,31 +36,22 @@ time.sleep(1e6)
 """
 
 
-def points(first: int, count: int) -> list:
-    from results.store.store import Finished
-
-    chance = np.random.default_rng(first)
+def points(first: int, count: int) -> Finished:
+    """Return finished points as an engine reports them."""
+    chance, idx = np.random.default_rng(first), np.arange(first, first + count)
+    row = {
+        "idx": idx,
+        "status": ["completed"] * count,
+        "epochs": np.full(count, EPOCHS, "int32"),
+        "best_epoch": np.ones(count, "int32"),
+        "seed": np.zeros(count, int),
+        "engine": ["keras"] * count,
+    }
+    row |= {f"{name}_{part}": chance.random(count) for name in ("loss", "MAE") for part in ("tr", "va", "te")}
     names = ("loss", "MAE", "val_loss", "val_MAE", "learning_rate")
-    made = []
-    for idx in range(first, first + count):
-        row = {
-            "idx": idx,
-            "status": "completed",
-            "epochs": EPOCHS,
-            "best_epoch": 1,
-            "seed": 0,
-            "engine": "keras",
-        }
-        row |= {
-            f"{name}_{part}": float(chance.random())
-            for name in ("loss", "MAE")
-            for part in ("tr", "va", "te")
-        }
-        curve = {name: chance.random(EPOCHS).astype("float32") for name in names}
-        made.append(
-            Finished(row, {"units": 2}, curve, {"values": chance.bytes(WEIGHT_BYTES), "layout": "[]"})
-        )
-    return made
+    logs = {name: chance.random(count * EPOCHS).astype("float32") for name in names}
+    weights = np.frombuffer(chance.bytes(count * WEIGHT_BYTES), "uint8").reshape(count, -1)
+    return Finished(pa.record_batch(row), curves_of(idx, row["epochs"], logs), weights_of(idx, weights, "[]"))
 
 
 def measure(name: str, out: str) -> None:
@@ -65,13 +61,13 @@ def measure(name: str, out: str) -> None:
     for size in SIZES:
         folder = RunFolder(f"{out}-{size}")
         folder.create()
-        store = Store(folder, {"units": [2]})
+        store = Store(folder, Space({"units": range(COMMITS * size)}))
         batches = [points(place * size, size) for place in range(COMMITS)]
         seconds = []
         began = time.perf_counter()
         for batch in batches:
             started = time.perf_counter()
-            store.commit(batch)
+            store.commit([batch])
             seconds.append(time.perf_counter() - started)
         taken = time.perf_counter() - began
         print(

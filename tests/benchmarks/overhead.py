@@ -1,4 +1,7 @@
-"""What Tune and the store cost when a trial does nothing: trials per second and driver memory."""
+"""What Tune and the store cost when a trial does nothing: trials per second and driver memory.
+
+Each trial is one point, as with `--engine keras`; `tests.benchmarks.driver` measures cohorts.
+"""
 
 import gc
 import os
@@ -7,7 +10,6 @@ import sys
 import tempfile
 import time
 
-import numpy as np
 import psutil
 
 
@@ -16,30 +18,10 @@ def child(trials: int) -> None:
     from dataclasses import replace
 
     from sweep import Plan, run
-    from sweep.driver import collector, tuning
-    from trainables.trials import keras_trial
+    from sweep.driver import collector
+    from tests.help.numpy_trial import NumpyTrial
+    from trainables.settings import Fit
 
-    class Nothing(keras_trial.KerasTrial):
-        def setup(self, config, **parts):
-            self.reset_config(config)
-
-        def step(self):
-            row = {f"{name}_{split}": 1.0 for name in ("loss", "MAE") for split in ("tr", "va", "te")}
-            row |= {
-                "status": "completed",
-                "epochs": 20,
-                "best_epoch": 20,
-                "params": 200,
-                "seconds": 0.0,
-                "error": None,
-            }
-            names = ("loss", "MAE", "val_loss", "val_MAE", "learning_rate")
-            curve = {name: np.ones(20, "float32") for name in names}
-            weights = {"values": bytes(800), "layout": "[]"}
-            report = {"idx": self._idx, "row": row, "curve": curve, "weights": weights}
-            return {"epoch": 20, "val_loss": 1.0, "done": True, keras_trial.PAYLOAD: report}
-
-    tuning.FusedTrial = Nothing
     marks = []
 
     def note() -> None:
@@ -49,15 +31,16 @@ def child(trials: int) -> None:
     class Noting(collector.Collector):
         _done = 0
 
-        def _finish(self, *finished):
-            super()._finish(*finished)
+        def _finish(self, rows):
+            super()._finish(rows)
             Noting._done += 1
             if Noting._done in (100, trials):  # the first hundred pay for imports and start-up
                 note()
 
     collector.Collector = Noting
+    plan = replace(Plan.load(), engine="keras", scheduler="none", fit=Fit(epochs=20))
     with tempfile.TemporaryDirectory() as out:
-        outcome = run(replace(Plan.load(), engine="keras"), out, points=trials, show=False)
+        outcome = run(plan, out, points=trials, show=False, trainable=NumpyTrial)
         files = sum(len(list((outcome.folder / part).iterdir())) for part in ("points", "curves", "weights"))
     assert outcome.exit_code == 0 and outcome.tally.done == trials
     (began, before), (ended, after) = marks

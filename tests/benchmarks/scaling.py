@@ -29,7 +29,7 @@ from typing import Any
 from sweep.driver.collector import COMMIT_AT_POINTS, COMMIT_EVERY_S
 from tests.benchmarks.cohorts import FILE
 from tests.benchmarks.drawing import draw
-from trainables.trials.fused_trial import STEP_S
+from trainables.fused.engine import STEP_S
 
 CORES = (1, 2, 5, 10, 20, 24, 50, 100, 200, 500, 1000)
 GRID, LARGE = 17280, 10**6

@@ -4,11 +4,10 @@ import pickle
 import time
 from types import SimpleNamespace
 
-import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
-from hypothesis import given
 from ray.exceptions import RayError
 
 from cluster.connect.errors import ClusterError
@@ -17,14 +16,14 @@ from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan
 from sweep.driver import collector
-from sweep.driver.collector import Collector, split_columns
+from sweep.driver.collector import Collector
 from sweep.driver.deaths import FALSE_STARTS
-from sweep.driver.rung_actor import RungScheduler
 from sweep.driver.searcher import PointSearcher
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
 from tests.help.plans import small_plan
-from trainables.trials.keras_trial import PAYLOAD
+from trainables.engine import Report, Rows, curves_of, weights_of
+from trainables.trials.trial import PAYLOAD
 
 
 class Sweep:
@@ -35,11 +34,9 @@ class Sweep:
         self.plan = Plan(**small_plan(**changes), base=workplace)
         self.folder = RunFolder(workplace / "out")
         self.folder.create()
-        axes = {axis.name: axis.values for axis in self.plan.space.axes}
-        self.store = Store(self.folder, axes, self.plan.keep_weights)
+        self.store = Store(self.folder, self.plan.space, self.plan.keep_weights)
         self.searcher = PointSearcher()
         self.tally = Tally(asked=12)
-        self.scheduler = RungScheduler(None, ())
         self.should_stop = False
         self.steps = 0
         self.collector = Collector(
@@ -47,7 +44,6 @@ class Sweep:
             self.store,
             self.searcher,
             self.tally,
-            self.scheduler,
             self.step,
             lambda: self.should_stop,
         )
@@ -67,10 +63,13 @@ class Sweep:
         return trial
 
     def group(self, *points):
-        return self.start({"points": np.array(points)})
+        return self.start({"points": np.array(points), "engine": "fused"})
 
-    def report(self, trial, done, **payload):
-        result = {"epoch": 0, "val_loss": float("nan"), "done": done, PAYLOAD: payload}
+    def point(self, idx):
+        return self.start({"points": np.array([idx]), "engine": "keras"})
+
+    def report(self, trial, **report):
+        result = {"done": report.get("done", False), PAYLOAD: Report(**report)}
         self.collector.on_trial_result(0, [], trial, result)
         assert PAYLOAD not in result  # Tune would keep it
 
@@ -81,8 +80,8 @@ class Sweep:
         """Return what the searcher hands out next: a point, a list for a group, None for nothing."""
         found = []
         for config in (self.searcher.suggest("trial") for _ in range(number)):
-            points = (config or {}).get("points")
-            found.append(config and (config["idx"] if points is None else points.tolist()))
+            points = config and config["points"].tolist()
+            found.append(points[0] if config and config["engine"] == "keras" else points)
         return found if number > 1 else found[0]
 
     def rows(self):
@@ -95,105 +94,45 @@ def sweep(workplace):
     return Sweep(workplace)
 
 
-def columns(*points, status="completed", epochs=2):
-    """A cohort's report of `points`, as it comes from a trial."""
-    count = len(points)
-    return {
-        "idx": np.array(points),
-        "row": {
-            "loss_tr": np.arange(count) + 1.0,
-            "loss_va": np.arange(count) + 2.0,
-            "loss_te": np.arange(count) + 3.0,
-            "status": [status] * count,
-            "epochs": np.full(count, epochs, "int32"),
-            "best_epoch": np.full(count, min(epochs, 1)),
-            "params": np.full(count, 17),
-            "seconds": np.full(count, 0.5),
-        },
-        "curve": {
-            name: np.repeat(np.array(points, "float32"), epochs)
-            for name in ("loss", "val_loss", "learning_rate")
-        },
-        "weights": {"idx": np.array(points), "values": [bytes([p]) for p in points], "layout": "[]"},
+def rows_of(*points, status="completed", epochs=2, engine="fused", error=None):
+    """What an engine reports of `points` that have finished."""
+    count, idx = len(points), np.array(points)
+    best = min(epochs, 1)
+    rows = {
+        "idx": idx,
+        "status": [status] * count,
+        "epochs": np.full(count, epochs, "int32"),
+        "best_epoch": pa.array([best or None] * count, pa.int32()),
+        "params": np.full(count, 17),
+        "seed": np.full(count, 5),
+        "seconds": np.full(count, 0.5),
+        "engine": [engine] * count,
+        "error": pa.array([error] * count, pa.string()),
     }
+    if epochs:
+        rows |= {f"loss_{split}": np.arange(count) + 1.0 + at for at, split in enumerate(("tr", "va", "te"))}
+    logs = {name: np.repeat(idx.astype("float32"), epochs) for name in ("loss", "val_loss", "learning_rate")}
+    curves = curves_of(idx, np.full(count, epochs), logs)
+    weights = weights_of(idx, idx.astype("uint8")[:, None], "[]") if epochs else None
+    return Rows(pa.record_batch({name: pa.array(column) for name, column in rows.items()}), curves, weights)
 
 
 def entered(*points, milestone=1):
     count = len(points)
-    return {
-        "milestone": np.full(count, milestone, "int32"),
-        "idx": np.array(points),
-        "value": np.arange(count) + 0.5,
-        "passed": np.arange(count) % 2 == 0,
-    }
-
-
-def keras_report(idx, status="completed", epochs=2, error=None, loss_te=3.0):
-    metrics = {"loss_tr": 1.0, "loss_va": 2.0, "loss_te": loss_te} if epochs else {}
-    row = {"status": status, "epochs": epochs, "best_epoch": 1 if epochs else None, "params": 17}
-    names = ("loss", "val_loss", "learning_rate") if epochs else ()
-    return {
-        "idx": idx,
-        "row": {**metrics, **row, "seconds": 0.5, "error": error},
-        "curve": {name: np.full(epochs, idx, "float32") for name in names},
-        "weights": {"values": bytes([idx]), "layout": "[]"} if epochs else None,
-    }
-
-
-@st.composite
-def finished_points(draw):
-    """Points as `(idx, epochs, best_epoch, keeps weights)`."""
-    found = []
-    for idx in draw(st.lists(st.integers(0, 2**40), unique=True, max_size=8)):
-        epochs = draw(st.integers(0, 5))
-        best = draw(st.integers(0, epochs))
-        found.append((idx, epochs, best, best > 0 and draw(st.booleans())))
-    return found
-
-
-@given(finished_points())
-def test_columns_are_split_into_points(points):
-    chance = np.random.default_rng(len(points))
-    curves = {idx: chance.random((epochs, 2)).astype("float32") for idx, epochs, _, _ in points}
-    kept = [idx for idx, _, _, keeps in points if keeps]
-    idx, epochs, best, _ = map(list, zip(*points, strict=True)) if points else ([], [], [], [])
-    flat = np.concatenate([np.zeros((0, 2), "float32"), *curves.values()])
-    report = {
-        "idx": np.array(idx, np.int64),
-        "row": {
-            "loss_te": np.array([number or np.nan for number in best], float),
-            "status": [f"status {number}" for number in idx],
-            "epochs": np.array(epochs, "int32"),
-            "best_epoch": np.array(best, np.int64),
-        },
-        "curve": {"loss": flat[:, 0], "val_loss": flat[:, 1]},
-        "weights": {
-            "idx": np.array(kept, np.int64),
-            "values": [str(i).encode() for i in kept],
-            "layout": "[1]",
+    return pa.record_batch(
+        {
+            "milestone": np.full(count, milestone, "int32"),
+            "idx": np.array(points),
+            "value": np.arange(count) + 0.5,
+            "passed": np.arange(count) % 2 == 0,
         }
-        if kept
-        else {},
-    }
-    found = list(split_columns(report))
-    assert [row["idx"] for row, _, _ in found] == idx
-    for (row, curve, weights), (number, count, best_epoch, keeps) in zip(found, points, strict=True):
-        assert row["status"] == f"status {number}" and row["error"] is None
-        assert (row["epochs"], row["best_epoch"]) == (count, best_epoch or None)
-        np.testing.assert_equal(row["loss_te"], float(best_epoch or np.nan))
-        assert all(
-            type(value) in (int, float, str, type(None)) for value in row.values()
-        )  # as Arrow takes them
-        assert weights == ({"values": str(number).encode(), "layout": "[1]"} if keeps else None)
-        assert list(curve) == (["loss", "val_loss"] if count else [])
-        for place, column in enumerate(curve.values()):
-            np.testing.assert_array_equal(column, curves[number][:, place])
+    )
 
 
 def test_a_groups_report_becomes_rows(sweep):
     trial = sweep.group(2, 5, 7, 8)
     assert sweep.tally.running == 4
-    sweep.report(trial, done=False, open=2, finished=columns(5, 2), entered=entered(2, 5, 7, 8))
+    sweep.report(trial, done=False, open=2, rows=rows_of(5, 2), rungs=entered(2, 5, 7, 8))
     assert sweep.tally.running == 2 and sweep.tally.counts == {"completed": 2}
     assert sweep.tally.best == {"loss_te": 3.0, "idx": 5, "config": sweep.plan.space[5]}
     rows = sweep.rows()
@@ -212,9 +151,9 @@ def test_a_groups_report_becomes_rows(sweep):
     weights = pd.read_parquet(sweep.folder.weights)
     assert dict(zip(weights["idx"], weights["values"], strict=True)) == {5: b"\x05", 2: b"\x02"}
     seen = pd.concat([table.to_pandas() for table in sweep.store.entered()])
-    pd.testing.assert_frame_equal(seen, pd.DataFrame(entered(2, 5, 7, 8)))
+    pd.testing.assert_frame_equal(seen, entered(2, 5, 7, 8).to_pandas())
 
-    sweep.report(trial, done=True, open=0, finished=columns(7, 8, status="diverged", epochs=0))
+    sweep.report(trial, done=True, open=0, rows=rows_of(7, 8, status="diverged", epochs=0))
     assert sweep.tally.running == 0 and sweep.tally.open == 8
     rows = sweep.rows()
     assert rows.loc[[7, 8], "status"].tolist() == ["diverged"] * 2 and rows.loc[7, "epochs"] == 0
@@ -222,9 +161,9 @@ def test_a_groups_report_becomes_rows(sweep):
     assert sweep.next() is None
 
 
-def test_points_of_a_group_that_ran_out_of_time_say_of_how_much(sweep):
-    sweep.report(sweep.group(1, 2), done=True, open=0, finished=columns(1, 2, status="timeout"))
-    assert sweep.rows()["error"].tolist() == ["The point took longer than timeout_s=60."] * 2
+def test_points_that_ran_out_of_time_did_not_end_well(sweep):
+    sweep.report(sweep.group(1, 2), done=True, rows=rows_of(1, 2, status="timeout", error="too long"))
+    assert sweep.rows()["error"].tolist() == ["too long"] * 2
     assert sweep.tally.not_well == 2
 
 
@@ -251,42 +190,49 @@ def test_parts_need_no_costs(sweep, costs):
 
 def test_points_that_no_program_can_train_go_one_by_one(sweep):
     trial = sweep.group(1, 3, 4, 6, 8, 9)
-    sweep.report(trial, done=False, open=5, finished=columns(3))
+    sweep.report(trial, done=False, open=5, rows=rows_of(3))
     sweep.collector.commit()
-    sweep.report(trial, done=False, open=4, finished=columns(6))  # not committed yet
+    sweep.report(trial, done=False, open=4, rows=rows_of(6))  # not committed yet
     sweep.report(trial, done=True, alone=np.array([1, 3, 4, 6, 8, 9]), why="a layer of its own")
     assert sweep.next(5) == [1, 4, 8, 9, None]
-    assert sweep.tally.alone == ["4 points (idx 1, 4, 8, ...) one by one: a layer of its own"]
+    assert sweep.tally.alone == {"a layer of its own": {"points": 4, "idx": [1, 4, 8]}}
     assert sweep.tally.running == 0 and sorted(sweep.rows().index) == [3, 6]
 
 
 def test_no_sentence_is_said_of_no_points(sweep):
     trial = sweep.group(1, 2)
-    sweep.report(trial, done=False, open=0, finished=columns(1, 2))
+    sweep.report(trial, done=False, open=0, rows=rows_of(1, 2))
     sweep.report(trial, done=True, alone=np.array([1, 2]), why="a layer of its own")
-    assert sweep.next() is None and sweep.tally.alone == []
-    sweep.report(sweep.group(3, 4), done=True, alone=np.array([3, 4]), why="a layer of its own")
-    assert sweep.tally.alone == ["2 points (idx 3, 4) one by one: a layer of its own"]
+    assert sweep.next() is None and sweep.tally.alone == {}
+
+
+def test_points_that_are_left_alone_for_one_reason_are_one_lot(sweep):
+    for points, why in (([3, 4], "a layer of its own"), ([5], "another"), ([6, 7], "a layer of its own")):
+        sweep.report(sweep.group(*points), done=True, alone=np.array(points), why=why)
+    assert sweep.tally.alone == {
+        "a layer of its own": {"points": 4, "idx": [3, 4, 6]},
+        "another": {"points": 1, "idx": [5]},
+    }
 
 
 def test_where_the_fused_engine_is_a_must_they_fail(workplace):
     sweep = Sweep(workplace, engine="fused")
     trial = sweep.group(1, 3, 4)
-    sweep.report(trial, done=False, open=2, finished=columns(3))
+    sweep.report(trial, done=False, open=2, rows=rows_of(3))
     sweep.report(trial, done=True, alone=np.array([1, 3, 4]), why="a layer of its own")
     rows = sweep.rows()
     assert rows["status"].to_dict() == {3: "completed", 1: "failed", 4: "failed"}
     assert rows.loc[[1, 4], "error"].tolist() == ["UnfusableError: a layer of its own."] * 2
     assert (rows["engine"] == "fused").all() and rows.loc[1, "epochs"] == 0
-    assert sweep.next() is None and sweep.tally.alone == [] and sweep.tally.not_well == 2
+    assert sweep.next() is None and sweep.tally.alone == {} and sweep.tally.not_well == 2
 
 
 def test_a_group_whose_worker_died_comes_again_without_what_is_finished(sweep):
     sweep.searcher.add_group(np.array([10, 11]), 1e12)
     trial = sweep.group(1, 3, 4, 6)
-    sweep.report(trial, done=False, open=3, finished=columns(3))
+    sweep.report(trial, done=False, open=3, rows=rows_of(3))
     sweep.collector.commit()
-    sweep.report(trial, done=False, open=2, finished=columns(6))
+    sweep.report(trial, done=False, open=2, rows=rows_of(6))
     sweep.die(trial)
     assert sweep.tally.running == 0 and sweep.tally.retried == 1
     assert sweep.next(3) == [[1, 4], [10, 11], None]  # first, whatever else waits
@@ -295,7 +241,7 @@ def test_a_group_whose_worker_died_comes_again_without_what_is_finished(sweep):
 
 def test_a_group_whose_worker_died_when_all_was_finished_does_not_come_again(sweep):
     trial = sweep.group(1, 2)
-    sweep.report(trial, done=False, open=0, finished=columns(1, 2))
+    sweep.report(trial, done=False, open=0, rows=rows_of(1, 2))
     sweep.die(trial)
     assert sweep.next() is None
 
@@ -313,8 +259,8 @@ def test_a_group_whose_worker_dies_again_and_again_is_given_up(workplace, retrie
     why = f"their worker died {retries + 1} times"
     if engine == "auto":
         assert sweep.next(3) == [2, 4, None]
-        assert sweep.tally.alone == [f"2 points (idx 2, 4) one by one: {why}"]
-        sweep.die(sweep.start({"idx": 2}))  # a count of its own
+        assert sweep.tally.alone == {why: {"points": 2, "idx": [2, 4]}}
+        sweep.die(sweep.point(2))  # a count of its own
         assert (sweep.next() == 2) == (retries > 0)
     else:
         assert sweep.next() is None
@@ -327,9 +273,10 @@ def test_a_group_may_take_longer_than_one_point(workplace):
     assert sweep.next() == [1, 2] and len(sweep.rows()) == 0
 
 
-@pytest.mark.parametrize("config", [{"idx": 3}, {"points": np.array([3, 4])}], ids=["point", "group"])
-def test_a_worker_that_ended_before_it_began_is_not_the_points_fault(sweep, config):
-    handed = config.get("idx") or config["points"].tolist()
+@pytest.mark.parametrize(("engine", "points"), [("keras", [3]), ("fused", [3, 4])])
+def test_a_worker_that_ended_before_it_began_is_not_the_points_fault(sweep, engine, points):
+    config = {"points": np.array(points), "engine": engine}
+    handed = 3 if engine == "keras" else points
     for _ in range(FALSE_STARTS):
         sweep.die(sweep.trial(config))
         assert sweep.next() == handed
@@ -337,19 +284,20 @@ def test_a_worker_that_ended_before_it_began_is_not_the_points_fault(sweep, conf
     sweep.die(sweep.trial(config))  # but not without end
     assert sweep.tally.retried == 1 and sweep.next() == handed
     sweep.die(sweep.trial(config))
-    assert sweep.next(3) == ([None] * 3 if "idx" in config else [3, 4, None])
+    assert sweep.next(3) == ([None] * 3 if engine == "keras" else [3, 4, None])
 
 
-def test_the_last_report_of_a_single_point_becomes_a_row(sweep):
-    trials = {idx: sweep.start({"idx": idx}) for idx in (3, 4, 5)}
+def test_the_report_of_a_single_point_becomes_a_row(sweep):
+    trials = {idx: sweep.point(idx) for idx in (3, 4, 5)}
     assert sweep.tally.running == 3
-    for trial, idx in zip(trials.values(), trials, strict=True):
-        sweep.report(trial, done=False, **keras_report(idx, "running"))
+    for trial in trials.values():
+        sweep.report(trial, open=1)
     assert len(sweep.rows()) == 0 and sweep.tally.running == 3
-    sweep.report(trials[3], done=True, **keras_report(3, "early_stopped"))
-    sweep.report(trials[4], done=True, **keras_report(4, "running"))  # stopped by the scheduler
     error = "RuntimeError: no"
-    sweep.report(trials[5], done=True, **keras_report(5, "failed", 0, error))
+    for idx, status in ((3, "early_stopped"), (4, "pruned")):
+        sweep.report(trials[idx], done=True, rows=rows_of(idx, status=status, engine="keras"))
+    failed = rows_of(5, status="failed", epochs=0, engine="keras", error=error)
+    sweep.report(trials[5], done=True, rows=failed)
     assert sweep.tally.running == 0
     rows = sweep.rows()
     assert rows["status"].to_dict() == {3: "early_stopped", 4: "pruned", 5: "failed"}
@@ -360,13 +308,20 @@ def test_the_last_report_of_a_single_point_becomes_a_row(sweep):
     assert set(pd.read_parquet(sweep.folder.weights)["idx"]) == {3, 4}
 
 
+def test_an_engine_that_can_train_nothing_ends_the_sweep_with_its_message(sweep):
+    sweep.report(sweep.group(1), done=True, rows=rows_of(1))
+    with pytest.raises(StopRequested, match="another Keras"):
+        sweep.report(sweep.group(2, 3), broken="This is another Keras.")
+    assert 1 in sweep.store and sweep.next() is None
+
+
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_point_whose_worker_dies_again_and_again_fails(workplace, retries):
     sweep = Sweep(workplace, retries=retries)
     for _ in range(retries):
-        sweep.die(sweep.start({"idx": 3}))
+        sweep.die(sweep.point(3))
         assert sweep.next() == 3 and sweep.tally.running == 0
-    sweep.die(sweep.start({"idx": 3}))
+    sweep.die(sweep.point(3))
     assert sweep.next() is None and sweep.tally.retried == retries
     row = sweep.rows().loc[3]
     assert (row["status"], row["engine"], row["epochs"]) == ("failed", "keras", 0)
@@ -375,7 +330,7 @@ def test_a_point_whose_worker_dies_again_and_again_fails(workplace, retries):
 
 def test_a_point_that_hung_is_not_tried_again(workplace):
     sweep = Sweep(workplace, timeout_s=1e-6, retries=5)
-    trial = sweep.start({"idx": 3})
+    trial = sweep.point(3)
     time.sleep(0.001)
     sweep.die(trial)
     row = sweep.rows().loc[3]
@@ -384,13 +339,9 @@ def test_a_point_that_hung_is_not_tried_again(workplace):
 
 
 def test_what_was_entered_is_stored_with_the_rows(sweep):
-    trial = sweep.start({"idx": 3})
-    # The scheduler is told of a result before the collector,
-    sweep.scheduler.entered.append(entered(3, milestone=1))
-    sweep.report(trial, done=False, **keras_report(3, "running"))
-    sweep.report(trial, done=True, **keras_report(3))
-    # but of a trial's last one after it.
-    sweep.scheduler.entered.append(entered(3, milestone=4))
+    trial = sweep.point(3)
+    sweep.report(trial, open=1, rungs=entered(3, milestone=1))
+    sweep.report(trial, done=True, rows=rows_of(3), rungs=entered(3, milestone=4))
     sweep.collector.commit()
     seen = pd.concat([table.to_pandas() for table in sweep.store.entered()])
     assert seen["milestone"].tolist() == [1, 4] and 3 in sweep.store
@@ -400,19 +351,19 @@ def test_what_was_entered_is_stored_with_the_rows(sweep):
 
 def test_what_was_entered_is_stored_without_a_row_too(sweep, monkeypatch):
     monkeypatch.setattr(collector, "COMMIT_EVERY_S", 0.0)
-    sweep.scheduler.entered.append(entered(3))
+    sweep.report(sweep.point(3), open=1, rungs=entered(3))
     sweep.collector.on_step_end(0, [])
     assert sum(table.num_rows for table in sweep.store.entered()) == 1
 
 
 def test_rows_are_committed_together(sweep, monkeypatch):
-    sweep.report(sweep.group(1, 2), done=True, open=0, finished=columns(1, 2))
+    sweep.report(sweep.group(1, 2), done=True, open=0, rows=rows_of(1, 2))
     sweep.collector.on_step_end(0, [])
     assert len(sweep.store) == 0 and sweep.steps == 1
     monkeypatch.setattr(collector, "COMMIT_AT_POINTS", 2)
     sweep.collector.on_step_end(0, [])
     assert len(sweep.store) == 2
-    sweep.report(sweep.group(3), done=True, open=0, finished=columns(3))
+    sweep.report(sweep.group(3), done=True, open=0, rows=rows_of(3))
     sweep.collector.on_step_end(0, [])
     assert len(sweep.store) == 2
     monkeypatch.setattr(collector, "COMMIT_EVERY_S", 0.0)
@@ -423,7 +374,7 @@ def test_rows_are_committed_together(sweep, monkeypatch):
 @pytest.mark.parametrize("reason", ["asked", "all points are in"])
 def test_the_end_comes_with_everything_committed(sweep, reason):
     points = [0, 1, 2] if reason == "asked" else list(range(12))
-    sweep.report(sweep.group(*points), done=True, open=0, finished=columns(*points))
+    sweep.report(sweep.group(*points), done=True, open=0, rows=rows_of(*points))
     sweep.should_stop = reason == "asked"
     with pytest.raises(StopRequested) as stop:
         sweep.collector.on_step_end(0, [])
@@ -431,7 +382,7 @@ def test_the_end_comes_with_everything_committed(sweep, reason):
 
 
 def test_a_folder_that_cannot_be_written_stops_the_sweep_and_loses_nothing(sweep, monkeypatch):
-    sweep.report(sweep.group(1), done=True, open=0, finished=columns(1), entered=entered(1))
+    sweep.report(sweep.group(1), done=True, open=0, rows=rows_of(1), rungs=entered(1))
 
     def refuse(finished, entered=()):
         raise FolderError("no room")
@@ -458,7 +409,7 @@ def test_a_sweep_whose_workers_never_start_says_so(sweep, monkeypatch):
     monkeypatch.setattr(sweep.collector, "_start_timeout_s", -1.0)
     with pytest.raises(StopRequested, match="No worker has started"):
         sweep.collector.on_step_end(0, [])
-    sweep.start({"idx": 1})
+    sweep.point(1)
     sweep.collector.on_step_end(0, [])
 
 
@@ -471,7 +422,7 @@ def test_a_node_that_may_not_join_stops_the_sweep_with_everything_committed(swee
             raise answer
 
     sweep.collector._check_nodes = check
-    sweep.report(sweep.group(1, 2), done=True, open=0, finished=columns(1, 2))
+    sweep.report(sweep.group(1, 2), done=True, open=0, rows=rows_of(1, 2))
     sweep.collector.on_step_end(0, [])
     sweep.collector.on_step_end(0, [])
     with pytest.raises(StopRequested, match="other versions"):

@@ -1,6 +1,5 @@
-"""The scheduler of single points and the actor behind it, in a real Ray, against Ray's own ASHA."""
+"""The rungs that an actor holds, in a real Ray, against Ray's own ASHA."""
 
-import pickle
 from types import SimpleNamespace
 
 import hypothesis.strategies as st
@@ -16,14 +15,15 @@ from results import schema
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan
-from sweep.driver.rung_actor import RungScheduler, start_rungs
-from sweep.driver.rungs import COLUMNS, Rungs
+from sweep.driver.rung_actor import start_rungs
+from sweep.driver.rungs import Rungs
 from sweep.plan.asha import Asha
-from tests.help.plans import small_plan
+from tests.help.rows import AXES
 
 # NumPy says so when a rung of Ray's holds NaN alone, or interpolates between infinities.
 pytestmark = pytest.mark.filterwarnings("ignore:All-NaN slice", "ignore:invalid value encountered")
 
+NAMES = [column.name for column in schema.RUNGS]
 EPOCHS = 60
 FEW = [0.0, 1.0, 1.5, 2.0, float("nan"), float("inf")]
 VALUES = st.one_of(st.sampled_from(FEW), st.floats(-1e6, 1e6))  # the first for ties
@@ -49,9 +49,14 @@ def actor(ray_here):
     return start_rungs(Plan.load(), ())
 
 
-def begin_anew(actor, *arguments):
+def begin_anew(rungs, *arguments):
     """Make the actor's object anew; `arguments` as of `Rungs`."""
-    ray.get(actor.__ray_call__.remote(lambda rungs, *given: rungs.__init__(*given), *arguments))
+    ray.get(rungs._actor.__ray_call__.remote(lambda held, *given: held.__init__(*given), *arguments))
+    rungs.entered()
+
+
+def seen_by(rungs):
+    return as_rows(ray.get(rungs._actor.entries.remote()))
 
 
 def trial(idx):
@@ -66,16 +71,9 @@ def tune_tells(scheduler, idx, result, ends):
     return True
 
 
-def columns_of(parts):
-    """Return what was entered as one table; the types must be those that are stored."""
-    stored = schema.to_arrow(schema.RUNGS)
-    tables = [pa.table(part, schema=stored) for part in parts]
-    return pa.concat_tables([stored.empty_table(), *tables])
-
-
 def as_rows(columns):
     """Return what rungs have seen as a sorted list, NaN as text so that it equals itself."""
-    rows = zip(*(columns[name].tolist() for name in COLUMNS), strict=True)
+    rows = zip(*(columns[name].tolist() for name in NAMES), strict=True)
     return sorted((at, idx, str(value), passed) for at, idx, value, passed in rows)
 
 
@@ -83,7 +81,6 @@ def as_rows(columns):
 def test_points_are_stopped_as_by_rays_asha(actor, rule, arrivals, seed):
     begin_anew(actor, rule, EPOCHS, seed)
     milestones = rule.milestones(EPOCHS)
-    ours = RungScheduler(actor, milestones)
     theirs = ASHAScheduler(
         time_attr="epoch",
         metric="val_loss",
@@ -102,59 +99,48 @@ def test_points_are_stopped_as_by_rays_asha(actor, rule, arrivals, seed):
             continue
         result = {"epoch": milestones[passed[idx]], "val_loss": value}
         told.append((result["epoch"], idx))
-        goes_on = tune_tells(ours, idx, result, ends)
+        [judged] = actor.enter(result["epoch"], np.array([idx]), np.array([value]), together=False)
+        goes_on = bool(judged) and not ends
         assert goes_on == tune_tells(theirs, idx, result, ends)
         passed[idx] += 1
         if not goes_on:
             over.add(idx)
     # All that was asked is there once, and put into other rungs it makes them the same.
-    entered = columns_of(ours.entered)
+    entered = actor.entered() or schema.to_arrow(schema.RUNGS).empty_table()
+    assert entered.schema.equals(schema.to_arrow(schema.RUNGS))
     assert list(zip(entered["milestone"].to_pylist(), entered["idx"].to_pylist(), strict=True)) == told
-    same.restore({name: entered[name].to_numpy() for name in COLUMNS})
-    assert as_rows(same.entries()) == as_rows(ray.get(actor.entries.remote()))
-
-
-def test_the_end_of_a_trial_counts_at_a_milestone_and_nowhere_else(actor):
-    begin_anew(actor, Asha(5, 2), EPOCHS)
-    scheduler = RungScheduler(actor, (5, 10, 20, 40))
-    assert not tune_tells(scheduler, 1, {"epoch": 5, "val_loss": 1.0}, ends=True)
-    assert not tune_tells(scheduler, 2, {"epoch": 7, "val_loss": 9.0}, ends=True)
-    assert not tune_tells(scheduler, 3, {"epoch": 0, "val_loss": float("nan")}, ends=True)  # it has failed
-    assert columns_of(scheduler.entered).to_pydict() == {
-        "milestone": [5],
-        "idx": [1],
-        "value": [1.0],
-        "passed": [True],
-    }
-    assert not tune_tells(scheduler, 4, {"epoch": 5, "val_loss": 2.0}, ends=False)  # worse than the first
-
-
-def test_a_group_asks_for_itself(actor):
-    begin_anew(actor, Asha(5, 2), EPOCHS)
-    scheduler = RungScheduler(actor, (5, 10, 20, 40))
-    group = SimpleNamespace(trial_id="a", config={"points": np.arange(3)})
-    result = {"epoch": 5, "val_loss": float("nan")}
-    assert scheduler.on_trial_result(None, group, result) == TrialScheduler.CONTINUE
-    scheduler.on_trial_complete(None, group, result)
-    assert scheduler.entered == [] and len(ray.get(actor.entries.remote())["idx"]) == 0
+    same.restore({name: entered[name].to_numpy(zero_copy_only=False) for name in NAMES})
+    assert as_rows(same.entries()) == seen_by(actor)
+    assert actor.entered() is None
 
 
 def test_a_point_whose_worker_died_is_told_the_same_again(actor):
     begin_anew(actor, Asha(5, 2), EPOCHS)
-    scheduler = RungScheduler(actor, (5, 10, 20, 40))
-    assert tune_tells(scheduler, 1, {"epoch": 5, "val_loss": 2.0}, ends=False)
-    assert tune_tells(scheduler, 2, {"epoch": 5, "val_loss": 1.0}, ends=False)
-    scheduler.on_trial_error(None, trial(1))
-    again = SimpleNamespace(trial_id="another", config={"idx": 1})
-    result = {"epoch": 5, "val_loss": 2.0}  # which the rung would stop now
-    assert scheduler.on_trial_result(None, again, result) == TrialScheduler.CONTINUE
-    assert as_rows(ray.get(actor.entries.remote())) == [(5, 1, "2.0", True), (5, 2, "1.0", True)]
+    for idx, value in (
+        (1, 2.0),
+        (2, 1.0),
+        (1, 2.0),
+    ):  # at last the rung would stop the first, which comes again
+        assert actor.enter(5, np.array([idx]), np.array([value]), together=False).all()
+    assert seen_by(actor) == [(5, 1, "2.0", True), (5, 2, "1.0", True)]
+
+
+def test_points_that_enter_together_are_judged_by_all_of_them(actor):
+    begin_anew(actor, Asha(5, 2), EPOCHS)
+    value = np.array([3.0, 1.0, 2.0, 4.0])
+    assert actor.enter(5, np.arange(4), value, together=True).tolist() == [False, True, True, False]
+    assert actor.entered().to_pydict() == {
+        "milestone": [5] * 4,
+        "idx": [0, 1, 2, 3],
+        "value": value.tolist(),
+        "passed": [False, True, True, False],
+    }
 
 
 def test_rungs_go_on_from_what_an_earlier_run_entered(ray_here, tmp_path):
     asha = Asha(grace_period=2, reduction_factor=3, max_t=30, brackets=3)
     plan = Plan(**{**Plan.load().to_dict(), "asha": vars(asha), "seed": 5})
-    earlier, store = Rungs(asha, 30, seed=5), Store(_made(tmp_path / "a run é"), {})
+    earlier, store = Rungs(asha, 30, seed=5), Store(_made(tmp_path / "a run é"), AXES)
     chance = np.random.default_rng(2)
     for points in np.split(np.arange(40), 4):
         for milestone in earlier.milestones:
@@ -162,29 +148,24 @@ def test_rungs_go_on_from_what_an_earlier_run_entered(ray_here, tmp_path):
             value[0] = np.nan
             passed = earlier.enter(milestone, points, value)
             at = np.full(len(points), milestone, "int32")
-            store.commit([], [{"milestone": at, "idx": points, "value": value, "passed": passed}])
+            columns = dict(zip(NAMES, (at, points, value, passed), strict=True))
+            store.commit([], [pa.record_batch(columns)])
             points = points[passed]
-    reopened = Store(RunFolder(tmp_path / "a run é"), {})
+    reopened = Store(RunFolder(tmp_path / "a run é"), AXES)
     rungs = start_rungs(plan, reopened.entered())
-    assert as_rows(ray.get(rungs.entries.remote())) == as_rows(earlier.entries())
+    assert seen_by(rungs) == as_rows(earlier.entries())
     # It has the plan's settings, so that points not seen yet are judged alike, too.
-    assert ray.get(rungs.__ray_call__.remote(lambda made: made.milestones)) == plan.training.milestones
+    assert ray.get(rungs._actor.__ray_call__.remote(lambda made: made.milestones)) == plan.training.milestones
     value = chance.normal(size=80)
     for milestone in (2, 6, 18):
         expected = earlier.enter(milestone, np.arange(80), value)
-        found = ray.get(rungs.enter.remote(milestone, np.arange(80), value))
+        found = rungs.enter(milestone, np.arange(80), value, together=True)
         np.testing.assert_array_equal(found, expected)
         assert 0 < expected[40:].sum() < 40
-    ray.kill(rungs)
+    ray.kill(rungs._actor)
 
 
 def _made(path):
     folder = RunFolder(path)
     folder.create()
     return folder
-
-
-def test_it_pickles_without_what_it_holds(workplace):
-    plan = Plan(**small_plan(scheduler="asha"), base=workplace)
-    scheduler = RungScheduler(lambda: "no pickle can hold me", plan.training.milestones)
-    assert vars(pickle.loads(pickle.dumps(scheduler))) == {}

@@ -359,9 +359,7 @@ def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
     model = workplace / "model.py"
     source = model.read_text()
     model.write_text(
-        source.replace(
-            "import keras\n", "import keras\nimport trainables.trials.keras_trial as trial\n"
-        ).replace(
+        source.replace("import keras\n", "import keras\nimport trainables.trials.trial as trial\n").replace(
             'def build(units, rate, behaviour="fine", normalizer=None):\n',
             'def build(units, rate, behaviour="fine", normalizer=None):\n'
             "    trial.RETIRE_AFTER_MB = -1e9  # at once\n"
@@ -381,10 +379,10 @@ def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
 
 KILLER = """
 import pathlib, threading, time
-import trainables.trials.fused_trial as trial
+import trainables.fused.engine as engine
 from trainables.fused.training.cohort import Cohort
 
-trial.STEP_S = trial.CHECKPOINT_EVERY_S = 0.0  # a step and a checkpoint each epoch
+engine.STEP_S = engine.CHECKPOINT_EVERY_S = 0.0  # a step and a checkpoint each epoch
 HERE = pathlib.Path(__file__).parent
 restore = Cohort.restore
 

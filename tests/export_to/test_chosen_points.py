@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import results
 from results.export_to.chosen_points import ALL, Choice, Outgoing, identity, setting
 from results.folder.run_folder import RunFolder
+from results.space import Space
 from results.store.store import Store
-from tests.help.exports import HOSTILE_AXES, config_of, make_run
-from tests.help.rows import finished
+from tests.help.exports import HOSTILE_AXES, make_run
+from tests.help.rows import finished, space_of
 
 
 def idx_of(run, **choice):
@@ -45,7 +46,9 @@ def test_all_has_the_points_without_a_loss_at_the_end(hostile_run):
 def test_others_are_spread_and_mostly_stay_when_there_are_more_points(tmp_path):
     def others(n):
         run = make_run(
-            tmp_path / str(n), {"units": [1]}, [{"idx": idx, "weights": False} for idx in range(n)]
+            tmp_path / str(n),
+            {"units": list(range(1100))},
+            [{"idx": idx, "weights": False} for idx in range(n)],
         )
         return set(idx_of(run, best=0, others=100))
 
@@ -68,7 +71,7 @@ def test_what_cannot_be_chosen_is_said(hostile_run):
 
 def test_settings_are_the_plan_s_values(hostile_run):
     for point in Outgoing(hostile_run, Choice(best=ALL)):
-        config = config_of(HOSTILE_AXES, point.idx)
+        config = space_of(HOSTILE_AXES)[point.idx]
         expected = {
             name: value
             if isinstance(value, str | bool | int | float) and value != 2**60
@@ -101,8 +104,8 @@ def test_what_is_not_finite_in_a_curve_is_left_out(tmp_path):
     item.curve["loss"][:] = [1, np.inf, np.nan]
     folder = RunFolder(tmp_path / "run")
     folder.create()
-    folder.plan.write_text(yaml.safe_dump({"space": {"units": [2], "hidden": [[8, 4]]}}))
-    Store(folder, {"units": [2], "hidden": [[8, 4]]}).commit([item])
+    folder.plan.write_text(yaml.safe_dump({"space": {"units": [2]}}))
+    Store(folder, Space({"units": [2]})).commit([item])
     [point] = Outgoing(results.open(folder.path), Choice(best=1, curves=1))
     assert ["loss" in values for _, values in point.curve] == [True, False, False]
     assert all("val_loss" in values for _, values in point.curve)

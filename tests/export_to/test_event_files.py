@@ -18,7 +18,7 @@ import results
 from results.export_to.chosen_points import ALL, Choice, Outgoing
 from results.export_to.event_files import write
 from results.folder.errors import FolderError
-from tests.help.exports import HOSTILE_AXES, hostile_run, make_run  # noqa: F401  # a fixture
+from tests.help.exports import HOSTILE_AXES, make_run
 
 
 def export(run, logdir, **choice):
@@ -101,7 +101,7 @@ def plain(value):
     return getattr(value, value.WhichOneof("kind"))
 
 
-def test_hostile_names_values_and_failures_are_shown(hostile_run, tmp_path):  # noqa: F811
+def test_hostile_names_values_and_failures_are_shown(hostile_run, tmp_path):
     export(hostile_run, tmp_path / "logs é", curves=ALL)
     experiment, sessions = hparams_tab(tmp_path / "logs é")
     assert {info.name for info in experiment.hparam_infos} == set(HOSTILE_AXES)
@@ -134,7 +134,7 @@ def test_the_same_run_adds_what_is_missing_and_doubles_nothing(small_run, tmp_pa
     assert len(hparams_tab(logs)[1]) == 5
 
 
-def test_a_folder_of_something_else_is_left_alone(small_run, hostile_run, tmp_path):  # noqa: F811
+def test_a_folder_of_something_else_is_left_alone(small_run, hostile_run, tmp_path):
     run = results.open(small_run)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("precious")
@@ -176,7 +176,7 @@ def test_tensorboard_never_sees_half_a_file(small_run, tmp_path, monkeypatch):
 
 def test_a_full_disk_is_said_and_leaves_whole_files(tmp_path, tiny_disk):
     rows = [{"idx": idx, "epochs": 100, "weights": False} for idx in range(40)]
-    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows)
+    run = make_run(tmp_path / "run", {"units": list(range(40))}, rows)
     with pytest.raises(FolderError, match="cannot be written"):
         export(run, tiny_disk / "logs", curves=ALL)
     assert not list(tiny_disk.rglob(".part"))

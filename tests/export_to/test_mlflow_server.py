@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import results
 from results.export_to.chosen_points import ALL, Choice, Outgoing
 from results.export_to.mlflow_server import batches, keys, tags, text, write
-from tests.help.exports import HOSTILE_AXES, hostile_run, make_run  # noqa: F401  # a fixture
+from tests.help.exports import HOSTILE_AXES, make_run
 
 NAMES = st.text(max_size=300) | st.text("./_-: aé\\\n", max_size=6)
 
@@ -52,7 +52,7 @@ def test_params_are_text(value, expected):
     assert text(value) == expected
 
 
-def test_tags_say_what_is_no_number(hostile_run):  # noqa: F811
+def test_tags_say_what_is_no_number(hostile_run):
     found = {p.idx: tags(p, "model.py:build") for p in Outgoing(hostile_run, Choice(best=ALL))}
     assert found[2] == {
         "idx": "2", "status": "pruned", "engine": "keras", "seed": "0", "builder": "model.py:build"
@@ -69,7 +69,7 @@ def test_batches_hold_everything_once_and_no_more_than_mlflow_takes(metrics, par
     assert all(0 < len(a) + len(b) <= 1000 and len(a) <= 1000 and len(b) <= 100 for a, b in parts)
 
 
-def test_without_mlflow_the_remedy_is_said(hostile_run, monkeypatch):  # noqa: F811
+def test_without_mlflow_the_remedy_is_said(hostile_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(ValueError, match=r'pip install "keras-grid-sweep\[mlflow\]"'):
         write(Outgoing(hostile_run, Choice(best=1)), "http://127.0.0.1:9", "test")
@@ -169,7 +169,7 @@ def test_a_server_shows_the_points_as_they_are(server, small_run):
 
 
 @needs_mlflow
-def test_hostile_points_arrive(server, hostile_run):  # noqa: F811
+def test_hostile_points_arrive(server, hostile_run):
     export(hostile_run, server, "hostile é/ \"'", curves=ALL)
     found = runs_of(server, "hostile é/ \"'")
     names = keys(HOSTILE_AXES)

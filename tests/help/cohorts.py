@@ -79,16 +79,15 @@ class Fused:
         return point
 
 
-def by_point(report):
-    found, end = {}, 0
-    for place, idx in enumerate(report["idx"].tolist()):
-        row = {name: column[place] for name, column in report["row"].items()}
-        start, end = end, end + int(row["epochs"])
-        curve = {name: column[start:end] for name, column in report["curve"].items()}
-        values = dict(zip(report["weights"]["idx"].tolist(), report["weights"]["values"], strict=True)).get(
-            idx
-        )
-        found[idx] = row, curve, values
+def by_point(rows):
+    """Return row, curve and weights of each point of a report by its idx."""
+    found, curves = {}, rows.curves.to_pandas()
+    weights = {} if rows.weights is None else {w["idx"]: w["values"] for w in rows.weights.to_pylist()}
+    for row in rows.points.to_pylist():
+        curve = curves[curves["idx"] == row["idx"]]
+        assert list(curve["epoch"]) == list(range(1, row["epochs"] + 1))
+        logs = {name: curve[name].to_numpy() for name in curve if name not in ("idx", "epoch")}
+        found[row["idx"]] = row, logs, weights.get(row["idx"])
     return found
 
 
@@ -110,7 +109,7 @@ def assert_equal(fused, point):
     for name, value in point.metrics().items():
         np.testing.assert_allclose(row[name], value, rtol=RTOL, err_msg=name)
     kept = np.frombuffer(values, "float32")
-    alone = np.frombuffer(point.weights()["values"], "float32")
+    alone = np.concatenate([np.ravel(value) for value in point.recorder.best_weights])
     np.testing.assert_allclose(kept, alone, rtol=0.01, atol=0.01 * np.abs(alone).max())
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import yaml
 
 from results.folder.run_folder import RunFolder
-from results.store.store import Finished, Store
+from results.store.store import Store
+from tests.help.rows import Made, space_of
 
 CANARY = "window.canary = 1"
 
@@ -38,7 +39,7 @@ def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=()):
             {"space": axes, "builder": HOSTILE[0], "fit": {"epochs": 4}, "seed": 0}, allow_unicode=True
         )
     )
-    store = Store(folder, axes)
+    store = Store(folder, space_of(axes))
     chance = np.random.default_rng(0)
     points = list(itertools.product(*axes.values()))
     items = []
@@ -59,6 +60,6 @@ def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=()):
             row = {name: row[name] for name in ("idx", "seed", "engine")}
             row |= {"status": "failed", "epochs": 0, "best_epoch": None, "error": error}
             curve = {}
-        items.append(Finished(row, dict(zip(axes, values, strict=True)), curve, None))
+        items.append(Made(row, curve, None))
     store.commit(items)
     return path

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 from rich.console import Console
 
 from results.folder.run_folder import RunFolder
@@ -16,11 +17,15 @@ from sweep.process.view import View, draw, line
 def tally():
     made = Tally(asked=10, counts={"completed": 2}, before=2, workers=2)
     made.training_s = 60
-    made.add({"status": "completed", "loss_te": 3.0, "idx": 4}, {"rate": 0.1})
-    made.add({"status": "pruned", "loss_te": 2.5, "idx": 5}, {"rate": "[/] [bold]"})
-    made.add({"status": "diverged", "loss_te": 0.1, "idx": 6}, {})
-    made.add({"status": "failed", "idx": 7}, {})
-    made.add({"status": "timeout", "idx": 8, "loss_te": None}, {})
+    points = [
+        {"status": "completed", "loss_te": 3.0, "idx": 4},
+        {"status": "pruned", "loss_te": 2.5, "idx": 5},
+        {"status": "diverged", "loss_te": 0.1, "idx": 6},
+        {"status": "failed", "loss_te": None, "idx": 7},
+        {"status": "timeout", "loss_te": None, "idx": 8},
+    ]
+    for some in (points[:1], points[1:]):
+        made.add(pa.RecordBatch.from_pylist(some), {4: {"rate": 0.1}, 5: {"rate": "[/] [bold]"}}.__getitem__)
     return made
 
 

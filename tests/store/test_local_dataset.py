@@ -4,7 +4,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from results.store.local_dataset import Dataset
+from results.store.local_dataset import LocalDataset
 
 SCHEMA = pa.schema([("idx", pa.int64()), ("loss", pa.float64())])
 
@@ -15,7 +15,7 @@ def rows(*idx):
 
 @pytest.fixture
 def dataset(tmp_path):
-    made = Dataset(tmp_path / "points", SCHEMA, max_rows=3)
+    made = LocalDataset(tmp_path / "points", SCHEMA, max_rows=3)
     assert list(made.open(pytest.fail)) == []
     return made
 
@@ -28,7 +28,7 @@ def test_a_part_is_filled_before_the_next_begins(dataset):
     for idx in range(5):
         dataset.append(rows(idx))
     assert stored(dataset) == {"part-00000.parquet": [0, 1, 2], "part-00001.parquet": [3, 4]}
-    again = Dataset(dataset.folder, SCHEMA, max_rows=3)
+    again = LocalDataset(dataset.folder, SCHEMA, max_rows=3)
     assert [table["idx"].to_pylist() for table in again.open(pytest.fail)] == [[0, 1, 2], [3, 4]]
     again.append(rows(5))
     again.append(rows(6))
@@ -58,7 +58,7 @@ def test_damaged_parts_and_leftovers_are_not_read(dataset):
     (dataset.folder / "part-00001.parquet").write_bytes(b"no Parquet")
     (dataset.folder / ".part-00001.parquet.tmp").write_bytes(b"half a write")
     aside = []
-    again = Dataset(dataset.folder, SCHEMA, max_rows=3)
+    again = LocalDataset(dataset.folder, SCHEMA, max_rows=3)
     assert [table["idx"].to_pylist() for table in again.open(aside.append)] == [[0]]
     assert [path.name for path in aside] == ["part-00001.parquet"]
     assert not list(dataset.folder.glob(".*"))

@@ -55,7 +55,7 @@ def check(expected):
         own = curves[curves["idx"] == idx].sort_values("epoch")
         for name, values in item.curve.items():
             np.testing.assert_array_equal(own[name], values)
-        assert stored.get(idx) == (item.weights["values"] if item.weights else None)
+        assert stored.get(idx) == (item.kept["values"] if item.kept else None)
     assert set(curves["idx"]) | set(stored) <= set(points["idx"])
 
 

@@ -56,7 +56,7 @@ def check(folder, expected):
         for name, values in item.curve.items():
             np.testing.assert_array_equal(own[name], values)
         kept = weights.loc[weights["idx"] == idx, "values"].tolist()
-        assert kept == ([item.weights["values"]] if item.weights else [])
+        assert kept == ([item.kept["values"]] if item.kept else [])
     assert set(curves["idx"]) | set(weights["idx"]) <= set(points["idx"])
 
 

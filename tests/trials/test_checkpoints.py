@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from trainables.trials.checkpoints import Checkpoints, name_of
+from trainables.trials.checkpoints import LocalCheckpoints, name_of
 
 
 def state(idx, alive=None, number=0.0):
@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def kept(folder):
-    return Checkpoints(str(folder))
+    return LocalCheckpoints(str(folder))
 
 
 def found(kept, idx):
@@ -40,7 +40,7 @@ def found(kept, idx):
 def test_what_is_saved_is_found_whole(kept, folder):
     saved = state([4, 2, 9], number=1.5)
     kept.save("one", saved)
-    ((present, read),) = found(Checkpoints(str(folder)), [2, 4, 9])
+    ((present, read),) = found(LocalCheckpoints(str(folder)), [2, 4, 9])
     assert present == [2, 4, 9] and list(read) == list(saved)
     for name, array in saved.items():
         assert read[name].dtype == array.dtype
@@ -62,15 +62,6 @@ def test_what_is_forgotten_is_gone(kept, folder):
     kept.forget("one")
     assert [present for present, _ in found(kept, [1, 2])] == [[2]]
     assert len(list(folder.iterdir())) == 1
-
-
-def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    kept = Checkpoints(None)
-    kept.save("one", state([1]))
-    assert found(kept, [1]) == []
-    kept.forget("one")
-    assert list(tmp_path.iterdir()) == []
 
 
 SETS = st.lists(st.integers(0, 30), unique=True, min_size=1, max_size=12)
@@ -149,7 +140,7 @@ def test_no_pickle_is_loaded(kept, folder, tmp_path):
 
 
 def test_on_a_full_disk_training_goes_on_from_the_last_one(tiny_disk):
-    kept = Checkpoints(str(tiny_disk / "checkpoints"))
+    kept = LocalCheckpoints(str(tiny_disk / "checkpoints"))
     kept.save("one", state([1, 2], number=1))
     kept.save("one", state([1, 2]) | {"large": np.zeros(10**6, np.uint8)})
     kept.save("two", state([3]) | {"large": np.zeros(10**6, np.uint8)})

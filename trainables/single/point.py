@@ -123,16 +123,9 @@ class Point:
             found[f"{name}_te"] = float(test[name])
         return found
 
-    def weights(self) -> dict[str, Any] | None:
-        """Return the best epoch's weights as one byte string and its layout, or None before there are any."""
-        if self.recorder.best_weights is None:
-            return None
-        layout = [
-            [variable.path, str(value.dtype), list(value.shape)]
-            for variable, value in zip(self.model.weights, self.recorder.best_weights, strict=True)
-        ]
-        values = b"".join(np.ascontiguousarray(value).tobytes() for value in self.recorder.best_weights)
-        return {"values": values, "layout": json.dumps(layout)}
+    def layout(self) -> str:
+        """Return what the weights are, in the order of `Model.get_weights`: JSON list of [path, dtype, shape]."""
+        return json.dumps([[v.path, str(v.dtype), list(v.shape)] for v in self.model.weights])
 
 
 def _batches(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:

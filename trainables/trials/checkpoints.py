@@ -1,7 +1,7 @@
 """The state of cohorts in training, in files: what a worker that takes a cohort over goes on from.
 
-`Checkpoints` are in a folder of this machine. On a cluster they are in a folder of the driver's machine, and workers
-reach them through an actor there, as `RemoteCheckpoints`: so they outlive a worker's node, whatever disks it shares.
+`LocalCheckpoints` are in a folder of this machine. On a cluster they are in a folder of the driver's machine, and workers
+reach them through an actor there, as `ActorCheckpoints`. So they outlive a worker's node, whatever disks it shares.
 
 A file holds arrays only and is replaced whole. It is found again by the points in it, not by a name: the points that
 come again after a crash are those that have no row yet, whichever they are.
@@ -14,28 +14,31 @@ import hashlib
 import io
 import itertools
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
 
+from trainables.engine import Checkpoints
 
-class Checkpoints:
-    """Checkpoints of cohorts in one folder; without a folder nothing is kept.
+MOST_FOUND = 3
+"""Checkpoints that are read for one cohort; the latest ones are the furthest."""
+
+
+class LocalCheckpoints(Checkpoints):
+    """Checkpoints of cohorts in one folder.
 
     Args:
-        folder: made when the first checkpoint is written; None for none.
+        folder: made when the first checkpoint is written.
     """
 
-    def __init__(self, folder: str | None) -> None:
-        self._folder = Path(folder) if folder else None
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
 
     def save(self, name: str, state: Mapping[str, np.ndarray]) -> None:
-        """Replace the checkpoint `name`; on a full disk the former one stays, and training goes on."""
-        if self._folder is None:
-            return
+        """See `Checkpoints.save`."""
         buffer = io.BytesIO()
         np.savez(buffer, **state)  # type: ignore[arg-type]  # arrays by name
         part = self._folder / f".{name}.tmp"
@@ -48,14 +51,16 @@ class Checkpoints:
                 part.unlink(missing_ok=True)  # the room is for the rows
 
     def forget(self, name: str) -> None:
-        """Remove the checkpoint `name`, if there is one."""
-        if self._folder is not None:
-            with contextlib.suppress(OSError):
-                (self._folder / f"{name}.npz").unlink(missing_ok=True)
+        """See `Checkpoints.forget`."""
+        with contextlib.suppress(OSError):
+            (self._folder / f"{name}.npz").unlink(missing_ok=True)
 
-    def find(self, idx: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Yield, for each sound checkpoint with some of the points `idx` in training, these points and the state."""
-        files = list(self._folder.glob("*.npz")) if self._folder else []
+    def find(self, idx: np.ndarray) -> Sequence[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """See `Checkpoints.find`."""
+        return list(itertools.islice(self._found(idx), MOST_FOUND))
+
+    def _found(self, idx: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        files = list(self._folder.glob("*.npz"))
         for path in sorted(files, key=_written_at, reverse=True):  # the latest first: it is the furthest
             try:
                 raw = path.read_bytes()
@@ -69,13 +74,9 @@ class Checkpoints:
             if len(present):
                 yield present, state
 
-    def found(self, idx: np.ndarray) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Return the first few that `find` yields, to travel."""
-        return list(itertools.islice(self.find(idx), 3))
 
-
-class RemoteCheckpoints:
-    """The `Checkpoints` that an actor holds.
+class ActorCheckpoints(Checkpoints):
+    """The `LocalCheckpoints` that an actor holds.
 
     Args:
         actor: its handle.
@@ -92,9 +93,9 @@ class RemoteCheckpoints:
         """See `Checkpoints.forget`."""
         self._actor.forget.remote(name)
 
-    def find(self, idx: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    def find(self, idx: np.ndarray) -> Sequence[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """See `Checkpoints.find`."""
-        yield from ray.get(self._actor.found.remote(idx))
+        return ray.get(self._actor.find.remote(idx))
 
 
 def _written_at(path: Path) -> float:

@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 
 from trainables.builder.build import fitted_rows
+from trainables.engine import Rows, as_bytes, curves_of, weights_of
 from trainables.fused.compose.members import Members
 from trainables.fused.program.program import Program
 from trainables.fused.program.template import Stack
@@ -145,14 +148,8 @@ class Cohort:
         for target, value in zip([*stack.state, *stack.slots], [*values.state, *values.slots], strict=False):
             target[rows] = value
 
-    def report(self, rows: np.ndarray) -> dict[str, Any]:
-        """Return what is known of the points `rows`, as columns.
-
-        Returns:
-            `idx`; `row`, the columns of finished points by name; `curve`, columns with one entry for each epoch of
-            each point, point by point, `epochs` entries each; `weights`, the best epoch's values of each point as
-            bytes, with their `layout`.
-        """
+    def report(self, rows: np.ndarray) -> Rows:
+        """Return what is known of the points `rows`, which are in training no longer."""
         started = time.perf_counter()
         names = self._template.logs
         best_epoch = self._rules.best_epoch[rows]
@@ -176,29 +173,35 @@ class Cohort:
                     column[where] = found[split][:, place]
                     columns[f"{name}_{split}"] = column
         present = ~np.isnan(history[:, rows, -1])  # the rate is a number in every epoch that was trained
-        epochs = present.sum(0).astype("int32")
+        epochs = present.sum(0).astype(np.int32)
         # Row by row: first all epochs of the first point.
         flat = history[:, rows].transpose(1, 0, 2)[present.T]
         labels = [*names, *(f"val_{name}" for name in names), "learning_rate"]
         took = time.perf_counter() - started
         self.timing["evaluate"] += took
         self.seconds[rows] += took / max(1, len(rows))
-        return {
+        status = pa.array(self.status[rows], pa.string())
+        late = f"The point took longer than timeout_s={self._training.timeout_s:g}."
+        points = {
             "idx": self.idx[rows],
-            "row": {
-                **columns,
-                "status": [str(status) for status in self.status[rows]],
-                "epochs": epochs,
-                "best_epoch": best_epoch,
-                "params": np.full(len(rows), self._template.model.count_params()),
-                "seconds": self.seconds[rows].copy(),
-            },
-            "curve": {name: flat[:, place] for place, name in enumerate(labels)},
-            "weights": self._weights(rows[has_best]) if self._training.keep_weights else {},
+            **columns,
+            "status": status,
+            "epochs": epochs,
+            "best_epoch": pa.array(best_epoch, mask=~has_best),
+            "params": np.full(len(rows), self._template.model.count_params()),
+            "seed": np.full(len(rows), self._training.seed),
+            "seconds": self.seconds[rows],
+            "engine": pa.array(["fused"]).take(pa.array(np.zeros(len(rows), int))),
+            "error": pc.if_else(pc.equal(status, "timeout"), late, pa.scalar(None, pa.string())),
         }
+        return Rows(
+            pa.record_batch({name: pa.array(column) for name, column in points.items()}),
+            curves_of(self.idx[rows], epochs, {name: flat[:, place] for place, name in enumerate(labels)}),
+            self._weights(rows[has_best]) if self._training.keep_weights and has_best.any() else None,
+        )
 
-    def _weights(self, rows: np.ndarray) -> dict[str, Any]:
-        """Return the best epoch's weights, in the order of `Model.get_weights`."""
+    def _weights(self, rows: np.ndarray) -> pa.RecordBatch:
+        """Return the best epoch's weights of the points `rows`, in the order of `Model.get_weights`."""
         model, template = self._template.model, self._template
         places = {id(v): place for place, v in enumerate(model.non_trainable_variables)}
         offsets = np.cumsum([0, *(int(np.prod(v.shape)) for v in model.trainable_variables)])
@@ -216,11 +219,8 @@ class Cohort:
                 parts.append(
                     self._best.state[list(template.stacked).index(place)][rows].reshape(len(rows), -1)
                 )
-        values = [
-            b"".join(np.ascontiguousarray(part[i]).tobytes() for part in parts) for i in range(len(rows))
-        ]
         layout = json.dumps([[v.path, str(v.dtype), list(v.shape)] for v in model.weights])
-        return {"idx": self.idx[rows], "values": values, "layout": layout}
+        return weights_of(self.idx[rows], as_bytes(parts), layout)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all that `restore` needs to go on from here, as arrays by name."""

@@ -1,20 +1,16 @@
-"""The trial against plain Keras: same batches, same rules, same numbers."""
+"""A point against plain Keras: same batches, same rules, same numbers."""
 
 import json
-import signal
-import time
 
 import keras
 import numpy as np
 import pytest
 
 from sweep import Plan
-from trainables.builder import find
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.single.point import Point
 from trainables.table.data import ABALONE, load
 from trainables.table.order import row_order
-from trainables.trials.keras_trial import PAYLOAD, KerasTrial
 
 TABLE = load(ABALONE)
 PLAN = Plan.load()
@@ -141,13 +137,9 @@ def test_weights_are_those_of_the_best_epoch():
     config = PLAN.space[17] | {"hidden": [8], "learning_rate": 0.05, "optimizers": "adam"}
     ours = point(config, 6)
     ours.advance(6)
-    stored = ours.weights()
-    offset, arrays = 0, []
-    for _path, dtype, shape in json.loads(stored["layout"]):
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        arrays.append(np.frombuffer(stored["values"][offset : offset + size], dtype).reshape(shape))
-        offset += size
-    assert offset == len(stored["values"])
+    arrays = ours.recorder.best_weights
+    layout = json.loads(ours.layout())
+    assert [(dtype, shape) for _, dtype, shape in layout] == [(str(a.dtype), list(a.shape)) for a in arrays]
     metrics = ours.metrics()
     before = ours.model.get_weights()
     ours.model.set_weights(arrays)
@@ -156,90 +148,3 @@ def test_weights_are_those_of_the_best_epoch():
     assert any(
         not np.array_equal(a, b) for a, b in zip(before, arrays, strict=True)
     )  # metrics() put them back
-
-
-def trial(config, build_source, folder, training, table=TABLE):
-    (folder / "model.py").write_text(build_source)
-    made = KerasTrial.__new__(KerasTrial)  # without Tune's own set-up, which needs a running Tune
-    builder = find.find("model.py:build", folder)
-    made.setup({"idx": 0}, space=[config], builder=builder, table=table, training=training)
-    return made
-
-
-SIMPLE = """
-import keras, time
-def build(units, wrong=None, input_shape=None):
-    if wrong == "sleep":
-        try:
-            time.sleep(100)
-        except Exception:
-            pass
-    model = keras.Sequential([keras.Input(input_shape), keras.layers.Dense(units), keras.layers.Dense(1)])
-    loss = (lambda y, p: keras.ops.mean(p - y) / 0.0) if wrong == "inf" else "mse"
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
-    model.compile(loss=loss, optimizer=keras.optimizers.Adam(schedule if wrong == "schedule" else 0.01))
-    return model if wrong != "no model" else 5
-"""
-
-
-def test_a_trial_reports_at_milestones_and_at_its_end(tmp_path):
-    made = trial({"units": 2}, SIMPLE, tmp_path, Training(Fit(epochs=5), Callbacks(), milestones=(1, 3)))
-    results = [made.step() for _ in range(3)]
-    assert [result["epoch"] for result in results] == [1, 3, 5]
-    assert [result["done"] for result in results] == [False, False, True]
-    for result in results:  # each report is complete
-        report = result[PAYLOAD]
-        assert {"loss_tr", "loss_va", "loss_te", "epochs", "best_epoch", "params"} <= set(report["row"])
-        assert all(len(values) == result["epoch"] for values in report["curve"].values())
-        assert result["val_loss"] == min(report["curve"]["val_loss"].tolist())
-        assert report["weights"]["values"]
-    assert results[-1][PAYLOAD]["row"]["status"] == "completed"
-    assert made.reset_config({"idx": 0})
-    again = [made.step() for _ in range(3)][-1]
-    assert again["val_loss"] == results[-1]["val_loss"]  # nothing is left over from the first time
-
-
-@pytest.mark.parametrize(
-    ("wrong", "status", "message"),
-    [
-        ("no model", "failed", "TypeError: The builder returned int"),
-        ("inf", "diverged", None),
-        ("sleep", "timeout", "longer than timeout_s=1"),
-        ("schedule", "completed", None),
-    ],
-)
-def test_what_goes_wrong_is_in_the_row(tmp_path, wrong, status, message):
-    rules = Callbacks(reduce_lr_on_plateau=ReduceLROnPlateau(patience=1, min_delta=100.0))
-    timeout_s = 1.0 if wrong == "sleep" else 60.0
-    training = Training(Fit(epochs=4), rules, timeout_s=timeout_s)
-    made = trial({"units": 2, "wrong": wrong}, SIMPLE, tmp_path, training)
-    started = time.monotonic()
-    result = made.step()
-    assert time.monotonic() - started < 50
-    row = result[PAYLOAD]["row"]
-    assert (row["status"], result["done"]) == (status, True)
-    assert (message or "") in (row["error"] or "")
-    assert np.isnan(result["val_loss"]) == (status != "completed")
-    if status == "diverged":
-        assert row["epochs"] == 1 and row["best_epoch"] is None and "loss_te" not in row
-    if status == "completed":  # its schedule was left to set the rate
-        rates = result[PAYLOAD]["curve"]["learning_rate"]
-        assert np.all(np.diff(rates) < 0)
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
-
-
-def test_a_split_that_leaves_nothing_is_a_failed_point(tmp_path):
-    made = trial(
-        {"units": 2, "validation_split": 0.9999}, SIMPLE, tmp_path, Training(Fit(epochs=1), Callbacks())
-    )
-    assert "leaves 0 to fit" in made.step()[PAYLOAD]["row"]["error"]
-
-
-def test_axes_of_fit_go_to_fit(tmp_path):
-    config = {"units": 2, "batch_size": 500, "validation_split": 0.5, "shuffle": False}
-    made = trial(config, SIMPLE, tmp_path, Training(Fit(epochs=1), Callbacks()))
-    made.step()
-    made.reset_config({"idx": 0})
-    made._advance()
-    assert made._point.fit == Fit(epochs=1, batch_size=500, validation_split=0.5, shuffle=False)
-    assert made._point.model.steps_per_execution == 4  # 1,671 rows in batches of 500

@@ -1,0 +1,130 @@
+"""The engine `fused`: what it reports of a group, step by step."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results.space import Space
+from sweep.driver.rungs import Rungs
+from sweep.plan.asha import Asha
+from tests.help import zoo
+from tests.help.cohorts import RULES, by_point, small_table
+from tests.help.trials import RungsHere, reports_of, reports_to_the_end
+from trainables.builder import find
+from trainables.engine import Work
+from trainables.fused import engine as engine_module
+from trainables.fused.engine import FusedEngine
+from trainables.settings import Callbacks, Fit, Training
+from trainables.trials.checkpoints import LocalCheckpoints
+
+TABLE = small_table()
+SPACE = Space({"units": [4], "learning_rate": [0.01, 0.02, 0.03, 0.04]})
+
+
+def engine(training, builder="custom_layer", space=SPACE, **work):
+    return FusedEngine(
+        Work(space, find.find(f"{zoo.__file__}:{builder}", Path.cwd()), TABLE, training, **work)
+    )
+
+
+def finished(reports):
+    found = {}
+    for report in reports:
+        if report.rows is not None:
+            found |= by_point(report.rows)
+    return found
+
+
+def test_a_group_is_trained_to_its_end_in_one_trial():
+    reports = reports_of(engine(Training(Fit(epochs=3, batch_size=32), RULES)), [0, 1, 2, 3])
+    rows = finished(reports)
+    assert sorted(rows) == [0, 1, 2, 3]
+    assert all(row["status"] == "completed" and row["epochs"] == 3 for row, _, _ in rows.values())
+    assert reports[-1].open == 0 and reports[-1].timing["compile"] > 0
+
+
+def test_points_that_are_no_group_come_back_as_parts():
+    space = Space({"units": [4, 5], "learning_rate": [0.01, 0.02], "batch_size": [16, 32]})
+    training = Training(Fit(epochs=3), RULES)
+    [report] = reports_of(engine(training, space=space), range(8))
+    assert [part.tolist() for part in report.parts] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    [report] = reports_of(engine(training, space=space), report.parts[0])
+    assert sorted(part.tolist() for part in report.parts) == [[0, 2], [1, 3]] and len(report.costs) == 2
+
+
+@pytest.mark.parametrize(("name", "why"), [("lstm", "recurrent"), ("stateful_python", "Python attributes")])
+def test_what_no_program_can_train_is_left_alone_with_the_reason(name, why):
+    space = Space({"learning_rate": zoo.SPACES[name]["learning_rate"]})
+    [report] = reports_of(engine(Training(Fit(epochs=3), RULES), builder=name, space=space), [0, 1])
+    assert report.alone.tolist() == [0, 1] and why in report.why
+
+
+def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):
+    monkeypatch.setattr("trainables.fused.model.describe.MAX_WEIGHTS", 10)
+    [report] = reports_of(engine(Training(Fit(epochs=3), RULES)), [0, 1])
+    assert report.alone.tolist() == [0, 1] and "keeps a core busy by itself" in report.why
+
+
+def test_a_group_is_no_larger_than_the_memory_it_may_use(monkeypatch):
+    monkeypatch.setattr("trainables.fused.compose.members.LEAST_POINTS", 1)
+    [report] = reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.01)), [0, 1, 2, 3])
+    assert [part.tolist() for part in report.parts] == [[0, 1], [2, 3]] and "memory_mb" in report.why
+    rows = finished(reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.01)), [0, 1]))
+    assert sorted(rows) == [0, 1]
+
+
+def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "STEP_S", 0.0)  # a step an epoch
+    monkeypatch.setattr(engine_module, "CHECKPOINT_EVERY_S", 0.0)
+    training, kept = (
+        Training(Fit(epochs=6, batch_size=32), Callbacks()),
+        LocalCheckpoints(str(tmp_path / "checkpoints")),
+    )
+    undisturbed = finished(reports_of(engine(training), [0, 1, 2, 3]))
+
+    killed = engine(training, checkpoints=kept)
+    killed.begin(np.arange(4))
+    for _ in range(4):
+        assert killed.step().rows is None
+    taken_over = engine(training, checkpoints=kept)
+    taken_over.begin(np.arange(4))
+    reports = [taken_over.step()]
+    assert (
+        taken_over._cohort.epoch == 4
+    )  # three epochs were in the checkpoint: the fourth step wrote it first
+    reports += reports_to_the_end(taken_over)
+    for idx, (row, curve, values) in finished(reports).items():
+        # The same program of the same shape: the same numbers to the last bit.
+        np.testing.assert_array_equal(curve["val_loss"], undisturbed[idx][1]["val_loss"])
+        assert row["loss_te"] == undisturbed[idx][0]["loss_te"] and values == undisturbed[idx][2]
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+    # Some of the points have a row by now, and another has never been begun.
+    killed = engine(training, checkpoints=kept)
+    killed.begin(np.arange(3))
+    for _ in range(3):
+        killed.step()
+    rows = finished(reports_of(engine(training, checkpoints=kept), [1, 2, 3]))
+    assert sorted(rows) == [1, 2, 3]
+    for idx, (_, curve, _) in rows.items():
+        np.testing.assert_allclose(curve["val_loss"], undisturbed[idx][1]["val_loss"], rtol=1e-3)
+
+
+def test_the_rungs_say_who_goes_on():
+    asha = Asha(grace_period=2, reduction_factor=2)
+    training = Training(Fit(epochs=6, batch_size=32), Callbacks(), milestones=asha.milestones(6))
+    rungs = RungsHere(Rungs(asha, 6, 0))
+    reports = reports_of(engine(training, rungs=rungs), [0, 1, 2, 3])
+    rows = finished(reports)
+    told = [row for report in reports if report.rungs is not None for row in report.rungs.to_pylist()]
+    seen = pd.DataFrame(rungs.rungs.entries()).to_dict("records")
+    assert sorted(told, key=str) == sorted(seen, key=str)
+    # By hand: the better half goes past epoch 2, and of these the better half past epoch 4.
+    lowest = {idx: np.minimum.accumulate(curve["val_loss"]) for idx, (_, curve, _) in rows.items()}
+    first = sorted(rows, key=lambda idx: lowest[idx][1])
+    assert [rows[idx][0]["epochs"] for idx in first[2:]] == [2, 2]
+    second = sorted(first[:2], key=lambda idx: lowest[idx][3])
+    assert [rows[idx][0]["epochs"] for idx in second] == [6, 4]
+    assert [rows[idx][0]["status"] for idx in second] == ["completed", "pruned"]

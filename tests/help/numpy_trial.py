@@ -1,0 +1,94 @@
+"""A trial whose training is made up by NumPy in milliseconds: for what a sweep does around the training.
+
+The numbers of a point depend on its idx alone, and losses fall from epoch to epoch, so the best epoch is the last.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from trainables.engine import Engine, Report, Rows, curves_of, weights_of
+from trainables.trials.trial import Trial
+
+WEIGHTS = 400
+"""Numbers in a model."""
+
+
+class NumpyEngine(Engine):
+    """Makes up the numbers of its points.
+
+    A group that is larger than `COHORT` is split. While a file `hold` lies beside the builder, no step ends.
+    """
+
+    COHORT = 1000
+
+    def begin(self, points):
+        self._points, self._epoch = points, 0
+
+    def step(self):
+        points, training = self._points, self.work.training
+        if len(points) > self.COHORT:
+            parts = np.array_split(points, -(-len(points) // self.COHORT))
+            return Report(done=True, parts=parts, why="a cohort has so many points at most")
+        while (Path(self.work.builder.folder) / "hold").exists():
+            time.sleep(0.01)
+        epochs = training.fit.epochs
+        later = [milestone for milestone in training.milestones if milestone > self._epoch]
+        self._epoch = min([*later, epochs])
+        going = np.ones(len(points), bool)
+        if self.work.rungs and self._epoch in training.milestones:
+            going = self.work.rungs.enter(self._epoch, points, self._losses(points)[:, -1], together=True)
+        over = self._epoch >= epochs
+        ended = points if over else points[~going]
+        status = np.where(going, "completed", "pruned")[slice(None) if over else ~going]
+        self._points = points[:0] if over else points[going]
+        return Report(
+            done=not len(self._points),
+            open=len(self._points),
+            rows=self._rows(ended, status) if len(ended) else None,
+            rungs=self.work.rungs.entered() if self.work.rungs else None,
+        )
+
+    def _losses(self, points):
+        """Losses up to this epoch: float32, shape (points, epochs)."""
+        level = (points * 2654435761 % 2**32 / 2**32).astype("float32")
+        return level[:, None] + 1 / np.arange(1, self._epoch + 1, dtype="float32")
+
+    def _rows(self, points, status):
+        count, losses = len(points), self._losses(points)
+        final = losses[:, -1].astype("float64")
+        rows = {
+            "idx": points,
+            **{f"{name}_{split}": final for name in ("loss", "MAE") for split in ("tr", "va", "te")},
+            "status": pa.array(status, pa.string()),
+            "epochs": np.full(count, self._epoch, "int32"),
+            "best_epoch": np.full(count, self._epoch, "int32"),
+            "params": np.full(count, WEIGHTS),
+            "seed": np.full(count, self.work.training.seed),
+            "seconds": np.zeros(count),
+            "engine": pa.array(["numpy"]).take(pa.array(np.zeros(count, int))),
+            "error": pa.nulls(count, pa.string()),
+        }
+        logs = dict.fromkeys(("loss", "MAE", "val_loss", "val_MAE", "learning_rate"), losses.ravel())
+        weights = (
+            np.repeat(losses[:, -1:], WEIGHTS, 1).view("uint8") if self.work.training.keep_weights else None
+        )
+        return Rows(
+            pa.record_batch({name: pa.array(column) for name, column in rows.items()}),
+            curves_of(points, np.full(count, self._epoch), logs),
+            None if weights is None else weights_of(points, weights, "[]"),
+        )
+
+
+class NumpyTrial(Trial):
+    """A trial of `NumpyEngine`, which needs no TensorFlow."""
+
+    def prepare(self):
+        pass
+
+    def make_engine(self, name):
+        return NumpyEngine(self.work)

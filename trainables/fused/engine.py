@@ -1,0 +1,160 @@
+"""The engine `fused`: the points of a trial are a group that may share a program, or has to be split.
+
+A step composes the group, or trains it until ASHA's next milestone, or for a few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from trainables.engine import Engine, Report, Work
+from trainables.limits import KILL_AFTER_S, cohort_memory_mb, explain, time_limit
+from trainables.trials.checkpoints import name_of
+
+STEP_S = 2.0
+"""Seconds of training after which a step reports, though no milestone was reached."""
+
+CHECKPOINT_EVERY_S = 20.0
+"""Seconds of training between two checkpoints, at least."""
+
+COMPILE_S = 300.0
+"""Seconds, beside a point's own limit, after which an epoch that does not end takes its worker with it."""
+
+LANES = 16
+"""Points in a chunk: more are up to 3% faster an epoch, but leave more of them idle once some points have stopped."""
+
+
+class FusedEngine(Engine):
+    """Trains the points of a trial as one program, where one program can train them."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work)
+        self._composer: Any = None
+        self._composed_s = 0.0
+
+    def begin(self, points: np.ndarray) -> None:
+        """Take the group of the next trial."""
+        self._points = points
+        # Points, members and fit of each cohort to come: one, or those that a checkpoint has and the others.
+        self._waiting: list[tuple[np.ndarray, Any, Any]] | None = None
+        self._cohort: Any = None
+        self._kept_at = 0.0
+
+    def step(self) -> Report:
+        """Compose the group or train it on, and report."""
+        from trainables.fused.model.describe import UnfusableError
+
+        try:
+            started = time.perf_counter()
+            report = self._compose() if self._waiting is None else None
+            self._composed_s += time.perf_counter() - started
+            return report or self._train()
+        except UnfusableError as error:
+            return self._leave(str(error))
+        except Exception as error:
+            if self._cohort is not None and self._cohort.epoch:
+                raise
+            # An operation that cannot be vectorized or compiled says so only now.
+            return self._leave(f"it cannot be compiled ({explain(error).splitlines()[0][:200]})")
+
+    def _leave(self, why: str) -> Report:
+        """Give up on fusing what has not been trained yet."""
+        self._cohort = None
+        left, self._waiting = self._points, None  # the collector knows which of them have finished
+        return Report(done=True, alone=left, why=why)
+
+    def _compose(self) -> Report | None:
+        import tensorflow as tf
+
+        from trainables.builder import build
+        from trainables.fused.compose.members import Composer, Refused, Split
+
+        tf.get_logger().setLevel("ERROR")  # it warns of every program that is traced
+        points, work, training = self._points, self.work, self.work.training
+        configs = [work.space[int(idx)] for idx in points]
+        if self._composer is None:
+            self._composer = Composer(
+                work.builder.load(),
+                work.builder,
+                work.table,
+                training.seed,
+                training.timeout_s,
+                cohort_memory_mb(training.memory_mb, training.gpu),
+            )
+        found = self._composer.compose(configs, training.fit)
+        if isinstance(found, Refused):
+            return Report(done=True, alone=points, why=found.why)
+        if isinstance(found, Split):
+            parts = [points[part] for part in found.parts]
+            return Report(done=True, parts=parts, costs=list(found.costs), why=found.why)
+        self._waiting = [(points, found, build.fit_of(configs[0], work.builder, training.fit))]
+        return None
+
+    def _train(self) -> Report:
+        if self._cohort is None:
+            self._begin_cohort()
+        cohort, training, checkpoints = self._cohort, self.work.training, self.work.checkpoints
+        if checkpoints and cohort.epoch and time.monotonic() - self._kept_at > CHECKPOINT_EVERY_S:
+            # At the start of a step: what the last one reported has arrived.
+            checkpoints.save(name_of(cohort.idx), cohort.state())
+            self._kept_at = time.monotonic()
+        started, ended = time.monotonic(), []
+        while not cohort.finished:
+            with time_limit(training.timeout_s + COMPILE_S - KILL_AFTER_S):
+                trained = np.flatnonzero(cohort.alive)
+                ended.append(cohort.train())
+            if self.work.rungs and cohort.epoch in training.milestones:
+                ended.append(self._enter(trained))
+                break
+            if time.monotonic() - started > STEP_S:
+                break
+        rows = np.concatenate(ended) if ended else np.array([], int)
+        finished = cohort.report(rows) if len(rows) else None
+        timing = {"compose": self._composed_s, **cohort.timing}
+        self._composed_s, cohort.timing = 0.0, dict.fromkeys(cohort.timing, 0.0) | {"compile": 1e-9}
+        still_open = int(cohort.alive.sum())
+        if cohort.finished:
+            if checkpoints:
+                checkpoints.forget(name_of(cohort.idx))
+            self._cohort = None
+        return Report(
+            done=self._cohort is None and not self._waiting,
+            open=still_open,
+            rows=finished,
+            rungs=self.work.rungs.entered() if self.work.rungs else None,
+            timing=timing,
+        )
+
+    def _begin_cohort(self) -> None:
+        """Take up the next cohort, where a checkpoint left it if there is one."""
+        from trainables.fused.training.cohort import Cohort
+
+        assert self._waiting
+        self._kept_at = time.monotonic()
+        work = self.work
+        idx, members, fit = self._waiting.pop(0)
+        for present, state in work.checkpoints.find(idx) if work.checkpoints else ():
+            is_present = np.isin(idx, present)
+            rows, others = np.flatnonzero(is_present), np.flatnonzero(~is_present)
+            cohort = Cohort(idx[rows], members.take(rows), fit, work.table, work.training, LANES)
+            try:
+                cohort.restore(state)
+            except (ValueError, KeyError):  # of another version of this software
+                continue
+            if len(others):
+                self._waiting.insert(0, (idx[others], members.take(others), fit))
+            self._cohort = cohort
+            return
+        self._cohort = Cohort(idx, members, fit, work.table, work.training, LANES)
+
+    def _enter(self, trained: np.ndarray) -> np.ndarray:
+        """Let the points that trained enter the rung of a milestone; return the rows of those that ASHA stops."""
+        cohort, rungs = self._cohort, self.work.rungs
+        assert rungs is not None
+        passed = rungs.enter(cohort.epoch, cohort.idx[trained], cohort.lowest[trained], together=True)
+        stopped = trained[~passed & cohort.alive[trained]]
+        cohort.prune(stopped)
+        return stopped

@@ -1,0 +1,97 @@
+"""The engine `keras`: one point a trial, trained by Keras' own `fit`; the reference for every other engine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from trainables.engine import Engine, Report, Rows, Work, as_bytes, curves_of, weights_of
+from trainables.limits import TimeUpError, explain, time_limit
+from trainables.single.point import Point
+
+
+class KerasEngine(Engine):
+    """Trains one point up to a milestone of ASHA, or to its end, in each step."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work)
+        self._build: Callable[..., Any] | None = None
+
+    def begin(self, points: np.ndarray) -> None:
+        """Take the one point of the next trial."""
+        [self._idx] = points.tolist()
+        self._point: Point | None = None
+        self._seconds = 0.0
+
+    def step(self) -> Report:
+        """Train up to the next milestone and report; the point has finished if the rung stops it there."""
+        started, training = time.perf_counter(), self.work.training
+        status, error, metrics = "", None, {}
+        try:
+            with time_limit(training.timeout_s - self._seconds):
+                point = self._advance()
+            if (status := self._status(point)) != "running":
+                with time_limit(training.timeout_s - self._seconds):
+                    metrics = point.metrics()
+        except TimeUpError:
+            status, error = "timeout", f"The point took longer than timeout_s={training.timeout_s:g}."
+        except (Exception, SystemExit) as raised:
+            status, error = "failed", explain(raised)
+        self._seconds += time.perf_counter() - started
+        entered = self.work.rungs.entered() if self.work.rungs else None
+        if status == "running":
+            return Report(open=1, rungs=entered)
+        report = Report(done=True, rows=self._rows(status, error, metrics), rungs=entered)
+        self._point = None  # frees the model while the worker waits for its next point
+        return report
+
+    def _advance(self) -> Point:
+        work = self.work
+        if self._point is None:
+            self._build = self._build or work.builder.load()
+            config = work.space[self._idx]
+            self._point = Point(self._build, work.builder, config, work.table, work.training)
+        point = self._point
+        later = [milestone for milestone in work.training.milestones if milestone > point.epoch]
+        point.advance(later[0] if later else point.fit.epochs)
+        return point
+
+    def _status(self, point: Point) -> str:
+        """Return the point's status; it enters its rung if it has reached a milestone, also by its last epoch."""
+        rungs = self.work.rungs
+        if rungs is None or point.epoch not in self.work.training.milestones:
+            return point.status
+        # A point without a finite loss enters its rung as NaN, which moves no cutoff.
+        lowest = point.recorder.best_val_loss if math.isfinite(point.recorder.best_val_loss) else math.nan
+        lowest = math.nan if point.recorder.diverged else lowest
+        [passed] = rungs.enter(point.epoch, np.array([self._idx]), np.array([lowest]), together=False)
+        return "pruned" if point.status == "running" and not passed else point.status
+
+    def _rows(self, status: str, error: str | None, metrics: dict[str, float]) -> Rows:
+        point, training = self._point, self.work.training
+        curve: list[dict[str, float]] = point.recorder.curve if point else []
+        row = {
+            "idx": self._idx,
+            **metrics,
+            "status": status,
+            "epochs": len(curve),
+            "best_epoch": point.recorder.best_epoch if point else None,
+            "params": point.model.count_params() if point and point.model.built else None,
+            "seed": training.seed,
+            "seconds": self._seconds,
+            "engine": "keras",
+            "error": error,
+        }
+        idx = np.array([self._idx])
+        names = list(curve[0]) if curve else []
+        logs = {name: np.array([entry[name] for entry in curve], "float32") for name in names}
+        weights = None
+        if point and training.keep_weights and point.recorder.best_weights is not None:
+            values = as_bytes([np.asarray(value)[None] for value in point.recorder.best_weights])
+            weights = weights_of(idx, values, point.layout())
+        return Rows(pa.RecordBatch.from_pylist([row]), curves_of(idx, np.array([len(curve)]), logs), weights)

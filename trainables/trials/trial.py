@@ -1,0 +1,90 @@
+"""The trainable of Ray Tune: a trial is some points, and it delegates to the engine that is to train them."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import ray
+from ray import tune
+
+from trainables.engine import Engine, Work
+from trainables.limits import RETIRE_AFTER_MB, resident_mb
+
+PAYLOAD = "payload"
+"""Key of a Tune result under which a trial's `Report` travels."""
+
+
+class Trial(tune.Trainable):
+    """Trains the points `config["points"]`, an int array, by the engine that `config["engine"]` names."""
+
+    def setup(  # type: ignore[override]  # Tune passes what with_parameters was given
+        self, config: dict[str, Any], work: Work, guard: Callable[[], None] | None = None
+    ) -> None:
+        """Set the worker up and take the first points.
+
+        Args:
+            config: `{"points": array, "engine": name}`, as Tune passes it.
+            work: what the engines work with; the table comes out of Ray's object store.
+            guard: called first; raises if no point may be trained here.
+        """
+        if guard is not None:
+            guard()
+        self.work = work
+        self._engines: dict[str, Engine] = {}
+        self._first_mb: float | None = None  # resident memory of this worker after its first trial
+        self.prepare()
+        self.reset_config(config)
+
+    def prepare(self) -> None:
+        """Set up what all engines of this worker need, once and before any of them is made."""
+        from trainables.fused.internals import xla
+
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        xla.set_up()
+        set_up_tensorflow(self.work.training.threads)
+        self.work = replace(self.work, builder=self.work.builder.arrived())
+
+    def make_engine(self, name: str) -> Engine:
+        """Return a new engine of this name."""
+        from trainables.fused.engine import FusedEngine
+        from trainables.single.engine import KerasEngine
+
+        engines: dict[str, type[Engine]] = {"fused": FusedEngine, "keras": KerasEngine}
+        return engines[name](self.work)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next points, in a worker that is set up already; or retire, and leave them to another."""
+        if self._first_mb is not None and resident_mb() - self._first_mb > RETIRE_AFTER_MB:
+            ray.actor.exit_actor()
+        name = new_config["engine"]
+        if name not in self._engines:
+            self._engines[name] = self.make_engine(name)
+        self._engine = self._engines[name]
+        self._engine.begin(np.asarray(new_config["points"], np.int64))
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train on and report."""
+        report = self._engine.step()
+        if report.done:
+            gc.collect()
+            self._first_mb = self._first_mb or resident_mb()
+        return {"done": report.done, PAYLOAD: report}
+
+
+def set_up_tensorflow(threads: int) -> None:
+    """Give TensorFlow `threads` threads, and memory growth on every GPU it sees; once a process."""
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:  # TensorFlow has started already, in a process that was not ours alone
+        pass
