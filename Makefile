@@ -13,7 +13,7 @@ BIN := .venv/bin
 SELECTED = $(if $(filter-out all,$(POINTS)),--points $(POINTS))
 READY := .venv/.ready
 
-.PHONY: sweep test test-slow test-ci lint bench lock clean
+.PHONY: sweep test test-quick test-slow test-ci lint bench picture lock clean
 .DEFAULT_GOAL := sweep
 
 sweep: $(READY)
@@ -26,6 +26,10 @@ AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(ARGS)
+
+# Those that import neither TensorFlow nor Ray.
+test-quick: $(READY)
+	$(BIN)/python -m pytest -m quick $(ARGS)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3000 $(ARGS)
@@ -41,6 +45,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# The picture of the README, from the run in OUT; needs Chromium (Debian: chromium).
+picture: $(READY)
+	$(BIN)/python -m tests.benchmarks.picture "$(OUT)" tests/benchmarks/report.png
 
 # The lock holds every transitive package with its hashes, for every supported Python.
 lock: $(READY)

@@ -1,5 +1,6 @@
-"""What the README says is true: its example runs, its snippets read a folder, its commands and links exist."""
+"""What the documents say is true: their examples run, their commands parse, and what they name exists."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -15,7 +16,15 @@ from results import schema
 from sweep import Plan
 from sweep.commands.main import main
 from tests.help.plans import write_table
-from tests.help.repository import README, ROOT, blocks
+from tests.help.repository import DOCUMENTS, README, ROOT, blocks, spans, text
+
+EXAMPLES = {
+    (README, "python"): 1,
+    ("sweep/README.md", "yaml"): 1,
+    ("results/README.md", "python"): 3,  # the first here, the others in test_run.py
+    ("results/README.md", "sql"): 1,
+}
+"""How many blocks of a language a document has, each of which a test runs."""
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def test_the_example_runs_as_written(houses):
 
 
 def test_the_plan_file_is_the_same_plan_but_for_its_callbacks(houses):
-    (houses / "plan.yaml").write_text(blocks("yaml")[0])
+    (houses / "plan.yaml").write_text(blocks("yaml", "sweep/README.md")[0])
     plan = Plan.load(houses / "plan.yaml")
     made = Plan(
         data={"path": "houses.csv", "target": "price"},
@@ -59,26 +68,41 @@ def test_the_plan_file_is_the_same_plan_but_for_its_callbacks(houses):
 
 
 def test_the_snippets_read_a_folder(abalone_run, capsys):
-    exec(blocks("python")[1], {})
+    exec(blocks("python", "results/README.md")[0], {})
     assert "learning_rate" in capsys.readouterr().out
-    found = duckdb.sql(blocks("sql")[0]).df()
+    found = duckdb.sql(blocks("sql", "results/README.md")[0]).df()
     assert found["points"].sum() == 18 and found["best"].is_monotonic_increasing
 
 
-def test_every_column_is_explained(abalone_run):
+def test_no_example_is_left_out():
+    found = {
+        (document, language): len(blocks(language, document))
+        for document in DOCUMENTS
+        for language in ("python", "yaml", "sql")
+    }
+    assert {key: count for key, count in found.items() if count} == EXAMPLES
+    known = {"sh", "text", *(language for _, language in EXAMPLES)}
+    for document in DOCUMENTS:  # a block without a language would be run by no test
+        opened = re.findall(r"^```(.*)$", text(document), re.MULTILINE)[::2]
+        assert set(opened) <= known, document
+
+
+def test_every_column_is_explained():
     names = [column.name for column in schema.points_columns({}, ["loss", "MAE"])]
     names += [column.name for column in schema.curves_columns(["loss", "MAE"])]
     names += [column.name for column in (*schema.WEIGHTS, *schema.RUNGS)]
-    assert not [name for name in names if f"`{name}`" not in README]
-    assert not [status for status in schema.Status if f"`{status}`" not in README]
+    explained = spans("results/README.md")
+    assert not [name for name in names if name not in explained]
+    assert not [status for status in schema.Status if status not in explained]
 
 
 def commands():
-    for block in blocks("sh"):
-        for line in block.splitlines():
-            words = shlex.split(line, comments=True)
-            if words and words[0] == "sweep":
-                yield words[1:]
+    for document in DOCUMENTS:
+        for block in blocks("sh", document):
+            for line in block.splitlines():
+                words = shlex.split(line, comments=True)
+                if words and words[0] == "sweep":
+                    yield words[1:]
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
@@ -87,13 +111,72 @@ def test_every_command_can_be_parsed(words):
     command.make_context(name, rest)
 
 
-def test_every_link_leads_somewhere():
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
-    assert len(links) > 5
-    assert not [link for link in links if not (ROOT / link).exists()]
+def test_every_command_is_listed_and_no_other():
+    names = {
+        match[1]
+        for document in DOCUMENTS
+        for span in spans(document)
+        if (match := re.match(r"sweep ([a-z][a-z-]*)", span))
+    }
+    known = set(main.list_commands(click.Context(main)))
+    assert names <= known
+    listed = spans("sweep/README.md")
+    assert not [name for name in known if f"sweep {name}" not in listed]
+
+
+def links(document):
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text(document)) if not link.startswith("http")]
+
+
+def heading_links(document):
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", document, flags=re.DOTALL | re.M), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document):
+    folder = (ROOT / document).parent
+    for link in links(document):
+        path, _, anchor = link.partition("#")
+        target = folder / path if path else ROOT / document
+        assert target.exists(), link
+        assert not anchor or anchor in heading_links(target.read_text()), link
+
+
+def test_the_front_page_is_short_and_leads_to_all_others():
+    assert len(text(README).splitlines()) <= 200
+    assert set(DOCUMENTS) - {README} <= set(links(README))
+
+
+def typed(document):
+    """Return what a reader types in a shell: lines of shell blocks, and what stands between backticks."""
+    return [line for block in blocks("sh", document) for line in block.splitlines()] + spans(document)
 
 
 def test_every_make_target_exists():
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"make ([a-z-]+)", README)):
-        assert f"\n{target}:" in makefile, target
+    found = {
+        match[1]
+        for document in DOCUMENTS
+        for line in typed(document)
+        if (match := re.match(r"make ([a-z][a-z-]*)", line))
+    }
+    assert {"sweep", "test", "bench"} <= found
+    assert not [target for target in found if f"\n{target}:" not in makefile]
+
+
+def test_every_benchmark_exists():
+    figures = "tests/benchmarks/README.md"
+    names = {name for line in typed(figures) for name in re.findall(r"^make bench ARGS=(\w+)", line)}
+    names |= {
+        name for line in typed(figures) for name in re.findall(r"^python -m tests\.benchmarks\.(\w+)", line)
+    }
+    assert len(names) > 5
+    assert not [name for name in names if not (ROOT / f"tests/benchmarks/{name}.py").exists()]
+
+
+def test_every_module_is_where_the_changelog_says():
+    moved = re.findall(r"^\| `([\w.]+)` \| `([\w.]+)` \|$", text("CHANGELOG.md"), re.MULTILINE)
+    assert len(moved) > 40
+    assert not [now for _, now in moved if importlib.util.find_spec(now) is None]

@@ -51,7 +51,7 @@ def test_the_readme_s_door_opens_as_written(small_run, tmp_path, monkeypatch, ca
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/abalone").symlink_to(small_run)
     monkeypatch.chdir(tmp_path)
-    exec(blocks("python")[2], {})
+    exec(blocks("python", "results/README.md")[1], {})
     assert capsys.readouterr().out.splitlines()[-1] == "True"
 
 
@@ -59,7 +59,7 @@ def test_the_readme_s_notebook_shows_figures_as_written(small_run, tmp_path, mon
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/abalone").symlink_to(small_run)
     monkeypatch.chdir(tmp_path)
-    cells = blocks("python")[3].split("\n\n")
+    cells = blocks("python", "results/README.md")[2].split("\n\n")
     names: dict = {}
     shown = []
     for cell in cells:

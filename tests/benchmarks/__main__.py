@@ -1,4 +1,4 @@
-"""Measure what the README quotes: `python -m tests.benchmarks [NAME ...]`, all of `BENCHMARKS` without a name."""
+"""Measure what the README here quotes: `python -m tests.benchmarks [NAME ...]`, all of `BENCHMARKS` without a name."""
 
 import os
 import platform

@@ -9,7 +9,7 @@ import numpy as np
 from trainables.fused.engine import LANES
 
 QUIET_S = {"compose": 39.0, "compile": 108.0, "train": 674.0, "evaluate": 15.0}
-"""Core seconds of the whole grid, exhaustive and cold, on the quiet machine: `grid`, as the README has them."""
+"""Core seconds of the whole grid, exhaustive and cold, on the quiet machine: `grid`, as the README here has them."""
 PARTS = ("compose", "compile", "train", "evaluate")
 
 
