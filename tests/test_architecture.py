@@ -1,13 +1,19 @@
 """One arrow: sweep -> {trainables, results, cluster}; and who may load what."""
 
 import ast
+import builtins
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from cluster.errors import ClusterError
+from results.errors import ResultsError
+from sweep.errors import SweepError
 from tests.help.repository import ROOT
+from trainables.errors import TrainablesError
 
 HOUSE = ("sweep", "trainables", "results", "cluster")
 MAY_IMPORT = {
@@ -69,11 +75,64 @@ def loaded(code: str) -> set[str]:
             "import sweep.driver.tuning, sweep.driver.collector, sweep.driver.rung_actor, sweep.driver.runner",
             {"tensorflow", "keras"},
         ),
+        (
+            "import sweep.errors, trainables.errors, results.errors, cluster.errors",
+            {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "numpy", "yaml"},
+        ),
         ("import cluster.connect.local", {"ray", "tensorflow", "keras"}),
     ],
 )
 def test_heavy_packages_are_loaded_late(code, absent):
     assert not loaded(code) & absent
+
+
+BASES = {
+    "sweep": SweepError,
+    "trainables": TrainablesError,
+    "results": ResultsError,
+    "cluster": ClusterError,
+}
+NEVER_LET_THROUGH = {
+    "UnfusableError": "the points are trained one by one, by Keras",
+    "TimeUpError": "the point's row says timeout",
+    "StopRequested": "the command ends with its own exit code",
+}
+
+
+def exceptions() -> set[tuple[str, str]]:
+    """Return module and name of each class of the house that is an exception."""
+    classes = {
+        (".".join(path.relative_to(ROOT).with_suffix("").parts), node.name): {
+            ast.unparse(base).split(".")[-1] for base in node.bases
+        }
+        for package in HOUSE
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    known = {name for name, value in vars(builtins).items() if is_exception(value)}
+    found: set[tuple[str, str]] = set()
+    while new := {place for place, bases in classes.items() if bases & known} - found:
+        found |= new
+        known |= {name for _, name in new}
+    return found
+
+
+def is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def test_every_error_that_a_command_lets_through_has_its_package_s_base():
+    found = exceptions()
+    assert {name for _, name in found} >= {*NEVER_LET_THROUGH, *(base.__name__ for base in BASES.values())}
+    for module, name in found:
+        if name in NEVER_LET_THROUGH:
+            continue
+        error = getattr(import_module(module), name)
+        base = BASES[module.split(".")[0]]
+        assert issubclass(error, base), f"{module}.{name} is no {base.__name__}, so its traceback is shown"
+        if error is not base:  # who calls us as a library knows only Python's own errors
+            assert issubclass(error, ValueError | OSError | RuntimeError), f"{module}.{name}"
 
 
 def test_the_top_level_is_as_agreed():

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from results.folder.place import Place
-from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, InputError, printable, quiet, told
+from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, printable, quiet, told
+from sweep.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

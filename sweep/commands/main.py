@@ -11,18 +11,21 @@ from typing import Any
 
 import click
 
+from cluster.errors import ClusterError
+from results.errors import ResultsError
 from results.folder.place import Place
 from sweep.commands import chosen, diagnose, export_to, report, scripts, submit
 from sweep.commands.options import (
     INSECURE,
     JSON,
     PLAN_OPTIONS,
-    InputError,
     Location,
     loaded_plan,
     printable,
     with_options,
 )
+from sweep.errors import InputError, SweepError
+from trainables.errors import TrainablesError
 
 EXIT_CODES = """\b
 Exit codes:
@@ -47,22 +50,12 @@ class _Commands(click.Group):
         except StopRequested:
             click.echo("Stopped.", err=True)
             ctx.exit(EXIT_STOPPED)
-        except (ValueError, OSError, RuntimeError) as error:
-            if isinstance(error, click.exceptions.Exit) or not _is_users(error):
-                raise
+        except (SweepError, TrainablesError, ResultsError, ClusterError) as error:
             message = "\n".join(map(printable, str(error).split("\n")))
             click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
             ctx.exit(EXIT_BAD_INPUT)
         finally:
             supervisor.end()
-
-
-def _is_users(error: Exception) -> bool:
-    """Return whether `error` is about what the user gave, and so its message is all they need."""
-    from results.folder.errors import FolderError, HeldError
-
-    names = {"PlanError", "DataError", "BuilderError", "InputError", "DamagedError", "ClusterError"}
-    return isinstance(error, FolderError | HeldError) or type(error).__name__ in names
 
 
 @click.group(

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from results.folder.place import Place, place
+from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.plan.plan import Plan
-
-
-class InputError(ValueError):
-    """An argument of a command cannot be used."""
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ import click
 from results.folder.object_store import RemotePath
 from results.folder.place import Place
 from sweep.commands.chosen import chosen_rows, opened
-from sweep.commands.options import FOLDER, JSON, WHERE, InputError, Location, printable, quiet, told
+from sweep.commands.options import FOLDER, JSON, WHERE, Location, printable, quiet, told
+from sweep.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

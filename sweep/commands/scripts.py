@@ -12,7 +12,8 @@ import click
 
 from results.folder.object_store import RemotePath
 from results.folder.place import Place
-from sweep.commands.options import InputError, Location, told
+from sweep.commands.options import Location, told
+from sweep.errors import InputError
 
 _OUT = click.option(
     "--out",

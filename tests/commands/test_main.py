@@ -4,12 +4,17 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from cluster.errors import ClusterError
+from results.errors import ResultsError
+from results.folder.errors import FolderError
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep.commands.main import main
+from sweep.plan.form import PlanError
 from tests.help.bad_input import BAD_FILES, BAD_PLANS, BAD_TABLES
 from tests.help.plans import write_plan
 from tests.help.rows import AXES, finished
+from trainables.builder.find import BuilderError
 
 
 @pytest.fixture
@@ -84,16 +89,37 @@ def test_bad_arguments_are_one_message_and_exit_2(command, arguments, said):
     assert code == 2 and said in output and "Traceback" not in output
 
 
-def test_a_builder_error_inside_the_program_is_not_hidden(command, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        PlanError("the plan"),
+        BuilderError("the builder"),
+        FolderError("the folder"),
+        ClusterError("the cluster"),
+        type("AnotherError", (ResultsError,), {})("another"),
+    ],
+    ids=str,
+)
+def test_an_error_about_the_input_is_its_message(command, monkeypatch, error):
+    raise_in_plan(monkeypatch, error)
+    assert command("plan") == (2, f"Error: {error}\n")
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, RuntimeError, KeyError])
+def test_an_error_inside_the_program_is_not_hidden(command, monkeypatch, error):
     """Only errors about the input are shortened; one of ours keeps its traceback."""
+    raise_in_plan(monkeypatch, error("a bug"))
+    with pytest.raises(error, match="a bug"):
+        command("plan")
+
+
+def raise_in_plan(monkeypatch, error):
     from sweep.commands import main as cli
 
     def broken(*arguments, **options):
-        raise ValueError("a bug")
+        raise error
 
     monkeypatch.setattr(cli, "loaded_plan", broken)
-    with pytest.raises(ValueError, match="a bug"):
-        command("plan")
 
 
 def test_help_teaches(command):

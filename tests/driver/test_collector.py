@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from ray.exceptions import RayError
 
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 from results.folder.errors import FolderError
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
