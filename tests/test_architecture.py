@@ -1,13 +1,21 @@
 """One arrow: sweep -> {trainables, results, cluster}; and who may load what."""
 
 import ast
+import builtins
 import subprocess
 import sys
-from pathlib import Path
+from importlib import import_module
 
 import pytest
 
+import sweep
+from cluster.errors import ClusterError
+from results.errors import ResultsError
+from sweep.commands.main import COMMANDS, module_of
+from sweep.errors import SweepError
+from tests.help.imports import Import, circles, imports_of, modules_of
 from tests.help.repository import ROOT
+from trainables.errors import TrainablesError
 
 HOUSE = ("sweep", "trainables", "results", "cluster")
 MAY_IMPORT = {
@@ -19,25 +27,54 @@ MAY_IMPORT = {
 NEVER = {"results": {"ray", "tensorflow", "keras"}, "cluster": {"tensorflow", "keras"}}
 
 
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            found.add(str(node.module).split(".")[0])
-    return found
+MODULES = modules_of(ROOT, HOUSE)
+IMPORTS = imports_of(MODULES)
+BY_NAME = [  # imports that are carried out from a name in a table
+    *(Import("sweep", 0, home, for_types=False) for home in sweep._HOME.values()),
+    *(Import("sweep.commands.main", 0, module_of(name), for_types=False) for name in COMMANDS),
+]
 
 
-@pytest.mark.parametrize("package", HOUSE)
-def test_imports_follow_the_arrow(package):
-    files = list((ROOT / package).rglob("*.py"))
-    assert files
-    for path in files:
-        found = imports(path)
-        assert found & set(HOUSE) <= MAY_IMPORT[package] | {package}, path
-        assert not found & NEVER.get(package, set()), path
+def package_of(module: str) -> str:
+    return module.split(".")[0]
+
+
+def test_imports_follow_the_arrow():
+    assert {package_of(one.importer) for one in IMPORTS} == set(HOUSE)
+    for one in IMPORTS:  # also those for types
+        importer, target = package_of(one.importer), package_of(one.target)
+        assert target not in NEVER.get(importer, ()), f"{one}, which {importer} does without"
+        if target in HOUSE and target != importer:
+            assert target in MAY_IMPORT[importer], f"{one}, which is not below it"
+
+
+def test_there_is_no_circle_of_imports():
+    assert {one.target for one in BY_NAME} <= MODULES.keys()
+    found = circles([*IMPORTS, *BY_NAME])
+    assert not found, "\n".join(found)
+
+
+def test_circles_and_imports_for_types_are_found(tmp_path):
+    """The finder itself, on a package that has what the house has not."""
+    files = {
+        "__init__": "",
+        "a": "from box import b\nfrom box.inner.c import thing",
+        "b": "def late():\n    import box.inner.c",
+        "inner/__init__": "from box.inner import c",
+        "inner/c": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import box.b\nelse:\n    import box.a",
+        "alone": "import box.alone, json",
+    }
+    (tmp_path / "box" / "inner").mkdir(parents=True)
+    for name, text in files.items():
+        (tmp_path / "box" / f"{name}.py").write_text(text)
+    found = imports_of(modules_of(tmp_path, ["box"]))
+    assert [str(one) for one in found if one.for_types] == ["box.inner.c, line 3: imports box.b"]
+    assert circles(found) == [
+        "box.a -> box.inner.c -> box.a",
+        "box.alone -> box.alone",
+        "box.b -> box.inner.c -> box.a -> box.b",
+    ]
+    assert not circles([one for one in found if one.target not in ("box.a", "box.alone")])
 
 
 def loaded(code: str) -> set[str]:
@@ -55,6 +92,15 @@ def loaded(code: str) -> set[str]:
             "import sweep.commands.main",
             {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "rich"},
         ),
+        (
+            "from click.testing import CliRunner; from sweep.commands.main import main; "
+            "assert 'Commands:' in CliRunner().invoke(main, ['--help']).output",
+            {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "rich"},
+        ),
+        (
+            "from sweep.commands.main import COMMANDS, imported; list(map(imported, COMMANDS))",
+            {"ray", "tensorflow", "keras"},
+        ),
         ("from sweep import Plan, Space; Plan.load().table", {"ray", "tensorflow", "keras"}),
         ("import results.store.store, results.analysis.leaderboard", {"ray", "tensorflow", "keras"}),
         (
@@ -69,11 +115,61 @@ def loaded(code: str) -> set[str]:
             "import sweep.driver.tuning, sweep.driver.collector, sweep.driver.rung_actor, sweep.driver.runner",
             {"tensorflow", "keras"},
         ),
+        (
+            "import sweep.errors, trainables.errors, results.errors, cluster.errors",
+            {"ray", "tensorflow", "keras", "pandas", "pydantic", "pyarrow", "numpy", "yaml"},
+        ),
         ("import cluster.connect.local", {"ray", "tensorflow", "keras"}),
     ],
 )
 def test_heavy_packages_are_loaded_late(code, absent):
     assert not loaded(code) & absent
+
+
+BASES = {
+    "sweep": SweepError,
+    "trainables": TrainablesError,
+    "results": ResultsError,
+    "cluster": ClusterError,
+}
+NEVER_LET_THROUGH = {
+    "UnfusableError": "the points are trained one by one, by Keras",
+    "TimeUpError": "the point's row says timeout",
+    "StopRequested": "the command ends with its own exit code",
+}
+
+
+def exceptions() -> set[tuple[str, str]]:
+    """Return module and name of each class of the house that is an exception."""
+    classes = {
+        (module, node.name): {ast.unparse(base).split(".")[-1] for base in node.bases}
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    known = {name for name, value in vars(builtins).items() if is_exception(value)}
+    found: set[tuple[str, str]] = set()
+    while new := {place for place, bases in classes.items() if bases & known} - found:
+        found |= new
+        known |= {name for _, name in new}
+    return found
+
+
+def is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def test_every_error_that_a_command_lets_through_has_its_package_s_base():
+    found = exceptions()
+    assert {name for _, name in found} >= {*NEVER_LET_THROUGH, *(base.__name__ for base in BASES.values())}
+    for module, name in found:
+        if name in NEVER_LET_THROUGH:
+            continue
+        error = getattr(import_module(module), name)
+        base = BASES[package_of(module)]
+        assert issubclass(error, base), f"{module}.{name} is no {base.__name__}, so its traceback is shown"
+        if error is not base:  # who calls us as a library knows only Python's own errors
+            assert issubclass(error, ValueError | OSError | RuntimeError), f"{module}.{name}"
 
 
 def test_the_top_level_is_as_agreed():
@@ -92,6 +188,5 @@ def test_the_lock_names_no_registry_and_hashes_everything():
 
 
 def test_every_file_says_what_it_is():
-    for package in HOUSE:
-        for path in (ROOT / package).rglob("*.py"):
-            assert ast.get_docstring(ast.parse(path.read_text())), path
+    for path in MODULES.values():
+        assert ast.get_docstring(ast.parse(path.read_text())), path

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cluster.connect import parcel, reach
-from cluster.connect.errors import ClusterError
 from cluster.connect.local import ended_quietly
 from cluster.connect.token import authentication
+from cluster.errors import ClusterError
 
 HEAD_LOST_AFTER_S = 30
 """Seconds after which the driver gives a head up that it cannot reach; Ray's default is 60."""

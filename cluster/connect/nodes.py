@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.connect import parcel
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 
 COMPARED = ("ray", "tensorflow", "keras", "numpy", "pyarrow")
 """The packages whose versions must be the same everywhere, beside Python and this software."""

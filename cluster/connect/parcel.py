@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 
 PACKAGES = ("sweep", "trainables", "results", "cluster")
 """The packages of this software."""

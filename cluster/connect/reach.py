@@ -20,8 +20,8 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-from cluster.connect.errors import ClusterError
 from cluster.connect.token import token
+from cluster.errors import ClusterError
 
 CONNECT_TIMEOUT_S = 1.5
 """Seconds in which something must listen at an address."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 
 TOKEN_FILE = Path("~/.ray/auth_token")
 """Where Ray 2.60 looks for the token if no environment variable names another place."""

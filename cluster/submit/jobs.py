@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 
 SOFTWARE = "keras-grid-sweep"
 STOP_WAIT_S = 60

@@ -16,6 +16,8 @@ from typing import Any
 
 import pandas as pd
 
+from results.errors import ResultsError
+
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -34,7 +36,7 @@ _QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""")
 MAX_CHARACTERS = 10_000
 
 
-class ExpressionError(ValueError):
+class ExpressionError(ResultsError, ValueError):
     """The condition cannot be used; the message says what it got and what it needs."""
 
 

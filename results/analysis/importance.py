@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from results.analysis.condition import numbers, unknown_column
+from results.errors import ResultsError
 
 FORESTS = 10
 """Forests that an estimate is made by, each on its own bootstrap sample of the rows."""
@@ -32,7 +33,7 @@ MAX_CELLS = 200_000
 """Combinations that an estimate is computed on; of more, as many are drawn."""
 
 
-class NoGridError(ValueError):
+class NoGridError(ResultsError, ValueError):
     """The rows are no full factorial; the message says what is missing."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from results.errors import ResultsError
 
-class FolderError(OSError):
+
+class FolderError(ResultsError, OSError):
     """The folder cannot be read or written; the message names the path and the remedy."""
 
 
@@ -11,5 +13,5 @@ class UnreachableError(FolderError):
     """The store did not answer for as long as it was waited for."""
 
 
-class HeldError(RuntimeError):
+class HeldError(ResultsError, RuntimeError):
     """Another run holds the folder; the message says who, where and since when."""

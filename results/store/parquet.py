@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from results.errors import ResultsError
 from results.folder.place import Place
 
 _SEAL_BYTES = 32
@@ -21,7 +22,7 @@ _REMEDY = "Run the sweep on its folder again: it sets the file aside and trains 
 _TAIL_BYTES = 8  # the footer's length and the magic number "PAR1"
 
 
-class DamagedError(ValueError):
+class DamagedError(ResultsError, ValueError):
     """The bytes are not those that were written."""
 
 

@@ -1,20 +1,20 @@
-"""The command that diagnoses a point's model: four questions, each answered in a sentence and a short table."""
+"""`sweep diagnose`: four questions about a point's model, each answered in a sentence and a short table."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
+import pandas as pd
 
+from results.diagnosis.diagnose import Diagnosis
+from results.diagnosis.verdicts import verdicts
 from results.folder.place import Place
 from sweep.commands.chosen import opened
-from sweep.commands.options import FOLDER, JSON, printable, quiet, told
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from results.diagnosis.diagnose import Diagnosis
+from sweep.commands.options import FOLDER, JSON, told
+from sweep.commands.printing import printable, quiet
+from sweep.commands.tables import plain_table
+from sweep.models.diagnose import diagnosed
 
 _QUESTIONS = {
     "overfitting": ("Does it over-fit?", ("gaps_at_end",)),
@@ -39,11 +39,7 @@ def diagnose(folder: Place, idx: int, trust: bool, as_json: bool) -> None:
     click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
 
     with told(), quiet():
-        from sweep.models.diagnose import diagnosed
-
         found = diagnosed(run, idx, trust)
-    from results.diagnosis.verdicts import verdicts
-
     sentences = verdicts(found)
     if as_json:
         tables = {
@@ -52,8 +48,6 @@ def diagnose(folder: Place, idx: int, trust: bool, as_json: bool) -> None:
         }
         click.echo(json.dumps({"idx": idx, "verdicts": sentences, **tables}))
         return
-    from sweep.commands.printing import plain_table
-
     for key, (question, names) in _QUESTIONS.items():
         click.secho(question, bold=True)
         click.echo(printable(sentences[key]))
@@ -78,6 +72,4 @@ def _shown(found: Diagnosis, name: str) -> pd.DataFrame:
             row["category"] if row["value"] != row["value"] else row["value"] for row in (lowest, highest)
         ]
         lines.append([feature, lowest["prediction"], values[0], highest["prediction"], values[1]])
-    import pandas as pd
-
     return pd.DataFrame(lines, columns=["feature", "least predicted", "at", "most predicted", "at "])

@@ -1,4 +1,4 @@
-"""The commands that write a run's points into the tools people have: TensorBoard and MLflow."""
+"""`sweep export-to`: a run's points in the tools people have, TensorBoard and MLflow."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
+from rich.console import Console
+from rich.progress import Progress
 
+from results.export_to import event_files, mlflow_server
+from results.export_to.chosen_points import Choice, Outgoing
 from results.folder.place import Place
 from sweep.commands.chosen import opened
 from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
-
-if TYPE_CHECKING:
-    from results.export_to.chosen_points import Outgoing
+from sweep.process.exits import EXIT_STOPPED
+from sweep.process.signals import Stopper
 
 _LINE_EVERY_S = 10.0
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -80,11 +83,9 @@ def tensorboard(folder: Place, logdir: Path, as_json: bool, **choice: Any) -> No
     sweep export-to tensorboard DIR logs
     tensorboard --logdir logs               the points are in the tab HParams
     """
-    from results.export_to.event_files import write
-
     outgoing = _outgoing(folder, choice)
     with told():
-        _finish(write(outgoing, logdir), outgoing, str(logdir), as_json)
+        _finish(event_files.write(outgoing, logdir), outgoing, str(logdir), as_json)
     if not as_json:
         click.echo(f"Look:      tensorboard --logdir {shlex.quote(str(logdir))}")
 
@@ -100,25 +101,19 @@ def mlflow(folder: Place, uri: str, experiment: str | None, as_json: bool, **cho
     \b
     sweep export-to mlflow DIR http://localhost:5000
     """
-    from results.export_to.mlflow_server import write
-
     outgoing = _outgoing(folder, choice)
     with told():
-        written = write(outgoing, uri, experiment or folder.resolve().name)
+        written = mlflow_server.write(outgoing, uri, experiment or folder.resolve().name)
         _finish(written, outgoing, uri, as_json)
 
 
 def _outgoing(folder: Place, choice: dict[str, Any]) -> Outgoing:
-    from results.export_to.chosen_points import Choice, Outgoing
-
     with told():
         return Outgoing(opened(folder), Choice(best=choice.pop("points"), **choice))
 
 
 def _finish(written: Iterator[bool], outgoing: Outgoing, target: str, as_json: bool) -> None:
     """Go through the points, show how far it is, and say what was written and what was left out."""
-    from sweep.process.exits import EXIT_STOPPED
-
     done, new = _through(written, len(outgoing))
     stopped = done < len(outgoing)
     if as_json:
@@ -157,11 +152,6 @@ def _report(outgoing: Outgoing, done: int, new: int, target: str) -> Iterator[st
 
 def _through(written: Iterator[bool], total: int) -> tuple[int, int]:
     """Take the points one by one until the end or Ctrl-C; return how many were done and how many had news."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from sweep.process.signals import Stopper
-
     done = new = 0
     console = Console(stderr=True)
     next_line = time.monotonic() + _LINE_EVERY_S

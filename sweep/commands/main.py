@@ -1,55 +1,65 @@
-"""The command line: parse, one call, print. Each command imports what it needs only when it runs."""
+"""The map of the command line: the commands in one table, whose modules are imported when they are asked for."""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import json
-import sys
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import click
 
-from results.folder.place import Place
-from sweep.commands import chosen, diagnose, export_to, report, scripts, submit
-from sweep.commands.options import (
-    INSECURE,
-    JSON,
-    PLAN_OPTIONS,
-    InputError,
-    Location,
-    loaded_plan,
-    printable,
-    with_options,
-)
+from cluster.errors import ClusterError
+from results.errors import ResultsError
+from sweep.commands.printing import printable
+from sweep.errors import SweepError
+from sweep.process import supervisor
+from sweep.process.exits import EXIT_BAD_INPUT, EXIT_STOPPED
+from sweep.process.signals import StopRequested
+from trainables.errors import TrainablesError
 
-EXIT_CODES = """\b
-Exit codes:
-  0  every point has a row and none failed
-  1  every point has a row, some failed or ran out of time
-  2  bad input; nothing was started
-  3  stopped before the end; the same command resumes
-"""
+COMMANDS = {
+    "plan": "Say what PLAN would do: points, order, cohorts, and how long it would take at most.",
+    "run": "Train the points of PLAN (a YAML file; the abalone grid if not given) that have no row in DIR yet.",
+    "status": "Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished.",
+    "top": "Print the best points in DIR.",
+    "report": "Write a page about the sweep in DIR to FILE, by default DIR/report.html: one file that needs no network.",
+    "importance": "Say which axes matter: how much of a metric's variance each axis, and each pair of axes, explains.",
+    "effects": (
+        "Say what the values of AXIS do: the metric's distribution for each, and the differences, all else equal."
+    ),
+    "curves": "Show the learning curves of the points IDX, or of the best ones: how long, how low, when the rate was cut.",
+    "account": "Say what ASHA did: who came to each rung and went on, what it saved, and with --against what it cost.",
+    "diagnose": "Answer four questions about the model of point IDX, from the test rows.",
+    "export": "Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.",
+    "export-to": (
+        "Write points of a run into another tool: their settings, their metrics and the learning curves of the best."
+    ),
+    "submit": "Have the cluster at URL run PLAN, and print the job's id.",
+    "jobs": "List the sweeps that the cluster at URL knows of, the latest first.",
+    "logs": "Show what the sweep ID has printed.",
+    "stop": "Stop the sweep ID as Ctrl-C does: what has finished is kept; its log says how to resume.",
+    "slurm": "Write a Slurm batch script that sweeps PLAN on N nodes; --submit queues it.",
+    "kuberay": "Write the manifest of a KubeRay RayJob that sweeps PLAN, for `kubectl apply --filename`.",
+}
+"""What each command does: the first sentence of its help. The command is in the module of its name in this package."""
 
 
 class _Commands(click.Group):
-    """Answers bad input with one message."""
+    """Imports a command when it is asked for, and answers bad input with one message."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else imported(name), rest
 
     def invoke(self, ctx: click.Context) -> Any:
-        from sweep.process import supervisor
-        from sweep.process.exits import EXIT_BAD_INPUT, EXIT_STOPPED
-        from sweep.process.signals import StopRequested
-
         supervisor.begin()
         try:
             return super().invoke(ctx)
         except StopRequested:
             click.echo("Stopped.", err=True)
             ctx.exit(EXIT_STOPPED)
-        except (ValueError, OSError, RuntimeError) as error:
-            if isinstance(error, click.exceptions.Exit) or not _is_users(error):
-                raise
+        except (SweepError, TrainablesError, ResultsError, ClusterError) as error:
             message = "\n".join(map(printable, str(error).split("\n")))
             click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
             ctx.exit(EXIT_BAD_INPUT)
@@ -57,16 +67,23 @@ class _Commands(click.Group):
             supervisor.end()
 
 
-def _is_users(error: Exception) -> bool:
-    """Return whether `error` is about what the user gave, and so its message is all they need."""
-    from results.folder.errors import FolderError, HeldError
+def module_of(name: str) -> str:
+    """Return the module that has the command of this name."""
+    return f"sweep.commands.{name.replace('-', '_')}"
 
-    names = {"PlanError", "DataError", "BuilderError", "InputError", "DamagedError", "ClusterError"}
-    return isinstance(error, FolderError | HeldError) or type(error).__name__ in names
+
+def imported(name: str) -> click.Command:
+    """Return the command of this name, imported."""
+    module = module_of(name)
+    found: click.Command = getattr(import_module(module), module.rpartition(".")[2])
+    return found
 
 
 @click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    cls=_Commands,
+    # Stand-ins, which click lists, completes and suggests without importing anything.
+    commands={name: click.Command(name, help=sentence) for name, sentence in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="keras-grid-sweep")
 def main() -> None:
@@ -90,161 +107,6 @@ def main() -> None:
     sweep slurm PLAN --nodes N ...  a batch script for Slurm
     sweep kuberay PLAN --image IMG  a manifest for Kubernetes
     """
-
-
-@main.command(epilog=EXIT_CODES)
-@with_options(PLAN_OPTIONS)
-@click.option(
-    "--out", type=Location(), metavar="DIR", help="The run's folder, a path or s3://...  [default: runs/PLAN]"
-)
-@click.option(
-    "--address",
-    metavar="auto|HOST:PORT",
-    help="Head of a running Ray cluster that this machine is a node of; without it, Ray runs on this machine alone.",
-)
-@INSECURE
-@click.option("--submitted-as", type=click.Path(path_type=Path), hidden=True)
-@JSON
-def run(
-    plan: Path | None,
-    out: Place | None,
-    points: int | None,
-    idx: list[int] | None,
-    cpus: int | None,
-    address: str | None,
-    insecure: bool,
-    submitted_as: Path | None,
-    as_json: bool,
-    **overrides: Any,
-) -> None:
-    """Train the points of PLAN (a YAML file; the abalone grid if not given) that have no row in DIR yet.
-
-    Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
-    finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
-    """
-    from sweep.commands import printing
-    from sweep.driver import runner
-    from sweep.process import supervisor
-    from sweep.process.signals import Stopper
-
-    if address is not None and not supervisor.is_supervised():
-        from cluster.connect import reach
-
-        head = reach.head_address(address)
-        reach.check_head(head, insecure)
-        sys.exit(supervisor.supervised(sys.argv[1:], head))
-    out = out or Path("runs") / (plan.stem if plan else "abalone")
-    with Stopper():  # the run has its own; this one is for the time before and after it
-        loaded = loaded_plan(plan, out, **overrides)
-        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            outcome = runner.run(
-                loaded, out, points=points, idx=idx, cpus=cpus, address=address, insecure=insecure,
-                stored_plan=submitted_as.read_text(encoding="utf-8") if submitted_as else None,
-            )  # fmt: skip
-        if as_json:
-            answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
-            click.echo(json.dumps(answer))
-        else:
-            printing.ending(outcome, out)
-    sys.exit(outcome.exit_code)
-
-
-@main.command()
-@with_options(PLAN_OPTIONS)
-@click.option(
-    "--timed",
-    type=click.IntRange(0),
-    default=3,
-    show_default=True,
-    help="Points to time; 0 skips it, and the cohorts.",
-)
-@JSON
-def plan(
-    plan: Path | None,
-    points: int | None,
-    idx: list[int] | None,
-    cpus: int | None,
-    timed: int,
-    as_json: bool,
-    **overrides: Any,
-) -> None:
-    """Say what PLAN would do: points, order, cohorts, and how long it would take at most.
-
-    A cohort is trained as one program by the fused engine. Builds some models and trains a few for a few epochs.
-    """
-    import os
-
-    from sweep.driver.runner import checked_cpus
-    from sweep.plan.order import Selection
-    from sweep.process.tally import duration
-    from sweep.process.view import noise_to
-
-    loaded = loaded_plan(plan, **overrides)
-    try:
-        selection = Selection(len(loaded.space), loaded.seed, points, idx)
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    table = loaded.table
-    answer: dict[str, Any] = {
-        "points_in_space": len(loaded.space),
-        "points": len(selection),
-        "axes": {axis.name: len(axis) for axis in loaded.space.axes},
-        "first_idx": list(itertools.islice(selection, 10)),
-        "epochs_at_most": loaded.epochs,
-        "milestones": list(loaded.training.milestones),
-        "scheduler": loaded.scheduler,
-        "engine": loaded.engine,
-        "workers": checked_cpus(loaded, cpus) // loaded.resources.cpu,
-        "train_rows": len(table.x_train),
-        "test_rows": len(table.x_test),
-        "features": len(table.features),
-    }
-    if timed:
-        from sweep.driver import estimate
-
-        with noise_to(Path(os.devnull)):
-            try:
-                answer |= estimate.estimate(loaded, list(selection), timed, answer["workers"])
-            except ValueError as error:
-                raise InputError(str(error)) from None
-    if as_json:
-        click.echo(json.dumps(answer))
-        return
-    axes = ", ".join(f"{name} ({count})" for name, count in answer["axes"].items())
-    click.echo(f"points     {answer['points']:,} of {answer['points_in_space']:,}: {axes}")
-    click.echo(
-        f"order      shuffled by seed {loaded.seed}: idx {', '.join(map(str, answer['first_idx']))}, ..."
-    )
-    click.echo(f"data       {answer['train_rows']:,} train rows, {answer['test_rows']:,} test rows, "
-               f"{answer['features']} features, target {table.target}")  # fmt: skip
-    pruning = f", ASHA at epochs {answer['milestones']}" if loaded.scheduler == "asha" else ", no pruning"
-    click.echo(f"budget     at most {loaded.epochs} epochs a point{pruning}")
-    click.echo(f"workers    {answer['workers']}, engine {answer['engine']}")
-    for points, why in answer.get("cohorts", []):
-        click.echo(f"cohort     {points:,} points" + (f", one by one: {why}" if why else ""))
-    if timed:
-        click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
-
-
-for _command in (
-    chosen.status,
-    chosen.top,
-    chosen.importance,
-    chosen.export,
-    report.curves,
-    report.effects,
-    report.account,
-    report.report,
-    diagnose.diagnose,
-    export_to.export_to,
-    submit.submit,
-    submit.jobs,
-    submit.logs,
-    submit.stop,
-    scripts.slurm,
-    scripts.kuberay,
-):
-    main.add_command(_command)
 
 
 if __name__ == "__main__":

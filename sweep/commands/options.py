@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from results.folder.place import Place, place
+from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.plan.plan import Plan
-
-
-class InputError(ValueError):
-    """An argument of a command cannot be used."""
 
 
 @contextlib.contextmanager
@@ -31,20 +27,6 @@ def told() -> Iterator[None]:
         yield
     except ValueError as error:
         raise InputError(str(error)) from None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Print nothing meanwhile: TensorFlow logs from C++ when it starts, and no setting silences all of it."""
-    from sweep.process.view import noise_to
-
-    with noise_to(Path(os.devnull)):
-        yield
-
-
-def printable(text: str) -> str:
-    """Return `text` with nothing in it that a terminal would obey: names and values come from files."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class Location(click.ParamType):
@@ -66,10 +48,23 @@ INSECURE = click.option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 DESCENDING = click.option("--descending", is_flag=True, help="A higher value is better.")
+BY = click.option("--by", default="loss_va", show_default=True, metavar="COL", help="The metric.")
 WHERE = click.option(
     "--where",
     metavar="CONDITION",
     help="Only points like 'activation == \"relu\" and params < 200'; columns compared, joined by and, or, not.",
+)
+HTML = click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw it into this file, too: one page, no network.",
+)
+AGAINST = click.option(
+    "--against",
+    type=Location(),
+    metavar="DIR",
+    help="An exhaustive run of the same plan, to measure what pruning lost.",
 )
 
 

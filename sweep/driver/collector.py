@@ -13,7 +13,7 @@ from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store

@@ -17,13 +17,14 @@ import yaml
 from results.folder.object_store import RemotePath
 from results.folder.place import Place
 from results.folder.run_folder import RunFolder
+from sweep.errors import SweepError
 from trainables.builder import find
 
 if TYPE_CHECKING:
     import keras
 
 
-class UntrustedError(ValueError):
+class UntrustedError(SweepError, ValueError):
     """The builder may not be run unasked; the message says which code it is, and why."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from results.folder.files import replace_file
 from results.run import Run
+from sweep.errors import SweepError
 from sweep.process.provenance import versions
 
 FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
@@ -20,7 +21,7 @@ FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
 _TOLERANCE = 1e-5
 
 
-class ExportError(ValueError):
+class ExportError(SweepError, ValueError):
     """The model cannot be written as asked; the message says why and what to do."""
 
 

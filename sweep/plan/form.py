@@ -17,6 +17,7 @@ import pydantic
 import yaml
 
 from results.folder.place import Place
+from sweep.errors import SweepError
 
 Key = tuple[str, ...]
 """The path of a key: `("fit", "epochs")`."""
@@ -25,7 +26,7 @@ Lines = dict[Key, int]
 """The line of each key in a file, counted from 1."""
 
 
-class PlanError(ValueError):
+class PlanError(SweepError, ValueError):
     """The plan cannot be run; the message says where it is wrong and how to mend it.
 
     Args:

@@ -1,24 +1,16 @@
-"""The diagnosis of real models: the numbers are the run's own, the command answers in words and in JSON."""
+"""`sweep diagnose`: the numbers are the run's own, the answer is in words or in JSON."""
 
 import json
-import shutil
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
 import results
 from results.diagnosis.baselines import THIS_MODEL
+from results.diagnosis.diagnose import Diagnosis
 from sweep import Plan
-from sweep.commands.main import main
-from sweep.models import diagnose as module
-from sweep.models.diagnose import diagnosed
-
-
-def sweep(*words):
-    return CliRunner().invoke(main, [str(word) for word in words])
+from tests.help.commands import refused, sweep
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +45,9 @@ def test_the_diagnosis_is_that_of_the_point_s_row_and_of_its_model(small_run, an
 def test_the_command_answers_four_questions(small_run, answer, monkeypatch):
     # Diagnosed once for both forms of the answer: the tables come back from the JSON.
     tables = json.loads(answer.stdout)
-    found = module.Diagnosis(
-        **{name: pd.DataFrame(tables[name]) for name in module.Diagnosis.__dataclass_fields__}
-    )
+    found = Diagnosis(**{name: pd.DataFrame(tables[name]) for name in Diagnosis.__dataclass_fields__})
     found.dependence.loc[0, "feature"] = "\x1b]0;Length"  # nothing that click itself takes out
-    monkeypatch.setattr(module, "diagnosed", lambda run, idx, trust: found)
+    monkeypatch.setattr("sweep.commands.diagnose.diagnosed", lambda run, idx, trust: found)
     text = sweep("diagnose", small_run, 3).stdout
     for question in ("over-fit?", "range of the target?", "features matter?", "simpler models?"):
         assert question in text
@@ -65,29 +55,5 @@ def test_the_command_answers_four_questions(small_run, answer, monkeypatch):
     assert "random forest" in text and "Shell weight" in text and "\x1b" not in text
 
 
-def test_a_point_without_a_row_is_one_message(small_run):
-    answer = sweep("diagnose", small_run, 99)
-    assert (
-        answer.exit_code == 2 and "Point 99 has no row" in answer.output and "Traceback" not in answer.output
-    )
-
-
-def test_a_model_that_is_not_what_was_trained_is_refused(small_run, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(small_run, copy)
-    run = results.open(copy)
-    run.points.loc[run.points["idx"] == 3, "MAE_te"] += 0.1
-    with pytest.raises(ValueError, match=r"has MAE .* on the test rows, but the sweep stored"):
-        diagnosed(run, 3)
-
-
-@pytest.mark.parametrize(
-    "loss", ["binary_crossentropy", keras.losses.BinaryFocalCrossentropy(), keras.losses.hinge]
-)
-def test_a_model_for_classes_is_refused(small_run, monkeypatch, loss):
-    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
-    model.compile(loss=loss, optimizer="sgd")
-    run = results.open(small_run)
-    monkeypatch.setattr(run, "model", lambda idx, trust: model)
-    with pytest.raises(ValueError, match="is for classes, but only regression"):
-        diagnosed(run, 3)
+def test_a_point_without_a_row_is_refused(small_run):
+    assert "Point 99 has no row" in refused("diagnose", small_run, 99)

@@ -1,4 +1,4 @@
-"""The commands that write to other tools: what they say, what they leave out, and how they stop."""
+"""`sweep export-to`: what it says, what it leaves out, and how it stops."""
 
 import importlib.util
 import json
@@ -8,15 +8,10 @@ import subprocess
 import time
 
 import pytest
-from click.testing import CliRunner
 
-from sweep.commands.main import main
+from tests.help.commands import sweep
 from tests.help.exports import make_run
 from tests.help.sweeps import SWEEP
-
-
-def sweep(*words):
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def points_in(logs):

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from cluster.connect import local, nodes
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 
 
 def answer(**changes):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.connect import parcel
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 
 TRAVELS = [
     "model.py",

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from cluster.connect import reach
-from cluster.connect.errors import ClusterError
 from cluster.connect.token import keep_private
+from cluster.errors import ClusterError
 from tests.help import clusters
 from tests.help.clusters import free_port
 

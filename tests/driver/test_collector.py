@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from ray.exceptions import RayError
 
-from cluster.connect.errors import ClusterError
+from cluster.errors import ClusterError
 from results.folder.errors import FolderError
 from results.folder.run_folder import RunFolder
 from results.store.store import Store

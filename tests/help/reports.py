@@ -1,4 +1,4 @@
-"""Runs whose every text is hostile, for the report."""
+"""Runs that need no training: by default their every text is hostile."""
 
 import itertools
 
@@ -28,6 +28,9 @@ AXES = {
     "size": [[8], [8, 4], None],
     "fixed": [1],
 }
+
+GRID = {"units": [2, 4], "rate": [0.1, 0.01, 0.001]}
+"""Axes that are not hostile."""
 
 
 def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=()):

@@ -2,16 +2,12 @@
 
 import re
 import shlex
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
 from cluster.submit.kuberay import RayJob
-from sweep.commands.main import main
-from tests.help.plans import write_plan
 
 FIELDS = yaml.safe_load(Path(__file__).with_name("kuberay_fields.yaml").read_text())
 TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict}
@@ -114,54 +110,3 @@ def test_a_secret_given_in_place_of_its_name_is_refused_and_not_shown(field):
     with pytest.raises(ValueError, match="Name the Secret, not its value") as error:
         RayJob("a", "i", ["c"], "2.60.0", **{field: value if field == "token_secret" else [value]})
     assert value not in str(error.value)
-
-
-@pytest.fixture
-def command(workplace, monkeypatch):
-    monkeypatch.chdir(workplace)
-    write_plan(workplace)
-
-    def call(*arguments):
-        result = CliRunner().invoke(main, ["kuberay", *arguments])
-        return result.exit_code, result.output
-
-    return call
-
-
-def test_the_command_writes_the_manifest(command):
-    arguments = (
-        "plan.yaml",
-        "--image",
-        "r/i:1",
-        "--out",
-        "s3://b/x",
-        "--secret",
-        "keys",
-        "--max-workers",
-        "4",
-    )
-    code, output = command(*arguments, "--", "--points", "7")
-    found = yaml.safe_load(output)
-    assert code == 0 and found["metadata"]["name"] == "sweep-plan"
-    words = "sweep run /plans/plan.yaml --out s3://b/x --address auto --points 7"
-    assert found["spec"]["entrypoint"] == words
-    assert found["spec"]["rayClusterSpec"]["rayVersion"] == version("ray")
-    code, output = command(*arguments, "--plan-in-image", "/my plans/p.yaml", "--file", "job.yaml")
-    written = yaml.safe_load(Path("job.yaml").read_text())
-    assert code == 0 and "'/my plans/p.yaml'" in written["spec"]["entrypoint"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["plan.yaml", "--out", "runs/x", "--image", "i"], "such as s3://BUCKET/runs/x"),
-        (["plan.yaml", "--out", "s3://b/x"], "--image"),
-        (["none.yaml", "--out", "s3://b/x", "--image", "i"], "no such plan"),
-        (["plan.yaml", "--out", "s3://b/x", "--image", "i", "--cpus", "0"], "cpus got 0"),
-        (["plan.yaml", "--out", "s3://b/x", "--image", "i", "--wrokers", "2"], "--wrokers"),
-        (["plan.yaml", "--out", "s3://b/x", "--image", "i", "--", "--pionts", "2"], "--pionts"),
-    ],
-)
-def test_bad_input_is_one_message_and_nothing_is_written(command, arguments, said):
-    code, output = command(*arguments[:1], "--file", "job.yaml", *arguments[1:])
-    assert code == 2 and said in output and "Traceback" not in output and not Path("job.yaml").exists()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from cluster.submit.slurm import FLAGS, OTHERS, batch_script, submit
 from tests.help import slurm_cluster
 from tests.help.plans import write_plan
+from tests.help.slurm_scripts import checked, directives
 from tests.help.sweeps import SWEEP
 
 GOLDEN = Path(__file__).with_name("slurm_golden.sh")
@@ -34,23 +35,12 @@ PARAMETERS = {"nodes": 3, "cpus_per_node": 16, "gpus_per_node": 2, "mem_gb": 7.5
 CANARY = "canary-6b1f0e"
 
 
-def checked(script):
-    """Return the script after bash has read it without running it."""
-    ran = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
-    assert ran.returncode == 0 and not ran.stderr, ran.stderr
-    return script
-
-
 def test_the_script_is_the_golden_one(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/opt/a venv/bin/python")
     script = batch_script(
         COMMAND, PARAMETERS, others={"constraint": "avx512&ib"}, setup=["module load gcc", "cd '/a b'"]
     )
     assert checked(script) == GOLDEN.read_text()
-
-
-def directives(script):
-    return [line.removeprefix("#SBATCH ") for line in script.splitlines() if line.startswith("#SBATCH")]
 
 
 def test_every_name_reaches_slurm_by_its_own():
@@ -126,34 +116,6 @@ def test_bash_gives_every_word_to_the_command_as_it_is(tmp_path):
     run = "".join(lines[start:end]).removeprefix("    -- ")
     printed = subprocess.check_output(["bash", "-c", run], cwd=tmp_path, text=True)
     assert json.loads(printed)[:-2] == words and not list(tmp_path.iterdir())
-
-
-def test_the_command_writes_what_it_submits_and_says_what_is_wrong(workplace, tmp_path):
-    def call(*arguments):
-        ran = subprocess.run([*SWEEP, "slurm", *arguments], cwd=workplace, capture_output=True, text=True)
-        return ran.returncode, ran.stdout, ran.stderr
-
-    write_plan(workplace)
-    code, script, _ = call("plan.yaml", "--out", "out", "--sbatch", "qos=x", "--", "--points", "3")
-    assert code == 2 and not script
-    code, script, _ = call("plan.yaml", "--out", "out", "--sbatch", "nice=5", "--", "--points", "3")
-    assert code == 0 and "--nice=5" in directives(checked(script)) and "--job-name=sweep-plan" in script
-    run = shlex.join(["run", str(workplace / "plan.yaml"), "--out", str(workplace / "out"), "--points", "3"])
-    assert f"-m sweep {run} --address" in script
-    code, printed, _ = call("plan.yaml", "--out", "s3://bucket/x", "--file", "job.sh")
-    assert code == 0 and not printed and "--out s3://bucket/x " in (workplace / "job.sh").read_text()
-    for arguments, said in (
-        (["plan.yaml", "--out", "out", "--", "--pionts", "3"], "--pionts"),
-        (["plan.yaml", "--out", "out", "--sbatch", "nice"], "KEY=VALUE"),
-        (["plan.yaml", "--out", "out", "--nodes", "0"], "nodes got 0"),
-        (["none.yaml", "--out", "out"], "no such plan"),
-        (["plan.yaml"], "--out"),
-    ):
-        code, printed, error = call(*arguments)
-        assert code == 2 and not printed and said in error and "Traceback" not in error
-    (workplace / "table.csv").unlink()
-    code, _, error = call("plan.yaml", "--out", "out", "--file", "other.sh")
-    assert code == 2 and "table.csv" in error and not (workplace / "other.sh").exists()
 
 
 def test_submission_says_that_there_is_no_slurm_and_what_slurm_says(tmp_path, monkeypatch):

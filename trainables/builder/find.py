@@ -29,10 +29,12 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
+from trainables.errors import TrainablesError
+
 SUPPLIED = ("input_shape", "normalizer")
 
 
-class BuilderError(ValueError):
+class BuilderError(TrainablesError, ValueError):
     """The builder cannot be found or called; the message says why and what to write."""
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from trainables.errors import TrainablesError
 
-class DataError(ValueError):
+
+class DataError(TrainablesError, ValueError):
     """The table cannot be used; the message names the file, the place in it, and the remedy."""
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a cluster that a user can mend."""
+"""The error of this package whose message is all that a user needs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,56 @@
+"""`sweep account`: what ASHA did."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from results.analysis import account as accounts
+from results.folder.place import Place
+from sweep.commands.chosen import opened
+from sweep.commands.options import AGAINST, BY, FOLDER, JSON, told
+from sweep.commands.tables import plain_table
+from sweep.errors import InputError
+
+
+@click.command()
+@FOLDER
+@AGAINST
+@BY
+@JSON
+def account(folder: Place, against: Place | None, by: str, as_json: bool) -> None:
+    """Say what ASHA did: who came to each rung and went on, what it saved, and with --against what it cost."""
+    run = opened(folder)
+    rungs = accounts.rungs(run.rungs())
+    if rungs.empty:
+        raise InputError(
+            f"{folder}: its rungs have seen no point; it was run without ASHA, or has just begun."
+        )
+    with told():
+        answer: dict[str, Any] = dict(accounts.epochs(run.points, run.budget))
+        if against:
+            other = opened(against)
+            accounts.check_comparable(run, other)
+            lost = accounts.regret(run.points, other.points, by)
+            answer |= {"regret": asdict(lost), "saved": accounts.saved(run.points, other.points)}
+            known = accounts.rank_correlation(run.rungs(), other.points, by)
+            rungs = rungs.merge(known.drop(columns="points"), on="milestone", how="left")
+    if as_json:
+        click.echo(json.dumps({**answer, "rungs": json.loads(rungs.to_json(orient="records"))}))
+        return
+    plain_table(rungs, "Points at each rung, and their val_loss")
+    click.echo(f"{answer['spent']:,} epochs trained, {answer['pruned']:,} points pruned.")
+    if not against:
+        click.echo(
+            f"At most {answer['saved_at_most']:,} epochs saved; some points would have stopped early by themselves. "
+            "Give an exhaustive run of the same plan by --against to know."
+        )
+        return
+    click.echo(f"{answer['saved']:,} epochs saved against the exhaustive run.")
+    click.echo(
+        f"By {by}, the winner here (idx {lost.winner}) is number {lost.rank:,} of {lost.points:,} there, and loses "
+        f"{lost.lost:.4g} to the best (idx {lost.best})."
+    )

@@ -1,0 +1,98 @@
+"""`sweep curves`: learning curves, of points or as bands over many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from results import figures
+from results.analysis import curves as learning
+from results.analysis.condition import numbers
+from results.analysis.importance import about_pruned
+from results.analysis.leaderboard import leaderboard, to_csv
+from results.folder.place import Place
+from results.schema import Status
+from sweep.commands.chosen import check_axis, chosen_rows, opened
+from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, told
+from sweep.commands.printing import write_page
+from sweep.commands.tables import plain_table
+from sweep.errors import InputError
+
+
+@click.command()
+@FOLDER
+@click.argument("idx", type=int, nargs=-1)
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="Without IDX: so many of the best."
+)
+@BY
+@click.option("--per", metavar="AXIS", help="Bands over all points instead, one for each value of this axis.")
+@WHERE
+@click.option("--with-pruned", is_flag=True, help="In bands, take the points that ASHA pruned, too.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print every epoch as CSV.")
+@HTML
+@JSON
+def curves(
+    folder: Place,
+    idx: tuple[int, ...],
+    top: int,
+    by: str,
+    per: str | None,
+    where: str | None,
+    with_pruned: bool,
+    as_csv: bool,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Show the learning curves of the points IDX, or of the best ones: how long, how low, when the rate was cut.
+
+    \b
+    sweep curves DIR                               the best five
+    sweep curves DIR 17 4242 --html curves.html    these two, drawn
+    sweep curves DIR --per activation --html a.html
+    """
+    run, rows = opened(folder), chosen_rows(folder, where)
+    with told():
+        if idx:
+            missing = sorted(set(idx) - set(rows["idx"]))
+            if missing:
+                raise InputError(
+                    f"{folder}: {', '.join(map(str, missing))} has no row{' like that' if where else ''} yet."
+                )
+            rows = rows[rows["idx"].isin(idx)]
+        elif not per:
+            numbers(rows, by)
+            rows = leaderboard(rows, top, by)
+        pruned = rows["status"] == Status.PRUNED
+        if per and not with_pruned:
+            rows = rows[~pruned]
+        read = run.curves(rows["idx"].tolist())
+        if per:
+            check_axis(run, per)
+            every = table = learning.bands(read, rows, per)
+            if table.empty:
+                raise InputError(f"{folder}: no point that was trained to its end has a curve yet.")
+        else:
+            every, table = learning.annotated(read, rows), learning.summary(read, rows)
+    if html:
+        drawn = figures.bands_figure(table, per) if per else figures.curves_figure(every, run.metrics)
+        write_page(html, drawn.to_html())
+    if as_csv:
+        click.echo(to_csv(every), nl=False)
+    elif as_json:
+        click.echo(table.to_json(orient="records"))
+    elif per:
+        plain_table(
+            table[table["epoch"].isin(_few(table["epoch"].max()))],
+            f"val_loss by {per}, 10% to 90% of the points",
+        )
+        if pruned.any():
+            click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")
+    else:
+        plain_table(table, "val_loss of each point")
+
+
+def _few(last: int) -> list[int]:
+    """Return some epochs from the first to the last."""
+    return sorted({1, *range(10, last, max(10, last // 60 * 10 or 10)), last})

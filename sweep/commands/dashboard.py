@@ -1,0 +1,59 @@
+"""A cluster, reached through its dashboard: what `submit`, `jobs`, `logs` and `stop` share."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import click
+
+from cluster.connect import reach
+from cluster.submit.jobs import Jobs
+from sweep.commands.printing import command
+from sweep.process.exits import EXIT_STOPPED
+from sweep.process.signals import StopRequested
+
+DASHBOARD = click.option(
+    "--address",
+    envvar="RAY_API_SERVER_ADDRESS",
+    default="http://127.0.0.1:8265",
+    show_default=True,
+    show_envvar=True,
+    metavar="URL",
+    help="The dashboard of the cluster.",
+)
+JOB = click.argument("job_id", metavar="ID")
+
+
+def cluster_jobs(address: str, insecure: bool) -> Jobs:
+    """Return the jobs of the cluster whose dashboard is at `address`.
+
+    Raises:
+        ClusterError: it is not reached, or not safe to use.
+    """
+    checked = reach.check_dashboard(address, insecure)
+    if reach.sends_token_in_clear(checked) and not insecure:
+        click.echo(
+            f"Note: {checked} has no TLS, so the token goes there for all on the way to read. An SSH tunnel hides it: "
+            "ssh -L 8265:localhost:8265 HEAD, and --address http://localhost:8265.",
+            err=True,
+        )
+    return Jobs(checked)
+
+
+def as_options(address: str, insecure: bool) -> str:
+    """Return the options of a command that reaches the same cluster."""
+    return f" --address {shlex.quote(address)}" + (" --insecure" if insecure else "")
+
+
+def follow_to_end(jobs: Jobs, job_id: str, options: str) -> None:
+    """Show a job's output to its end and exit with its code; Ctrl-C leaves it running."""
+    try:
+        job = jobs.follow(job_id, lambda part: click.echo(part, nl=False))
+    except (KeyboardInterrupt, StopRequested):
+        sweep = shlex.quote(command())
+        click.echo(f"\nJob {job_id} goes on. Follow: {sweep} logs {job_id} -f{options}", err=True)
+        sys.exit(0)
+    if job.status == "SUCCEEDED":
+        sys.exit(0)
+    sys.exit(job.exit_code if job.exit_code else EXIT_STOPPED)

@@ -1,0 +1,48 @@
+"""`sweep effects`: what the values of an axis do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from results import figures
+from results.analysis.importance import about_pruned, distribution, paired
+from results.folder.place import Place
+from results.schema import Status
+from sweep.commands.chosen import check_axis, chosen_rows, opened
+from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, told
+from sweep.commands.printing import write_page
+from sweep.commands.tables import plain_table
+
+
+@click.command()
+@FOLDER
+@click.argument("axis")
+@BY
+@WHERE
+@click.option("--with-pruned", is_flag=True, help="Take the points that ASHA pruned, too, as they were then.")
+@HTML
+@JSON
+def effects(
+    folder: Place, axis: str, by: str, where: str | None, with_pruned: bool, html: Path | None, as_json: bool
+) -> None:
+    """Say what the values of AXIS do: the metric's distribution for each, and the differences, all else equal."""
+    run, rows = opened(folder), chosen_rows(folder, where)
+    pruned = rows["status"] == Status.PRUNED
+    if not with_pruned:
+        rows = rows[~pruned]
+    with told():
+        check_axis(run, axis)
+        table, pairs = distribution(rows, axis, by), paired(rows, list(run.axes), axis, by)
+    if html:
+        write_page(html, figures.distribution_figure(table, axis, by).to_html())
+    if as_json:
+        answer = {"values": table.to_json(orient="records"), "pairs": pairs.to_json(orient="records")}
+        click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()}))
+        return
+    plain_table(table, f"{by} for each value of {axis}, low and high being 5% and 95%")
+    plain_table(pairs, f"{by} of other less {by} of value, all other axes equal")
+    if pruned.any():
+        click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")

@@ -1,0 +1,45 @@
+"""`sweep export`: the model of a point, as a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from results.folder.place import Place
+from sweep.commands.chosen import opened
+from sweep.commands.options import FOLDER, JSON, told
+from sweep.commands.printing import printable, quiet
+from sweep.models.save import export as write
+
+
+@click.command()
+@FOLDER
+@click.argument("idx", type=int)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["keras", "savedmodel", "weights"]),
+    default="keras",
+    show_default=True,
+    help="A .keras file, a folder for TensorFlow Serving, or a .weights.h5 file.",
+)
+@click.option("--trust", is_flag=True, help="Run the builder though it is not installed, or has changed.")
+@JSON
+def export(folder: Place, idx: int, file: Path, kind: str, trust: bool, as_json: bool) -> None:
+    """Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.
+
+    This runs the plan's builder. The model is evaluated on the test rows first and has to give what the sweep stored.
+    """
+    run = opened(folder)
+    click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
+
+    with told(), quiet():
+        answer = write(run, idx, file, kind, trust)
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    values = ", ".join(f"{printable(name)} {value:.4f}" for name, value in answer["metrics"].items())
+    click.echo(f"Wrote {answer['model']} and {answer['card']}. On the test rows, as stored: {values}.")

@@ -1,0 +1,50 @@
+"""`sweep importance`: which axes matter."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from results.analysis.importance import about_pruned
+from results.analysis.importance import importance as shares_of
+from results.folder.place import Place
+from results.schema import Status
+from sweep.commands.chosen import chosen_rows, opened
+from sweep.commands.options import BY, FOLDER, JSON, WHERE, told
+from sweep.commands.printing import printable
+
+
+@click.command()
+@FOLDER
+@BY
+@WHERE
+@click.option("--with-pruned", is_flag=True, help="Take the points that ASHA pruned, too, as they were then.")
+@click.option("-n", "count", type=click.IntRange(1), default=15, show_default=True, help="How many lines.")
+@JSON
+def importance(
+    folder: Place, by: str, where: str | None, with_pruned: bool, count: int, as_json: bool
+) -> None:
+    """Say which axes matter: how much of a metric's variance each axis, and each pair of axes, explains.
+
+    Exact where the points are a whole grid, or --where makes them one; else estimated by random forests, with the
+    spread of the estimate. A pruned point's loss is that of an unfinished training, so it is left out.
+    """
+    run, chosen = opened(folder), chosen_rows(folder, where)
+    pruned = chosen["status"] == Status.PRUNED
+    if not with_pruned:
+        chosen = chosen[~pruned]
+    with told():
+        found = shares_of(chosen, list(run.axes), by)
+    notes = [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
+    if as_json:
+        answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}
+        click.echo(json.dumps({**answer, "shares": found.shares.to_dict("records")}))
+        return
+    click.echo(f"Shares of the variance of {by}, {found.how}")
+    for row in found.shares.head(count).to_dict("records"):
+        name = f"{row['axis']} x {row['other']}" if row["other"] else row["axis"]
+        spread = "" if found.exact else f" +- {row['spread']:.1%}"
+        click.echo(f"{row['share']:7.1%}{spread}  {printable(name)}")
+    for note in notes:
+        click.echo(f"Note: {note}")

@@ -1,0 +1,76 @@
+"""`sweep kuberay`: the manifest of a RayJob that runs a sweep on Kubernetes."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cluster.submit.kuberay import NAME_LENGTH, RayJob
+from results.folder.object_store import RemotePath
+from results.folder.place import Place
+from sweep.commands.options import told
+from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
+from sweep.errors import InputError
+
+
+@click.command()
+@PLAN
+@OUT
+@click.option("--image", required=True, metavar="IMAGE", help="Holds this project and the plan's folder.")
+@click.option(
+    "--plan-in-image", metavar="PATH", help="Where PLAN is in the image  [default: /plans/ and its name]"
+)
+@click.option("--name", metavar="NAME", help="Of the RayJob  [default: sweep-PLAN]")
+@click.option("--workers", type=int, default=1, show_default=True, metavar="N", help="Pods that train.")
+@click.option("--max-workers", type=int, metavar="N", help="Up to how many the autoscaler may go.")
+@click.option("--cpus", type=int, default=2, show_default=True, metavar="N", help="Cores of each pod.")
+@click.option("--gpus", type=int, default=0, show_default=True, metavar="N", help="GPUs of each worker.")
+@click.option(
+    "--mem-gb", type=int, default=8, show_default=True, metavar="GB", help="Memory of each pod, GiB."
+)
+@click.option(
+    "--secret", "secrets", multiple=True, metavar="NAME",
+    help="A Secret whose keys become environment variables, such as those of S3; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--token-secret",
+    metavar="NAME",
+    help="A Secret with the cluster's token; KubeRay makes one if not given.",
+)
+@click.option("--retries", type=int, default=3, show_default=True, metavar="N", help="New clusters to try.")
+@click.option(
+    "--ttl", "ttl_s", type=int, default=600, show_default=True, metavar="S", help="Kept when finished."
+)
+@click.option("--deadline", "deadline_s", type=int, metavar="S", help="Ended after so many seconds.")
+@FILE
+@RUN_OPTIONS
+def kuberay(
+    plan: Path,
+    out: Place,
+    plan_in_image: str | None,
+    name: str | None,
+    file: Path | None,
+    run_options: tuple[str, ...],
+    **pods: Any,
+) -> None:
+    """Write the manifest of a KubeRay RayJob that sweeps PLAN, for `kubectl apply --filename`.
+
+    The image holds this project and the folder of the plan: cluster/Dockerfile is a recipe. The results go to a URI,
+    as a pod's disk is gone with it. Needs KubeRay 1.5.1, or 1.6 with --token-secret. Checked against what KubeRay
+    documents, not run on Kubernetes.
+    """
+    if not isinstance(out, RemotePath):
+        raise InputError(
+            f"--out got {out}, but a pod's disk is gone with it. Name a URI, such as s3://BUCKET/{out}."
+        )
+    words = run_words(
+        plan, plan_in_image or f"/plans/{plan.name}", str(out), ("--address", "auto", *run_options)
+    )
+    default = re.sub(r"[^a-z0-9]+", "-", f"sweep-{plan.stem}".lower())[:NAME_LENGTH].rstrip("-")
+    with told():
+        job = RayJob(name or default, command=["sweep", *words], ray_version=version("ray"), **pods)
+        write_script(job.to_yaml(), file)

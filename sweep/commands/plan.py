@@ -1,0 +1,80 @@
+"""`sweep plan`: what a plan would do, and how long it would take."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sweep.commands.options import JSON, PLAN_OPTIONS, loaded_plan, told, with_options
+from sweep.commands.printing import quiet
+from sweep.driver.estimate import estimate
+from sweep.driver.runner import checked_cpus
+from sweep.plan.order import Selection
+from sweep.process.tally import duration
+
+
+@click.command()
+@with_options(PLAN_OPTIONS)
+@click.option(
+    "--timed",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Points to time; 0 skips it, and the cohorts.",
+)
+@JSON
+def plan(
+    plan: Path | None,
+    points: int | None,
+    idx: list[int] | None,
+    cpus: int | None,
+    timed: int,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Say what PLAN would do: points, order, cohorts, and how long it would take at most.
+
+    A cohort is trained as one program by the fused engine. Builds some models and trains a few for a few epochs.
+    """
+    loaded = loaded_plan(plan, **overrides)
+    with told():
+        selection = Selection(len(loaded.space), loaded.seed, points, idx)
+    table = loaded.table
+    answer: dict[str, Any] = {
+        "points_in_space": len(loaded.space),
+        "points": len(selection),
+        "axes": {axis.name: len(axis) for axis in loaded.space.axes},
+        "first_idx": list(itertools.islice(selection, 10)),
+        "epochs_at_most": loaded.epochs,
+        "milestones": list(loaded.training.milestones),
+        "scheduler": loaded.scheduler,
+        "engine": loaded.engine,
+        "workers": checked_cpus(loaded, cpus) // loaded.resources.cpu,
+        "train_rows": len(table.x_train),
+        "test_rows": len(table.x_test),
+        "features": len(table.features),
+    }
+    if timed:
+        with told(), quiet():
+            answer |= estimate(loaded, list(selection), timed, answer["workers"])
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    axes = ", ".join(f"{name} ({count})" for name, count in answer["axes"].items())
+    click.echo(f"points     {answer['points']:,} of {answer['points_in_space']:,}: {axes}")
+    click.echo(
+        f"order      shuffled by seed {loaded.seed}: idx {', '.join(map(str, answer['first_idx']))}, ..."
+    )
+    click.echo(f"data       {answer['train_rows']:,} train rows, {answer['test_rows']:,} test rows, "
+               f"{answer['features']} features, target {table.target}")  # fmt: skip
+    pruning = f", ASHA at epochs {answer['milestones']}" if loaded.scheduler == "asha" else ", no pruning"
+    click.echo(f"budget     at most {loaded.epochs} epochs a point{pruning}")
+    click.echo(f"workers    {answer['workers']}, engine {answer['engine']}")
+    for points, why in answer.get("cohorts", []):
+        click.echo(f"cohort     {points:,} points" + (f", one by one: {why}" if why else ""))
+    if timed:
+        click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")

@@ -1,0 +1,121 @@
+"""`sweep run`: train the open points of a plan."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from cluster.connect import reach
+from results.analysis.leaderboard import leaderboard
+from results.folder.errors import FolderError
+from results.folder.place import Place
+from results.folder.run_folder import RunFolder
+from results.schema import NOT_WELL
+from results.store.read import read_points
+from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
+from sweep.commands.printing import command, printable
+from sweep.commands.tables import points_table
+from sweep.driver import runner
+from sweep.process import supervisor
+from sweep.process.exits import RESUME
+from sweep.process.signals import Stopper
+
+EXIT_CODES = """\b
+Exit codes:
+  0  every point has a row and none failed
+  1  every point has a row, some failed or ran out of time
+  2  bad input; nothing was started
+  3  stopped before the end; the same command resumes
+"""
+
+
+@click.command(epilog=EXIT_CODES)
+@with_options(PLAN_OPTIONS)
+@click.option(
+    "--out", type=Location(), metavar="DIR", help="The run's folder, a path or s3://...  [default: runs/PLAN]"
+)
+@click.option(
+    "--address",
+    metavar="auto|HOST:PORT",
+    help="Head of a running Ray cluster that this machine is a node of; without it, Ray runs on this machine alone.",
+)
+@INSECURE
+@click.option("--submitted-as", type=click.Path(path_type=Path), hidden=True)
+@JSON
+def run(
+    plan: Path | None,
+    out: Place | None,
+    points: int | None,
+    idx: list[int] | None,
+    cpus: int | None,
+    address: str | None,
+    insecure: bool,
+    submitted_as: Path | None,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Train the points of PLAN (a YAML file; the abalone grid if not given) that have no row in DIR yet.
+
+    Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
+    finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
+    """
+    if address is not None and not supervisor.is_supervised():
+        head = reach.head_address(address)
+        reach.check_head(head, insecure)
+        sys.exit(supervisor.supervised(sys.argv[1:], head))
+    out = out or Path("runs") / (plan.stem if plan else "abalone")
+    with Stopper():  # the run has its own; this one is for the time before and after it
+        loaded = loaded_plan(plan, out, **overrides)
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            outcome = runner.run(
+                loaded, out, points=points, idx=idx, cpus=cpus, address=address, insecure=insecure,
+                stored_plan=submitted_as.read_text(encoding="utf-8") if submitted_as else None,
+            )  # fmt: skip
+        if as_json:
+            answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
+            click.echo(json.dumps(answer))
+        else:
+            _ending(outcome, out)
+    sys.exit(outcome.exit_code)
+
+
+def _ending(outcome: runner.Outcome, out: Place) -> None:
+    """Say how a run ended, what is best, and what to type next."""
+    for note in outcome.notes:
+        click.echo(f"Note: {note}")
+    for why, lot in outcome.tally.alone.items():
+        more = ", ..." if lot["points"] > len(lot["idx"]) else ""
+        shown = ", ".join(map(str, lot["idx"])) + more
+        click.echo(f"Trained {lot['points']:,} points (idx {shown}) one by one: {printable(why)}.")
+    try:
+        _what_came_out(read_points(RunFolder(out)))
+    except FolderError as error:  # the store is away, which has most likely stopped the run
+        if not outcome.error:
+            click.echo(f"\nNote: {error}")
+    sweep, folder = shlex.quote(command()), shlex.quote(str(out))
+    if outcome.error:
+        click.echo(f"\nError: {outcome.error}")
+    if outcome.tally.open:
+        click.echo(f"\nStopped with {outcome.tally.open:,} points open.")
+        resume = os.environ.get(RESUME) or f"{sweep} {shlex.join(sys.argv[1:])}"
+        click.echo(f"Resume:  {resume}")
+    click.echo(f"\nNext:    {sweep} top {folder} -n 20\n         {sweep} status {folder}")
+
+
+def _what_came_out(rows: pd.DataFrame) -> None:
+    if len(best := leaderboard(rows)):
+        click.echo()
+        points_table(best, "The ten best by loss_te" if len(best) == 10 else "The best by loss_te")
+    failed = rows[rows["status"].isin(NOT_WELL)]
+    if len(failed):
+        click.echo(f"\n{len(failed):,} points failed or ran out of time:")
+        for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
+            click.echo(f"  {count:,} x {printable(str(message))}")

@@ -1,0 +1,94 @@
+"""`sweep slurm`: a batch script that runs a sweep on the nodes of a Slurm cluster."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cluster.submit import slurm as backend
+from results.folder.place import Place
+from sweep.commands.options import told
+from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
+from sweep.errors import InputError
+
+
+@click.command()
+@PLAN
+@OUT
+@click.option("--nodes", type=int, default=1, show_default=True, metavar="N", help="Nodes of the job.")
+@click.option("--cpus-per-node", type=int, metavar="N", help="Cores of each; the whole node if not given.")
+@click.option("--gpus-per-node", type=int, metavar="N", help="GPUs of each.")
+@click.option("--mem-gb", type=float, metavar="GB", help="Memory of each, in GiB.")
+@click.option("--time", metavar="TIME", help="Limit: minutes, HH:MM:SS or D-HH:MM:SS.")
+@click.option("--partition", metavar="NAME", help="Where the job is queued.")
+@click.option("--account", metavar="NAME", help="Who pays.")
+@click.option("--qos", metavar="NAME", help="Quality of service.")
+@click.option("--job-name", metavar="NAME", help="[default: sweep-PLAN]")
+@click.option(
+    "--sbatch",
+    "others",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another option of sbatch; may be repeated.",
+)
+@click.option(
+    "--setup",
+    multiple=True,
+    metavar="LINE",
+    help="Bash to run first, such as a module load; may be repeated.",
+)
+@click.option("--port", type=int, help="Of Ray's head  [default: made from the job's number]")
+@FILE
+@click.option("--submit", is_flag=True, help="Hand the script to sbatch.")
+@RUN_OPTIONS
+def slurm(
+    plan: Path,
+    out: Place,
+    others: tuple[str, ...],
+    setup: tuple[str, ...],
+    port: int | None,
+    file: Path | None,
+    submit: bool,
+    run_options: tuple[str, ...],
+    **parameters: Any,
+) -> None:
+    """Write a Slurm batch script that sweeps PLAN on N nodes; --submit queues it.
+
+    Preempted or requeued, the job goes on where it was: only points without a row are trained. It ends with the exit
+    code of `sweep run`. At most one such job a node: Ray's launcher takes a node with another Ray for its own.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "sweep",
+        *run_words(plan, str(plan.resolve()), _shared(out), run_options),
+    ]
+    parameters["job_name"] = parameters["job_name"] or "sweep-" + re.sub(r"[^A-Za-z0-9._-]", "-", plan.stem)
+    with told():
+        script = backend.batch_script(command, parameters, others=_pairs(others), setup=setup, port=port)
+    write_script(script, file, quiet=submit)
+    if submit:
+        with told():
+            job = backend.submit(script)
+        click.echo(f"Submitted job {job}.")
+        click.echo(f"Next:    squeue --job {job}\n         sweep status {_shared(out)}")
+
+
+def _shared(out: Place) -> str:
+    """Return the run's folder as every node may name it."""
+    return str(out.expanduser().resolve())
+
+
+def _pairs(given: Iterable[str]) -> Mapping[str, str]:
+    pairs = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--sbatch got {pair!r}, but needs KEY=VALUE, such as constraint=avx512.")
+        pairs[key.removeprefix("--")] = value
+    return pairs

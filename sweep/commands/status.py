@@ -1,0 +1,66 @@
+"""`sweep status`: how far a sweep is."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import click
+
+from results.folder.place import Place
+from results.folder.run_folder import RunFolder
+from results.store.outbox import spooled
+from sweep.commands.chosen import rows_of
+from sweep.commands.options import FOLDER, JSON
+from sweep.commands.printing import command, printable
+from sweep.process.tally import counts_text, duration, read_progress
+
+
+@click.command()
+@FOLDER
+@JSON
+def status(folder: Place, as_json: bool) -> None:
+    """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
+    rows = rows_of(folder)
+    run_folder = RunFolder(folder)
+    last = read_progress(run_folder)
+    counts = {str(name): int(count) for name, count in rows["status"].value_counts().items()}
+    running = run_folder.is_held()
+    if last:  # the rows know better than a driver that died after it last wrote
+        last["done"] = len(rows) - last.get("outside", 0)
+        last["open"] = max(0, last["asked"] - last["done"])
+    state = "running" if running else "finished" if last and not last["open"] else "stopped"
+    kept = spooled(run_folder.spool)
+    answer = {
+        **last,
+        "kept_here": kept,
+        "state": state,
+        "rows": len(rows),
+        "counts_in_folder": counts,
+        "folder": str(folder),
+    }
+    if running:
+        answer["holder"] = run_folder.holder()
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    click.echo(f"state      {state}" + (f", by {printable(answer['holder'])}" if running else ""))
+    click.echo(f"rows       {len(rows):,}: {counts_text(counts)}")
+    if last:
+        click.echo(f"asked for  {last['asked']:,} points, {last['open']:,} open")
+        eta = duration(last["eta_s"]) if running else "-"
+        click.echo(
+            f"rate       {last['points_per_minute']:.1f} points a minute, "
+            f"{duration(last['training_s'])} of training, ETA {eta}"
+        )
+        click.echo(f"workers    {last['workers']}, {last['memory_mb']:,.0f} MiB")
+        if best := last["best"]:
+            click.echo(
+                f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {printable(str(best['config']))}"
+            )
+    if answer["kept_here"]:
+        click.echo(f"kept here  {answer['kept_here']:,} points, finished but not stored: {run_folder.spool}")
+    if state == "stopped":
+        chosen = last.get("selection", "")
+        words = f"{shlex.quote(command())} run --out {shlex.quote(str(folder))} {chosen}"
+        click.echo(f"Resume:    {words.rstrip()}")

@@ -1,0 +1,43 @@
+"""Tables as the command line prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweep.commands.printing import printable
+
+
+def points_table(rows: pd.DataFrame, title: str, shown: Sequence[str | None] = ()) -> None:
+    """Print `rows` of `points` under `title`, without the columns that say little at a glance and are not `shown`."""
+    hidden = {"best_epoch", "seed", "engine", "error", "seconds", "params"}
+    hidden |= {name for name in rows.columns if name.endswith("_va")}
+    hidden -= set(shown)
+    plain_table(rows[[name for name in rows.columns if name not in hidden]], title)
+
+
+def plain_table(rows: pd.DataFrame, title: str) -> None:
+    """Print a table under `title`; off a terminal it keeps its natural width, for grep and less -S."""
+    table = Table(
+        title=Text(printable(title)), title_justify="left", box=None, header_style="bold", pad_edge=False
+    )
+    for name in rows.columns:
+        justify: Any = "right" if rows[name].dtype.kind in "if" else "left"
+        table.add_column(Text(printable(str(name))), justify=justify, overflow="fold")
+    for row in rows.itertuples(index=False):
+        table.add_row(*(Text(_cell(name, value)) for name, value in zip(rows.columns, row, strict=True)))
+    console = Console()
+    (console if console.is_terminal else Console(width=1000)).print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    if pd.isna(value):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if name.endswith(("_tr", "_te")) else f"{value:g}"
+    return printable(str(value))

@@ -1,0 +1,68 @@
+"""`sweep top`: the best points."""
+
+from __future__ import annotations
+
+import click
+
+from results.analysis import leaderboard
+from results.folder.place import Place
+from sweep.commands.chosen import chosen_rows
+from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
+from sweep.commands.tables import points_table
+from sweep.errors import InputError
+
+
+@click.command()
+@FOLDER
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many points.")
+@click.option("--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by.")
+@DESCENDING
+@WHERE
+@click.option("--per", metavar="AXIS", help="The best point of each value of this column.")
+@click.option(
+    "--pareto",
+    metavar="COL",
+    help="The points that none beats in --by without being higher in COL, such as params or seconds.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, safe to open in a spreadsheet.")
+@JSON
+def top(
+    folder: Place,
+    count: int,
+    by: str,
+    descending: bool,
+    where: str | None,
+    per: str | None,
+    pareto: str | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Print the best points in DIR.
+
+    \b
+    sweep top DIR --where 'activation == "relu" and params < 200'
+    sweep top DIR --per optimizers          the best of each optimizer
+    sweep top DIR --pareto params           loss against size
+    sweep top DIR -n 100000 --csv > points.csv
+    """
+    if per and pareto:
+        raise InputError("--per and --pareto are two different questions. Ask one of them.")
+    if pareto and descending:
+        raise InputError("--pareto takes lower as better in both columns. Leave --descending out.")
+    chosen = chosen_rows(folder, where)
+    with told():
+        if per:
+            best = leaderboard.best_of_each(chosen, per, by, descending).head(count)
+        elif pareto:
+            best = leaderboard.pareto(chosen, by, pareto).head(count)
+        else:
+            best = leaderboard.leaderboard(chosen, count, by, descending)
+    if as_json:
+        click.echo(best.to_json(orient="records"))
+    elif as_csv:
+        click.echo(leaderboard.to_csv(best), nl=False)
+    elif len(best):
+        what = f"by {by}" + (f", one for each {per}" if per else f" against {pareto}" if pareto else "")
+        points_table(best, f"The best {len(best):,} of {len(chosen):,} {what}", shown=[by, per, pareto])
+    else:
+        click.echo(f"{folder} has no {'such ' if where else ''}point with a {by} yet.")

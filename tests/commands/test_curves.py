@@ -1,0 +1,46 @@
+"""`sweep curves`: of the points asked for, of the best, or as bands."""
+
+import io
+
+import pandas as pd
+import pytest
+
+import results
+from tests.help.commands import answer, message, sweep
+from tests.help.reports import GRID
+
+
+def test_curves_are_of_the_points_asked_for_or_of_the_best(grid_run, tmp_path):
+    assert [row["idx"] for row in answer("curves", grid_run, 3, 1)] == [1, 3]
+    best = results.open(grid_run).top(2, "MAE_te")["idx"]
+    assert {row["idx"] for row in answer("curves", grid_run, "--top", 2, "--by", "MAE_te")} == set(best)
+    rows = pd.read_csv(io.StringIO(sweep("curves", grid_run, 3, "--csv").stdout))
+    assert list(rows["epoch"]) == [1, 2, 3, 4] and list(rows["val_loss"]) == [4, 3, 2, 1]
+    bands = answer("curves", grid_run, "--per", "rate")
+    assert {row["value"] for row in bands} == set(GRID["rate"]) and len(bands) == 12
+    drawn = sweep("curves", grid_run, "--html", tmp_path / "curves.html")
+    assert drawn.exit_code == 0 and "Plotly.newPlot" in (tmp_path / "curves.html").read_text()
+    assert "best_epoch" in drawn.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([99], "99 has no row"),
+        (["--per", "unit"], 'Did you mean "units"'),
+        (["--per", "idx"], 'no axis "idx"'),
+        (["--by", "status"], "holds no numbers"),
+    ],
+)
+def test_what_cannot_be_told_is_said(grid_run, words, said):
+    assert said in message("curves", grid_run, *words)
+
+
+def test_bands_leave_pruned_points_out_and_say_so(pruned_run):
+    said = sweep("curves", pruned_run, "--per", "units")
+    assert "Note: 1 pruned points are left out" in said.output
+    counts = {row["value"]: row["points"] for row in answer("curves", pruned_run, "--per", "units")}
+    assert counts == {2: 2, 4: 2}  # one was pruned, one failed
+    assert "are in it" in sweep("curves", pruned_run, "--per", "units", "--with-pruned").output
+    none = message("curves", pruned_run, "--per", "units", "--where", "idx == 1")
+    assert "no point that was trained to its end" in none

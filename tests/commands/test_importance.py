@@ -1,0 +1,15 @@
+"""`sweep importance`: exact on a grid, estimated elsewhere, and refused where it has nothing to go by."""
+
+from tests.help.commands import answer, message, sweep
+
+
+def test_importance_is_exact_on_a_grid(small_run):
+    said = sweep("importance", small_run, "--by", "loss_va")
+    assert said.exit_code == 0 and "exact, as the 8 points are a whole grid" in said.output
+    found = answer("importance", small_run)
+    assert found["exact"] and sum(row["share"] for row in found["shares"]) <= 1 + 1e-9
+
+
+def test_what_cannot_be_told_is_said(small_run, grid_run):
+    assert "needs 20 at least" in message("importance", small_run, "--where", "idx < 3")
+    assert "holds no numbers" in message("importance", grid_run, "--by", "status")

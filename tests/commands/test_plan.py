@@ -1,0 +1,67 @@
+"""`sweep plan` says what a plan would do, and refuses bad input as `sweep run` does."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.help.bad_input import BAD_PLANS
+from tests.help.commands import answer, message, refused, sweep
+from tests.help.plans import write_plan
+
+
+@pytest.mark.parametrize("case", BAD_PLANS)
+def test_a_bad_plan_is_one_message(here, case):
+    raw, fragments = BAD_PLANS[case]
+    (here / "plan.yaml").write_text(yaml.safe_dump(raw))
+    said = message("plan", "plan.yaml")
+    assert all(fragment in said for fragment in fragments)
+
+
+def test_two_ways_to_choose_points_are_refused(here):
+    assert "both given" in refused("plan", "--points", "3", "--idx", "1", "--timed", "0")
+
+
+def test_plan_without_timing(here):
+    write_plan(here)
+    found = answer("plan", "plan.yaml", "--timed", "0", "--points", "5", "--cpus", "7")
+    assert found["points"] == 5 and found["points_in_space"] == 12 and found["workers"] == 7
+    assert found["axes"] == {"batch_size": 2, "rate": 2, "units": 3} and len(found["first_idx"]) == 5
+    output = sweep("plan", "--timed", "0").output
+    assert "17,280 of 17,280" in output and "ASHA at epochs [10, 40, 160]" in output
+
+
+def test_plan_times_a_few_points(sweeps):
+    write_plan(sweeps.folder)
+    code, output = sweeps.run("plan", "plan.yaml", "--timed", "1", "--json", "--engine", "keras")
+    answer = json.loads(output)
+    assert code == 0
+    assert 0 < answer["epoch_s"] < answer["setup_s"]
+    expected = 12 * (answer["setup_s"] + 3 * answer["epoch_s"]) / answer["workers"]
+    assert answer["at_most_s"] == pytest.approx(expected)
+
+
+def test_plan_shows_the_cohorts_and_what_cannot_be_fused(sweeps):
+    space = {"units": [2, 3], "rate": [0.1, 0.2], "behaviour": ["fine", "raises"]}
+    write_plan(sweeps.folder, space=space)
+    code, output = sweeps.run("plan", "plan.yaml", "--points", "8", "--json", "--timed", "0")
+    assert code == 0 and "cohorts" not in json.loads(output)
+    write_plan(sweeps.folder, space={**space, "behaviour": ["fine"]})
+    code, output = sweeps.run("plan", "plan.yaml", "--json")
+    answer = json.loads(output)
+    assert code == 0 and sorted(answer["cohorts"]) == [[2, ""], [2, ""]]
+    assert 0 < answer["epoch_s"] < answer["setup_s"]
+    expected = (2 * answer["setup_s"] + 4 * 3 * answer["epoch_s"]) / answer["workers"]
+    assert answer["at_most_s"] == pytest.approx(expected)
+
+
+def test_plan_says_what_a_builder_raises(sweeps):
+    write_plan(sweeps.folder, space={"units": [2], "rate": [0.1], "behaviour": ["raises"]})
+    code, output = sweeps.run("plan", "plan.yaml")
+    assert code == 2 and "RuntimeError: cannot build 2 units" in output and "Traceback" not in output
+
+
+def test_overrides_change_the_plan(here):
+    write_plan(here)
+    plain = answer("plan", "plan.yaml", "--timed", "0")["first_idx"]
+    assert answer("plan", "plan.yaml", "--timed", "0", "--seed", "9")["first_idx"] != plain

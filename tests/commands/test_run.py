@@ -1,0 +1,64 @@
+"""`sweep run` refuses bad input by one message, before it has made anything."""
+
+import pytest
+import yaml
+
+from tests.help.bad_input import BAD_FILES, BAD_PLANS, BAD_TABLES
+from tests.help.commands import message, refused, sweep
+from tests.help.plans import write_plan
+
+
+@pytest.mark.parametrize("case", BAD_PLANS)
+def test_a_bad_plan_is_one_message(here, case):
+    raw, fragments = BAD_PLANS[case]
+    (here / "plan.yaml").write_text(yaml.safe_dump(raw))
+    said = message("run", "plan.yaml", "--out", "out")
+    assert all(fragment in said for fragment in fragments)
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_file_that_is_no_plan_is_one_message(here, case):
+    (here / "plan.yaml").write_text(BAD_FILES[case][0])
+    assert BAD_FILES[case][1] in message("run", "plan.yaml", "--out", "out")
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_a_bad_table_is_one_message(here, case):
+    spoil, options, fragments = BAD_TABLES[case]
+    if spoil is not None:
+        spoil(here / "table.csv")
+    write_plan(here, data={"path": "table.csv", "target": "target", **options})
+    said = message("run", "plan.yaml", "--out", "out")
+    assert all(fragment in said for fragment in fragments)
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--idx", "1,x"], "whole numbers"),
+        (["--idx", "17280"], "0 to 17279"),
+        (["--points", "0"], "at least 1"),
+        (["--points", "few"], "'few' is not a valid integer"),
+        (["--cpus", "0"], "at least 1"),
+        (["--seed", "-1"], "seed got -1"),
+        (["--engine", "torch"], "'torch' is not one of"),
+        (["none.yaml"], "no such plan"),
+        (["--pionts", "3"], "--points"),
+        (["--out", "model.py"], "model.py: cannot be written"),
+    ],
+)
+def test_bad_arguments_are_refused(here, arguments, said):
+    assert said in refused("run", *arguments)
+
+
+def test_help_says_what_the_exit_codes_mean():
+    found = sweep("run", "--help")
+    assert found.exit_code == 0 and "resumes" in found.output
+    lines = [line.strip() for line in found.output.splitlines()]
+    for number, meaning in enumerate(
+        ["every point has a row and none", "some failed", "bad input", "stopped"]
+    ):
+        assert any(line.startswith(f"{number} ") and meaning in line for line in lines)
