@@ -1,9 +1,10 @@
 """What the tests of the commands share: a folder to work in, and runs to read."""
 
-import numpy as np
+import pyarrow as pa
 import pytest
 
 from results.folder.run_folder import RunFolder
+from results.space import Space
 from results.store.store import Store
 from tests.help.reports import GRID, make_run
 
@@ -31,7 +32,7 @@ def other_run(tmp_path_factory):
 def pruned_run(tmp_path_factory):
     """The same grid with rungs: point 1 stopped at epoch 1."""
     path = make_run(tmp_path_factory.mktemp("runs") / "asha", GRID, pruned=[1])
-    store = Store(RunFolder(path), GRID, keep_weights=False)
+    store = Store(RunFolder(path), Space(GRID), keep_weights=False)
     seen = {"milestone": [1, 1, 2], "idx": [0, 1, 0], "value": [1.0, 2.0, 0.5], "passed": [True, False, True]}
-    store.commit([], [{name: np.array(values) for name, values in seen.items()}])
+    store.commit([], [pa.record_batch(seen)])
     return path

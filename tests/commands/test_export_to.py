@@ -44,7 +44,7 @@ def test_the_answer_can_be_json(small_run, tmp_path):
 
 def test_by_default_it_stays_usable(tmp_path):
     rows = [{"idx": idx, "epochs": 1, "weights": False} for idx in range(1500)]
-    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows)
+    run = make_run(tmp_path / "run", {"units": list(range(len(rows)))}, rows)
     answer = json.loads(
         sweep("export-to", "tensorboard", run.folder.path, tmp_path / "logs", "--json").stdout
     )
@@ -94,7 +94,7 @@ def test_an_mlflow_that_does_not_answer_is_one_message(small_run):
 
 def test_ctrl_c_leaves_whole_points_and_the_same_command_goes_on(tmp_path):
     rows = [{"idx": idx, "epochs": 30, "weights": False} for idx in range(800)]
-    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows)
+    run = make_run(tmp_path / "run", {"units": list(range(len(rows)))}, rows)
     logs = tmp_path / "logs"
     command = [*SWEEP, "export-to", "tensorboard", str(run.folder.path), str(logs)]
     command += ["--points", "all", "--curves", "all"]

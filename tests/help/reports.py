@@ -44,6 +44,7 @@ def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=()):
     )
     store = Store(folder, space_of(axes))
     chance = np.random.default_rng(0)
+    axes = dict(sorted(axes.items()))  # as ParameterGrid numbers the points
     points = list(itertools.product(*axes.values()))
     items = []
     for idx, values in enumerate(points):
