@@ -97,7 +97,7 @@ def assert_as_built(composer, space, part, group):
         for key, value in alone.numbers.items():
             given = lifted.get(key, template.constants.get(key))
             assert np.float32(given) == np.float32(value), (space[idx], key)
-        assert type(model.optimizer) is type(template.optimizers[stack.rule[row]].optimizer)
+        assert type(model.optimizer) is type(template.optimizers[stack.optimizer[row]].optimizer)
         functions = [
             getattr(layer, "activation", None) for layer in template.variants[stack.variant[row]].layers
         ]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.help.cohorts import engine_of
 from trainables.fused.compose.members import Members, Split
-from trainables.fused.compose.tryout import changed_by_training, loss_is_equal
+from trainables.fused.compose.tryout import changed_by_training, trains_alike
 
 
 def test_moving_means_are_assigned_to_and_rows_of_a_table_have_sparse_gradients():
@@ -39,6 +39,6 @@ def test_the_loss_of_a_model_is_that_of_its_member_and_of_no_other(group):
     engine, configs, members, batch = group
     model = engine.composer._builds.build(configs[0])
     member = members.stack.take(np.array([0]))
-    assert loss_is_equal(model, members.template, member, batch)
+    assert trains_alike(model, members.template, member, batch)
     member.weights[:] *= 1.001
-    assert not loss_is_equal(model, members.template, member, batch)
+    assert not trains_alike(model, members.template, member, batch)

@@ -40,7 +40,9 @@ BASE = describe(model_of())
 
 def differences(**changes):
     other = describe(model_of(**changes))
-    found = {part for part in ("signature", "variant", "rule") if getattr(other, part) != getattr(BASE, part)}
+    found = {
+        part for part in ("signature", "variant", "optimizer") if getattr(other, part) != getattr(BASE, part)
+    }
     if [a.tobytes() for a in other.initial] != [a.tobytes() for a in BASE.initial]:
         found.add("initial")
     keys = {*other.numbers, *BASE.numbers}
@@ -57,7 +59,7 @@ def differences(**changes):
         ({"l2": 0.2}, {"penalty.0.l2"}),
         ({"optimizer": keras.optimizers.Adam(0.02)}, {"learning_rate"}),
         ({"optimizer": keras.optimizers.Adam(0.01, beta_1=0.8)}, {"optimizer.beta_1"}),
-        ({"optimizer": keras.optimizers.Adam(0.01, amsgrad=True)}, {"rule"}),
+        ({"optimizer": keras.optimizers.Adam(0.01, amsgrad=True)}, {"optimizer"}),
         ({"loss": "mae"}, {"signature"}),
         ({"metrics": ("mae", "mse")}, {"signature"}),
     ],
