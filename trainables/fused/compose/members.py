@@ -9,8 +9,9 @@ each axis is varied alone, one model for each of its values, and what changes is
     a value that several axes change                    is taken from a model for each combination of these axes
 
 That axes do not act together in other ways is an assumption, so it is tested: random members are built alone, and
-their whole description, and loss, gradient and update of a first batch, are compared with what was composed, by the
-kernels that will train it. If they differ, the group is split along an axis that is to blame.
+their whole description and the loss of a first batch are compared with what was composed, by the kernels that will train
+it; and the whole first step, where the model or the optimizer is new. If they differ, the group is split along an axis
+that is to blame.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,7 @@ class Composer:
         self._builder, self._table, self._seed = builder, table, seed
         self._builds = Builds(function, builder, table, seed, timeout_s)
         self._memory_bytes = memory_mb * 2**20
+        self._stepped: set[Hashable] = set()  # signatures and optimizers of which a whole step was compared
 
     def compose(self, configs: Sequence[Config], fit: Fit) -> Members | Split | Refused:
         """Return the points as one program's, or what keeps them from being that.
@@ -317,7 +319,9 @@ class Composer:
                 return False
             rows = row_order(self._seed, number, len(self._table.x_train))[: study.batch_size]
             batch = self._table.x_train[rows], self._table.y_train[rows]
-            if trains_alike(model, members.template, member, batch):
+            step = not {alone.signature, alone.optimizer} <= self._stepped
+            if trains_alike(model, members.template, member, batch, step):
+                self._stepped |= {alone.signature, alone.optimizer}
                 return True
         return False
 
