@@ -67,12 +67,10 @@ def cohort_memory_mb(memory_mb: float, gpu: float) -> float:
     """
     if not gpu:
         return memory_mb
-    from tensorflow.python.client import device_lib
+    from trainables.fused.internals.devices import gpu_memory_mb
 
-    limits = [
-        device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"
-    ]
-    return limits[0] / 2**20 * min(gpu, 1.0) / 2 if limits else memory_mb
+    has_mb = gpu_memory_mb()
+    return memory_mb if has_mb is None else has_mb * min(gpu, 1.0) / 2
 
 
 def explain(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.connect import parcel, reach
+from cluster.connect import parcel, ray_internals, reach
 from cluster.connect.local import ended_quietly
 from cluster.connect.token import authentication
 from cluster.errors import ClusterError
@@ -59,9 +59,9 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
 
 def _explained(address: str, error: Exception) -> str:
     text = str(error).strip()
-    if "ersion mismatch" in text:
+    if ray_internals.VERSIONS_DIFFER in text:
         return f"The cluster at {address} and this driver do not fit:\n{text}"
-    if "node_ip_address.json" in text or "is not a part of" in text or "on this node" in text:
+    if any(words in text for words in ray_internals.NO_NODE_HERE):
         return (
             f"This machine is no node of the cluster at {address}. Make it one (`ray start --address={address}`), or "
             "submit the sweep from here: sweep submit PLAN --address http://HEAD:8265."

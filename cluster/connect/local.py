@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 
+from cluster.connect import ray_internals
 from cluster.connect.token import authentication, environment, keep_private
 
 
@@ -36,15 +37,11 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[s
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     keep_private()
     import ray
-    from ray._private import ray_constants
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(authentication(os.environ.get("RAY_AUTH_MODE") or "token"))
-        # Ray takes the address that other machines would use, unless it believes to be on a system whose firewall
-        # asks the user about each program that listens there.
         stack.enter_context(environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"))
-        stack.callback(setattr, ray_constants, "ENABLE_RAY_CLUSTER", ray_constants.ENABLE_RAY_CLUSTER)
-        ray_constants.ENABLE_RAY_CLUSTER = False  # which was read from there when Ray was imported
+        stack.enter_context(ray_internals.on_loopback())
         # Ray hands the interpreter's path to a shell as it is, so a path with a space needs quotes of ours.
         quoted = shlex.quote(sys.executable)
         ray.init(

@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
+from cluster.connect import ray_internals
 from cluster.connect.token import token
 from cluster.errors import ClusterError
 
@@ -51,9 +52,7 @@ def head_address(given: str) -> str:
     if given == "auto":
         given = os.environ.get("RAY_ADDRESS", "auto")
     if given == "auto":
-        from ray._private.utils import read_ray_address
-
-        found = read_ray_address()
+        found = ray_internals.address_of_this_machine()
         if not found:
             raise ClusterError(
                 "--address auto: no Ray cluster was started on this machine. Start one (`ray start --head`), name its "
@@ -187,7 +186,7 @@ def _listens_to_others(port: int) -> bool:
 def _nodes_listen_to_others(dashboard: str) -> bool:
     """Return whether the nodes of a cluster can be reached by others, though its dashboard is at a loopback address."""
     try:
-        summary = json.loads(_get(f"{dashboard}/nodes?view=summary", None))["data"]["summary"]
+        summary = json.loads(_get(f"{dashboard}{ray_internals.NODES_SUMMARY}", None))["data"]["summary"]
         raylets = [node["raylet"] for node in summary if node["raylet"].get("state") == "ALIVE"]
         return not raylets or any(
             not is_loopback(raylet["nodeManagerAddress"])
@@ -213,7 +212,7 @@ def asks_for_token(address: str, secret: str | None = None) -> bool:
     except OSError as error:
         raise ClusterError(_NO_CLUSTER.format(address=address, reason=error.strerror or error)) from None
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/CheckAlive")
+        ask = channel.unary_unary(ray_internals.CHECK_ALIVE)
         try:
             ask(b"", timeout=ANSWER_TIMEOUT_S, metadata=metadata)
         except grpc.RpcError as error:

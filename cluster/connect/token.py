@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from cluster.connect import ray_internals
 from cluster.errors import ClusterError
 
 TOKEN_FILE = Path("~/.ray/auth_token")
@@ -73,12 +74,8 @@ def authentication(mode: str) -> Iterator[None]:
 
 
 def _read_again() -> None:
-    """Have Ray read its settings again, which it does by itself only when it is imported."""
-    if "ray" in sys.modules:
-        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-
-        Config.initialize("")
-        AuthenticationTokenLoader.instance().reset_cache()
+    if "ray" in sys.modules:  # else it reads them when it is imported
+        ray_internals.read_settings_again()
 
 
 @contextlib.contextmanager

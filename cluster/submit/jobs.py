@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cluster.connect import ray_internals
 from cluster.errors import ClusterError
 
 SOFTWARE = "keras-grid-sweep"
@@ -26,17 +27,6 @@ STOP_WAIT_S = 60
 POLL_S = 1.0
 AGENT_WAIT_S = 60.0
 """Seconds that a head may need from its start until it takes jobs."""
-
-_NO_AGENT = "No available agent to submit job"
-
-_PYTHON = (
-    "$(sed -n 's/.*--python_worker_command=\\([^ ]*\\) .*/\\1/p' "
-    "/proc/$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status)/cmdline)"
-)
-"""Shell: the Python that the head runs Ray by. Ray itself would leave it to the PATH that `ray start` happened to have.
-
-The shell's parent is Ray's job supervisor, and the parent of that is the raylet, which was told how to start workers.
-"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,7 @@ class Jobs:
     def __init__(self, address: str) -> None:
         from ray.job_submission import JobSubmissionClient
 
-        for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+        for name in ray_internals.UPLOAD_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)  # they tell of each upload
         self.address = address
         with self._explained():
@@ -98,7 +88,7 @@ class Jobs:
         """
         request: dict[str, Any] = {
             # exec: the signals of a stop have to reach the sweep, not only a shell.
-            "entrypoint": f'P="{_PYTHON}"; exec "${{P:-python}}" {shlex.join(command)}',
+            "entrypoint": f'P="{ray_internals.HEADS_PYTHON}"; exec "${{P:-python}}" {shlex.join(command)}',
             "runtime_env": {
                 "working_dir": str(folder),
                 "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), **environment},
@@ -111,7 +101,7 @@ class Jobs:
                 try:
                     return str(self._client.submit_job(**request))
                 except RuntimeError as error:  # a cluster that has just begun
-                    if _NO_AGENT not in str(error) or time.monotonic() > deadline:
+                    if ray_internals.NO_AGENT not in str(error) or time.monotonic() > deadline:
                         raise
                 time.sleep(POLL_S)
 

@@ -13,23 +13,13 @@ from pathlib import Path
 
 from ray.tune.experiment import Trial
 
+from cluster.connect.ray_internals import LAST_FAILURE, NODE_LOST
+
 FALSE_STARTS = 5
 """Times that a point may meet a worker that ends before it has begun with it."""
 
 LOSSES = 100
 """Times that a point may lose its node, or its node the network, before it is taken for the reason."""
-
-_CLUSTERS_FAULT = (
-    "node has died",
-    "node was terminated",
-    "node is dead",
-    "node failure",
-    "is unavailable:",
-    "preempted",
-    "RpcError",
-    "rpc_code",
-)
-"""What Ray 2.60 says in the error of a trial whose actor was lost with its node, or could not be reached."""
 
 
 class Fault(Enum):
@@ -46,8 +36,8 @@ def fault_of(trial: Trial) -> Fault:
         text = Path(file).read_text(errors="replace") if file else ""
     except OSError:
         text = ""
-    last = text[text.rfind("Failure # ") :]
-    return Fault.CLUSTER if any(words in last for words in _CLUSTERS_FAULT) else Fault.WORKER
+    last = text[text.rfind(LAST_FAILURE) :]
+    return Fault.CLUSTER if any(words in last for words in NODE_LOST) else Fault.WORKER
 
 
 class Deaths:

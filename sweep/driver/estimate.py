@@ -112,7 +112,7 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     from trainables.builder.build import fit_of
     from trainables.fused.compose.members import Members
     from trainables.fused.engine import LANES
-    from trainables.fused.model.describe import UnfusableError
+    from trainables.fused.internals.errors import UnfusableError
     from trainables.fused.training.cohort import Cohort
 
     fused = [group for group in found if not group.why]

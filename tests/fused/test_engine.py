@@ -128,3 +128,13 @@ def test_the_rungs_say_who_goes_on():
     second = sorted(first[:2], key=lambda idx: lowest[idx][3])
     assert [rows[idx][0]["epochs"] for idx in second] == [6, 4]
     assert [rows[idx][0]["status"] for idx in second] == ["completed", "pruned"]
+
+
+@pytest.mark.parametrize("where", ["a missing name", "an error of the engine's own code"])
+def test_what_the_engine_itself_cannot_do_is_no_reason_to_leave_points_alone(monkeypatch, where):
+    if where == "a missing name":
+        monkeypatch.delattr("keras.src.trainers.trainer.Trainer._compute_loss")
+    else:
+        monkeypatch.delattr("trainables.fused.compose.members.Composer._assemble")
+    [report] = reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES)), [0, 1])
+    assert report.alone is None and "--engine keras" in report.broken and "fused engine" in report.broken

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trainables.engine import Engine, Report, Work
+from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
 from trainables.limits import KILL_AFTER_S, cohort_memory_mb, explain, time_limit
 from trainables.trials.checkpoints import name_of
 
@@ -45,16 +46,18 @@ class FusedEngine(Engine):
 
     def step(self) -> Report:
         """Compose the group or train it on, and report."""
-        from trainables.fused.model.describe import UnfusableError
-
         try:
             started = time.perf_counter()
             report = self._compose() if self._waiting is None else None
             self._composed_s += time.perf_counter() - started
             return report or self._train()
+        except InternalsError as error:
+            return Report(done=True, broken=str(error))
         except UnfusableError as error:
             return self._leave(str(error))
         except Exception as error:
+            if is_ours(error):
+                return Report(done=True, broken=str(ours(error)))
             if self._cohort is not None and self._cohort.epoch:
                 raise
             # An operation that cannot be vectorized or compiled says so only now.

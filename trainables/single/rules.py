@@ -113,5 +113,9 @@ def rules(settings: Callbacks, model: keras.Model) -> list[keras.callbacks.Callb
 
 
 def _has_schedule(optimizer: Any) -> bool:
+    """Return whether a schedule sets the optimizer's rate, which cannot be set by others then."""
+    if isinstance(optimizer.learning_rate, keras.Variable):
+        return False
+    # An optimizer keeps what it was given among its attributes, under a name that is Keras' own matter.
     schedule = keras.optimizers.schedules.LearningRateSchedule
-    return isinstance(getattr(optimizer, "_learning_rate", None), schedule)
+    return any(isinstance(value, schedule) for value in vars(optimizer).values())

@@ -12,7 +12,8 @@ from trainables.builder import find
 from trainables.fused.compose import members
 from trainables.fused.compose.groups import partition
 from trainables.fused.compose.members import Composer, Members, Refused, Split
-from trainables.fused.model.describe import UnfusableError, describe
+from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.model.describe import describe
 from trainables.settings import Fit
 
 TABLE = small_table()
@@ -97,7 +98,7 @@ def assert_as_built(composer, space, part, group):
         for key, value in alone.numbers.items():
             given = lifted.get(key, template.constants.get(key))
             assert np.float32(given) == np.float32(value), (space[idx], key)
-        assert type(model.optimizer) is type(template.optimizers[stack.rule[row]].optimizer)
+        assert type(model.optimizer) is type(template.optimizers[stack.optimizer[row]].optimizer)
         functions = [
             getattr(layer, "activation", None) for layer in template.variants[stack.variant[row]].layers
         ]

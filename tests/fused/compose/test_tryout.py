@@ -1,12 +1,14 @@
-"""What training changes in a model, and whether its first loss is that of a member."""
+"""What training changes in a model, and whether its first step is that of a member."""
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.help.cohorts import engine_of
 from trainables.fused.compose.members import Members, Split
-from trainables.fused.compose.tryout import changed_by_training, loss_is_equal
+from trainables.fused.compose.tryout import changed_by_training, trains_alike
+from trainables.fused.internals import kernels
 
 
 def test_moving_means_are_assigned_to_and_rows_of_a_table_have_sparse_gradients():
@@ -20,25 +22,75 @@ def test_moving_means_are_assigned_to_and_rows_of_a_table_have_sparse_gradients(
     assert [model.trainable_variables[place] is table.embeddings for place in sparse] == [True]
 
 
+class Group:
+    """Some points of a builder, their members and a batch."""
+
+    def __init__(self, name):
+        self.engine = engine_of(name)
+        points = np.arange(len(self.engine.space))
+        while isinstance(found := self.compose(points), Split):
+            points = points[found.parts[0]]
+        assert isinstance(found, Members) and len(points) > 1
+        self.points, self.members = points, found
+        self.batch = self.engine.table.x_train[:32], self.engine.table.y_train[:32]
+
+    def compose(self, points):
+        configs = [self.engine.space[int(idx)] for idx in points]
+        return self.engine.composer.compose(configs, self.engine.training.fit)
+
+    def member(self, row=0):
+        return self.members.stack.take(np.array([row]))
+
+    def is_alike(self, member, step=True):
+        """Compare the first point's model with any member."""
+        model = self.engine.composer._builds.build(self.engine.space[int(self.points[0])])
+        return trains_alike(model, self.members.template, member, self.batch, step)
+
+
 @pytest.fixture(scope="module")
 def group():
-    """Some points of a builder with a weight of its own in a layer, their members and a batch."""
-    engine = engine_of("custom_layer")
-    points = np.arange(len(engine.space))
-    while isinstance(
-        found := engine.composer.compose([engine.space[int(idx)] for idx in points], engine.training.fit),
-        Split,
-    ):
-        points = points[found.parts[0]]
-    assert isinstance(found, Members) and len(points) > 1
-    batch = engine.table.x_train[:32], engine.table.y_train[:32]
-    return engine, [engine.space[int(idx)] for idx in points], found, batch
+    """Of a layer that has a weight of its own."""
+    return Group("custom_layer")
 
 
-def test_the_loss_of_a_model_is_that_of_its_member_and_of_no_other(group):
-    engine, configs, members, batch = group
-    model = engine.composer._builds.build(configs[0])
-    member = members.stack.take(np.array([0]))
-    assert loss_is_equal(model, members.template, member, batch)
-    member.weights[:] *= 1.001
-    assert not loss_is_equal(model, members.template, member, batch)
+@pytest.fixture(scope="module")
+def optimizers():
+    """Of several optimizers."""
+    return Group("several_metrics")
+
+
+@pytest.mark.parametrize("step", [False, True])
+def test_a_model_is_trained_as_its_member_and_as_no_other(group, step):
+    member = group.member()
+    assert group.is_alike(member, step)
+    member.weights[:] *= 1.01
+    assert not group.is_alike(member, step)
+
+
+@pytest.mark.parametrize("change", ["rate", "optimizer"])
+def test_another_optimizer_is_seen_in_the_whole_step_only(optimizers, change):
+    member = optimizers.member()
+    if change == "rate":
+        member.numbers[0, 0] *= 1.01
+    else:
+        others = np.unique(optimizers.members.stack.optimizer)
+        member.optimizer[:] = others[others != member.optimizer[0]][0]
+    assert optimizers.is_alike(member, step=False)
+    assert not optimizers.is_alike(member)
+
+
+def test_the_member_goes_through_the_kernels_that_train_it(group, monkeypatch):
+    """A kernel with a wrong loss, and one with a right loss and a wrong gradient."""
+    monkeypatch.setattr(kernels, "_product", lambda a, b: tf.matmul(a, b) * 1.01)
+    assert not group.is_alike(group.member(), step=False)
+
+    @tf.custom_gradient
+    def product(a, b):
+        return tf.matmul(a, b), lambda up: (
+            tf.matmul(up, b, transpose_b=True),
+            1.1 * tf.matmul(a, up, transpose_a=True),
+        )
+
+    monkeypatch.setattr(kernels, "_product", product)
+    assert group.is_alike(group.member(), step=False)
+    assert not group.is_alike(group.member())

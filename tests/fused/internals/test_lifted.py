@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.lifted import Lifted
-from trainables.fused.model.describe import UnfusableError
 
 
 def test_a_lifted_number_answers_for_all_lanes_or_refuses():

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.fused.model.describe import UnfusableError, describe
+from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.model.describe import describe
 
 
 def model_of(
@@ -40,7 +41,9 @@ BASE = describe(model_of())
 
 def differences(**changes):
     other = describe(model_of(**changes))
-    found = {part for part in ("signature", "variant", "rule") if getattr(other, part) != getattr(BASE, part)}
+    found = {
+        part for part in ("signature", "variant", "optimizer") if getattr(other, part) != getattr(BASE, part)
+    }
     if [a.tobytes() for a in other.initial] != [a.tobytes() for a in BASE.initial]:
         found.add("initial")
     keys = {*other.numbers, *BASE.numbers}
@@ -57,7 +60,7 @@ def differences(**changes):
         ({"l2": 0.2}, {"penalty.0.l2"}),
         ({"optimizer": keras.optimizers.Adam(0.02)}, {"learning_rate"}),
         ({"optimizer": keras.optimizers.Adam(0.01, beta_1=0.8)}, {"optimizer.beta_1"}),
-        ({"optimizer": keras.optimizers.Adam(0.01, amsgrad=True)}, {"rule"}),
+        ({"optimizer": keras.optimizers.Adam(0.01, amsgrad=True)}, {"optimizer"}),
         ({"loss": "mae"}, {"signature"}),
         ({"metrics": ("mae", "mse")}, {"signature"}),
     ],

@@ -1,4 +1,4 @@
-"""The update rules against Keras' optimizers themselves, step by step."""
+"""The updates against Keras' optimizers themselves, step by step."""
 
 import keras
 import numpy as np
@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from trainables.fused.internals import kernels
-from trainables.fused.model.describe import UnfusableError
-from trainables.fused.program.optimizers import SharedSlots, UpdateRule, flat, split
+from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.program.optimizers import Update, Updates, flat, split
 
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.1),
@@ -56,25 +56,25 @@ def by_keras(model, steps, gradients=gradients):
     return np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
 
 
-def by_rule(model, steps, rule, rate=0.0, gradients=gradients, **numbers):
+def by_update(model, steps, update, rate=0.0, gradients=gradients, **numbers):
     weights = flat([tf.constant(v.numpy()) for v in model.trainable_variables])
-    slots = [tf.constant(slot) for slot in rule.slots]
+    slots = [tf.constant(slot) for slot in update.slots]
     lifted = {
         "learning_rate": tf.constant(rate),
         **{f"optimizer.{k}": tf.constant(v) for k, v in numbers.items()},
     }
     for step in range(steps):
         iterations = tf.constant(step, tf.int64)
-        weights, slots = rule.apply(gradients(step, model), weights, slots, iterations, lifted)
+        weights, slots = update.apply(gradients(step, model), weights, slots, iterations, lifted)
     return weights.numpy()
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_five_steps_are_those_of_keras(name):
     model = model_of(OPTIMIZERS[name]())
-    rule = UpdateRule(model)
+    update = Update(model)
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    ours = by_rule(model, 5, rule, rate)
+    ours = by_update(model, 5, update, rate)
     # The same float32 operations, on one vector instead of several.
     np.testing.assert_allclose(ours, by_keras(model, 5), rtol=2e-5, atol=2e-6)
 
@@ -82,21 +82,21 @@ def test_five_steps_are_those_of_keras(name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_sparse_gradients_are_taken_as_by_keras_or_refused(name):
     model = model_of(OPTIMIZERS[name]())
-    rule = UpdateRule(model)
+    update = Update(model)
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     try:
         with kernels.fast():
-            ours = by_rule(model, 5, rule, rate, sparse)
+            ours = by_update(model, 5, update, rate, sparse)
     except UnfusableError:
-        assert not rule.is_flat or rule._clips
+        assert not update.is_flat or update.clips
     else:
         np.testing.assert_allclose(ours, by_keras(model, 5, sparse), rtol=2e-5, atol=2e-6)
 
 
 def test_numbers_of_the_lane_take_the_place_of_the_optimizer_s():
-    rule = UpdateRule(model_of(keras.optimizers.Adam(0.5, beta_1=0.1, clipnorm=9.0)))
+    update = Update(model_of(keras.optimizers.Adam(0.5, beta_1=0.1, clipnorm=9.0)))
     model = model_of(keras.optimizers.Adam(0.01, beta_1=0.8, clipnorm=0.2))
-    ours = by_rule(model, 4, rule, 0.01, beta_1=0.8, clipnorm=0.2)
+    ours = by_update(model, 4, update, 0.01, beta_1=0.8, clipnorm=0.2)
     np.testing.assert_allclose(ours, by_keras(model, 4), rtol=2e-5, atol=2e-6)
 
 
@@ -104,7 +104,7 @@ def test_constraints_hold_and_excluded_weights_do_not_decay():
     optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     model = model_of(optimizer, constraint=keras.constraints.MaxNorm(0.3))
-    ours = by_rule(model, 4, UpdateRule(model), 0.1)
+    ours = by_update(model, 4, Update(model), 0.1)
     np.testing.assert_allclose(ours, by_keras(model, 4), rtol=2e-5, atol=2e-6)
     kernel = split(ours, model.trainable_variables)[0]
     assert np.linalg.norm(kernel, axis=0).max() <= 0.3 + 1e-6
@@ -116,13 +116,13 @@ def test_an_optimizer_that_cannot_be_made_anew_is_refused():
             super().__init__(**arguments)
 
     with pytest.raises(UnfusableError, match="Strange cannot be made anew"):
-        UpdateRule(model_of(Strange("have")))
+        Update(model_of(Strange("have")))
 
 
 def test_slots_of_several_optimizers_are_shared_and_one_is_followed():
     names = ("adam", "sgd", "adagrad")
     models = [model_of(OPTIMIZERS[name]()) for name in names]
-    shared = SharedSlots([UpdateRule(model) for model in models])
+    shared = Updates([Update(model) for model in models])
     assert len(shared.shapes) == 3  # Adam with amsgrad has three of one shape; the others need fewer
     slots = shared.initial(np.array([0, 1, 2]))
     for number, model in enumerate(models):

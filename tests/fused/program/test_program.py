@@ -7,7 +7,7 @@ import pytest
 from results.space import Space
 from tests.help.cohorts import PLAN, Fused, assert_equal, small_table
 from trainables.builder import find
-from trainables.fused.model.describe import UnfusableError
+from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.program import program
 from trainables.settings import Callbacks, Fit, Training
 

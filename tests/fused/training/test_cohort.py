@@ -20,7 +20,7 @@ from tests.help.cohorts import (
     engine_of,
 )
 from trainables.fused.compose.members import Refused, Split
-from trainables.fused.model.describe import UnfusableError
+from trainables.fused.internals.errors import UnfusableError
 from trainables.settings import Fit, Training
 
 

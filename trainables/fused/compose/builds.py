@@ -12,7 +12,8 @@ import numpy as np
 
 from trainables.builder import build
 from trainables.builder.find import Builder
-from trainables.fused.model.describe import Described, UnfusableError, describe
+from trainables.fused.internals.errors import UnfusableError, raise_ours
+from trainables.fused.model.describe import Described, describe
 from trainables.limits import TimeUpError, explain, time_limit
 from trainables.table.data import Table
 
@@ -22,7 +23,7 @@ KNOWN_MB = 256
 FRESH_MODELS = 64
 """Models that were built to be described, kept in case they can be used."""
 
-PARTS = ("variant", "rule", "initial")
+PARTS = ("variant", "optimizer", "initial")
 """What a description holds beside the signature and the numbers."""
 
 Config = Mapping[str, Any]
@@ -35,7 +36,7 @@ class Failed:
     signature: str
     why: str
     variant: None = None
-    rule: None = None
+    optimizer: None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
     initial: tuple[np.ndarray, ...] = ()
 
@@ -76,7 +77,11 @@ class Builds:
         return self._fresh.pop(key_of(config), None) or self.build(config)
 
     def describe(self, config: Config) -> Described | Failed:
-        """Return what the model of `config` is; it is built if it never was."""
+        """Return what the model of `config` is; it is built if it never was.
+
+        Raises:
+            InternalsError: describing it failed for a reason that is not the model's.
+        """
         key = key_of(config)
         if key not in self._known:
             if sum(a.nbytes for d in self._known.values() for a in d.initial) > KNOWN_MB * 2**20:
@@ -92,6 +97,7 @@ class Builds:
             except UnfusableError as error:
                 self._known[key] = Failed(f"refused: {error}", str(error))
             except (Exception, SystemExit) as error:
+                raise_ours(error)
                 why = explain(error).splitlines()[0][:200]
                 self._known[key] = Failed("raised", f"building and describing it raised {why}")
         return self._known[key]

@@ -9,8 +9,9 @@ each axis is varied alone, one model for each of its values, and what changes is
     a value that several axes change                    is taken from a model for each combination of these axes
 
 That axes do not act together in other ways is an assumption, so it is tested: random members are built alone, and
-their whole description and the loss of a first batch are compared with what was composed. If they differ, the
-group is split along an axis that is to blame.
+their whole description and the loss of a first batch are compared with what was composed, by the kernels that will train
+it; and the whole first step, where the model or the optimizer is new. If they differ, the group is split along an axis
+that is to blame.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,10 @@ import numpy as np
 from trainables.builder import build
 from trainables.builder.find import Builder
 from trainables.fused.compose.builds import PARTS, Builds, Config, Failed, key_of, same, value_of
-from trainables.fused.compose.tryout import changed_by_training, loss_is_equal
-from trainables.fused.model.describe import RATE, SEED, Described, UnfusableError, describe, python_state
+from trainables.fused.compose.tryout import changed_by_training, trains_alike
+from trainables.fused.internals.errors import UnfusableError, raise_ours
+from trainables.fused.internals.keras import check_objects, layers_of
+from trainables.fused.model.describe import RATE, SEED, Described, describe, python_state
 from trainables.fused.program.template import Stack, Template
 from trainables.limits import TimeUpError
 from trainables.settings import Fit
@@ -99,6 +102,9 @@ class Composer:
         seed: of the initial weights.
         timeout_s: seconds that one call of the builder may take.
         memory_mb: MiB that the arrays of one group may take in training.
+
+    Raises:
+        InternalsError: this Keras has not the parts that the engine needs.
     """
 
     def __init__(
@@ -110,9 +116,11 @@ class Composer:
         timeout_s: float = 600.0,
         memory_mb: float = 512.0,
     ) -> None:
+        check_objects()
         self._builder, self._table, self._seed = builder, table, seed
         self._builds = Builds(function, builder, table, seed, timeout_s)
         self._memory_bytes = memory_mb * 2**20
+        self._stepped: set[Hashable] = set()  # signatures and optimizers of which a whole step was compared
 
     def compose(self, configs: Sequence[Config], fit: Fit) -> Members | Split | Refused:
         """Return the points as one program's, or what keeps them from being that.
@@ -122,6 +130,7 @@ class Composer:
             fit: the arguments of `Model.fit` for the points whose axes do not set them.
 
         Raises:
+            InternalsError: the engine fails by itself, whatever the points.
             UnfusableError: as `Refused`, where it is found out late.
         """
         study = self._study(configs, fit)
@@ -182,7 +191,7 @@ class Composer:
         found: Mapping[str, Any],
         first: Described,
     ) -> dict[str, list[Any]] | Split:
-        """Return each value of each point: "variant", "rule", "initial" and the numbers by key."""
+        """Return each value of each point: "variant", "optimizer", "initial" and the numbers by key."""
         everything = [first, *itertools.chain.from_iterable(by_value.values() for by_value in found.values())]
         keys = dict.fromkeys(itertools.chain(PARTS, *(d.numbers for d in everything)))
         columns: dict[str, list[Any]] = {}
@@ -203,11 +212,11 @@ class Composer:
         return columns
 
     def _assemble(self, given: Sequence[Config], columns: Mapping[str, list[Any]]) -> Members:
-        rule, of_rule = _numbered(columns["rule"])
+        optimizer, of_optimizer = _numbered(columns["optimizer"])
         variant, of_variant = _numbered(columns["variant"])
         numbers = {}
         for key, values in columns.items():
-            present = [value for value in values if value is not None]  # a rule may not have it
+            present = [value for value in values if value is not None]  # an optimizer may not have it
             if key not in PARTS and present:
                 numbers[key] = np.array(
                     [present[0] if value is None else value for value in values], "float32"
@@ -222,7 +231,7 @@ class Composer:
             raise UnfusableError("a weight with a sparse gradient has different regularizers")
         template = Template(
             model,
-            [self._builds.fresh(given[place]) if place else model for place in of_rule],
+            [self._builds.fresh(given[place]) if place else model for place in of_optimizer],
             [self._builds.fresh(given[place]) if place else model for place in of_variant],
             keys,
             {key: float(values[0]) for key, values in numbers.items() if key not in keys},
@@ -238,9 +247,9 @@ class Composer:
         stack = Stack(
             np.stack([flats[id(initial)] for initial in columns["initial"]]),
             [np.stack([initial[count + place] for initial in columns["initial"]]) for place in stacked],
-            template.rules.initial(rule),
+            template.updates.initial(optimizer),
             np.stack([numbers[key] for key in keys], 1),
-            rule,
+            optimizer,
             variant,
         )
         return Members(template, stack)
@@ -251,7 +260,7 @@ class Composer:
         """Return the places of the non-trainable variables that each lane has of its own, and of the trainable ones
         whose gradient a regularizer would make dense.
         """
-        layers = model._flatten_layers(include_self=True, recursive=True)
+        layers = layers_of(model)
         own = [layer for layer in layers if not type(layer).__module__.startswith("keras.")]
         python = [dict(python_state(layer)) for layer in own]
         variables = model.non_trainable_variables
@@ -295,19 +304,26 @@ class Composer:
         return None
 
     def _is_as_composed(self, place: int, study: _Study, members: Members) -> bool:
-        try:
-            model = self._builds.build(study.given[place])
-            alone = describe(model)
-        except (Exception, SystemExit, TimeUpError):
-            return False
-        if any(not same(value_of(alone, key), values[place]) for key, values in study.columns.items()):
-            return False
-        rows = row_order(self._seed, 0, len(self._table.x_train))[: study.batch_size]
-        batch = self._table.x_train[rows], self._table.y_train[rows]
         member = members.stack.take(np.array([place]))
-        return set(alone.numbers) <= set(study.columns) and loss_is_equal(
-            model, members.template, member, batch
-        )
+        # A value on the kink of an activation has another gradient once it is rounded otherwise: not in two batches.
+        for number in range(2):
+            try:
+                model = self._builds.build(study.given[place])
+                alone = describe(model)
+            except (Exception, SystemExit, TimeUpError) as error:
+                raise_ours(error)
+                return False
+            if not set(alone.numbers) <= set(study.columns):
+                return False
+            if any(not same(value_of(alone, key), values[place]) for key, values in study.columns.items()):
+                return False
+            rows = row_order(self._seed, number, len(self._table.x_train))[: study.batch_size]
+            batch = self._table.x_train[rows], self._table.y_train[rows]
+            step = not {alone.signature, alone.optimizer} <= self._stepped
+            if trains_alike(model, members.template, member, batch, step):
+                self._stepped |= {alone.signature, alone.optimizer}
+                return True
+        return False
 
     def _along(self, given: Sequence[Config], axes: Iterable[str], why: str) -> Split:
         """Split along that one of `axes` with the fewest values."""

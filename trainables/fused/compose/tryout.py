@@ -1,12 +1,17 @@
-"""What is found out by trying a model on a few rows: what training changes in it, and its first loss."""
+"""What is found out by trying a model on a few rows: what training changes in it, and its first step."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainables.fused.program.template import Stack, Template
+from trainables.fused.internals import kernels
+from trainables.fused.internals.keras import loss_of, training_argument
+from trainables.fused.program.template import ZERO, Stack, Template
 
 
 def changed_by_training(model: keras.Model, x: np.ndarray) -> tuple[set[int], set[int]]:
@@ -20,40 +25,75 @@ def changed_by_training(model: keras.Model, x: np.ndarray) -> tuple[set[int], se
     x = tf.constant(x)
     trainable = [v.value for v in model.trainable_variables]
     before = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
-    arguments = {"training": True} if model._call_has_training_arg else {}
     with tf.GradientTape() as tape:
-        predicted, after = model.stateless_call(trainable, before, x, **arguments)
+        predicted, after = model.stateless_call(trainable, before, x, **training_argument(model, True))
         total = tf.add_n([tf.reduce_sum(output) for output in tf.nest.flatten(predicted)])
     gradients = tape.gradient(total, trainable)
     assigned = {place for place, (old, new) in enumerate(zip(before, after, strict=True)) if new is not old}
     return assigned, {p for p, g in enumerate(gradients) if isinstance(g, tf.IndexedSlices)}
 
 
-def loss_is_equal(
-    model: keras.Model, template: Template, member: Stack, batch: tuple[np.ndarray, np.ndarray]
+def trains_alike(
+    model: keras.Model, template: Template, member: Stack, batch: tuple[np.ndarray, np.ndarray], step: bool
 ) -> bool:
-    """Return whether a model that was built alone has the loss of a program's member on one batch, in training.
+    """Return whether a model that was built alone is trained on one batch as a program's member is.
+
+    The member goes through the kernels that train it later, and has its numbers as tensors, as then; the model goes
+    through Keras' own, and is of no use afterwards.
 
     Args:
         model: fresh from its builder.
         template: of the program.
-        member: the one member.
+        member: the one member, before training.
         batch: features and target.
+        step: whether the gradient, and what the optimizer does with it, are compared beside the loss: three times
+            the work.
     """
     x, y = map(tf.constant, batch)
-    alone = model._compute_loss(x=x, y=y, y_pred=model(x, training=True), sample_weight=None, training=True)
-    numbers = dict(zip(template.keys, member.numbers[0].tolist(), strict=True))
-    with template.lifted(numbers, int(member.variant[0])):
-        values = template.merge(
-            [tf.constant(a[0]) for a in member.state], list(map(tf.constant, template.shared))
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+        loss = loss_of(model, x, y, model(x, training=True), training=True)
+    gradients = tape.gradient(loss, [v.value for v in variables]) if step else []
+    numbers = template.by_key(tf.constant(member.numbers[0]))
+    weights = tf.constant(member.weights[0])
+    state, slots = ([tf.constant(a[0]) for a in arrays] for arrays in (member.state, member.slots))
+    metrics, shared = (list(map(tf.constant, arrays)) for arrays in (template.metrics, template.shared))
+    with template.lifted(numbers, int(member.variant[0])), kernels.fast():
+        with tf.GradientTape() as tape:
+            parts = template.parts(weights)
+            tape.watch(parts)
+            member_loss, *_ = template.run(parts, template.merge(state, shared), metrics, x, y, training=True)
+        is_close = _is_close(loss, member_loss, 1e-5, 1e-6)
+        if not is_close or not step:
+            return is_close
+        member_gradients = tape.gradient(member_loss, parts, unconnected_gradients=ZERO)
+        if not _is_close(_dense(gradients, variables), _dense(member_gradients, variables), 1e-4):
+            return False
+        # The model's gradient for both: an optimizer that divides by its size would blow up a rounding of it.
+        filled = [tf.zeros(v.shape) if g is None else g for g, v in zip(gradients, variables, strict=True)]
+        updated, _ = template.updates.apply(
+            tf.constant(member.optimizer[0]), filled, weights, slots, tf.constant(0, tf.int64), numbers
         )
-        loss, *_ = template.run(
-            template.parts(member.weights[0]),
-            values,
-            list(map(tf.constant, template.metrics)),
-            x,
-            y,
-            training=True,
-        )
-    # The same sums in the same order, but for the penalties' strengths, which are float32 here.
-    return bool(np.allclose(alone, loss, rtol=1e-5, atol=1e-6, equal_nan=True))
+    before = _dense([v.value for v in variables], variables)
+    model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    change = _dense([v.value for v in variables], variables) - before
+    # A weight is rounded after it has changed, by one part in 2**24.
+    return _is_close(change, updated - weights, 1e-4, 2**-21 * np.abs(before).max())
+
+
+def _dense(tensors: Sequence[Any], variables: Sequence[Any]) -> np.ndarray:
+    """Return gradients, or values, of all variables as one vector; zeros for None."""
+    found = [
+        np.zeros(v.shape, np.float32) if a is None else tf.convert_to_tensor(a).numpy()
+        for a, v in zip(tensors, variables, strict=True)
+    ]
+    return np.concatenate([a.ravel() for a in found])
+
+
+def _is_close(one: Any, other: Any, rtol: float, atol: float = 0.0) -> bool:
+    """Compare arrays but for float32's rounding of sums in another order: `rtol` of each number, and of the largest a tenth
+    of it, since a sum of large numbers may be small.
+    """
+    one, other = np.asarray(one), np.asarray(other)
+    largest = np.abs(one[np.isfinite(one)]).max(initial=0.0)
+    return bool(np.allclose(one, other, rtol=rtol, atol=atol + rtol / 10 * largest, equal_nan=True))

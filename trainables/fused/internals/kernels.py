@@ -7,6 +7,8 @@ Batch normalization: masked by a factor, its backward pass in one formula: 625 b
 
 Random draws: XLA makes the same bits as TensorFlow's kernels, but other floats of them. Here the floats are made as
 the kernels make them, so that a lane drops what `Model.fit` drops.
+
+Read in Keras 3.15.1: private are the modules of its TensorFlow backend, where a layer's operations end.
 """
 
 from __future__ import annotations
@@ -19,13 +21,37 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.src.backend.tensorflow import nn as keras_nn
-from keras.src.backend.tensorflow import numpy as keras_numpy
-from keras.src.backend.tensorflow import random as keras_random
-from keras.src.random.seed_generator import draw_seed
 
+from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.lifted import Lifted
-from trainables.fused.model.describe import UnfusableError
+from trainables.fused.internals.private import Private, check, part
+
+_NN = "keras.src.backend.tensorflow.nn"
+_NUMPY = "keras.src.backend.tensorflow.numpy"
+_RANDOM = "keras.src.backend.tensorflow.random"
+_SEED = "keras.src.random.seed_generator"
+
+_OTHER_DRAWS = ("beta", "binomial", "categorical", "gamma", "randint", "shuffle", "truncated_normal")
+"""XLA's own algorithms for these give other numbers than TensorFlow's kernels."""
+
+NAMES = (
+    Private(_NUMPY, "matmul", "`keras.ops.matmul` inside layers; replaced"),
+    Private(_NUMPY, "divide", "`keras.ops.divide` inside optimizers; replaced"),
+    Private(_NN, "batch_normalization", "`keras.ops.batch_normalization` inside layers; replaced"),
+    Private(_RANDOM, "dropout", "`keras.random.dropout` inside layers; replaced"),
+    Private(_RANDOM, "uniform", "`keras.random.uniform` inside layers; replaced"),
+    Private(_RANDOM, "normal", "`keras.random.normal` inside layers; replaced"),
+    *(Private(_RANDOM, name, f"`keras.random.{name}` inside layers; refused") for name in _OTHER_DRAWS),
+    Private(_RANDOM, "_cast_seed", "a seed as TensorFlow's operations take it"),
+    Private(_RANDOM, "_get_concrete_noise_shape", "the argument `noise_shape` of `Dropout`, made whole"),
+    Private(_SEED, "draw_seed", "`keras.random.SeedGenerator.next`, also of a seed that is a number"),
+    Private("keras.layers:BatchNormalization", "_moments", "mean and variance of a batch; replaced"),
+)
+
+check(NAMES)
+
+keras_nn, keras_numpy, keras_random = part(_NN), part(_NUMPY), part(_RANDOM)
+draw_seed = part(f"{_SEED}:draw_seed")
 
 Draw = Callable[[Sequence[int], tf.Tensor], tf.Tensor]
 """Returns floats in [0, 1) of a shape, given a seed: int32, shape (2,)."""
@@ -57,10 +83,6 @@ def fast(draw: Draw | None = None) -> Iterator[None]:
     finally:
         for (module, name), function in before.items():
             setattr(module, name, function)
-
-
-# XLA's own algorithms for these give other numbers than TensorFlow's kernels.
-_OTHER_DRAWS = ("beta", "binomial", "categorical", "gamma", "randint", "shuffle", "truncated_normal")
 
 
 def _refused(name: str) -> Callable[..., Any]:

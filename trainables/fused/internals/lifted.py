@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainables.fused.model.describe import UnfusableError
+from trainables.fused.internals.errors import UnfusableError
 
 
 class Lifted:

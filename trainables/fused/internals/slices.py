@@ -1,25 +1,40 @@
-"""Parts of an array, from a place that is known at run time only, as XLA has them."""
+"""Parts of an array, from a place that is known at run time only, as XLA has them.
+
+Read in TensorFlow 2.21.0, whose public interface has no such operation.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+
+from trainables.fused.internals.private import Private, check, part
+
+_OPERATIONS = "tensorflow.compiler.tf2xla.ops.gen_xla_ops"
+
+NAMES = (
+    Private(_OPERATIONS, "xla_dynamic_slice", "`tf.slice`, which XLA would make a gather of"),
+    Private(_OPERATIONS, "xla_dynamic_update_slice", "`tf.tensor_scatter_nd_update` of whole rows"),
+)
+
+check(NAMES)
+
+_operations = part(_OPERATIONS)
 
 
 def sliced(array: Any, first: Any, size: int) -> Any:
     """Return `size` rows of `array` from the row `first` on."""
     shape = [size, *array.shape[1:]]
     return tf.ensure_shape(
-        gen_xla_ops.xla_dynamic_slice(array, _start(array, first), tf.constant(shape)), shape
+        _operations.xla_dynamic_slice(array, _start(array, first), tf.constant(shape)), shape
     )
 
 
 def put(array: Any, update: Any, first: Any) -> Any:
     """Return `array` with the rows `update` from the row `first` on."""
     return tf.ensure_shape(
-        gen_xla_ops.xla_dynamic_update_slice(array, update, _start(array, first)), array.shape
+        _operations.xla_dynamic_update_slice(array, update, _start(array, first)), array.shape
     )
 
 

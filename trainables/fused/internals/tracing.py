@@ -10,6 +10,8 @@ them that takes a shape or an axis from outside, and as a tensor; it cannot be c
 
 Gradients: TensorFlow registers the gradient of each `tf.custom_gradient` in a graph for good, and with it the whole graph,
 which was half of what a worker grew by. Once a program is traced nothing asks for them.
+
+Read in TensorFlow 2.21.0; none of this can be set by its public interface.
 """
 
 from __future__ import annotations
@@ -21,11 +23,28 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from tensorflow.python.eager.polymorphic_function import concrete_function
-from tensorflow.python.framework import ops
-from tensorflow.python.ops import control_flow_util_v2
+from trainables.fused.internals.private import Private, check, part
 
-_NAMING = (concrete_function, control_flow_util_v2)
+_OPS = "tensorflow.python.framework.ops"
+_FUNCTIONS = "tensorflow.python.eager.polymorphic_function.concrete_function"
+_CONTROL_FLOW = "tensorflow.python.ops.control_flow_util_v2"
+
+NAMES = (
+    Private(_OPS, "uid", "the next of the numbers that end the names of functions"),
+    Private(_OPS, "gradient_registry", "where the gradients of all operations are kept by name"),
+    Private(f"{_OPS}:gradient_registry", "_registry", "its dictionary"),
+    Private(_FUNCTIONS, "ops", "the module that it takes `uid` from; replaced"),
+    Private(_CONTROL_FLOW, "ops", "the module that it takes `uid` from; replaced"),
+    Private(
+        _CONTROL_FLOW, "maybe_propagate_compile_time_consts_in_xla", "sets the attribute for XLA; replaced"
+    ),
+)
+
+check(NAMES)
+
+ops, control_flow_util_v2 = part(_OPS), part(_CONTROL_FLOW)
+
+_NAMING = (part(_FUNCTIONS), control_flow_util_v2)
 """The modules of TensorFlow that name functions, by `ops.uid()`."""
 
 _BRANCHES = ("Case", "If", "StatelessCase", "StatelessIf")

@@ -6,7 +6,7 @@ Terminology
     number      a float that may differ from lane to lane: a learning rate, a regularizer's strength, a dropout
                 rate, an optimizer's momentum
     variant     the layers' activation functions: a program can switch between several
-    rule        the optimizer's class and all its settings that are no numbers; a program can hold several
+    optimizer   the optimizer's class and all its settings that are no numbers; a program can hold several
     initial     the values of all variables before training
 
 Initializers are in none of these: all they do is to give the initial values.
@@ -21,6 +21,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.internals.keras import calls_of, decays, given_to_compile, layers_of, rate_of
 from trainables.fused.model.tokens import is_plain, token
 
 OPTIMIZER_NUMBERS = (
@@ -48,16 +50,12 @@ MAX_WEIGHTS = 250_000
 """A model with more numbers gains nothing from company."""
 
 
-class UnfusableError(Exception):
-    """The model cannot be a lane of a program; the message is the reason, as a person would read it."""
-
-
 @dataclass(frozen=True)
 class Described:
     """One built model, described.
 
     Attributes:
-        signature, variant, rule: see the module's terminology.
+        signature, variant, optimizer: see the module's terminology.
         numbers: by key: "learning_rate", "optimizer.momentum", "layer.3.rate", "penalty.0.l1" (of a trainable
             variable, by place).
         initial: the values of the trainable variables, then of the others.
@@ -65,7 +63,7 @@ class Described:
 
     signature: Hashable
     variant: Hashable
-    rule: Hashable
+    optimizer: Hashable
     numbers: Mapping[str, float]
     initial: tuple[np.ndarray, ...]
 
@@ -78,25 +76,20 @@ def describe(model: keras.Model) -> Described:
     """
     _refuse(model)
     numbers: dict[str, float] = {}
-    layers = _layers(model)
+    layers = layers_of(model)
     signature = [token(type(model))]
     variant: list[Hashable] = []
     for place, layer in enumerate(layers):
         signature.append(_layer_token(layer, place, numbers, variant))
-    signature += [_topology(item) for item in layers if isinstance(item, keras.src.models.Functional)]
+    signature += [_topology(item) for item in layers]
     for place, variable in enumerate(model.trainable_variables):
         signature.append((tuple(variable.shape), variable.dtype, token(variable.constraint)))
         signature.append(_penalty(variable.regularizer, place, numbers))
     signature += [(tuple(v.shape), v.dtype) for v in model.non_trainable_variables]
-    compiled = model._compile_loss, model._compile_metrics
-    signature.append(token([_user_part(item) for item in compiled]))
-    rule = _rule(model.optimizer, numbers), decayed(model)
+    signature.append(token(given_to_compile(model)))
+    optimizer = _optimizer_token(model.optimizer, numbers), decayed(model)
     initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
-    return Described(tuple(signature), tuple(variant), rule, numbers, initial)
-
-
-def _layers(model: keras.Model) -> list[Any]:
-    return [model, *model._flatten_layers(include_self=False, recursive=True)]
+    return Described(tuple(signature), tuple(variant), optimizer, numbers, initial)
 
 
 def _refuse(model: keras.Model) -> None:
@@ -116,10 +109,10 @@ def _refuse(model: keras.Model) -> None:
         raise UnfusableError(f"a model of {count:,} weights keeps a core busy by itself")
     if any(v.dtype != "float32" for v in model.trainable_variables):
         raise UnfusableError("the model's weights are not all float32")
-    for layer in _layers(model):
+    for layer in layers_of(model):
         if isinstance(layer, keras.layers.RNN):
             raise UnfusableError(f"a recurrent layer ({type(layer).__name__}) cannot be stacked by XLA")
-        if isinstance(layer, keras.src.layers.convolutional.base_conv.BaseConv):
+        if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
             raise UnfusableError(f"a convolution ({type(layer).__name__}) cannot have a filter for each lane")
     optimizer = model.optimizer
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
@@ -171,28 +164,14 @@ _KERAS_ATTRIBUTES = {"name", "built", "seed", *vars(keras.layers.Layer())}
 
 
 def _topology(model: Any) -> Hashable:
-    """Return how the operations of a functional model are connected."""
-    nodes = [
-        node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]
-    ]
-    places = {id(node): place for place, node in enumerate(nodes)}
-    layers = {id(operation): place for place, operation in enumerate(model.operations)}
+    """Return how the operations of a functional model are connected; nothing of another model, or of a layer."""
+    calls = calls_of(model)
+    places = {id(operation): place for place, operation in enumerate(model.operations)} if calls else {}
     found = []
-    for node in nodes:
-        # By the node that made a tensor: the supplied normalizer has nodes in other models too.
-        sources = [t._keras_history for t in node.arguments.keras_tensors]
-        tensors = tuple(
-            (places.get(id(source.operation._inbound_nodes[source.node_index])), source.tensor_index)
-            for source in sources
-        )
-        others = [
-            leaf
-            for leaf in keras.tree.flatten([node.arguments.args, node.arguments.kwargs])
-            if not isinstance(leaf, keras.KerasTensor)
-        ]
-        operation = node.operation
+    for call in calls:
+        operation = call.operation
         own = () if isinstance(operation, keras.layers.Layer) else token(python_state(operation))
-        found.append((layers[id(operation)], token(type(operation)), own, tensors, token(others)))
+        found.append((places[id(operation)], token(type(operation)), own, call.sources, token(call.others)))
     return tuple(found)
 
 
@@ -205,18 +184,10 @@ def _penalty(regularizer: Any, place: int, numbers: dict[str, float]) -> Hashabl
     return ("l1l2",)
 
 
-def _user_part(compiled: Any) -> Any:
-    """Return what the user gave to `compile` for losses or metrics."""
-    if compiled is None:
-        return None
-    kept = ("_user_loss", "_user_loss_weights", "_user_metrics", "_user_weighted_metrics", "_reduction")
-    return {name: getattr(compiled, name, None) for name in kept}
-
-
-def _rule(optimizer: Any, numbers: dict[str, float]) -> Hashable:
+def _optimizer_token(optimizer: Any, numbers: dict[str, float]) -> Hashable:
     config = dict(optimizer.get_config())
     rate = config.pop(RATE)
-    schedule = getattr(optimizer, "_learning_rate", None)
+    schedule = rate_of(optimizer)
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
         config["schedule"] = schedule
         rate = float(schedule(0))
@@ -235,6 +206,5 @@ def decayed(model: keras.Model) -> tuple[bool, ...]:
     """Return which trainable variables the optimizer's weight decay applies to."""
     optimizer = model.optimizer
     return tuple(
-        optimizer.weight_decay is not None and bool(optimizer._use_weight_decay(v))
-        for v in model.trainable_variables
+        optimizer.weight_decay is not None and decays(optimizer, v) for v in model.trainable_variables
     )

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainables.fused.internals.errors import raise_ours
+
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -54,9 +56,12 @@ def token(item: Any) -> Hashable:
     if isinstance(item, keras.Variable):
         return "variable", tuple(item.shape), item.dtype
     own = () if type(item).__module__.startswith("keras.") else _attributes(item)
+    if not hasattr(item, "get_config"):
+        return token(type(item)), own
     try:
         return token(type(item)), token(item.get_config()), own
-    except (AttributeError, NotImplementedError, TypeError, ValueError):
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        raise_ours(error)
         return token(type(item)), own
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.tensorflow.optimizer import TFOptimizer
-from keras.src.optimizers.base_optimizer import BaseOptimizer
 
+from trainables.fused.internals.errors import UnfusableError, raise_ours
+from trainables.fused.internals.keras import clipped, decay_by, rate_of, stateless, unclipped
 from trainables.fused.internals.lifted import Lifted
-from trainables.fused.model.describe import OPTIMIZER_NUMBERS, RATE, UnfusableError, decayed
+from trainables.fused.model.describe import OPTIMIZER_NUMBERS, RATE, decayed
 
 ELEMENTWISE = frozenset(
     getattr(keras.optimizers, name)
@@ -25,40 +25,27 @@ ELEMENTWISE = frozenset(
 )
 """Optimizers whose update of a number depends on no other number."""
 
-_OVERRIDDEN = (
-    "assign",
-    "assign_add",
-    "assign_sub",
-    "stateless_apply",
-    "_backend_update_step",
-    "_var_key",
-    "_apply_weight_decay",
-    "_clip_by_norm",
-)
-# TFOptimizer overrides these for tf.distribute, in a way that knows no stateless scope. As the last base of a class,
-# this one comes right before TFOptimizer, so that what an optimizer of its own overrides still holds.
-_Stateless: Any = type(
-    "_Stateless", (TFOptimizer,), {name: getattr(BaseOptimizer, name) for name in _OVERRIDDEN}
-)
 
-
-class UpdateRule:
-    """One optimizer, as a function of gradients, weights and slots.
+class Update:
+    """The update of one optimizer, as a function of gradients, weights and slots.
 
     Args:
         model: a model as the builder compiled it; its optimizer is the one meant.
 
     Attributes:
         slots: the initial value of each variable the optimizer keeps, but for its iterations and rate.
+        schedule: what sets its rate step by step; None if nothing does.
+        is_flat: whether it works element by element, on the vector of all weights.
+        clips: whether it clips gradients.
     """
 
     def __init__(self, model: keras.Model) -> None:
         optimizer, variables = model.optimizer, model.trainable_variables
         kind = type(optimizer)
-        stateless: Any = type(kind.__name__, (kind, _Stateless), {})
         try:
-            self._optimizer: Any = stateless.from_config(optimizer.get_config())
+            self._optimizer: Any = stateless(kind).from_config(optimizer.get_config())
         except Exception as error:
+            raise_ours(error)
             raise UnfusableError(f"the optimizer {kind.__name__} cannot be made anew ({error})") from error
         if not kind.__module__.startswith(
             "keras."
@@ -74,13 +61,13 @@ class UpdateRule:
         self._optimizer.build(
             [keras.Variable(np.zeros(size, "float32"))] if self.is_flat else self._variables
         )
-        schedule = getattr(optimizer, "_learning_rate", None)
+        schedule = rate_of(optimizer)
         is_schedule = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
         self.schedule = schedule if is_schedule else None
         self._own = [
             variable
             for variable in self._optimizer.variables
-            if variable is not self._optimizer.iterations and variable is not self._optimizer._learning_rate
+            if variable is not self._optimizer.iterations and variable is not rate_of(self._optimizer)
         ]
         self.slots = [variable.numpy() for variable in self._own]
         self._decayed = decayed(model)
@@ -89,8 +76,8 @@ class UpdateRule:
                 raise UnfusableError(f"{kind.__name__} leaves some weights out of weight decay")
             parts = zip(self._decayed, variables, strict=True)
             mask = np.concatenate([np.full(int(np.prod(v.shape)), on, "float32") for on, v in parts])
-            self._optimizer._apply_weight_decay = lambda given: self._decay_some(given[0], mask)
-        self._clips = bool(optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue)
+            decay_by(self._optimizer, lambda given: self._decay_some(given[0], mask))
+        self.clips = bool(optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue)
 
     def apply(
         self,
@@ -113,7 +100,7 @@ class UpdateRule:
             UnfusableError: the optimizer cannot take these gradients.
         """
         optimizer = self._optimizer
-        if any(isinstance(g, tf.IndexedSlices) for g in gradients) and (self._clips or not self.is_flat):
+        if any(isinstance(g, tf.IndexedSlices) for g in gradients) and (self.clips or not self.is_flat):
             raise UnfusableError(f"{type(optimizer).__name__} clips a sparse gradient, or is not elementwise")
         before = {name: getattr(optimizer, name) for name in OPTIMIZER_NUMBERS if hasattr(optimizer, name)}
         lifted = [name for name in before if before[name] and f"optimizer.{name}" in numbers]
@@ -124,16 +111,18 @@ class UpdateRule:
             iterations
             if variable is optimizer.iterations
             else numbers[RATE]
-            if variable is optimizer._learning_rate
+            if variable is rate_of(optimizer)
             else own[id(variable)]
             for variable in optimizer.variables
         ]
         try:
             if self.is_flat:
-                if self._clips:  # by variable, as if there were several
-                    gradients = optimizer._clip_gradients(list(gradients))
-                    optimizer._clip_gradients = _unchanged
-                [weights], values = optimizer.stateless_apply(values, [flat_gradient(gradients)], [weights])
+                if self.clips:  # by variable, as if there were several
+                    gradients = clipped(optimizer, gradients)
+                with unclipped(optimizer):
+                    [weights], values = optimizer.stateless_apply(
+                        values, [flat_gradient(gradients)], [weights]
+                    )
                 if any(v.constraint for v in self._variables):
                     pairs = zip(self._variables, split(weights, self._variables), strict=True)
                     weights = flat([v.constraint(part) if v.constraint else part for v, part in pairs])
@@ -142,7 +131,6 @@ class UpdateRule:
                 parts, values = optimizer.stateless_apply(values, list(gradients), parts)
                 weights = flat(parts)
         finally:
-            optimizer.__dict__.pop("_clip_gradients", None)
             for name in lifted:
                 setattr(optimizer, name, before[name])
         kept = {id(v): value for v, value in zip(optimizer.variables, values, strict=True)}
@@ -154,22 +142,23 @@ class UpdateRule:
         optimizer.assign(vector, vector - vector * strength * mask)
 
 
-class SharedSlots:
-    """Where each rule finds its slots among the arrays that all lanes have.
+class Updates:
+    """The updates of a program's optimizers, and where each finds its slots among the arrays that all lanes have.
 
-    Lanes follow one rule each, so slots of equal shape serve several rules.
+    Lanes follow one optimizer each, so slots of equal shape serve several optimizers.
 
     Attributes:
+        each: the updates, by the optimizers' places.
         shapes: of each shared slot.
     """
 
-    def __init__(self, rules: Sequence[UpdateRule]) -> None:
-        self.rules = rules
+    def __init__(self, each: Sequence[Update]) -> None:
+        self.each = each
         self.shapes: list[tuple[tuple[int, ...], str]] = []
         self.places: list[list[int]] = []
-        for rule in rules:
+        for update in each:
             taken: list[int] = []
-            for slot in rule.slots:
+            for slot in update.slots:
                 wanted = (slot.shape, str(slot.dtype))
                 free = [i for i, shape in enumerate(self.shapes) if shape == wanted and i not in taken]
                 if not free:
@@ -178,45 +167,41 @@ class SharedSlots:
                 taken.append(free[0])
             self.places.append(taken)
 
-    def initial(self, rule_of: np.ndarray) -> list[np.ndarray]:
-        """Return the slots before training; `rule_of` is the place of each lane's rule, shape (lanes,)."""
+    def initial(self, optimizer: np.ndarray) -> list[np.ndarray]:
+        """Return the slots before training; `optimizer` is the place of each lane's, shape (lanes,)."""
         found = []
         for place, (shape, dtype) in enumerate(self.shapes):
-            slot = np.zeros((len(rule_of), *shape), dtype)
-            for number, (rule, taken) in enumerate(zip(self.rules, self.places, strict=True)):
+            slot = np.zeros((len(optimizer), *shape), dtype)
+            for number, (update, taken) in enumerate(zip(self.each, self.places, strict=True)):
                 if place in taken:
-                    slot[rule_of == number] = rule.slots[taken.index(place)]
+                    slot[optimizer == number] = update.slots[taken.index(place)]
             found.append(slot)
         return found
 
     def apply(
         self,
-        rule: tf.Tensor,
+        optimizer: tf.Tensor,
         gradients: Sequence[Any],
         weights: tf.Tensor,
         slots: Sequence[tf.Tensor],
         iterations: tf.Tensor,
         numbers: Mapping[str, tf.Tensor],
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """As `UpdateRule.apply`, by the rule whose place is the int32 scalar `rule`.
+        """As `Update.apply`, by the optimizer whose place is the int32 scalar `optimizer`.
 
-        All rules are computed and one is chosen: the update of a small model is cheaper than lanes that cannot
-        be packed together because their rules differ.
+        All updates are computed and one is chosen: the update of a small model is cheaper than lanes that cannot
+        be packed together because their optimizers differ.
         """
         new_weights, new_slots = weights, list(slots)
-        for number, (one, places) in enumerate(zip(self.rules, self.places, strict=True)):
-            chosen = tf.equal(rule, number) if number else tf.constant(True)
-            updated, kept = one.apply(
+        for number, (update, places) in enumerate(zip(self.each, self.places, strict=True)):
+            chosen = tf.equal(optimizer, number) if number else tf.constant(True)
+            updated, kept = update.apply(
                 gradients, weights, [slots[place] for place in places], iterations, numbers
             )
             new_weights = tf.where(chosen, updated, new_weights) if number else updated
             for place, slot in zip(places, kept, strict=True):
                 new_slots[place] = tf.where(chosen, slot, new_slots[place]) if number else slot
         return new_weights, new_slots
-
-
-def _unchanged(gradients: Any) -> Any:
-    return gradients
 
 
 def flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:

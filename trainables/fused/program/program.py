@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.fused.internals import kernels
+from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.slices import put, sliced
 from trainables.fused.internals.tracing import traced_as
-from trainables.fused.model.describe import UnfusableError
 from trainables.fused.program.draws import draws_of_steps
 from trainables.fused.program.template import ZERO, Stack, Template
 
@@ -82,7 +82,7 @@ class Program:
         filled[filled < 0] = 0  # lanes that are there to fill a chunk
         padded = stack.take(filled)
         arguments = (
-            padded.weights, padded.state, padded.slots, padded.numbers, padded.rule,
+            padded.weights, padded.state, padded.slots, padded.numbers, padded.optimizer,
             np.resize(variants, self.chunks), self.shared, np.int64(self.iterations), self._filled(order),
             np.int32(len(variants)), *self._fitted, *self._validation,
         )  # fmt: skip
@@ -94,7 +94,7 @@ class Program:
             [a.numpy()[lanes] for a in state],
             [a.numpy()[lanes] for a in slots],
             stack.numbers,
-            stack.rule,
+            stack.optimizer,
             stack.variant,
         )
         self.shared, self.iterations = shared, self.iterations + self.steps
@@ -111,9 +111,9 @@ class Program:
         layers = [
             (type(layer).__name__, [v.shape for v in layer.variables]) for layer in self.template.model.layers
         ]
-        rules = [type(model.optimizer).__name__ for model in self.template.optimizers]
+        optimizers = [type(model.optimizer).__name__ for model in self.template.optimizers]
         rows = [len(self._fitted[0]), len(self._validation[0])]
-        return repr([layers, rules, self.template.keys, self._batch, rows, self.lanes, self.chunks])
+        return repr([layers, optimizers, self.template.keys, self._batch, rows, self.lanes, self.chunks])
 
     def _chunked(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the point in each lane of each chunk, -1 for none, and the variant of each chunk.
@@ -150,7 +150,7 @@ class Program:
         return found
 
     def _trace_epoch(
-        self, weights: Any, state: Any, slots: Any, numbers: Any, rule: Any, variants: Any, shared: Any,
+        self, weights: Any, state: Any, slots: Any, numbers: Any, optimizer: Any, variants: Any, shared: Any,
         iterations: Any, order: Any, chunks: Any, x: Any, y: Any, x_validation: Any, y_validation: Any,
     ) -> Any:  # fmt: skip
         x, y = tf.gather(x, order), tf.gather(y, order)
@@ -168,7 +168,7 @@ class Program:
                     everything[1 : 1 + len(state)],
                     everything[1 + len(state) :],
                     numbers,
-                    rule,
+                    optimizer,
                 )
             )
             variant = variants[number]
@@ -267,7 +267,7 @@ class Program:
             if ready:
                 raise UnfusableError("an activation function draws random numbers")
             gradients = tape.gradient(loss, parts, unconnected_gradients=ZERO)
-            w, o = template.rules.apply(r, gradients, w, o, iterations, numbers)
+            w, o = template.updates.apply(r, gradients, w, o, iterations, numbers)
         # vectorized_map cannot return a tensor from outside, as a variable that does not change is.
         s, shared = template.part([tf.identity(value) for value in values])
         return w, s, o, shared, m, self._ordered(logs)

@@ -21,13 +21,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.common.masking import set_keras_mask
-from keras.src.backend.common.stateless_scope import StatelessScope
 
 from trainables.fused.internals import kernels
+from trainables.fused.internals.errors import raise_ours
+from trainables.fused.internals.keras import layers_of, log_loss, loss_of, set_mask, training_argument
 from trainables.fused.internals.lifted import Lifted
 from trainables.fused.model.describe import LAYER_NUMBERS, RATE
-from trainables.fused.program.optimizers import SharedSlots, UpdateRule, split
+from trainables.fused.program.optimizers import Update, Updates, split
 
 ZERO = tf.UnconnectedGradients.ZERO
 """The gradient of a variable that the loss does not depend on."""
@@ -42,7 +42,7 @@ class Stack:
         state: one array for each stacked non-trainable variable, shape (points, ...).
         slots: one array for each shared slot, shape (points, ...).
         numbers: float32, shape (points, keys of the program).
-        rule: int32, shape (points,): the place of each point's optimizer.
+        optimizer: int32, shape (points,): the place of each point's optimizer.
         variant: int32, shape (points,): the place of each point's activation functions.
     """
 
@@ -50,7 +50,7 @@ class Stack:
     state: list[np.ndarray]
     slots: list[np.ndarray]
     numbers: np.ndarray
-    rule: np.ndarray
+    optimizer: np.ndarray
     variant: np.ndarray
 
     def take(self, rows: np.ndarray) -> Stack:
@@ -60,7 +60,7 @@ class Stack:
             [a[rows] for a in self.state],
             [a[rows] for a in self.slots],
             self.numbers[rows],
-            self.rule[rows],
+            self.optimizer[rows],
             self.variant[rows],
         )
 
@@ -71,12 +71,13 @@ class Template:
 
     Attributes:
         model: the template.
-        optimizers: one model for each rule, whose optimizer follows it.
+        optimizers: one model for each optimizer, compiled with it.
         variants: one model for each variant, whose layers have its activation functions.
         keys: the numbers that differ between the points, by their keys in `describe`; first the learning rate.
         constants: the others.
         stacked: places, among the non-trainable variables, of those that each lane has of its own.
         sample: features and target of a few rows, to see what the model logs.
+        updates: what the optimizers do in a step.
         logs: names of what Keras logs: "loss" and each metric.
     """
 
@@ -87,20 +88,20 @@ class Template:
     constants: Mapping[str, float]
     stacked: Sequence[int]
     sample: tuple[np.ndarray, np.ndarray]
-    rules: SharedSlots = field(init=False)
+    updates: Updates = field(init=False)
     logs: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rules = SharedSlots([UpdateRule(model) for model in self.optimizers])
-        self._layers = _layers(self.model)
+        self.updates = Updates([Update(model) for model in self.optimizers])
+        self._layers = layers_of(self.model)
         functions = zip(
-            *([getattr(x, "activation", None) for x in _layers(m)] for m in self.variants), strict=True
+            *([getattr(x, "activation", None) for x in layers_of(m)] for m in self.variants), strict=True
         )
         self._activations = list(functions)
         x, y = map(tf.constant, self.sample)
         predicted = self.model(x, training=False)
         # Losses and metrics get their variables with the first batch they see.
-        self.model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=None, training=False)
+        loss_of(self.model, x, y, predicted, training=False)
         self.logs = list(self.model.compute_metrics(x, y, predicted))
         self.model.reset_metrics()
         self.metrics = [v.numpy() for v in self.model.metrics_variables]
@@ -190,22 +191,19 @@ class Template:
         model = self.model
         count = tf.shape(y)[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
         if mask is not None:
-            set_keras_mask(x, mask)
-        arguments = {"training": training} if model._call_has_training_arg else {}
+            set_mask(x, mask)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of layers that lose a mask
             predicted, values, losses = model.stateless_call(
-                list(trainable), list(values), x, return_losses=True, **arguments
+                list(trainable), list(values), x, return_losses=True, **training_argument(model, training)
             )
         if mask is not None:
-            set_keras_mask(predicted, mask)  # also if a layer has lost it on the way
+            set_mask(predicted, mask)  # also if a layer has lost it on the way
         variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
         mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
-        with StatelessScope(mapping) as scope:
-            model._losses_override = losses
-            loss = model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=None, training=training)
-            model._losses_override = []
-            model._loss_tracker.update_state(loss, sample_weight=count)
+        with keras.StatelessScope(mapping) as scope:
+            loss = loss_of(model, x, y, predicted, training, losses)
+            log_loss(model, loss, count)
             logs = model.compute_metrics(x, y, predicted, sample_weight=None)
             metrics = [scope.get_current_value(variable) for variable in model.metrics_variables]
         return loss, list(values), metrics, logs
@@ -252,17 +250,14 @@ class Template:
                         tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO)
                     )
                     found.append([loss, *gradients, *after, *metrics])
-                except Exception:  # a layer that takes no mask, an output that can have none
+                except Exception as error:  # a layer that takes no mask, an output that can have none
+                    raise_ours(error)
                     return False
         # Sums of a few more zeros: float32's rounding, relative to the largest number.
         return all(
             np.allclose(a, b, rtol=1e-4, atol=1e-5 * (1 + np.abs(a).max()))
             for a, b in zip(*found, strict=True)
         )
-
-
-def _layers(model: keras.Model) -> list[Any]:
-    return [model, *model._flatten_layers(include_self=False, recursive=True)]
 
 
 def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[..., Any]:

@@ -65,11 +65,11 @@ class Cohort:
             [a.copy() for a in self._stack.state],
             [],
             self._stack.numbers,
-            self._stack.rule,
+            self._stack.optimizer,
             self._stack.variant,
         )
-        self._schedules = [rule.schedule for rule in members.template.rules.rules]
-        follows = np.array([schedule is not None for schedule in self._schedules])[self._stack.rule]
+        self._schedules = [update.schedule for update in members.template.updates.each]
+        follows = np.array([schedule is not None for schedule in self._schedules])[self._stack.optimizer]
         self._rules = Rules(training.callbacks, self._stack.numbers[:, 0], follows)
         self.epoch = 0
         self.timing = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
@@ -105,7 +105,7 @@ class Cohort:
         for number, schedule in enumerate(self._schedules):
             if schedule is not None:  # what Keras logs is the rate of the step to come
                 rates = np.where(
-                    part.rule == number, float(schedule(tf.constant(self._program.iterations))), rates
+                    part.optimizer == number, float(schedule(tf.constant(self._program.iterations))), rates
                 )
         record = np.full((len(self.idx), logs.shape[1] + 1), np.nan, np.float32)
         record[rows] = np.column_stack([logs, rates])

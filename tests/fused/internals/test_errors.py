@@ -1,0 +1,142 @@
+"""Whose fault an error is: the engine's and its libraries', or the user's model's."""
+
+import sys
+import types
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.help.cohorts import small_table
+from trainables.builder import find
+from trainables.fused.compose.builds import Builds
+from trainables.fused.compose.members import Composer
+from trainables.fused.internals import errors
+from trainables.fused.internals.errors import InternalsError, is_ours, raise_ours
+from trainables.fused.model.tokens import token
+from trainables.fused.program.optimizers import Update
+from trainables.fused.program.template import Stack, Template
+from trainables.settings import Fit
+
+
+def engine(code, **names):
+    """Run `code` as the engine's own."""
+    module = types.ModuleType("trainables.fused.made_up")
+    exec(code, vars(module) | names)
+
+
+def raised(function, *arguments, **keywords):
+    with pytest.raises(Exception) as error:
+        function(*arguments, **keywords)
+    return error.value
+
+
+class Mine:
+    """Of the user's."""
+
+    def __getattr__(self, name):
+        raise AttributeError(f"no {name}", name=name, obj=self)
+
+    def work(self):
+        return keras.nothing
+
+
+MODEL = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "keras.nothing",
+        "model._nothing",
+        "tensor.nothing",  # whose class looks names up by code of TensorFlow
+        "del model._nothing",
+        "from keras import nothing",
+        "import keras.nothing",
+        "import importlib; importlib.import_module('keras.nothing')",
+        "nothing",
+        "None.nothing",
+        "array.nothing",
+    ],
+)
+def test_a_name_that_the_engine_misses_is_ours(code):
+    tensor = tf.function(lambda x: x).get_concrete_function(tf.constant(1.0)).inputs[0]
+    error = raised(engine, code, keras=keras, model=MODEL, tensor=tensor, array=np.zeros(1))
+    assert is_ours(error)
+    with pytest.raises(
+        InternalsError, match=r"the fused engine failed by itself with keras 3.*--engine keras"
+    ):
+        raise_ours(error)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "mine.nothing",  # the user's object lacks it
+        "mine.work()",  # the user's code misses it
+        "keras.layers.Dense(1)(mine)",  # Keras' code, on what the user gave
+        "keras.Sequential([keras.layers.Lambda(lambda x: x.nothing)])(np.zeros((1, 1)))",
+        "raise ValueError('no')",
+        "raise TypeError('no')",
+    ],
+)
+def test_what_the_user_s_code_raises_is_not(code):
+    if "Lambda" in code:
+        error = raised(keras.Sequential([keras.layers.Lambda(lambda x: x.nothing)]), np.zeros((1, 1)))
+    else:
+        error = raised(engine, code, keras=keras, mine=Mine())
+    assert not is_ours(error)
+    raise_ours(error)
+
+
+def test_an_internals_error_is_ours_wherever_it_was_raised():
+    error = raised(raise_ours, errors.lacks("keras", "this"))
+    assert is_ours(error) and str(error).endswith("install keras==3.15.1, or run with `--engine keras`")
+
+
+def lacking(monkeypatch, module, name):
+    """Let a function of the engine miss a part of Keras."""
+
+    def missing(*arguments, **keywords):
+        engine("keras.nothing", keras=keras)
+
+    monkeypatch.setattr(module, name, missing)
+
+
+def test_no_handler_of_the_engine_takes_it_for_a_reason_to_refuse_a_model(monkeypatch):
+    table = small_table()
+    builder = find.find(f"{__file__}:built", Path.cwd())
+    builds = Builds(builder.load(), builder, table, 0, 60.0)
+    with monkeypatch.context() as change, pytest.raises(InternalsError):
+        lacking(change, sys.modules["trainables.fused.compose.builds"], "describe")
+        builds.describe({})
+    with pytest.raises(InternalsError):
+        token(Configured())
+    composer = Composer(builder.load(), builder, table, 0)
+    with monkeypatch.context() as change, pytest.raises(InternalsError):
+        lacking(change, sys.modules["trainables.fused.compose.members"], "describe")
+        composer.compose([{}, {}], Fit(epochs=1, batch_size=32))
+    template = Template(
+        model := built(), [model], [model], ["learning_rate"], {}, [], (table.x_train[:2], table.y_train[:2])
+    )
+    lacking(monkeypatch, sys.modules["trainables.fused.program.template"], "set_mask")
+    weights = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])[None]
+    lane = Stack(weights, [], [], np.full((1, 1), 0.01, np.float32), *[np.zeros(1, np.int32)] * 2)
+    with pytest.raises(InternalsError):
+        template.can_mask(lane, table.x_train[:32], table.y_train[:32], 17)
+    lacking(monkeypatch, sys.modules["trainables.fused.program.optimizers"], "stateless")
+    with pytest.raises(InternalsError):
+        Update(model)
+
+
+class Configured:
+    def get_config(self):
+        engine("keras.nothing", keras=keras)
+
+
+def built():
+    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
+    model.compile(loss="mse", optimizer="sgd")
+    return model

@@ -1,0 +1,234 @@
+"""Private parts of Keras' models and optimizers, each behind a function whose name says what it is for.
+
+Read in Keras 3.15.1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from trainables.fused.internals.errors import lacks
+from trainables.fused.internals.private import Private, check, part
+
+_MASKING = "keras.src.backend.common.masking"
+_MODELS = "keras.src.models"
+_TF_OPTIMIZER = "keras.src.backend.tensorflow.optimizer"
+_BASE_OPTIMIZER = "keras.src.optimizers.base_optimizer:BaseOptimizer"
+
+_STATELESS = (
+    "assign",
+    "assign_add",
+    "assign_sub",
+    "stateless_apply",
+    "_backend_update_step",
+    "_var_key",
+    "_apply_weight_decay",
+    "_clip_by_norm",
+)
+"""What Keras' TensorFlow optimizer overrides for tf.distribute, in a way that knows no stateless scope."""
+
+NAMES = (
+    Private(_MASKING, "set_keras_mask", "say which rows of a tensor count; stands for the masks of layers"),
+    Private(_MODELS, "Functional", "what `keras.Model(inputs, outputs)` is an instance of"),
+    Private("keras:Model", "_flatten_layers", "`Model.layers`, with the layers inside layers"),
+    Private("keras:Model", "_compute_loss", "`Model.compute_loss`, also one without the argument `training`"),
+    Private(_TF_OPTIMIZER, "TFOptimizer", "the base of `keras.optimizers.Optimizer` on TensorFlow"),
+    *(Private(_BASE_OPTIMIZER, name, "`stateless_apply` of the other backends") for name in _STATELESS),
+    Private(_BASE_OPTIMIZER, "_clip_gradients", "`clipnorm`, `global_clipnorm` and `clipvalue` applied"),
+    Private(_BASE_OPTIMIZER, "_use_weight_decay", "whether `exclude_from_weight_decay` named a variable"),
+)
+
+OBJECT_NAMES = (
+    Private("a model", "_call_has_training_arg", "whether `call` takes `training`"),
+    Private("a model", "_losses_override", "`Model.losses`, as `stateless_call` has returned them"),
+    Private("a model", "_loss_tracker", "the metric that logs `loss`"),
+    Private("a model", "_compile_loss", "what `compile` made of its losses"),
+    Private("a model", "_compile_metrics", "what `compile` made of its metrics"),
+    Private("a model", "_nodes_by_depth", "the calls that a functional model is made of"),
+    Private("a model's losses", "_user_loss", "`compile(loss=...)`"),
+    Private("a model's losses", "_user_loss_weights", "`compile(loss_weights=...)`"),
+    Private("a model's metrics", "_user_metrics", "`compile(metrics=...)`"),
+    Private("a model's metrics", "_user_weighted_metrics", "`compile(weighted_metrics=...)`"),
+    Private("a symbolic tensor", "_keras_history", "the call that made it"),
+    Private("a layer", "_inbound_nodes", "its calls"),
+    Private("a call", "operation", "the layer that is called"),
+    Private("a call", "arguments", "what it is called with"),
+    Private("a call's arguments", "args", "by position"),
+    Private("a call's arguments", "kwargs", "by name"),
+    Private("a call's arguments", "keras_tensors", "the symbolic tensors among them"),
+    Private("an optimizer", "_learning_rate", "the variable, schedule or function behind `learning_rate`"),
+)
+"""Names that objects have and their classes have not, so that they are looked up on a small model."""
+
+check(NAMES)
+
+set_mask = part(f"{_MASKING}:set_keras_mask")
+"""Say which rows of a tensor count: `set_mask(tensor, mask)`."""
+
+_Functional: Any = part(f"{_MODELS}:Functional")
+_BaseOptimizer: Any = part(_BASE_OPTIMIZER)
+_Stateless: Any = type(
+    "_Stateless",
+    (part(f"{_TF_OPTIMIZER}:TFOptimizer"),),
+    {name: getattr(_BaseOptimizer, name) for name in _STATELESS},
+)
+
+
+def specimen() -> keras.Model:
+    """Return a compiled model of one layer, which draws nothing and uses up no automatic name."""
+    inputs = keras.Input((1,), name="specimen_input")
+    layer = keras.layers.Dense(1, kernel_initializer="zeros", name="specimen_layer")
+    model = keras.Model(inputs, layer(inputs), name="specimen")
+    model.compile(keras.optimizers.SGD(0.1, name="specimen_optimizer"), "mse", metrics=["mae"])
+    return model
+
+
+OBJECTS: dict[str, Callable[[Any], Any]] = {
+    "a model": lambda model: model,
+    "a model's losses": lambda model: model._compile_loss,
+    "a model's metrics": lambda model: model._compile_metrics,
+    "a symbolic tensor": lambda model: model.outputs[0],
+    "a layer": lambda model: model.layers[-1],
+    "a call": lambda model: model.layers[-1]._inbound_nodes[0],
+    "a call's arguments": lambda model: model.layers[-1]._inbound_nodes[0].arguments,
+    "an optimizer": lambda model: model.optimizer,
+}
+"""Where each owner of `OBJECT_NAMES` is found in the small model."""
+
+
+@functools.cache
+def check_objects() -> None:
+    """Look up `OBJECT_NAMES`, once in a process and before the first model; TensorFlow starts with it.
+
+    Raises:
+        InternalsError: one is missing; the message says which.
+    """
+    model = specimen()
+    for name in OBJECT_NAMES:
+        try:
+            getattr(OBJECTS[name.owner](model), name.name)
+        except AttributeError as error:
+            raise lacks(name.library, str(name)) from error
+
+
+def layers_of(model: keras.Model) -> list[Any]:
+    """Return the model and all layers in it, also those inside layers."""
+    return [model, *model._flatten_layers(include_self=False, recursive=True)]
+
+
+def training_argument(model: keras.Model, training: bool) -> dict[str, bool]:
+    """Return the arguments that tell a model whether it is trained: none if it does not ask."""
+    return {"training": training} if model._call_has_training_arg else {}
+
+
+def loss_of(
+    model: keras.Model, x: Any, y: Any, predicted: Any, training: bool, penalties: Sequence[Any] = ()
+) -> Any:
+    """Return the loss of a batch as `train_step` and `test_step` have it.
+
+    Args:
+        model: compiled.
+        x, y: features and target.
+        predicted: the model's outputs.
+        training: as the loss is told.
+        penalties: the losses that `stateless_call` returned; the model's own if there are none.
+    """
+    model._losses_override = list(penalties)
+    try:
+        return model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=None, training=training)
+    finally:
+        model._losses_override = []
+
+
+def log_loss(model: keras.Model, loss: Any, rows: Any) -> None:
+    """Count the loss of a batch of so many `rows` in the mean that is logged."""
+    model._loss_tracker.update_state(loss, sample_weight=rows)
+
+
+def given_to_compile(model: keras.Model) -> list[Any]:
+    """Return what the user gave to `compile` for losses, and for metrics; None for none."""
+    found: list[Any] = [None, None]
+    if (losses := model._compile_loss) is not None:
+        found[0] = {"loss": losses._user_loss, "weights": losses._user_loss_weights}
+    if (metrics := model._compile_metrics) is not None:
+        found[1] = {"metrics": metrics._user_metrics, "weighted": metrics._user_weighted_metrics}
+    return found
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation in a functional model.
+
+    Attributes:
+        operation: a layer, or another operation of Keras.
+        sources: of each symbolic tensor that it takes, the place of the call that made it, None for one outside the
+            model, and the tensor's place among what that call made.
+        others: its other arguments.
+    """
+
+    operation: Any
+    sources: tuple[tuple[int | None, int], ...]
+    others: list[Any]
+
+
+def calls_of(model: Any) -> list[Call]:
+    """Return the calls that a functional model is made of; none if it is another kind of model."""
+    if not isinstance(model, _Functional):
+        return []
+    depths = sorted(model._nodes_by_depth, reverse=True)
+    nodes = [node for depth in depths for node in model._nodes_by_depth[depth]]
+    places = {id(node): place for place, node in enumerate(nodes)}
+    found = []
+    for node in nodes:
+        # By the node that made a tensor: the supplied normalizer has nodes in other models too.
+        made = [tensor._keras_history for tensor in node.arguments.keras_tensors]
+        sources = tuple(
+            (places.get(id(one.operation._inbound_nodes[one.node_index])), one.tensor_index) for one in made
+        )
+        leaves = keras.tree.flatten([node.arguments.args, node.arguments.kwargs])
+        others = [leaf for leaf in leaves if not isinstance(leaf, keras.KerasTensor)]
+        found.append(Call(node.operation, sources, others))
+    return found
+
+
+def rate_of(optimizer: Any) -> Any:
+    """Return what an optimizer has for its learning rate: a variable, a schedule or a function."""
+    return getattr(optimizer, "_learning_rate", None)
+
+
+def decays(optimizer: Any, variable: Any) -> bool:
+    """Return whether an optimizer's weight decay, if it has one, applies to a variable."""
+    return bool(optimizer._use_weight_decay(variable))
+
+
+def stateless(kind: type) -> Any:
+    """Return the class of optimizers that are like `kind`, but for `stateless_apply`, which works."""
+    # As the last base of a class, this one comes right before TFOptimizer, so that what an optimizer of the user's
+    # overrides still holds.
+    return type(kind.__name__, (kind, _Stateless), {})
+
+
+def decay_by(optimizer: Any, function: Callable[[Sequence[Any]], None]) -> None:
+    """Have an optimizer apply its weight decay by `function`, which is given the variables."""
+    optimizer._apply_weight_decay = function
+
+
+def clipped(optimizer: Any, gradients: Sequence[Any]) -> list[Any]:
+    """Return the gradients of all variables as an optimizer clips them."""
+    return list(optimizer._clip_gradients(list(gradients)))
+
+
+@contextlib.contextmanager
+def unclipped(optimizer: Any) -> Iterator[None]:
+    """Let an optimizer clip nothing inside a `with` block."""
+    optimizer._clip_gradients = lambda gradients: gradients
+    try:
+        yield
+    finally:
+        del vars(optimizer)["_clip_gradients"]
