@@ -1,6 +1,7 @@
 import tracemalloc
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import given
 from sklearn.model_selection import ParameterGrid
@@ -91,3 +92,17 @@ def test_an_idx_outside_is_refused(idx):
 def test_a_config_outside_is_refused(config):
     with pytest.raises(ValueError):
         Space({"a": [1, 2]}).index(config)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.data())
+def test_codes_are_the_places_of_the_values_on_their_axes(sizes, data):
+    space = Space({f"a{i}": list(range(size)) for i, size in enumerate(sizes)})
+    idx = data.draw(st.lists(st.integers(0, len(space) - 1), max_size=9))
+    found = space.codes(np.array(idx, np.int64))
+    assert found.tolist() == [[space[one][name] for name in space.names] for one in idx]
+
+
+@pytest.mark.parametrize("idx", [-1, 6])
+def test_a_point_outside_the_space_has_no_codes(idx):
+    with pytest.raises(IndexError, match="points 0 to 5"):
+        Space({"a": [1, 2], "b": [1, 2, 3]}).codes(np.array([0, idx]))

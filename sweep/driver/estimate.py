@@ -111,19 +111,19 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     """
     from trainables.builder.build import fit_of
     from trainables.fused.compose.members import Members
+    from trainables.fused.compose.points import Points
     from trainables.fused.engine import LANES
     from trainables.fused.internals.errors import UnfusableError
     from trainables.fused.training.cohort import Cohort
 
     fused = [group for group in found if not group.why]
     group = sorted(fused, key=lambda one: len(one.points))[len(fused) // 2]
-    configs = [plan.space[int(idx)] for idx in group.points]
     started = time.perf_counter()
     composer = _composer(plan)
-    members = composer.compose(configs, plan.training.fit)
+    members = composer.compose(Points.of(plan.space, group.points), plan.training.fit)
     if not isinstance(members, Members):
         raise UnfusableError(members.why)
-    fit = fit_of(configs[0], plan.found_builder, plan.training.fit)
+    fit = fit_of(plan.space[int(group.points[0])], plan.found_builder, plan.training.fit)
     cohort = Cohort(group.points, members, fit, plan.table, plan.training, LANES)
     cohort.train()
     cohort.report(np.arange(min(LANES, len(group.points))))

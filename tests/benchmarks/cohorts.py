@@ -136,26 +136,30 @@ def sample(space: Any, each: int, corners: bool = False) -> list[list[int]]:
 def splitting(plan: Any) -> dict[str, float]:
     """Return the core seconds that finding and composing the groups takes for each point, and once."""
     from sweep.driver.estimate import _composer
+    from trainables.fused.compose.points import Points
     from trainables.fused.internals import xla
     from trainables.trials.trial import set_up_tensorflow
 
     xla.set_up()
     set_up_tensorflow(1)
     composer, fit = _composer(plan), plan.training.fit
-    configs = [plan.space[idx] for idx in range(len(plan.space))]
-    half = [config for config in configs if config["batch_size"] == 32]
-    program = [plan.space[idx] for idx in sample(plan.space, len(configs))[0]]
+    everything = range(len(plan.space))
+    halves = [idx for idx in everything if plan.space[idx]["batch_size"] == 32]
+    program_idx = sample(plan.space, len(everything))[0]
+    points, half, program, few_points = (
+        Points.of(plan.space, idx) for idx in (everything, halves, program_idx, program_idx[:LANES])
+    )
 
     def took(work: Any, *arguments: Any) -> float:
         began = time.process_time()
         work(*arguments)
         return time.process_time() - began
 
-    first, second, third = (took(composer.divide, part, fit) for part in (configs, half, half))
+    first, second, third = (took(composer.divide, part, fit) for part in (points, half, half))
     took(composer.compose, program, fit)  # builds what the next two find
-    few, all_of_it = took(composer.compose, program[:LANES], fit), took(composer.compose, program, fit)
+    few, all_of_it = took(composer.compose, few_points, fit), took(composer.compose, program, fit)
     return {
-        "first_point_s": first / len(configs),
+        "first_point_s": first / len(points),
         "second_s": second - third,
         "second_point_s": third / len(half),
         "compose_point_s": max(0.0, all_of_it - few) / (len(program) - LANES),

@@ -135,6 +135,6 @@ def test_what_the_engine_itself_cannot_do_is_no_reason_to_leave_points_alone(mon
     if where == "a missing name":
         monkeypatch.delattr("keras.src.trainers.trainer.Trainer._compute_loss")
     else:
-        monkeypatch.delattr("trainables.fused.compose.members.Composer._assemble")
+        monkeypatch.delattr("trainables.fused.compose.members.assemble")
     [report] = reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES)), [0, 1])
     assert report.alone is None and "--engine keras" in report.broken and "fused engine" in report.broken

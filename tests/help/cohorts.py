@@ -8,6 +8,7 @@ from tests.help import zoo
 from trainables.builder import find
 from trainables.builder.build import fit_of
 from trainables.fused.compose.members import Composer, Members, Split
+from trainables.fused.compose.points import Points
 from trainables.fused.training.cohort import Cohort
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.single.point import Point
@@ -50,7 +51,7 @@ class Fused:
         waiting = [np.array(points)]
         while waiting:
             part = waiting.pop()
-            found = self.composer.compose([self.space[int(idx)] for idx in part], self.training.fit)
+            found = self.composer.compose(Points.of(self.space, part), self.training.fit)
             if isinstance(found, Split):
                 waiting += [part[rows] for rows in found.parts]
             else:

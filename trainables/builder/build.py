@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import keras
@@ -15,17 +15,18 @@ from trainables.table.data import Table
 
 def fit_of(config: Mapping[str, Any], builder: Builder, fit: Fit) -> Fit:
     """Return the arguments of `Model.fit` for a point: the plan's, but for those that are axes."""
-    return Fit(**{**vars(fit), **{name: config[name] for name in _fit_axes(config, builder)}})
+    return Fit(**{**vars(fit), **{name: config[name] for name in fit_axes(config, builder)}})
 
 
 def builder_axes(config: Mapping[str, Any], builder: Builder) -> dict[str, Any]:
     """Return the part of a point's configuration that the builder is given."""
-    for_fit = _fit_axes(config, builder)
+    for_fit = fit_axes(config, builder)
     return {name: value for name, value in config.items() if name not in for_fit}
 
 
-def _fit_axes(config: Mapping[str, Any], builder: Builder) -> list[str]:
-    return [name for name in FIT_AXES if name in config and name not in builder.parameters]
+def fit_axes(names: Collection[str], builder: Builder) -> list[str]:
+    """Return those of the axes `names` that `Model.fit` is given and the builder is not."""
+    return [name for name in FIT_AXES if name in names and name not in builder.parameters]
 
 
 def normalizer(table: Table) -> keras.layers.Normalization:

@@ -74,10 +74,10 @@ class FusedEngine(Engine):
 
         from trainables.builder import build
         from trainables.fused.compose.members import Composer, Refused, Split
+        from trainables.fused.compose.points import Points
 
         tf.get_logger().setLevel("ERROR")  # it warns of every program that is traced
         points, work, training = self._points, self.work, self.work.training
-        configs = [work.space[int(idx)] for idx in points]
         if self._composer is None:
             self._composer = Composer(
                 work.builder.load(),
@@ -87,13 +87,15 @@ class FusedEngine(Engine):
                 training.timeout_s,
                 cohort_memory_mb(training.memory_mb, training.gpu),
             )
-        found = self._composer.compose(configs, training.fit)
+        found = self._composer.compose(Points.of(work.space, points), training.fit)
         if isinstance(found, Refused):
             return Report(done=True, alone=points, why=found.why)
         if isinstance(found, Split):
             parts = [points[part] for part in found.parts]
             return Report(done=True, parts=parts, costs=list(found.costs), why=found.why)
-        self._waiting = [(points, found, build.fit_of(configs[0], work.builder, training.fit))]
+        self._waiting = [
+            (points, found, build.fit_of(work.space[int(points[0])], work.builder, training.fit))
+        ]
         return None
 
     def _train(self) -> Report:

@@ -12,6 +12,7 @@ from trainables.builder import find
 from trainables.fused.compose import members
 from trainables.fused.compose.groups import partition
 from trainables.fused.compose.members import Composer, Members, Refused, Split
+from trainables.fused.compose.points import Points
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.model.describe import describe
 from trainables.settings import Fit
@@ -74,7 +75,7 @@ def compose_all(composer, space):
     waiting, found = [np.arange(len(space))], []
     while waiting:
         part = waiting.pop()
-        one = composer.compose([space[int(idx)] for idx in part], FIT)
+        one = composer.compose(Points.of(space, part), FIT)
         if isinstance(one, Split):
             assert len(one.parts) > 1 and sum(map(len, one.parts)) == len(part)
             waiting += [part[rows] for rows in one.parts]
@@ -142,10 +143,10 @@ def test_every_point_is_composed_as_built(name, axes, most_groups):
 def test_an_interaction_that_no_single_axis_shows_is_found_by_the_members_built_alone(monkeypatch):
     """Without the proof, the momentum of the points with SGD would be lost."""
     composer, space = composer_of("friendly"), Space({"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
-    found = composer.compose([space[idx] for idx in range(4)], FIT)
+    found = composer.compose(Points.of(space, range(4)), FIT)
     assert isinstance(found, Split) and "acts together with other axes" in found.why
     monkeypatch.setattr(members, "PROVEN", 0)
-    assert isinstance(composer.compose([space[idx] for idx in range(4)], FIT), Members)
+    assert isinstance(composer.compose(Points.of(space, range(4)), FIT), Members)
 
 
 def test_a_value_that_raises_is_left_out_and_the_others_are_one_group():
@@ -165,13 +166,13 @@ def test_a_value_that_raises_is_left_out_and_the_others_are_one_group():
 
 def test_arguments_of_fit_divide_first():
     composer, space = composer_of("friendly"), Space({"batch_size": [16, 32], "rate": [0.1, 0.2]})
-    found = composer.compose([space[idx] for idx in range(4)], FIT)
+    found = composer.compose(Points.of(space, range(4)), FIT)
     assert isinstance(found, Split) and [part.tolist() for part in found.parts] == [[0, 1], [2, 3]]
 
 
 def test_the_costliest_part_is_known():
     composer, space = composer_of("friendly"), Space({"units": [3, 30], "rate": [0.1, 0.2]})
-    found = composer.compose([space[idx] for idx in range(4)], FIT)
+    found = composer.compose(Points.of(space, range(4)), FIT)
     assert isinstance(found, Split)
     large = [space[int(part[0])]["units"] for part in found.parts].index(30)
     assert found.costs[large] == max(found.costs) > min(found.costs)
@@ -183,7 +184,7 @@ def test_no_model_is_built_twice_and_few_are_built():
     built = []
     build = composer._builds.build
     composer._builds.build = lambda config: built.append(str(config)) or build(config)
-    assert isinstance(composer.compose([Space(axes)[idx] for idx in range(32)], FIT), Members)
+    assert isinstance(composer.compose(Points.of(Space(axes), range(32)), FIT), Members)
     # The base, which is the template, each other value alone, and those that prove it.
     assert len(built) <= 1 + 3 + 3 + 1 + members.PROVEN
 
@@ -214,11 +215,9 @@ def embedded(regularizer=None, rate=0.1):
 def test_tables_with_a_regularizer_and_without_are_apart():
     """Without, the gradient is sparse, and Keras' optimizers square the parts of it one by one."""
     composer, space = composer_of("embedded"), Space({"rate": [0.1, 0.2], "regularizer": [None, "l2"]})
-    found = composer.compose([space[idx] for idx in range(4)], FIT)
+    found = composer.compose(Points.of(space, range(4)), FIT)
     assert isinstance(found, Split) and sorted(map(len, found.parts)) == [2, 2]
-    assert all(
-        isinstance(composer.compose([space[int(i)] for i in part], FIT), Members) for part in found.parts
-    )
+    assert all(isinstance(composer.compose(Points.of(space, part), FIT), Members) for part in found.parts)
 
 
 class Table(keras.layers.Layer):
@@ -241,5 +240,5 @@ def own_table(rate=0.1, regularizer=None):
 def test_a_table_of_the_user_s_own_that_some_regularize_is_refused():
     composer, space = composer_of("own_table"), Space({"rate": [0.1, 0.2], "regularizer": [None, "l2"]})
     with pytest.raises(UnfusableError, match="sparse gradient has different regularizers"):
-        composer.compose([space[idx] for idx in range(4)], FIT)
-    assert isinstance(composer.compose([space[0], space[2]], FIT), Members)
+        composer.compose(Points.of(space, range(4)), FIT)
+    assert isinstance(composer.compose(Points.of(space, [0, 2]), FIT), Members)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests.help.cohorts import engine_of
 from trainables.fused.compose.members import Members, Split
+from trainables.fused.compose.points import Points
 from trainables.fused.compose.tryout import changed_by_training, trains_alike
 from trainables.fused.internals import kernels
 
@@ -35,8 +36,7 @@ class Group:
         self.batch = self.engine.table.x_train[:32], self.engine.table.y_train[:32]
 
     def compose(self, points):
-        configs = [self.engine.space[int(idx)] for idx in points]
-        return self.engine.composer.compose(configs, self.engine.training.fit)
+        return self.engine.composer.compose(Points.of(self.engine.space, points), self.engine.training.fit)
 
     def member(self, row=0):
         return self.members.stack.take(np.array([row]))

@@ -13,6 +13,7 @@ from tests.help.cohorts import small_table
 from trainables.builder import find
 from trainables.fused.compose.builds import Builds
 from trainables.fused.compose.members import Composer
+from trainables.fused.compose.points import Points
 from trainables.fused.internals import errors
 from trainables.fused.internals.errors import InternalsError, is_ours, raise_ours
 from trainables.fused.model.tokens import token
@@ -117,7 +118,7 @@ def test_no_handler_of_the_engine_takes_it_for_a_reason_to_refuse_a_model(monkey
     composer = Composer(builder.load(), builder, table, 0)
     with monkeypatch.context() as change, pytest.raises(InternalsError):
         lacking(change, sys.modules["trainables.fused.compose.members"], "describe")
-        composer.compose([{}, {}], Fit(epochs=1, batch_size=32))
+        composer.compose(Points([], np.zeros((2, 0), int)), Fit(epochs=1, batch_size=32))
     template = Template(
         model := built(), [model], [model], ["learning_rate"], {}, [], (table.x_train[:2], table.y_train[:2])
     )

@@ -20,6 +20,7 @@ from tests.help.cohorts import (
     engine_of,
 )
 from trainables.fused.compose.members import Refused, Split
+from trainables.fused.compose.points import Points
 from trainables.fused.internals.errors import UnfusableError
 from trainables.settings import Fit, Training
 
@@ -83,7 +84,7 @@ def test_what_cannot_be_fused_says_why(name):
     while waiting:
         part = waiting.pop()
         try:
-            found = engine.composer.compose([engine.space[int(idx)] for idx in part], engine.training.fit)
+            found = engine.composer.compose(Points.of(engine.space, part), engine.training.fit)
         except UnfusableError as error:
             found = Refused(str(error))
         if isinstance(found, Split):

@@ -74,7 +74,7 @@ class Builds:
 
     def fresh(self, config: Config) -> keras.Model:
         """Return a model of `config` as its builder returned it, to be used by the caller alone."""
-        return self._fresh.pop(key_of(config), None) or self.build(config)
+        return self._fresh.pop(_key(config), None) or self.build(config)
 
     def describe(self, config: Config) -> Described | Failed:
         """Return what the model of `config` is; it is built if it never was.
@@ -82,7 +82,7 @@ class Builds:
         Raises:
             InternalsError: describing it failed for a reason that is not the model's.
         """
-        key = key_of(config)
+        key = _key(config)
         if key not in self._known:
             if sum(a.nbytes for d in self._known.values() for a in d.initial) > KNOWN_MB * 2**20:
                 self._known.clear()
@@ -103,7 +103,7 @@ class Builds:
         return self._known[key]
 
 
-def key_of(value: Any) -> str:
+def _key(value: Any) -> str:
     """Return a text that is equal for equal values of an axis, or equal configurations."""
     return json.dumps(value, default=repr)
 

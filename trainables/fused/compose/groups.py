@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trainables.fused.compose.members import Composer, Split
+from trainables.fused.compose.points import Points
 from trainables.settings import Fit
 
 
@@ -39,7 +40,7 @@ def partition(
     waiting = [points]
     while waiting:
         part = waiting.pop()
-        found = composer.divide([space[int(idx)] for idx in part], fit)
+        found = composer.divide(Points.of(space, part), fit)
         if isinstance(found, Split):
             waiting += [part[rows] for rows in found.parts]
         else:

@@ -1,0 +1,142 @@
+"""Make the members of a program: one model as the template, and what each point starts from as arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from trainables.fused.compose.builds import PARTS, Builds
+from trainables.fused.compose.points import Column, Points
+from trainables.fused.compose.tryout import changed_by_training
+from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.internals.keras import layers_of
+from trainables.fused.model.describe import RATE, SEED, python_state
+from trainables.fused.program.template import Stack, Template
+from trainables.table.data import Table
+
+
+@dataclass(frozen=True)
+class Members:
+    """Points of one program: its template, and the models of all points before training."""
+
+    template: Template
+    stack: Stack
+
+    def take(self, part: np.ndarray) -> Members:
+        """Return the members at the places `part`, of the same program."""
+        return Members(self.template, self.stack.take(part))
+
+
+def assemble(
+    builds: Builds, table: Table, points: Points, names: Sequence[str], columns: Mapping[str, Column]
+) -> Members:
+    """Return the points as members of one program.
+
+    Args:
+        builds: makes the models.
+        table: the data.
+        points: that share a program.
+        names: of the axes that the builder takes.
+        columns: what each point starts from, by `PARTS` and the keys of the numbers.
+
+    Raises:
+        UnfusableError: no program can hold them.
+    """
+    optimizer, of_optimizer = _numbers(columns["optimizer"])
+    variant, of_variant = _numbers(columns["variant"])
+    numbers = {}
+    for key, column in columns.items():
+        present = [value for value in column.values if value is not None]  # an optimizer may not have it
+        if key not in PARTS and present:
+            filled = [present[0] if value is None else value for value in column.values]
+            numbers[key] = Column(filled, column.combinations)
+    lifted = [key for key, column in numbers.items() if key != RATE and len(set(_floats(column.values))) > 1]
+    keys = [RATE, *lifted]
+
+    def fresh(row: int) -> keras.Model:
+        return builds.fresh(points.config(row, names))
+
+    model = fresh(0)
+    initial = columns["initial"]
+    stacked, sparse = _stacked(model, table, initial.values)
+    if any(key.startswith(tuple(f"penalty.{place}." for place in sparse)) for key in lifted):
+        # With a regularizer the gradient is dense, and what optimizers make of it is another thing.
+        raise UnfusableError("a weight with a sparse gradient has different regularizers")
+    template = Template(
+        model,
+        [fresh(row) if row else model for row in of_optimizer],
+        [fresh(row) if row else model for row in of_variant],
+        keys,
+        {key: float(_floats(column.values)[column.combinations.of_point[0]])
+         for key, column in numbers.items() if key not in keys},
+        stacked,
+        (table.x_train[:2], table.y_train[:2]),
+    )  # fmt: skip
+    count = len(model.trainable_variables)
+
+    def flat(sets: Sequence[Any]) -> np.ndarray:
+        return np.stack([np.concatenate([a.ravel() for a in arrays[:count]]) for arrays in sets])
+
+    def of_state(place: int) -> np.ndarray:
+        return initial.to_array(lambda sets: np.stack([arrays[count + place] for arrays in sets]))
+
+    stack = Stack(
+        initial.to_array(flat),
+        [of_state(place) for place in stacked],
+        template.updates.initial(optimizer),
+        np.stack([numbers[key].to_array(_floats) for key in keys], 1),
+        optimizer,
+        variant,
+    )
+    return Members(template, stack)
+
+
+def _stacked(
+    model: keras.Model, table: Table, initial: Sequence[tuple[np.ndarray, ...]]
+) -> tuple[list[int], set[int]]:
+    """Return the places of the non-trainable variables that each lane has of its own, and of the trainable ones
+    whose gradient a regularizer would make dense.
+    """
+    layers = layers_of(model)
+    own = [layer for layer in layers if not type(layer).__module__.startswith("keras.")]
+    python = [dict(python_state(layer)) for layer in own]
+    variables = model.non_trainable_variables
+    before = [v.numpy() for v in variables]
+    state = json.dumps(python, default=repr)
+    after, sparse = changed_by_training(model, table.x_train[:8])
+    if json.dumps([python_state(layer) for layer in own], default=repr) != state:
+        names = [layer.name for layer, old in zip(own, python, strict=True) if python_state(layer) != old]
+        raise UnfusableError(
+            f'the layer "{", ".join(names)}" changes its Python attributes when it is called'
+        )
+    count = len(model.trainable_variables)
+    found = []
+    for place, (variable, value) in enumerate(zip(variables, before, strict=True)):
+        is_seed = variable.path.endswith(SEED)
+        changes = place in after and not is_seed
+        sets = {id(arrays): arrays[count + place] for arrays in initial}.values()
+        if changes or any(not np.array_equal(value, other) for other in sets):
+            found.append(place)
+    tables = {id(x.embeddings) for x in layers if isinstance(x, keras.layers.Embedding)}
+    described = {p for p, v in enumerate(model.trainable_variables) if id(v) in tables}
+    return found, sparse - described
+
+
+def _numbers(column: Column) -> tuple[np.ndarray, list[int]]:
+    """Return the number of each point's value among the distinct ones, int32, and the row that has each of these first."""
+    distinct: dict[Any, int] = {}
+    rows = []
+    for value, row in zip(column.values, column.combinations.first.tolist(), strict=True):
+        if value not in distinct:
+            distinct[value] = len(distinct)
+            rows.append(row)
+    return column.to_array(lambda values: np.array([distinct[value] for value in values], np.int32)), rows
+
+
+def _floats(values: Sequence[float]) -> np.ndarray:
+    return np.array(values, "float32")
