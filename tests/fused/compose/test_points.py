@@ -37,7 +37,7 @@ def test_combinations_are_those_of_the_configurations_in_the_order_of_the_points
 
 @given(some_points(), st.integers(0, 11), st.integers(0, 11))
 def test_rows_that_are_alike_but_for_one_axis_are_found(case, row, other):
-    space, idx, names = case
+    space, idx, _ = case
     row, other, name = row % len(idx), other % len(idx), space.names[0]
     wanted = {**space[idx[row]], name: space[idx[other]][name]}
     alike = [i for i, one in enumerate(idx) if json.dumps(space[one]) == json.dumps(wanted)]
