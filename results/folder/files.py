@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from results.folder.errors import FolderError
-from results.folder.object_store import RemotePath
 from results.folder.place import Place
 
 
@@ -36,7 +36,7 @@ def replace_file(path: Place, content: bytes) -> None:
     Raises:
         FolderError: the bytes cannot be written; `path` is as it was.
     """
-    if isinstance(path, RemotePath):
+    if not isinstance(path, Path):
         path.write_bytes(content)
         return
     part = path.with_name(f".{path.name}.tmp")

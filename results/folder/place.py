@@ -65,3 +65,8 @@ def place(location: str | Path | RemotePath) -> Place:
             f"{location} names no folder of the bucket. Add one, of plain names: {scheme}://{bucket}/folder."
         )
     return RemotePath(scheme, f"{bucket}/{key}", query)
+
+
+def is_remote(path: Place) -> bool:
+    """Return whether a path is on an object store, and not on a file system of this machine."""
+    return isinstance(path, RemotePath)

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from results.folder.errors import FolderError
 from results.folder.files import replace_file
 from results.folder.object_store import RemotePath
+from results.folder.run_folder import RunFolder
 from results.store import parquet
 
 _ORDER = ("rungs", "weights", "curves", "points")
@@ -39,6 +40,14 @@ class Outbox:
         self._root, self._spool, self._mark, self._check = root, spool, mark, check
         self._staged: list[tuple[RemotePath, bytes]] = []
         self._error: FolderError | None = None
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Outbox | None:
+        """Return the outbox of a run's folder on an object store; None for a folder of this machine."""
+        if not isinstance(folder.path, RemotePath):
+            return None
+        mark = folder.fingerprint.read_bytes() if folder.exists else b""
+        return cls(folder.path, folder.spool, mark, folder.check_held)
 
     def stage(self, path: RemotePath, content: bytes) -> None:
         """Add an object to the commit."""

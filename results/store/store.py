@@ -30,8 +30,6 @@ import pyarrow.compute as pc
 
 from results import schema
 from results.folder.errors import FolderError
-from results.folder.files import explained, replace_file
-from results.folder.object_store import RemotePath
 from results.folder.place import Place
 from results.folder.run_folder import RunFolder
 from results.space import Space
@@ -90,10 +88,8 @@ class Store:
         self.counts: dict[str, int] = {}
         self.notes: list[str] = []
         self.unstored: dict[str, int] = {}
-        self._outbox: Outbox | None = None
-        if isinstance(folder.path, RemotePath):
-            mark = folder.fingerprint.read_bytes() if folder.exists else b""
-            self._outbox = Outbox(folder.path, folder.spool, mark, folder.check_held)
+        self._outbox = Outbox.of(folder)
+        if self._outbox is not None:
             self.notes += self._outbox.absorb()
         self._token = secrets.token_hex(4)
         self._points = self._dataset(folder.points, pa.schema([]))
@@ -162,8 +158,7 @@ class Store:
     def _dataset(self, path: Place, columns: pa.Schema) -> Dataset:
         if isinstance(path, Path):
             return LocalDataset(path, columns, MAX_ROWS[path.name])
-        if self._outbox is None:
-            raise TypeError(f"{path} is not of the run's folder")
+        assert self._outbox is not None  # which a folder on an object store has
         return ObjectDataset(path, columns, self._token, self._outbox.stage)
 
     def _flush(self) -> None:
@@ -300,13 +295,7 @@ class Store:
     def _set_aside(self, path: Place) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         aside = self._folder.damaged / f"{path.parent.name}-{path.stem}-{stamp}.parquet"
-        with explained(aside):
-            if isinstance(path, RemotePath):
-                replace_file(aside, path.read_bytes())
-                path.unlink()
-            else:
-                (self._folder.state / "damaged").mkdir(exist_ok=True)
-                path.replace(str(aside))
+        self._folder.set_aside(path, aside)
         is_rungs = path.parent == self._folder.rungs
         lost = "ASHA has forgotten what is in it" if is_rungs else "Its points are open again"
         self.notes.append(f"{path} is damaged: set aside as {aside}. {lost}.")

@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from cluster.submit.kuberay import NAME_LENGTH, RayJob
-from results.folder.object_store import RemotePath
-from results.folder.place import Place
+from results.folder.place import Place, is_remote
 from sweep.commands.options import told
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
 from sweep.errors import InputError
@@ -63,7 +62,7 @@ def kuberay(
     as a pod's disk is gone with it. Needs KubeRay 1.5.1, or 1.6 with --token-secret. Checked against what KubeRay
     documents, not run on Kubernetes.
     """
-    if not isinstance(out, RemotePath):
+    if not is_remote(out):
         raise InputError(
             f"--out got {out}, but a pod's disk is gone with it. Name a URI, such as s3://BUCKET/{out}."
         )

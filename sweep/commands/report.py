@@ -11,8 +11,7 @@ from pathlib import Path
 import click
 
 from results.diagnosis.diagnose import Diagnosis
-from results.folder.object_store import RemotePath
-from results.folder.place import Place
+from results.folder.place import Place, is_remote
 from results.report.page import page, winner_of
 from results.report.serve import served
 from results.run import Run
@@ -74,7 +73,7 @@ def report(
     write_page(target, made())
     click.echo(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB).")
     if show:
-        if isinstance(target, RemotePath):
+        if is_remote(target):
             raise InputError(
                 f"{target} cannot be opened in a browser. Give a FILE of this machine, or --watch."
             )

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from results.folder.object_store import RemotePath
 from results.folder.place import Place
 from results.folder.run_folder import RunFolder
 from sweep.errors import SweepError
@@ -72,11 +71,11 @@ def check_builder(run: RunFolder) -> None:
     """
     name = str(yaml.safe_load(run.plan.read_text(encoding="utf-8")).get("builder", ""))
     try:
-        path, installed = find.locate(name, Path.cwd() if isinstance(run.path, RemotePath) else run.path)
+        path, installed = find.locate(name, run.path if isinstance(run.path, Path) else Path.cwd())
     except find.BuilderError as error:
         raise UntrustedError(f"{run.plan}: {error}") from None
     remedy = f"Read {path}; if you trust it, say so: --trust, or trust=True."
-    inside = not isinstance(run.path, RemotePath) and path.resolve().is_relative_to(run.path.resolve())
+    inside = isinstance(run.path, Path) and path.resolve().is_relative_to(run.path.resolve())
     if not installed or inside:
         raise UntrustedError(
             f"{run.plan} names the builder {name}, which is no module installed here. Making the model would run "

@@ -18,7 +18,6 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from results import schema
-from results.folder.object_store import RemotePath
 from results.folder.place import Place, place
 from results.space import Space, value_key
 from sweep.plan.asha import Asha
@@ -145,7 +144,7 @@ class Plan:
         raw, lines = read_yaml(text, path)
         try:
             # A plan on an object store is a run's, and names no relative path.
-            base = Path.cwd() if isinstance(path, RemotePath) else path.resolve().parent
+            base = path.resolve().parent if isinstance(path, Path) else Path.cwd()
             return cls.from_mapping(raw, base=base)
         except PlanError as error:
             raise PlanError(f"{path}{line_of(error, lines)}: {error}") from None

@@ -143,7 +143,7 @@ def test_a_store_takes_nothing_from_who_lost_the_lease(folder, monkeypatch):
         store.commit(
             [finished(3)]
         )  # the last beat is fresh: nobody may have taken it, so the store is not asked
-        folder._lease[0]._beaten_at -= 201
+        folder._keeper._leases[0]._beaten_at -= 201
         with pytest.raises(FolderError, match="was taken over by"):
             store.commit([finished(2)])
     assert [path.name for path in (folder.spool / "points").glob("*")]

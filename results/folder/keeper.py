@@ -1,0 +1,198 @@
+"""What depends on where a run's folder is: how it is made, who holds it, what its driver keeps on this machine.
+
+`LocalKeeper` keeps a folder on a disk that this machine has mounted, `ObjectKeeper` one on an object store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from results.folder.errors import HeldError
+from results.folder.files import explained, replace_file
+from results.folder.object_store import RemotePath
+from results.folder.place import Place
+
+
+class Keeper(ABC):
+    """Keeps one folder.
+
+    Attributes:
+        path: of the folder.
+        state: what the driver keeps on this machine: its log, checkpoints, and what a store did not take.
+    """
+
+    path: Place
+    state: Path
+
+    @abstractmethod
+    def create(self) -> None:
+        """Make the folder, if it is not there.
+
+        Raises:
+            FolderError: it cannot be made or written.
+        """
+
+    @abstractmethod
+    def held(self) -> AbstractContextManager[None]:
+        """Hold the folder for this process.
+
+        Raises:
+            HeldError: a living process holds it.
+            FolderError: the lock cannot be written.
+        """
+
+    @abstractmethod
+    def is_held(self) -> bool:
+        """Return whether a living process holds the folder."""
+
+    @abstractmethod
+    def check_held(self) -> None:
+        """Check that nobody took the folder over from this process.
+
+        Raises:
+            FolderError: somebody did, or that cannot be found out.
+        """
+
+    @abstractmethod
+    def set_aside(self, path: Place, aside: Place) -> None:
+        """Move the file `path` to `aside`.
+
+        Raises:
+            FolderError: it cannot be moved.
+        """
+
+    def holder(self) -> str:
+        """Return who holds the folder, in words."""
+        try:
+            held = json.loads((self.path / "lock").read_text())
+            return f"process {held['pid']} on {held['host']} since {held['since']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+
+class LocalKeeper(Keeper):
+    """Keeps a folder of this machine by a lock that the operating system lets go of when the process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Path = path
+        self.state = path
+
+    def create(self) -> None:
+        """See `Keeper.create`."""
+        with explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "lock").touch()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """See `Keeper.held`."""
+        path = self.path / "lock"
+        with explained(path):
+            lock = os.open(path, os.O_RDWR)
+        try:
+            self._take(lock)
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            held = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
+            with explained(path):
+                os.truncate(lock, 0)
+                os.write(lock, held.encode())
+            yield
+        finally:
+            os.close(lock)
+
+    def is_held(self) -> bool:
+        """See `Keeper.is_held`."""
+        try:
+            with (self.path / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def check_held(self) -> None:
+        """See `Keeper.check_held`: the operating system lets nobody take it over."""
+
+    def set_aside(self, path: Place, aside: Place) -> None:
+        """See `Keeper.set_aside`."""
+        with explained(aside):
+            Path(str(aside)).parent.mkdir(exist_ok=True)
+            Path(str(path)).replace(str(aside))
+
+    def _take(self, lock: int) -> None:
+        for attempt in range(5):  # whoever asks `is_held` holds it for an instant
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if attempt < 4:
+                    time.sleep(0.05)
+        raise HeldError(f"{self.path} is held by {self.holder()}. Wait for it, or stop it.")
+
+
+class ObjectKeeper(Keeper):
+    """Keeps a folder on an object store by a lease that has to be renewed: see `results.folder.lease`."""
+
+    def __init__(self, path: RemotePath) -> None:
+        from results.folder.lease import Lease
+
+        self.path: RemotePath = path
+        home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        mark = hashlib.blake2b(f"{path.endpoint} {path.scheme}://{path.key}".encode(), digest_size=8)
+        self.state = Path(home).expanduser() / "keras-grid-sweep" / mark.hexdigest()
+        self._leases: list[Lease] = []  # at most one
+
+    def create(self) -> None:
+        """See `Keeper.create`."""
+        with explained(self.state):
+            self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.check_bucket()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """See `Keeper.held`."""
+        from results.folder.lease import Lease
+        from results.folder.mirror import mirrored
+
+        lease = Lease(self.path / "lock")
+        if other := lease.take():
+            raise HeldError(f"{self.path} is held by {other}. Wait for it, or stop it.")
+        self._leases.append(lease)
+        try:
+            with mirrored(self.state, self.path):
+                yield
+        finally:
+            self._leases.remove(lease)
+            lease.release()
+
+    def is_held(self) -> bool:
+        """See `Keeper.is_held`."""
+        from results.folder import lease
+
+        return lease.is_alive(self.path / "lock")
+
+    def check_held(self) -> None:
+        """See `Keeper.check_held`."""
+        for lease in self._leases:
+            lease.check()
+
+    def set_aside(self, path: Place, aside: Place) -> None:
+        """See `Keeper.set_aside`."""
+        replace_file(aside, path.read_bytes())
+        path.unlink()
+
+
+def keeper_of(path: Place) -> Keeper:
+    """Return what keeps the folder `path`."""
+    return ObjectKeeper(path) if isinstance(path, RemotePath) else LocalKeeper(path)
