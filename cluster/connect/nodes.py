@@ -64,7 +64,7 @@ def beside_driver(kind: type, *arguments: Any) -> Any:
     return actor.options(scheduling_strategy=here).remote(*arguments)
 
 
-def versions() -> dict[str, str]:
+def to_agree_on() -> dict[str, str]:
     """Return what this process computes with: Python, the packages `COMPARED`, and this software."""
     return {**installed(COMPARED), "this software": parcel.digest()}
 
@@ -88,7 +88,7 @@ class Agreement:
     """
 
     def __init__(self, mine: Mapping[str, str] | None = None) -> None:
-        self._mine = mine or versions()
+        self._mine = mine or to_agree_on()
         self._seen: set[str] = set()
         self._asked: dict[Node, Any] = {}
 
@@ -104,7 +104,7 @@ class Agreement:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        ask = ray.remote(num_cpus=0, max_retries=3)(versions)
+        ask = ray.remote(num_cpus=0, max_retries=3)(to_agree_on)
         for node in alive():
             if node.node_id not in self._seen:
                 self._seen.add(node.node_id)
@@ -138,7 +138,7 @@ class Agreement:
 
 
 def _same_as(expected: Mapping[str, str]) -> None:
-    if message := skew({DRIVER: expected, platform.node(): versions()}):
+    if message := skew({DRIVER: expected, platform.node(): to_agree_on()}):
         raise ClusterError(message)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from results import figures
+from results import figures, fingerprint
 from results.analysis import account, curves
 from results.analysis.importance import about_pruned, distribution, importance
 from results.analysis.leaderboard import leaderboard, pareto
@@ -194,17 +194,14 @@ def failures(points: pd.DataFrame) -> Section | None:
 def provenance(run: Run) -> Section:
     """Return where the run's numbers come from."""
     section = Section("Where it comes from")
-    fingerprint, progress = _json(run.folder.fingerprint), _json(run.folder.progress)
-    data, spent, versions = (
-        _mapping(value)
-        for value in (fingerprint.get("data"), progress.get("spent_s"), progress.get("versions"))
-    )
+    ran, progress = fingerprint.read(run.folder), _json(run.folder.progress)
+    spent, versions = (_mapping(progress.get(name)) for name in ("spent_s", "versions"))
     facts = {
         "folder": str(run.folder.path.resolve()),
         "builder": run.plan.get("builder"),
-        "seed": fingerprint.get("seed"),
-        "table's SHA-256": data.get("sha256"),
-        "target": data.get("target"),
+        "seed": ran.seed,
+        "table's SHA-256": ran.table_sha256,
+        "target": ran.target,
         "wall time of the last run": _seconds(progress.get("seconds")),
         **{f"core time, {what}": _seconds(value) for what, value in spent.items()},
         "versions": ", ".join(f"{name} {one}" for name, one in versions.items()),

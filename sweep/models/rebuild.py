@@ -6,7 +6,6 @@ is clear that the builder is a module installed here, from outside the folder, a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from results import fingerprint
 from results.folder.place import Place
 from results.folder.run_folder import RunFolder
 from sweep.errors import SweepError
@@ -81,11 +81,7 @@ def check_builder(run: RunFolder) -> None:
             f"{run.plan} names the builder {name}, which is no module installed here. Making the model would run "
             f"{path}. {remedy}"
         )
-    try:
-        ran = json.loads(run.fingerprint.read_text(encoding="utf-8"))["builder"]["source"]
-    except (OSError, ValueError, KeyError, TypeError):
-        ran = None
-    if ran != find.source_of(path):
+    if fingerprint.read(run).builder_source != find.source_of(path):
         raise UntrustedError(
             f"The builder {name} is not what the sweep ran: the source of {path} is another than {run.fingerprint} "
             f"has. {remedy}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from results import fingerprint
 from results.folder.files import replace_file
 from results.run import Run
 from sweep.errors import SweepError
@@ -96,11 +97,7 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
 
 def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]) -> str:
     row = run.points.set_index("idx").loc[idx]
-    try:
-        ran = json.loads(run.folder.fingerprint.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        ran = {}
-    data = ran.get("data", {})
+    ran = fingerprint.read(run.folder)
     command = shlex.join(["sweep", "export", str(run.folder.path), str(idx), str(target), "--format", kind])
     lines = [
         f"# {target.name}",
@@ -118,7 +115,7 @@ def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]
             for name, value in metrics.items()
         ),
         "",
-        f"- Target: {_cell(str(data.get('target')))}; the table's SHA-256: {_cell(str(data.get('sha256')))}",
+        f"- Target: {_cell(str(ran.target))}; the table's SHA-256: {_cell(str(ran.table_sha256))}",
         f"- Builder: {_cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {_cell(str(row['engine']))}; "
         f"parameters: {row['params']}",
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()),

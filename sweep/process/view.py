@@ -108,7 +108,7 @@ class View:
         self._tick(now)
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_S
-            self._tally.memory_mb = resident_mb()
+            self._tally.memory_mb = memory_of_all_mb()
             write_json(self._folder.state / "progress.json", self._tally.to_dict())
         if self._live is None and self._file is not None and now >= self._next_line:
             self._next_line = now + LINE_EVERY_S
@@ -123,7 +123,7 @@ class View:
         return draw(self._tally)
 
 
-def resident_mb() -> float:
+def memory_of_all_mb() -> float:
     """Return the resident memory of this process and all below it, in MiB."""
     import psutil
 

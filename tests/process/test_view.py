@@ -109,4 +109,4 @@ def test_noise_goes_to_the_log_and_the_answer_to_the_terminal(tmp_path):
 
 def test_the_memory_is_that_of_the_process_tree():
     pages = int(Path(f"/proc/{os.getpid()}/statm").read_text().split()[1])
-    assert progress.resident_mb() >= pages * 4096 / 2**21  # at least half of this process alone, now
+    assert progress.memory_of_all_mb() >= pages * 4096 / 2**21  # at least half of this process alone, now

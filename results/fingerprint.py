@@ -1,0 +1,45 @@
+"""What a run's fingerprint.json says of it: what the numbers of its points depend on.
+
+`sweep.plan.fingerprint` makes the fingerprint of a plan and compares two of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from results.folder.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Parts of a fingerprint; each is None if the file does not tell.
+
+    Attributes:
+        builder_source: the text of the file with the builder.
+        seed: the plan's.
+        target: the name of the table's target.
+        table_sha256: of the table's bytes, in hexadecimal.
+    """
+
+    builder_source: Any = None
+    seed: Any = None
+    target: Any = None
+    table_sha256: Any = None
+
+
+def read(folder: RunFolder) -> Fingerprint:
+    """Return what the fingerprint in `folder` tells; nothing if it is missing or damaged."""
+    try:
+        found = json.loads(folder.fingerprint.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Fingerprint()
+    builder, data = (_mapping(_mapping(found).get(name)) for name in ("builder", "data"))
+    seed = _mapping(found).get("seed")
+    return Fingerprint(builder.get("source"), seed, data.get("target"), data.get("sha256"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
