@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from results.space import Space
-from tests.help.cohorts import PLAN, Fused, assert_equal, small_table
+from tests.help.cohorts import ABALONE_TABLE, PLAN, Fused, assert_equal, small_table
 from trainables.builder import find
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.program import program
@@ -70,3 +70,20 @@ def test_evaluation_in_parts_is_that_at_once(monkeypatch):
     for idx in range(6):
         assert whole[idx][0]["loss_tr"] == pytest.approx(parts[idx][0]["loss_tr"], rel=1e-5)
         np.testing.assert_allclose(whole[idx][1]["val_loss"], parts[idx][1]["val_loss"], rtol=1e-5)
+
+
+def test_a_point_is_evaluated_to_the_same_bits_in_any_company():
+    space = Space(
+        {"learning_rate": np.linspace(0.001, 0.1, 20).tolist(), "hidden": [[8, 4]], "activation": ["selu"]}
+    )
+    engine = Fused(
+        PLAN.found_builder, space, ABALONE_TABLE, Training(Fit(epochs=1, batch_size=128), Callbacks())
+    )
+    [cohort] = engine.cohorts(range(20))
+    cohort.train()
+    for rows in (46, 101, 333):  # so that every number of points leaves another rest of a vector
+        x, y = engine.table.x_train[:rows], engine.table.y_train[:rows]
+        together = cohort._program.evaluate(cohort._best, x, y)
+        for count in range(1, 20):
+            some = cohort._program.evaluate(cohort._best.take(np.arange(count)), x, y)
+            np.testing.assert_array_equal(some, together[:count])
