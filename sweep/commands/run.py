@@ -27,6 +27,7 @@ from sweep.driver import runner
 from sweep.process import supervisor
 from sweep.process.exits import RESUME
 from sweep.process.signals import Stopper
+from trainables.limits import cause_of
 
 EXIT_CODES = """\b
 Exit codes:
@@ -122,5 +123,5 @@ def _what_came_out(rows: pd.DataFrame) -> None:
     failed = rows[rows["status"].isin(NOT_WELL)]
     if len(failed):
         click.echo(f"\n{len(failed):,} points failed or ran out of time:")
-        for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
+        for message, count in failed["error"].dropna().map(cause_of).value_counts().head(5).items():
             click.echo(f"  {count:,} x {printable(str(message))}")
