@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import re
 import signal
 from collections.abc import Iterator
 
@@ -74,9 +75,46 @@ def cohort_memory_mb(memory_mb: float, gpu: float) -> float:
 
 
 def explain(error: BaseException) -> str:
-    """Return the error's type and message, at most 2,000 characters, so that a row stays a row."""
+    """Return the error's type and message, at most 2,000 characters, so that a row stays a row. The end is kept."""
     text = f"{type(error).__name__}: {error}".strip().encode("utf-8", "replace").decode()
-    return text if len(text) <= 2000 else f"{text[:1997]}..."
+    return _cut(_STYLE.sub("", text), 2000)
+
+
+def cause_of(error: BaseException | str) -> str:
+    """Return the error's type and the one line of its message that tells the cause, at most 200 characters.
+
+    Keras puts its own words before the cause and the call's arguments behind it; TensorFlow puts a stack before it and
+    the names of nodes behind it. So it is the last line that is none of these.
+
+    Args:
+        error: an exception, or what `explain` has made of one.
+    """
+    text = error if isinstance(error, str) else explain(error)
+    lines = [line.strip() for line in text.partition(_ARGUMENTS)[0].splitlines()]
+    lines = [line for line in lines if line] or [text]
+    kind = re.match(r"\w+:", lines[0])
+    line = next((one for one in reversed(lines[1:]) if not _AROUND.match(one)), lines[0])
+    if kind and line is not lines[0]:
+        line = f"{kind[0]} {line}"
+    return _cut(_WITHIN.sub("", line), 200)
+
+
+_STYLE = re.compile(r"\x1b\[[\d;]*m")  # bold, in Keras' messages
+_ARGUMENTS = "\nArguments received by "
+_AROUND = re.compile(
+    r'File "|Detected at node |Stack trace for op definition|<stack traces unavailable>|\[\[|tf2xla conversion failed'
+)
+"""How a line begins that stands around the cause of an error of TensorFlow 2.21."""
+_WITHIN = re.compile(r"\{\{function_node \S+\}\} | \[Op:\S+\]$")
+"""What stands in the line of the cause itself, where TensorFlow runs eagerly."""
+
+
+def _cut(text: str, most: int) -> str:
+    """Return `text`, with its middle left out if it has more than `most` characters."""
+    if len(text) <= most:
+        return text
+    head = (most - 3) // 2
+    return f"{text[:head]}...{text[len(text) - (most - 3 - head) :]}"
 
 
 def resident_mb() -> float:

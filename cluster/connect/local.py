@@ -8,9 +8,10 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cluster.connect import ray_internals
+from cluster.connect.losses import noticed
 from cluster.connect.token import authentication, environment, keep_private
 
 
@@ -20,7 +21,9 @@ def available_cpus() -> int:
 
 
 @contextlib.contextmanager
-def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[str, float]]:
+def started(
+    cpus: int | None = None, gpus: int | None = None, lost: Callable[[str], None] | None = None
+) -> Iterator[dict[str, float]]:
     """Run a Ray of this machine for the length of a `with` block.
 
     It listens on the loopback address and asks for this user's token, unless RAY_AUTH_MODE says otherwise. Its
@@ -29,6 +32,7 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[s
     Args:
         cpus: cores Ray may hand out; all that this process may use if None.
         gpus: GPUs Ray may hand out; those it finds if None.
+        lost: called if Ray loses a process that it needs; see `losses.noticed`. Nobody is told if None.
 
     Yields:
         What Ray can hand out, by name: "CPU" and, where there is one, "GPU".
@@ -53,7 +57,7 @@ def started(cpus: int | None = None, gpus: int | None = None) -> Iterator[dict[s
             log_to_driver=True,
             logging_level=logging.WARNING,
         )
-        with ended_quietly():
+        with ended_quietly(), noticed(lost) if lost else contextlib.nullcontext():
             yield ray.cluster_resources()
 
 

@@ -61,6 +61,9 @@ NODE_LOST = (
 LAST_FAILURE = "Failure # "
 """What each entry begins with in the file where Tune writes down the errors of a trial."""
 
+NEEDED = ("raylet", "gcs_server")
+"""Processes that a Ray of this machine starts as children, and cannot do without."""
+
 HEADS_PYTHON = (
     "$(sed -n 's/.*--python_worker_command=\\([^ ]*\\) .*/\\1/p' "
     "/proc/$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status)/cmdline)"

@@ -163,7 +163,7 @@ def parallel_figure(
     points: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", most: int = MOST_LINES
 ) -> Figure:
     """Return parallel coordinates of points: a line for each, an axis of the plot for each axis that varies, and the
-    metric; dragging along an axis picks lines.
+    metric; dragging along an axis picks lines. The best lines are on top, and dark.
 
     The metric is cut at its 95% quantile, as one diverged point would flatten all others.
 
@@ -176,7 +176,7 @@ def parallel_figure(
     import plotly.graph_objects as go
 
     ranked = points[np.isfinite(points[by])].sort_values(by)
-    rows = thinned(ranked, most)[::-1]  # the best are drawn last, on top
+    rows = thinned(ranked, most)
     dimensions: list[dict[str, Any]] = []
     varying = []
     for name in axes:
@@ -196,9 +196,10 @@ def parallel_figure(
             }
         )
     limit = float(ranked[by].quantile(0.95)) if len(ranked) else 1.0
-    colours = rows[by].astype(float).clip(upper=limit)
-    dimensions.append({"name": "metric", "label": text(by), "values": colours})
-    line = {"color": colours, "colorscale": "Viridis", "showscale": False}  # the best are dark
+    metric = rows[by].astype(float).clip(upper=limit)
+    dimensions.append({"name": "metric", "label": text(by), "values": metric})
+    # Plotly draws lines of a higher colour value over others, in whatever order they come. So the best need the highest.
+    line = {"color": -metric, "colorscale": "Viridis", "reversescale": True, "showscale": False}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
     # What a program that reads the figure needs to know of its dimensions, whose labels are cut and whose order changes.
     # The margin keeps the names of the axes clear of plotly's buttons.

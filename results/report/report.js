@@ -41,8 +41,8 @@ function draw(place) {
   seen.unobserve(place);
   const figure = place.figure;
   drawn.set(place, figure);
-  // The best lines are those that stand out from the page.
-  if (figure === data.parallel) figure.data[0].line.reversescale = dark.matches;
+  // The best lines are those that stand out from the page: dark on a light one, light on a dark one.
+  if (figure === data.parallel) figure.data[0].line.reversescale = !dark.matches;
   return Plotly.react(place, figure.data, dressed(figure), config);
 }
 

@@ -27,6 +27,7 @@ from sweep.driver import runner
 from sweep.process import supervisor
 from sweep.process.exits import RESUME
 from sweep.process.signals import Stopper
+from trainables.limits import cause_of
 
 EXIT_CODES = """\b
 Exit codes:
@@ -78,6 +79,7 @@ def run(
             outcome = runner.run(
                 loaded, out, points=points, idx=idx, cpus=cpus, address=address, insecure=insecure,
                 stored_plan=submitted_as.read_text(encoding="utf-8") if submitted_as else None,
+                resume=_resume(),
             )  # fmt: skip
         if as_json:
             answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
@@ -105,9 +107,13 @@ def _ending(outcome: runner.Outcome, out: Place) -> None:
         click.echo(f"\nError: {outcome.error}")
     if outcome.tally.open:
         click.echo(f"\nStopped with {outcome.tally.open:,} points open.")
-        resume = os.environ.get(RESUME) or f"{sweep} {shlex.join(sys.argv[1:])}"
-        click.echo(f"Resume:  {resume}")
+        click.echo(f"Resume:  {_resume()}")
     click.echo(f"\nNext:    {sweep} top {folder} -n 20\n         {sweep} status {folder}")
+
+
+def _resume() -> str:
+    """Return what to type to resume this run."""
+    return os.environ.get(RESUME) or f"{shlex.quote(command())} {shlex.join(sys.argv[1:])}"
 
 
 def _what_came_out(rows: pd.DataFrame) -> None:
@@ -117,5 +123,5 @@ def _what_came_out(rows: pd.DataFrame) -> None:
     failed = rows[rows["status"].isin(NOT_WELL)]
     if len(failed):
         click.echo(f"\n{len(failed):,} points failed or ran out of time:")
-        for message, count in failed["error"].str.slice(0, 200).value_counts().head(5).items():
+        for message, count in failed["error"].dropna().map(cause_of).value_counts().head(5).items():
             click.echo(f"  {count:,} x {printable(str(message))}")

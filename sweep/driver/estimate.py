@@ -12,6 +12,7 @@ import numpy as np
 
 from sweep.plan.plan import Plan
 from trainables.fused.internals import xla
+from trainables.limits import cohort_memory_mb
 
 if TYPE_CHECKING:
     from trainables.fused.compose.groups import Group
@@ -62,16 +63,10 @@ def estimate(plan: Plan, points: Sequence[int], timed: int, workers: int) -> dic
     answer: dict[str, Any] = {}
     alone = list(points)
     if plan.engine != "keras":
-        found = groups(plan, points)
+        found, timed_one = _timed(plan, groups(plan, points))
+        parts += [timed_one] if timed_one else []
         answer["cohorts"] = [(len(group.points), group.why) for group in found]
         fused = {idx for group in found if not group.why for idx in group.points.tolist()}
-        if fused:
-            try:
-                parts.append(_time_fused(plan, found))
-            except Exception as error:  # what a trial would answer by training its points one by one
-                raise ValueError(
-                    f"The fused engine cannot train the points it was timed on: {error}"
-                ) from error
         alone = [idx for idx in points if idx not in fused]
     if alone:
         parts.append(_time_keras(plan, alone[:timed], len(alone)))
@@ -99,12 +94,29 @@ def _composer(plan: Plan) -> Composer:
     from trainables.fused.compose.members import Composer
 
     builder = plan.found_builder
-    limits = plan.timeout_s, plan.resources.memory_mb
+    limits = plan.timeout_s, cohort_memory_mb(plan.resources.memory_mb, plan.resources.gpu)
     return Composer(builder.load(), builder, plan.table, plan.seed, *limits)
 
 
-def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
-    """Train a few points of the middle one of the groups for a few epochs, and return what they took.
+def _timed(plan: Plan, found: list[Group]) -> tuple[list[Group], Estimate | None]:
+    """Time the middle one of the groups, and return the groups and what all of them would take.
+
+    A group whose program cannot be compiled is given a reason, as its trial would give it, and another one is timed.
+    """
+    from trainables.fused.compose.groups import Group, why_not
+
+    while fused := sorted((group for group in found if not group.why), key=lambda one: len(one.points)):
+        middle = fused[len(fused) // 2]
+        try:
+            return found, _time_fused(plan, middle, fused)
+        except Exception as error:
+            left = Group(middle.points, why_not(error))
+            found = [left if group is middle else group for group in found]
+    return found, None
+
+
+def _time_fused(plan: Plan, group: Group, fused: Sequence[Group]) -> Estimate:
+    """Train a few points of one of the groups for a few epochs, and return what all of them would take.
 
     Raises:
         UnfusableError: they could not be trained so after all.
@@ -116,8 +128,6 @@ def _time_fused(plan: Plan, found: Sequence[Group]) -> Estimate:
     from trainables.fused.internals.errors import UnfusableError
     from trainables.fused.training.cohort import Cohort
 
-    fused = [group for group in found if not group.why]
-    group = sorted(fused, key=lambda one: len(one.points))[len(fused) // 2]
     started = time.perf_counter()
     composer = _composer(plan)
     members = composer.compose(Points.of(plan.space, group.points), plan.training.fit)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
 from results.store.read import read_points
 from results.store.store import Store
+from sweep.driver.lost import end_without_ray
 from sweep.driver.travel import moved_builder, user_folder
 from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.form import PlanError
@@ -70,6 +72,7 @@ def run(
     address: str | None = None,
     insecure: bool = False,
     stored_plan: str | None = None,
+    resume: str | None = None,
     show: bool = True,
     trainable: type[Trial] | None = None,
 ) -> Outcome:
@@ -77,6 +80,9 @@ def run(
 
     Ctrl-C and SIGTERM stop the run with all that is finished committed; a second one ends the process at once,
     losing nothing committed. What Ray and TensorFlow print goes to `sweep.log` in the folder.
+
+    Ray cannot go on without its own processes, and would end this process without a word where one of them is killed.
+    So this process says what happened and ends at once, with exit code 3.
 
     Args:
         plan: a `Plan`, or the path of a plan file.
@@ -89,6 +95,7 @@ def run(
             too; `sweep run` watches over it.
         insecure: whether the cluster may be one that others can reach without a token.
         stored_plan: what to store as the folder's plan.yaml, if the plan is known by other paths to who will read it.
+        resume: the command that resumes the run, for the message of such an end.
         show: whether to show the progress on the standard output.
         trainable: what each trial is, in place of `trainables.trials.trial.Trial`.
 
@@ -127,8 +134,9 @@ def run(
             View(tally, folder, terminal if show else None) as view,
         ):
             if tally.open:
+                lost = functools.partial(end_without_ray, view, stopper, resume)
                 reason = _train(
-                    plan, folder, store, selection, cpus, address, tally, view, stopper, trainable
+                    plan, folder, store, selection, cpus, address, tally, view, stopper, trainable, lost
                 )
             if reason:  # what was pending has no row after all
                 try:
@@ -236,11 +244,11 @@ def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
 
 def _train(
     plan: Plan, folder: RunFolder, store: Store, selection: Selection, cpus: int, address: str | None, tally: Tally,
-    view: View, stopper: Stopper, trainable: type[Trial] | None,
+    view: View, stopper: Stopper, trainable: type[Trial] | None, lost: Callable[[str], None],
 ) -> str | None:  # fmt: skip
     """Train the open points with Tune; return what stopped it, or None if nothing or a person did."""
     view.begin(f"attaching to {address}" if address else "starting Ray")
-    connection = attached(address, user_folder(plan)) if address else local.started(cpus=cpus)
+    connection = attached(address, user_folder(plan)) if address else local.started(cpus, lost=lost)
     try:
         with connection as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
             stopper.install()  # Ray has put a handler of its own in place

@@ -114,6 +114,13 @@ class View:
             self._next_line = now + LINE_EVERY_S
             print(line(self._tally), file=self._file, flush=True)
 
+    def end_with(self, text: str) -> None:
+        """Stop drawing and print `text`; for any thread of a process that is about to end."""
+        if self._live is not None:
+            self._live.stop()  # which gives the terminal its cursor back
+        if self._file is not None:
+            print(text, file=self._file, flush=True)
+
     def _tick(self, now: float) -> None:
         self._tally.seconds = now - self._began
         self._tally.training_s = now - self._training_since if self._training_since else 0.0

@@ -1,11 +1,17 @@
 """`sweep run` refuses bad input by one message, before it has made anything."""
 
+import pandas as pd
 import pytest
 import yaml
 
+from results.folder.run_folder import RunFolder
+from results.store.read import read_points
+from results.store.store import Store
+from sweep.commands.run import _what_came_out
 from tests.help.bad_input import BAD_FILES, BAD_PLANS, BAD_TABLES
 from tests.help.commands import message, refused, sweep
 from tests.help.plans import write_plan
+from tests.help.rows import AXES, finished
 
 
 @pytest.mark.parametrize("case", BAD_PLANS)
@@ -62,3 +68,38 @@ def test_help_says_what_the_exit_codes_mean():
         ["every point has a row and none", "some failed", "bad input", "stopped"]
     ):
         assert any(line.startswith(f"{number} ") and meaning in line for line in lines)
+
+
+STACK = (
+    "Detected at node lambda/MatMul defined at (most recent call last):\n"
+    + '  File "a.py", line 1, in call\n' * 30
+)
+CAUSE = "Matrix size-incompatible: In[0]: [32,1], In[1]: [32,3]"
+
+
+def failed(idx, error):
+    return finished(idx, status="failed", epochs=0, error=error)
+
+
+def test_failed_points_are_counted_by_their_cause_whose_end_is_shown(tmp_path, capsys):
+    folder = RunFolder(tmp_path)
+    folder.create()
+    errors = [
+        # The same cause, at two nodes.
+        f"InvalidArgumentError: Graph execution error:\n\n{STACK}{CAUSE}\n\t [[{{{{node a}}}}]] [Op:__inference_7]",
+        f"InvalidArgumentError: Graph execution error:\n\n{STACK}{CAUSE}\n\t [[{{{{node b}}}}]] [Op:__inference_9]",
+        f"ValueError: {'x' * 400}, but the axis needs 5",
+        None,
+    ]
+    Store(folder, AXES).commit([failed(idx, error) for idx, error in enumerate(errors)])
+    _what_came_out(read_points(folder))
+    printed = capsys.readouterr().out
+    assert "4 points failed" in printed
+    assert f"  2 x InvalidArgumentError: {CAUSE}\n" in printed
+    assert "  1 x ValueError: xxx" in printed and "xxx, but the axis needs 5\n" in printed
+    assert max(map(len, printed.splitlines())) < 220
+
+
+def test_failed_points_without_a_message_are_counted(capsys):
+    _what_came_out(pd.DataFrame({"idx": [1], "status": ["failed"], "error": [None], "loss_te": [None]}))
+    assert "1 points failed" in capsys.readouterr().out

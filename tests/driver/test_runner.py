@@ -178,6 +178,32 @@ def test_a_stop_keeps_what_is_finished_and_is_resumed(sweeps, number, engine):
     assert set(rows["idx"]) == set(Selection(12, 0, points=9))
 
 
+@pytest.mark.xdist_group("a lost Ray")
+@pytest.mark.parametrize("name", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
+def test_a_sweep_whose_ray_is_killed_says_so_and_is_resumed(sweeps, name):
+    write_plan(
+        sweeps.folder, engine="keras", space={"units": [2, 3], "rate": [0.01], "batch_size": [8, 16, 24]}
+    )
+    arguments = ("run", "plan.yaml", "--out", "out", "--cpus", "1")
+    process = sweeps.start(*arguments)
+    sweeps.wait_for(sweep_is_training(sweeps), process)
+    kept = sweeps.rows()
+    [rays] = [child for child in psutil.Process(process.pid).children() if child.name() == name]
+    rays.kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 3, output
+    assert f"Ray's process on this machine ended ({name} was killed by signal 9" in output
+    assert f"Resume:  sweep {' '.join(arguments)}" in output and "Traceback" not in output
+    assert set(kept["idx"]) <= set(sweeps.rows()["idx"]) < set(range(6))
+    code, output = sweeps.run("status", "out", "--json")
+    assert code == 0 and json.loads(output)["state"] == "stopped"
+    assert "Ray's process" in (sweeps.out / "sweep.log").read_text()
+    if name == "raylet":
+        return  # resuming costs as much again
+    code, output = sweeps.run(*arguments)
+    assert code == 0 and sorted(sweeps.rows()["idx"]) == list(range(6)), output
+
+
 @pytest.mark.slow
 @pytest.mark.ci
 def test_a_second_signal_ends_at_once(sweeps):

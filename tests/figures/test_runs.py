@@ -76,18 +76,22 @@ def test_parallel_lines_are_the_points_and_axes_that_vary():
     assert len(trace.dimensions) == 4 and figure.layout.meta["axes"] == AXES
     assert all(len(dimension["values"]) == 12 for dimension in trace.dimensions)
     assert trace.dimensions[0]["label"].endswith("...") and "<" not in trace.dimensions[0]["label"]
-    # The best are drawn last, on top; the worst are no farther away than the 95% quantile.
+    # The worst are no farther away than the 95% quantile.
     last = trace.dimensions[-1]["values"]
-    assert (
-        list(last) == sorted(last, reverse=True)
-        and max(last) == figure.layout.meta["limit"] < GRID["loss_va"].max()
-    )
+    assert max(last) == figure.layout.meta["limit"] < GRID["loss_va"].max()
     codes = trace.dimensions[1]["values"]
     assert set(zip(trace.dimensions[1]["ticktext"], trace.dimensions[1]["tickvals"], strict=True)) == {
         ("null", 0),
         ("x", 1),
     }
     assert sorted(codes) == [0] * 6 + [1] * 6
+
+
+def test_the_best_line_has_the_highest_colour_value_which_is_on_top_and_dark():
+    [trace] = runs.parallel_figure(GRID, AXES).data
+    by_colour = np.argsort(trace.line.color)
+    assert list(np.argsort(trace.dimensions[-1]["values"])) == list(by_colour[::-1])
+    assert trace.line.reversescale  # Viridis is dark at its lower end
 
 
 def test_of_many_lines_the_best_and_a_fair_choice_are_drawn():

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from results.space import Space
 from sweep.driver.rungs import Rungs
@@ -23,10 +25,8 @@ TABLE = small_table()
 SPACE = Space({"units": [4], "learning_rate": [0.01, 0.02, 0.03, 0.04]})
 
 
-def engine(training, builder="custom_layer", space=SPACE, **work):
-    return FusedEngine(
-        Work(space, find.find(f"{zoo.__file__}:{builder}", Path.cwd()), TABLE, training, **work)
-    )
+def engine(training, builder="custom_layer", space=SPACE, file=zoo.__file__, **work):
+    return FusedEngine(Work(space, find.find(f"{file}:{builder}", Path.cwd()), TABLE, training, **work))
 
 
 def finished(reports):
@@ -59,6 +59,26 @@ def test_what_no_program_can_train_is_left_alone_with_the_reason(name, why):
     space = Space({"learning_rate": zoo.SPACES[name]["learning_rate"]})
     [report] = reports_of(engine(Training(Fit(epochs=3), RULES), builder=name, space=space), [0, 1])
     assert report.alone.tolist() == [0, 1] and why in report.why
+
+
+def wrong_loss(learning_rate):
+    """Its loss fits a whole batch of 32 rows alone, which no description of the model shows."""
+    inputs = keras.Input((10,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    loss = lambda y, predicted: tf.reduce_mean(tf.reshape(y, (32,)) - tf.reshape(predicted, (32,)))  # noqa: E731
+    model.compile(loss=loss, optimizer=keras.optimizers.SGD(learning_rate))
+    return model
+
+
+def test_the_cause_of_what_cannot_be_compiled_is_told():
+    space = Space({"learning_rate": [0.01, 0.02]})
+    training = Training(Fit(epochs=3, batch_size=32), RULES)
+    [report] = reports_of(engine(training, "wrong_loss", space, __file__), [0, 1])
+    assert report.alone.tolist() == [0, 1]
+    assert report.why == (
+        "it cannot be compiled (InvalidArgumentError: Input to reshape is a tensor with 2 values, but the requested "
+        "shape has 32)"
+    )
 
 
 def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):

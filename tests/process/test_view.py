@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -68,6 +69,19 @@ def test_without_a_terminal_there_are_lines_and_a_file(tmp_path, monkeypatch):
     assert len(lines) == 3 and "training" in lines[0] and lines[1].startswith("[0:00:00] 7/10 points")
     said = read_progress(folder)
     assert said["open"] == 3 and said["stage"] == "training" and said["memory_mb"] > 10
+
+
+def test_last_words_end_the_drawing_and_give_the_cursor_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    reads, writes = os.openpty()
+    with os.fdopen(writes, "w") as terminal, View(tally(), RunFolder(tmp_path), terminal) as view:
+        said = threading.Thread(target=view.end_with, args=["why it ends"])
+        said.start()
+        said.join()
+    shown = os.read(reads, 10**6).decode()
+    os.close(reads)
+    assert "7 of 10 points" in shown
+    assert shown.index("\x1b[?25l") < shown.index("\x1b[?25h") < shown.index("why it ends")
 
 
 def test_a_broken_progress_file_is_no_news(tmp_path):

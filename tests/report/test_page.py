@@ -188,6 +188,38 @@ def test_brushing_filters(browser, hostile, tmp_path):
     assert browser.execute_script("return rows.length") == (run.points["loss_va"] >= limit - 0.5).sum() > 2
 
 
+COLOUR_OF_SHARED_LINE = """
+const canvas = document.querySelector("#parallel canvas.gl-canvas-focus");
+const copy = document.createElement("canvas");
+[copy.width, copy.height] = [canvas.width, canvas.height];
+const pixels = copy.getContext("2d");
+pixels.drawImage(canvas, 0, 0);
+// Midway between the first two of four axes; beside the axes the canvas has 45 pixels for dragging.
+const overdrag = 45 * canvas.width / canvas.clientWidth;
+const x = Math.round(overdrag + (canvas.width - 2 * overdrag) / 6);
+for (let y = canvas.height - 1; y >= 0; y--) {
+  const [red, green, blue, alpha] = pixels.getImageData(x, y, 1, 1).data;
+  if (alpha > 128) return [red, green, blue];
+}
+return null;
+"""
+
+
+@pytest.mark.parametrize(("scheme", "best"), [("light", (68, 1, 84)), ("dark", (253, 231, 37))])
+def test_the_best_line_is_drawn_over_the_others(browser, tmp_path, scheme, best):
+    # Lines of points that differ in "c" alone are one line between "a" and "b"; the lowest on the page is of 10 points.
+    run = results.open(make_run(tmp_path / "out", {"a": [0, 1], "b": [0, 1], "c": list(range(10))}))
+    assert run.points["loss_va"].idxmin() == 0
+    try:
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        show(browser, tmp_path, run)
+        shown = WebDriverWait(browser, 20).until(lambda b: b.execute_script(COLOUR_OF_SHARED_LINE))
+        assert shown == pytest.approx(best, abs=8)  # an end of Viridis
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def test_it_is_read_on_a_phone_and_in_the_dark(browser, hostile, tmp_path):
     show(browser, tmp_path, results.open(hostile))
     light = browser.execute_script("return getComputedStyle(document.body).backgroundColor")

@@ -12,7 +12,7 @@ import numpy as np
 
 from trainables.engine import Engine, Report, Work
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
-from trainables.limits import KILL_AFTER_S, cohort_memory_mb, explain, time_limit
+from trainables.limits import KILL_AFTER_S, cause_of, cohort_memory_mb, time_limit
 from trainables.trials.checkpoints import name_of
 
 STEP_S = 2.0
@@ -61,7 +61,7 @@ class FusedEngine(Engine):
             if self._cohort is not None and self._cohort.epoch:
                 raise
             # An operation that cannot be vectorized or compiled says so only now.
-            return self._leave(f"it cannot be compiled ({explain(error).splitlines()[0][:200]})")
+            return self._leave(f"it cannot be compiled ({cause_of(error)})")
 
     def _leave(self, why: str) -> Report:
         """Give up on fusing what has not been trained yet."""

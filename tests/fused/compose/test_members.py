@@ -164,6 +164,22 @@ def test_a_value_that_raises_is_left_out_and_the_others_are_one_group():
     assert isinstance(kinds["uncompiled"], Refused)
 
 
+def shapeless(units=3, rate=0.1):
+    """Its layer cannot be built; Keras says why in the middle of its message."""
+    inputs = keras.Input((10,))
+    return keras.Model(inputs, keras.layers.Reshape((units,))(inputs))
+
+
+def test_the_cause_of_what_cannot_be_built_is_told():
+    composer, space = composer_of("shapeless"), Space({"rate": [0.1, 0.2]})
+    [(_, found)] = compose_all(composer, space)
+    assert isinstance(found, Refused)
+    assert found.why == (
+        "building and describing it raised ValueError: The total size of the tensor must be unchanged. Received: "
+        "input_shape=(10,), target_shape=(3,)"
+    )
+
+
 def test_arguments_of_fit_divide_first():
     composer, space = composer_of("friendly"), Space({"batch_size": [16, 32], "rate": [0.1, 0.2]})
     found = composer.compose(Points.of(space, range(4)), FIT)

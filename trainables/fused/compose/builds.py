@@ -14,7 +14,7 @@ from trainables.builder import build
 from trainables.builder.find import Builder
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.model.describe import Described, describe
-from trainables.limits import TimeUpError, explain, time_limit
+from trainables.limits import TimeUpError, cause_of, time_limit
 from trainables.table.data import Table
 
 KNOWN_MB = 256
@@ -98,8 +98,7 @@ class Builds:
                 self._known[key] = Failed(f"refused: {error}", str(error))
             except (Exception, SystemExit) as error:
                 raise_ours(error)
-                why = explain(error).splitlines()[0][:200]
-                self._known[key] = Failed("raised", f"building and describing it raised {why}")
+                self._known[key] = Failed("raised", f"building and describing it raised {cause_of(error)}")
         return self._known[key]
 
 

@@ -1,0 +1,57 @@
+"""Notice when a process of Ray on this machine ends before it should, such as by the kernel when memory runs out.
+
+Ray's core then ends the driver, too: at its next use of the object store, or some seconds later. It does so in C++ and
+without a word, so nothing in Python can catch it. The only time to say anything is right after the loss. That is why a
+thread waits for each of these processes, rather than one that looks at them now and then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+import psutil
+
+from cluster.connect.ray_internals import NEEDED
+
+
+@contextlib.contextmanager
+def noticed(lost: Callable[[str], None]) -> Iterator[None]:
+    """Call `lost` when one of Ray's `NEEDED` processes of this process ends within a `with` block.
+
+    Args:
+        lost: gets what happened, in words such as "raylet was killed by signal 9". It is called in a thread of its own,
+            and should be quick.
+    """
+    over = threading.Event()
+
+    def wait_for(name: str, pid: int) -> None:
+        how = _end_of(pid)
+        if not over.is_set():
+            lost(f"{name} {how}")
+
+    for child in psutil.Process().children():
+        name = child.name()
+        if name in NEEDED:
+            threading.Thread(
+                target=wait_for, args=(name, child.pid), name=f"{name} ends", daemon=True
+            ).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _end_of(pid: int) -> str:
+    """Wait for the end of a child, and return how it ended. Its exit status stays there for Ray to read."""
+    try:
+        end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:  # Ray has read the status already
+        end = None
+    if end is None:
+        return "ended"
+    if end.si_code == os.CLD_EXITED:
+        return f"ended with exit status {end.si_status}"
+    return f"was killed by signal {end.si_status}"

@@ -1,0 +1,99 @@
+"""`sweep plan` shows the groups that the trials of a sweep find one by one."""
+
+import numpy as np
+import pytest
+
+from sweep import Plan
+from sweep.driver import estimate
+from tests.help.plans import small_plan
+from trainables.engine import Work
+from trainables.fused.compose import members
+from trainables.fused.engine import FusedEngine
+from trainables.fused.internals import devices
+
+BUILDER = """
+import keras
+import tensorflow as tf
+
+
+def build(units, rate, optimizer="sgd", momentum=0.0, loss="mse"):
+    # The momentum counts for one optimizer alone, which no axis shows that is varied alone.
+    rule = keras.optimizers.SGD(rate, momentum=momentum) if optimizer == "sgd" else keras.optimizers.Adam(rate)
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dense(units)(inputs)))
+    model.compile(loss=spelt if loss == "spelt" else loss, optimizer=rule)
+    return model
+
+
+def spelt(y, predicted):
+    # XLA has no text.
+    length = tf.strings.length(tf.strings.as_string(y))
+    return tf.reduce_mean((y - predicted) ** 2) + tf.cast(tf.reduce_min(length), "float32")
+"""
+RATES = [0.01, 0.02]
+
+
+@pytest.fixture
+def plan_of(workplace):
+    (workplace / "fused.py").write_text(BUILDER)
+
+    def make(space, **changes):
+        changes = {"builder": "fused.py:build", "fit": {"epochs": 1}, **changes}
+        return Plan(**small_plan(space=space, **changes), base=workplace)
+
+    return make
+
+
+def trained(plan, points):
+    """Return the groups of `points` that the trials of a sweep train, by the way that their answers take."""
+    waiting, found = [np.array(points)], []
+    work = Work(plan.space, plan.found_builder, plan.table, plan.training)
+    while waiting:
+        engine = FusedEngine(work)
+        points = waiting.pop()
+        engine.begin(points)
+        report = engine.step()
+        assert not report.broken
+        if report.parts:
+            waiting += report.parts
+        else:
+            found.append((points.tolist(), report.why))
+    return sorted(found)
+
+
+def planned(plan, points):
+    """Return the groups of `points` that `sweep plan` shows."""
+    found, timed = estimate._timed(plan, estimate.groups(plan, points))
+    assert timed is not None
+    return sorted((group.points.tolist(), group.why) for group in found)
+
+
+def test_axes_that_act_together_are_seen_as_the_trials_see_them(plan_of):
+    plan = plan_of({"units": [3], "rate": RATES, "momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
+    groups = planned(plan, range(8))
+    assert [len(points) for points, _ in groups] == [4, 4] and groups == trained(plan, range(8))
+    answer = estimate.estimate(plan, range(8), 1, workers=1)
+    assert answer["cohorts"] == [(4, ""), (4, "")] and answer["at_most_s"] > 0
+
+
+def test_a_group_that_cannot_be_compiled_is_told_and_another_one_is_timed(plan_of):
+    plan = plan_of({"rate": [0.01, 0.02, 0.03, 0.04], "loss": ["mse", "spelt"], "units": [3]})
+    points = [idx for idx in range(8) if plan.space[idx]["loss"] == "spelt" or plan.space[idx]["rate"] < 0.03]
+    groups = planned(plan, points)
+    assert sorted((len(part), why[:23]) for part, why in groups) == [(2, ""), (4, "it cannot be compiled (")]
+    assert groups == trained(plan, points)
+
+
+@pytest.mark.parametrize(("gpu", "sizes"), [(0, [2, 2]), (1, [4])])
+def test_a_group_is_bounded_by_the_memory_of_what_trains_it(plan_of, monkeypatch, gpu, sizes):
+    """This machine may have no GPU, so its memory is the test's."""
+    monkeypatch.setattr(members, "LEAST_POINTS", 1)
+    monkeypatch.setattr(devices, "gpu_memory_mb", lambda: 1024.0)
+    # So many epochs make a learning curve of half a MiB, of which one is the least that a plan may allow.
+    plan = plan_of(
+        {"units": [3], "rate": [0.01, 0.02, 0.03, 0.04]},
+        resources={"gpu": gpu, "memory_mb": 1},
+        fit={"epochs": 15_000},
+    )
+    groups = planned(plan, range(4))
+    assert [len(points) for points, _ in groups] == sizes and groups == trained(plan, range(4))
