@@ -21,7 +21,7 @@ import yaml
 from results.analysis.condition import matching
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
-from results.folder.place import Place, place
+from results.folder.path import Place, place
 from results.folder.run_folder import RunFolder
 from results.schema import metrics_of
 from results.space import codes_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from results.folder.errors import FolderError
-from results.folder.place import Place
+from results.folder.path import Place
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 from results.folder.errors import HeldError
 from results.folder.files import explained, replace_file
 from results.folder.object_store import RemotePath
-from results.folder.place import Place
+from results.folder.path import Place
 
 
 class Keeper(ABC):

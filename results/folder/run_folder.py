@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from results.folder.keeper import Keeper, keeper_of
-from results.folder.place import Place, is_remote, place
+from results.folder.path import Place, is_remote, place
 
 
 @dataclass(frozen=True)

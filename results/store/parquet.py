@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.errors import ResultsError
-from results.folder.place import Place
+from results.folder.path import Place
 
 _SEAL_BYTES = 32
 _REMEDY = "Run the sweep on its folder again: it sets the file aside and trains its points anew."

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from results.folder.place import Place
+from results.folder.path import Place
 from results.folder.run_folder import RunFolder
 from results.store.parquet import DamagedError, read
 

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from results import schema
 from results.folder.errors import FolderError
-from results.folder.place import Place
+from results.folder.path import Place
 from results.folder.run_folder import RunFolder
 from results.space import Space
 from results.store.dataset import Dataset

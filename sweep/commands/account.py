@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from results.analysis import account as accounts
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.commands.chosen import opened
 from sweep.commands.options import AGAINST, BY, FOLDER, JSON, told
 from sweep.commands.tables import plain_table

@@ -7,7 +7,7 @@ import difflib
 import pandas as pd
 
 from results.analysis.condition import ExpressionError, matching
-from results.folder.place import Place
+from results.folder.path import Place
 from results.folder.run_folder import RunFolder
 from results.run import Run
 from results.store.read import read_points

@@ -9,7 +9,7 @@ import pandas as pd
 
 from results.diagnosis.diagnose import Diagnosis
 from results.diagnosis.verdicts import verdicts
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.commands.chosen import opened
 from sweep.commands.options import FOLDER, JSON, told
 from sweep.commands.printing import printable, quiet

@@ -9,7 +9,7 @@ import click
 
 from results import figures
 from results.analysis.importance import about_pruned, distribution, paired
-from results.folder.place import Place
+from results.folder.path import Place
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, told

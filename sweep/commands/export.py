@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.commands.chosen import opened
 from sweep.commands.options import FOLDER, JSON, told
 from sweep.commands.printing import printable, quiet

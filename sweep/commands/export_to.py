@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from results.export_to import event_files, mlflow_server
 from results.export_to.chosen_points import Choice, Outgoing
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.commands.chosen import opened
 from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
 from sweep.process.exits import EXIT_STOPPED

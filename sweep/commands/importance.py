@@ -8,7 +8,7 @@ import click
 
 from results.analysis.importance import about_pruned
 from results.analysis.importance import importance as shares_of
-from results.folder.place import Place
+from results.folder.path import Place
 from results.schema import Status
 from sweep.commands.chosen import chosen_rows, opened
 from sweep.commands.options import BY, FOLDER, JSON, WHERE, told

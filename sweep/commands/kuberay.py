@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cluster.submit.kuberay import NAME_LENGTH, RayJob
-from results.folder.place import Place, is_remote
+from results.folder.path import Place, is_remote
 from sweep.commands.options import told
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
 from sweep.errors import InputError

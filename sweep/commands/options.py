@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from results.folder.place import Place, place
+from results.folder.path import Place, place
 from sweep.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from results.folder.files import replace_file
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.errors import InputError
 
 

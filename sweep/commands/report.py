@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from results.diagnosis.diagnose import Diagnosis
-from results.folder.place import Place, is_remote
+from results.folder.path import Place, is_remote
 from results.report.page import page, winner_of
 from results.report.serve import served
 from results.run import Run

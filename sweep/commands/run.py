@@ -16,7 +16,7 @@ import pandas as pd
 from cluster.connect import reach
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
-from results.folder.place import Place
+from results.folder.path import Place
 from results.folder.run_folder import RunFolder
 from results.schema import NOT_WELL
 from results.store.read import read_points

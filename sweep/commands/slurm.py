@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cluster.submit import slurm as backend
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.commands.options import told
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
 from sweep.errors import InputError

@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from results.folder.place import Place
+from results.folder.path import Place
 from results.folder.run_folder import RunFolder
 from results.store.outbox import spooled
 from sweep.commands.chosen import rows_of

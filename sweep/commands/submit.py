@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.commands.dashboard import DASHBOARD, as_options, cluster_jobs, follow_to_end
 from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, told, with_options
 from sweep.commands.printing import command

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from results.analysis import leaderboard
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.commands.chosen import chosen_rows
 from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
 from sweep.commands.tables import points_table

@@ -17,7 +17,7 @@ from cluster.connect.nodes import TIMEOUT_S, Agreement
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
-from results.folder.place import Place, place
+from results.folder.path import Place, place
 from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
 from results.store.read import read_points

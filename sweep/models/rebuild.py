@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from results import fingerprint
-from results.folder.place import Place
+from results.folder.path import Place
 from results.folder.run_folder import RunFolder
 from sweep.errors import SweepError
 from trainables.builder import find

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 import pydantic
 import yaml
 
-from results.folder.place import Place
+from results.folder.path import Place
 from sweep.errors import SweepError
 
 Key = tuple[str, ...]

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from results import schema
-from results.folder.place import Place, place
+from results.folder.path import Place, place
 from results.space import Space, value_key
 from sweep.plan.asha import Asha
 from sweep.plan.form import PlanError, line_of, read_yaml, refuse_unknown, validated

@@ -11,7 +11,7 @@ import pytest
 from results.folder import lease as module
 from results.folder.errors import FolderError, HeldError
 from results.folder.lease import Lease
-from results.folder.place import place
+from results.folder.path import place
 from results.folder.run_folder import RunFolder
 
 OUT = "s3://bucket/run"

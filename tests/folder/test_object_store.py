@@ -4,7 +4,7 @@ import pytest
 
 from results.folder import object_store, retry
 from results.folder.errors import FolderError, UnreachableError
-from results.folder.place import place
+from results.folder.path import place
 
 ROOT = "s3://bucket/a run"
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from results.folder.object_store import RemotePath
-from results.folder.place import place
+from results.folder.path import place
 
 
 def test_paths_are_paths(tmp_path):
