@@ -21,7 +21,7 @@ import yaml
 from results.analysis.condition import matching
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
-from results.folder.path import Place, place
+from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
 from results.schema import metrics_of
 from results.space import codes_of
@@ -43,9 +43,9 @@ class Run:
         ValueError: there is no run, or none that can be read.
     """
 
-    def __init__(self, location: str | Place) -> None:
+    def __init__(self, location: str | AnyPath) -> None:
         text = str(location)
-        self.folder = RunFolder(place(location))
+        self.folder = RunFolder(any_path(location))
         try:
             plan = yaml.safe_load(self.folder.plan.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -196,7 +196,7 @@ class Run:
             )
         return rows.iloc[0]
 
-    def _read(self, folder: Place, idx: int | Iterable[int] | None) -> pd.DataFrame:
+    def _read(self, folder: AnyPath, idx: int | Iterable[int] | None) -> pd.DataFrame:
         if not any(folder.glob("*.parquet")):
             return pd.DataFrame({"idx": np.array([], "int64"), "epoch": np.array([], "int32")})
         wanted = None if idx is None else [idx] if isinstance(idx, int | np.integer) else list(idx)

@@ -74,21 +74,21 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory, worker_id):
     """A run of eight points of the reference task, four by each engine; made once for all processes of the tests."""
-    place = tmp_path_factory.getbasetemp()
-    place = (place if worker_id == "master" else place.parent) / "small run"
-    with FileLock(f"{place}.lock"):
-        if not (place / "made").exists():
-            make_small_run(place)
-            (place / "made").touch()
-    return place / "out"
+    position = tmp_path_factory.getbasetemp()
+    position = (position if worker_id == "master" else position.parent) / "small run"
+    with FileLock(f"{position}.lock"):
+        if not (position / "made").exists():
+            make_small_run(position)
+            (position / "made").touch()
+    return position / "out"
 
 
-def make_small_run(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
+def make_small_run(position: Path) -> None:
+    shutil.rmtree(position, ignore_errors=True)
+    position.mkdir()
     plan = {"data": "abalone", "builder": "trainables.abalone:build_and_compile_model", "space": SMALL_SPACE}
     plan |= {"fit": {"epochs": 3, "batch_size": 128}, "scheduler": "none"}
-    (place / "plan.yaml").write_text(yaml.safe_dump(plan))
+    (position / "plan.yaml").write_text(yaml.safe_dump(plan))
     for engine, idx in (("fused", "0,1,2,3"), ("keras", "4,5,6,7")):
         command = [
             *SWEEP,
@@ -103,7 +103,7 @@ def make_small_run(place: Path) -> None:
             "--cpus",
             "1",
         ]
-        subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=300)
+        subprocess.run(command, cwd=position, check=True, capture_output=True, timeout=300)
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def exceptions() -> set[tuple[str, str]]:
     }
     known = {name for name, value in vars(builtins).items() if is_exception(value)}
     found: set[tuple[str, str]] = set()
-    while new := {place for place, bases in classes.items() if bases & known} - found:
+    while new := {position for position, bases in classes.items() if bases & known} - found:
         found |= new
         known |= {name for _, name in new}
     return found

@@ -154,7 +154,7 @@ def skew(answers: Mapping[str, Mapping[str, str]]) -> str:
         return ""
     rows = [["", *differing]]
     rows += [[who, *(answer.get(name, "-") for name in differing)] for who, answer in answers.items()]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(len(row[position]) for row in rows) for position in range(len(rows[0]))]
     table = "\n".join(
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows

@@ -105,12 +105,12 @@ def bands(
     rows = curves[curves["idx"].isin(points["idx"])]
     if rows.empty:
         return pd.DataFrame(columns=["value", "epoch", "points", "training", "low", "middle", "high"])
-    places, idx = pd.factorize(rows["idx"])
+    positions, idx = pd.factorize(rows["idx"])
     epochs = int(rows["epoch"].max())
     values = np.full((len(idx), epochs), np.nan, np.float32)
-    values[places, rows["epoch"].to_numpy() - 1] = rows[metric].to_numpy()
+    values[positions, rows["epoch"].to_numpy() - 1] = rows[metric].to_numpy()
     values[~np.isfinite(values)] = np.nan  # a point that diverged has no value from then on
-    lengths = np.bincount(places)
+    lengths = np.bincount(positions)
     lasts = values[np.arange(len(idx)), lengths - 1]
     held = np.where(np.arange(epochs) < lengths[:, None], values, lasts[:, None])
     found = []

@@ -142,9 +142,9 @@ def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed
     chance = np.random.default_rng(seed)
     cells = math.prod(sizes)
     if cells <= MAX_CELLS:
-        places = np.stack(np.unravel_index(np.arange(cells), sizes), 1)
+        positions = np.stack(np.unravel_index(np.arange(cells), sizes), 1)
     else:
-        places = np.stack([chance.integers(0, size, MAX_CELLS) for size in sizes], 1)
+        positions = np.stack([chance.integers(0, size, MAX_CELLS) for size in sizes], 1)
     found: list[Shares] = []
     variances, seen, expected = [], [], []
     for number in range(FORESTS):
@@ -154,7 +154,7 @@ def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed
         out = np.setdiff1d(np.arange(len(metric)), drawn)
         seen.append(metric[out])
         expected.append(forest.predict(features[out]))
-        shares, variance = _decomposed(places, sizes, forest.predict(encoder.transform(places)))
+        shares, variance = _decomposed(positions, sizes, forest.predict(encoder.transform(positions)))
         variances.append(variance)
         found.append(shares)
     mean = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
@@ -229,9 +229,9 @@ def _decomposed(codes: np.ndarray, sizes: Sequence[int], metric: np.ndarray) -> 
     """
     variance, centred = float(metric.var()), metric - metric.mean()
 
-    def means(places: np.ndarray, size: int) -> np.ndarray:
-        counts = np.bincount(places, minlength=size)
-        return np.bincount(places, centred, minlength=size) / np.maximum(counts, 1)
+    def means(positions: np.ndarray, size: int) -> np.ndarray:
+        counts = np.bincount(positions, minlength=size)
+        return np.bincount(positions, centred, minlength=size) / np.maximum(counts, 1)
 
     mains = [means(codes[:, axis], size) for axis, size in enumerate(sizes)]
     parts: Shares = {(axis,): float(np.mean(effect**2)) for axis, effect in enumerate(mains)}
@@ -252,8 +252,10 @@ def _coded(
     codes = {name: pd.factorize(rows[name].map(_plain), use_na_sentinel=False) for name in axes}
     varying = [name for name in axes if len(codes[name][1]) > 1]
     sizes = tuple(len(codes[name][1]) for name in varying)
-    places = np.stack([codes[name][0] for name in varying], 1) if varying else np.zeros((len(rows), 0), int)
-    return varying, places[finite], sizes, metric[finite]
+    positions = (
+        np.stack([codes[name][0] for name in varying], 1) if varying else np.zeros((len(rows), 0), int)
+    )
+    return varying, positions[finite], sizes, metric[finite]
 
 
 def _plain(value: Any) -> Any:

@@ -159,5 +159,5 @@ def _binned(values: np.ndarray, bins: int) -> list[np.ndarray]:
     """Return the rows in each bin, lowest first; each bin ends with a value that is there, so none is empty."""
     ranks = [-(-number * len(values) // bins) - 1 for number in range(1, bins + 1)]
     tops = np.unique(np.sort(values)[ranks])
-    places = np.searchsorted(tops, values)
-    return [np.flatnonzero(places == place) for place in range(len(tops))]
+    positions = np.searchsorted(tops, values)
+    return [np.flatnonzero(positions == position) for position in range(len(tops))]

@@ -41,7 +41,7 @@ def sensitivity(predict: Predict, split: Split, repeats: int = REPEATS, seed: in
 
     def score(_: Moved, sources: np.ndarray, true: np.ndarray) -> float:
         moved = x.copy()
-        for number in np.flatnonzero((sources != places).any(0)):
+        for number in np.flatnonzero((sources != positions).any(0)):
             columns = groups[names[number]]
             moved[:, columns] = x[sources[:, [number]], columns]
         return -float(np.mean((predictions(predict, moved) - true) ** 2))
@@ -50,8 +50,8 @@ def sensitivity(predict: Predict, split: Split, repeats: int = REPEATS, seed: in
     x, y = split.x_test[rows], split.y_test[rows].astype("float64")
     groups = split.every_group
     names = list(groups)
-    places = np.tile(np.arange(len(x))[:, None], len(names))
-    found = permutation_importance(Moved(), places, y, scoring=score, n_repeats=repeats, random_state=seed)
+    positions = np.tile(np.arange(len(x))[:, None], len(names))
+    found = permutation_importance(Moved(), positions, y, scoring=score, n_repeats=repeats, random_state=seed)
     table = pd.DataFrame(
         {
             "feature": names,
@@ -94,5 +94,5 @@ def _grid(values: np.ndarray, most: int) -> np.ndarray:
     distinct = np.unique(values)
     if len(distinct) <= most:
         return distinct
-    places = np.linspace(0.01, 0.99, most) * (len(values) - 1)
-    return np.unique(np.sort(values)[places.round().astype(int)])
+    positions = np.linspace(0.01, 0.99, most) * (len(values) - 1)
+    return np.unique(np.sort(values)[positions.round().astype(int)])

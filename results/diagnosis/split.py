@@ -48,19 +48,19 @@ class Split:
                     f"The {part} rows have the shape {x.shape}, but {len(y)} targets and {len(self.features)} names of "
                     "features go with them."
                 )
-        alone = [name for place, name in enumerate(self.features) if place not in self._grouped]
+        alone = [name for position, name in enumerate(self.features) if position not in self._grouped]
         names = [*alone, *self.groups]
         if len({*names}) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f'Two features, or groups of them, are called "{twice}". Rename one.')
-        taken = [place for places in self.groups.values() for place in places]
+        taken = [position for positions in self.groups.values() for position in positions]
         if len(set(taken)) < len(taken) or not set(taken) <= set(range(len(self.features))):
             raise ValueError(
                 f"groups got {dict(self.groups)}, but needs columns from 0 to {len(self.features) - 1}, "
                 "each in one group at most."
             )
-        for name, places in self.groups.items():
-            columns = self.x_test[:, list(places)]
+        for name, positions in self.groups.items():
+            columns = self.x_test[:, list(positions)]
             if not (np.isin(columns, (0, 1)).all() and (columns.sum(1) == 1).all()):
                 raise ValueError(
                     f'The columns of the group "{name}" are no indicators: not exactly one of them is 1 in each test '
@@ -71,13 +71,13 @@ class Split:
     def every_group(self) -> dict[str, list[int]]:
         """The columns of each group, those of one column too, in the columns' order."""
         found: dict[str, list[int]] = {}
-        for place, name in enumerate(self.features):
-            found.setdefault(self._grouped.get(place, name), []).append(place)
+        for position, name in enumerate(self.features):
+            found.setdefault(self._grouped.get(position, name), []).append(position)
         return found
 
     @property
     def _grouped(self) -> dict[int, str]:
-        return {place: name for name, places in self.groups.items() for place in places}
+        return {position: name for name, positions in self.groups.items() for position in positions}
 
 
 def predictions(predict: Predict, x: np.ndarray) -> np.ndarray:

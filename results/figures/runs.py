@@ -109,10 +109,10 @@ def interactions_figure(shares: pd.DataFrame) -> Figure:
         shares: `Importance.shares`.
     """
     names = list(dict.fromkeys(shares["axis"][shares["other"] == ""]))
-    place = {name: number for number, name in enumerate(names)}
+    position = {name: number for number, name in enumerate(names)}
     values = np.zeros((len(names), len(names)))
     for row in shares.to_dict("records"):
-        a, b = place[row["axis"]], place[row["other"] or row["axis"]]
+        a, b = position[row["axis"]], position[row["other"] or row["axis"]]
         values[a, b] = values[b, a] = row["share"]
     shown = labels(names)
     figure = _figure()
@@ -184,7 +184,7 @@ def parallel_figure(
         if len(values) < 2:
             continue
         varying.append(name)
-        codes = {key_of(value): place for place, value in enumerate(values)}
+        codes = {key_of(value): position for position, value in enumerate(values)}
         dimensions.append(
             {
                 "name": f"axis {len(dimensions)}",

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from results.folder.errors import FolderError
-from results.folder.path import Place
+from results.folder.path import AnyPath
 
 
 @contextlib.contextmanager
-def explained(path: Place) -> Iterator[None]:
+def explained(path: AnyPath) -> Iterator[None]:
     """Turn an OSError while `path` is written into a FolderError that says what to do."""
     try:
         yield
@@ -27,7 +27,7 @@ def explained(path: Place) -> Iterator[None]:
         ) from error
 
 
-def replace_file(path: Place, content: bytes) -> None:
+def replace_file(path: AnyPath, content: bytes) -> None:
     """Replace `path` by `content`, all or nothing, also if the machine dies.
 
     On an object store, any write does that. On this machine the bytes go to a hidden file beside it, which readers of
@@ -58,6 +58,6 @@ def replace_file(path: Place, content: bytes) -> None:
             os.close(folder)
 
 
-def write_json(path: Place, content: Any) -> None:
+def write_json(path: AnyPath, content: Any) -> None:
     """Replace `path` by `content` as JSON, all or nothing."""
     replace_file(path, json.dumps(content, indent=1).encode())

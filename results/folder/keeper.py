@@ -21,7 +21,7 @@ from pathlib import Path
 from results.folder.errors import HeldError
 from results.folder.files import explained, replace_file
 from results.folder.object_store import RemotePath
-from results.folder.path import Place
+from results.folder.path import AnyPath
 
 
 class Keeper(ABC):
@@ -32,7 +32,7 @@ class Keeper(ABC):
         state: what the driver keeps on this machine: its log, checkpoints, and what a store did not take.
     """
 
-    path: Place
+    path: AnyPath
     state: Path
 
     @abstractmethod
@@ -65,7 +65,7 @@ class Keeper(ABC):
         """
 
     @abstractmethod
-    def set_aside(self, path: Place, aside: Place) -> None:
+    def set_aside(self, path: AnyPath, aside: AnyPath) -> None:
         """Move the file `path` to `aside`.
 
         Raises:
@@ -125,7 +125,7 @@ class LocalKeeper(Keeper):
     def check_held(self) -> None:
         """See `Keeper.check_held`: the operating system lets nobody take it over."""
 
-    def set_aside(self, path: Place, aside: Place) -> None:
+    def set_aside(self, path: AnyPath, aside: AnyPath) -> None:
         """See `Keeper.set_aside`."""
         with explained(aside):
             Path(str(aside)).parent.mkdir(exist_ok=True)
@@ -187,12 +187,12 @@ class ObjectKeeper(Keeper):
         for lease in self._leases:
             lease.check()
 
-    def set_aside(self, path: Place, aside: Place) -> None:
+    def set_aside(self, path: AnyPath, aside: AnyPath) -> None:
         """See `Keeper.set_aside`."""
         replace_file(aside, path.read_bytes())
         path.unlink()
 
 
-def keeper_of(path: Place) -> Keeper:
+def keeper_of(path: AnyPath) -> Keeper:
     """Return what keeps the folder `path`."""
     return ObjectKeeper(path) if isinstance(path, RemotePath) else LocalKeeper(path)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from results.folder.object_store import RemotePath
 
-Place: TypeAlias = Path | RemotePath
+AnyPath: TypeAlias = Path | RemotePath
 
 _OPTIONS = {"s3": {"region", "endpoint_override", "scheme"}, "gs": set[str]()}
 """The object stores that a run can live on, and what may stand behind the question mark of their URIs."""
@@ -23,7 +23,7 @@ _CREDENTIALS = (
 )
 
 
-def place(location: str | Path | RemotePath) -> Place:
+def any_path(location: str | Path | RemotePath) -> AnyPath:
     """Return the place that a path or a URI names.
 
     Args:
@@ -67,6 +67,6 @@ def place(location: str | Path | RemotePath) -> Place:
     return RemotePath(scheme, f"{bucket}/{key}", query)
 
 
-def is_remote(path: Place) -> bool:
+def is_remote(path: AnyPath) -> bool:
     """Return whether a path is on an object store, and not on a file system of this machine."""
     return isinstance(path, RemotePath)

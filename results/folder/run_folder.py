@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from results.folder.keeper import Keeper, keeper_of
-from results.folder.path import Place, is_remote, place
+from results.folder.path import AnyPath, any_path, is_remote
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class RunFolder:
         path: where it is; may be given as text, a URI too.
     """
 
-    path: Place
+    path: AnyPath
     _keeper: Keeper = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        path = place(self.path)
+        path = any_path(self.path)
         object.__setattr__(self, "path", path)
         object.__setattr__(self, "_keeper", keeper_of(path))
 
@@ -46,32 +46,32 @@ class RunFolder:
         return self.state / "spool"
 
     @property
-    def plan(self) -> Place:
+    def plan(self) -> AnyPath:
         """The resolved plan: `sweep run` on it repeats the run."""
         return self.path / "plan.yaml"
 
     @property
-    def fingerprint(self) -> Place:
+    def fingerprint(self) -> AnyPath:
         """What the points' numbers depend on."""
         return self.path / "fingerprint.json"
 
     @property
-    def points(self) -> Place:
+    def points(self) -> AnyPath:
         """Parquet dataset: one row for each finished point."""
         return self.path / "points"
 
     @property
-    def curves(self) -> Place:
+    def curves(self) -> AnyPath:
         """Parquet dataset: one row for each epoch of each finished point."""
         return self.path / "curves"
 
     @property
-    def weights(self) -> Place:
+    def weights(self) -> AnyPath:
         """Parquet dataset: the best epoch's weights of each finished point."""
         return self.path / "weights"
 
     @property
-    def rungs(self) -> Place:
+    def rungs(self) -> AnyPath:
         """Parquet dataset: what ASHA's rungs have seen, one row for each point and milestone."""
         return self.path / "rungs"
 
@@ -81,7 +81,7 @@ class RunFolder:
         return self.state / "checkpoints"
 
     @property
-    def progress(self) -> Place:
+    def progress(self) -> AnyPath:
         """What the driver last said of a running sweep."""
         return self.path / "progress.json"
 
@@ -91,12 +91,12 @@ class RunFolder:
         return self.state / "sweep.log"
 
     @property
-    def lock(self) -> Place:
+    def lock(self) -> AnyPath:
         """Locked by the process that runs the sweep."""
         return self.path / "lock"
 
     @property
-    def damaged(self) -> Place:
+    def damaged(self) -> AnyPath:
         """Parquet parts that were found damaged, set aside."""
         return self.path / "damaged"
 
@@ -125,6 +125,6 @@ class RunFolder:
         """See `Keeper.holder`."""
         return self._keeper.holder()
 
-    def set_aside(self, path: Place, aside: Place) -> None:
+    def set_aside(self, path: AnyPath, aside: AnyPath) -> None:
         """See `Keeper.set_aside`."""
         self._keeper.set_aside(path, aside)

@@ -148,7 +148,7 @@ def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
         values = rows[name]
         if name in run.axes or values.dtype.kind not in "iuf":
             distinct = ordered(values)
-            codes = {key_of(value): place for place, value in enumerate(distinct)}
+            codes = {key_of(value): position for position, value in enumerate(distinct)}
             texts = [plain(value) for value in distinct]
             columns.append(
                 {"name": name, "texts": texts, "values": [codes[key_of(value)] for value in values]}

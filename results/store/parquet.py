@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.errors import ResultsError
-from results.folder.path import Place
+from results.folder.path import AnyPath
 
 _SEAL_BYTES = 32
 _REMEDY = "Run the sweep on its folder again: it sets the file aside and trains its points anew."
@@ -42,7 +42,7 @@ def to_bytes(table: pa.Table, multiple: int = 1) -> bytes:
     return pages + _digest(pages, raw[footer:]) + raw[footer:]
 
 
-def read(path: Place, idx: Sequence[int] | None = None) -> pa.Table:
+def read(path: AnyPath, idx: Sequence[int] | None = None) -> pa.Table:
     """Return the table in the sealed file `path`, or its rows with one of the `idx`.
 
     Raises:

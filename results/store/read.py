@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.store.parquet import DamagedError, read
 
 
-def read_parts(folder: Place, idx: Sequence[int] | None = None) -> Iterator[pa.Table]:
+def read_parts(folder: AnyPath, idx: Sequence[int] | None = None) -> Iterator[pa.Table]:
     """Yield the table of each part in `folder`, or its rows with one of the `idx`.
 
     Raises:
@@ -30,7 +30,7 @@ def read_parts(folder: Place, idx: Sequence[int] | None = None) -> Iterator[pa.T
         yield table
 
 
-def read_dataset(folder: Place, idx: Sequence[int] | None = None) -> pa.Table:
+def read_dataset(folder: AnyPath, idx: Sequence[int] | None = None) -> pa.Table:
     """Return the rows of all parts in `folder`, or those with one of the `idx`, also while a sweep adds to them.
 
     Raises:

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from results import schema
 from results.folder.errors import FolderError
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.space import Space
 from results.store.dataset import Dataset
@@ -155,7 +155,7 @@ class Store:
         self._count(counts)
         pa.default_memory_pool().release_unused()  # else Arrow keeps several copies of the last parts
 
-    def _dataset(self, path: Place, columns: pa.Schema) -> Dataset:
+    def _dataset(self, path: AnyPath, columns: pa.Schema) -> Dataset:
         if isinstance(path, Path):
             return LocalDataset(path, columns, MAX_ROWS[path.name])
         assert self._outbox is not None  # which a folder on an object store has
@@ -288,11 +288,11 @@ class Store:
         trained = table["epochs"].fill_null(0).to_numpy() > 0
         whole = (~trained | with_curve.has(idx)) & (~has | with_weights.has(idx)) & ~earlier.has(idx)
         first = np.zeros(len(idx), bool)
-        places = np.flatnonzero(whole)
-        first[places[np.unique(idx[places], return_index=True)[1]]] = True
+        positions = np.flatnonzero(whole)
+        first[positions[np.unique(idx[positions], return_index=True)[1]]] = True
         return first
 
-    def _set_aside(self, path: Place) -> None:
+    def _set_aside(self, path: AnyPath) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         aside = self._folder.damaged / f"{path.parent.name}-{path.stem}-{stamp}.parquet"
         self._folder.set_aside(path, aside)

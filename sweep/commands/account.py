@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from results.analysis import account as accounts
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
 from sweep.commands.options import AGAINST, BY, FOLDER, JSON, told
 from sweep.commands.tables import plain_table
@@ -21,7 +21,7 @@ from sweep.errors import InputError
 @AGAINST
 @BY
 @JSON
-def account(folder: Place, against: Place | None, by: str, as_json: bool) -> None:
+def account(folder: AnyPath, against: AnyPath | None, by: str, as_json: bool) -> None:
     """Say what ASHA did: who came to each rung and went on, what it saved, and with --against what it cost."""
     run = opened(folder)
     rungs = accounts.rungs(run.rungs())

@@ -7,7 +7,7 @@ import difflib
 import pandas as pd
 
 from results.analysis.condition import ExpressionError, matching
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.run import Run
 from results.store.read import read_points
@@ -15,7 +15,7 @@ from sweep.commands.options import told
 from sweep.errors import InputError
 
 
-def opened(folder: Place) -> Run:
+def opened(folder: AnyPath) -> Run:
     """Return the run in `folder`.
 
     Raises:
@@ -25,7 +25,7 @@ def opened(folder: Place) -> Run:
         return Run(folder)
 
 
-def chosen_rows(folder: Place, where: str | None) -> pd.DataFrame:
+def chosen_rows(folder: AnyPath, where: str | None) -> pd.DataFrame:
     """Return the rows of the run in `folder` that fulfil the condition.
 
     Raises:
@@ -40,7 +40,7 @@ def chosen_rows(folder: Place, where: str | None) -> pd.DataFrame:
         raise InputError(f"--where: {error}") from None
 
 
-def rows_of(folder: Place) -> pd.DataFrame:
+def rows_of(folder: AnyPath) -> pd.DataFrame:
     """Return the rows of the run in `folder`.
 
     Raises:

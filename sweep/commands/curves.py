@@ -11,7 +11,7 @@ from results.analysis import curves as learning
 from results.analysis.condition import numbers
 from results.analysis.importance import about_pruned
 from results.analysis.leaderboard import leaderboard, to_csv
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, told
@@ -34,7 +34,7 @@ from sweep.errors import InputError
 @HTML
 @JSON
 def curves(
-    folder: Place,
+    folder: AnyPath,
     idx: tuple[int, ...],
     top: int,
     by: str,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from results.diagnosis.diagnose import Diagnosis
 from results.diagnosis.verdicts import verdicts
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
 from sweep.commands.options import FOLDER, JSON, told
 from sweep.commands.printing import printable, quiet
@@ -29,7 +29,7 @@ _QUESTIONS = {
 @click.argument("idx", type=int)
 @click.option("--trust", is_flag=True, help="Run the builder though it is not installed, or has changed.")
 @JSON
-def diagnose(folder: Place, idx: int, trust: bool, as_json: bool) -> None:
+def diagnose(folder: AnyPath, idx: int, trust: bool, as_json: bool) -> None:
     """Answer four questions about the model of point IDX, from the test rows.
 
     Does it over-fit; how good is it over the range of the target; which features matter; is it better than simpler

@@ -9,7 +9,7 @@ import click
 
 from results import figures
 from results.analysis.importance import about_pruned, distribution, paired
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, told
@@ -26,7 +26,13 @@ from sweep.commands.tables import plain_table
 @HTML
 @JSON
 def effects(
-    folder: Place, axis: str, by: str, where: str | None, with_pruned: bool, html: Path | None, as_json: bool
+    folder: AnyPath,
+    axis: str,
+    by: str,
+    where: str | None,
+    with_pruned: bool,
+    html: Path | None,
+    as_json: bool,
 ) -> None:
     """Say what the values of AXIS do: the metric's distribution for each, and the differences, all else equal."""
     run, rows = opened(folder), chosen_rows(folder, where)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
 from sweep.commands.options import FOLDER, JSON, told
 from sweep.commands.printing import printable, quiet
@@ -28,7 +28,7 @@ from sweep.models.save import export as write
 )
 @click.option("--trust", is_flag=True, help="Run the builder though it is not installed, or has changed.")
 @JSON
-def export(folder: Place, idx: int, file: Path, kind: str, trust: bool, as_json: bool) -> None:
+def export(folder: AnyPath, idx: int, file: Path, kind: str, trust: bool, as_json: bool) -> None:
     """Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.
 
     This runs the plan's builder. The model is evaluated on the test rows first and has to give what the sweep stored.

@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from results.export_to import event_files, mlflow_server
 from results.export_to.chosen_points import Choice, Outgoing
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
 from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
 from sweep.process.exits import EXIT_STOPPED
@@ -76,7 +76,7 @@ def export_to() -> None:
 @FOLDER
 @click.argument("logdir", metavar="LOGDIR", type=click.Path(path_type=Path, file_okay=False))
 @_choosing(points=800, others=200, curves=20)
-def tensorboard(folder: Place, logdir: Path, as_json: bool, **choice: Any) -> None:
+def tensorboard(folder: AnyPath, logdir: Path, as_json: bool, **choice: Any) -> None:
     """Write points of DIR as event files into LOGDIR, which is new, empty, or has points of the same run.
 
     \b
@@ -95,7 +95,7 @@ def tensorboard(folder: Place, logdir: Path, as_json: bool, **choice: Any) -> No
 @click.argument("uri", metavar="TRACKING_URI")
 @click.option("--experiment", metavar="NAME", help="The experiment's name  [default: that of DIR]")
 @_choosing(points=200, others=0, curves=20)
-def mlflow(folder: Place, uri: str, experiment: str | None, as_json: bool, **choice: Any) -> None:
+def mlflow(folder: AnyPath, uri: str, experiment: str | None, as_json: bool, **choice: Any) -> None:
     """Write points of DIR as runs to the MLflow server at TRACKING_URI. Needs the extra "mlflow".
 
     \b
@@ -107,7 +107,7 @@ def mlflow(folder: Place, uri: str, experiment: str | None, as_json: bool, **cho
         _finish(written, outgoing, uri, as_json)
 
 
-def _outgoing(folder: Place, choice: dict[str, Any]) -> Outgoing:
+def _outgoing(folder: AnyPath, choice: dict[str, Any]) -> Outgoing:
     with told():
         return Outgoing(opened(folder), Choice(best=choice.pop("points"), **choice))
 

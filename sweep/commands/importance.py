@@ -8,7 +8,7 @@ import click
 
 from results.analysis.importance import about_pruned
 from results.analysis.importance import importance as shares_of
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import chosen_rows, opened
 from sweep.commands.options import BY, FOLDER, JSON, WHERE, told
@@ -23,7 +23,7 @@ from sweep.commands.printing import printable
 @click.option("-n", "count", type=click.IntRange(1), default=15, show_default=True, help="How many lines.")
 @JSON
 def importance(
-    folder: Place, by: str, where: str | None, with_pruned: bool, count: int, as_json: bool
+    folder: AnyPath, by: str, where: str | None, with_pruned: bool, count: int, as_json: bool
 ) -> None:
     """Say which axes matter: how much of a metric's variance each axis, and each pair of axes, explains.
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cluster.submit.kuberay import NAME_LENGTH, RayJob
-from results.folder.path import Place, is_remote
+from results.folder.path import AnyPath, is_remote
 from sweep.commands.options import told
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
 from sweep.errors import InputError
@@ -49,7 +49,7 @@ from sweep.errors import InputError
 @RUN_OPTIONS
 def kuberay(
     plan: Path,
-    out: Place,
+    out: AnyPath,
     plan_in_image: str | None,
     name: str | None,
     file: Path | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from results.folder.path import Place, place
+from results.folder.path import AnyPath, any_path
 from sweep.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Location(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the place; of what is none, say why."""
         try:
-            return place(value)
+            return any_path(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -109,14 +109,14 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any
     return decorate
 
 
-def loaded_plan(path: Path | None, out: Place | None = None, **overrides: Any) -> Plan:
+def loaded_plan(path: Path | None, out: AnyPath | None = None, **overrides: Any) -> Plan:
     """Load the plan named, else the one that DIR was begun with, else the default; apply what was overridden."""
     from dataclasses import replace
 
     from results.folder.run_folder import RunFolder
     from sweep.plan.plan import DEFAULT_PLAN, Plan
 
-    found: Place = path or DEFAULT_PLAN
+    found: AnyPath = path or DEFAULT_PLAN
     if path is None and out is not None and RunFolder(out).exists:
         found = RunFolder(out).plan
     plan = Plan.load(found)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from results.folder.files import replace_file
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.errors import InputError
 
 
@@ -35,7 +35,7 @@ def command() -> str:
     return os.path.relpath(sys.argv[0])
 
 
-def write_page(target: Place, page: str) -> None:
+def write_page(target: AnyPath, page: str) -> None:
     """Write a page into the file `target`.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from results.diagnosis.diagnose import Diagnosis
-from results.folder.path import Place, is_remote
+from results.folder.path import AnyPath, is_remote
 from results.report.page import page, winner_of
 from results.report.serve import served
 from results.run import Run
@@ -42,10 +42,10 @@ from sweep.process.signals import StopRequested
 )
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(
-    folder: Place,
+    folder: AnyPath,
     file: Path | None,
     by: str,
-    against: Place | None,
+    against: AnyPath | None,
     diagnose: bool,
     trust: bool,
     watch: bool,
@@ -69,7 +69,7 @@ def report(
             raise InputError("--watch serves the page and writes no file. Leave one of the two out.")
         _serve(folder, made, port, show)
         return
-    target: Place = file or folder / "report.html"
+    target: AnyPath = file or folder / "report.html"
     write_page(target, made())
     click.echo(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB).")
     if show:
@@ -88,7 +88,7 @@ def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
         return diagnosed(run, idx, trust)
 
 
-def _serve(folder: Place, made: Callable[[str], str], port: int, show: bool) -> None:
+def _serve(folder: AnyPath, made: Callable[[str], str], port: int, show: bool) -> None:
     points = opened(folder).folder.points
 
     def version() -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 from cluster.connect import reach
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.schema import NOT_WELL
 from results.store.read import read_points
@@ -53,7 +53,7 @@ Exit codes:
 @JSON
 def run(
     plan: Path | None,
-    out: Place | None,
+    out: AnyPath | None,
     points: int | None,
     idx: list[int] | None,
     cpus: int | None,
@@ -89,7 +89,7 @@ def run(
     sys.exit(outcome.exit_code)
 
 
-def _ending(outcome: runner.Outcome, out: Place) -> None:
+def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     """Say how a run ended, what is best, and what to type next."""
     for note in outcome.notes:
         click.echo(f"Note: {note}")

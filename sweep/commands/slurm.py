@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cluster.submit import slurm as backend
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.commands.options import told
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
 from sweep.errors import InputError
@@ -48,7 +48,7 @@ from sweep.errors import InputError
 @RUN_OPTIONS
 def slurm(
     plan: Path,
-    out: Place,
+    out: AnyPath,
     others: tuple[str, ...],
     setup: tuple[str, ...],
     port: int | None,
@@ -79,7 +79,7 @@ def slurm(
         click.echo(f"Next:    squeue --job {job}\n         sweep status {_shared(out)}")
 
 
-def _shared(out: Place) -> str:
+def _shared(out: AnyPath) -> str:
     """Return the run's folder as every node may name it."""
     return str(out.expanduser().resolve())
 

@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.store.outbox import spooled
 from sweep.commands.chosen import rows_of
@@ -19,7 +19,7 @@ from sweep.process.tally import counts_text, duration, read_progress
 @click.command()
 @FOLDER
 @JSON
-def status(folder: Place, as_json: bool) -> None:
+def status(folder: AnyPath, as_json: bool) -> None:
     """Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished."""
     rows = rows_of(folder)
     run_folder = RunFolder(folder)

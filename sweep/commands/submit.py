@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.commands.dashboard import DASHBOARD, as_options, cluster_jobs, follow_to_end
 from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, told, with_options
 from sweep.commands.printing import command
@@ -40,7 +40,7 @@ def submit(
     points: int | None,
     idx: list[int] | None,
     cpus: int | None,
-    out: Place,
+    out: AnyPath,
     address: str,
     insecure: bool,
     follow: bool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from results.analysis import leaderboard
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.commands.chosen import chosen_rows
 from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
 from sweep.commands.tables import points_table
@@ -27,7 +27,7 @@ from sweep.errors import InputError
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, safe to open in a spreadsheet.")
 @JSON
 def top(
-    folder: Place,
+    folder: AnyPath,
     count: int,
     by: str,
     descending: bool,

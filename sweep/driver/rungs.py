@@ -38,10 +38,10 @@ class _Rung:
         if not rewards:
             return True
         # np.nanpercentile to the last bit, since a point may tie with the cutoff.
-        place = (len(rewards) - 1) * quantile
-        below = math.floor(place)
+        position = (len(rewards) - 1) * quantile
+        below = math.floor(position)
         low, high = rewards[below], rewards[min(below + 1, len(rewards) - 1)]
-        weight = place - below
+        weight = position - below
         cutoff = low + (high - low) * weight if weight < 0.5 else high - (high - low) * (1 - weight)
         return not -value < cutoff
 
@@ -124,20 +124,20 @@ class Rungs:
         goes_on = np.ones(len(idx), bool)
         waiting: list[tuple[int, int, float, _Rung]] = []
         pairs = zip(np.asarray(idx).tolist(), np.asarray(value, "float64").tolist(), strict=True)
-        for place, (point, loss) in enumerate(pairs):
+        for position, (point, loss) in enumerate(pairs):
             rung = self._rungs.get((self.bracket(point), milestone))
             if rung is None:
                 continue
             if point in rung.values:
-                goes_on[place] = rung.passed[point]
+                goes_on[position] = rung.passed[point]
             elif together:
                 rung.record(point, loss)
-                waiting.append((place, point, loss, rung))
+                waiting.append((position, point, loss, rung))
             else:
-                goes_on[place] = rung.passed[point] = rung.passes(loss, self._quantile)
+                goes_on[position] = rung.passed[point] = rung.passes(loss, self._quantile)
                 rung.record(point, loss)
-        for place, point, loss, rung in waiting:
-            goes_on[place] = rung.passed[point] = rung.passes(loss, self._quantile)
+        for position, point, loss, rung in waiting:
+            goes_on[position] = rung.passed[point] = rung.passes(loss, self._quantile)
         return goes_on
 
     def entries(self) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from cluster.connect.nodes import TIMEOUT_S, Agreement
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
-from results.folder.path import Place, place
+from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
 from results.store.read import read_points
@@ -49,7 +49,7 @@ class Outcome:
         error: what stopped the run, or None.
     """
 
-    folder: Place
+    folder: AnyPath
     tally: Tally
     notes: Sequence[str]
     error: str | None
@@ -64,7 +64,7 @@ class Outcome:
 
 def run(
     plan: Plan | str | Path,
-    out: str | Place,
+    out: str | AnyPath,
     *,
     points: int | None = None,
     idx: Iterable[int] | None = None,
@@ -116,7 +116,7 @@ def run(
         raise PlanError(str(error)) from None
     marks = fingerprint(plan)
     try:
-        folder = RunFolder(place(out).expanduser().resolve())
+        folder = RunFolder(any_path(out).expanduser().resolve())
     except ValueError as error:
         raise PlanError(f"--out: {error}") from None
     folder.create()
@@ -264,9 +264,9 @@ def _train(
                 check_nodes = agreement.check
                 most = cpus // plan.resources.cpu or None
                 travels = tuning.Travels(moved_builder(plan), most, agreement.guard())
-                places = _places(plan, found)
-                waiting = "" if places else f"waiting for a node that has {_asked(plan)}"
-                tally.workers = min(most or tally.asked, max(1, places))
+                positions = _places(plan, found)
+                waiting = "" if positions else f"waiting for a node that has {_asked(plan)}"
+                tally.workers = min(most or tally.asked, max(1, positions))
             elif plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
             view.begin(waiting or "training")

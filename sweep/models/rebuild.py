@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from results import fingerprint
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from sweep.errors import SweepError
 from trainables.builder import find
@@ -28,7 +28,7 @@ class UntrustedError(SweepError, ValueError):
 
 
 def model(
-    folder: Place, config: Mapping[str, Any], weights: Sequence[np.ndarray], trust: bool = False
+    folder: AnyPath, config: Mapping[str, Any], weights: Sequence[np.ndarray], trust: bool = False
 ) -> keras.Model:
     """Return the compiled model of a point.
 

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 import pydantic
 import yaml
 
-from results.folder.path import Place
+from results.folder.path import AnyPath
 from sweep.errors import SweepError
 
 Key = tuple[str, ...]
@@ -46,8 +46,8 @@ def refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: Key) -
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
             hint = f'Did you mean "{near[0]}"?' if near else f"The keys are {', '.join(known)}."
-            place = f" in {'.'.join(where)}" if where else ""
-            raise PlanError(f'unknown key "{key}"{place}. {hint}', (*where, str(key)))
+            position = f" in {'.'.join(where)}" if where else ""
+            raise PlanError(f'unknown key "{key}"{position}. {hint}', (*where, str(key)))
 
 
 def validated(kind: Any, value: Any, where: Key) -> Any:
@@ -107,7 +107,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(text: str, path: Place) -> tuple[dict[str, Any], Lines]:
+def read_yaml(text: str, path: AnyPath) -> tuple[dict[str, Any], Lines]:
     """Return the file's data, and the line of each key by its path."""
     lines: Lines = {}
     try:
@@ -118,8 +118,8 @@ def read_yaml(text: str, path: Place) -> tuple[dict[str, Any], Lines]:
         raw = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f", line {mark.line + 1}" if mark else ""
-        raise PlanError(f"{path}{place}: this is not YAML ({error.problem}). Correct the line.") from None
+        position = f", line {mark.line + 1}" if mark else ""
+        raise PlanError(f"{path}{position}: this is not YAML ({error.problem}). Correct the line.") from None
     except PlanError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -132,18 +132,18 @@ def read_yaml(text: str, path: Place) -> tuple[dict[str, Any], Lines]:
     return raw, lines
 
 
-def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: Place) -> None:
+def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: AnyPath) -> None:
     if not isinstance(node, yaml.MappingNode) or len(where) > 8:
         return
     for key, value in node.value:
-        place = (*where, str(key.value))
-        if place in lines:
+        position = (*where, str(key.value))
+        if position in lines:
             raise PlanError(
                 f'{path}, line {key.start_mark.line + 1}: the key "{key.value}" stands there twice (first in line '
-                f"{lines[place]}). Remove one."
+                f"{lines[position]}). Remove one."
             )
-        lines[place] = key.start_mark.line + 1
-        _note_lines(value, place, lines, path)
+        lines[position] = key.start_mark.line + 1
+        _note_lines(value, position, lines, path)
 
 
 def line_of(error: PlanError, lines: Lines) -> str:

@@ -37,11 +37,11 @@ class Permutation:
         digest = hashlib.blake2b(key + str(half).encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") & self._mask
 
-    def __getitem__(self, place: int) -> int:
+    def __getitem__(self, position: int) -> int:
         """Return the element at `place` of the shuffled order."""
-        if not 0 <= place < self.n:
-            raise IndexError(f"place={place} is outside the {self.n} places.")
-        value = place
+        if not 0 <= position < self.n:
+            raise IndexError(f"place={position} is outside the {self.n} places.")
+        value = position
         while True:
             left, right = value >> self._half_bits, value & self._mask
             for key in self._keys:
@@ -50,7 +50,7 @@ class Permutation:
             if value < self.n:
                 return value
 
-    def place(self, element: int) -> int:
+    def position(self, element: int) -> int:
         """Return the place of `element`: the inverse of indexing."""
         value = element
         while True:
@@ -90,7 +90,7 @@ class Selection:
                 raise ValueError(f"--idx got {outside[0]}, but the space has the points 0 to {n - 1}.")
             if not chosen:
                 raise ValueError("--idx got no point. Give at least one, such as --idx 0,17.")
-            self._idx = sorted(chosen, key=self._permutation.place)
+            self._idx = sorted(chosen, key=self._permutation.position)
         self._chosen = set(self._idx or ())
         self._n = n
         self._len = len(self._idx) if self._idx is not None else min(n, points or n)
@@ -101,12 +101,12 @@ class Selection:
     def __iter__(self) -> Iterator[int]:
         if self._idx is not None:
             return iter(self._idx)
-        return (self._permutation[place] for place in range(self._len))
+        return (self._permutation[position] for position in range(self._len))
 
     def __contains__(self, idx: int) -> bool:
         if self._idx is not None:
             return idx in self._chosen
-        return self._len == self._n or self._permutation.place(idx) < self._len
+        return self._len == self._n or self._permutation.position(idx) < self._len
 
     def has(self, idx: np.ndarray) -> np.ndarray:
         """Return which of the points are selected: bool, shape (points,)."""

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from results import schema
-from results.folder.path import Place, place
+from results.folder.path import AnyPath, any_path
 from results.space import Space, value_key
 from sweep.plan.asha import Asha
 from sweep.plan.form import PlanError, line_of, read_yaml, refuse_unknown, validated
@@ -125,13 +125,13 @@ class Plan:
         self._check_axes()
 
     @classmethod
-    def load(cls, path: str | Place = DEFAULT_PLAN) -> Plan:
+    def load(cls, path: str | AnyPath = DEFAULT_PLAN) -> Plan:
         """Read and check the plan in the YAML file `path`.
 
         Raises:
             PlanError: the file cannot be read, is not YAML, or is not a plan.
         """
-        path = place(path)
+        path = any_path(path)
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:

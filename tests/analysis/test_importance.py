@@ -36,7 +36,7 @@ def test_shares_are_those_of_the_closed_form():
 def test_any_grid_is_decomposed_as_by_means_written_out(sizes, seed):
     chance = np.random.default_rng(seed)
     table = chance.normal(size=sizes)
-    names = [f"axis{place}" for place in range(len(sizes))]
+    names = [f"axis{position}" for position in range(len(sizes))]
     rows = grid(
         lambda **row: table[tuple(row.values())], **{n: range(s) for n, s in zip(names, sizes, strict=True)}
     )

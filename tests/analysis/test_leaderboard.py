@@ -48,9 +48,9 @@ def test_no_point_of_the_front_is_beaten_and_every_other_is(pairs):
     def beats(a, b):
         return a[0] <= b[0] and a[1] <= b[1] and a != b
 
-    for place, pair in enumerate(pairs):
-        beaten = any(beats(other, pair) for other in pairs) or pair in pairs[:place]
-        assert (place not in kept) == beaten
+    for position, pair in enumerate(pairs):
+        beaten = any(beats(other, pair) for other in pairs) or pair in pairs[:position]
+        assert (position not in kept) == beaten
     assert front["params"].is_monotonic_increasing
 
 

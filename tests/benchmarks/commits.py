@@ -62,7 +62,7 @@ def measure(name: str, out: str) -> None:
         folder = RunFolder(f"{out}-{size}")
         folder.create()
         store = Store(folder, Space({"units": range(COMMITS * size)}))
-        batches = [points(place * size, size) for place in range(COMMITS)]
+        batches = [points(position * size, size) for position in range(COMMITS)]
         seconds = []
         began = time.perf_counter()
         for batch in batches:

@@ -35,17 +35,17 @@ TIMEOUT_S = 900
 @contextlib.contextmanager
 def cluster(network: Network, cpus: Sequence[int], scratch: Path, cache: Path) -> Iterator[str]:
     """Start a head without cores and a raylet in each of the nodes' namespaces; yield the head's address."""
-    address, place = f"{NETWORK}1:{PORT}", scratch / "ray"
-    place.mkdir(exist_ok=True)
+    address, position = f"{NETWORK}1:{PORT}", scratch / "ray"
+    position.mkdir(exist_ok=True)
     environment = {"RAY_AUTH_MODE": "disabled", "XDG_CACHE_HOME": str(cache)}
     options = ["--head", f"--port={PORT}", f"--node-ip-address={NETWORK}1", "--num-cpus=0"]
-    options += ["--include-dashboard=false", f"--temp-dir={place}"]
+    options += ["--include-dashboard=false", f"--temp-dir={position}"]
     started: list[RayNode] = []
     try:
         started.append(RayNode(*options, wrapper=tuple(network.inside(network.head)), **environment).wait())
         for number, (name, cores) in enumerate(zip(network.nodes, cpus, strict=True)):
             # A disk of its own at Ray's place: nodes of several addresses do not share one.
-            own = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{place}' && exec \"$@\"", "sh"]
+            own = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{position}' && exec \"$@\"", "sh"]
             words = [
                 f"--address={address}",
                 f"--node-ip-address={NETWORK}{number + 2}",

@@ -51,7 +51,7 @@ def median_s(command: list[str], times: int = TIMES) -> float:
 
 
 def main() -> None:
-    with landscape() as folder, tempfile.TemporaryDirectory() as place:
+    with landscape() as folder, tempfile.TemporaryDirectory() as position:
         code = [sys.executable, "-c", OPEN.format(folder=str(folder))]
         lines = [
             subprocess.run(code, check=True, capture_output=True, text=True).stdout.split()
@@ -63,13 +63,13 @@ def main() -> None:
         )
         for words in (["status"], ["top"], ["top", "--pareto", "params"], ["importance"], ["curves"]):
             print(f"sweep {' '.join(words)}: {median_s([SWEEP, words[0], str(folder), *words[1:]]):.2f} s")
-        report = Path(place) / "report.html"
+        report = Path(position) / "report.html"
         print(f"sweep report: {median_s([SWEEP, 'report', str(folder), str(report)]):.2f} s", end="")
         print(f", {report.stat().st_size / 1e6:.1f} MB")
         best = str(pd.read_parquet(folder / "points").set_index("idx")["loss_va"].idxmin())
         started = time.perf_counter()
         subprocess.run(
-            [SWEEP, "export", str(folder), best, f"{place}/best.keras"], check=True, capture_output=True
+            [SWEEP, "export", str(folder), best, f"{position}/best.keras"], check=True, capture_output=True
         )
         print(f"sweep export: {time.perf_counter() - started:.1f} s")
         size = {part: sum(f.stat().st_size for f in (folder / part).glob("*.parquet")) / 1e6 for part in

@@ -101,12 +101,12 @@ def simulate(cohorts: Sequence[Cohort], cores: int, costs: Costs) -> Simulated:
     waiting = sorted(cohorts, key=lambda one: -(one.begin_s + one.train_s))
     first_s = costs.start_s + sum(costs.splits)  # the first core is up by then, the others only start
     events: list[tuple[float, int, Cohort, int, int]] = []  # when a report is sent, core, cohort, step, steps
-    place = 0
+    position = 0
 
     def begin(core: int, now: float) -> None:
-        nonlocal place
-        if place < len(waiting):
-            cohort, place = waiting[place], place + 1
+        nonlocal position
+        if position < len(waiting):
+            cohort, position = waiting[position], position + 1
             steps = max(1, round(cohort.train_s / STEP_S))
             heapq.heappush(events, (now + cohort.begin_s + cohort.train_s / steps, core, cohort, 1, steps))
 

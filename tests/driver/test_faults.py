@@ -79,15 +79,15 @@ def network():
 def on_network(network, scratch):
     """A head and two nodes of one core, each with an address of its own; yield the head's."""
     address, started = f"{network.address()}:6379", []
-    place = scratch / "r"
-    place.mkdir()
+    position = scratch / "r"
+    position.mkdir()
     head = ["--head", "--port=6379", f"--node-ip-address={network.address()}", "--num-cpus=0"]
-    head += ["--include-dashboard=false", f"--temp-dir={place}"]
+    head += ["--include-dashboard=false", f"--temp-dir={position}"]
     try:
         started.append(RayNode(*head, wrapper=network.inside(network.head), RAY_AUTH_MODE="disabled").wait())
         for number, name in enumerate(network.nodes):
             # A disk of its own at Ray's place: nodes of several addresses do not share one.
-            own = ("unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{place}' && exec \"$@\"", "sh")
+            own = ("unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{position}' && exec \"$@\"", "sh")
             words = [f"--address={address}", f"--node-ip-address={network.address(number)}", "--num-cpus=1"]
             wrapper = (*network.inside(name), *own)
             started.append(RayNode(*words, wrapper=wrapper, RAY_AUTH_MODE="disabled").wait())

@@ -93,17 +93,22 @@ def free_port():
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """The address of an MLflow server with a SQLite database."""
-    place, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    position, port = tmp_path_factory.mktemp("mlflow"), free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{place}/mlflow.db", "--artifacts-destination", str(place)]
-    log = (place / "log").open("w")
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{position}/mlflow.db",
+        "--artifacts-destination",
+        str(position),
+    ]
+    log = (position / "log").open("w")
     process = subprocess.Popen(
-        [*command, "--workers", "1"], cwd=place, stdout=log, stderr=log, start_new_session=True
+        [*command, "--workers", "1"], cwd=position, stdout=log, stderr=log, start_new_session=True
     )
     uri = f"http://127.0.0.1:{port}"
     try:
         for _ in range(1000):
-            assert process.poll() is None, (place / "log").read_text()
+            assert process.poll() is None, (position / "log").read_text()
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=10):
                 break
             time.sleep(0.2)

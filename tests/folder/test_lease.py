@@ -11,7 +11,7 @@ import pytest
 from results.folder import lease as module
 from results.folder.errors import FolderError, HeldError
 from results.folder.lease import Lease
-from results.folder.path import place
+from results.folder.path import any_path
 from results.folder.run_folder import RunFolder
 
 OUT = "s3://bucket/run"
@@ -110,7 +110,7 @@ def test_a_holder_that_was_suspended_finds_out_and_stops(folder, holder, monkeyp
 
 
 def test_of_two_who_take_it_at_once_one_gets_it(folder, monkeypatch):
-    one, two = Lease(place(OUT) / "lock"), Lease(place(OUT) / "lock")
+    one, two = Lease(any_path(OUT) / "lock"), Lease(any_path(OUT) / "lock")
     monkeypatch.setattr(module.time, "sleep", lambda s: two._write())  # while the first waits
     assert "process" in str(one.take())
     one.release()

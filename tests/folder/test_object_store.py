@@ -4,7 +4,7 @@ import pytest
 
 from results.folder import object_store, retry
 from results.folder.errors import FolderError, UnreachableError
-from results.folder.path import place
+from results.folder.path import any_path
 
 ROOT = "s3://bucket/a run"
 
@@ -19,7 +19,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def root(s3, quick):
-    return place(ROOT)
+    return any_path(ROOT)
 
 
 def test_it_does_what_a_path_does(root):
@@ -77,9 +77,9 @@ def test_what_does_not_pass_is_said_at_once(root, s3, monkeypatch):
     assert len(s3.seen) == 1
     s3.decide = lambda method, path: None
     with pytest.raises(FolderError, match=r"there is no bucket 'none'\. Make it"):
-        place("s3://none/a").check_bucket()
+        any_path("s3://none/a").check_bucket()
     with pytest.raises(FolderError, match=r"there is no bucket 'none'\. Make it"):
-        (place("s3://none/a") / "x").write_bytes(b"")
+        (any_path("s3://none/a") / "x").write_bytes(b"")
     root.check_bucket()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     began = time.monotonic()

@@ -3,26 +3,26 @@ from pathlib import Path
 import pytest
 
 from results.folder.object_store import RemotePath
-from results.folder.path import place
+from results.folder.path import any_path
 
 
 def test_paths_are_paths(tmp_path):
-    assert place(tmp_path) == tmp_path
-    assert place("runs/a b") == Path("runs/a b")
-    assert place("file:///tmp/a%20b") == Path("/tmp/a b")
+    assert any_path(tmp_path) == tmp_path
+    assert any_path("runs/a b") == Path("runs/a b")
+    assert any_path("file:///tmp/a%20b") == Path("/tmp/a b")
 
 
 @pytest.mark.parametrize(
     "uri", ["s3://bucket/a/b", "s3://bucket/a%20b/x", "gs://bucket/a", "s3://b/a?region=eu-west-1"]
 )
 def test_a_uri_is_said_as_it_was_given(uri):
-    path = place(uri)
+    path = any_path(uri)
     assert isinstance(path, RemotePath) and str(path) == uri
-    assert place(path) is path
+    assert any_path(path) is path
 
 
 def test_a_path_within_keeps_the_options_behind_it():
-    path = place("s3://bucket/a b/?endpoint_override=localhost:9000&scheme=http") / "points"
+    path = any_path("s3://bucket/a b/?endpoint_override=localhost:9000&scheme=http") / "points"
     assert str(path) == "s3://bucket/a%20b/points?endpoint_override=localhost:9000&scheme=http"
     assert (path.name, path.parent.name, path.endpoint) == ("points", "a b", "localhost:9000")
 
@@ -39,7 +39,7 @@ def test_a_path_within_keeps_the_options_behind_it():
 )
 def test_what_is_no_place_is_refused_with_a_remedy(uri, said):
     with pytest.raises(ValueError, match=said):
-        place(uri)
+        any_path(uri)
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_what_is_no_place_is_refused_with_a_remedy(uri, said):
 )
 def test_credentials_are_refused_and_not_repeated(uri):
     with pytest.raises(ValueError, match="AWS_SECRET_ACCESS_KEY") as error:
-        place(uri)
+        any_path(uri)
     assert "hush" not in str(error.value) and "AKIA" not in str(error.value)

@@ -48,12 +48,12 @@ def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=()):
     points = list(itertools.product(*axes.values()))
     items = []
     for idx, values in enumerate(points):
-        places = [list(axis).index(value) for axis, value in zip(axes.values(), values, strict=True)]
+        positions = [list(axis).index(value) for axis, value in zip(axes.values(), values, strict=True)]
         row = {"idx": idx, "status": "completed", "epochs": 4, "best_epoch": 3, "seed": 0, "engine": "fused"}
         row |= {"params": 10 + idx % 7, "seconds": 0.5}
         for name in columns:
             row |= {
-                f"{name}_{split}": 1.0 + sum(places) + chance.random() / 9 for split in ("tr", "va", "te")
+                f"{name}_{split}": 1.0 + sum(positions) + chance.random() / 9 for split in ("tr", "va", "te")
             }
         names = [*columns, *(f"val_{name}" for name in columns), "learning_rate"]
         curve = {name: (1 + np.arange(4.0)[::-1]).astype("float32") for name in names}

@@ -145,8 +145,8 @@ class SlurmCluster:
     def _daemons(self, stack: contextlib.ExitStack) -> None:
         files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munge.pid",
                  "log-file": "munge.log", "seed-file": "munge.seed"}  # fmt: skip
-        places = [f"--{option}={self.folder / file}" for option, file in files.items()]
-        self._daemon(stack, ["munged", "--foreground", "--force", *places])
+        positions = [f"--{option}={self.folder / file}" for option, file in files.items()]
+        self._daemon(stack, ["munged", "--foreground", "--force", *positions])
         conf = str(self.folder / "slurm.conf")
         self._daemon(stack, [*self._inside("controller"), f"slurmctld -D -f {conf}"])
         for node in self.nodes:

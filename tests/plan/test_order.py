@@ -14,9 +14,9 @@ SEEDS = st.integers(0, 2**32 - 1)
 @given(st.integers(1, 200), SEEDS)
 def test_every_element_comes_once(n, seed):
     permutation = Permutation(n, seed)
-    order = [permutation[place] for place in range(n)]
+    order = [permutation[position] for position in range(n)]
     assert sorted(order) == list(range(n))
-    assert [permutation.place(element) for element in order] == list(range(n))
+    assert [permutation.position(element) for element in order] == list(range(n))
 
 
 def test_the_order_is_the_seeds():
@@ -30,10 +30,10 @@ def test_the_order_is_the_seeds():
 
 def test_the_order_does_not_follow_the_grid():
     # Ranks of a random permutation: |r| has a standard deviation of 1 / sqrt(n) = 0.01; five of them.
-    places = np.array(list(Selection(10_000, 3)))
-    assert abs(np.corrcoef(places, np.arange(10_000))[0, 1]) < 0.05
+    positions = np.array(list(Selection(10_000, 3)))
+    assert abs(np.corrcoef(positions, np.arange(10_000))[0, 1]) < 0.05
     # Neither do neighbours stay together: the mean step of a random permutation is n / 3.
-    assert abs(np.abs(np.diff(places)).mean() / 10_000 - 1 / 3) < 0.02
+    assert abs(np.abs(np.diff(positions)).mean() / 10_000 - 1 / 3) < 0.02
 
 
 def test_the_first_of_ten_million_come_at_once():

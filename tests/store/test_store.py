@@ -211,13 +211,13 @@ def test_rows_without_wanted_weights_are_open_again(folder):
     most=st.integers(1, 6),
 )
 def test_the_best_so_far_keep_their_weights_and_the_rows_say_so(losses, cuts, most):
-    with tempfile.TemporaryDirectory() as place:
-        folder = RunFolder(Path(place))
+    with tempfile.TemporaryDirectory() as position:
+        folder = RunFolder(Path(position))
         items = [
             replace(one := finished(idx), row={**one.row, "loss_va": loss}) for idx, loss in enumerate(losses)
         ]
-        places = sorted({0, *(cut for cut in cuts if cut < len(items)), len(items)})
-        for start, end in itertools.pairwise(places):
+        positions = sorted({0, *(cut for cut in cuts if cut < len(items)), len(items)})
+        for start, end in itertools.pairwise(positions):
             store = Store(folder, AXES, keep_weights=most)  # opened anew each time: it finds its best again
             assert not store.notes
             store.commit(items[start:end])
@@ -225,7 +225,7 @@ def test_the_best_so_far_keep_their_weights_and_the_rows_say_so(losses, cuts, mo
         stored = set(pd.read_parquet(folder.weights)["idx"]) if any(folder.weights.glob("*")) else set()
         assert set(rows.index[rows["has_weights"]]) == stored
         expected, lowest = set(), []
-        for start, end in itertools.pairwise(places):
+        for start, end in itertools.pairwise(positions):
             for loss, idx in sorted((losses[i], i) for i in range(start, end) if losses[i] is not None):
                 if len(lowest) < most or loss < lowest[-1]:
                     expected.add(idx)

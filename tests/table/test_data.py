@@ -96,7 +96,9 @@ def test_columns_belong_to_the_text_they_came_from_whatever_they_are_called(csv)
     odd = {"kind_z": np.arange(120), "kind_x": np.where(table["a"] > 0, "x", "yes"), "flag": table["b"] > 0}
     table.rename(columns={"kind": "kind_x_y"}).assign(**odd).to_csv(csv, index=False)
     found = load(DataSpec(str(csv), "target"))
-    names = {name: [found.features[place] for place in places] for name, places in found.groups.items()}
+    names = {
+        name: [found.features[position] for position in positions] for name, positions in found.groups.items()
+    }
     assert names == {"kind_x_y": ["kind_x_y_x", "kind_x_y_y"], "kind_x": ["kind_x_x", "kind_x_yes"]}
     assert load(DataSpec(str(csv), "target", drop=["kind_x", "kind_x_y"])).groups == {}
 
@@ -160,7 +162,7 @@ def test_nullable_and_categorical_parquet_columns_are_features(tmp_path):
     frame.to_parquet(path)
     table = load(DataSpec(str(path), "target"))
     assert sorted(table.features) == ["a", "b", "count", "flag", "kind_x", "kind_y"]
-    assert [table.features[place] for place in table.groups["kind"]] == ["kind_x", "kind_y"]
+    assert [table.features[position] for position in table.groups["kind"]] == ["kind_x", "kind_y"]
 
 
 @pytest.mark.parametrize(

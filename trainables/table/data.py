@@ -115,7 +115,7 @@ def _groups(frame: pd.DataFrame, features: pd.Index) -> dict[str, tuple[int, ...
         # Names alone would not tell: "a_b_c" may be of a column "a", of "a_b", or a number's own.
         made = pd.get_dummies(frame[[name]], prefix_sep="_").columns
         if list(made) != [name]:
-            groups[str(name)] = tuple(int(place) for place in features.get_indexer(made))
+            groups[str(name)] = tuple(int(position) for position in features.get_indexer(made))
     return groups
 
 

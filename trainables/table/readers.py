@@ -189,13 +189,13 @@ def _is_number(text: str) -> bool:
 
 def _check_names(names: list[str], path: Path) -> None:
     seen: set[str] = set()
-    for place, name in enumerate(names, start=1):
+    for position, name in enumerate(names, start=1):
         if not name:
             raise DataError(
-                f"{path}: column {place} has no name. Name every column, or drop it from the file."
+                f"{path}: column {position} has no name. Name every column, or drop it from the file."
             )
         if name in seen:
             raise DataError(
-                f'{path}: two columns are called "{name}" (the second is column {place}). Rename one.'
+                f'{path}: two columns are called "{name}" (the second is column {position}). Rename one.'
             )
         seen.add(name)

@@ -18,9 +18,9 @@ def test_moving_means_are_assigned_to_and_rows_of_a_table_have_sparse_gradients(
     x = keras.layers.BatchNormalization()(keras.layers.Flatten()(table(inputs)))
     model = keras.Model(inputs, keras.layers.Dense(1)(x))
     assigned, sparse = changed_by_training(model, np.array([[0, 1], [2, 3]], "int32"))
-    names = [model.non_trainable_variables[place].path.split("/")[-1] for place in assigned]
+    names = [model.non_trainable_variables[position].path.split("/")[-1] for position in assigned]
     assert sorted(names) == ["moving_mean", "moving_variance"]
-    assert [model.trainable_variables[place] is table.embeddings for place in sparse] == [True]
+    assert [model.trainable_variables[position] is table.embeddings for position in sparse] == [True]
 
 
 class Group:

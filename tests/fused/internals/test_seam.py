@@ -124,10 +124,10 @@ def test_nothing_private_is_used_elsewhere():
         if path.is_relative_to(SEAM):
             continue
         tree = ast.parse(path.read_text())
-        place = path.relative_to(ROOT)
-        found += [f"{place}: {text}" for text in dotted(tree) if text.startswith(ELSEWHERE_PRIVATE)]
+        position = path.relative_to(ROOT)
+        found += [f"{position}: {text}" for text in dotted(tree) if text.startswith(ELSEWHERE_PRIVATE)]
         for owner, name, line in attributes(tree):
             is_private = name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
             if is_private and owner not in ("self", "cls"):
-                found.append(f"{place}:{line}: {owner}.{name}")
+                found.append(f"{position}:{line}: {owner}.{name}")
     assert not found

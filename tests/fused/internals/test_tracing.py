@@ -25,8 +25,8 @@ print(xla.cache_folder())
 """
 
 
-def switch(place, x):
-    return tf.switch_case(place, [lambda: x + 1.0, lambda: x * 2.0])
+def switch(position, x):
+    return tf.switch_case(position, [lambda: x + 1.0, lambda: x * 2.0])
 
 
 def names(function, *arguments):
@@ -35,19 +35,19 @@ def names(function, *arguments):
 
 
 def test_functions_of_one_key_have_names_of_their_own():
-    place, x = tf.constant(1), tf.constant(3.0)
+    position, x = tf.constant(1), tf.constant(3.0)
     found = []
     for key in ("one", "one", "other"):
         with traced_as(key):
-            found.append(names(switch, place, x))
+            found.append(names(switch, position, x))
     assert (
         len(found[0] & found[1]) == len(found[0] & found[2]) <= 1
     )  # but for the graph's, which is no function
 
 
 def test_xla_looks_for_constants_in_loops_only():
-    def traced(place, x):
-        return tf.while_loop(lambda i, _: i < 3, lambda i, x: (i + 1, switch(place, x)), [0, x])[1]
+    def traced(position, x):
+        return tf.while_loop(lambda i, _: i < 3, lambda i, x: (i + 1, switch(position, x)), [0, x])[1]
 
     def asked():
         function = tf.function(traced, jit_compile=True)

@@ -64,7 +64,7 @@ def assemble(
     model = fresh(0)
     initial = columns["initial"]
     stacked, sparse = _stacked(model, table, initial.values)
-    if any(key.startswith(tuple(f"penalty.{place}." for place in sparse)) for key in lifted):
+    if any(key.startswith(tuple(f"penalty.{position}." for position in sparse)) for key in lifted):
         # With a regularizer the gradient is dense, and what optimizers make of it is another thing.
         raise UnfusableError("a weight with a sparse gradient has different regularizers")
     template = Template(
@@ -82,12 +82,12 @@ def assemble(
     def flat(sets: Sequence[Any]) -> np.ndarray:
         return np.stack([np.concatenate([a.ravel() for a in arrays[:count]]) for arrays in sets])
 
-    def of_state(place: int) -> np.ndarray:
-        return initial.to_array(lambda sets: np.stack([arrays[count + place] for arrays in sets]))
+    def of_state(position: int) -> np.ndarray:
+        return initial.to_array(lambda sets: np.stack([arrays[count + position] for arrays in sets]))
 
     stack = Stack(
         initial.to_array(flat),
-        [of_state(place) for place in stacked],
+        [of_state(position) for position in stacked],
         template.updates.initial(optimizer),
         np.stack([numbers[key].to_array(_floats) for key in keys], 1),
         optimizer,
@@ -116,12 +116,12 @@ def _stacked(
         )
     count = len(model.trainable_variables)
     found = []
-    for place, (variable, value) in enumerate(zip(variables, before, strict=True)):
+    for position, (variable, value) in enumerate(zip(variables, before, strict=True)):
         is_seed = variable.path.endswith(SEED)
-        changes = place in after and not is_seed
-        sets = {id(arrays): arrays[count + place] for arrays in initial}.values()
+        changes = position in after and not is_seed
+        sets = {id(arrays): arrays[count + position] for arrays in initial}.values()
         if changes or any(not np.array_equal(value, other) for other in sets):
-            found.append(place)
+            found.append(position)
     tables = {id(x.embeddings) for x in layers if isinstance(x, keras.layers.Embedding)}
     described = {p for p, v in enumerate(model.trainable_variables) if id(v) in tables}
     return found, sparse - described

@@ -29,7 +29,9 @@ def changed_by_training(model: keras.Model, x: np.ndarray) -> tuple[set[int], se
         predicted, after = model.stateless_call(trainable, before, x, **training_argument(model, True))
         total = tf.add_n([tf.reduce_sum(output) for output in tf.nest.flatten(predicted)])
     gradients = tape.gradient(total, trainable)
-    assigned = {place for place, (old, new) in enumerate(zip(before, after, strict=True)) if new is not old}
+    assigned = {
+        position for position, (old, new) in enumerate(zip(before, after, strict=True)) if new is not old
+    }
     return assigned, {p for p, g in enumerate(gradients) if isinstance(g, tf.IndexedSlices)}
 
 

@@ -183,13 +183,14 @@ def calls_of(model: Any) -> list[Call]:
         return []
     depths = sorted(model._nodes_by_depth, reverse=True)
     nodes = [node for depth in depths for node in model._nodes_by_depth[depth]]
-    places = {id(node): place for place, node in enumerate(nodes)}
+    positions = {id(node): position for position, node in enumerate(nodes)}
     found = []
     for node in nodes:
         # By the node that made a tensor: the supplied normalizer has nodes in other models too.
         made = [tensor._keras_history for tensor in node.arguments.keras_tensors]
         sources = tuple(
-            (places.get(id(one.operation._inbound_nodes[one.node_index])), one.tensor_index) for one in made
+            (positions.get(id(one.operation._inbound_nodes[one.node_index])), one.tensor_index)
+            for one in made
         )
         leaves = keras.tree.flatten([node.arguments.args, node.arguments.kwargs])
         others = [leaf for leaf in leaves if not isinstance(leaf, keras.KerasTensor)]

@@ -79,12 +79,12 @@ def describe(model: keras.Model) -> Described:
     layers = layers_of(model)
     signature = [token(type(model))]
     variant: list[Hashable] = []
-    for place, layer in enumerate(layers):
-        signature.append(_layer_token(layer, place, numbers, variant))
+    for position, layer in enumerate(layers):
+        signature.append(_layer_token(layer, position, numbers, variant))
     signature += [_topology(item) for item in layers]
-    for place, variable in enumerate(model.trainable_variables):
+    for position, variable in enumerate(model.trainable_variables):
         signature.append((tuple(variable.shape), variable.dtype, token(variable.constraint)))
-        signature.append(_penalty(variable.regularizer, place, numbers))
+        signature.append(_penalty(variable.regularizer, position, numbers))
     signature += [(tuple(v.shape), v.dtype) for v in model.non_trainable_variables]
     signature.append(token(given_to_compile(model)))
     optimizer = _optimizer_token(model.optimizer, numbers), decayed(model)
@@ -121,7 +121,7 @@ def _refuse(model: keras.Model) -> None:
         raise UnfusableError("the optimizer averages weights or accumulates gradients over steps")
 
 
-def _layer_token(layer: Any, place: int, numbers: dict[str, float], variant: list[Hashable]) -> Hashable:
+def _layer_token(layer: Any, position: int, numbers: dict[str, float], variant: list[Hashable]) -> Hashable:
     """Return what a layer adds to the signature; its numbers and activation go into the other two."""
     if isinstance(layer, keras.Model):  # its layers and their connections are described on their own
         config: Any = {}
@@ -140,7 +140,7 @@ def _layer_token(layer: Any, place: int, numbers: dict[str, float], variant: lis
         config["is_regularized"] = layer.embeddings_regularizer is not None
     for kind, name in LAYER_NUMBERS.items():
         if type(layer) is kind and config.get(name, 0) > 0:
-            numbers[f"layer.{place}.{name}"] = float(config.pop(name))
+            numbers[f"layer.{position}.{name}"] = float(config.pop(name))
     if type(layer).__module__.startswith("keras."):
         if not isinstance(getattr(layer, "activation", None), keras.layers.Layer):  # which may have weights
             config.pop("activation", None)
@@ -166,21 +166,25 @@ _KERAS_ATTRIBUTES = {"name", "built", "seed", *vars(keras.layers.Layer())}
 def _topology(model: Any) -> Hashable:
     """Return how the operations of a functional model are connected; nothing of another model, or of a layer."""
     calls = calls_of(model)
-    places = {id(operation): place for place, operation in enumerate(model.operations)} if calls else {}
+    positions = (
+        {id(operation): position for position, operation in enumerate(model.operations)} if calls else {}
+    )
     found = []
     for call in calls:
         operation = call.operation
         own = () if isinstance(operation, keras.layers.Layer) else token(python_state(operation))
-        found.append((places[id(operation)], token(type(operation)), own, call.sources, token(call.others)))
+        found.append(
+            (positions[id(operation)], token(type(operation)), own, call.sources, token(call.others))
+        )
     return tuple(found)
 
 
-def _penalty(regularizer: Any, place: int, numbers: dict[str, float]) -> Hashable:
+def _penalty(regularizer: Any, position: int, numbers: dict[str, float]) -> Hashable:
     kinds = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
     if regularizer is not None and type(regularizer) not in kinds:
         return token(regularizer)
     for name in ("l1", "l2"):
-        numbers[f"penalty.{place}.{name}"] = float(getattr(regularizer, name, 0.0))
+        numbers[f"penalty.{position}.{name}"] = float(getattr(regularizer, name, 0.0))
     return ("l1l2",)
 
 

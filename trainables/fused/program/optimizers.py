@@ -155,7 +155,7 @@ class Updates:
     def __init__(self, each: Sequence[Update]) -> None:
         self.each = each
         self.shapes: list[tuple[tuple[int, ...], str]] = []
-        self.places: list[list[int]] = []
+        self.positions: list[list[int]] = []
         for update in each:
             taken: list[int] = []
             for slot in update.slots:
@@ -165,16 +165,16 @@ class Updates:
                     self.shapes.append(wanted)
                     free = [len(self.shapes) - 1]
                 taken.append(free[0])
-            self.places.append(taken)
+            self.positions.append(taken)
 
     def initial(self, optimizer: np.ndarray) -> list[np.ndarray]:
         """Return the slots before training; `optimizer` is the place of each lane's, shape (lanes,)."""
         found = []
-        for place, (shape, dtype) in enumerate(self.shapes):
+        for position, (shape, dtype) in enumerate(self.shapes):
             slot = np.zeros((len(optimizer), *shape), dtype)
-            for number, (update, taken) in enumerate(zip(self.each, self.places, strict=True)):
-                if place in taken:
-                    slot[optimizer == number] = update.slots[taken.index(place)]
+            for number, (update, taken) in enumerate(zip(self.each, self.positions, strict=True)):
+                if position in taken:
+                    slot[optimizer == number] = update.slots[taken.index(position)]
             found.append(slot)
         return found
 
@@ -193,14 +193,14 @@ class Updates:
         be packed together because their optimizers differ.
         """
         new_weights, new_slots = weights, list(slots)
-        for number, (update, places) in enumerate(zip(self.each, self.places, strict=True)):
+        for number, (update, positions) in enumerate(zip(self.each, self.positions, strict=True)):
             chosen = tf.equal(optimizer, number) if number else tf.constant(True)
             updated, kept = update.apply(
-                gradients, weights, [slots[place] for place in places], iterations, numbers
+                gradients, weights, [slots[position] for position in positions], iterations, numbers
             )
             new_weights = tf.where(chosen, updated, new_weights) if number else updated
-            for place, slot in zip(places, kept, strict=True):
-                new_slots[place] = tf.where(chosen, slot, new_slots[place]) if number else slot
+            for position, slot in zip(positions, kept, strict=True):
+                new_slots[position] = tf.where(chosen, slot, new_slots[position]) if number else slot
         return new_weights, new_slots
 
 
@@ -221,11 +221,11 @@ def flat_gradient(gradients: Sequence[Any]) -> Any:
     for gradient in gradients:
         shape = gradient.shape
         size = int(np.prod(shape))
-        places = tf.reshape(tf.range(first, first + size), shape)
+        positions = tf.reshape(tf.range(first, first + size), shape)
         if isinstance(gradient, tf.IndexedSlices):
-            gradient, places = gradient.values, tf.gather(places, gradient.indices)
+            gradient, positions = gradient.values, tf.gather(positions, gradient.indices)
         values.append(gradient)
-        indices.append(places)
+        indices.append(positions)
         first += size
     return tf.IndexedSlices(flat(values), flat(indices), tf.constant([first]))
 

@@ -77,8 +77,8 @@ class Program:
             The models after the epoch, and what was logged: float32, shape (points, 2 * len(template.logs)), the
             training logs and then the same on the validation rows.
         """
-        places, variants = self._chunked(stack.variant)
-        filled = np.resize(places, self.lanes * self.chunks)
+        positions, variants = self._chunked(stack.variant)
+        filled = np.resize(positions, self.lanes * self.chunks)
         filled[filled < 0] = 0  # lanes that are there to fill a chunk
         padded = stack.take(filled)
         arguments = (
@@ -87,8 +87,8 @@ class Program:
             np.int32(len(variants)), *self._fitted, *self._validation,
         )  # fmt: skip
         weights, state, slots, shared, logs = (self._epoch or self._first_epoch)(*arguments)
-        lanes = np.flatnonzero(places >= 0)
-        lanes = lanes[np.argsort(places[lanes])]
+        lanes = np.flatnonzero(positions >= 0)
+        lanes = lanes[np.argsort(positions[lanes])]
         done = Stack(
             weights.numpy()[lanes],
             [a.numpy()[lanes] for a in state],
@@ -120,13 +120,13 @@ class Program:
 
         A chunk has one variant: a switch that all lanes take together is a branch, else all of it would be computed.
         """
-        places, variants = [], []
+        positions, variants = [], []
         for one in np.unique(variant):
             points = np.flatnonzero(variant == one)
             chunks = math.ceil(len(points) / self.lanes)
-            places.append(np.pad(points, (0, chunks * self.lanes - len(points)), constant_values=-1))
+            positions.append(np.pad(points, (0, chunks * self.lanes - len(points)), constant_values=-1))
             variants += [one] * chunks
-        return np.concatenate(places), np.array(variants, np.int32)
+        return np.concatenate(positions), np.array(variants, np.int32)
 
     def _filled(self, order: np.ndarray) -> np.ndarray:
         """Return `order`, with rows that will not count at its end if a mask makes the last batch whole."""

@@ -110,18 +110,18 @@ class Template:
     def shared(self) -> list[np.ndarray]:
         """The initial value of each non-trainable variable that is not stacked."""
         variables = self.model.non_trainable_variables
-        return [v.numpy() for place, v in enumerate(variables) if place not in self.stacked]
+        return [v.numpy() for position, v in enumerate(variables) if position not in self.stacked]
 
     def merge(self, state: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """Return the values of all non-trainable variables, in order."""
         of_lane, of_all = iter(state), iter(shared)
         count = len(self.model.non_trainable_variables)
-        return [next(of_lane) if place in self.stacked else next(of_all) for place in range(count)]
+        return [next(of_lane) if position in self.stacked else next(of_all) for position in range(count)]
 
     def part(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Return state and shared: the inverse of `merge`."""
-        state = [value for place, value in enumerate(values) if place in self.stacked]
-        return state, [value for place, value in enumerate(values) if place not in self.stacked]
+        state = [value for position, value in enumerate(values) if position in self.stacked]
+        return state, [value for position, value in enumerate(values) if position not in self.stacked]
 
     @contextlib.contextmanager
     def lifted(self, numbers: Mapping[str, Any], variant: Any) -> Iterator[None]:
@@ -137,16 +137,16 @@ class Template:
             undo.append((owner, name, getattr(owner, name)))
             setattr(owner, name, value)
 
-        for place, layer in enumerate(self._layers):
+        for position, layer in enumerate(self._layers):
             name = LAYER_NUMBERS.get(type(layer))
-            if name and f"layer.{place}.{name}" in numbers:
-                number = numbers[f"layer.{place}.{name}"]
+            if name and f"layer.{position}.{name}" in numbers:
+                number = numbers[f"layer.{position}.{name}"]
                 put(layer, name, number if isinstance(number, float) else Lifted(number))
         for layer, functions in zip(self._layers, self._activations, strict=True):
             if len({id(function) for function in functions}) > 1:
                 put(layer, "activation", _switch(functions, variant))
-        for place, variable in enumerate(self.model.trainable_variables):
-            keys = [f"penalty.{place}.{norm}" for norm in ("l1", "l2")]
+        for position, variable in enumerate(self.model.trainable_variables):
+            keys = [f"penalty.{position}.{norm}" for norm in ("l1", "l2")]
             if any(key in numbers for key in keys):
                 strengths = [numbers.get(key, self.constants.get(key, 0.0)) for key in keys]
                 put(variable, "regularizer", _Penalty(*strengths))
@@ -265,8 +265,8 @@ def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[.
     if isinstance(variant, int):
         return functions[variant]
     distinct = {id(function): function for function in functions}
-    places = [list(distinct).index(id(function)) for function in functions]
-    branch = tf.gather(tf.constant(places), variant)
+    positions = [list(distinct).index(id(function)) for function in functions]
+    branch = tf.gather(tf.constant(positions), variant)
 
     @tf.custom_gradient
     def switch(x: Any) -> Any:

@@ -168,9 +168,9 @@ class Cohort:
             }
             where = np.isin(rows, evaluated)
             for split in ("tr", "va", "te"):
-                for place, name in enumerate(names):
+                for position, name in enumerate(names):
                     column = np.full(len(rows), np.nan)
-                    column[where] = found[split][:, place]
+                    column[where] = found[split][:, position]
                     columns[f"{name}_{split}"] = column
         present = ~np.isnan(history[:, rows, -1])  # the rate is a number in every epoch that was trained
         epochs = present.sum(0).astype(np.int32)
@@ -196,28 +196,30 @@ class Cohort:
         }
         return Rows(
             pa.record_batch({name: pa.array(column) for name, column in points.items()}),
-            curves_of(self.idx[rows], epochs, {name: flat[:, place] for place, name in enumerate(labels)}),
+            curves_of(
+                self.idx[rows], epochs, {name: flat[:, position] for position, name in enumerate(labels)}
+            ),
             self._weights(rows[has_best]) if self._training.keep_weights and has_best.any() else None,
         )
 
     def _weights(self, rows: np.ndarray) -> pa.RecordBatch:
         """Return the best epoch's weights of the points `rows`, in the order of `Model.get_weights`."""
         model, template = self._template.model, self._template
-        places = {id(v): place for place, v in enumerate(model.non_trainable_variables)}
+        positions = {id(v): position for position, v in enumerate(model.non_trainable_variables)}
         offsets = np.cumsum([0, *(int(np.prod(v.shape)) for v in model.trainable_variables)])
-        trainable = {id(v): place for place, v in enumerate(model.trainable_variables)}
-        fixed_places = [place for place in range(len(places)) if place not in template.stacked]
+        trainable = {id(v): position for position, v in enumerate(model.trainable_variables)}
+        fixed_places = [position for position in range(len(positions)) if position not in template.stacked]
         fixed = dict(zip(fixed_places, template.shared, strict=True))
         parts = []
         for variable in model.weights:  # without the seeds, and in another order
             if id(variable) in trainable:
-                place = trainable[id(variable)]
-                parts.append(self._best.weights[rows, offsets[place] : offsets[place + 1]])
-            elif (place := places[id(variable)]) in fixed:
-                parts.append(np.broadcast_to(fixed[place].ravel(), (len(rows), fixed[place].size)))
+                position = trainable[id(variable)]
+                parts.append(self._best.weights[rows, offsets[position] : offsets[position + 1]])
+            elif (position := positions[id(variable)]) in fixed:
+                parts.append(np.broadcast_to(fixed[position].ravel(), (len(rows), fixed[position].size)))
             else:
                 parts.append(
-                    self._best.state[list(template.stacked).index(place)][rows].reshape(len(rows), -1)
+                    self._best.state[list(template.stacked).index(position)][rows].reshape(len(rows), -1)
                 )
         layout = json.dumps([[v.path, str(v.dtype), list(v.shape)] for v in model.weights])
         return weights_of(self.idx[rows], as_bytes(parts), layout)
@@ -245,10 +247,10 @@ class Cohort:
         Raises:
             ValueError: the arrays are not those of such a cohort.
         """
-        place = {int(idx): row for row, idx in enumerate(arrays["idx"])}
-        if missing := [idx for idx in self.idx.tolist() if idx not in place]:
+        position = {int(idx): row for row, idx in enumerate(arrays["idx"])}
+        if missing := [idx for idx in self.idx.tolist() if idx not in position]:
             raise ValueError(f"The point {missing[0]} is not in the checkpoint.")
-        rows = np.array([place[idx] for idx in self.idx.tolist()], int)
+        rows = np.array([position[idx] for idx in self.idx.tolist()], int)
         if not all(arrays["alive"][rows]):
             raise ValueError("The checkpoint has points that are in training no longer.")
         for name, stack in (("stack", self._stack), ("best", self._best)):
