@@ -89,9 +89,9 @@ def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):
 
 def test_a_group_is_no_larger_than_the_memory_it_may_use(monkeypatch):
     monkeypatch.setattr("trainables.fused.compose.members.LEAST_POINTS", 1)
-    [report] = reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.01)), [0, 1, 2, 3])
+    [report] = reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.02)), [0, 1, 2, 3])
     assert [part.tolist() for part in report.parts] == [[0, 1], [2, 3]] and "memory_mb" in report.why
-    rows = finished(reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.01)), [0, 1]))
+    rows = finished(reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.02)), [0, 1]))
     assert sorted(rows) == [0, 1]
 
 

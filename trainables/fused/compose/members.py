@@ -44,6 +44,9 @@ PROVEN = 4
 MAX_COMBINATIONS = 256
 """Models that may be built for one set of axes that act on the same value; beyond it the group is split."""
 
+FEW_VALUES = 16
+"""An axis with more values is studied after the others."""
+
 LEAST_POINTS = 16
 """A group may have so many points, whatever its memory: the program works on as many anyway."""
 
@@ -141,18 +144,20 @@ class Composer:
             return _split(numbered(labels), "arguments of fit change the batches")
         names = [name for name in points.names if name not in of_fit]
         base, axes = points.config(0, names), points.varying(names)
-        found: dict[str, Column] = {}
-        for axis in axes:
-            values = points.combinations([axis])
-            described = [
-                self._builds.describe({**base, axis: points.value(row, axis)})
-                for row in values.first.tolist()
-            ]
-            found[axis] = Column(described, values)
+        by_axis = {axis: points.combinations([axis]) for axis in axes}
+        # If an axis with few values splits the points, the long ones are studied in the parts only.
+        short = [axis for axis in axes if len(by_axis[axis]) <= FEW_VALUES]
         first = self._builds.describe(base)
-        structural = [a for a in axes if any(d.signature != first.signature for d in found[a].values)]
-        if structural:
-            return self._by_structure(points, names, structural, found)
+        found: dict[str, Column] = {}
+        for some in (short, [axis for axis in axes if axis not in short]):
+            for axis in some:
+                values = [points.value(row, axis) for row in by_axis[axis].first.tolist()]
+                described = [self._builds.describe({**base, axis: value}) for value in values]
+                found[axis] = Column(described, by_axis[axis])
+            structural = [a for a in some if any(d.signature != first.signature for d in found[a].values)]
+            if structural:
+                return self._by_structure(points, names, structural, found)
+        found = {axis: found[axis] for axis in axes}
         if isinstance(first, Failed):
             return Refused(first.why)
         most = max(LEAST_POINTS, int(self._memory_bytes / _row_bytes(first, fits[0])))
@@ -254,10 +259,12 @@ class Composer:
 
 
 def _row_bytes(described: Described, fit: Fit) -> int:
-    """Return the bytes that a point takes in training, about: its weights, two slots for each and the best epoch's,
-    all of it in NumPy and as tensors; and its learning curve.
+    """Return about how many bytes a point takes in training.
+
+    They are its weights, the best epoch's and two slots for each number; all of it in NumPy, as the tensors that a
+    program is given, as those that it returns, and once more inside it; and its learning curve.
     """
-    return 8 * sum(a.nbytes for a in described.initial) + 4 * 8 * fit.epochs
+    return 4 * 4 * sum(a.nbytes for a in described.initial) + 4 * 8 * fit.epochs
 
 
 def _split(groups: Combinations, why: str) -> Split:
