@@ -221,7 +221,9 @@ class Composer:
                 mended = points.like(row, study.names, 0, axis)
                 if not len(mended) or self._is_as_composed(int(mended[0]), study, members):
                     return self._along(points, [axis], f"{axis} acts together with other axes")
-            raise UnfusableError("composed models differ from those that the builder makes")
+            raise UnfusableError(
+                "the derived initial values differ from those of the models that the builder returns"
+            )
         return None
 
     def _is_as_composed(self, row: int, study: _Study, members: Members) -> bool:
@@ -231,19 +233,19 @@ class Composer:
         for number in range(2):
             try:
                 model = self._builds.build(study.points.config(row, study.names))
-                alone = describe(model)
+                described = describe(model)
             except (Exception, SystemExit, TimeUpError) as error:
                 raise_ours(error)
                 return False
-            if not set(alone.numbers) <= set(study.columns):
+            if not set(described.numbers) <= set(study.columns):
                 return False
-            if any(not same(value_of(alone, key), column[row]) for key, column in study.columns.items()):
+            if any(not same(value_of(described, key), column[row]) for key, column in study.columns.items()):
                 return False
             rows = row_order(self._seed, number, len(self._table.x_train))[: study.batch_size]
             batch = self._table.x_train[rows], self._table.y_train[rows]
-            step = not {alone.signature, alone.optimizer} <= self._stepped
+            step = not {described.signature, described.optimizer} <= self._stepped
             if trains_alike(model, members.template, member, batch, step):
-                self._stepped |= {alone.signature, alone.optimizer}
+                self._stepped |= {described.signature, described.optimizer}
                 return True
         return False
 

@@ -115,7 +115,7 @@ def _fast_matmul(x1: Any, x2: Any) -> Any:
 
 
 def _divide(x1: Any, x2: Any) -> Any:
-    """Divide like Keras, except a sparse gradient by a vector: XLA cannot compile the search for zeros that Keras does there."""
+    """Divide like Keras, except a sparse gradient by a vector: XLA cannot compile Keras' search for zeros there."""
     if not isinstance(x1, tf.IndexedSlices) or not isinstance(x2, tf.Tensor) or x2.shape.rank == 0:
         return _plain_divide(x1, x2)
     return tf.IndexedSlices(x1.values / tf.gather(x2, x1.indices), x1.indices, x1.dense_shape)

@@ -14,7 +14,7 @@ from trainables.fused.internals.private import Private, check, part
 _OPERATIONS = "tensorflow.compiler.tf2xla.ops.gen_xla_ops"
 
 NAMES = (
-    Private(_OPERATIONS, "xla_dynamic_slice", "`tf.slice`, which XLA would make a gather of"),
+    Private(_OPERATIONS, "xla_dynamic_slice", "`tf.slice`, which XLA would turn into a gather"),
     Private(_OPERATIONS, "xla_dynamic_update_slice", "`tf.tensor_scatter_nd_update` of whole rows"),
 )
 

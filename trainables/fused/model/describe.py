@@ -101,7 +101,7 @@ def _refuse(model: keras.Model) -> None:
     if model.run_eagerly:
         raise UnfusableError("the model is compiled with run_eagerly=True")
     if model.jit_compile and any(v.path.endswith(SEED) for v in model.variables):
-        raise UnfusableError("the model is compiled with jit_compile=True, and so draws other random numbers")
+        raise UnfusableError("the model is compiled with jit_compile=True, which changes its random numbers")
     if not model.built:
         raise UnfusableError("the model is not built before its first batch")
     if not model.trainable_variables:
@@ -112,9 +112,13 @@ def _refuse(model: keras.Model) -> None:
         raise UnfusableError("the model's weights are not all float32")
     for layer in layers_of(model):
         if isinstance(layer, keras.layers.RNN):
-            raise UnfusableError(f"a recurrent layer ({type(layer).__name__}) cannot be stacked by XLA")
+            raise UnfusableError(
+                f"a recurrent layer ({type(layer).__name__}) cannot be vectorized over models"
+            )
         if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
-            raise UnfusableError(f"a convolution ({type(layer).__name__}) cannot have a filter for each lane")
+            raise UnfusableError(
+                f"a convolution ({type(layer).__name__}) cannot have a filter for each model"
+            )
     optimizer = model.optimizer
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
         raise UnfusableError("the optimizer scales the loss")
@@ -131,7 +135,9 @@ def _layer_token(layer: Any, position: int, numbers: dict[str, float], variant: 
             config = dict(layer.get_config())
         except (NotImplementedError, TypeError, ValueError) as error:
             if type(layer).__module__.startswith("keras."):
-                raise UnfusableError(f'the layer "{layer.name}" cannot say what it is ({error})') from error
+                raise UnfusableError(
+                    f'the layer "{layer.name}" has no usable get_config ({error})'
+                ) from error
             config = {}
     for key in list(config):
         # The variable has a weight's regularizer too; `_penalty` describes it from there.

@@ -49,7 +49,7 @@ class Update:
             self._optimizer: Any = stateless(kind).from_config(optimizer.get_config())
         except Exception as error:
             raise_ours(error)
-            raise UnfusableError(f"the optimizer {kind.__name__} cannot be made anew ({error})") from error
+            raise UnfusableError(f"the optimizer {kind.__name__} cannot be copied ({error})") from error
         if not kind.__module__.startswith(
             "keras."
         ):  # an inherited get_config does not know its own arguments
@@ -57,7 +57,9 @@ class Update:
             lost = [k for k, v in vars(optimizer).items() if isinstance(v, plain) and k != "name"
                     and k != "built" and remade.get(k) != v]  # fmt: skip
             if lost:
-                raise UnfusableError(f"the optimizer {kind.__name__} is not remade with its {lost[0]}")
+                raise UnfusableError(
+                    f"the get_config of the optimizer {kind.__name__} does not keep its {lost[0]}"
+                )
         self.is_flat = kind in ELEMENTWISE
         self._variables = list(variables)
         size = sum(int(np.prod(v.shape)) for v in variables)

@@ -59,7 +59,7 @@ class Program:
         self.steps = math.ceil(len(fitted[0]) / batch_size)
         some = slice(min(256, len(validation[0])))
         if not template.is_additive(lane, validation[0][some], validation[1][some]):
-            raise UnfusableError("a loss or metric of a batch is no mean over its rows")
+            raise UnfusableError("a loss or metric of a batch is not the mean over its rows")
         rest = len(fitted[0]) % batch_size
         first = slice(min(batch_size, len(fitted[0])))
         self._masks = bool(rest) and template.can_mask(lane, fitted[0][first], fitted[1][first], rest)

@@ -252,7 +252,7 @@ class Cohort:
             raise ValueError(f"The point {missing[0]} is not in the checkpoint.")
         rows = np.array([position[idx] for idx in self.idx.tolist()], int)
         if not all(arrays["alive"][rows]):
-            raise ValueError("The checkpoint has points that are in training no longer.")
+            raise ValueError("The checkpoint has points that have already stopped.")
         for name, stack in (("stack", self._stack), ("best", self._best)):
             targets: Sequence[tuple[str, np.ndarray]] = [
                 ("weights", stack.weights),
