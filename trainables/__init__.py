@@ -1,1 +1,1 @@
-"""What one trial does: the table, the builder, the stopping rules, and the training of a point."""
+"""Trains the points of a sweep: reads the table, calls the builder, runs an engine and applies the stopping rules."""

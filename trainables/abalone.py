@@ -25,18 +25,18 @@ def build_and_compile_model(
 
     Args:
         hidden: width of each hidden layer, in units.
-        activation: of every hidden layer.
+        activation: the activation of every hidden layer.
         use_batch: whether a BatchNormalization comes before each hidden layer.
         dropout_rate: share of units dropped after each hidden layer; 0 leaves the layer out.
         learning_rate: the optimizer's initial learning rate.
         optimizers: "adam", "rmsprop" or "sgd" (with Nesterov momentum on).
         kernel_init: initializer of the hidden kernels.
-        kernel_regularizer: of the hidden kernels: None, "l1", "l2" or "l1_l2".
+        kernel_regularizer: regularizer of the hidden kernels: None, "l1", "l2" or "l1_l2".
         input_shape: shape of one row, such as (10,).
         normalizer: the adapted Normalization layer that the input goes through.
 
     Raises:
-        ValueError: a name that Keras does not know.
+        ValueError: Keras or this builder does not know a name.
     """
     inputs = keras.Input(input_shape)
     x: Any = normalizer(inputs)

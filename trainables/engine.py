@@ -1,7 +1,7 @@
-"""What an engine must do: train the points of one trial after another in a worker, and report what has finished.
+"""The base class of the engines: an engine trains the points of one trial after another and reports finished points.
 
-`trainables.single.engine` trains one point by Keras' own `fit`, `trainables.fused.engine` many points as one program.
-Engines know nothing of Ray: the trial around them (`trainables.trials.trial`) does.
+`trainables.single.engine` trains one point by Keras' own `fit`. `trainables.fused.engine` trains many points as one
+program. Engines do not use Ray; the trial that calls them (`trainables.trials.trial`) does.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from trainables.table.data import Table
 
 
 class Rungs(ABC):
-    """ASHA's rungs, as an engine sees them."""
+    """The interface through which an engine asks ASHA's rungs."""
 
     @abstractmethod
     def enter(self, epoch: int, idx: np.ndarray, lowest: np.ndarray, together: bool) -> np.ndarray:
-        """Enter points that have reached a milestone, and return which of them go on: bool, shape (points,).
+        """Enter points that have reached a milestone, and return which of them continue: bool, shape (points,).
 
         Args:
             epoch: the milestone.
-            idx: of the points, int64, shape (points,).
-            lowest: the lowest validation loss of each so far, float64, shape (points,); NaN without a finite one.
-            together: whether all are entered before any is judged.
+            idx: the points' numbers in the grid, int64, shape (points,).
+            lowest: each point's lowest validation loss so far, float64, shape (points,); NaN if none was finite.
+            together: whether all points are entered before any is judged.
         """
 
     @abstractmethod
     def entered(self) -> pa.RecordBatch | None:
-        """Return what was entered since the last call, as it is stored; None for nothing."""
+        """Return the rows to store of what was entered since the last call; None if nothing was."""
 
 
 class Checkpoints(ABC):
-    """Keeps the state of cohorts in training, as arrays by name: what a worker that takes a cohort over goes on from."""
+    """Keeps the state of cohorts in training, as arrays by name, so that another worker can continue a cohort."""
 
     @abstractmethod
     def save(self, name: str, state: Mapping[str, np.ndarray]) -> None:
-        """Replace the checkpoint `name`; where that fails the former one stays, and training goes on."""
+        """Replace the checkpoint `name`. If that fails, the previous one stays and training goes on."""
 
     @abstractmethod
     def forget(self, name: str) -> None:
@@ -51,23 +51,24 @@ class Checkpoints(ABC):
 
     @abstractmethod
     def find(self, idx: np.ndarray) -> Sequence[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Return, for each sound checkpoint with some of the points `idx` in training, these points and the state.
+        """Return the undamaged checkpoints in which some of the points `idx` are in training, the latest first.
 
-        The latest checkpoint comes first.
+        Returns:
+            For each checkpoint: these points, and the state.
         """
 
 
 @dataclass(frozen=True)
 class Work:
-    """What an engine works with, the same for all its trials.
+    """The inputs of an engine, which are the same for all its trials.
 
     Attributes:
         space: the points' configurations by idx; `codes(idx)` gives the code of each point on each axis.
         builder: the user's builder.
         table: the data.
         training: budget, rules and limits.
-        rungs: ASHA's; None without pruning.
-        checkpoints: where the state of cohorts is kept; None keeps none.
+        rungs: ASHA's rungs; None without pruning.
+        checkpoints: where the state of cohorts is kept; None if none is kept.
     """
 
     space: Any
@@ -80,10 +81,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Rows:
-    """Finished points, as columns under the names that they are stored by.
+    """Finished points, as columns with the names under which they are stored.
 
     Attributes:
-        points: one row a point: idx, status, epochs, best_epoch, each metric on each split, params, seed, seconds,
+        points: one row for each point: idx, status, epochs, best_epoch, each metric on each split, params, seed, seconds,
             engine, error.
         curves: one row for each epoch of each point: idx, epoch, what Keras logged, learning_rate.
         weights: one row for each point that has a best epoch: idx, values, layout; None if none are kept.
@@ -96,19 +97,19 @@ class Rows:
 
 @dataclass(frozen=True)
 class Report:
-    """What a step has to tell.
+    """The outcome of one step of an engine.
 
     Attributes:
         done: whether the trial has nothing left to do.
         open: points that are still in training.
-        rows: points that have finished; None for none.
-        rungs: what ASHA's rungs were asked and answered, as it is stored; None for nothing.
-        parts: the points are no group, but these parts of them may be; int64, shape (points,) each.
-        costs: what each part costs to train, relative to the others; empty if nothing is known.
-        alone: points that this engine cannot train; each is left to Keras' own `fit`.
-        why: why there are parts, or why points are left alone.
-        timing: core seconds since the last report, by what on: compose, compile, train, evaluate.
-        broken: why the engine can train nothing at all, which ends the sweep; empty if it can.
+        rows: points that have finished; None if none have.
+        rungs: the rows to store of what ASHA's rungs were asked and answered; None if there are none.
+        parts: the parts into which the points must be split, because they are no group; each int64, shape (points,).
+        costs: the cost of training each part, relative to the others; empty if unknown.
+        alone: points that this engine cannot train; each is then trained by Keras' own `fit`.
+        why: the reason for `parts` or `alone`.
+        timing: core seconds since the last report, by activity: compose, compile, train, evaluate.
+        broken: why the engine cannot train any point, which ends the sweep; empty if it can.
     """
 
     done: bool = False
@@ -127,7 +128,7 @@ class Engine(ABC):
     """Trains the points of one trial after another.
 
     Args:
-        work: what it works with.
+        work: the inputs, the same for all trials.
     """
 
     def __init__(self, work: Work) -> None:
@@ -135,29 +136,29 @@ class Engine(ABC):
 
     @abstractmethod
     def begin(self, points: np.ndarray) -> None:
-        """Take the points of the next trial, int64, shape (points,), and forget those of the last."""
+        """Take the points of the next trial, int64, shape (points,), and forget those of the previous one."""
 
     @abstractmethod
     def step(self) -> Report:
-        """Train on for a while and report; called until a report says that it is done.
+        """Train for a while and report. The trial calls this until a report says `done`.
 
-        A point must not come back from one report to the next: it is finished once. An error that a user's builder
-        or `fit` raises is a row of its point.
+        Each point must be in the `rows` of one report only. An error that a user's builder or `fit` raises must
+        become the row of its point.
         """
 
 
 def without_training(
     points: np.ndarray, status: str, error: str, engine: str, seed: int, seconds: float = 0.0
 ) -> Rows:
-    """Return the rows of points that never came to train an epoch.
+    """Return the rows of points that were not trained for a single epoch.
 
     Args:
         points: int64, shape (points,).
-        status: of all of them.
+        status: the status of all of them.
         error: what went wrong.
-        engine: that could not train them.
-        seed: the plan's.
-        seconds: that each took.
+        engine: name of the engine that could not train them.
+        seed: the plan's seed.
+        seconds: seconds that each point took.
     """
     count = len(points)
     columns = {
@@ -177,8 +178,9 @@ def curves_of(points: np.ndarray, epochs: np.ndarray, logs: Mapping[str, np.ndar
 
     Args:
         points: int64, shape (points,).
-        epochs: that each was trained, shape (points,).
-        logs: by name, one number for each epoch of each point, point by point: shape (epochs of all,).
+        epochs: number of epochs of each point, shape (points,).
+        logs: for each name, one number for each epoch of each point: all epochs of the first point come first. Shape
+            (epochs of all points,).
     """
     ends = np.cumsum(epochs)
     epoch = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - epochs, epochs) + 1
@@ -192,7 +194,7 @@ def weights_of(points: np.ndarray, values: np.ndarray, layout: str) -> pa.Record
     Args:
         points: int64, shape (points,).
         values: the bytes of each point's weights, uint8, shape (points, bytes).
-        layout: of all of them: JSON list of [path, dtype, shape], one for each weight.
+        layout: the layout of all points' weights: JSON list of [path, dtype, shape], one for each weight.
     """
     count, size = values.shape
     offsets = np.arange(count + 1, dtype=np.int64) * size

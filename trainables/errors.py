@@ -1,14 +1,14 @@
-"""The base of this package's errors whose message is all that a user needs.
+"""The base class of this package's errors that a user can correct by reading the message.
 
 TrainablesError
     BuilderError (ValueError)    the builder cannot be found or called
     DataError (ValueError)       the table cannot be used
 
-Each is also an error of Python, so that who calls this package as a library need not know these classes.
+Each is also a built-in error of Python. So code that uses this package as a library need not know these classes.
 """
 
 from __future__ import annotations
 
 
 class TrainablesError(Exception):
-    """Something about the builder or the table that the user can put right; the message says what it is and how."""
+    """The user can correct something about the builder or the table; the message says what, and how."""

@@ -1,4 +1,4 @@
-"""Time limits inside a worker, and what is said of an error that a user's code raised."""
+"""Limits inside a worker (time and memory), and short texts for the errors that a user's code raises."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from collections.abc import Iterator
 import psutil
 
 KILL_AFTER_S = 10.0
-"""Seconds beyond its limit after which code that cannot be interrupted takes its worker with it."""
+"""Seconds after its limit at which code that cannot be interrupted is ended, together with its worker."""
 
 RAISE_AGAIN_S = 1.0
-"""Seconds after which code whose time is up, and which goes on all the same, is told so again."""
+"""Seconds after which `TimeUpError` is raised again in code that went on after the first one."""
 
 RETIRE_AFTER_MB = 600.0
-"""Growth of a worker's resident memory, in MiB, after which it makes way for a new one between two trials.
+"""Growth of a worker's resident memory, in MiB, after which a new worker replaces it before the next trial.
 
-TensorFlow 2.21 keeps 4 to 5 MB of the graphs of every model that was fitted, and about 40 MB of every fused program that
-was compiled, whatever is cleared or collected.
+TensorFlow 2.21 keeps 4 to 5 MB for every fitted model and about 40 MB for every compiled fused program. Clearing the
+Keras session and collecting garbage do not free them.
 """
 
 
@@ -30,16 +30,15 @@ class TimeUpError(BaseException):
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeUpError` in the code of a `with` block that takes longer; only in the main thread.
+    """Raise `TimeUpError` in a `with` block that takes longer than `seconds`. Works in the main thread only.
 
-    The alarm interrupts Python code; a call that never returns to Python is ended, with the whole process, by a
-    second clock.
+    The alarm interrupts Python code. A second clock ends the whole process if a call never returns to Python.
     """
     inside = True
 
     def raise_time_up(signum: int, frame: object) -> None:
         if inside:
-            # It may be lost: Python prints and forgets what is raised in `__del__` and in callbacks from C.
+            # The error may get lost: Python only prints what is raised in `__del__` and in callbacks from C.
             signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S, 0.1)
             raise TimeUpError
 
@@ -47,12 +46,12 @@ def time_limit(seconds: float) -> Iterator[None]:
     previous = signal.signal(signal.SIGALRM, raise_time_up)
     try:
         try:
-            # Again and again: an alarm just before a call that blocks would be heard when that returns.
+            # Repeat the alarm: one that comes just before a blocking call would be handled only after that call.
             signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.1)
             yield
         finally:
             inside = False
-    finally:  # also of an alarm in the line above
+    finally:  # also reached if the alarm comes in the line above
         inside = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -63,8 +62,9 @@ def cohort_memory_mb(memory_mb: float, gpu: float) -> float:
     """Return the MiB that the arrays of one cohort may take.
 
     Args:
-        memory_mb: without a GPU.
-        gpu: share of a GPU, or GPUs, that the trial has; half of its memory is left to what a step computes between.
+        memory_mb: the limit without a GPU.
+        gpu: share of a GPU, or number of GPUs, that the trial has. The cohort may take half of that memory; the other
+            half is left for the intermediate results of a training step.
     """
     if not gpu:
         return memory_mb
@@ -75,7 +75,7 @@ def cohort_memory_mb(memory_mb: float, gpu: float) -> float:
 
 
 def explain(error: BaseException) -> str:
-    """Return the error's type and message, at most 2,000 characters, so that a row stays a row. The end is kept."""
+    """Return the error's type and message, shortened in the middle to at most 2,000 characters."""
     text = f"{type(error).__name__}: {error}".strip().encode("utf-8", "replace").decode()
     return _cut(_STYLE.sub("", text), 2000)
 
@@ -83,11 +83,11 @@ def explain(error: BaseException) -> str:
 def cause_of(error: BaseException | str) -> str:
     """Return the error's type and the one line of its message that tells the cause, at most 200 characters.
 
-    Keras puts its own words before the cause and the call's arguments behind it; TensorFlow puts a stack before it and
-    the names of nodes behind it. So it is the last line that is none of these.
+    Keras puts its own words before the cause and the call's arguments after it. TensorFlow puts a stack before the
+    cause and the names of nodes after it. So the cause is the last line that is none of these.
 
     Args:
-        error: an exception, or what `explain` has made of one.
+        error: an exception, or the text that `explain` returned for one.
     """
     text = error if isinstance(error, str) else explain(error)
     lines = [line.strip() for line in text.partition(_ARGUMENTS)[0].splitlines()]
@@ -104,9 +104,9 @@ _ARGUMENTS = "\nArguments received by "
 _AROUND = re.compile(
     r'File "|Detected at node |Stack trace for op definition|<stack traces unavailable>|\[\[|tf2xla conversion failed'
 )
-"""How a line begins that stands around the cause of an error of TensorFlow 2.21."""
+"""Beginnings of the lines that TensorFlow 2.21 puts before and after the cause of an error."""
 _WITHIN = re.compile(r"\{\{function_node \S+\}\} | \[Op:\S+\]$")
-"""What stands in the line of the cause itself, where TensorFlow runs eagerly."""
+"""Parts that eager TensorFlow adds to the line of the cause."""
 
 
 def _cut(text: str, most: int) -> str:

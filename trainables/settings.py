@@ -1,6 +1,6 @@
-"""What a trial needs to know beside the table and the builder: the budget, the stopping rules, the limits.
+"""The settings of a trial: budget, stopping rules and limits.
 
-The names are Keras' own where Keras has the thing; the defaults are the reference task's.
+A setting that exists in Keras has its name from Keras. The defaults are those of the reference task.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 FIT_AXES = ("batch_size", "shuffle", "validation_split")
 """The arguments of `Model.fit` that may be axes."""
 
-# Tested against `keras.Model.fit` itself; written out, since importing Keras takes seconds.
+# Listed here because importing Keras takes seconds. A test compares the list with `keras.Model.fit`.
 FIT_PARAMETERS = (
     "x",
     "y",
@@ -47,10 +47,10 @@ class Fit:
     """The arguments of `Model.fit`.
 
     Args:
-        epochs: the most epochs a point trains.
-        batch_size: rows in a batch; the last one of an epoch is smaller where it must be.
-        validation_split: share of the train rows, off their end, that `val_loss` is measured on.
-        shuffle: whether the fitted rows come in a new order in each epoch.
+        epochs: the maximum number of epochs of a point.
+        batch_size: rows in a batch; the last batch of an epoch may be smaller.
+        validation_split: share of the train rows, taken from their end, on which `val_loss` is measured.
+        shuffle: whether each epoch takes the fitted rows in a new order.
     """
 
     epochs: int = 200
@@ -71,7 +71,7 @@ class Fit:
 class EarlyStopping:
     """Stop a point when `val_loss` has not improved by more than `min_delta` for `patience` epochs.
 
-    As `keras.callbacks.EarlyStopping`.
+    It works like `keras.callbacks.EarlyStopping`.
     """
 
     patience: int = 20
@@ -86,8 +86,8 @@ class EarlyStopping:
 class ReduceLROnPlateau:
     """Multiply the learning rate by `factor` when `val_loss` has not improved for `patience` epochs.
 
-    As `keras.callbacks.ReduceLROnPlateau`. A model whose optimizer follows a learning-rate schedule keeps its
-    schedule, since Keras cannot set the rate of one.
+    It works like `keras.callbacks.ReduceLROnPlateau`. It leaves out models with a learning-rate schedule, because
+    Keras cannot set the rate of such an optimizer.
     """
 
     factor: float = 0.1
@@ -109,7 +109,7 @@ class ReduceLROnPlateau:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """The rules that act on a point after each epoch; a rule that is null is off."""
+    """The rules that act on a point after each epoch. A rule is off if it is None."""
 
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None
@@ -122,18 +122,18 @@ def _at_least(name: str, value: float, least: float) -> None:
 
 @dataclass(frozen=True)
 class Training:
-    """All that a trial is told of a plan.
+    """The part of a plan that a trial needs.
 
     Args:
         fit: the arguments of `Model.fit` for the points whose axes do not set them.
         callbacks: the stopping rules.
-        milestones: epochs, ascending, at which a trial reports and may be stopped by ASHA; may be empty.
-        seed: of the initial weights and the data order.
-        timeout_s: wall seconds that one point may take.
+        milestones: epochs, ascending, at which a trial reports and ASHA may stop it; may be empty.
+        seed: seed of the initial weights and of the data order.
+        timeout_s: wall-clock seconds that one point may take.
         threads: size of TensorFlow's thread pools in a worker.
         keep_weights: whether a report carries the best epoch's weights.
-        memory_mb: MiB that the arrays of one cohort may take; with a GPU its memory is the bound.
-        gpu: share of a GPU, or GPUs, that a trial has.
+        memory_mb: MiB that the arrays of one cohort may take; on a GPU, its memory is the limit instead.
+        gpu: share of a GPU, or number of GPUs, that a trial has.
     """
 
     fit: Fit

@@ -1,1 +1,1 @@
-"""The user's builder: found by its name, and called for a point."""
+"""Finds the user's builder by its name, and calls it for a point."""

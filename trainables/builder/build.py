@@ -1,4 +1,4 @@
-"""Call the user's builder for one point, the same way for every engine."""
+"""Calls the user's builder for one point, in the same way for every engine."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from trainables.table.data import Table
 
 
 def fit_of(config: Mapping[str, Any], builder: Builder, fit: Fit) -> Fit:
-    """Return the arguments of `Model.fit` for a point: the plan's, but for those that are axes."""
+    """Return the arguments of `Model.fit` for a point: its values of the axes among them, else the plan's settings."""
     return Fit(**{**vars(fit), **{name: config[name] for name in fit_axes(config, builder)}})
 
 
 def builder_axes(config: Mapping[str, Any], builder: Builder) -> dict[str, Any]:
-    """Return the part of a point's configuration that the builder is given."""
+    """Return the part of a point's configuration that goes to the builder."""
     for_fit = fit_axes(config, builder)
     return {name: value for name, value in config.items() if name not in for_fit}
 
 
 def fit_axes(names: Collection[str], builder: Builder) -> list[str]:
-    """Return those of the axes `names` that `Model.fit` is given and the builder is not."""
+    """Return those of the axes `names` that go to `Model.fit` and not to the builder."""
     return [name for name in FIT_AXES if name in names and name not in builder.parameters]
 
 
 def normalizer(table: Table) -> keras.layers.Normalization:
-    """Return the layer that builders are supplied with, adapted on all train rows."""
+    """Return the `normalizer` layer for builders, adapted on all train rows."""
     layer = keras.layers.Normalization()
     layer.adapt(table.x_train)
     return layer
@@ -44,20 +44,20 @@ def build(
     seed: int,
     adapted: keras.layers.Normalization | None = None,
 ) -> keras.Model:
-    """Return the compiled model of one point, its weights those that Keras draws for `seed`.
+    """Return the compiled model of one point, with the weights that Keras draws for `seed`.
 
     Args:
         function: the user's builder.
-        builder: what is known of it.
+        builder: the description of that function.
         config: the point's value of each axis.
         table: the data.
-        seed: given to `keras.utils.set_random_seed` right before the builder is called.
-        adapted: the layer to supply as `normalizer`; a new one if None.
+        seed: passed to `keras.utils.set_random_seed` right before the builder is called.
+        adapted: the layer to pass as `normalizer`; None makes a new one.
 
     Raises:
         TypeError: the builder returned no compiled model.
     """
-    # What earlier points left in Keras' global state would pile up in the worker.
+    # Otherwise the global state of Keras would grow in the worker with each point.
     keras.utils.clear_session(free_memory=False)
     supplied: dict[str, Any] = {}
     if "input_shape" in builder.parameters:
@@ -76,9 +76,9 @@ def build(
 
 
 def fitted_rows(fit: Fit, table: Table) -> int:
-    """Return how many train rows are fitted; the rest, off the end, are the validation rows.
+    """Return how many train rows are fitted; the rows after these are the validation rows.
 
-    Rounds as `array_slicing.train_validation_split` of Keras.
+    The number is rounded like in `array_slicing.train_validation_split` of Keras.
 
     Raises:
         ValueError: one of the two parts would be empty.

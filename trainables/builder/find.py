@@ -1,15 +1,16 @@
-"""Find a user's builder by its name, know its arguments without importing it, and import it in a worker.
+"""Finds a user's builder by its name, reads its arguments without importing it, and imports it in a worker.
 
 The contract of a builder
-    1. It is a function that returns a compiled Keras model; nothing in it is written for this software.
+    1. It is a function that returns a compiled Keras model; it needs no code for this software.
     2. It is named `package.module:function` or `path/to/file.py:function`.
-    3. It is called with keyword arguments: one for every axis that its signature names.
-    4. Every argument without a default must be an axis of the plan, or one of the two supplied ones:
-    5. `input_shape` is given the shape of one row, such as `(10,)`;
-    6. `normalizer` is given a `keras.layers.Normalization` adapted on all train rows.
-    7. An axis that it does not name, but `Model.fit` does (`batch_size`), goes to `fit`.
-    8. `keras.utils.set_random_seed` is called before it, so what it draws depends on the plan's seed alone.
-    9. It may be called many times in one process and keeps nothing between calls.
+    3. It is called with keyword arguments, one for each axis that is a parameter of it.
+    4. Every argument without a default must be an axis of the plan, or `input_shape` or `normalizer`.
+    5. `input_shape` is the shape of one row, such as `(10,)`.
+    6. `normalizer` is a `keras.layers.Normalization` that is adapted on all train rows.
+    7. An axis that is not a parameter of it goes to `Model.fit`, if it is `batch_size`, `shuffle` or
+       `validation_split`.
+    8. `keras.utils.set_random_seed` is called before it, so its random numbers depend only on the plan's seed.
+    9. It may be called many times in one process and must keep no state between calls.
     10. If it raises, the point's row says `failed` with the message, and the sweep goes on.
 """
 
@@ -40,14 +41,14 @@ class BuilderError(TrainablesError, ValueError):
 
 @dataclass(frozen=True)
 class Builder:
-    """A builder, known by its source.
+    """The description of a builder, read from its source.
 
     Attributes:
         name: as in the plan, with the path of a file made absolute.
-        module: the module's name once imported.
+        module: the module's name after the import.
         function: the function's name inside it.
         path: the file that defines it.
-        folder: what must be on `sys.path` to import it and its neighbours.
+        folder: the folder that must be on `sys.path` to import it and the modules beside it.
         source: the file's text.
         parameters: its arguments' names, in order.
         required: those of them without a default.
@@ -66,22 +67,22 @@ class Builder:
 
     @property
     def signature(self) -> str:
-        """The signature as people read it, such as `build(units, rate=...)`."""
+        """The signature for messages, such as `build(units, rate=...)`."""
         shown = [name if name in self.required else f"{name}=..." for name in self.parameters]
         return f"{self.function}({', '.join(shown + ['**kwargs'] * self.takes_any)})"
 
     def takes(self, argument: str) -> bool:
-        """Return whether the function can be given `argument` by name."""
+        """Return whether the function accepts `argument` by name."""
         return argument in self.parameters or self.takes_any
 
     def moved(self, origin: Path, to: Path) -> Builder:
-        """Return the builder as it will be where the folder `origin` is called `to`, relative to a working directory."""
+        """Return the builder for another machine, where the folder `origin` is at `to` in the working directory."""
         path = to / self.path.relative_to(origin)
         name = f"{path}:{self.function}" if self.name.startswith(str(self.path)) else self.name
         return replace(self, name=name, path=path, folder=to / self.folder.relative_to(origin))
 
     def arrived(self) -> Builder:
-        """Return the builder as it is here, if it was `moved` to this working directory; its folder becomes that."""
+        """Return the builder with absolute paths, if it was `moved`; make its folder the working directory."""
         if self.path.is_absolute():
             return self
         path, folder = self.path.absolute(), self.folder.absolute()
@@ -95,7 +96,7 @@ class Builder:
         Raises:
             BuilderError: the import raised, or the module has no such function.
         """
-        # At the end: a file called json.py beside the builder must not hide the module of that name.
+        # Append: a file called json.py beside the builder must not hide the standard module of that name.
         if str(self.folder) not in sys.path:
             sys.path.append(str(self.folder))
         try:
@@ -108,7 +109,7 @@ class Builder:
                 f"builder: importing {self.path} raised {type(error).__name__}: {error}. Correct the file."
             ) from error
         origin = getattr(module, "__file__", None)
-        # Elsewhere on another machine it may be, if it is the same.
+        # On another machine, the module may have another path if its source is the same.
         if origin is None or (
             Path(origin).resolve() != self.path.resolve() and source_of(Path(origin)) != self.source
         ):
@@ -125,11 +126,11 @@ class Builder:
 
 
 def find(name: str, base: Path) -> Builder:
-    """Find the builder called `name` and read its signature, without importing it if that can be helped.
+    """Find the builder called `name` and read its signature. Import it only if its source does not show the signature.
 
     Args:
         name: `package.module:function` or `path/to/file.py:function`.
-        base: the folder that a relative path starts from; modules are also looked for there.
+        base: the folder to which relative paths refer; modules are also searched in it.
 
     Raises:
         BuilderError: there is no such file, module or function, or its source cannot be read.
@@ -144,7 +145,7 @@ def find(name: str, base: Path) -> Builder:
         module, full_name = where, name
     source = source_of(path)
     try:
-        tree = ast.parse(path.read_bytes())  # of bytes, so that a coding cookie or byte order mark counts
+        tree = ast.parse(path.read_bytes())  # bytes, so that a coding cookie or byte order mark counts
     except SyntaxError as error:
         raise BuilderError(f"builder: {path}, line {error.lineno}: {error.msg}. Correct the file.") from None
     except ValueError as error:
@@ -155,7 +156,7 @@ def find(name: str, base: Path) -> Builder:
 
 
 def locate(name: str, base: Path) -> tuple[Path, bool]:
-    """Return the file of the builder called `name`, and whether an import finds it by itself, as what is installed.
+    """Return the file of the builder called `name`, and whether a plain import finds it, as for an installed package.
 
     Raises:
         BuilderError: there is no such file or module.
@@ -171,7 +172,7 @@ def source_of(path: Path) -> str:
     """Return the source of a builder's file.
 
     Raises:
-        BuilderError: it cannot be read.
+        BuilderError: the file cannot be read.
     """
     try:
         with tokenize.open(path) as file:
@@ -196,7 +197,7 @@ def _locate_file(where: str, base: Path, name: str) -> Path:
     try:
         path = (base / Path(where).expanduser()).resolve()
         is_file = path.is_file()
-    except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long
+    except (ValueError, RuntimeError, OSError) as error:  # a null byte, no such home, too long
         raise BuilderError(f"builder got {name!r}, which names no file ({error}).") from None
     if not is_file:
         raise BuilderError(f"builder: there is no file {path}. Correct the path in builder: {name}.")
@@ -204,7 +205,7 @@ def _locate_file(where: str, base: Path, name: str) -> Path:
 
 
 def _locate_module(module: str, base: Path) -> tuple[Path, Path, bool]:
-    """Return the file of `module`, the folder it is imported from, and whether an import finds it there by itself.
+    """Return the file of `module`, the folder from which it is imported, and whether a plain import finds it.
 
     No parent package is imported.
     """
@@ -213,7 +214,7 @@ def _locate_module(module: str, base: Path) -> tuple[Path, Path, bool]:
     folder: Path | None = None
     installed = True
     for part in module.split("."):
-        # First what an import would find; then the plan's folder, which `load` puts at the end of sys.path.
+        # Search like a plain import first; then in the plan's folder, which `load` appends to sys.path.
         spec = _import_spec(part) if path is search else None
         if spec is None and path is not None:
             installed = installed and path is not search
@@ -245,7 +246,7 @@ def _import_spec(name: str) -> ModuleSpec | None:
 def _static_parameters(
     tree: ast.Module, function: str, path: Path
 ) -> tuple[tuple[str, ...], frozenset[str], bool] | None:
-    """Return the arguments read off the source, or None where only an import can tell."""
+    """Return the arguments found in the source, or None if they can be found only by an import."""
     plain = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     node = plain.get(function)
     if node is None:
@@ -258,7 +259,7 @@ def _static_parameters(
         } | {item.name for item in tree.body if isinstance(item, ast.ClassDef)}
         names |= {
             item.name for item in ast.walk(tree) if isinstance(item, ast.FunctionDef)
-        }  # in an if or try
+        }  # also those inside an if or try
         if function.split(".")[0] in names or "*" in names:
             return None
         near = difflib.get_close_matches(function, plain, n=1)

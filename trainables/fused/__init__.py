@@ -1,1 +1,1 @@
-"""Many points per trial: models that differ only in values, trained as one XLA program."""
+"""Trains many points per trial: models that differ only in values are trained as one XLA program."""

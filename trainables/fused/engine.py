@@ -1,4 +1,12 @@
-"""The engine `fused`: the points of a trial are a group that may share a program, or has to be split.
+"""The engine `fused` trains the points of a trial as one program, or reports how to split them if it cannot.
+
+Terminology
+    group    points that share a program, or may do so
+    compose  find out whether points are a group, and make the program and what each point starts from
+    member   a point of a group
+    cohort   a group, or a part of one, in training
+    lane     one model of those that a program works on at once
+    chunk    `LANES` lanes; a program trains one chunk after another
 
 A step composes the group, or trains it until ASHA's next milestone, or for a few seconds.
 """
@@ -16,20 +24,20 @@ from trainables.limits import KILL_AFTER_S, cause_of, cohort_memory_mb, time_lim
 from trainables.trials.checkpoints import name_of
 
 STEP_S = 2.0
-"""Seconds of training after which a step reports, though no milestone was reached."""
+"""Seconds of training after which a step reports, even if no milestone is reached."""
 
 CHECKPOINT_EVERY_S = 20.0
-"""Seconds of training between two checkpoints, at least."""
+"""Minimum seconds of training between two checkpoints."""
 
 COMPILE_S = 300.0
-"""Seconds, beside a point's own limit, after which an epoch that does not end takes its worker with it."""
+"""Seconds that an epoch may take on top of a point's own limit. After that, its worker is ended."""
 
 LANES = 16
-"""Points in a chunk: more are up to 3% faster an epoch, but leave more of them idle once some points have stopped."""
+"""Points in a chunk. Larger chunks make an epoch up to 3% faster, but have more idle lanes when points have stopped."""
 
 
 class FusedEngine(Engine):
-    """Trains the points of a trial as one program, where one program can train them."""
+    """Trains the points of a trial as one program, if one program can train them."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
@@ -39,13 +47,13 @@ class FusedEngine(Engine):
     def begin(self, points: np.ndarray) -> None:
         """Take the group of the next trial."""
         self._points = points
-        # Points, members and fit of each cohort to come: one, or those that a checkpoint has and the others.
+        # Points, members and fit of each next cohort: one cohort, or one for each checkpoint and one for the rest.
         self._waiting: list[tuple[np.ndarray, Any, Any]] | None = None
         self._cohort: Any = None
         self._kept_at = 0.0
 
     def step(self) -> Report:
-        """Compose the group or train it on, and report."""
+        """Compose the group, or train it for a while, and report."""
         try:
             started = time.perf_counter()
             report = self._compose() if self._waiting is None else None
@@ -60,13 +68,13 @@ class FusedEngine(Engine):
                 return Report(done=True, broken=str(ours(error)))
             if self._cohort is not None and self._cohort.epoch:
                 raise
-            # An operation that cannot be vectorized or compiled says so only now.
+            # An operation that cannot be vectorized or compiled raises its error only in the first epoch.
             return self._leave(f"it cannot be compiled ({cause_of(error)})")
 
     def _leave(self, why: str) -> Report:
-        """Give up on fusing what has not been trained yet."""
+        """Report that the points that have not finished cannot be fused."""
         self._cohort = None
-        left, self._waiting = self._points, None  # the collector knows which of them have finished
+        left, self._waiting = self._points, None  # all points: the collector knows which have finished
         return Report(done=True, alone=left, why=why)
 
     def _compose(self) -> Report | None:
@@ -76,7 +84,7 @@ class FusedEngine(Engine):
         from trainables.fused.compose.members import Composer, Refused, Split
         from trainables.fused.compose.points import Points
 
-        tf.get_logger().setLevel("ERROR")  # it warns of every program that is traced
+        tf.get_logger().setLevel("ERROR")  # otherwise it warns for every traced program
         points, work, training = self._points, self.work, self.work.training
         if self._composer is None:
             self._composer = Composer(
@@ -103,7 +111,7 @@ class FusedEngine(Engine):
             self._begin_cohort()
         cohort, training, checkpoints = self._cohort, self.work.training, self.work.checkpoints
         if checkpoints and cohort.epoch and time.monotonic() - self._kept_at > CHECKPOINT_EVERY_S:
-            # At the start of a step: what the last one reported has arrived.
+            # Save at the start of a step: what the last step reported has arrived.
             checkpoints.save(name_of(cohort.idx), cohort.state())
             self._kept_at = time.monotonic()
         started, ended = time.monotonic(), []
@@ -134,7 +142,7 @@ class FusedEngine(Engine):
         )
 
     def _begin_cohort(self) -> None:
-        """Take up the next cohort, where a checkpoint left it if there is one."""
+        """Start the next cohort, from a checkpoint if there is one."""
         from trainables.fused.training.cohort import Cohort
 
         assert self._waiting
@@ -147,7 +155,7 @@ class FusedEngine(Engine):
             cohort = Cohort(idx[rows], members.take(rows), fit, work.table, work.training, LANES)
             try:
                 cohort.restore(state)
-            except (ValueError, KeyError):  # of another version of this software
+            except (ValueError, KeyError):  # a checkpoint of another version of this software
                 continue
             if len(others):
                 self._waiting.insert(0, (idx[others], members.take(others), fit))
@@ -156,7 +164,7 @@ class FusedEngine(Engine):
         self._cohort = Cohort(idx, members, fit, work.table, work.training, LANES)
 
     def _enter(self, trained: np.ndarray) -> np.ndarray:
-        """Let the points that trained enter the rung of a milestone; return the rows of those that ASHA stops."""
+        """Enter the points that were trained into the rung of a milestone; return the rows of those that ASHA stops."""
         cohort, rungs = self._cohort, self.work.rungs
         assert rungs is not None
         passed = rungs.enter(cohort.epoch, cohort.idx[trained], cohort.lowest[trained], together=True)

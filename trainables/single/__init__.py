@@ -1,1 +1,1 @@
-"""One point in training by Keras' own `fit`: the reference for every other engine."""
+"""Trains one point by Keras' own `fit`: the reference for every other engine."""

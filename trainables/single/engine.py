@@ -1,4 +1,4 @@
-"""The engine `keras`: one point a trial, trained by Keras' own `fit`; the reference for every other engine."""
+"""The engine `keras` trains one point per trial by Keras' own `fit`. It is the reference for every other engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainables.single.point import Point
 
 
 class KerasEngine(Engine):
-    """Trains one point up to a milestone of ASHA, or to its end, in each step."""
+    """In each step, trains one point up to the next milestone of ASHA, or to its end."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
@@ -29,7 +29,7 @@ class KerasEngine(Engine):
         self._seconds = 0.0
 
     def step(self) -> Report:
-        """Train up to the next milestone and report; the point has finished if the rung stops it there."""
+        """Train up to the next milestone and report. The point has finished if the rung stops it there."""
         started, training = time.perf_counter(), self.work.training
         status, error, metrics = "", None, {}
         try:
@@ -62,11 +62,11 @@ class KerasEngine(Engine):
         return point
 
     def _status(self, point: Point) -> str:
-        """Return the point's status; it enters its rung if it has reached a milestone, also by its last epoch."""
+        """Return the point's status. Enter the point into a rung if its epoch, even its last one, is a milestone."""
         rungs = self.work.rungs
         if rungs is None or point.epoch not in self.work.training.milestones:
             return point.status
-        # A point without a finite loss enters its rung as NaN, which moves no cutoff.
+        # A point without a finite loss enters its rung as NaN, which does not change the cutoff.
         lowest = point.recorder.best_val_loss if math.isfinite(point.recorder.best_val_loss) else math.nan
         lowest = math.nan if point.recorder.diverged else lowest
         [passed] = rungs.enter(point.epoch, np.array([self._idx]), np.array([lowest]), together=False)

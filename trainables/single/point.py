@@ -1,4 +1,4 @@
-"""One point in training by Keras' own `fit`; it knows nothing of Ray."""
+"""Trains one point by Keras' own `fit`, without Ray."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Point:
 
     Args:
         build: the user's builder.
-        builder: what is known of it.
+        builder: the description of that function.
         config: the point's value of each axis.
         table: the data.
         training: budget and rules.
@@ -52,8 +52,8 @@ class Point:
             taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
             return tf.gather(x, taken), tf.gather(y, taken)
 
-        # Endless, since a new iterator over a mapped data set costs as much as an epoch. Nothing may be fetched
-        # ahead: the next epoch's first batch waits for that epoch's order.
+        # The data set is endless, because a new iterator over a mapped data set costs as much as an epoch. It must not
+        # prefetch: the first batch of an epoch needs the row order of that epoch.
         options = tf.data.Options()
         options.autotune.enabled = False
         options.experimental_optimization.inject_prefetch = False
@@ -62,7 +62,7 @@ class Point:
         self._validation = _batches(table.x_train[rows:], table.y_train[rows:], batch)
         self._train = _batches(table.x_train, table.y_train, batch)
         self._test = _batches(table.x_test, table.y_test, batch)
-        # A whole epoch in one call of the training function: the same numbers, half the time.
+        # One call of the training function runs a whole epoch: the same numbers in half the time.
         if not self.model.run_eagerly:
             self.model.steps_per_execution = steps
         self.recorder = rules.Recorder()
@@ -79,7 +79,7 @@ class Point:
 
     @property
     def status(self) -> str:
-        """The point's status as a row would say it, or "running"."""
+        """The status for the point's row, or "running"."""
         if self.recorder.diverged:
             return "diverged"
         if self.stopped:
@@ -106,7 +106,7 @@ class Point:
     def metrics(self) -> dict[str, float]:
         """Return loss and metrics of the best epoch's model as `loss_tr, loss_va, loss_te, ...`.
 
-        Empty before the first epoch with a finite validation loss. The model is left as it was.
+        The result is empty before the first epoch with a finite validation loss. The model does not change.
         """
         best = self.recorder.best_epoch
         if best is None:
@@ -124,7 +124,7 @@ class Point:
         return found
 
     def layout(self) -> str:
-        """Return what the weights are, in the order of `Model.get_weights`: JSON list of [path, dtype, shape]."""
+        """Return the weights' layout in the order of `Model.get_weights`: JSON list of [path, dtype, shape]."""
         return json.dumps([[v.path, str(v.dtype), list(v.shape)] for v in self.model.weights])
 
 

@@ -1,7 +1,7 @@
 """The rules applied to a point after each epoch: plateau, early stopping, best epoch, divergence.
 
-They are Keras' own callbacks where Keras has them. A point is trained in several calls of `fit`, one up to
-each ASHA milestone, so a rule's memory must outlive a call: `_StartsOnce` sees to it.
+They are Keras' own callbacks where Keras has them. A point is trained by several calls of `fit`, one up to each
+ASHA milestone. So a rule must keep its state between calls: `_StartsOnce` does that.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from trainables.table.order import row_order
 
 
 class _StartsOnce:
-    """Reset a Keras callback before the first `fit` of a point, and not before the later ones."""
+    """Resets a Keras callback before the first `fit` of a point, but not before the later ones."""
 
     _started = False
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if not self._started:
             self._started = True
-            super().on_train_begin(logs)  # type: ignore[misc]  # the Keras class comes behind this one
+            super().on_train_begin(logs)  # type: ignore[misc]  # the Keras class is the next base
 
 
 class _EarlyStopping(_StartsOnce, keras.callbacks.EarlyStopping):
@@ -36,12 +36,12 @@ class _ReduceLROnPlateau(_StartsOnce, keras.callbacks.ReduceLROnPlateau):
 
 
 class Recorder(keras.callbacks.Callback):
-    """Keep the learning curve and the weights of the epoch with the lowest `val_loss`; stop at NaN or Inf.
+    """Keeps the learning curve and the weights of the epoch with the lowest `val_loss`; stops at NaN or Inf.
 
     Attributes:
-        curve: one entry an epoch: the logs of Keras and the learning rate the epoch was trained with.
-        best_epoch: 1-based; None before the first finite `val_loss`.
-        best_weights: as `Model.get_weights` gives them, of the best epoch.
+        curve: one entry for each epoch: the logs of Keras, and the epoch's learning rate.
+        best_epoch: number of the best epoch, 1-based; None before the first finite `val_loss`.
+        best_weights: the best epoch's weights, as `Model.get_weights` returns them.
         diverged: whether `loss` or `val_loss` has become NaN or infinite.
     """
 
@@ -54,7 +54,7 @@ class Recorder(keras.callbacks.Callback):
         self.diverged = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Take note of an epoch (0-based, as Keras counts)."""
+        """Record `epoch` (0-based, as Keras counts)."""
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         entry = {name: float(value) for name, value in (logs or {}).items()}
         entry["learning_rate"] = rate
@@ -64,14 +64,14 @@ class Recorder(keras.callbacks.Callback):
             self.model.stop_training = True
         elif (
             entry["val_loss"] < self.best_val_loss
-        ):  # as keras.callbacks.ModelCheckpoint(save_best_only=True)
+        ):  # like keras.callbacks.ModelCheckpoint(save_best_only=True)
             self.best_val_loss = entry["val_loss"]
             self.best_epoch = epoch + 1
             self.best_weights = self.model.get_weights()
 
 
 class RowOrder(keras.callbacks.Callback):
-    """Put the order of the coming epoch's rows into the variable that the input pipeline reads.
+    """Writes the row order of the next epoch into the variable that the input pipeline reads.
 
     Args:
         order: an int64 variable of shape (rows,).
@@ -89,7 +89,7 @@ class RowOrder(keras.callbacks.Callback):
 
 
 def rules(settings: Callbacks, model: keras.Model) -> list[keras.callbacks.Callback]:
-    """Return the Keras callbacks that `settings` asks for, to be kept for all `fit` calls of one model."""
+    """Return the Keras callbacks for `settings`. Use the same ones in all `fit` calls of one model."""
     made: list[keras.callbacks.Callback] = []
     if (plateau := settings.reduce_lr_on_plateau) is not None and not _has_schedule(model.optimizer):
         made.append(
@@ -113,9 +113,9 @@ def rules(settings: Callbacks, model: keras.Model) -> list[keras.callbacks.Callb
 
 
 def _has_schedule(optimizer: Any) -> bool:
-    """Return whether a schedule sets the optimizer's rate, which cannot be set by others then."""
+    """Return whether a schedule sets the optimizer's learning rate, so that nothing else can set it."""
     if isinstance(optimizer.learning_rate, keras.Variable):
         return False
-    # An optimizer keeps what it was given among its attributes, under a name that is Keras' own matter.
+    # The optimizer keeps the schedule in an attribute whose name is private to Keras, so look at all of them.
     schedule = keras.optimizers.schedules.LearningRateSchedule
     return any(isinstance(value, schedule) for value in vars(optimizer).values())

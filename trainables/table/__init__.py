@@ -1,1 +1,1 @@
-"""The table: read, checked, turned into numbers and split."""
+"""Reads the table, checks it, turns it into numbers and splits it."""

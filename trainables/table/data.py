@@ -1,8 +1,8 @@
-"""The table a sweep trains on: found, checked, turned into float32 arrays and split, the same way every time.
+"""Reads the table of a sweep, checks it, turns it into float32 arrays and splits it, the same way every time.
 
 The rules are those of the reference task: text columns become indicator columns (`pandas.get_dummies`), the
 train rows are `DataFrame.sample(frac=1 - test_fraction, random_state=split_seed)`, the test rows are the rest
-in file order. `Model.fit` takes the validation rows off the end of the train rows.
+in file order. `Model.fit` takes the validation rows from the end of the train rows.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Table:
         y_test: float32, shape (test rows,).
         features: the features' names, in the arrays' order.
         target: the target's name.
-        sha256: of the file's bytes, in hexadecimal.
-        groups: of each text column, by its name, the places of its indicator columns among the features.
+        sha256: SHA-256 of the file's bytes, in hexadecimal.
+        groups: for each text column, by its name, the positions of its indicator columns among the features.
     """
 
     x_train: np.ndarray
@@ -85,7 +85,7 @@ def load(spec: DataSpec) -> Table:
     _check_target(frame, spec.target, path)
     _check_features(frame.drop(columns=spec.target), path)
     encoded = pd.get_dummies(frame, prefix_sep="_")
-    # get_dummies names an indicator COLUMN_VALUE, which another column may be called already.
+    # get_dummies names an indicator column COLUMN_VALUE; another column may have that name already.
     if not encoded.columns.is_unique:
         name = encoded.columns[encoded.columns.duplicated()][0]
         raise DataError(
@@ -109,10 +109,10 @@ def load(spec: DataSpec) -> Table:
 
 
 def _groups(frame: pd.DataFrame, features: pd.Index) -> dict[str, tuple[int, ...]]:
-    """Return the places of the indicator columns that each column of `frame` became; none if it is one itself."""
+    """Return, for each column of `frame` that became indicator columns, their positions among the features."""
     groups = {}
     for name in frame.columns:
-        # Names alone would not tell: "a_b_c" may be of a column "a", of "a_b", or a number's own.
+        # Names do not suffice: "a_b_c" may be from a column "a", from "a_b", or a numeric column of that name.
         made = pd.get_dummies(frame[[name]], prefix_sep="_").columns
         if list(made) != [name]:
             groups[str(name)] = tuple(int(position) for position in features.get_indexer(made))
@@ -188,7 +188,7 @@ def _check_categories(values: pd.Series, path: Path, remedy: str) -> None:
             f"Write them with a decimal point and nothing else. {remedy}"
         )
     numbers = _to_numbers(values)
-    if 0 < numbers.isna().sum() <= 0.1 * len(values):  # a numeric column with a few slips
+    if 0 < numbers.isna().sum() <= 0.1 * len(values):  # a numeric column with a few mistakes
         row = int(numbers.isna().to_numpy().argmax())
         raise DataError(
             f'{path}: column "{values.name}" is {_shown(values, row)} in row {values.index[row]}, '
@@ -202,7 +202,7 @@ def _check_categories(values: pd.Series, path: Path, remedy: str) -> None:
 
 
 def _to_numbers(values: pd.Series) -> pd.Series:
-    """Return `values` as floats, NaN where one is no number that a float can hold."""
+    """Return `values` as floats: NaN for each that is no number or too large for a float."""
     if pd.api.types.is_numeric_dtype(values):
         return values.astype("float64")
     return pd.Series([_to_number(value) for value in values], values.index, dtype="float64")
@@ -210,7 +210,7 @@ def _to_numbers(values: pd.Series) -> pd.Series:
 
 def _to_number(value: object) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]  # whatever it is
+        return float(value)  # type: ignore[arg-type]  # any type
     except (TypeError, ValueError, OverflowError):
         return float("nan")
 
@@ -230,7 +230,7 @@ def _check_missing(values: pd.Series, path: Path) -> None:
 
 
 def _check_finite(values: pd.Series, path: Path) -> None:
-    # Beyond float32's range counts as infinite, since that is what training would see.
+    # A number outside float32's range counts as infinite, because it would be infinite in training.
     with np.errstate(over="ignore"):
         finite = np.isfinite(values.to_numpy("float32"))
     if not finite.all():

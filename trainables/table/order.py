@@ -1,4 +1,4 @@
-"""The order in which an epoch sees the fitted rows."""
+"""The order of the fitted rows in an epoch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import numpy as np
 def row_order(seed: int, epoch: int, rows: int) -> np.ndarray:
     """Return the order of the fitted rows in `epoch` (0-based): int64, shape (rows,).
 
-    It depends on the seed and the epoch alone, so that every point, engine and machine sees the same batches.
+    It depends only on the seed and the epoch, so every point gets the same batches in every engine on every machine.
     """
     return np.random.default_rng([seed, epoch]).permutation(rows)

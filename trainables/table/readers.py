@@ -1,4 +1,4 @@
-"""Where a table is, and how its file becomes a frame: text or Parquet, with its own error for each way to be unreadable."""
+"""Reads a table from a text or Parquet file into a data frame, with a separate error for each possible fault."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from trainables.errors import TrainablesError
 
 
 class DataError(TrainablesError, ValueError):
-    """The table cannot be used; the message names the file, the place in it, and the remedy."""
+    """The table cannot be used; the message names the file, the line or column, and the remedy."""
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Where the table is and how to read and split it.
+    """The table's file, and how to read and split it.
 
     Args:
         path: a .csv (or .data, .tsv, .txt) or .parquet file.
@@ -28,11 +28,11 @@ class DataSpec:
         header: whether the first line of a text file holds the columns' names.
         columns: the columns' names where `header` is false.
         drop: columns to leave out, such as an identifier.
-        delimiter: what separates the fields of a text file.
+        delimiter: the character that separates the fields of a text file.
         encoding: the encoding of a text file.
 
     Raises:
-        DataError: an option is out of its range or contradicts another.
+        DataError: an option is out of range or contradicts another one.
     """
 
     path: str
@@ -73,9 +73,9 @@ class DataSpec:
 
 
 def read(spec: DataSpec) -> pd.DataFrame:
-    """Return the table in the file that `spec` names: names as texts, each once; the index says each row's place.
+    """Return the table in the file that `spec` names. Column names are unique texts.
 
-    The place is the line in a text file, as an editor counts, and the number of the row, from 1, in a Parquet file.
+    The index of a row is its line in a text file, as an editor counts, or its number in a Parquet file, from 1.
 
     Raises:
         DataError: the file cannot be read as a table.
@@ -91,7 +91,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         frame = pd.read_parquet(path).reset_index(drop=True)
     except DataError:
         raise
-    except Exception as error:  # pyarrow raises many kinds
+    except Exception as error:  # pyarrow raises many types
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}). Correct data.path.") from None
     frame.columns = frame.columns.map(str)
@@ -100,12 +100,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _read_text(path: Path, spec: DataSpec) -> pd.DataFrame:
-    # Spreadsheets begin a UTF-8 file with a byte order mark, which is no part of the first name.
+    # Spreadsheet programs begin a UTF-8 file with a byte order mark, which is no part of the first name.
     encoding = "utf-8-sig" if spec.encoding.lower() in ("utf-8", "utf8") else spec.encoding
     try:
         with path.open(encoding=encoding, newline="") as file:
             reader = csv.reader(file, delimiter=spec.delimiter, skipinitialspace=True)
-            # All rows that hold something, and the line on which each ends.
+            # All rows that are not empty, and the line on which each ends.
             rows = [(row, reader.line_num) for row in reader if row]
     except UnicodeDecodeError as error:
         line = path.read_bytes().count(b"\n", 0, _offset_of_bad_byte(path, encoding)) + 1
@@ -160,7 +160,7 @@ def _read_text(path: Path, spec: DataSpec) -> pd.DataFrame:
         skipinitialspace=True,
         low_memory=False,
     )
-    if len(frame) == len(body):  # they differ only where pandas and csv see quotes differently
+    if len(frame) == len(body):  # unequal only if pandas and csv parse quotes differently
         frame.index = pd.Index([line for _, line in body])
     return frame
 

@@ -1,1 +1,1 @@
-"""What Ray Tune runs: a trial trains one point, or many side by side, and reports."""
+"""The trials that Ray Tune runs: a trial trains one point, or many side by side, and reports."""

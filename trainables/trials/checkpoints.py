@@ -1,10 +1,11 @@
-"""The state of cohorts in training, in files: what a worker that takes a cohort over goes on from.
+"""Keeps the state of cohorts in training in files, so that another worker can continue a cohort.
 
-`LocalCheckpoints` are in a folder of this machine. On a cluster they are in a folder of the driver's machine, and workers
-reach them through an actor there, as `ActorCheckpoints`. So they outlive a worker's node, whatever disks it shares.
+`LocalCheckpoints` keeps them in a folder of this machine. On a cluster that is a folder of the driver's machine, and
+workers use an actor there, through `ActorCheckpoints`. So checkpoints survive the loss of a worker's node, even without
+a shared disk.
 
-A file holds arrays only and is replaced whole. It is found again by the points in it, not by a name: the points that
-come again after a crash are those that have no row yet, whichever they are.
+A file holds only arrays and is replaced as a whole. It is found by the points in it, not by its name: after a crash, a
+trial gets the points that have no row yet, and these may be only a part of an earlier cohort.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ import ray
 from trainables.engine import Checkpoints
 
 MOST_FOUND = 3
-"""Checkpoints that are read for one cohort; the latest ones are the furthest."""
+"""The maximum number of checkpoints read for one cohort; the latest ones have the most epochs."""
 
 
 class LocalCheckpoints(Checkpoints):
     """Checkpoints of cohorts in one folder.
 
     Args:
-        folder: made when the first checkpoint is written.
+        folder: the folder, which is created with the first checkpoint.
     """
 
     def __init__(self, folder: str) -> None:
@@ -48,7 +49,7 @@ class LocalCheckpoints(Checkpoints):
             part.replace(self._folder / f"{name}.npz")
         except OSError:
             with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)  # the room is for the rows
+                part.unlink(missing_ok=True)  # leave the disk space for the rows
 
     def forget(self, name: str) -> None:
         """See `Checkpoints.forget`."""
@@ -61,7 +62,7 @@ class LocalCheckpoints(Checkpoints):
 
     def _found(self, idx: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         files = list(self._folder.glob("*.npz"))
-        for path in sorted(files, key=_written_at, reverse=True):  # the latest first: it is the furthest
+        for path in sorted(files, key=_written_at, reverse=True):  # latest first: it has the most epochs
             try:
                 raw = path.read_bytes()
                 if hashlib.blake2b(raw[64:]).digest() != raw[:64]:
@@ -76,10 +77,10 @@ class LocalCheckpoints(Checkpoints):
 
 
 class ActorCheckpoints(Checkpoints):
-    """The `LocalCheckpoints` that an actor holds.
+    """Checkpoints in the `LocalCheckpoints` that an actor holds.
 
     Args:
-        actor: its handle.
+        actor: the actor's handle.
     """
 
     def __init__(self, actor: Any) -> None:

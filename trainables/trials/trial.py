@@ -1,4 +1,4 @@
-"""The trainable of Ray Tune: a trial is some points, and it delegates to the engine that is to train them."""
+"""The trainable of Ray Tune: a trial has one or more points, and an engine trains them for it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from trainables.engine import Engine, Work
 from trainables.limits import RETIRE_AFTER_MB, resident_mb
 
 PAYLOAD = "payload"
-"""Key of a Tune result under which a trial's `Report` travels."""
+"""The key of a trial's `Report` in a Tune result."""
 
 
 class Trial(tune.Trainable):
     """Trains the points `config["points"]`, an int array, by the engine that `config["engine"]` names."""
 
-    def setup(  # type: ignore[override]  # Tune passes what with_parameters was given
+    def setup(  # type: ignore[override]  # Tune passes the arguments of with_parameters
         self, config: dict[str, Any], work: Work, guard: Callable[[], None] | None = None
     ) -> None:
         """Set the worker up and take the first points.
 
         Args:
             config: `{"points": array, "engine": name}`, as Tune passes it.
-            work: what the engines work with; the table comes out of Ray's object store.
-            guard: called first; raises if no point may be trained here.
+            work: the engines' inputs; the table comes from Ray's object store.
+            guard: called first; it raises an error if no point may be trained in this worker.
         """
         if guard is not None:
             guard()
@@ -41,7 +41,7 @@ class Trial(tune.Trainable):
         self.reset_config(config)
 
     def prepare(self) -> None:
-        """Set up what all engines of this worker need, once and before any of them is made."""
+        """Set up TensorFlow and the builder, once for all engines of this worker and before the first one is made."""
         from trainables.fused.internals import xla
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -58,7 +58,7 @@ class Trial(tune.Trainable):
         return engines[name](self.work)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next points, in a worker that is set up already; or retire, and leave them to another."""
+        """Take the next points in this worker; end the worker instead if its memory has grown too much."""
         if self._first_mb is not None and resident_mb() - self._first_mb > RETIRE_AFTER_MB:
             ray.actor.exit_actor()
         name = new_config["engine"]
@@ -69,7 +69,7 @@ class Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train on and report."""
+        """Train for a while and report."""
         report = self._engine.step()
         if report.done:
             gc.collect()
@@ -78,7 +78,7 @@ class Trial(tune.Trainable):
 
 
 def set_up_tensorflow(threads: int) -> None:
-    """Give TensorFlow `threads` threads, and memory growth on every GPU it sees; once a process."""
+    """Give TensorFlow `threads` threads, and memory growth on each visible GPU; works once per process."""
     import tensorflow as tf
 
     try:
@@ -86,5 +86,5 @@ def set_up_tensorflow(threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
-    except RuntimeError:  # TensorFlow has started already, in a process that was not ours alone
+    except RuntimeError:  # other code in this process has started TensorFlow already
         pass

@@ -115,7 +115,7 @@ def test_an_optimizer_that_cannot_be_made_anew_is_refused():
         def __init__(self, must, **arguments):
             super().__init__(**arguments)
 
-    with pytest.raises(UnfusableError, match="Strange cannot be made anew"):
+    with pytest.raises(UnfusableError, match="Strange cannot be copied"):
         Update(model_of(Strange("have")))
 
 

@@ -1,1 +1,1 @@
-"""Which points share a program, and what each of them starts from."""
+"""Finds out which points share a program, and makes the arrays with which each of them starts."""

@@ -1,4 +1,4 @@
-"""Make the members of a program: one model as the template, and what each point starts from as arrays."""
+"""Makes the members of a program: one model as the template, and the initial values of all points as arrays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Members:
     stack: Stack
 
     def take(self, part: np.ndarray) -> Members:
-        """Return the members at the places `part`, of the same program."""
+        """Return the members in the rows `part`, of the same program."""
         return Members(self.template, self.stack.take(part))
 
 
@@ -40,18 +40,18 @@ def assemble(
     Args:
         builds: makes the models.
         table: the data.
-        points: that share a program.
-        names: of the axes that the builder takes.
-        columns: what each point starts from, by `PARTS` and the keys of the numbers.
+        points: points that share a program.
+        names: names of the axes that the builder takes.
+        columns: the initial values of each point, by `PARTS` and the keys of the numbers.
 
     Raises:
-        UnfusableError: no program can hold them.
+        UnfusableError: no program can train them.
     """
     optimizer, of_optimizer = _numbers(columns["optimizer"])
     variant, of_variant = _numbers(columns["variant"])
     numbers = {}
     for key, column in columns.items():
-        present = [value for value in column.values if value is not None]  # an optimizer may not have it
+        present = [value for value in column.values if value is not None]  # some optimizers lack it
         if key not in PARTS and present:
             filled = [present[0] if value is None else value for value in column.values]
             numbers[key] = Column(filled, column.combinations)
@@ -65,7 +65,7 @@ def assemble(
     initial = columns["initial"]
     stacked, sparse = _stacked(model, table, initial.values)
     if any(key.startswith(tuple(f"penalty.{position}." for position in sparse)) for key in lifted):
-        # With a regularizer the gradient is dense, and what optimizers make of it is another thing.
+        # A regularizer makes the gradient dense, and optimizers treat a dense gradient differently.
         raise UnfusableError("a weight with a sparse gradient has different regularizers")
     template = Template(
         model,
@@ -99,8 +99,8 @@ def assemble(
 def _stacked(
     model: keras.Model, table: Table, initial: Sequence[tuple[np.ndarray, ...]]
 ) -> tuple[list[int], set[int]]:
-    """Return the places of the non-trainable variables that each lane has of its own, and of the trainable ones
-    whose gradient a regularizer would make dense.
+    """Return the positions of the non-trainable variables that differ between lanes, and of the trainable variables
+    whose gradient would become dense by a regularizer.
     """
     layers = layers_of(model)
     own = [layer for layer in layers if not type(layer).__module__.startswith("keras.")]
@@ -128,7 +128,7 @@ def _stacked(
 
 
 def _numbers(column: Column) -> tuple[np.ndarray, list[int]]:
-    """Return the number of each point's value among the distinct ones, int32, and the row that has each of these first."""
+    """Return the number of each point's value among the distinct values, int32, and the first row with each of these."""
     distinct: dict[Any, int] = {}
     rows = []
     for value, row in zip(column.values, column.combinations.first.tolist(), strict=True):

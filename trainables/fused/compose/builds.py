@@ -1,4 +1,4 @@
-"""Build the models of single points, and remember what they are."""
+"""Builds the models of single points, and caches their descriptions."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from trainables.limits import TimeUpError, cause_of, time_limit
 from trainables.table.data import Table
 
 KNOWN_MB = 256
-"""MiB of initial values of models that were built, kept so that none is built twice."""
+"""MiB of initial values of built models that are cached, so that no model is built twice."""
 
 FRESH_MODELS = 64
-"""Models that were built to be described, kept in case they can be used."""
+"""The maximum number of described models that are kept for later use."""
 
 PARTS = ("variant", "optimizer", "initial")
-"""What a description holds beside the signature and the numbers."""
+"""The parts of a description besides the signature and the numbers."""
 
 Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Stands for the description of a model that cannot be described; `why` says it for people."""
+    """Replaces the description of a model that cannot be described; `why` is the reason for the user."""
 
     signature: str
     why: str
@@ -42,13 +42,13 @@ class Failed:
 
 
 class Builds:
-    """The models of one builder, by configuration.
+    """Builds the models of one builder, by configuration.
 
     Args:
         function: the user's builder.
-        builder: what is known of it.
+        builder: the description of that function.
         table: the data.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
         timeout_s: seconds that one call of the builder may take.
     """
 
@@ -59,10 +59,10 @@ class Builds:
         self._timeout_s = timeout_s
         self._normalizer = build.normalizer(table) if "normalizer" in builder.parameters else None
         self._known: dict[str, Described | Failed] = {}
-        self._fresh: dict[str, keras.Model] = {}  # described, and not used for anything since
+        self._fresh: dict[str, keras.Model] = {}  # described, and not used since
 
     def build(self, config: Config) -> keras.Model:
-        """Return a new model of `config`, the axes that the builder takes.
+        """Return a new model of `config`, the values of the axes that the builder takes.
 
         Raises:
             TimeUpError: the builder takes too long.
@@ -73,14 +73,14 @@ class Builds:
             )
 
     def fresh(self, config: Config) -> keras.Model:
-        """Return a model of `config` as its builder returned it, to be used by the caller alone."""
+        """Return a model of `config` as its builder returned it; no other caller gets the same model."""
         return self._fresh.pop(_key(config), None) or self.build(config)
 
     def describe(self, config: Config) -> Described | Failed:
-        """Return what the model of `config` is; it is built if it never was.
+        """Return the description of the model of `config`. Build the model unless its description is cached.
 
         Raises:
-            InternalsError: describing it failed for a reason that is not the model's.
+            InternalsError: the description failed for a reason that is not in the model.
         """
         key = _key(config)
         if key not in self._known:

@@ -1,4 +1,4 @@
-"""All groups of a set of points at once, in one process: what the trials of a sweep find out one by one."""
+"""Finds all groups of a set of points at once, in one process. In a sweep, the trials find them one by one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from trainables.settings import Fit
 
 @dataclass(frozen=True)
 class Group:
-    """Points that one program can train, or that none can.
+    """Points that one program can train, or that no program can train.
 
     Attributes:
-        points: their places in the grid, int64, shape (points,).
-        why: why none can; empty if one can.
+        points: their numbers in the grid, int64, shape (points,).
+        why: why no program can train them; empty if one can.
     """
 
     points: np.ndarray
@@ -29,16 +29,16 @@ class Group:
 
 
 def partition(composer: Composer, space: Any, points: np.ndarray, fit: Fit) -> Iterator[Group]:
-    """Yield the groups of `points`: each is composed, as a trial does it, and so found to be one.
+    """Yield the groups of `points`. Each is composed in the same way as in a trial.
 
     Args:
         composer: composes groups of the builder.
-        space: the points' configurations by place.
+        space: the points' configurations by their numbers in the grid.
         points: int64, shape (points,).
         fit: the arguments of `Model.fit` for the points whose axes do not set them.
 
     Raises:
-        InternalsError: composing them failed for a reason that is not their model.
+        InternalsError: composing failed for a reason that is not in their model.
     """
     waiting = [points]
     while waiting:
@@ -55,10 +55,10 @@ def partition(composer: Composer, space: Any, points: np.ndarray, fit: Fit) -> I
 
 
 def why_not(error: Exception) -> str:
-    """Return why points cannot be trained by one program, in the words of their trial.
+    """Return why points cannot be trained by one program, in the same words as their trial.
 
     Raises:
-        InternalsError: the reason is not their model.
+        InternalsError: the reason is not in their model.
     """
     raise_ours(error)
     return str(error) if isinstance(error, UnfusableError) else f"it cannot be compiled ({cause_of(error)})"

@@ -1,17 +1,17 @@
-"""Find out which points can share a program, and compose each point's values without building its model.
+"""Finds out which points can share a program, and derives each point's initial values without building its model.
 
-Building a Keras model costs 30 to 110 ms, so not every point of a group is built. One point is the base; from it
-each axis is varied alone, one model for each of its values, and what changes is seen by comparing descriptions
-(`describe`). Then
+Building a Keras model takes 30 to 110 ms, so the engine does not build every point of a group. One point is the base.
+The engine varies one axis of it at a time, builds one model for each value, and compares the descriptions (`describe`)
+to see what changes. Then
 
     an axis that changes the signature                  splits the group
     a value that one axis changes                       is taken from that axis' model
     a value that several axes change                    is taken from a model for each combination of these axes
 
-That axes do not act together in other ways is an assumption, so it is tested: random members are built alone, and
-their whole description and the loss of a first batch are compared with what was composed, by the kernels that will train
-it; and the whole first step, where the model or the optimizer is new. If they differ, the group is split along an axis
-that is to blame.
+This assumes that axes do not act together in other ways. So the engine tests it: it builds random members by
+themselves, and compares their whole description and the loss of a first batch with the derived values, in the kernels
+that train them later. Where the model or the optimizer is new, it compares the whole first step. If they differ, the
+group is split along an axis that is the cause.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ from trainables.table.data import Table
 from trainables.table.order import row_order
 
 PROVEN = 4
-"""Random members of each group that are built alone and compared."""
+"""The number of random members of each group that are built by themselves and compared."""
 
 MAX_COMBINATIONS = 256
-"""Models that may be built for one set of axes that act on the same value; beyond it the group is split."""
+"""The maximum number of models built for axes that change the same value; a group that needs more is split."""
 
 FEW_VALUES = 16
 """An axis with more values is studied after the others."""
 
 LEAST_POINTS = 16
-"""A group may have so many points, whatever its memory: the program works on as many anyway."""
+"""A group may always have this many points, whatever memory they take: a chunk has this size anyway."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The points are no group; these parts may be. `why` says it for people.
+    """The points are no group, but these parts of them may be groups. `why` is the reason for the user.
 
     Attributes:
-        parts: places of the points of each part.
-        costs: what a part costs to train, relative to the others; all alike if nothing is known.
+        parts: the rows of the points of each part.
+        costs: the cost of training each part, relative to the others; empty if unknown.
     """
 
     parts: Sequence[np.ndarray]
@@ -67,14 +67,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Refused:
-    """No program can train the points; `why` says it for people."""
+    """No program can train the points; `why` is the reason for the user."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class _Study:
-    """What is known of points that can share a program, before it is made."""
+    """What is known about points that can share a program, before the program is made."""
 
     points: Points
     names: Sequence[str]  # the axes that the builder takes
@@ -88,14 +88,14 @@ class Composer:
 
     Args:
         function: the user's builder.
-        builder: what is known of it.
+        builder: the description of that function.
         table: the data.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
         timeout_s: seconds that one call of the builder may take.
         memory_mb: MiB that the arrays of one group may take in training.
 
     Raises:
-        InternalsError: this Keras has not the parts that the engine needs.
+        InternalsError: this version of Keras lacks a part that the engine needs.
     """
 
     def __init__(
@@ -111,18 +111,18 @@ class Composer:
         self._builder, self._table, self._seed = builder, table, seed
         self._builds = Builds(function, builder, table, seed, timeout_s)
         self._memory_bytes = memory_mb * 2**20
-        self._stepped: set[Hashable] = set()  # signatures and optimizers of which a whole step was compared
+        self._stepped: set[Hashable] = set()  # signatures and optimizers whose whole step was compared
 
     def compose(self, points: Points, fit: Fit) -> Members | Split | Refused:
-        """Return the points as one program's, or what keeps them from being that.
+        """Return the points as members of one program, or why that is not possible.
 
         Args:
             points: at least one.
             fit: the arguments of `Model.fit` for the points whose axes do not set them.
 
         Raises:
-            InternalsError: the engine fails by itself, whatever the points.
-            UnfusableError: as `Refused`, where it is found out late.
+            InternalsError: the engine fails for a reason that is not in the points.
+            UnfusableError: no program can train the points, as with `Refused`, but this was found out late.
         """
         study = self._study(points, fit)
         if not isinstance(study, _Study):
@@ -131,7 +131,7 @@ class Composer:
         return self._prove(study, members) or members
 
     def divide(self, points: Points, fit: Fit) -> Split | Refused | None:
-        """Return what keeps the points from being one program's, as far as can be said without composing them."""
+        """Return why the points cannot share one program, as far as this is known without composing them."""
         study = self._study(points, fit)
         return None if isinstance(study, _Study) else study
 
@@ -181,7 +181,7 @@ class Composer:
             labels = numbered(labels).of_point
         why = f"{_and(structural)} {'change' if structural[1:] else 'changes'} the model"
         split = _split(numbered(labels), why)
-        # The weights of a part's first model stand for all of its models.
+        # Take the size of a part's first model for all of its models.
         firsts = [self._builds.describe(points.config(part[0], names)) for part in split.parts]
         sizes = [sum(array.size for array in described.initial) for described in firsts]
         costs = [len(part) * size for part, size in zip(split.parts, sizes, strict=True)]
@@ -190,7 +190,7 @@ class Composer:
     def _columns(
         self, points: Points, base: Config, axes: Sequence[str], found: Mapping[str, Column], first: Described
     ) -> dict[str, Column] | Split:
-        """Return each value of each point: "variant", "optimizer", "initial" and the numbers by key."""
+        """Return the values of all points: "variant", "optimizer", "initial" and the numbers, by key."""
         everything = [first, *itertools.chain.from_iterable(column.values for column in found.values())]
         keys = dict.fromkeys(itertools.chain(PARTS, *(d.numbers for d in everything)))
         columns: dict[str, Column] = {}
@@ -213,56 +213,59 @@ class Composer:
         return columns
 
     def _prove(self, study: _Study, members: Members) -> Split | None:
-        """Compare random members with models built alone; return how to split the group if they differ."""
+        """Compare random members with models built by themselves; return how to split the group if they differ."""
         points = study.points
         random = np.random.default_rng([self._seed, len(points)])
         for row in random.permutation(len(points))[:PROVEN].tolist():
             if self._is_as_composed(row, study, members):
                 continue
-            # An axis is to blame if composing is right with its value put back to the base's.
+            # An axis is the cause if the member is right with the base's value on that axis.
             for axis in sorted(study.axes, key=lambda name: len(points.combinations([name]))):
                 if points.code(row, axis) == points.code(0, axis):
                     continue
                 mended = points.like(row, study.names, 0, axis)
                 if not len(mended) or self._is_as_composed(int(mended[0]), study, members):
                     return self._along(points, [axis], f"{axis} acts together with other axes")
-            raise UnfusableError("composed models differ from those that the builder makes")
+            raise UnfusableError(
+                "the derived initial values differ from those of the models that the builder returns"
+            )
         return None
 
     def _is_as_composed(self, row: int, study: _Study, members: Members) -> bool:
         member = members.stack.take(np.array([row]))
-        # A value on the kink of an activation has another gradient once it is rounded otherwise: not in two batches.
+        # A value at the kink of an activation may be rounded to its other side and get another gradient. That is
+        # unlikely in two batches, so a second batch is tried.
         for number in range(2):
             try:
                 model = self._builds.build(study.points.config(row, study.names))
-                alone = describe(model)
+                described = describe(model)
             except (Exception, SystemExit, TimeUpError) as error:
                 raise_ours(error)
                 return False
-            if not set(alone.numbers) <= set(study.columns):
+            if not set(described.numbers) <= set(study.columns):
                 return False
-            if any(not same(value_of(alone, key), column[row]) for key, column in study.columns.items()):
+            if any(not same(value_of(described, key), column[row]) for key, column in study.columns.items()):
                 return False
             rows = row_order(self._seed, number, len(self._table.x_train))[: study.batch_size]
             batch = self._table.x_train[rows], self._table.y_train[rows]
-            step = not {alone.signature, alone.optimizer} <= self._stepped
+            step = not {described.signature, described.optimizer} <= self._stepped
             if trains_alike(model, members.template, member, batch, step):
-                self._stepped |= {alone.signature, alone.optimizer}
+                self._stepped |= {described.signature, described.optimizer}
                 return True
         return False
 
     def _along(self, points: Points, axes: Iterable[str], why: str) -> Split:
-        """Split along that one of `axes` with the fewest values."""
+        """Split along the one of `axes` with the fewest values."""
         by_axis = {axis: points.combinations([axis]) for axis in axes}
         axis = min((a for a in by_axis if len(by_axis[a]) > 1), key=lambda a: len(by_axis[a]))
         return _split(by_axis[axis], why)
 
 
 def _row_bytes(described: Described, fit: Fit) -> int:
-    """Return about how many bytes a point takes in training.
+    """Return approximately how many bytes a point takes in training.
 
-    They are its weights, the best epoch's and two slots for each number; all of it in NumPy, as the tensors that a
-    program is given, as those that it returns, and once more inside it; and its learning curve.
+    A point has its weights, the best epoch's weights and two slots for each weight. All of these exist four times: in
+    NumPy, as the inputs of the program, as its outputs, and inside it. The learning curve comes on top.
     """
     return 4 * 4 * sum(a.nbytes for a in described.initial) + 4 * 8 * fit.epochs
 

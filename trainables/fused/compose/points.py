@@ -1,8 +1,8 @@
-"""Points of a space as integers, one code for each axis: what composing groups them by.
+"""Represents points of a space by integer codes, one for each axis, so that they can be grouped.
 
 Terminology
     code          the number of a value on its axis, counted from 0
-    row           the number of a point among the points at hand, counted from 0
+    row           the number of a point among the points of a `Points`, counted from 0
     combination   the values that some axes take together in at least one of the points
 """
 
@@ -17,10 +17,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Combinations:
-    """The combinations of some axes, numbered in the order in which the points have them first.
+    """The combinations of some axes, numbered in the order of their first points.
 
     Attributes:
-        first: the row of the first point of each, int64, shape (combinations,).
+        first: the row of the first point with each combination, int64, shape (combinations,).
         of_point: the number of each point's combination, int64, shape (points,).
     """
 
@@ -33,11 +33,11 @@ class Combinations:
 
 @dataclass(frozen=True)
 class Column:
-    """Something that each point has, held once for each combination of the axes that it depends on.
+    """A value for each point, stored once for each combination of the axes on which it depends.
 
     Attributes:
-        values: one for each combination.
-        combinations: of these axes.
+        values: one value for each combination.
+        combinations: the combinations of these axes.
     """
 
     values: Sequence[Any]
@@ -47,7 +47,7 @@ class Column:
         return self.values[self.combinations.of_point[row]]
 
     def to_array(self, convert: Callable[[Sequence[Any]], np.ndarray]) -> np.ndarray:
-        """Return an array with a row for each point, given what makes one with a row for each combination."""
+        """Return an array with a row for each point; `convert` makes one with a row for each combination."""
         return convert(self.values)[self.combinations.of_point]
 
 
@@ -55,8 +55,8 @@ class Points:
     """Some points of a space.
 
     Args:
-        axes: of the space, each with its `name` and `values`.
-        codes: int64, shape (points, axes).
+        axes: the axes of the space, each with its `name` and `values`.
+        codes: the code of each point on each axis, int64, shape (points, axes).
     """
 
     def __init__(self, axes: Sequence[Any], codes: np.ndarray) -> None:
@@ -73,7 +73,7 @@ class Points:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the axes."""
+        """The names of the axes."""
         return tuple(self._column)
 
     def code(self, row: int, name: str) -> int:
@@ -81,11 +81,11 @@ class Points:
         return int(self.codes[row, self._column[name]])
 
     def config(self, row: int, names: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return the values of a point on the axes `names`, or on all."""
+        """Return the values of a point on the axes `names`, or on all axes."""
         return {name: self.value(row, name) for name in (self.names if names is None else names)}
 
     def value(self, row: int, name: str) -> Any:
-        """Return the value of a point on an axis; a list is a copy, for whoever is given it may change it."""
+        """Return the value of a point on an axis; a list is copied, because the builder may change it."""
         value = self._axes[self._column[name]].values[self.code(row, name)]
         return list(value) if isinstance(value, list) else value
 
@@ -99,12 +99,12 @@ class Points:
         labels = np.zeros(len(self), np.int64)
         for name in names:
             column = self.codes[:, self._column[name]]
-            # Numbered anew after each axis, so that the numbers stay small however many axes there are.
+            # Renumber after each axis, so that the numbers stay small with many axes.
             _, labels = np.unique(labels * (int(column.max()) + 1) + column, return_inverse=True)
         return numbered(labels)
 
     def like(self, row: int, names: Iterable[str], other: int, name: str) -> np.ndarray:
-        """Return the rows that are as `row` on the axes `names`, but as the row `other` on the axis `name`."""
+        """Return the rows that equal `row` on the axes `names`, but equal the row `other` on the axis `name`."""
         columns = [self._column[axis] for axis in names]
         wanted = self.codes[row].copy()
         wanted[self._column[name]] = self.codes[other, self._column[name]]
@@ -112,7 +112,7 @@ class Points:
 
 
 def numbered(labels: np.ndarray) -> Combinations:
-    """Return equal labels as one combination each; int64, shape (points,)."""
+    """Return one combination for each distinct label; `labels` is int64, shape (points,)."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty(len(order), np.int64)

@@ -1,4 +1,4 @@
-"""What is found out by trying a model on a few rows: what training changes in it, and its first step."""
+"""Tries a model on a few rows, to find out what training changes in it and to compare its first step."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from trainables.fused.program.template import ZERO, Stack, Template
 
 
 def changed_by_training(model: keras.Model, x: np.ndarray) -> tuple[set[int], set[int]]:
-    """Return the places of non-trainable variables that training assigns to, whatever the values, and of the trainable
-    ones whose gradient is sparse but for a regularizer's.
+    """Return the positions of the non-trainable variables that training assigns to, and of the trainable variables
+    whose gradient is sparse if no regularizer adds to it.
 
     Args:
-        model: of any values.
+        model: a model with any values.
         x: a few rows of features, shape (rows, features).
     """
     x = tf.constant(x)
@@ -38,18 +38,17 @@ def changed_by_training(model: keras.Model, x: np.ndarray) -> tuple[set[int], se
 def trains_alike(
     model: keras.Model, template: Template, member: Stack, batch: tuple[np.ndarray, np.ndarray], step: bool
 ) -> bool:
-    """Return whether a model that was built alone is trained on one batch as a program's member is.
+    """Return whether one batch trains a model that was built by itself in the same way as a program's member.
 
-    The member goes through the kernels that train it later, and has its numbers as tensors, as then; the model goes
-    through Keras' own, and is of no use afterwards.
+    The member runs in the kernels that train it later, with its numbers as tensors, as in training. The model runs in
+    Keras' own kernels, and must not be used afterwards.
 
     Args:
-        model: fresh from its builder.
-        template: of the program.
+        model: a model as its builder returned it.
+        template: the program's template.
         member: the one member, before training.
         batch: features and target.
-        step: whether the gradient, and what the optimizer does with it, are compared beside the loss: three times
-            the work.
+        step: whether to compare the gradient and the optimizer's update too, which triples the work.
     """
     x, y = map(tf.constant, batch)
     variables = model.trainable_variables
@@ -71,7 +70,7 @@ def trains_alike(
         member_gradients = tape.gradient(member_loss, parts, unconnected_gradients=ZERO)
         if not _is_close(_dense(gradients, variables), _dense(member_gradients, variables), 1e-4):
             return False
-        # The model's gradient for both: an optimizer that divides by its size would blow up a rounding of it.
+        # Take the model's gradient for both: an optimizer that divides by its size would amplify rounding errors.
         filled = [tf.zeros(v.shape) if g is None else g for g, v in zip(gradients, variables, strict=True)]
         updated, _ = template.updates.apply(
             tf.constant(member.optimizer[0]), filled, weights, slots, tf.constant(0, tf.int64), numbers
@@ -79,12 +78,12 @@ def trains_alike(
     before = _dense([v.value for v in variables], variables)
     model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
     change = _dense([v.value for v in variables], variables) - before
-    # A weight is rounded after it has changed, by one part in 2**24.
+    # A weight is rounded after its update, by one part in 2**24.
     return _is_close(change, updated - weights, 1e-4, 2**-21 * np.abs(before).max())
 
 
 def _dense(tensors: Sequence[Any], variables: Sequence[Any]) -> np.ndarray:
-    """Return gradients, or values, of all variables as one vector; zeros for None."""
+    """Return the gradients or values of all variables as one vector, with zeros for None."""
     found = [
         np.zeros(v.shape, np.float32) if a is None else tf.convert_to_tensor(a).numpy()
         for a, v in zip(tensors, variables, strict=True)
@@ -93,8 +92,10 @@ def _dense(tensors: Sequence[Any], variables: Sequence[Any]) -> np.ndarray:
 
 
 def _is_close(one: Any, other: Any, rtol: float, atol: float = 0.0) -> bool:
-    """Compare arrays but for float32's rounding of sums in another order: `rtol` of each number, and of the largest a tenth
-    of it, since a sum of large numbers may be small.
+    """Compare arrays with a tolerance for the rounding of float32 sums in another order.
+
+    The tolerance is `atol`, plus `rtol` of each number, plus a tenth of `rtol` of the largest number, because a sum of
+    large numbers may be small.
     """
     one, other = np.asarray(one), np.asarray(other)
     largest = np.abs(one[np.isfinite(one)]).max(initial=0.0)

@@ -1,11 +1,12 @@
-"""The only place that touches private parts of Keras and TensorFlow.
+"""The only package that uses private parts of Keras and TensorFlow.
 
-errors      what is wrong: the user's model, or the engine's libraries (`raise_ours` tells them apart)
-private     how a private name is listed and checked
+errors      tells whether the user's model is the cause of an error, or the engine or its libraries (`raise_ours`)
+private     lists and checks private names
 keras       models and optimizers
-kernels     what layers compute by, made faster; lifted: numbers that are tensors while a program is traced
-tracing     names of functions, branches, gradients that are kept
+kernels     faster versions of the operations of layers
+lifted      numbers that are tensors while a program is traced
+tracing     names of functions, XLA's handling of branches, registered gradients
 slices      XLA's slices
 devices     the memory of GPUs
-xla         the environment that XLA is started with
+xla         the environment variables for XLA
 """

@@ -1,6 +1,6 @@
-"""What TensorFlow has of the GPUs of this process.
+"""Reads how much GPU memory TensorFlow may use in this process.
 
-Read in TensorFlow 2.21.0. Its public interface tells the use of a GPU's memory, but not the limit.
+Based on the source of TensorFlow 2.21.0. Its public interface gives the used memory of a GPU, but not the limit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ check(NAMES)
 
 
 def gpu_memory_mb() -> float | None:
-    """Return the MiB that TensorFlow may take of the first GPU; None if there is none."""
+    """Return the MiB that TensorFlow may use on the first GPU; None if there is no GPU."""
     for device in part(_DEVICES).list_local_devices():
         if device.device_type == "GPU":
             return float(device.memory_limit) / 2**20

@@ -1,11 +1,11 @@
-"""What can keep a model out of a program: the model itself, or a library that is not the one the engine knows.
+"""The errors that keep a model out of a program, and the rule for whether the model or the engine caused an error.
 
 Terminology
     engine      the code of `trainables.fused`
-    unfusable   said of a user's model: its own `fit` trains it, and nothing is wrong
-    ours        said of an error: the engine is to blame, or the version of a library, and every model would meet it
+    unfusable   said of a user's model: only its own `fit` can train it, but nothing is wrong with it
+    ours        said of an error: the engine or the version of a library caused it, so it would occur with every model
 
-This file imports neither Keras nor TensorFlow, so that whoever handles these errors can import it first.
+This file imports neither Keras nor TensorFlow, so that code can import these errors before it imports those.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import FrameType
 from trainables.errors import TrainablesError
 
 KNOWN = {"keras": ("Keras", "3.15", "3.15.1"), "tensorflow": ("TensorFlow", "2.21", "2.21.0")}
-"""Of each library that has private parts in use: its name for people, the versions that fit, the one that was read."""
+"""For each library whose private parts are used: its name in messages, the versions that fit, the one that was read."""
 
 _ENGINE = "trainables.fused"
 _NOT_THE_USERS = ("builtins", "numpy", "keras", "tensorflow")
@@ -26,19 +26,19 @@ _LOOKUPS = ("__getattr__", "__getattribute__", "__setattr__", "__delattr__")
 
 
 class UnfusableError(Exception):
-    """The model cannot be a lane of a program; the message is the reason, as a person would read it."""
+    """The model cannot be a lane of a program; the message is the reason for the user."""
 
 
 class InternalsError(TrainablesError, RuntimeError):
-    """The engine cannot work with the libraries as they are here, whatever the model; the message says what to do.
+    """The engine cannot work with the installed libraries, for any model; the message says what to do.
 
-    It ends a sweep: without it, each point would be trained by Keras alone, a hundred times slower, for a reason that has
+    It ends the sweep. Otherwise each point would be trained by Keras, a hundred times slower, for a reason that has
     nothing to do with the points. Handle it before `UnfusableError` and before `Exception`.
     """
 
 
 def lacks(library: str, name: str) -> InternalsError:
-    """Return the error that says that `library`, "keras" or "tensorflow", has no `name`."""
+    """Return the error for a `library` ("keras" or "tensorflow") that has no `name`."""
     title, known, read = KNOWN[library]
     return InternalsError(
         f"this {title} is not the one the fused engine knows: {library} {_version(library)} (known: {known}) lacks "
@@ -47,11 +47,12 @@ def lacks(library: str, name: str) -> InternalsError:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Return whether the engine, or the version of a library, is to blame for an error, and not the user's model.
+    """Return whether the engine or the version of a library caused an error, and not the user's model.
 
-    The rule: it is ours if a name is missing (AttributeError, ImportError, NameError) and the code that asked for it is
-    the engine's. It is the user's if other code asked: the user's own, or Keras' and TensorFlow's, which then work on
-    what the user's model gave them. It is also the user's if an object lacks an attribute whose class is the user's.
+    The engine caused it if a name is missing (AttributeError, ImportError, NameError) and the engine's code looked it up.
+    The user's model caused it if other code looked the name up: the user's own, or that of Keras and TensorFlow, which
+    then works on values from the user's model. The user's model also caused it if an attribute is missing in an object
+    of a class of the user.
     """
     if isinstance(error, InternalsError):
         return True
@@ -66,7 +67,7 @@ def is_ours(error: BaseException) -> bool:
 
 
 def ours(error: BaseException) -> InternalsError:
-    """Return the error that says that the engine is to blame for `error`, of which `is_ours` is true."""
+    """Return the error that says that the engine caused `error`. `is_ours(error)` must be true."""
     if isinstance(error, InternalsError):
         return error
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -78,16 +79,16 @@ def ours(error: BaseException) -> InternalsError:
 
 
 def raise_ours(error: BaseException) -> None:
-    """Raise `InternalsError` from `error` if that is ours; do nothing if it is the user's.
+    """Raise `InternalsError` from `error` if `is_ours(error)`; otherwise do nothing.
 
-    Call it first in each handler that takes any error of a user's code for a reason to refuse a model.
+    Call this first in each handler that refuses a model because of any error in the user's code.
     """
     if is_ours(error):
         raise ours(error) from error
 
 
 def _is_lookup(frame: FrameType) -> bool:
-    """Return whether a frame only looks a name up for the one that called it."""
+    """Return whether a frame only looks a name up for its caller."""
     return frame.f_code.co_name in _LOOKUPS or _is_in(_module(frame), "importlib")
 
 

@@ -1,6 +1,6 @@
-"""Private parts of Keras' models and optimizers, each behind a function whose name says what it is for.
+"""Wraps private parts of Keras' models and optimizers in functions that are named for their purpose.
 
-Read in Keras 3.15.1.
+Based on the source of Keras 3.15.1.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STATELESS = (
     "_apply_weight_decay",
     "_clip_by_norm",
 )
-"""What Keras' TensorFlow optimizer overrides for tf.distribute, in a way that knows no stateless scope."""
+"""Methods that Keras' TensorFlow optimizer overrides for tf.distribute, and which then ignore a stateless scope."""
 
 NAMES = (
     Private(_MASKING, "set_keras_mask", "say which rows of a tensor count; stands for the masks of layers"),
@@ -64,7 +64,7 @@ OBJECT_NAMES = (
     Private("a call's arguments", "keras_tensors", "the symbolic tensors among them"),
     Private("an optimizer", "_learning_rate", "the variable, schedule or function behind `learning_rate`"),
 )
-"""Names that objects have and their classes have not, so that they are looked up on a small model."""
+"""Names that objects have but their classes do not, so that they are looked up on a small model."""
 
 check(NAMES)
 
@@ -81,7 +81,7 @@ _Stateless: Any = type(
 
 
 def specimen() -> keras.Model:
-    """Return a compiled model of one layer, which draws nothing and uses up no automatic name."""
+    """Return a compiled model of one layer that draws no random numbers and uses no automatic name."""
     inputs = keras.Input((1,), name="specimen_input")
     layer = keras.layers.Dense(1, kernel_initializer="zeros", name="specimen_layer")
     model = keras.Model(inputs, layer(inputs), name="specimen")
@@ -99,12 +99,12 @@ OBJECTS: dict[str, Callable[[Any], Any]] = {
     "a call's arguments": lambda model: model.layers[-1]._inbound_nodes[0].arguments,
     "an optimizer": lambda model: model.optimizer,
 }
-"""Where each owner of `OBJECT_NAMES` is found in the small model."""
+"""For each owner in `OBJECT_NAMES`: a function that returns it from the small model."""
 
 
 @functools.cache
 def check_objects() -> None:
-    """Look up `OBJECT_NAMES`, once in a process and before the first model; TensorFlow starts with it.
+    """Look up `OBJECT_NAMES`, once in a process and before the first model. This starts TensorFlow.
 
     Raises:
         InternalsError: one is missing; the message says which.
@@ -118,26 +118,26 @@ def check_objects() -> None:
 
 
 def layers_of(model: keras.Model) -> list[Any]:
-    """Return the model and all layers in it, also those inside layers."""
+    """Return the model and all layers in it, including those inside layers."""
     return [model, *model._flatten_layers(include_self=False, recursive=True)]
 
 
 def training_argument(model: keras.Model, training: bool) -> dict[str, bool]:
-    """Return the arguments that tell a model whether it is trained: none if it does not ask."""
+    """Return the argument `training` for a call of `model`; empty if the model does not take it."""
     return {"training": training} if model._call_has_training_arg else {}
 
 
 def loss_of(
     model: keras.Model, x: Any, y: Any, predicted: Any, training: bool, penalties: Sequence[Any] = ()
 ) -> Any:
-    """Return the loss of a batch as `train_step` and `test_step` have it.
+    """Return the loss of a batch, computed like in `train_step` and `test_step`.
 
     Args:
-        model: compiled.
+        model: a compiled model.
         x, y: features and target.
         predicted: the model's outputs.
-        training: as the loss is told.
-        penalties: the losses that `stateless_call` returned; the model's own if there are none.
+        training: the argument `training` of the loss.
+        penalties: the losses that `stateless_call` returned; if empty, the model's own are used.
     """
     model._losses_override = list(penalties)
     try:
@@ -147,12 +147,12 @@ def loss_of(
 
 
 def log_loss(model: keras.Model, loss: Any, rows: Any) -> None:
-    """Count the loss of a batch of so many `rows` in the mean that is logged."""
+    """Add the loss of a batch with `rows` rows to the mean that is logged."""
     model._loss_tracker.update_state(loss, sample_weight=rows)
 
 
 def given_to_compile(model: keras.Model) -> list[Any]:
-    """Return what the user gave to `compile` for losses, and for metrics; None for none."""
+    """Return the losses and the metrics that the user passed to `compile`; None for each that is missing."""
     found: list[Any] = [None, None]
     if (losses := model._compile_loss) is not None:
         found[0] = {"loss": losses._user_loss, "weights": losses._user_loss_weights}
@@ -167,8 +167,8 @@ class Call:
 
     Attributes:
         operation: a layer, or another operation of Keras.
-        sources: of each symbolic tensor that it takes, the place of the call that made it, None for one outside the
-            model, and the tensor's place among what that call made.
+        sources: for each symbolic tensor that it takes: the position of the call that made the tensor (None if that is
+            outside the model), and the tensor's position among the outputs of that call.
         others: its other arguments.
     """
 
@@ -178,7 +178,7 @@ class Call:
 
 
 def calls_of(model: Any) -> list[Call]:
-    """Return the calls that a functional model is made of; none if it is another kind of model."""
+    """Return the calls that a functional model is made of; empty for other kinds of models."""
     if not isinstance(model, _Functional):
         return []
     depths = sorted(model._nodes_by_depth, reverse=True)
@@ -186,7 +186,7 @@ def calls_of(model: Any) -> list[Call]:
     positions = {id(node): position for position, node in enumerate(nodes)}
     found = []
     for node in nodes:
-        # By the node that made a tensor: the supplied normalizer has nodes in other models too.
+        # Find a call by the node that made the tensor: the supplied normalizer has nodes in other models too.
         made = [tensor._keras_history for tensor in node.arguments.keras_tensors]
         sources = tuple(
             (positions.get(id(one.operation._inbound_nodes[one.node_index])), one.tensor_index)
@@ -199,7 +199,7 @@ def calls_of(model: Any) -> list[Call]:
 
 
 def rate_of(optimizer: Any) -> Any:
-    """Return what an optimizer has for its learning rate: a variable, a schedule or a function."""
+    """Return an optimizer's learning rate, which is a variable, a schedule or a function."""
     return getattr(optimizer, "_learning_rate", None)
 
 
@@ -209,14 +209,14 @@ def decays(optimizer: Any, variable: Any) -> bool:
 
 
 def stateless(kind: type) -> Any:
-    """Return the class of optimizers that are like `kind`, but for `stateless_apply`, which works."""
-    # As the last base of a class, this one comes right before TFOptimizer, so that what an optimizer of the user's
-    # overrides still holds.
+    """Return a subclass of the optimizer class `kind` whose `stateless_apply` works."""
+    # `_Stateless` is the last base, so it comes right before TFOptimizer in the order of lookup. So methods that a
+    # user's optimizer overrides stay in effect.
     return type(kind.__name__, (kind, _Stateless), {})
 
 
 def decay_by(optimizer: Any, function: Callable[[Sequence[Any]], None]) -> None:
-    """Have an optimizer apply its weight decay by `function`, which is given the variables."""
+    """Make an optimizer apply its weight decay by `function`, which gets the variables."""
     optimizer._apply_weight_decay = function
 
 
@@ -227,7 +227,7 @@ def clipped(optimizer: Any, gradients: Sequence[Any]) -> list[Any]:
 
 @contextlib.contextmanager
 def unclipped(optimizer: Any) -> Iterator[None]:
-    """Let an optimizer clip nothing inside a `with` block."""
+    """Turn an optimizer's clipping off inside a `with` block."""
     optimizer._clip_gradients = lambda gradients: gradients
     try:
         yield

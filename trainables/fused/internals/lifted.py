@@ -1,4 +1,4 @@
-"""Numbers that differ between the models of a program, as they look to the code that asks for them."""
+"""Passes tensors as numbers to the code of Keras, for numbers that differ between the models of a program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainables.fused.internals.errors import UnfusableError
 class Lifted:
     """A number of a layer or an optimizer that is a tensor while a program is traced.
 
-    It is above zero in every lane, so Python code that compares it with zero gets the answer that is true of all.
+    It is above zero in every lane, so a comparison with zero in Python code has the same result for all lanes.
     """
 
     dtype = "float32"

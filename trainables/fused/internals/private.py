@@ -1,8 +1,8 @@
-"""A list of another library's private names: what each is, and whether this version of the library has it.
+"""Describes private names of other libraries, and checks whether the installed version has them.
 
-Each file of this folder that uses such names lists them as `NAMES`, checks the list when it is imported, and takes from
-`part` what it uses. So a missing name is an `InternalsError` before any model is built, and not some AttributeError in
-the middle of a sweep.
+Each file of this folder that uses such names lists them in `NAMES`, checks the list when it is imported, and gets the
+parts that it uses from `part`. So a missing name raises `InternalsError` before any model is built, and not an
+AttributeError in the middle of a sweep.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Private:
     """A private name.
 
     Attributes:
-        owner: what has it: a module, or something in one, as `module:Class`. Of an object, what it is ("a model").
-        name: of the attribute.
-        use: what the engine uses it for, or the public thing that it stands for.
+        owner: what has the name: a module, a class as `module:Class`, or the kind of an object ("a model").
+        name: the name of the attribute.
+        use: what the engine uses it for, or the public counterpart.
     """
 
     owner: str
@@ -34,15 +34,15 @@ class Private:
 
     @property
     def library(self) -> str:
-        """The package to blame; objects are Keras'."""
+        """The package that the name is from; all objects are from Keras."""
         return "tensorflow" if self.owner.startswith("tensorflow") else "keras"
 
 
 def part(path: str) -> Any:
-    """Return the module `path`, or of `module:Class` the class.
+    """Return the module `path`, or the class if `path` is `module:Class`.
 
     Raises:
-        AttributeError, ImportError: there is none.
+        AttributeError, ImportError: it does not exist.
     """
     module, _, names = path.partition(":")
     found: Any = importlib.import_module(module)

@@ -1,6 +1,6 @@
-"""Parts of an array, from a place that is known at run time only, as XLA has them.
+"""Reads and replaces rows of an array by XLA's operations, where the first row is known only at run time.
 
-Read in TensorFlow 2.21.0, whose public interface has no such operation.
+Based on the source of TensorFlow 2.21.0. Its public interface has no such operations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from trainables.fused.internals.private import Private, check, part
 _OPERATIONS = "tensorflow.compiler.tf2xla.ops.gen_xla_ops"
 
 NAMES = (
-    Private(_OPERATIONS, "xla_dynamic_slice", "`tf.slice`, which XLA would make a gather of"),
+    Private(_OPERATIONS, "xla_dynamic_slice", "`tf.slice`, which XLA would turn into a gather"),
     Private(_OPERATIONS, "xla_dynamic_update_slice", "`tf.tensor_scatter_nd_update` of whole rows"),
 )
 
@@ -24,7 +24,7 @@ _operations = part(_OPERATIONS)
 
 
 def sliced(array: Any, first: Any, size: int) -> Any:
-    """Return `size` rows of `array` from the row `first` on."""
+    """Return `size` rows of `array`, starting at the row `first`."""
     shape = [size, *array.shape[1:]]
     return tf.ensure_shape(
         _operations.xla_dynamic_slice(array, _start(array, first), tf.constant(shape)), shape
@@ -32,7 +32,7 @@ def sliced(array: Any, first: Any, size: int) -> Any:
 
 
 def put(array: Any, update: Any, first: Any) -> Any:
-    """Return `array` with the rows `update` from the row `first` on."""
+    """Return `array` with the rows `update` in it, starting at the row `first`."""
     return tf.ensure_shape(
         _operations.xla_dynamic_update_slice(array, update, _start(array, first)), array.shape
     )

@@ -1,17 +1,17 @@
-"""How TensorFlow traces a program: what its functions are called, what XLA is told of its branches, what is kept.
+"""Changes how TensorFlow traces a program: the names of functions, the attributes of branches, registered gradients.
 
-Names: XLA's persistent cache finds a program by the names of the functions that it was traced from, too, and
-TensorFlow numbers these as they come. Workers take the groups as they come, so that nearly every program would have
-another name in the next sweep. Here the numbers follow from what the program is.
+Names: XLA's persistent cache finds a program by the names of its traced functions too. TensorFlow numbers these in the
+order of tracing, and workers take the groups in any order. So nearly every program would have other names in the next
+sweep. This module derives the numbers from the program itself.
 
-Branches: TensorFlow asks XLA to look for constants among the inputs of each conditional, and to find them, XLA
-interprets all that leads to an input, which is the model: it was two thirds of the compilation. Only a branch needs
-them that takes a shape or an axis from outside, and as a tensor; it cannot be compiled then.
+Branches: TensorFlow asks XLA to look for constants among the inputs of each conditional. For this, XLA interprets
+everything that leads to an input, which is the whole model. That took two thirds of the compilation. Only a branch that
+takes a shape or an axis from outside as a tensor needs these constants; such a branch cannot be compiled here.
 
-Gradients: TensorFlow registers the gradient of each `tf.custom_gradient` in a graph for good, and with it the whole graph,
-which was half of what a worker grew by. Once a program is traced nothing asks for them.
+Gradients: TensorFlow registers the gradient of each `tf.custom_gradient` in a graph forever, and the whole graph with it.
+That was half of a worker's growth in memory. After a program is traced, nothing uses them.
 
-Read in TensorFlow 2.21.0; none of this can be set by its public interface.
+Based on the source of TensorFlow 2.21.0. Its public interface has no setting for any of this.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ check(NAMES)
 ops, control_flow_util_v2 = part(_OPS), part(_CONTROL_FLOW)
 
 _NAMING = (part(_FUNCTIONS), control_flow_util_v2)
-"""The modules of TensorFlow that name functions, by `ops.uid()`."""
+"""The modules of TensorFlow that name functions by `ops.uid()`."""
 
 _BRANCHES = ("Case", "If", "StatelessCase", "StatelessIf")
 
@@ -54,7 +54,7 @@ _look_for_constants = control_flow_util_v2.maybe_propagate_compile_time_consts_i
 
 
 class _Ops:
-    """The module `ops`, but for its numbers."""
+    """The module `ops`, with another source of numbers."""
 
     def __init__(self, first: int) -> None:
         self.uid = itertools.count(first).__next__
@@ -65,10 +65,10 @@ class _Ops:
 
 @contextlib.contextmanager
 def traced_as(key: str) -> Iterator[None]:
-    """Let functions that are traced in here have names that follow from `key`.
+    """Derive the names of functions that are traced inside a `with` block from `key`.
 
-    A key may come again in a process: then they follow from how often it has come, too, as no two functions can have
-    one name.
+    If a key is used again in a process, the names also depend on how often it was used, because each function needs a
+    unique name.
     """
     _uses[key] += 1
     digest = hashlib.blake2b(f"{key} {_uses[key]}".encode(), digest_size=5)

@@ -1,1 +1,1 @@
-"""What a built model is: the part that makes the program, and the values inside one program."""
+"""Describes a built model: which program it needs, and its values inside that program."""

@@ -1,15 +1,16 @@
-"""What a built model is: the part that makes the program, and the values that can differ inside one program.
+"""Describes a built model: what determines its program, and the values that may differ within one program.
 
 Terminology
-    signature   all that the traced program depends on: layers, their settings, how they are connected, loss,
-                metrics, shapes. Two models with one signature can be lanes of one program.
+    lane        one model of those that a program works on at once
+    signature   everything on which the traced program depends: layers, their settings and connections, loss,
+                metrics, shapes. Models with equal signatures can be lanes of one program.
     number      a float that may differ from lane to lane: a learning rate, a regularizer's strength, a dropout
                 rate, an optimizer's momentum
     variant     the layers' activation functions: a program can switch between several
-    optimizer   the optimizer's class and all its settings that are no numbers; a program can hold several
+    optimizer   the optimizer's class and its other settings; a program can contain several
     initial     the values of all variables before training
 
-Initializers are in none of these: all they do is to give the initial values.
+None of these contains initializers, because they have no effect besides the initial values.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ OPTIMIZER_NUMBERS = (
     "rho",
     "weight_decay",
 )
-"""Settings of optimizers that may differ from lane to lane; zero and null stay apart from other values."""
+"""Settings of optimizers that may differ from lane to lane, except that zero and None need optimizers of their own."""
 
 LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stddev"}
 """Settings of layers that may differ from lane to lane, if above zero."""
@@ -44,21 +45,21 @@ LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stdd
 RATE = "learning_rate"
 
 SEED = "seed_generator_state"
-"""The end of the path of a variable that seeds random draws."""
+"""The end of the path of a variable that holds the seed of random draws."""
 
 MAX_WEIGHTS = 250_000
-"""A model with more numbers gains nothing from company."""
+"""The number of weights above which training several models at once is not faster."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """One built model, described.
+    """The description of one built model.
 
     Attributes:
         signature, variant, optimizer: see the module's terminology.
-        numbers: by key: "learning_rate", "optimizer.momentum", "layer.3.rate", "penalty.0.l1" (of a trainable
-            variable, by place).
-        initial: the values of the trainable variables, then of the others.
+        numbers: by key: "learning_rate", "optimizer.momentum", "layer.3.rate", "penalty.0.l1". The number in
+            a key is the position of the layer or of the trainable variable.
+        initial: the values of the trainable variables, then those of the other variables.
     """
 
     signature: Hashable
@@ -69,10 +70,10 @@ class Described:
 
 
 def describe(model: keras.Model) -> Described:
-    """Return what `model`, fresh from its builder, is.
+    """Return the description of `model`, which must be as its builder returned it.
 
     Raises:
-        UnfusableError: it can be trained only by its own `fit`.
+        UnfusableError: only the model's own `fit` can train it.
     """
     _refuse(model)
     numbers: dict[str, float] = {}
@@ -100,7 +101,7 @@ def _refuse(model: keras.Model) -> None:
     if model.run_eagerly:
         raise UnfusableError("the model is compiled with run_eagerly=True")
     if model.jit_compile and any(v.path.endswith(SEED) for v in model.variables):
-        raise UnfusableError("the model is compiled with jit_compile=True, and so draws other random numbers")
+        raise UnfusableError("the model is compiled with jit_compile=True, which changes its random numbers")
     if not model.built:
         raise UnfusableError("the model is not built before its first batch")
     if not model.trainable_variables:
@@ -111,9 +112,13 @@ def _refuse(model: keras.Model) -> None:
         raise UnfusableError("the model's weights are not all float32")
     for layer in layers_of(model):
         if isinstance(layer, keras.layers.RNN):
-            raise UnfusableError(f"a recurrent layer ({type(layer).__name__}) cannot be stacked by XLA")
+            raise UnfusableError(
+                f"a recurrent layer ({type(layer).__name__}) cannot be vectorized over models"
+            )
         if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
-            raise UnfusableError(f"a convolution ({type(layer).__name__}) cannot have a filter for each lane")
+            raise UnfusableError(
+                f"a convolution ({type(layer).__name__}) cannot have a filter for each model"
+            )
     optimizer = model.optimizer
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
         raise UnfusableError("the optimizer scales the loss")
@@ -122,21 +127,23 @@ def _refuse(model: keras.Model) -> None:
 
 
 def _layer_token(layer: Any, position: int, numbers: dict[str, float], variant: list[Hashable]) -> Hashable:
-    """Return what a layer adds to the signature; its numbers and activation go into the other two."""
-    if isinstance(layer, keras.Model):  # its layers and their connections are described on their own
+    """Return what a layer adds to the signature. Add its numbers to `numbers` and its activation to `variant`."""
+    if isinstance(layer, keras.Model):  # its layers and their connections are described separately
         config: Any = {}
     else:
         try:
             config = dict(layer.get_config())
         except (NotImplementedError, TypeError, ValueError) as error:
             if type(layer).__module__.startswith("keras."):
-                raise UnfusableError(f'the layer "{layer.name}" cannot say what it is ({error})') from error
+                raise UnfusableError(
+                    f'the layer "{layer.name}" has no usable get_config ({error})'
+                ) from error
             config = {}
     for key in list(config):
-        # A weight's regularizer is found again on the variable, where it is a number.
+        # The variable has a weight's regularizer too; `_penalty` describes it from there.
         if key.endswith("_regularizer") and key != "activity_regularizer":
             del config[key]
-    if isinstance(layer, keras.layers.Embedding):  # without one, its gradient is sparse: optimizers differ
+    if isinstance(layer, keras.layers.Embedding):  # else the gradient is sparse: optimizers differ
         config["is_regularized"] = layer.embeddings_regularizer is not None
     for kind, name in LAYER_NUMBERS.items():
         if type(layer) is kind and config.get(name, 0) > 0:
@@ -145,7 +152,7 @@ def _layer_token(layer: Any, position: int, numbers: dict[str, float], variant: 
         if not isinstance(getattr(layer, "activation", None), keras.layers.Layer):  # which may have weights
             config.pop("activation", None)
             variant.append(token(getattr(layer, "activation", None)))
-        if isinstance(layer, keras.layers.Lambda):  # its configuration knows a function's name only
+        if isinstance(layer, keras.layers.Lambda):  # its configuration has only the function's name
             config["function"] = token(layer.function)
         return token(type(layer)), token(config), layer.trainable
     return token(type(layer)), token(config), token(python_state(layer)), layer.trainable
@@ -164,7 +171,7 @@ _KERAS_ATTRIBUTES = {"name", "built", "seed", *vars(keras.layers.Layer())}
 
 
 def _topology(model: Any) -> Hashable:
-    """Return how the operations of a functional model are connected; nothing of another model, or of a layer."""
+    """Return how the operations of a functional model are connected; empty for other models and for layers."""
     calls = calls_of(model)
     positions = (
         {id(operation): position for position, operation in enumerate(model.operations)} if calls else {}

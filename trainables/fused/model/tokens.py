@@ -1,4 +1,4 @@
-"""Something hashable for anything a model is made of: equal for things that mean the same in a program."""
+"""Makes hashable tokens for the parts of a model: parts with the same effect in a program have equal tokens."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 def token(item: Any) -> Hashable:
-    """Return something hashable that is equal for things that mean the same in a program.
+    """Return a hashable token of `item`, equal for items with the same effect in a program.
 
-    Functions count by their code and what they close over, Keras' objects by class and configuration, other
-    objects by class and public attributes. Names that Keras makes up, seeds and initializers do not count.
+    Functions are compared by their code, defaults and closure, Keras' objects by class and configuration, other
+    objects by class and attributes. Names, seeds and initializers are ignored.
     """
     if isinstance(item, _PLAIN):
         return type(item).__name__, repr(item)
@@ -66,7 +66,7 @@ def token(item: Any) -> Hashable:
 
 
 def _attributes(item: Any) -> Hashable:
-    """Return the attributes of an object that is not Keras' own; a `get_config` that is inherited knows none of them."""
+    """Return the attributes of an object whose class is not Keras' own; an inherited `get_config` lacks them."""
     kinds = np.ndarray | np.generic | types.FunctionType | functools.partial
     return tuple(
         (name, token(value))
@@ -81,7 +81,7 @@ def _code(code: types.CodeType) -> Hashable:
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value is plain Python data, all through."""
+    """Return whether a value and everything in it is plain Python data."""
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
     if isinstance(value, Mapping):

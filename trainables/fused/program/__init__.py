@@ -1,1 +1,1 @@
-"""The compiled epoch of many models that differ only in values."""
+"""Trains many models that differ only in values for one epoch, as one compiled program."""

@@ -1,7 +1,7 @@
-"""The random floats of an epoch, drawn once for all lanes.
+"""Draws the random floats of an epoch once for all lanes.
 
-All lanes of a program draw the same, as each would by itself; but a loop over chunks of lanes would draw it again for
-each of them.
+All lanes with the same seeds draw the same floats, like the models by themselves. Without this module, the loop over
+chunks of lanes would draw them again for each chunk.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ def draws_of_steps(
 ) -> list[Any]:
     """Return the floats in [0, 1) that each step draws: float32, shape (steps, ...) for each draw of a step.
 
-    There are none if the model draws none, or if its draws cannot be told beforehand.
+    The list is empty if the model draws none, or if its draws cannot be known beforehand.
 
     Args:
-        template: see there.
+        template: the program's template.
         shared: the shared variables at the first step.
         lane: weights, state and numbers of any lane.
-        batch: features and target of any batch; mask: of its rows.
-        steps: of the epoch; all of them have batches of this size.
+        batch: features and target of any batch.
+        mask: bool, shape (rows,): which rows of the batch count; None if all do.
+        steps: number of steps in the epoch; all of them have batches of this size.
     """
     if not any(variable.path.endswith(SEED) for variable in template.model.non_trainable_variables):
         return []
@@ -50,7 +51,7 @@ def draws_of_steps(
 
     try:
         traced = step.get_concrete_function(shared, lane, batch)
-    except (TypeError, ValueError):  # a draw is in a branch, out of reach
+    except (TypeError, ValueError):  # a draw is inside a branch, and cannot be returned from there
         return []
     of_lane = traced.inputs[len(shared) : len(tf.nest.flatten((shared, lane, batch)))]
     shapes = [draw.shape for draw in traced.structured_outputs[1]]
@@ -66,7 +67,7 @@ def draws_of_steps(
 
 
 def _depend(outputs: Sequence[Any], inputs: Sequence[Any]) -> bool:
-    """Return whether any of `outputs`, in a graph, is computed from any of `inputs`."""
+    """Return whether any of `outputs` is computed from any of `inputs` in their graph."""
     found, waiting = set(), [tensor.op for tensor in outputs]
     while waiting:
         operation = waiting.pop()

@@ -1,8 +1,11 @@
-"""The optimizers of a program: each lane follows one of them, on slots that they share.
+"""Applies the optimizers of a program: each lane uses one of them, and they share the arrays of their slots.
 
-An optimizer that works element by element is built on one vector that holds all weights of a lane, which halves
-what has to be traced and compiled; gradients are clipped by variable before, constraints applied by variable after.
-Others are built on the variables themselves.
+Terminology
+    slot        a variable that an optimizer keeps for each lane, such as a momentum
+    flat        said of an optimizer that works element by element: it is built on one vector of all weights of a lane
+
+A flat optimizer halves the work of tracing and compiling. Gradients are clipped for each variable before its update, and
+constraints are applied to each variable afterwards. Other optimizers are built on the variables themselves.
 """
 
 from __future__ import annotations
@@ -23,18 +26,18 @@ ELEMENTWISE = frozenset(
     getattr(keras.optimizers, name)
     for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Adagrad", "Adadelta", "Ftrl", "Lion")
 )
-"""Optimizers whose update of a number depends on no other number."""
+"""Optimizers whose update of a weight does not depend on other weights."""
 
 
 class Update:
     """The update of one optimizer, as a function of gradients, weights and slots.
 
     Args:
-        model: a model as the builder compiled it; its optimizer is the one meant.
+        model: a model as the builder compiled it, with this optimizer.
 
     Attributes:
-        slots: the initial value of each variable the optimizer keeps, but for its iterations and rate.
-        schedule: what sets its rate step by step; None if nothing does.
+        slots: the initial value of each variable of the optimizer, except its iterations and learning rate.
+        schedule: the learning-rate schedule; None if there is none.
         is_flat: whether it works element by element, on the vector of all weights.
         clips: whether it clips gradients.
     """
@@ -46,7 +49,7 @@ class Update:
             self._optimizer: Any = stateless(kind).from_config(optimizer.get_config())
         except Exception as error:
             raise_ours(error)
-            raise UnfusableError(f"the optimizer {kind.__name__} cannot be made anew ({error})") from error
+            raise UnfusableError(f"the optimizer {kind.__name__} cannot be copied ({error})") from error
         if not kind.__module__.startswith(
             "keras."
         ):  # an inherited get_config does not know its own arguments
@@ -54,7 +57,9 @@ class Update:
             lost = [k for k, v in vars(optimizer).items() if isinstance(v, plain) and k != "name"
                     and k != "built" and remade.get(k) != v]  # fmt: skip
             if lost:
-                raise UnfusableError(f"the optimizer {kind.__name__} is not remade with its {lost[0]}")
+                raise UnfusableError(
+                    f"the get_config of the optimizer {kind.__name__} does not keep its {lost[0]}"
+                )
         self.is_flat = kind in ELEMENTWISE
         self._variables = list(variables)
         size = sum(int(np.prod(v.shape)) for v in variables)
@@ -90,10 +95,10 @@ class Update:
         """Return the weights and the slots after one step of one lane.
 
         Args:
-            gradients: of each variable, a tensor or the `IndexedSlices` of an Embedding.
-            weights: all weights, one vector.
-            slots: as `self.slots`.
-            iterations: steps done before, int64.
+            gradients: for each variable, a tensor or the `IndexedSlices` of an Embedding.
+            weights: all weights, as one vector.
+            slots: the slots' values, in the order of `self.slots`.
+            iterations: number of steps before this one, int64.
             numbers: the lane's "learning_rate", and "optimizer.*" where lanes differ.
 
         Raises:
@@ -117,7 +122,7 @@ class Update:
         ]
         try:
             if self.is_flat:
-                if self.clips:  # by variable, as if there were several
+                if self.clips:  # each variable's gradient, as without the vector
                     gradients = clipped(optimizer, gradients)
                 with unclipped(optimizer):
                     [weights], values = optimizer.stateless_apply(
@@ -143,13 +148,14 @@ class Update:
 
 
 class Updates:
-    """The updates of a program's optimizers, and where each finds its slots among the arrays that all lanes have.
+    """The updates of a program's optimizers, and which of the shared slots each of them uses.
 
-    Lanes follow one optimizer each, so slots of equal shape serve several optimizers.
+    Each lane uses only one optimizer, so several optimizers can share slots of equal shape.
 
     Attributes:
-        each: the updates, by the optimizers' places.
-        shapes: of each shared slot.
+        each: the updates, in the order of the optimizers.
+        shapes: shape and dtype of each shared slot.
+        positions: for each update, the positions of its slots among the shared slots.
     """
 
     def __init__(self, each: Sequence[Update]) -> None:
@@ -168,7 +174,7 @@ class Updates:
             self.positions.append(taken)
 
     def initial(self, optimizer: np.ndarray) -> list[np.ndarray]:
-        """Return the slots before training; `optimizer` is the place of each lane's, shape (lanes,)."""
+        """Return the slots before training; `optimizer` is the number of each lane's optimizer, shape (lanes,)."""
         found = []
         for position, (shape, dtype) in enumerate(self.shapes):
             slot = np.zeros((len(optimizer), *shape), dtype)
@@ -187,10 +193,10 @@ class Updates:
         iterations: tf.Tensor,
         numbers: Mapping[str, tf.Tensor],
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """As `Update.apply`, by the optimizer whose place is the int32 scalar `optimizer`.
+        """Do the same as `Update.apply`, with the optimizer whose number is the int32 scalar `optimizer`.
 
-        All updates are computed and one is chosen: the update of a small model is cheaper than lanes that cannot
-        be packed together because their optimizers differ.
+        All updates are computed and one is chosen. For small models this costs less than idle lanes, which there would
+        be if all lanes of a chunk needed the same optimizer.
         """
         new_weights, new_slots = weights, list(slots)
         for number, (update, positions) in enumerate(zip(self.each, self.positions, strict=True)):
@@ -210,10 +216,10 @@ def flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def flat_gradient(gradients: Sequence[Any]) -> Any:
-    """Return the gradients of all variables as that of one vector.
+    """Return the gradients of all variables as the gradient of one vector.
 
-    With `IndexedSlices` among them it is one, too: the optimizers of Keras square each of its parts, say, before they
-    add up those that meet in one row.
+    It is an `IndexedSlices` if one of the gradients is: Keras' optimizers treat such slices differently. For example,
+    they square each slice before they add the slices of one row.
     """
     if not any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
         return flat(gradients)
@@ -231,6 +237,6 @@ def flat_gradient(gradients: Sequence[Any]) -> Any:
 
 
 def split(vector: tf.Tensor, variables: Sequence[Any]) -> list[tf.Tensor]:
-    """Return the parts of `vector`, each in the shape of its variable: the inverse of `flat`."""
+    """Return the parts of `vector`, each with the shape of its variable. This is the inverse of `flat`."""
     sizes = [int(np.prod(v.shape)) for v in variables]
     return [tf.reshape(part, v.shape) for part, v in zip(tf.split(vector, sizes), variables, strict=True)]

@@ -1,9 +1,9 @@
-"""One epoch of many models that differ only in values, as one XLA program.
+"""Trains many models that differ only in values for one epoch, as one XLA program.
 
-The program is made from a template; what differs between the models comes in as stacked arrays, leading axis: points
-(`template` has the terms). It works on `lanes` of them at once and loops over as many such chunks as there are points
-in training, so points that have stopped cost nothing and nothing is ever compiled again. What happens between two
-epochs - stopping rules, best weights, who is still in training - is outside.
+The program is made from a template. The values that differ between the models are arguments: stacked arrays, whose first
+axis is the points (see the terminology of `template`). The program works on `lanes` points at once, which are a chunk, and
+loops over as many chunks as the points in training need. So points that have stopped take no time, and the program is
+compiled only once. The cohort does everything between two epochs: stopping rules, best weights, and which points train.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from trainables.fused.program.draws import draws_of_steps
 from trainables.fused.program.template import ZERO, Stack, Template
 
 ROWS_AT_ONCE = 200_000
-"""Rows, times points, that are evaluated at once: what a layer makes of them has to fit into memory."""
+"""The maximum of rows times points evaluated at once, because the outputs of a layer must fit into memory."""
 
 
 class Program:
     """The compiled epoch of a template, and the evaluation of its lanes.
 
     Args:
-        template: see there.
-        batch_size: rows of a batch; the last of an epoch is smaller where it must be.
+        template: what the program is made from.
+        batch_size: rows of a batch; the last batch of an epoch may be smaller.
         fitted: features and target of the fitted rows.
-        validation: of the validation rows.
+        validation: features and target of the validation rows.
         stack: all points before training.
-        lanes: points in a chunk, at most.
+        lanes: maximum number of points in a chunk.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Program:
         self.steps = math.ceil(len(fitted[0]) / batch_size)
         some = slice(min(256, len(validation[0])))
         if not template.is_additive(lane, validation[0][some], validation[1][some]):
-            raise UnfusableError("a loss or metric of a batch is no mean over its rows")
+            raise UnfusableError("a loss or metric of a batch is not the mean over its rows")
         rest = len(fitted[0]) % batch_size
         first = slice(min(batch_size, len(fitted[0])))
         self._masks = bool(rest) and template.can_mask(lane, fitted[0][first], fitted[1][first], rest)
@@ -70,16 +70,16 @@ class Program:
         """Train every point of `stack` for one epoch.
 
         Args:
-            stack: at most `lanes * chunks` points, all of which have done the same epochs.
-            order: of the fitted rows, int, shape (rows,).
+            stack: at most `lanes * chunks` points, which have all done the same number of epochs.
+            order: the order of the fitted rows, int, shape (rows,).
 
         Returns:
-            The models after the epoch, and what was logged: float32, shape (points, 2 * len(template.logs)), the
-            training logs and then the same on the validation rows.
+            The models after the epoch, and the logs: float32, shape (points, 2 * len(template.logs)), first those of
+            training, then those on the validation rows.
         """
         positions, variants = self._chunked(stack.variant)
         filled = np.resize(positions, self.lanes * self.chunks)
-        filled[filled < 0] = 0  # lanes that are there to fill a chunk
+        filled[filled < 0] = 0  # lanes that only fill a chunk
         padded = stack.take(filled)
         arguments = (
             padded.weights, padded.state, padded.slots, padded.numbers, padded.optimizer,
@@ -101,13 +101,13 @@ class Program:
         return done, logs.numpy()[lanes]
 
     def _first_epoch(self, *arguments: Any) -> Any:
-        """Trace the epoch, compile it, and return what it returns."""
+        """Trace, compile and run the epoch, and return its result."""
         self._epoch = tf.function(self._trace_epoch, jit_compile=True, autograph=False)
         with traced_as(self._key()):
             return self._epoch(*arguments)
 
     def _key(self) -> str:
-        """Return what tells this program from others, alike in each process."""
+        """Return a text that identifies this program, the same in each process."""
         layers = [
             (type(layer).__name__, [v.shape for v in layer.variables]) for layer in self.template.model.layers
         ]
@@ -118,7 +118,7 @@ class Program:
     def _chunked(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the point in each lane of each chunk, -1 for none, and the variant of each chunk.
 
-        A chunk has one variant: a switch that all lanes take together is a branch, else all of it would be computed.
+        All lanes of a chunk have one variant, so that a switch computes one branch only, and not all of them.
         """
         positions, variants = [], []
         for one in np.unique(variant):
@@ -129,7 +129,7 @@ class Program:
         return np.concatenate(positions), np.array(variants, np.int32)
 
     def _filled(self, order: np.ndarray) -> np.ndarray:
-        """Return `order`, with rows that will not count at its end if a mask makes the last batch whole."""
+        """Return `order`; if masks are used, append masked rows that make the last batch full."""
         return np.resize(order, self.steps * self._batch if self._masks else len(order)).astype(np.int32)
 
     def evaluate(self, stack: Stack, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -140,8 +140,8 @@ class Program:
             points = np.flatnonzero(stack.variant == variant)
             at_once = _at_once(len(x))
             for some in np.split(points, range(at_once, len(points), at_once)):
-                # One more at the end, which does not count: the last numbers of an array are not computed by vectors,
-                # and may differ in their last bit. So a point has the same numbers in any company.
+                # Append one more point, whose result is dropped: the last numbers of an array are not computed by
+                # vectors and may differ in their last bit. So a point's numbers do not depend on the other points.
                 part = stack.take(np.append(some, some[-1]))
                 arguments = ((part.weights, part.state, part.numbers), variant, self.shared, x, y)
                 if self._evaluate is None:
@@ -189,9 +189,9 @@ class Program:
         return weights, others[: len(state)], others[len(state) :], shared, logs
 
     def _draws(self, w: Any, s: Any, n: Any, shared: Any, x: Any, y: Any) -> list[Any]:
-        if len(self._fitted[0]) % self._batch and not self._masks:  # the last step draws less than the others
+        if len(self._fitted[0]) % self._batch and not self._masks:  # the last step draws fewer numbers
             return []
-        # A constant: XLA folds `tf.ones` and names it by a count, so that the cache would not find the program.
+        # Not `tf.ones`: XLA folds that and names it by a count, so that the cache would not find the program.
         mask = tf.constant(np.ones(self._batch, bool)) if self._masks else None
         batch = x[: self._batch], y[: self._batch]
         return draws_of_steps(self.template, shared, (w, s, n), batch, mask, self.steps)
@@ -270,7 +270,7 @@ class Program:
                 raise UnfusableError("an activation function draws random numbers")
             gradients = tape.gradient(loss, parts, unconnected_gradients=ZERO)
             w, o = template.updates.apply(r, gradients, w, o, iterations, numbers)
-        # vectorized_map cannot return a tensor from outside, as a variable that does not change is.
+        # vectorized_map cannot return a tensor from outside, such as the value of a variable that does not change.
         s, shared = template.part([tf.identity(value) for value in values])
         return w, s, o, shared, m, self._ordered(logs)
 
@@ -292,12 +292,12 @@ class Program:
 
 
 def _at_once(rows: int) -> int:
-    """Return how many points are evaluated on `rows` rows at once."""
+    """Return how many points can be evaluated on `rows` rows at once."""
     return max(1, ROWS_AT_ONCE // rows)
 
 
 def _specs(models: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
-    """Return the arguments of `_evaluate_chunk` for any number of points and rows."""
+    """Return the specs of the arguments of `_evaluate_chunk` for any number of points and rows."""
     models, x, y = (
         tf.nest.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], a.dtype), part)
         for part in (models, x, y)

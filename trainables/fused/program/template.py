@@ -1,13 +1,15 @@
-"""What a program is made from: one model as its builder returned it, and the models of many points as arrays.
+"""Holds what a program is made from: one model as its builder returned it, and the models of many points as arrays.
 
 Terminology
     lane        one model of those that a program works on at once
     weights     the trainable variables of a model, as one vector
-    state       non-trainable variables that differ between points or that training changes, such as moving averages
-    shared      the other non-trainable variables, and seeds that are the same for all points: one random draw serves
-                all of them, as each would have drawn the same by itself
-    slots       the optimizer's variables
+    state       the non-trainable variables that differ between points or that training changes, such as moving averages
+    stacked     said of a variable that is in the state
+    shared      the other non-trainable variables, and the seeds if they are the same for all points: one random draw
+                then serves all points, because each model by itself would draw the same numbers
+    slots       the optimizer's variables, except its iterations and learning rate
     numbers     the floats of `describe` that differ between the points, one column each
+    variant     the activation functions of a model's layers
 """
 
 from __future__ import annotations
@@ -35,15 +37,15 @@ ZERO = tf.UnconnectedGradients.ZERO
 
 @dataclass
 class Stack:
-    """The models of many points, as arrays with one row a point.
+    """The models of many points, as arrays with one row for each point.
 
     Attributes:
         weights: float32, shape (points, numbers in the trainable variables).
         state: one array for each stacked non-trainable variable, shape (points, ...).
         slots: one array for each shared slot, shape (points, ...).
         numbers: float32, shape (points, keys of the program).
-        optimizer: int32, shape (points,): the place of each point's optimizer.
-        variant: int32, shape (points,): the place of each point's activation functions.
+        optimizer: int32, shape (points,): the number of each point's optimizer.
+        variant: int32, shape (points,): the number of each point's variant.
     """
 
     weights: np.ndarray
@@ -67,18 +69,18 @@ class Stack:
 
 @dataclass
 class Template:
-    """What a program is made from.
+    """The models and settings from which a program is made.
 
     Attributes:
         model: the template.
         optimizers: one model for each optimizer, compiled with it.
         variants: one model for each variant, whose layers have its activation functions.
-        keys: the numbers that differ between the points, by their keys in `describe`; first the learning rate.
-        constants: the others.
-        stacked: places, among the non-trainable variables, of those that each lane has of its own.
-        sample: features and target of a few rows, to see what the model logs.
-        updates: what the optimizers do in a step.
-        logs: names of what Keras logs: "loss" and each metric.
+        keys: the keys in `describe` of the numbers that differ between the points; the learning rate is first.
+        constants: the other numbers, by key.
+        stacked: positions of the stacked variables among the non-trainable ones.
+        sample: features and target of a few rows, to find out what the model logs.
+        updates: the updates of the optimizers.
+        logs: names of the logs of Keras: "loss" and each metric.
     """
 
     model: keras.Model
@@ -100,7 +102,7 @@ class Template:
         self._activations = list(functions)
         x, y = map(tf.constant, self.sample)
         predicted = self.model(x, training=False)
-        # Losses and metrics get their variables with the first batch they see.
+        # Losses and metrics create their variables with their first batch.
         loss_of(self.model, x, y, predicted, training=False)
         self.logs = list(self.model.compute_metrics(x, y, predicted))
         self.model.reset_metrics()
@@ -119,17 +121,17 @@ class Template:
         return [next(of_lane) if position in self.stacked else next(of_all) for position in range(count)]
 
     def part(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """Return state and shared: the inverse of `merge`."""
+        """Return state and shared. This is the inverse of `merge`."""
         state = [value for position, value in enumerate(values) if position in self.stacked]
         return state, [value for position, value in enumerate(values) if position not in self.stacked]
 
     @contextlib.contextmanager
     def lifted(self, numbers: Mapping[str, Any], variant: Any) -> Iterator[None]:
-        """Give the template's layers and variables what a lane has of its own, while it is traced.
+        """Give the template's layers and variables the values of one lane, inside a `with` block that traces the lane.
 
         Args:
-            numbers: of the lane, those that differ; floats, or float32 scalars.
-            variant: the place of its activation functions, an int or an int32 scalar.
+            numbers: the lane's numbers that differ between points; floats, or float32 scalars.
+            variant: the number of the lane's variant, an int or an int32 scalar.
         """
         undo = []
 
@@ -157,13 +159,13 @@ class Template:
                 setattr(owner, name, value)
 
     def by_key(self, numbers: Any) -> dict[str, Any]:
-        """Return a lane's numbers by their keys, given the vector of them."""
+        """Return a lane's numbers by their keys; `numbers` is their vector."""
         found: dict[str, Any] = dict(zip(self.keys, tf.unstack(numbers), strict=True))
         found.setdefault(RATE, tf.constant(self.constants.get(RATE, 0.0)))
         return found
 
     def parts(self, weights: Any) -> list[Any]:
-        """Return the trainable variables' values, given the vector of all."""
+        """Return the values of the trainable variables; `weights` is the vector of all of them."""
         return split(weights, self.model.trainable_variables)
 
     def run(
@@ -178,27 +180,27 @@ class Template:
     ) -> tuple[Any, list[Any], list[Any], dict[str, Any]]:
         """Return the loss, the new non-trainable variables, the new metrics' variables and the logs so far.
 
-        As one `train_step` or `test_step` of Keras' TensorFlow trainer, without the update of the weights.
+        This does the same as `train_step` or `test_step` of Keras' TensorFlow trainer, without the update of the weights.
 
         Args:
             trainable: the values of the lane's trainable variables.
-            values: of all non-trainable variables.
-            metrics: of the metrics' variables.
-            x, y: the rows of a batch.
-            training: as layers are told.
-            mask: bool, shape (rows,): which rows count; all if None.
+            values: the values of all non-trainable variables.
+            metrics: the values of the metrics' variables.
+            x, y: features and target of a batch.
+            training: the argument `training` of the layers.
+            mask: bool, shape (rows,): which rows count; None if all do.
         """
         model = self.model
         count = tf.shape(y)[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
         if mask is not None:
             set_mask(x, mask)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of layers that lose a mask
+            warnings.simplefilter("ignore", UserWarning)  # from layers that lose a mask
             predicted, values, losses = model.stateless_call(
                 list(trainable), list(values), x, return_losses=True, **training_argument(model, training)
             )
         if mask is not None:
-            set_mask(predicted, mask)  # also if a layer has lost it on the way
+            set_mask(predicted, mask)  # in case a layer has lost it
         variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
         mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
         with keras.StatelessScope(mapping) as scope:
@@ -209,9 +211,9 @@ class Template:
         return loss, list(values), metrics, logs
 
     def is_additive(self, lane: Stack, x: np.ndarray, y: np.ndarray) -> bool:
-        """Return whether evaluating rows at once is the same as batch after batch, as Keras does.
+        """Return whether evaluating all rows at once gives the same logs as evaluating them in batches, as Keras does.
 
-        It is for means over rows; a loss that is a function of a whole batch, such as a correlation, is none.
+        It does so for means over rows, but not for a function of a whole batch, such as a correlation.
         """
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
@@ -224,15 +226,15 @@ class Template:
                     *_, metrics, logs = self.run(self.parts(lane.weights[0]), values, metrics, *rows, False)
                     start = end
             found.append([float(logs[name]) for name in self.logs])
-        # Sums in another order: float32's rounding.
+        # The tolerance is float32's rounding: the sums have another order.
         return bool(np.allclose(found[0], found[1], rtol=1e-5, atol=1e-7))
 
     def can_mask(self, lane: Stack, x: np.ndarray, y: np.ndarray, rows: int) -> bool:
-        """Return whether a batch of which only the first `rows` rows count is the same as these rows alone.
+        """Return whether a batch with all but its first `rows` rows masked gives the same results as only these rows.
 
-        Then the smaller last batch of an epoch needs no trace of its own, which is nearly half of the compilation.
-        Keras' masks see to it for its own layers, losses and metrics; that all of a model's parts heed them is
-        found out here, on loss, gradient, state and metrics.
+        If so, the smaller last batch of an epoch needs no separate trace, which would be nearly half of the compilation.
+        Keras' own layers, losses and metrics follow masks. This checks on loss, gradient, state and metrics that all
+        parts of the model do.
         """
         found = []
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
@@ -250,10 +252,10 @@ class Template:
                         tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO)
                     )
                     found.append([loss, *gradients, *after, *metrics])
-                except Exception as error:  # a layer that takes no mask, an output that can have none
+                except Exception as error:  # a layer or an output that accepts no mask
                     raise_ours(error)
                     return False
-        # Sums of a few more zeros: float32's rounding, relative to the largest number.
+        # The tolerance is float32's rounding, relative to the largest number: the sums have a few more zeros.
         return all(
             np.allclose(a, b, rtol=1e-4, atol=1e-5 * (1 + np.abs(a).max()))
             for a, b in zip(*found, strict=True)
@@ -261,7 +263,7 @@ class Template:
 
 
 def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[..., Any]:
-    """Return the activation function at the place `variant`, which may be known at run time only."""
+    """Return the activation function with the number `variant`, which may be known only at run time."""
     if isinstance(variant, int):
         return functions[variant]
     distinct = {id(function): function for function in functions}
@@ -284,8 +286,8 @@ def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[.
 def _backward(function: Callable[..., Any], x: Any, y: Any, upstream: Any) -> Any:
     """Return the gradient at `x`, given `y = function(x)`.
 
-    TensorFlow's own gradient of a switch has each branch hand over what its gradient needs, and zeros for what the
-    others' do: six arrays instead of one. Here a gradient starts from x and y, which is all that most of them need.
+    In TensorFlow's own gradient of a switch, each branch returns what its gradient needs, and zeros for what the other
+    branches' gradients need: six arrays instead of one. Here, the gradient gets x and y, and most gradients need no more.
     """
 
     def both(x: Any, upstream: Any) -> Any:
@@ -299,7 +301,7 @@ def _backward(function: Callable[..., Any], x: Any, y: Any, upstream: Any) -> An
 
 
 class _Penalty(keras.regularizers.Regularizer):
-    """L1 and L2 with strengths of a lane, computed as `keras.regularizers.L1L2` does."""
+    """L1 and L2 penalties with a lane's strengths, computed like in `keras.regularizers.L1L2`."""
 
     def __init__(self, l1: Any, l2: Any) -> None:
         self._l1, self._l2 = l1, l2

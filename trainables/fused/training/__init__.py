@@ -1,1 +1,1 @@
-"""Points of one program in training: epoch by epoch, each stopping on its own."""
+"""Trains the points of one program epoch by epoch; each point stops by itself."""

@@ -1,7 +1,7 @@
-"""The points of one program in training: epoch by epoch, each stopping on its own, with checkpoints.
+"""Trains the points of one program epoch by epoch, with checkpoints; each point stops by itself.
 
-All points of a cohort have done the same number of epochs. Each epoch trains those that are still in it; who has
-stopped takes no further part, and its row can be asked for.
+All points of a cohort that are in training have done the same number of epochs. Points that have stopped are not
+trained further, and `report` returns their rows.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class Cohort:
     """Points that are trained side by side.
 
     Args:
-        idx: the points' places in the grid, int64, shape (points,).
-        members: their program, rows in the order of `idx`.
-        fit: the arguments of `Model.fit`, the same for all.
+        idx: the points' numbers in the grid, int64, shape (points,).
+        members: their program, with rows in the order of `idx`.
+        fit: the arguments of `Model.fit`, the same for all points.
         table: the data.
         training: budget and rules.
         lanes: points in a chunk of the program.
 
     Attributes:
         epoch: epochs done.
-        alive: bool, shape (points,): in training still.
-        status: of each point that is not, as its row will say.
-        timing: seconds spent so far, by what on: "compile" (tracing and compiling, the first epoch with it), "train",
+        alive: bool, shape (points,): whether each point is still in training.
+        status: the status for each point's row; "running" while the point is in training.
+        timing: seconds spent so far, by activity: "compile" (the first epoch, with tracing and compiling), "train",
             "evaluate".
     """
 
@@ -78,7 +78,7 @@ class Cohort:
         self.seconds = np.zeros(len(idx))
         self._history: list[
             np.ndarray
-        ] = []  # of each epoch: float32, shape (points, logs of train, of val, rate)
+        ] = []  # for each epoch: float32, shape (points, columns): train logs, validation logs, rate
 
     @property
     def finished(self) -> bool:
@@ -87,12 +87,12 @@ class Cohort:
 
     @property
     def lowest(self) -> np.ndarray:
-        """The lowest `val_loss` of each point so far, float64, shape (points,); NaN without a finite one."""
+        """The lowest `val_loss` of each point so far, float64, shape (points,); NaN if none was finite."""
         lowest = self._rules.best_val_loss.astype("float64")
         return np.where(np.isfinite(lowest) & ~self._rules.diverged, lowest, np.nan)
 
     def train(self) -> np.ndarray:
-        """Train one epoch and return the rows of the points that it was the last of."""
+        """Train one epoch and return the rows of the points that stopped after it."""
         started = time.perf_counter()
         rows = np.flatnonzero(self.alive)
         seed, shuffled = self._training.seed, self.fit.shuffle
@@ -103,7 +103,7 @@ class Cohort:
         done, logs = self._program.epoch(part, order)
         self._put(self._stack, rows, done)
         for number, schedule in enumerate(self._schedules):
-            if schedule is not None:  # what Keras logs is the rate of the step to come
+            if schedule is not None:  # Keras logs the rate of the next step
                 rates = np.where(
                     part.optimizer == number, float(schedule(tf.constant(self._program.iterations))), rates
                 )
@@ -138,7 +138,7 @@ class Cohort:
         return ended
 
     def prune(self, rows: np.ndarray) -> None:
-        """Take the points `rows` out of training, for ASHA."""
+        """Stop the points `rows`, because ASHA pruned them."""
         self.alive[rows] = False
         self.status[rows] = "pruned"
 
@@ -149,7 +149,7 @@ class Cohort:
             target[rows] = value
 
     def report(self, rows: np.ndarray) -> Rows:
-        """Return what is known of the points `rows`, which are in training no longer."""
+        """Return the rows, learning curves and weights of the points `rows`, which must have stopped."""
         started = time.perf_counter()
         names = self._template.logs
         best_epoch = self._rules.best_epoch[rows]
@@ -174,7 +174,7 @@ class Cohort:
                     columns[f"{name}_{split}"] = column
         present = ~np.isnan(history[:, rows, -1])  # the rate is a number in every epoch that was trained
         epochs = present.sum(0).astype(np.int32)
-        # Row by row: first all epochs of the first point.
+        # Point by point: all epochs of the first point come first.
         flat = history[:, rows].transpose(1, 0, 2)[present.T]
         labels = [*names, *(f"val_{name}" for name in names), "learning_rate"]
         took = time.perf_counter() - started
@@ -208,10 +208,10 @@ class Cohort:
         positions = {id(v): position for position, v in enumerate(model.non_trainable_variables)}
         offsets = np.cumsum([0, *(int(np.prod(v.shape)) for v in model.trainable_variables)])
         trainable = {id(v): position for position, v in enumerate(model.trainable_variables)}
-        fixed_places = [position for position in range(len(positions)) if position not in template.stacked]
-        fixed = dict(zip(fixed_places, template.shared, strict=True))
+        fixed_positions = [position for position in range(len(positions)) if position not in template.stacked]
+        fixed = dict(zip(fixed_positions, template.shared, strict=True))
         parts = []
-        for variable in model.weights:  # without the seeds, and in another order
+        for variable in model.weights:  # these lack the seeds and have another order
             if id(variable) in trainable:
                 position = trainable[id(variable)]
                 parts.append(self._best.weights[rows, offsets[position] : offsets[position + 1]])
@@ -225,7 +225,7 @@ class Cohort:
         return weights_of(self.idx[rows], as_bytes(parts), layout)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return all that `restore` needs to go on from here, as arrays by name."""
+        """Return everything that `restore` needs to continue from here, as arrays by name."""
         arrays = {
             "idx": self.idx,
             "alive": self.alive,
@@ -242,17 +242,17 @@ class Cohort:
         return arrays | {f"rules.{name}": a for name, a in self._rules.state().items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go on from what `state` returned, of a cohort that had at least these points.
+        """Continue from what `state` returned for a cohort with at least these points.
 
         Raises:
-            ValueError: the arrays are not those of such a cohort.
+            ValueError: the arrays are not from such a cohort.
         """
         position = {int(idx): row for row, idx in enumerate(arrays["idx"])}
         if missing := [idx for idx in self.idx.tolist() if idx not in position]:
             raise ValueError(f"The point {missing[0]} is not in the checkpoint.")
         rows = np.array([position[idx] for idx in self.idx.tolist()], int)
         if not all(arrays["alive"][rows]):
-            raise ValueError("The checkpoint has points that are in training no longer.")
+            raise ValueError("The checkpoint has points that have already stopped.")
         for name, stack in (("stack", self._stack), ("best", self._best)):
             targets: Sequence[tuple[str, np.ndarray]] = [
                 ("weights", stack.weights),

@@ -1,9 +1,9 @@
-"""The rules of `trainables.single.rules` for many points at once, on NumPy arrays, for the fused engine.
+"""Applies the rules of `trainables.single.rules` to many points at once, on NumPy arrays, for the fused engine.
 
-Row i of every array is point i. The numbers are those of Keras 3.15's callbacks to the last bit, which takes
-care with the types: `val_loss` reaches a Keras callback as a Python float (64 bits) made from a float32, Keras
-adds `min_delta` to it in 64 bits and compares in 32, and multiplies a rate in 64 bits and keeps it in 32.
-Only numbers below 1.2e-38 may differ, which TensorFlow takes for zero in losses and comparisons alike.
+Row i of every array is point i. The numbers equal those of Keras 3.15's callbacks to the last bit. So this code uses
+the same types: a Keras callback gets `val_loss` as a Python float (64 bits) made from a float32. Keras adds `min_delta`
+to it in 64 bits and compares in 32; it multiplies a learning rate in 64 bits and stores it in 32. Only numbers below
+1.2e-38 may differ: TensorFlow treats these as zero, both in losses and in comparisons.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class Rules:
     """Plateau, early stopping, best epoch and divergence of many points.
 
     Args:
-        settings: which rules are on, the same for all points.
-        learning_rate: float32, shape (points,); what the first epoch trains with.
-        follows_schedule: bool, shape (points,); the plateau rule leaves these points alone.
+        settings: the rules that are on, the same for all points.
+        learning_rate: float32, shape (points,); the rate of the first epoch.
+        follows_schedule: bool, shape (points,); the plateau rule does not change these points.
 
     Attributes:
-        learning_rate: float32, shape (points,); what a point's next epoch trains with, and of no meaning where
-            a point follows a schedule.
-        best_val_loss: float32, shape (points,); Inf before the first finite one.
+        learning_rate: float32, shape (points,); the rate of each point's next epoch; without meaning for a point
+            that follows a schedule.
+        best_val_loss: float32, shape (points,); Inf before the first finite `val_loss`.
         best_epoch: int32, shape (points,); 1-based, 0 before the first finite `val_loss`.
         diverged: bool, shape (points,); whether `loss` or `val_loss` has become NaN or infinite.
         stopped: bool, shape (points,); whether early stopping or divergence has ended the point.
@@ -41,7 +41,7 @@ class Rules:
         self.best_epoch = np.zeros(points, np.int32)
         self.diverged = np.zeros(points, bool)
         self.stopped = np.zeros(points, bool)
-        # The two rules have their own idea of the best val_loss, since each has its own min_delta; NaN: none yet.
+        # Each of the two rules keeps its own best val_loss, because each has its own min_delta; NaN: none yet.
         self._plateau_best = np.full(points, np.nan, np.float32)
         self._plateau_wait = np.zeros(points, np.int64)
         self._plateau_cooldown = np.zeros(points, np.int64)
@@ -55,12 +55,12 @@ class Rules:
 
         Args:
             epoch: the epoch that has ended, 0-based.
-            points: int, shape (n,); the rows that trained it, each once and none of them stopped before.
+            points: int, shape (n,); the rows that were trained, each once; none had stopped before.
             loss: float32, shape (n,).
             val_loss: float32, shape (n,).
 
         Returns:
-            bool, shape (n,): for which of `points` this epoch is the best so far.
+            bool, shape (n,): whether this epoch is the best so far of each of `points`.
         """
         finite = np.isfinite(loss) & np.isfinite(val_loss)
         better = finite & (val_loss < self.best_val_loss[points])
@@ -76,11 +76,11 @@ class Rules:
         return better
 
     def _reduce(self, rule: ReduceLROnPlateau, points: np.ndarray, val_loss: np.ndarray) -> None:
-        """Do as `keras.callbacks.ReduceLROnPlateau.on_epoch_end` does."""
+        """Do the same as `keras.callbacks.ReduceLROnPlateau.on_epoch_end`."""
         rate, wait = self.learning_rate[points], self._plateau_wait[points]
         cooldown, best = self._plateau_cooldown[points], self._plateau_best[points]
 
-        # Keras also resets the wait of a cooling point here, which its reduction has done already.
+        # Keras also resets the wait of a point in cooldown here; the reduction has done that already.
         cooldown[cooldown > 0] -= 1
 
         improved = _improved(val_loss, best, rule.min_delta)
@@ -89,7 +89,7 @@ class Rules:
 
         waiting = ~improved & (cooldown == 0)
         wait[waiting] += 1
-        # A rate at its least is not reduced, and starts no cooldown.
+        # A rate at its minimum is not reduced, and starts no cooldown.
         reduced = waiting & (wait >= rule.patience) & (rate > np.float32(rule.min_lr))
         rate[reduced] = np.maximum(rate[reduced].astype(np.float64) * rule.factor, rule.min_lr)
         cooldown[reduced] = rule.cooldown
@@ -99,23 +99,23 @@ class Rules:
         self._plateau_cooldown[points], self._plateau_best[points] = cooldown, best
 
     def _stop(self, rule: EarlyStopping, points: np.ndarray, val_loss: np.ndarray) -> None:
-        """Do as `keras.callbacks.EarlyStopping.on_epoch_end` does."""
+        """Do the same as `keras.callbacks.EarlyStopping.on_epoch_end`."""
         improved = _improved(val_loss, self._stopping_best[points], rule.min_delta)
         self._stopping_best[points[improved]] = val_loss[improved]
         wait = np.where(improved, 0, self._stopping_wait[points] + 1)
         self._stopping_wait[points] = wait
-        # Keras also asks for epoch > 0, but the first epoch of a point is an improvement anyway.
+        # Keras also requires epoch > 0, but the first epoch of a point is always an improvement.
         self.stopped[points] |= ~improved & (wait >= rule.patience)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return copies of all that the epochs so far have changed, by name; each has shape (points,)."""
+        """Return copies of all arrays that the epochs have changed, by name; each has shape (points,)."""
         return {name: array.copy() for name, array in self._arrays().items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from what `state` returned, for the same settings and points.
+        """Continue from what `state` returned for the same settings and points.
 
         Raises:
-            ValueError: if the state is of another number of points.
+            ValueError: the state is for another number of points.
         """
         arrays = self._arrays()
         for name, array in arrays.items():
@@ -143,6 +143,6 @@ class Rules:
 
 
 def _improved(val_loss: np.ndarray, best: np.ndarray, min_delta: float) -> np.ndarray:
-    """Compare as `MonitorCallback._is_improvement` of Keras does in mode "min"; float32, shape (n,) each."""
+    """Compare like `MonitorCallback._is_improvement` of Keras in mode "min"; arrays are float32, shape (n,)."""
     least = (val_loss.astype(np.float64) + min_delta).astype(np.float32)
     return np.isnan(best) | (least < best)
