@@ -1,7 +1,7 @@
-"""The error of this package whose message is all that a user needs."""
+"""The error of this package for users: its message alone says what is wrong and how to fix it."""
 
 from __future__ import annotations
 
 
 class ClusterError(ValueError):
-    """A cluster cannot be used as asked; the message says which, why, and what to do."""
+    """A cluster cannot be used as requested; the message says which one, why, and what to do."""

@@ -1,4 +1,4 @@
-"""The rows of a run's folder, and what people do with them; needs neither Ray nor TensorFlow."""
+"""Reads, analyses, plots and exports the rows in a run's folder; needs neither Ray nor TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def open(location: str | Path) -> Run:
-    """Open a run's folder: `run = results.open("runs/abalone")`, or a URI, then `run.points`, `run.top()`, `run.model(idx)`.
+    """Open the run at a path or a URI: `run = results.open("runs/abalone")`, then `run.points`, `run.top()`, ...
 
     Raises:
-        ValueError: there is no run, or none that can be read.
+        ValueError: there is no run, or it cannot be read.
     """
     from results.run import Run
 

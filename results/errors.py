@@ -1,4 +1,4 @@
-"""The base of this package's errors whose message is all that a user needs.
+"""The base class of this package's errors for users: the message alone says what is wrong and how to fix it.
 
 ResultsError
     FolderError (OSError)             a run's folder cannot be read or written
@@ -6,13 +6,13 @@ ResultsError
     HeldError (RuntimeError)          another run holds the folder
     DamagedError (ValueError)         the bytes of a file have changed
     ExpressionError (ValueError)      a condition on rows cannot be used
-    NoGridError (ValueError)          rows are no full factorial
+    NoGridError (ValueError)          rows are not a full factorial
 
-Each is also an error of Python, so that who calls this package as a library need not know these classes.
+Each also has a built-in exception as its base, so code that uses this package as a library need not know these classes.
 """
 
 from __future__ import annotations
 
 
 class ResultsError(Exception):
-    """Something about a run's results that the user can put right; the message says what it is and how."""
+    """An error that the user can fix; the message says what is wrong and how to fix it."""

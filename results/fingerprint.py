@@ -1,6 +1,6 @@
-"""What a run's fingerprint.json says of it: what the numbers of its points depend on.
+"""Reads a run's fingerprint.json, which records everything that the points' numbers depend on.
 
-`sweep.plan.fingerprint` makes the fingerprint of a plan and compares two of them.
+`sweep.plan.fingerprint` makes the fingerprint of a plan and compares two fingerprints.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from results.folder.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Parts of a fingerprint; each is None if the file does not tell.
+    """Parts of a fingerprint; each is None if the file does not have it.
 
     Attributes:
         builder_source: the text of the file with the builder.
-        seed: the plan's.
+        seed: of the plan.
         target: the name of the table's target.
-        table_sha256: of the table's bytes, in hexadecimal.
+        table_sha256: SHA-256 of the table's bytes, in hexadecimal.
     """
 
     builder_source: Any = None
@@ -31,7 +31,7 @@ class Fingerprint:
 
 
 def read(folder: RunFolder) -> Fingerprint:
-    """Return what the fingerprint in `folder` tells; nothing if it is missing or damaged."""
+    """Return the fingerprint in `folder`; all its parts are None if the file is missing or damaged."""
     try:
         found = json.loads(folder.fingerprint.read_text(encoding="utf-8"))
     except (OSError, ValueError):

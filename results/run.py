@@ -1,7 +1,7 @@
-"""The Python door to a run: its rows as tables, its points' configurations, and any of its models.
+"""The class `Run` gives Python access to a run: its rows as tables, its points' configurations, and its models.
 
-Reading takes data from the folder and nothing else: nothing in it is imported or executed. Only `Run.model` and
-`Run.predict` run code, the plan's builder; what may run is the business of whoever rebuilds models (`REBUILD`).
+Reading never imports or executes anything from the folder. Only `Run.model` and `Run.predict` run code: the plan's
+builder. The function behind `REBUILD` decides whether to trust that builder.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from results.space import codes_of
 from results.store.read import read_dataset, read_points
 
 REBUILD = "keras_grid_sweep.rebuild"
-"""The entry point of this group makes a model, given the folder, a configuration, weights, and whether to trust."""
+"""The entry point of this group rebuilds a model from the folder, a configuration, the weights, and whether to trust."""
 
 
 class Run:
     """A run, read from its folder; the sweep may be running, stopped or finished.
 
-    Tables are read when they are first asked for and kept; open the run again to see what a running sweep has added.
+    The table `points` is read once and kept; open the run again to see what a running sweep has added.
 
     Args:
         location: the folder that was given as `--out`, a path or a URI.
 
     Raises:
-        ValueError: there is no run, or none that can be read.
+        ValueError: there is no run, or it cannot be read.
     """
 
     def __init__(self, location: str | AnyPath) -> None:
@@ -52,12 +52,12 @@ class Run:
             raise ValueError(
                 f"{text}: there is no sweep here. Name the folder that was given as --out."
             ) from None
-        except FolderError as error:  # which says what to do
+        except FolderError as error:  # its message says what to do
             raise ValueError(str(error)) from None
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ValueError(
                 f"{self.folder.plan}: cannot be read ({str(error).splitlines()[0]}). It is the run's plan, "
-                "and written by `sweep run`; put it back from a copy."
+                "written by `sweep run`; restore it from a copy."
             ) from None
         if not isinstance(plan, Mapping) or not isinstance(plan.get("space"), Mapping):
             raise ValueError(f"{self.folder.plan}: is no plan: it has no space.")
@@ -81,37 +81,37 @@ class Run:
 
     @property
     def size(self) -> int:
-        """Points of the whole grid."""
+        """The number of points in the whole grid."""
         return math.prod(map(len, self.axes.values()))
 
     @property
     def budget(self) -> int:
-        """Epochs that a point may be trained; 0 if the plan does not say."""
+        """The most epochs that a point may be trained; 0 if the plan does not say."""
         return int((self.plan.get("fit") or {}).get("epochs", 0))
 
     @property
     def metrics(self) -> list[str]:
-        """What Keras logged: "loss" and each compiled metric."""
+        """The names that Keras logged: "loss" and each compiled metric."""
         return metrics_of(map(str, self.points), self.axes)
 
     def curves(self, idx: int | Iterable[int] | None = None) -> pd.DataFrame:
-        """Return the learning curves of some points, or of all: one row for each epoch, by point and epoch."""
+        """Return the learning curves of some or all points: one row for each epoch, sorted by point and epoch."""
         return self._read(self.folder.curves, idx).sort_values(["idx", "epoch"], ignore_index=True)
 
     def rungs(self) -> pd.DataFrame:
-        """Return what ASHA's rungs have seen: a row for each point and milestone; empty without ASHA."""
+        """Return the records of ASHA's rungs: a row for each point and milestone; empty without ASHA."""
         return self._read(self.folder.rungs, None)
 
     def top(self, n: int = 10, by: str = "loss_te", where: str | None = None) -> pd.DataFrame:
-        """Return the `n` points with the lowest value in the column `by`, of those that fulfil `where`.
+        """Return, of the points that fulfil `where`, the `n` points with the lowest value in the column `by`.
 
         Raises:
-            ValueError: there is no such column, or the condition is none (see `results.analysis.condition`).
+            ValueError: there is no such column, or the condition cannot be used (see `results.analysis.condition`).
         """
         return leaderboard(self.points if where is None else matching(self.points, where), n, by)
 
     def config(self, idx: int) -> dict[str, Any]:
-        """Return the value of each axis, as the plan has it.
+        """Return the value of each axis for a point, as in the plan.
 
         Raises:
             ValueError: the point has no row.
@@ -121,26 +121,26 @@ class Run:
         return config
 
     def configs(self, idx: Sequence[int]) -> list[dict[str, Any]]:
-        """Return the value of each axis of some points, as the plan has it.
+        """Return the value of each axis for some points, as in the plan.
 
         Raises:
-            ValueError: a point is none of the plan's grid.
+            ValueError: a point is not in the plan's grid.
         """
         axes = dict(sorted(self.axes.items()))
         try:
             codes = codes_of(np.asarray(idx, np.int64), [len(values) for values in axes.values()])
         except IndexError as error:
-            raise ValueError(f"{self.folder.plan} is not the plan of the rows beside it: {error}") from None
+            raise ValueError(f"{self.folder.plan} does not match the rows in its folder: {error}") from None
         return [
             {name: values[code] for (name, values), code in zip(axes.items(), point, strict=True)}
             for point in codes.tolist()
         ]
 
     def weights(self, idx: int) -> list[np.ndarray]:
-        """Return the weights of the best epoch, in the order of `Model.get_weights`.
+        """Return the weights of a point's best epoch, in the order of `Model.get_weights`.
 
         Raises:
-            ValueError: the point has none stored.
+            ValueError: no weights of the point are stored, or they are damaged.
         """
         self._row(idx)
         stored = self._read(self.folder.weights, idx)
@@ -164,10 +164,10 @@ class Run:
 
         Args:
             idx: of the point.
-            trust: run the builder though it is not installed, or though it is not what the sweep ran.
+            trust: run the builder even if it is not installed or differs from what the sweep ran.
 
         Raises:
-            ValueError: the point has no stored weights, or its builder is not to be trusted.
+            ValueError: the point has no stored weights, or its builder is not trusted.
         """
         weights = self.weights(idx)
         [*found] = importlib.metadata.entry_points(group=REBUILD)
@@ -176,11 +176,11 @@ class Run:
         return found[0].load()(self.folder.path, self.config(idx), weights, trust)
 
     def predict(self, idx: int, table: pd.DataFrame | np.ndarray, trust: bool = False) -> np.ndarray:
-        """Return what the model of a point predicts.
+        """Return the predictions of a point's model.
 
         Args:
             idx: of the point.
-            table: the features, in the order of the sweep's table: shape (rows, features).
+            table: the features, in the order of the sweep's table, shape (rows, features).
             trust: see `model`.
 
         Returns:

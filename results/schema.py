@@ -1,11 +1,12 @@
-"""The columns of a run's Parquet datasets, written down once: name, type, unit, meaning.
+"""The columns of a run's Parquet datasets: name, type, unit and meaning. No other module defines them.
 
 Terminology
     points    one row for each finished point
     curves    one row for each epoch of each finished point
-    weights   one row for each finished point that has a best epoch
-    rungs     one row for each point that has reached a milestone of ASHA, and each milestone
-    metric    a name Keras logs: "loss" and each compiled metric
+    weights   one row for each finished point whose weights are stored
+    rungs     one row for each point and each milestone of ASHA that it has reached
+    metric    a name that Keras logs: "loss" and each compiled metric
+    split     a part of the table's rows on which a model is evaluated: see `SPLITS`
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Status(StrEnum):
 
 
 FINISHED_WELL = (Status.COMPLETED, Status.EARLY_STOPPED, Status.PRUNED)
-"""The statuses of points that have losses to compare."""
+"""The statuses of points whose losses can be compared."""
 
 NOT_WELL = (Status.FAILED, Status.TIMEOUT)
 """The statuses that make a sweep end with exit code 1."""
@@ -55,22 +56,22 @@ class Column:
     meaning: str
 
 
-_IDX = Column("idx", pa.int64(), "", "the point's place in scikit-learn's ParameterGrid")
+_IDX = Column("idx", pa.int64(), "", "the point's number in scikit-learn's ParameterGrid")
 _BEFORE_METRICS = (
     Column("status", pa.string(), "", f"how the point ended: {', '.join(Status)}"),
-    Column("epochs", pa.int32(), "epochs", "trained"),
+    Column("epochs", pa.int32(), "epochs", "how many were trained"),
     Column(
         "best_epoch",
         pa.int32(),
         "epochs",
-        "1-based epoch with the lowest val_loss; the metrics are its model's",
+        "1-based epoch with the lowest val_loss; the metrics are those of its model",
     ),
 )
 _AFTER_METRICS = (
     Column("params", pa.int64(), "", "numbers in the model's weights, as Model.count_params counts"),
     Column("seed", pa.int64(), "", "the plan's seed"),
     Column("seconds", pa.float64(), "s", "wall time of building, training and evaluating the point"),
-    Column("engine", pa.string(), "", "what trained it"),
+    Column("engine", pa.string(), "", "the engine that trained the point"),
     Column("error", pa.string(), "", "type and message of what went wrong, else null"),
     Column("has_weights", pa.bool_(), "", "whether its weights are stored"),
 )
@@ -91,10 +92,10 @@ WEIGHTS = (
 )
 
 RUNGS = (
-    Column("milestone", pa.int32(), "epochs", "at which ASHA compared the point"),
+    Column("milestone", pa.int32(), "epochs", "the epoch at which ASHA compared the point with others"),
     _IDX,
-    Column("value", pa.float64(), "", "its lowest val_loss by then; NaN without a finite one"),
-    Column("passed", pa.bool_(), "", "whether it went on"),
+    Column("value", pa.float64(), "", "the point's lowest val_loss by then; NaN without a finite one"),
+    Column("passed", pa.bool_(), "", "whether the point continued"),
 )
 
 RESERVED_NAMES = frozenset(
@@ -105,7 +106,7 @@ RESERVED_NAMES = frozenset(
 
 
 def points_columns(axes: Mapping[str, Sequence[Any]], metrics: Sequence[str]) -> list[Column]:
-    """Return the columns of `points`: idx, the axes, the outcome, each metric on each split, the rest."""
+    """Return the columns of `points`: idx, axes, status and epochs, each metric on each split, the rest."""
     return [
         _IDX,
         *(
@@ -137,10 +138,10 @@ def to_arrow(columns: Sequence[Column]) -> pa.Schema:
 
 
 def axis_type(values: Sequence[Any]) -> pa.DataType:
-    """Return the Arrow type of an axis' column; null fits every type.
+    """Return the Arrow type of an axis' column; null is allowed in every type.
 
-    Numbers, strings and booleans keep their type. Lists and mixtures are JSON text, such as "[8, 4]", so that
-    `==` and groupby work on them everywhere.
+    Numbers, strings and booleans keep their type. Lists and values of several types become JSON text, such as "[8, 4]",
+    so that `==` and groupby work on them in every reader.
     """
     if isinstance(values, range):
         return pa.int64()
@@ -151,7 +152,7 @@ def axis_type(values: Sequence[Any]) -> pa.DataType:
     if kinds == {int} and all(-(2**63) <= value < 2**63 for value in present):
         return pa.int64()
     if float in kinds and kinds <= {int, float}:
-        # Above 2**53 not every integer is a float.
+        # Above 2**53, a float cannot hold every integer.
         return pa.float64() if all(type(v) is float or abs(v) <= 2**53 for v in present) else pa.string()
     return pa.string()
 
@@ -163,7 +164,7 @@ def axis_column(values: Sequence[Any], codes: np.ndarray) -> pa.Array:
         values: of the axis.
         codes: the code of each point on the axis, shape (points,).
     """
-    if isinstance(values, range):  # which may be too long to be listed
+    if isinstance(values, range):  # may be too long for a list
         return pa.array(values.start + values.step * codes, pa.int64())
     kind = axis_type(values)
     if pa.types.is_floating(kind):
@@ -176,23 +177,23 @@ def axis_column(values: Sequence[Any], codes: np.ndarray) -> pa.Array:
 
 
 def finite_or_null(column: pa.Array) -> pa.Array:
-    """Return the column with null for NaN and infinities: a missing number sorts the same in every reader."""
+    """Return the column with null for NaN and infinities, because every reader sorts null in the same way."""
     if not pa.types.is_floating(column.type):
         return column
     return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
 
 
 def metrics_of(names: Iterable[str], axes: Collection[str] = ()) -> list[str]:
-    """Return the metrics that the columns of `points` are of, in their order.
+    """Return the metrics that have columns in `points`, in the order of the columns.
 
     Args:
         names: of the columns.
-        axes: names of columns that are no metric's, whatever they end with.
+        axes: names of the axes' columns, which are ignored even if they end like a metric's.
     """
     return [name.removesuffix("_tr") for name in names if name.endswith("_tr") and name not in axes]
 
 
 def metrics_of_curves(names: Iterable[str]) -> list[str]:
-    """Return the metrics that the columns of `curves` are of, in their order."""
+    """Return the metrics that have columns in `curves`, in the order of the columns."""
     others = {column.name for column in (*_CURVE_KEYS, _RATE)}
     return list(dict.fromkeys(name.removeprefix("val_") for name in names if name not in others))

@@ -1,8 +1,9 @@
-"""The space of a sweep: its axes, and the lazy way between a point's index and its configuration.
+"""The space of a sweep: its axes, and the conversion between a point's number and its configuration.
 
 Terminology
     axis    a hyper-parameter and the values it takes
-    point   one combination, one value of every axis
+    point   one combination: one value of every axis
+    config  a point as a mapping from the name of each axis to its value
     idx     the number of a point in scikit-learn's `ParameterGrid` of the same axes: axes sorted by name,
             the last one varying fastest, counted from 0
     code    the number of a value on its axis, counted from 0; a point is one code for each axis
@@ -27,8 +28,8 @@ class Axis:
     """One hyper-parameter and its values.
 
     Args:
-        name: what the builder (or `Model.fit`) calls the argument.
-        values: at least one number, string, boolean, null, or list of these. A `range` stays lazy.
+        name: the name of an argument of the builder or of `Model.fit`.
+        values: at least one; each is a number, string, boolean, null, or a list of these. A `range` is not expanded.
 
     Raises:
         ValueError: the name or a value cannot be used; the message says which and what to write.
@@ -44,7 +45,7 @@ class Axis:
                 "Use letters, digits and underscores, as in the builder's signature."
             )
         values = self.values
-        if hasattr(values, "tolist"):  # a NumPy array, without importing NumPy for it
+        if hasattr(values, "tolist"):  # a NumPy array
             values = values.tolist()
         if not isinstance(values, list | tuple | range):
             single = "null" if values is None else values
@@ -66,7 +67,7 @@ class Axis:
 
 
 def _plain(axis: str, value: Any) -> Any:
-    """Return `value` as plain Python data, or say why it cannot be a value of `axis`."""
+    """Return `value` as plain Python data; raise ValueError if it cannot be a value of `axis`."""
     if isinstance(value, list | tuple):
         return [_plain(axis, item) for item in value]
     if hasattr(value, "item") and not isinstance(value, str):  # a NumPy scalar
@@ -74,7 +75,7 @@ def _plain(axis: str, value: Any) -> Any:
     if isinstance(value, str):
         if not value.isprintable() and value != value.encode("utf-8", "replace").decode():
             raise ValueError(f'Axis "{axis}" got the text {value!r}, which UTF-8 cannot hold. Change it.')
-        return str(value)  # also of np.str_ and StrEnum, which YAML cannot write
+        return str(value)  # YAML cannot write np.str_ and StrEnum
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
@@ -93,16 +94,16 @@ def value_key(value: Any) -> str:
 
 
 class Space(Sequence[Config]):
-    """All points of a grid, enumerated lazily.
+    """All points of a grid, which are computed only when they are needed.
 
-    `space[idx]` is a point's configuration, `space.index(config)` is the way back, `len(space)` the number
-    of points. Nothing is ever listed, so a space of 10**7 points opens at once.
+    `space[idx]` is a point's configuration, `space.index(config)` its idx, and `len(space)` the number of points. No list
+    of points is made, so a space of 10**7 points takes no time.
 
     Args:
         axes: values by axis name, in any order, or `Axis` objects.
 
     Raises:
-        ValueError: no axis, two axes of one name, or an axis that `Axis` refuses.
+        ValueError: there is no axis, two axes have the same name, or `Axis` refuses one.
     """
 
     def __init__(self, axes: Mapping[str, Sequence[Any]] | Sequence[Axis]) -> None:
@@ -154,7 +155,7 @@ class Space(Sequence[Config]):
         return codes_of(idx, [len(axis) for axis in self.axes])
 
     def index(self, config: Mapping[str, Any]) -> int:  # type: ignore[override]  # a point occurs once
-        """Return the idx of `config`, which names a value for every axis.
+        """Return the idx of `config`, which has a value for every axis.
 
         Raises:
             ValueError: an axis is missing or unknown, or a value is not on its axis.
@@ -184,7 +185,7 @@ class Space(Sequence[Config]):
         return f"Space({len(self)} points: {', '.join(f'{axis.name} x{len(axis)}' for axis in self.axes)})"
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return the values by axis name, as plain data that YAML and JSON can hold."""
+        """Return the values by axis name, as plain data for YAML and JSON."""
         return {axis.name: list(axis.values) for axis in self.axes}
 
 

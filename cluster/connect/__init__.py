@@ -1,1 +1,1 @@
-"""How a sweep reaches the Ray that it runs on: its own, or a cluster, and what has to travel there."""
+"""Connects a sweep to the Ray that it runs on: one of its own, or a cluster, to which its code is sent."""

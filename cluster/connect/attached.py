@@ -1,4 +1,4 @@
-"""A cluster that runs already: attached to for one sweep, which brings its code along."""
+"""Attaches this process to a running cluster for one sweep, and sends the sweep's code to the nodes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from cluster.connect.token import authentication
 from cluster.errors import ClusterError
 
 HEAD_LOST_AFTER_S = 30
-"""Seconds after which the driver gives a head up that it cannot reach; Ray's default is 60."""
+"""Seconds after which the driver gives up on a head that it cannot reach; Ray's default is 60."""
 
 
 @contextlib.contextmanager
 def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
-    """Drive the cluster whose head is at `address` for the length of a `with` block.
+    """Attach this process to the cluster whose head is at `address` for the length of a `with` block.
 
     Args:
-        address: `HOST:PORT`, checked by `access.check_head`.
-        user: the folder of the user's code, which travels with this software; None if it is installed on the nodes.
+        address: `HOST:PORT`, checked by `reach.check_head`.
+        user: the folder of the user's code, which is sent with this software; None if it is installed on the nodes.
 
     Yields:
-        What the cluster can hand out now, by name.
+        The resources of the cluster at this time, by name.
 
     Raises:
-        ClusterError: this machine is no node of the cluster, or the code is too large to travel.
+        ClusterError: this machine is not a node of the cluster, or the code is too large to be sent.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(HEAD_LOST_AFTER_S))
-    # A submitted driver has the runtime environment of its job; what its workers need is less.
+    # Otherwise the workers of a submitted driver would get the runtime environment of its job, which is larger.
     os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
     os.environ.pop("RAY_ADDRESS", None)
     import ray
@@ -60,7 +60,7 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
 def _explained(address: str, error: Exception) -> str:
     text = str(error).strip()
     if ray_internals.VERSIONS_DIFFER in text:
-        return f"The cluster at {address} and this driver do not fit:\n{text}"
+        return f"The cluster at {address} and this driver have different versions:\n{text}"
     if any(words in text for words in ray_internals.NO_NODE_HERE):
         return (
             f"This machine is no node of the cluster at {address}. Make it one (`ray start --address={address}`), or "

@@ -1,4 +1,4 @@
-"""Ray on this machine alone: started for one sweep, ended with it, reached by this user only."""
+"""Starts a Ray on this machine for one sweep; it ends with the sweep, and only this user can reach it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def available_cpus() -> int:
 def started(
     cpus: int | None = None, gpus: int | None = None, lost: Callable[[str], None] | None = None
 ) -> Iterator[dict[str, float]]:
-    """Run a Ray of this machine for the length of a `with` block.
+    """Run a Ray on this machine for the length of a `with` block.
 
     It listens on the loopback address and asks for this user's token, unless RAY_AUTH_MODE says otherwise. Its
-    processes end with the block, and also when this process is killed: Ray ties them to it.
+    processes end with the block, and also when this process is killed, because Ray ties them to it.
 
     Args:
-        cpus: cores Ray may hand out; all that this process may use if None.
-        gpus: GPUs Ray may hand out; those it finds if None.
-        lost: called if Ray loses a process that it needs; see `losses.noticed`. Nobody is told if None.
+        cpus: cores that Ray may use; if None, all cores that this process may use.
+        gpus: GPUs that Ray may use; if None, those that it finds.
+        lost: called if Ray loses a process that it needs, unless it is None; see `losses.noticed`.
 
     Yields:
-        What Ray can hand out, by name: "CPU" and, where there is one, "GPU".
+        Ray's resources by name: "CPU" and, if there is one, "GPU".
     """
-    # Reports of use, and a dashboard nobody opens, cost start-up time.
+    # Usage reports and a dashboard that nobody opens cost start-up time.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     keep_private()
     import ray
@@ -46,7 +46,7 @@ def started(
         stack.enter_context(authentication(os.environ.get("RAY_AUTH_MODE") or "token"))
         stack.enter_context(environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"))
         stack.enter_context(ray_internals.on_loopback())
-        # Ray hands the interpreter's path to a shell as it is, so a path with a space needs quotes of ours.
+        # Ray passes the interpreter's path to a shell without quotes, which a path with a space needs.
         quoted = shlex.quote(sys.executable)
         ray.init(
             runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
@@ -63,13 +63,13 @@ def started(
 
 @contextlib.contextmanager
 def ended_quietly() -> Iterator[None]:
-    """Let go of Ray at the end of a `with` block, also where what it prints then cannot be written."""
+    """Shut Ray down at the end of a `with` block, even if its last output cannot be written."""
     import ray
 
     try:
         yield
     finally:
-        # Ray prints what its workers have left to say, which must not end the shutdown where the disk is full.
+        # Ray prints the last output of its workers; an error because the disk is full must not interrupt the shutdown.
         with contextlib.redirect_stderr(io.StringIO()) as left:
             ray.shutdown()
         with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
-"""Notice when a process of Ray on this machine ends before it should, such as by the kernel when memory runs out.
+"""Notices when a process of Ray on this machine ends too early, for example killed by the kernel for lack of memory.
 
 Ray's core then ends the driver, too: at its next use of the object store, or some seconds later. It does so in C++ and
-without a word, so nothing in Python can catch it. The only time to say anything is right after the loss. That is why a
-thread waits for each of these processes, rather than one that looks at them now and then.
+without a message, and Python cannot catch it. The only time to print a message is right after the loss. So a thread waits
+for each of these processes; a periodic check would be too late.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ def noticed(lost: Callable[[str], None]) -> Iterator[None]:
     """Call `lost` when one of Ray's `NEEDED` processes of this process ends within a `with` block.
 
     Args:
-        lost: gets what happened, in words such as "raylet was killed by signal 9". It is called in a thread of its own,
-            and should be quick.
+        lost: called in a thread of its own with a text such as "raylet was killed by signal 9"; it should be quick.
     """
     over = threading.Event()
 
@@ -45,7 +44,7 @@ def noticed(lost: Callable[[str], None]) -> Iterator[None]:
 
 
 def _end_of(pid: int) -> str:
-    """Wait for the end of a child, and return how it ended. Its exit status stays there for Ray to read."""
+    """Wait for the end of a child process and return how it ended. Ray can still read its exit status afterwards."""
     try:
         end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     except ChildProcessError:  # Ray has read the status already

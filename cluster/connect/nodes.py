@@ -1,8 +1,8 @@
-"""The nodes of a cluster that this process is attached to: what runs on each, and whether they agree.
+"""Lists the nodes of a cluster that this process is attached to, and checks that all have the same versions.
 
-Two nodes with different versions can give different numbers for the same point, or none. So each node is asked what it
-would import: those that are there before the first point, and each that joins later when it is first seen. Until it has
-answered, a worker there compares for itself before it begins.
+Nodes with different versions can compute different numbers for the same point, or fail. So each node is asked once which
+versions it would import: the first nodes before the first point, a later node when it is first seen. In case a node has not
+answered yet, each worker also compares the versions before it begins.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from cluster.connect import parcel
 from cluster.errors import ClusterError
 
 COMPARED = ("ray", "tensorflow", "keras", "numpy", "pyarrow")
-"""The packages whose versions must be the same everywhere, beside Python and this software."""
+"""The packages whose versions must be the same on all nodes, in addition to Python and this software."""
 
 DRIVER = "driver"
 TIMEOUT_S = 120.0
-"""Seconds in which a node must have unpacked the parcel and answered."""
+"""Seconds within which a node must have unpacked the parcel and answered."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Node:
     """A living node.
 
     Attributes:
-        node_id: Ray's, in hexadecimal.
-        name: its address, with the first letters of its id where several have the same.
+        node_id: Ray's id of the node, in hexadecimal.
+        name: its address, followed by the first letters of its id if several nodes have the same address.
     """
 
     node_id: str
@@ -39,7 +39,7 @@ class Node:
 
 
 def alive() -> list[Node]:
-    """Return the living nodes, by name."""
+    """Return the living nodes, sorted by name."""
     import ray
 
     found = [node for node in ray.nodes() if node["Alive"]]
@@ -54,7 +54,7 @@ def alive() -> list[Node]:
 def beside_driver(kind: type, *arguments: Any) -> Any:
     """Start an actor of class `kind` on the driver's own node, and return its handle.
 
-    It ends with the driver and not with another node. What it is asked may arrive twice where the network fails.
+    It ends with the driver, not with another node. If the network fails, a call may arrive twice.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -65,12 +65,12 @@ def beside_driver(kind: type, *arguments: Any) -> Any:
 
 
 def to_agree_on() -> dict[str, str]:
-    """Return what this process computes with: Python, the packages `COMPARED`, and this software."""
+    """Return the versions that this process computes with: Python, the packages `COMPARED`, and this software."""
     return {**installed(COMPARED), "this software": parcel.digest()}
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of Python and of `packages`, which need not be imported."""
+    """Return the versions of Python and of `packages`, without importing them."""
     found = {"Python": platform.python_version()}
     for name in packages:
         try:
@@ -81,10 +81,10 @@ def installed(packages: Iterable[str]) -> dict[str, str]:
 
 
 class Agreement:
-    """Whether all nodes have the versions of this process; each node is asked once.
+    """Checks that all nodes have the versions of this process; each node is asked once.
 
     Args:
-        mine: the versions of this process, which are looked up if not given.
+        mine: the versions of this process; if None, they are looked up.
     """
 
     def __init__(self, mine: Mapping[str, str] | None = None) -> None:
@@ -93,10 +93,10 @@ class Agreement:
         self._asked: dict[Node, Any] = {}
 
     def check(self, wait_s: float = 0.0) -> None:
-        """Ask the nodes that were not seen before, and compare what has been answered by now.
+        """Ask the nodes that were not asked before, and compare the answers that have arrived.
 
         Args:
-            wait_s: seconds in which all must have answered; 0 leaves who has not to a later check.
+            wait_s: seconds within which all must answer; with 0, a later check compares the missing answers.
 
         Raises:
             ClusterError: versions differ, or a node does not answer in time or cannot run this software.
@@ -121,19 +121,19 @@ class Agreement:
                     answers[node.name] = ray.get(reference)
                 except ray.exceptions.RayError as error:
                     if not wait_s or node.node_id not in {one.node_id for one in alive()}:
-                        continue  # it left while it was asked; or is new, and its workers will say the same
+                        continue  # the node has left; or it is new, and its workers will raise the same error
                     reason = str(error).strip().splitlines()[-1]
                     raise ClusterError(f"The node {node.name} cannot run this software: {reason}") from None
             elif wait_s:
                 raise ClusterError(
-                    f"The node {node.name} has not answered within {wait_s:g} s. Look at its logs, or take it out of the "
+                    f"The node {node.name} has not answered within {wait_s:g} s. Look at its logs, or remove it from the "
                     "cluster."
                 )
         if message := skew(answers):
             raise ClusterError(message)
 
     def guard(self) -> Callable[[], None]:
-        """Return what a worker calls before it begins; it raises `ClusterError` where the versions are others."""
+        """Return a function that a worker calls before it begins; it raises `ClusterError` if the versions differ."""
         return functools.partial(_same_as, dict(self._mine))
 
 
@@ -143,17 +143,17 @@ def _same_as(expected: Mapping[str, str]) -> None:
 
 
 def skew(answers: Mapping[str, Mapping[str, str]]) -> str:
-    """Return a message with a table of who has what, of the things that are not the same for all; empty if all are.
+    """Return a message with a table of the versions that differ; empty if none does.
 
     Args:
-        answers: for the driver and each node, versions by package.
+        answers: the versions by package, for the driver and each node.
     """
     names = list(dict.fromkeys(name for answer in answers.values() for name in answer))
     differing = [name for name in names if len({answer.get(name, "-") for answer in answers.values()}) > 1]
     if not differing:
         return ""
     rows = [["", *differing]]
-    rows += [[who, *(answer.get(name, "-") for name in differing)] for who, answer in answers.items()]
+    rows += [[node, *(answer.get(name, "-") for name in differing)] for node, answer in answers.items()]
     widths = [max(len(row[position]) for row in rows) for position in range(len(rows[0]))]
     table = "\n".join(
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -161,5 +161,5 @@ def skew(answers: Mapping[str, Mapping[str, str]]) -> str:
     )
     return (
         f"The driver and the nodes have different versions, and could give different numbers:\n{table}\n"
-        "Install the same on all of them (requirements.lock has the versions), and start the cluster again."
+        "Install the same versions on all of them (see requirements.lock), and start the cluster again."
     )

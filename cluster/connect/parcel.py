@@ -1,11 +1,11 @@
-"""What travels to a cluster: this software as it is installed here, and the folder of a user's code without its junk.
+"""Makes the parcel that is sent to a cluster: a copy of this software and of the user's code.
 
-A parcel is a folder of its own, made for one sweep:
+A parcel is a folder that is made for one sweep:
 
-    sweep/ trainables/ results/ cluster/   the packages, as the process that made the parcel has imported them
-    user/                                  the user's folder, if there is one
+    sweep/ trainables/ results/ cluster/   the packages, as this process imports them
+    user/                                  the user's folder, if there is one, without data and other large files
 
-Ray sends it to every node and makes it the working directory of all that runs there.
+Ray sends it to every node and makes it the working directory of all processes there.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ USER = "user"
 """The folder in a parcel that holds the user's code."""
 
 MAX_FILE_BYTES = 2**20
-"""A larger file in the user's folder stays behind: it is no code."""
+"""Larger files in the user's folder are not sent, because they are not code."""
 
 MAX_BYTES = 64 * 2**20
-"""A parcel that is larger is refused; Ray stores it in the head's memory."""
+"""The user's part of a parcel must not be larger, because Ray stores the parcel in the head's memory."""
 
 JUNK = frozenset({"__pycache__", "node_modules", "build", "dist", "runs", "venv", "env", "site-packages"})
-"""Folders that stay behind, beside those whose name begins with a dot, virtual environments and runs."""
+"""Folders that are not sent. Hidden folders, virtual environments and runs are not sent either."""
 
 DATA = frozenset(
     [
@@ -65,14 +65,14 @@ DATA = frozenset(
         ".zst",
     ]
 )
-"""Endings of files that stay behind: tables, models, archives, logs. The sweep's own table travels by itself."""
+"""Endings of files that are not sent: tables, models, archives, logs. The sweep's table is sent in another way."""
 
 
 def package_folder(name: str) -> Path:
-    """Return where the package `name` of this software is imported from."""
+    """Return the folder that the package `name` of this software is imported from."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise ClusterError(f"The package {name} of this software cannot be found, so it cannot travel.")
+        raise ClusterError(f"The package {name} of this software cannot be found, so it cannot be sent.")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -84,7 +84,7 @@ def make(into: Path, user: Path | None = None) -> Path:
         user: the folder of the user's code; None if all of it is installed on the nodes.
 
     Raises:
-        ClusterError: the parcel would be too large.
+        ClusterError: the user's part of the parcel would be too large.
     """
     for name in PACKAGES:
         shutil.copytree(package_folder(name), into / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -110,7 +110,7 @@ def make(into: Path, user: Path | None = None) -> Path:
 
 
 def travelling(folder: Path) -> Iterator[Path]:
-    """Yield the files of a user's folder that travel: code, and small files beside it that it may read."""
+    """Yield the files of a user's folder that are sent: code, and small files that it may read."""
     for path in folder.iterdir():
         if path.name.startswith(".") or (path.is_symlink() and not path.exists()):
             continue
@@ -128,7 +128,7 @@ def travelling(folder: Path) -> Iterator[Path]:
 
 
 def digest() -> str:
-    """Return a digest of the source of this software as it would be imported here, in hexadecimal."""
+    """Return a digest of the source of this software as this process would import it, in hexadecimal."""
     found = hashlib.blake2b(digest_size=8)
     for name in PACKAGES:
         folder = package_folder(name)

@@ -1,7 +1,7 @@
-"""What this software knows of Ray beyond its public interface: private names, texts of errors, how its processes talk.
+"""Everything that this software uses of Ray beyond its public interface: private names, texts of errors, requests.
 
-Read in Ray 2.60.0. Ray is imported only where a name of it is needed, and a name that is missing is a `ClusterError`.
-Texts and requests cannot be checked so; tests that start Ray do.
+All of it was found in the source of Ray 2.60.0. Ray is imported only when a name is needed, and a missing name raises
+`ClusterError`. Changed texts and requests cannot be detected in that way; tests that start Ray detect them.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from typing import Any
 from cluster.errors import ClusterError
 
 KNOWN, READ = "2.60", "2.60.0"
-"""The versions of Ray that fit, and the one that was read."""
+"""The versions of Ray that are supported, and the one whose source was read."""
 
 NAMES = {
     ("ray._private.utils", "read_ray_address"): "what `ray.init(address='auto')` attaches to",
     (
         "ray._private.ray_constants",
         "ENABLE_RAY_CLUSTER",
-    ): "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, as Ray was imported",
-    ("ray._raylet", "Config"): "all settings of the environment, as Ray was imported",
-    ("ray._raylet", "AuthenticationTokenLoader"): "the token, as Ray first read it",
+    ): "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, read when Ray was imported",
+    ("ray._raylet", "Config"): "all settings of the environment, read when Ray was imported",
+    ("ray._raylet", "AuthenticationTokenLoader"): "the token, kept since Ray first read it",
 }
-"""Private names by module, and what each is."""
+"""Private names, each by its module and its name, and what they are."""
 
 UPLOAD_LOGGERS = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
-"""Loggers that tell of each upload of a job's folder."""
+"""Loggers that report each upload of a job's folder."""
 
 CHECK_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
-"""The harmless question to a head, by gRPC; an empty message."""
+"""The gRPC method of a head that reports whether nodes are alive; an empty request is harmless."""
 
 NODES_SUMMARY = "/nodes?view=summary"
-"""The dashboard's page of its nodes, as JSON: data, summary, of each `raylet`: state, nodeManagerAddress and -Port."""
+"""The dashboard's list of nodes, as JSON: data, summary, of each `raylet`: state, nodeManagerAddress and -Port."""
 
 VERSIONS_DIFFER = "ersion mismatch"
-"""In the error of `ray.init` where the cluster has another Ray or Python."""
+"""Part of the error of `ray.init` if the cluster has another version of Ray or Python."""
 
 NO_NODE_HERE = ("node_ip_address.json", "is not a part of", "on this node")
-"""In the error of `ray.init` on a machine that is no node of the cluster."""
+"""Parts of the errors of `ray.init` on a machine that is not a node of the cluster."""
 
 NO_AGENT = "No available agent to submit job"
-"""In the error of a Jobs server whose head has just begun."""
+"""Part of the error of a Jobs server whose head has just started."""
 
 NODE_LOST = (
     "node has died",
@@ -56,37 +56,37 @@ NODE_LOST = (
     "RpcError",
     "rpc_code",
 )
-"""In the error of a trial whose actor was lost with its node, or could not be reached."""
+"""Parts of the errors of a trial whose actor was lost with its node or could not be reached."""
 
 LAST_FAILURE = "Failure # "
-"""What each entry begins with in the file where Tune writes down the errors of a trial."""
+"""The beginning of each entry in the file in which Tune records the errors of a trial."""
 
 NEEDED = ("raylet", "gcs_server")
-"""Processes that a Ray of this machine starts as children, and cannot do without."""
+"""The processes that a Ray on this machine starts as children and needs."""
 
 HEADS_PYTHON = (
     "$(sed -n 's/.*--python_worker_command=\\([^ ]*\\) .*/\\1/p' "
     "/proc/$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status)/cmdline)"
 )
-"""Shell, in a job: the Python that the head runs Ray by. Ray itself would leave it to the PATH that `ray start` happened
-to have.
+"""Shell code for a job: prints the Python that runs Ray on the head. Ray itself would use the PATH of `ray start`.
 
-The shell's parent is Ray's job supervisor, and the parent of that is the raylet, which was told how to start workers.
+The shell's parent is Ray's job supervisor. The parent of that is the raylet, whose arguments name the worker's Python.
 """
 
 
 def address_of_this_machine() -> str | None:
-    """Return the `HOST:PORT` of the head that this machine was started as a node of; None if it was not."""
+    """Return the `HOST:PORT` of the head of the cluster that this machine is a node of; None if it is not a node."""
     found = _name("ray._private.utils", "read_ray_address")()
     return str(found) if found else None
 
 
 @contextlib.contextmanager
 def on_loopback() -> Iterator[None]:
-    """Let a Ray that is started in a `with` block listen on the loopback address.
+    """Make a Ray that is started in a `with` block listen on the loopback address.
 
-    Ray takes the address that other machines would use, unless it believes to be on a system whose firewall asks the
-    user about each program that listens there. For its processes RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 says so.
+    Ray uses the machine's network address, except on systems whose firewall asks the user about each program that listens
+    there. This makes Ray in this process believe that it is on one; RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 does so for
+    Ray's other processes.
     """
     name = "ENABLE_RAY_CLUSTER"
     before = _name("ray._private.ray_constants", name)
@@ -99,7 +99,7 @@ def on_loopback() -> Iterator[None]:
 
 
 def read_settings_again() -> None:
-    """Have Ray read its settings and the token again, which it does by itself only when it is imported."""
+    """Make Ray read its settings and the token again; by itself it reads them only when it is imported."""
     _name("ray._raylet", "Config").initialize("")
     _name("ray._raylet", "AuthenticationTokenLoader").instance().reset_cache()
 
@@ -115,6 +115,6 @@ def _name(module: str, name: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except (AttributeError, ImportError):
         raise ClusterError(
-            f"This Ray is not the one that is known here: ray {importlib.metadata.version('ray')} (known: {KNOWN}) lacks "
+            f"This version of Ray is not supported: ray {importlib.metadata.version('ray')} (supported: {KNOWN}) lacks "
             f"{module}.{name}. Install ray=={READ}."
         ) from None

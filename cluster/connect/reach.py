@@ -1,13 +1,13 @@
-"""Who may reach a cluster: whether it asks for a token, and the token that this user has.
+"""Checks before a sweep connects to a cluster: does the cluster answer, is it protected by a token, is the token right?
 
-Ray runs whatever reaches it, as the user that started it. So a cluster that others can reach and that asks for no
-token is refused, unless the user says that it is meant so. What is asked of a cluster here is one harmless question
-each, by its own wire format, since importing Ray for it would take seconds.
+Ray runs any code that reaches it, as the user who started it. So a cluster that other machines can reach and that asks
+for no token is refused, unless the user allows it. Each check sends one harmless request in Ray's wire format, because
+importing Ray would take seconds.
 
 Terminology
-    head          the node whose GCS (global control store) all others talk to, at HOST:PORT
-    dashboard     the head's web server, at http://HOST:8265, where jobs are submitted
-    token         a secret that all of a cluster share (Ray's "token authentication"), sent as `Bearer`
+    head          the node whose GCS (global control store) all other nodes talk to, at HOST:PORT
+    dashboard     the head's web server, at http://HOST:8265, to which jobs are submitted
+    token         a secret that all nodes and users of a cluster share (Ray's "token authentication"), sent as `Bearer`
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from cluster.connect.token import token
 from cluster.errors import ClusterError
 
 CONNECT_TIMEOUT_S = 1.5
-"""Seconds in which something must listen at an address."""
+"""Seconds within which a connection to an address must be accepted."""
 
 ANSWER_TIMEOUT_S = 10.0
-"""Seconds in which whoever listens there must answer: a busy head takes its time."""
+"""Seconds within which a request must be answered; a busy head is slow."""
 
 _REASON = (
-    "Ray runs whatever reaches it, with the rights of whoever started it, and this cluster, which others than this "
-    "machine can reach, asks for no token. "
+    "Ray runs any code that reaches it, as the user who started it, and this cluster asks for no token, though other "
+    "machines can reach it. "
     "Start it with RAY_AUTH_MODE=token in the environment of `ray start`, or pass --insecure if its network is yours "
     "alone."
 )
@@ -44,10 +44,10 @@ def head_address(given: str) -> str:
     """Return the `HOST:PORT` of a cluster's head.
 
     Args:
-        given: that, or "auto" for the cluster that this machine is a node of.
+        given: an address, or "auto" for the cluster that this machine is a node of.
 
     Raises:
-        ClusterError: it is none, or this machine is no node of a cluster.
+        ClusterError: the address is invalid, or this machine is not a node of a cluster.
     """
     if given == "auto":
         given = os.environ.get("RAY_ADDRESS", "auto")
@@ -63,20 +63,20 @@ def head_address(given: str) -> str:
     if "://" in given or not host.strip("[]") or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ClusterError(
             f'--address got "{given}", but needs auto or the HOST:PORT of the head, such as 10.0.0.1:6379. '
-            "For a cluster that this machine is no node of: sweep submit PLAN --address http://HEAD:8265."
+            "If this machine is not a node of the cluster: sweep submit PLAN --address http://HEAD:8265."
         )
     return given
 
 
 def check_head(address: str, insecure: bool) -> None:
-    """Check that the head answers and may be talked to.
+    """Check that the head answers, is protected, and accepts the user's token.
 
     Args:
         address: `HOST:PORT`.
-        insecure: whether a cluster that others can reach may ask for no token.
+        insecure: whether to allow a cluster that other machines can reach without a token.
 
     Raises:
-        ClusterError: it does not answer, asks for a token that is not here or wrong, or asks for none.
+        ClusterError: it does not answer, the user has no token or a wrong one, or it is not protected.
     """
     if asks_for_token(address):
         secret = token()
@@ -93,12 +93,12 @@ def check_head(address: str, insecure: bool) -> None:
 
 
 def check_dashboard(address: str, insecure: bool) -> str:
-    """Check that the Jobs server at `address` answers and may be talked to, and return the address without its end.
+    """Check the Jobs server at `address` as `check_head` checks a head, and return the address without a path.
 
-    Ray's authentication mode is set to what it asks for, for the rest of the process: a command talks to one of them.
+    Ray's authentication mode is set to what the server asks for. It stays so, because a command uses only one server.
 
     Raises:
-        ClusterError: see `check_head`; or it is no address of a dashboard.
+        ClusterError: see `check_head`; or `address` is not the address of a dashboard.
     """
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
@@ -127,14 +127,15 @@ def check_dashboard(address: str, insecure: bool) -> str:
 
 
 def sends_token_in_clear(dashboard: str) -> bool:
-    """Return whether who listens between here and a dashboard, which was checked, could read the token."""
+    """Return whether the token would be sent unencrypted to a dashboard, which must have been checked before."""
     parts = urlsplit(dashboard)
     asks = os.environ.get("RAY_AUTH_MODE") == "token"
     return asks and parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 _TOKEN_REMEDY = (
-    "Copy ~/.ray/auth_token of the head here, readable by you only, or name its file in RAY_AUTH_TOKEN_PATH."
+    "Copy ~/.ray/auth_token from the head to this machine, readable by you only, or name a file with the token in "
+    "RAY_AUTH_TOKEN_PATH."
 )
 
 
@@ -164,10 +165,10 @@ def _is_address(host: str) -> bool:
 
 
 def _listens_to_others(port: int) -> bool:
-    """Return whether `port` of this machine is open to others, too: Ray's default, also for a head on 127.0.0.1.
+    """Return whether other machines can reach `port` of this machine. With Ray's default they can, even on 127.0.0.1.
 
-    A port that no process of this machine listens on, such as the end of a tunnel from elsewhere, is not; nor is one
-    where the system does not tell (macOS, for other users' processes).
+    The answer is False for a port that no process of this machine listens on, such as the end of a tunnel, and if the
+    system does not tell (macOS, for other users' processes).
     """
     import psutil
 
@@ -184,7 +185,7 @@ def _listens_to_others(port: int) -> bool:
 
 
 def _nodes_listen_to_others(dashboard: str) -> bool:
-    """Return whether the nodes of a cluster can be reached by others, though its dashboard is at a loopback address."""
+    """Return whether other machines can reach the nodes of a cluster whose dashboard is at a loopback address."""
     try:
         summary = json.loads(_get(f"{dashboard}{ray_internals.NODES_SUMMARY}", None))["data"]["summary"]
         raylets = [node["raylet"] for node in summary if node["raylet"].get("state") == "ALIVE"]
@@ -194,11 +195,11 @@ def _nodes_listen_to_others(dashboard: str) -> bool:
             for raylet in raylets
         )
     except (OSError, ValueError, KeyError, TypeError):
-        return True  # nothing says that it is safe
+        return True  # not known to be safe
 
 
 def asks_for_token(address: str, secret: str | None = None) -> bool:
-    """Ask the head at `HOST:PORT` whether it is alive; return whether it wants a token, or another one, first.
+    """Return whether the head at `HOST:PORT` refuses a harmless request with `secret` as its token, or without a token.
 
     Raises:
         ClusterError: it does not answer.
@@ -225,12 +226,12 @@ def asks_for_token(address: str, secret: str | None = None) -> bool:
 
 
 def _connect(host: str, port: int) -> None:
-    """Find out within the time of one message whether anything listens: the clients below would wait for longer."""
+    """Open and close a connection, to fail quickly if nothing listens; the clients in this module would wait longer."""
     socket.create_connection((host.strip("[]"), port), timeout=CONNECT_TIMEOUT_S).close()
 
 
 def _status(address: str, secret: str | None) -> int:
-    """Return 200 where a dashboard answers, 401 or 403 where it wants (another) token first."""
+    """Return 200 if a dashboard answers, 401 or 403 if it asks for a token or does not accept `secret`."""
     try:
         _get(f"{address}/api/version", secret)
     except urllib.error.HTTPError as error:

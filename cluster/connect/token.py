@@ -1,4 +1,4 @@
-"""Ray's token: where it is kept, and whether Ray asks for one."""
+"""Reads and protects Ray's token, and switches Ray's token authentication on and off."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cluster.connect import ray_internals
 from cluster.errors import ClusterError
 
 TOKEN_FILE = Path("~/.ray/auth_token")
-"""Where Ray 2.60 looks for the token if no environment variable names another place."""
+"""The file in which Ray 2.60 looks for the token if no environment variable names another."""
 
 
 def token() -> str | None:
-    """Return the token that Ray itself would send, or None if there is none; its file becomes this user's alone.
+    """Return the token that Ray would send, or None if there is none; make its default file private to this user.
 
     Raises:
-        ClusterError: the file that is to hold it cannot be read.
+        ClusterError: the file cannot be read.
     """
     if value := os.environ.get("RAY_AUTH_TOKEN"):
         return value
@@ -43,10 +43,10 @@ def token() -> str | None:
 
 
 def keep_private(make: bool = True) -> None:
-    """See to it that nobody else can read the token file of this user, which Ray writes for all.
+    """Make the token file readable by this user only; Ray writes it readable by all.
 
     Args:
-        make: whether to make it if it is not there.
+        make: whether to create a token if there is no file.
     """
     path = TOKEN_FILE.expanduser()
     with contextlib.suppress(OSError):
@@ -60,10 +60,10 @@ def keep_private(make: bool = True) -> None:
 
 @contextlib.contextmanager
 def authentication(mode: str) -> Iterator[None]:
-    """Have Ray ask for tokens and send them, or not, for the length of a `with` block: in this process and its children.
+    """Switch Ray's token authentication on or off in this process and its children for the length of a `with` block.
 
     Args:
-        mode: "token" or "disabled", as Ray's RAY_AUTH_MODE.
+        mode: the value of RAY_AUTH_MODE, "token" or "disabled".
     """
     try:
         with environment(RAY_AUTH_MODE=mode):
@@ -74,7 +74,7 @@ def authentication(mode: str) -> Iterator[None]:
 
 
 def _read_again() -> None:
-    if "ray" in sys.modules:  # else it reads them when it is imported
+    if "ray" in sys.modules:  # otherwise it reads them when it is imported
         ray_internals.read_settings_again()
 
 

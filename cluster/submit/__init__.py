@@ -1,1 +1,1 @@
-"""How a sweep is handed to a cluster: Ray Jobs, Slurm, Kubernetes."""
+"""Submits a sweep to a cluster: by Ray Jobs, Slurm or Kubernetes."""

@@ -1,7 +1,7 @@
-"""Sweeps as jobs of a cluster's Jobs server: submitted, listed, followed, stopped.
+"""Submits, lists, follows and stops sweeps as jobs of a Ray cluster's Jobs server.
 
-The driver of a job runs on the cluster, so the terminal that submitted it may be lost. A job is known as a sweep by its
-metadata, where also is which folder it writes to.
+The driver of a job runs on the cluster, so the terminal that submitted it may be closed. The metadata of a job say that it
+is a sweep and which folder it writes to.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from cluster.errors import ClusterError
 
 SOFTWARE = "keras-grid-sweep"
 STOP_WAIT_S = 60
-"""Seconds that a sweep is given to store what has finished, when it is stopped; Ray's default is 3."""
+"""Seconds that a stopped sweep has to store finished points; Ray's default is 3."""
 
 POLL_S = 1.0
 AGENT_WAIT_S = 60.0
-"""Seconds that a head may need from its start until it takes jobs."""
+"""Seconds that a head may need after its start until it accepts jobs."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Job:
 
     Attributes:
         job_id: the submission's id.
-        status: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED, as Ray says it.
-        out: the folder it writes to.
-        started: when it began, in UTC; None before.
-        exit_code: of `sweep run`, once it has ended by itself.
-        message: what Ray says of it.
+        status: Ray's status: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+        out: the folder that it writes to.
+        started: when it began, in UTC; None if it has not begun.
+        exit_code: of `sweep run` if it has ended by itself, else None.
+        message: Ray's message about the job.
     """
 
     job_id: str
@@ -51,25 +51,25 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether it runs no more."""
+        """Whether it has ended."""
         return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
 
 
 class Jobs:
-    """The Jobs server at a dashboard's address, which `access.check_dashboard` has found to be usable.
+    """The Jobs server of a cluster.
 
     Attributes:
-        address: such as `http://HEAD:8265`.
+        address: of the cluster's dashboard, checked by `reach.check_dashboard`, such as `http://HEAD:8265`.
 
     Raises:
-        ClusterError: it has no Jobs server.
+        ClusterError: there is no Jobs server at the address.
     """
 
     def __init__(self, address: str) -> None:
         from ray.job_submission import JobSubmissionClient
 
         for name in ray_internals.UPLOAD_LOGGERS:
-            logging.getLogger(name).setLevel(logging.WARNING)  # they tell of each upload
+            logging.getLogger(name).setLevel(logging.WARNING)  # they report each upload
         self.address = address
         with self._explained():
             self._client = JobSubmissionClient(address)
@@ -78,16 +78,16 @@ class Jobs:
         """Start a job that runs this software on the head, and return its id.
 
         Args:
-            folder: travels, and is the job's working directory.
+            folder: sent to the cluster, where it becomes the job's working directory.
             command: the arguments of `python`.
             out: the folder that the sweep writes to.
-            environment: variables of the driver. They are stored with the job for all to read: no secrets.
+            environment: variables of the driver. All users can read them in the job's record, so they must not be secrets.
 
         Raises:
-            ClusterError: the server does not take it.
+            ClusterError: the server does not accept the job.
         """
         request: dict[str, Any] = {
-            # exec: the signals of a stop have to reach the sweep, not only a shell.
+            # exec: the signals of a stop must reach the sweep, not only a shell.
             "entrypoint": f'P="{ray_internals.HEADS_PYTHON}"; exec "${{P:-python}}" {shlex.join(command)}',
             "runtime_env": {
                 "working_dir": str(folder),
@@ -100,19 +100,19 @@ class Jobs:
             while True:
                 try:
                     return str(self._client.submit_job(**request))
-                except RuntimeError as error:  # a cluster that has just begun
+                except RuntimeError as error:  # the cluster may have just started
                     if ray_internals.NO_AGENT not in str(error) or time.monotonic() > deadline:
                         raise
                 time.sleep(POLL_S)
 
     def all(self) -> list[Job]:
-        """Return the sweeps that the cluster knows of, the latest first."""
+        """Return the sweeps that the server has a record of, the latest first."""
         with self._explained():
             found = [details for details in self._client.list_jobs() if _is_sweep(details)]
         return [_job(details) for details in sorted(found, key=lambda d: d.start_time or 0, reverse=True)]
 
     def running_into(self, out: str) -> Job | None:
-        """Return the sweep that is writing to the folder `out` now, if one is."""
+        """Return the sweep that is writing to the folder `out` now, or None."""
         return next((job for job in self.all() if job.out == out and not job.ended), None)
 
     def get(self, job_id: str) -> Job:
@@ -131,13 +131,13 @@ class Jobs:
         )
 
     def log(self, job_id: str) -> str:
-        """Return what a job has printed so far."""
+        """Return the output of a job so far."""
         self.get(job_id)
         with self._explained():
             return str(self._client.get_job_logs(job_id))
 
     def follow(self, job_id: str, write: Callable[[str], None]) -> Job:
-        """Pass on what a job prints until it has ended, and return it."""
+        """Pass the output of a job to `write` until the job has ended, and return the job."""
         self.get(job_id)
 
         async def tail() -> None:
@@ -149,14 +149,14 @@ class Jobs:
         return self.wait(job_id)
 
     def stop(self, job_id: str) -> Job:
-        """Ask a job to stop as Ctrl-C does, wait until it has, and return it."""
+        """Ask a job to stop, as Ctrl-C does, wait until it has stopped, and return it."""
         if not self.get(job_id).ended:
             with self._explained():
                 self._client.stop_job(job_id)
         return self.wait(job_id, STOP_WAIT_S + 30)
 
     def wait(self, job_id: str, timeout_s: float = 60) -> Job:
-        """Return a job once it has ended, or as it is after `timeout_s`."""
+        """Wait until a job has ended, for `timeout_s` at most, and return it."""
         deadline = time.monotonic() + timeout_s
         while not (job := self.get(job_id)).ended and time.monotonic() < deadline:
             time.sleep(POLL_S)
@@ -164,13 +164,13 @@ class Jobs:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what Ray's client raises into a `ClusterError`."""
+        """Turn the errors of Ray's client into a `ClusterError`."""
         try:
             yield
         except (RuntimeError, ConnectionError) as error:
             reason = str(error).split("Traceback")[0].strip().rstrip(".")
             raise ClusterError(
-                f"The Jobs server at {self.address} cannot do this: {reason}. Look whether the cluster is alive, "
+                f"The Jobs server at {self.address} cannot do this: {reason}. Check that the cluster is alive, "
                 "and try again."
             ) from None
 

@@ -1,10 +1,10 @@
-"""Kubernetes: the manifest of a KubeRay RayJob that runs a sweep on a cluster of its own.
+"""Makes the manifest of a KubeRay RayJob, which runs a sweep on Kubernetes in a Ray cluster of its own.
 
-The RayJob makes a Ray cluster, runs the command on its head and takes the cluster down. A retry makes a new cluster and
-runs the same command on the same folder, which trains the points that are left.
+The RayJob creates a Ray cluster, runs the command on its head and deletes the cluster. A retry creates a new cluster and
+runs the same command on the same folder, so it trains the points that are left.
 
-Secrets are named, never held: KubeRay makes the token of the cluster itself, and what the pods need to reach the store
-is in Secrets that are there already. Image, plan and builder come to the pods as cluster/Dockerfile says.
+The manifest has only the names of Secrets. KubeRay itself makes the token of the cluster; the keys of the object store are
+in Secrets that exist already. The plan and the builder are in the image, which cluster/Dockerfile describes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import yaml
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
-# KubeRay's own limit, as it makes longer names from this one.
+# KubeRay's limit, because it makes longer names from this one.
 NAME_LENGTH = 47
 
 
@@ -31,22 +31,22 @@ class RayJob:
 
     Attributes:
         name: of the RayJob; a DNS label.
-        image: holds this project, the plan and its builder; the same for all pods.
+        image: contains this project, the plan and its builder; all pods use it.
         command: program and arguments, run on the head.
-        ray_version: what is installed in the image; from 2.52 there is token authentication.
-        workers: pods that train; the head does not.
-        max_workers: up to how many the autoscaler may go; no autoscaler if None.
+        ray_version: the version in the image; token authentication needs 2.52.
+        workers: the number of pods that train; the head does not train.
+        max_workers: the most workers that the autoscaler may start; no autoscaler if None.
         cpus: cores of each pod.
         gpus: GPUs of each worker.
         mem_gb: memory of each pod, in GiB.
         secrets: Secrets whose keys become environment variables of all pods.
         token_secret: a Secret with the cluster's token under the key `auth_token`; KubeRay makes one if None.
-        retries: clusters to make after the first was lost or the command failed.
+        retries: how many further clusters to create if a cluster is lost or the command fails.
         ttl_s: seconds after which a finished job's cluster is deleted.
         deadline_s: seconds after which the job is ended; none if None.
 
     Raises:
-        ValueError: a value that Kubernetes or KubeRay would refuse.
+        ValueError: Kubernetes or KubeRay would refuse a value.
     """
 
     name: str
@@ -74,9 +74,9 @@ class RayJob:
             raise ValueError(f"image got {self.image!r}, but needs a name like registry/repository:tag.")
         for secret in [*self.secrets, *([self.token_secret] if self.token_secret is not None else [])]:
             if not _SUBDOMAIN.fullmatch(secret) or len(secret) > 253:
-                # Not shown: whoever takes this for the place of a secret must not find it in a log.
+                # The message does not show the value: a user may have given the secret itself, which must not be logged.
                 raise ValueError(
-                    "A secret's name needs lower-case letters, digits, - and . alone. Name the Secret, not its value."
+                    "A secret's name may have only lower-case letters, digits, '-' and '.'. Name the Secret, not its value."
                 )
         least = {"workers": 0, "cpus": 1, "gpus": 0, "mem_gb": 1, "retries": 0, "ttl_s": 0}
         for field, lowest in least.items():
@@ -86,7 +86,7 @@ class RayJob:
             raise ValueError(f"deadline_s got {self.deadline_s}, but needs at least 1, or none.")
         if self.max_workers is None and not self.workers:
             raise ValueError(
-                "workers got 0, so nothing would train. Give some, or let the autoscaler: max_workers."
+                "workers got 0, so nothing would train. Ask for at least 1, or set max_workers for the autoscaler."
             )
         if self.max_workers is not None and self.max_workers < max(1, self.workers):
             raise ValueError(
@@ -96,7 +96,7 @@ class RayJob:
     def manifest(self) -> dict[str, Any]:
         """Return the RayJob as Kubernetes' plain data."""
         spec: dict[str, Any] = {
-            # Ray hands it to a shell.
+            # Ray passes it to a shell.
             "entrypoint": shlex.join(self.command),
             "submissionMode": "K8sJobMode",
             "backoffLimit": self.retries,
@@ -129,7 +129,7 @@ class RayJob:
         head = self._container("ray-head", 0)
         head["ports"] = [{"name": name, "containerPort": port} for name, port in ports]
         cluster["headGroupSpec"] = {
-            # The head has the driver; a trial that fills its memory would take the sweep with it.
+            # The driver is on the head; a trial that filled the head's memory would end the sweep.
             "rayStartParams": {"num-cpus": "0"},
             "template": _pod(head),
         }
@@ -146,7 +146,7 @@ class RayJob:
         return cluster
 
     def _container(self, name: str, gpus: int) -> dict[str, Any]:
-        # Requested is what may be used: Ray hands out by the limits, and nobody is put out for having used them.
+        # Requests equal limits: Ray schedules by the limits, and Kubernetes evicts pods that use more than they requested.
         amounts = {"cpu": str(self.cpus), "memory": f"{self.mem_gb}Gi"}
         amounts |= {"nvidia.com/gpu": str(gpus)} if gpus else {}
         container: dict[str, Any] = {
@@ -161,5 +161,5 @@ class RayJob:
 
 
 def _pod(container: dict[str, Any]) -> dict[str, Any]:
-    # KubeRay and its autoscaler make new pods; one that restarts in place is no longer a node of the cluster.
+    # KubeRay and its autoscaler replace pods; a pod that restarted would no longer be a node of the cluster.
     return {"spec": {"restartPolicy": "Never", "containers": [container]}}

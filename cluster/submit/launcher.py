@@ -1,10 +1,10 @@
-"""`ray symmetric-run` on one node of a Slurm job: it outlives SIGTERM, and tells how the command on the head ended.
+"""Runs `ray symmetric-run` on one node of a Slurm job so that it survives SIGTERM, and reports the command's exit code.
 
     python -m cluster.submit.launcher EXIT_FILE symmetric-run --address HOST:PORT --min-nodes N [start options] -- command
 
-Slurm sends SIGTERM to every process of a job. Ray's launcher dies of it at once, and Slurm kills what a dead task leaves
-behind: the sweep would have no time to store what is finished. And the launcher exits with 0 where Ray could not be
-started, so the command's own exit code is written to EXIT_FILE, which stays empty where there was no command.
+Slurm sends SIGTERM to every process of a job. It would end Ray's launcher at once, and Slurm would then kill the other
+processes of the task, so the sweep would have no time to store finished points. Ray's launcher also exits with 0 if Ray
+could not be started. So the command's own exit code is written to EXIT_FILE, which stays empty if the command did not run.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-# A shell with a handler waits for its command, which has the signal too, where one without would die. The other nodes
-# would notice only after a minute that the head is gone: a SIGTERM to the job's step is how Slurm asks them to end.
+# A shell with a handler waits for its command, which also gets the signal; a shell without one would die. SIGTERM to the
+# job's step asks the other nodes to end; otherwise they would notice only after a minute that the head is gone.
 TELLS = """\
 trap : TERM; "$@"; code=$?; echo "$code" >"$0"
 if [ "${SLURM_STEP_ID:-}" ]; then
@@ -35,16 +35,16 @@ def main() -> None:
     exit_file, *arguments = sys.argv[1:]
     separator = arguments.index("--")
     options, command = arguments[:separator], arguments[separator + 1 :]
-    # A handler and not SIG_IGN, which Ray's processes would inherit, and `ray stop` could end none of them.
+    # Not SIG_IGN: Ray's processes would inherit it, and `ray stop` could not end them.
     signal.signal(signal.SIGTERM, _go_on)
     _end_what_is_left()
-    # Not where TMPDIR says: sockets are in it, whose paths may have 107 bytes. Named for who finds what a KILL left.
+    # Not in TMPDIR: the folder has sockets, whose paths are limited to 107 bytes. KILL leaves it, so its name has the job.
     prefix = f"ray-{os.environ.get('SLURM_JOB_ID', '')}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir="/tmp", ignore_cleanup_errors=True) as folder:
-        # On the head Ray looks there for what it has started; on the others it would take the head's folder.
+        # On the head, Ray looks there for the cluster that it started; on other nodes, Ray would use the head's path.
         os.environ["RAY_TMPDIR"] = folder
         options += [f"--temp-dir={folder}/ray"]
-        if "SLURM_CPUS_ON_NODE" in os.environ:  # Ray would count the machine's, not the job's
+        if "SLURM_CPUS_ON_NODE" in os.environ:  # Ray would count the cores of the machine
             options += [f"--num-cpus={os.environ['SLURM_CPUS_ON_NODE']}"]
         sys.argv = ["ray", *options, "--", "sh", "-c", TELLS, exit_file, *command]
         code = 0
@@ -57,14 +57,14 @@ def main() -> None:
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     sys.stdout.flush()
-    # Without Ray's own exit, which would wait for the head that has just been stopped until Slurm's patience ends.
+    # Skip Ray's exit handlers, which would wait for the stopped head until Slurm kills the job.
     os._exit(code)
 
 
 def _end_what_is_left() -> None:
-    """Kill what an earlier attempt of this job left on this node, for which Ray would refuse to start.
+    """Kill the processes that an earlier attempt of this job left on this node: Ray would refuse to start beside them.
 
-    Ray's servers are daemons, which a KILL reaches where Slurm follows processes by cgroup, and else may not.
+    Ray's servers are daemons. Slurm's KILL reaches them if Slurm tracks processes by cgroup; otherwise it may not.
     """
     import psutil
 
@@ -80,7 +80,7 @@ def _end_what_is_left() -> None:
 
 
 def _deaf(init: Callable[..., Any]) -> Callable[..., Any]:
-    """Put our handler back after `init`: with a connection to a cluster Ray installs one that ends the process."""
+    """Return `init` followed by installing our handler again: `ray.init` installs one that ends the process."""
 
     def call(*arguments: Any, **options: Any) -> Any:
         context = init(*arguments, **options)

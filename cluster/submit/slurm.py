@@ -1,10 +1,10 @@
-"""Slurm: a batch script that starts Ray on the nodes of a job and a sweep on the first of them, and its submission.
+"""Writes and submits a Slurm batch script that starts Ray on the nodes of a job and a sweep on the first of them.
 
-The job can be requeued at any moment: SIGTERM lets the sweep store what is finished, and what comes after a KILL starts
-the same command on the same folder, which trains the points that are left.
+The job can be requeued at any moment. At SIGTERM the sweep stores finished points. After a KILL the requeued job runs the
+same command on the same folder, so it trains the points that are left.
 
-Secrets are in none of it. The job gets a login environment of its own (`--export=NONE`), since Slurm keeps the
-environment that a job is submitted with in its records; the token of the Ray cluster is in a file of its owner's.
+The script contains no secrets. The job gets a login environment (`--export=NONE`), because Slurm would keep the
+environment of `sbatch` in its records. The token of the Ray cluster is in a file that only its owner can read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Our names, and what sbatch calls them. Units are in the names.
+# Our names of parameters, with units, and sbatch's names.
 FLAGS = {
     "nodes": "nodes",
     "cpus_per_node": "cpus-per-task",
@@ -29,8 +29,7 @@ FLAGS = {
     "qos": "qos",
     "job_name": "job-name",
 }
-# Options of sbatch (22.05 to 25.05) that may be given under their own name, as they change nothing that the script
-# relies on.
+# Options of sbatch (22.05 to 25.05) that may be given under sbatch's name: they change nothing that the script relies on.
 OTHERS = (
     "begin", "chdir", "cluster-constraint", "clusters", "comment", "constraint", "core-spec", "deadline", "dependency",
     "error", "exclude", "gres", "gpu-bind", "gpu-freq", "gpus-per-task", "licenses", "mail-type", "mail-user",
@@ -38,22 +37,22 @@ OTHERS = (
     "signal", "switches", "thread-spec", "tmp", "wckey",
 )  # fmt: skip
 _TIME = re.compile(r"\d+(:\d\d){0,2}|\d+-\d\d?(:\d\d){0,2}")
-# Printable ASCII without what sbatch reads as quote, escape or comment. Bash reads these lines not at all.
+# Printable ASCII without sbatch's quotes, escapes and comments. For Bash these lines are comments.
 _VALUE = re.compile(r"[!$-&(-\[\]-~]+")
 
 _SCRIPT = """\
 #!/bin/bash
 {directives}
 
-# Written by `sweep slurm`. Ray runs on every node of the job, the sweep on the first. Submitting it again, or a requeue,
-# trains the points that have no row yet.
+# Written by `sweep slurm`. Ray runs on every node of the job, the sweep on the first. A requeue, or submitting this script
+# again, trains the points that have no row yet.
 {setup}
 export PATH={path}:"$PATH"
 export RAY_USAGE_STATS_ENABLED=0
-export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 # s, until all nodes are there: a shared disk can be slow
-unset RAY_ADDRESS # another cluster's, which Ray would prefer to this one
+export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 # seconds until all nodes must have joined: a shared disk can be slow
+unset RAY_ADDRESS # Ray would prefer that cluster to this one
 
-# Whoever reaches a Ray cluster runs what they like on it, so it asks for a token: in a file that only you can read.
+# Ray runs any code that reaches it, so this cluster asks for a token. It is in a file that only you can read.
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH=${{RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}}
 unset RAY_AUTH_TOKEN
@@ -61,26 +60,26 @@ if [ ! -s "$RAY_AUTH_TOKEN_PATH" ]; then
     mkdir -p "$(dirname "$RAY_AUTH_TOKEN_PATH")"
     fresh=$(mktemp "$RAY_AUTH_TOKEN_PATH.XXXXXX")
     od -An -N32 -tx1 /dev/urandom | tr -d ' \\n' >"$fresh"
-    mv -n "$fresh" "$RAY_AUTH_TOKEN_PATH" # not where another job was first, whose token is as good
+    mv -n "$fresh" "$RAY_AUTH_TOKEN_PATH" # if another job was faster, keep its token
     rm -f "$fresh"
 fi
 chmod 600 "$RAY_AUTH_TOKEN_PATH"
 
-# The head is the node that has this address: an address, since a node's own name often leads it to 127.0.1.1.
+# The head is the node with this address. Not its name, because a node often resolves its own name to 127.0.1.1.
 {address}
 port={port}
 
 exit_file=$(mktemp) # on this node, which is the head
-trap : TERM # Slurm sends it to this shell, too, which must wait for the sweep
+trap : TERM # Slurm also sends it to this shell, which must wait for the sweep
 {srun} \\
     {python} -m cluster.submit.launcher "$exit_file" symmetric-run --address "$address:$port" --min-nodes {nodes}{gpus} \\
     -- {command} --address "$address:$port"
 code=$(cat "$exit_file")
 rm "$exit_file"
-exit "${{code:-3}}" # the sweep's own; 3, stopped before the end, where Ray did not start or was killed
+exit "${{code:-3}}" # the sweep's exit code; 3 (stopped before the end) if Ray did not start or was killed
 """
 
-# The first node's address as Slurm knows it; one that it does not share with the others is of no use to them.
+# The first node's address according to Slurm; a loopback address is replaced, because other nodes cannot use it.
 _ADDRESS = """\
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(scontrol --oneliner show node "$first" | sed -n 's/.*NodeAddr=\\([^ ]*\\).*/\\1/p')
@@ -99,12 +98,12 @@ def batch_script(
     """Return the text of a batch script that runs `command` on a Ray cluster of the job's nodes.
 
     Args:
-        command: program and arguments; `--address HOST:PORT` of the cluster's head is added to it.
-        parameters: values by the names in `FLAGS`; one that is None is left to Slurm. Without `cpus_per_node` the
-            job has its nodes for itself.
-        others: values by sbatch's own names, as in `OTHERS`.
-        setup: lines of bash that run before all else, such as `module load python`.
-        port: of Ray's head; made from the job's number if None, so that two jobs on a node have two.
+        command: program and arguments; the script adds `--address HOST:PORT` of the cluster's head.
+        parameters: values by the names in `FLAGS`; for None, Slurm's default applies. Without `cpus_per_node` the job has
+            its nodes exclusively.
+        others: values by sbatch's names, see `OTHERS`.
+        setup: lines of bash that run before everything else, such as `module load python`.
+        port: of Ray's head; if None, it is computed from the job's number, so that two jobs on a node differ.
 
     Raises:
         ValueError: a name is unknown, or a value cannot be used.
@@ -125,13 +124,13 @@ def batch_script(
         directives="\n".join(f"#SBATCH {line}" for line in lines),
         setup="\n".join(map(_setup, setup)),
         path=shlex.quote(str(Path(sys.executable).parent)),
-        # A cluster of one node is nobody else's business.
+        # No other machine needs to reach a cluster of one node.
         address="address=127.0.0.1" if nodes == 1 else _ADDRESS,
         port=port or "$((20000 + SLURM_JOB_ID % 10000))",
         nodes=nodes,
         srun=_srun(given),
         python=shlex.quote(sys.executable),
-        # Ray counts the cores of the machine, not of the job; those the launcher tells it, on each node.
+        # Only GPUs are given here: the launcher gives Ray the cores, on each node.
         gpus=f" --num-gpus={given['gpus_per_node']}" if "gpus_per_node" in given else "",
         command=shlex.join(command),
     )
@@ -141,7 +140,7 @@ def submit(script: str) -> str:
     """Hand `script` to sbatch and return the job's id.
 
     Raises:
-        ValueError: there is no sbatch, or it refuses.
+        ValueError: there is no sbatch, or it refuses the job.
     """
     sbatch = shutil.which("sbatch")
     if sbatch is None:
@@ -149,7 +148,7 @@ def submit(script: str) -> str:
             "sbatch is not found, so nothing was submitted. Run this on a login node of the cluster, or write the "
             "script to a file (--file) and submit it there."
         )
-    # Said here as well, since SBATCH_EXPORT in the environment would win against the script.
+    # --export is repeated here, because SBATCH_EXPORT in the environment would override the script.
     ran = subprocess.run(
         [sbatch, "--parsable", "--export=NONE"], input=script, capture_output=True, text=True, check=False
     )
@@ -172,7 +171,7 @@ def _check_count(name: str, given: Mapping[str, object]) -> None:
 
 
 def _value(name: str, value: object) -> str:
-    """Return a value as sbatch reads it."""
+    """Return a value in sbatch's form."""
     if name == "mem_gb":
         if not isinstance(value, int | float) or not 0 < value < 1e6:
             raise ValueError(f"mem_gb got {value!r}, but needs gibibytes above 0.")
@@ -188,17 +187,17 @@ def _value(name: str, value: object) -> str:
 
 
 def _setup(line: str) -> str:
-    """Return a line of bash that ends the job if it fails: a sweep without its modules would fail in other words."""
+    """Return a line of bash that ends the job if it fails; a sweep without its modules would fail less clearly."""
     try:
         shlex.split(line)
     except ValueError as error:
-        raise ValueError(f"setup got {line!r}, which is no line of bash ({error}). Correct it.") from None
+        raise ValueError(f"setup got {line!r}, which is not a line of bash ({error}). Correct it.") from None
     if not line.isprintable():
-        raise ValueError(f"setup got {line!r}, but needs one line each. Give the option once a line.")
+        raise ValueError(f"setup got {line!r}, but needs one line each. Repeat the option for each line.")
     return f"{line} || exit 3"
 
 
 def _srun(given: Mapping[str, object]) -> str:
-    # What the shell above has exported, and no more than it has; and every core of the node, whatever Slurm binds to.
+    # The task gets exactly the exported variables of this shell, and may use every core of the node.
     cores = f" --cpus-per-task={given['cpus_per_node']}" if "cpus_per_node" in given else ""
     return f"srun --export=ALL --cpu-bind=none --kill-on-bad-exit=0{cores}"

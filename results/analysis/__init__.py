@@ -1,1 +1,1 @@
-"""What the points tell: the best, what matters, learning curves, what ASHA did."""
+"""Analyses of a run's rows: the best points, importance of axes, learning curves, and what ASHA saved and cost."""

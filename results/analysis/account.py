@@ -1,6 +1,6 @@
-"""ASHA's account: who came to each rung and went on, what was saved, and what it cost.
+"""ASHA's account: how many points reached and passed each rung, how many epochs were saved, and what pruning lost.
 
-Everything comes from the rows and from what the rungs have seen, as stored with them.
+Everything is computed from the points' rows and from the stored records of the rungs.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Regret:
-    """What pruning lost against an exhaustive run of the same plan.
+    """What pruning lost, compared with an exhaustive run of the same plan.
 
     Attributes:
-        by: the metric that winners are picked by.
+        by: the metric that decides which point wins.
         winner, best: idx of the pruned run's winner, and of the exhaustive run's.
-        lost: the exhaustive run's value of the winner, less that of the best.
+        lost: the exhaustive run's value of the winner, minus that of the best.
         rank: of the winner among the exhaustive run's points, 1 for the best.
-        points: that the exhaustive run has a value for.
+        points: how many points have a value in the exhaustive run.
     """
 
     by: str
@@ -38,11 +38,13 @@ class Regret:
 
 
 def rungs(seen: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each rung: `milestone`, points `entered` and `passed`, the `best` value and the `worst` that
-    passed.
+    """Return one row for each rung.
 
     Args:
         seen: as `Run.rungs` returns it.
+
+    Returns:
+        `milestone`, how many points `entered` and `passed`, the `best` value of all, and the `worst` value that passed.
     """
     table = []
     for milestone, part in seen.groupby("milestone") if len(seen) else ():
@@ -60,10 +62,10 @@ def rungs(seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def epochs(points: pd.DataFrame, budget: int) -> dict[str, int]:
-    """Return the epochs `spent` on all points, and `saved_at_most`: what the pruned ones did not use of their budget.
+    """Return the epochs `spent` on all points, the number of `pruned` points, and the epochs `saved_at_most`.
 
-    Some of them would have stopped early by themselves, so what was saved in truth is less; only an exhaustive run
-    tells how much.
+    The last is the part of their budget that pruned points did not use. Fewer epochs were really saved, because early
+    stopping would have ended some of these points anyway; only an exhaustive run tells how many.
     """
     pruned = points[points["status"] == Status.PRUNED]
     return {
@@ -74,10 +76,10 @@ def epochs(points: pd.DataFrame, budget: int) -> dict[str, int]:
 
 
 def check_comparable(run: Run, exhaustive: Run) -> None:
-    """Check that two runs are of the same plan but for the scheduler.
+    """Check that two runs have the same plan, except for the scheduler.
 
     Raises:
-        ValueError: they are of another grid, or were trained otherwise.
+        ValueError: their grids or their trainings differ.
     """
     for key in ("space", "data", "builder", "fit", "callbacks", "seed"):
         if run.plan.get(key) != exhaustive.plan.get(key):
@@ -87,20 +89,20 @@ def check_comparable(run: Run, exhaustive: Run) -> None:
 
 
 def saved(points: pd.DataFrame, exhaustive: pd.DataFrame) -> int:
-    """Return how many epochs fewer the points were trained than in the exhaustive run, over those that are in both."""
+    """Return how many fewer epochs than in the exhaustive run were trained, summed over the points of both runs."""
     both = points.merge(exhaustive, on="idx", suffixes=("", "_there"))
     return int((both["epochs_there"] - both["epochs"]).sum())
 
 
 def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") -> Regret:
-    """Return what the pruned run's winner lost, measured in the exhaustive run.
+    """Return how much worse the pruned run's winner is than the best point, by the exhaustive run's values.
 
     Args:
         pruned, exhaustive: points of two runs of the same plan.
-        by: lower is better.
+        by: the metric; lower is better.
 
     Raises:
-        ValueError: one of them has no point with the metric, or the exhaustive run lacks the winner.
+        ValueError: one run has no point with the metric, or the exhaustive run lacks the winner.
     """
     truth, tried = (numbers(rows.set_index("idx"), by).dropna() for rows in (exhaustive, pruned))
     if truth.empty or tried.empty:
@@ -120,10 +122,10 @@ def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") 
 
 
 def rank_correlation(seen: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") -> pd.DataFrame:
-    """Return how well each rung knows the end: Spearman's correlation of its values with the exhaustive run's.
+    """Return how well each rung predicts the end: Spearman's correlation of its values with the exhaustive run's.
 
     Returns:
-        `milestone`, `points` (in both), `correlation`; NaN where there are fewer than three.
+        `milestone`, `points` (how many are in both), `correlation` (NaN for fewer than three points).
     """
     truth = numbers(exhaustive.set_index("idx"), by)
     table = []

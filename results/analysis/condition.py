@@ -1,7 +1,7 @@
-"""Conditions on rows, such as `activation == "relu" and params < 200`: parsed and computed here, nothing is executed.
+"""Conditions on rows, such as `activation == "relu" and params < 200`: they are parsed and never run as code.
 
-An expression has names of columns (in backticks where they are no plain words), numbers, strings, True, False, None,
-lists, comparisons, `in`, `and`, `or`, `not` and brackets. Anything else is refused.
+A condition consists of names of columns, numbers, strings, True, False, None, lists, comparisons, `in`, `and`, `or`,
+`not` and brackets. Names that are not plain words need backticks. Anything else is refused.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ MAX_CHARACTERS = 10_000
 
 
 class ExpressionError(ResultsError, ValueError):
-    """The condition cannot be used; the message says what it got and what it needs."""
+    """The condition cannot be used; the message quotes it and says what is expected."""
 
 
 def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     """Return the rows that fulfil the condition `text`.
 
-    A missing value equals nothing but None, as in `column == None`, and is neither below nor above anything.
+    A missing value equals only None, as in `column == None`, and is neither below nor above any value.
 
     Raises:
-        ExpressionError: it is no such condition, or names no column.
+        ExpressionError: the text is not a condition, or it names a column that does not exist.
     """
     if len(text) > MAX_CHARACTERS:
         raise ExpressionError(
@@ -55,7 +55,7 @@ def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     names: dict[str, str] = {}
 
     def plain(match: re.Match[str]) -> str:
-        if match[1] is not None:  # a string: backticks in it are its own
+        if match[1] is not None:  # a string, whose backticks quote no column
             return match[1]
         return names.setdefault(match[2], f"quoted_column_{len(names)}_")
 
@@ -91,7 +91,7 @@ class _Condition:
             return ~self.value(node.operand)
         if isinstance(node, ast.Compare):
             left, found = node.left, pd.Series(True, index=self._rows.index)
-            for comparison, right in zip(node.ops, node.comparators, strict=True):  # 1 < a < 5 is two of them
+            for comparison, right in zip(node.ops, node.comparators, strict=True):  # 1 < a < 5 has two
                 found &= self._compare(left, comparison, right)
                 left = right
             return found
@@ -126,7 +126,7 @@ class _Condition:
     def _equal(self, column: pd.Series, constant: Any) -> pd.Series:
         if constant is None:
             return column.isna()
-        if isinstance(constant, list):  # an axis of lists holds JSON
+        if isinstance(constant, list):  # the column of an axis of lists holds JSON
             constant = json.dumps(constant)
         if column.dtype.kind == "b" or isinstance(constant, bool):
             constant = constant if isinstance(constant, bool) else None
@@ -136,21 +136,21 @@ class _Condition:
                 else column.map(lambda v: v if v is True or v is False else None)
             )
         elif column.dtype.kind not in "iuf" and not isinstance(constant, str):
-            constant = json.dumps(constant)  # as an axis of mixed kinds holds it
+            constant = json.dumps(constant)  # the column of an axis of mixed types holds JSON
         return (column == constant).fillna(False).astype(bool)
 
     def _ordered(self, column: pd.Series, comparison: ast.cmpop, other: Any) -> pd.Series:
         compare = _COMPARISONS.get(type(comparison))
         if compare is None:
             raise ExpressionError(
-                f"The condition {self._text!r} compares by what is no comparison of columns."
+                f"The condition {self._text!r} has a comparison that columns do not support."
             )
         try:
             return compare(column, other).fillna(False).astype(bool)
         except TypeError:
             raise ExpressionError(
                 f'The condition {self._text!r} compares "{column.name}", which holds {column.dtype}, '
-                f"with {other if not isinstance(other, pd.Series) else other.name!r}, which it cannot be ordered with."
+                f"with {other if not isinstance(other, pd.Series) else other.name!r}: these cannot be ordered."
             ) from None
 
     def _constant(self, node: ast.expr) -> Any:
@@ -179,7 +179,7 @@ class _Condition:
 
 
 def numbers(rows: pd.DataFrame, name: str) -> pd.Series:
-    """Return a column that holds numbers.
+    """Return the column `name`, which must hold numbers.
 
     Raises:
         ExpressionError: there is no such column, or it holds something else.
@@ -195,7 +195,7 @@ def numbers(rows: pd.DataFrame, name: str) -> pd.Series:
 
 
 def unknown_column(name: str, rows: pd.DataFrame) -> ExpressionError:
-    """Return the error that says so, with the nearest name there is."""
+    """Return the error for a column that does not exist; it proposes the most similar name."""
     near = difflib.get_close_matches(name, rows.columns, n=1)
     hint = f'Did you mean "{near[0]}"?' if near else f"The columns are {', '.join(rows.columns)}."
     return ExpressionError(f'There is no column "{name}". {hint}')

@@ -1,10 +1,10 @@
-"""Learning curves of some points, or of all of them as bands: what happened in each epoch, and why it ended there.
+"""Learning curves: of some points with the events of each epoch, or of all points as bands.
 
 Terminology
-    cut     an epoch that ran at a lower learning rate than the one before: the plateau rule, or a schedule, cut it
+    cut     an epoch with a lower learning rate than the one before, by the plateau rule or a schedule
     band    quantiles over many points, epoch by epoch
-    hold    a point that has stopped keeps the last value it had, so that all epochs of a band are of the same points;
-            without that, late epochs would show only those that had a reason to go on
+    hold    to keep the last value of a point that has stopped. So each epoch of a band covers the same points; otherwise
+            late epochs would cover only the points that had a reason to go on
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import pandas as pd
 from results.analysis.condition import unknown_column
 
 QUANTILES = (0.1, 0.5, 0.9)
-"""Of a band: its lower edge, its middle and its upper edge."""
+"""The lower edge, the middle and the upper edge of a band."""
 
 
 def annotated(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return the curves with what happened to each point in each epoch.
+    """Return the curves with the events of each epoch.
 
     Args:
         curves: as `Run.curves` returns them.
         points: rows of these points.
 
     Returns:
-        The columns of `curves`, and `is_cut`; `is_best`, whether it is the epoch whose model was kept; `ended`, in a
-        point's last epoch its status, else "".
+        The columns of `curves` and three more: `is_cut`; `is_best`, whether the model of this epoch was kept; `ended`,
+        the point's status in its last epoch, else "".
     """
     rows = curves.sort_values(["idx", "epoch"], ignore_index=True)
     same = rows["idx"].eq(rows["idx"].shift())
     known = points.set_index("idx")
-    # Float32 rates of one value are equal; a cut is by a factor far above rounding.
+    # Equal rates are equal as float32, too, and a cut changes the rate by far more than rounding does.
     is_cut = same & (rows["learning_rate"] < 0.999 * rows["learning_rate"].shift())
     is_last = ~rows["idx"].eq(rows["idx"].shift(-1))
     status = rows["idx"].map(known["status"]).fillna("").astype(str)
@@ -47,7 +47,7 @@ def annotated(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each point, in the order of `points`: how its training went.
+    """Return how the training of each point went: one row for each, in the order of `points`.
 
     Returns:
         `idx`, `epochs`, `best_epoch`, `first`, `lowest` and `last` val_loss, `cuts` (the epochs, as text), `ended`.
@@ -86,14 +86,14 @@ def bands(
 
     Args:
         curves: as `Run.curves` returns them.
-        points: rows of the points to take; curves of others are left out.
+        points: rows of the points to use; the curves of other points are ignored.
         axis: a column of `points`.
         metric: a column of `curves`.
         quantiles: lower edge, middle and upper edge of a band, each from 0 to 1.
 
     Returns:
-        For each value and each epoch up to the longest training: `value`, `epoch`, `points`, how many of them are still
-        in `training`, and `low`, `middle`, `high`.
+        One row for each value and each epoch up to the longest training: `value`, `epoch`, the number of `points`, how
+        many of them are still in `training`, and `low`, `middle`, `high`.
 
     Raises:
         ValueError: there is no such column.

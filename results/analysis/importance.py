@@ -1,12 +1,13 @@
-"""Which axes matter: shares of a metric's variance, and what a change of one value does, all else equal.
+"""The importance of axes: their shares of a metric's variance, and the effect of changing one value, all else equal.
 
 Terminology
-    grid         the rows that hold each combination of some values of the axes exactly once: a full factorial
-    main effect  of a value: the mean over all rows with it, less the mean over all
-    interaction  of two axes: what the mean over both has beyond their main effects
+    grid         rows that have each combination of some values of the axes exactly once: a full factorial
+    main effect  of a value: the mean over all rows with this value, minus the mean over all rows
+    interaction  of two values, one on each of two axes: the mean over all rows with both, minus the mean over all rows
+                 and minus both main effects
 
-On a grid the functional analysis of variance (Hoeffding 1948; Hooker 2007) is a matter of means: exact, no model of
-the metric in between. On other rows it is estimated (see `estimated`).
+On a grid, the functional analysis of variance (Hoeffding 1948; Hooker 2007) is computed exactly, from means and without
+a model of the metric. On other rows it is estimated (see `estimated`).
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from results.analysis.condition import numbers, unknown_column
 from results.errors import ResultsError
 
 FORESTS = 10
-"""Forests that an estimate is made by, each on its own bootstrap sample of the rows."""
+"""The number of forests in an estimate, each fitted on its own bootstrap sample of the rows."""
 
 MAX_VALUES = 100
-"""Values of an axis that are told one by one, and in pairs."""
+"""The most values of an axis that are reported one by one and in pairs."""
 
 MAX_CELLS = 200_000
-"""Combinations that an estimate is computed on; of more, as many are drawn."""
+"""The most combinations that an estimate is computed on; of a larger grid, this many are drawn at random."""
 
 
 class NoGridError(ResultsError, ValueError):
-    """The rows are no full factorial; the message says what is missing."""
+    """The rows are not a full factorial; the message says what is missing."""
 
 
 Shares = dict[tuple[int, ...], float]
-"""By the place of one axis, or of two."""
+"""Shares of variance by the position of one axis, or of two axes, in the list of axes."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ class Importance:
     """Shares of variance.
 
     Attributes:
-        shares: a row for each axis and each pair of axes, largest first: `axis`, `other` (empty for a main effect),
-            `share` of the variance, and for an estimate its standard deviation `spread` over bootstrap samples.
+        shares: a row for each axis and each pair of axes, largest share first: `axis`, `other` (empty for a main
+            effect), `share` of the variance, and `spread`, the standard deviation of an estimate over bootstrap samples.
         variance: of the metric over the grid.
-        rows: that it was computed from.
-        exact: whether it is exact.
-        fit: of an estimate: R2 of the forests on the rows they have not seen; 1 if exact.
+        rows: the number of rows that it was computed from.
+        exact: whether it is exact, not estimated.
+        fit: R2 of an estimate's forests on the rows that they were not fitted on; 1 if exact.
     """
 
     shares: pd.DataFrame
@@ -62,7 +63,7 @@ class Importance:
 
     @property
     def how(self) -> str:
-        """How the shares were found, in words."""
+        """A text that says how the shares were computed."""
         if self.exact:
             return f"exact, as the {self.rows:,} points are a whole grid"
         return (
@@ -72,7 +73,7 @@ class Importance:
 
 
 def about_pruned(count: int, are_in: bool) -> str:
-    """Return what `count` pruned points do to a result that they are in, or are left out of."""
+    """Return a sentence about the effect of including or excluding `count` pruned points."""
     if are_in:
         return f"{count:,} pruned points are in it, with the losses of unfinished trainings."
     return (
@@ -82,16 +83,16 @@ def about_pruned(count: int, are_in: bool) -> str:
 
 
 def importance(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed: int = 0) -> Importance:
-    """Return the exact shares where the rows are a grid, else estimated ones.
+    """Return the exact shares if the rows are a grid, else estimated shares.
 
     Args:
-        rows: of `points`; rows without a finite metric are no cells of the grid, so that it is incomplete then.
-        axes: names of the axes; those with one value only are left out.
+        rows: of `points`. Rows without a finite metric do not count, so a grid with such rows is incomplete.
+        axes: names of the axes; an axis with a single value is ignored.
         by: the metric's column.
         seed: of the bootstrap samples.
 
     Raises:
-        ValueError: there is no such column, or too little to tell from.
+        ValueError: there is no such column, or there are too few rows for an estimate.
     """
     try:
         return exact(rows, axes, by)
@@ -103,7 +104,7 @@ def exact(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va") -> Impor
     """Return the shares of variance on a full factorial.
 
     Raises:
-        NoGridError: the rows are none.
+        NoGridError: the rows are not a full factorial.
         ValueError: there is no such column.
     """
     axes, codes, sizes, metric = _coded(rows, axes, by)
@@ -119,12 +120,12 @@ def exact(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va") -> Impor
 
 
 def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed: int = 0) -> Importance:
-    """Return the shares as random forests see them, as Hutter, Hoos and Leyton-Brown (2014) do it.
+    """Return shares that are estimated by random forests, as in Hutter, Hoos and Leyton-Brown (2014).
 
-    Each of `FORESTS` forests of scikit-learn is fitted on a bootstrap sample of the rows; what it predicts on the grid
-    of all values is decomposed exactly. The mean over the forests is the estimate, their standard deviation its
-    spread, which knows of the sample's chance only: rows that are missing for a reason, as those that were pruned or
-    diverged, bias it, and no spread shows that.
+    Each of `FORESTS` forests of scikit-learn is fitted on a bootstrap sample of the rows. Its predictions on the grid of
+    all values are decomposed exactly. The mean over the forests is the estimate, and their standard deviation is its
+    spread. The spread covers only the randomness of the sample. Rows that are missing for a reason, such as pruned or
+    diverged points, bias the estimate, and the spread does not show that.
 
     Raises:
         ValueError: there is no such column, or fewer than 20 rows with a finite metric.
@@ -135,7 +136,7 @@ def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed
     axes, codes, sizes, metric = _coded(rows, axes, by)
     if len(metric) < 20 or not axes:
         raise ValueError(
-            f"{len(metric):,} rows have a finite {by}; telling what matters needs 20 at least, and axes that vary."
+            f"{len(metric):,} rows have a finite {by}; an estimate needs at least 20, and an axis with several values."
         )
     encoder = OneHotEncoder(categories=[np.arange(size) for size in sizes], sparse_output=False)
     features = encoder.fit_transform(codes)
@@ -186,12 +187,12 @@ def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va") -> pd.DataF
 
 
 def paired(rows: pd.DataFrame, axes: Sequence[str], axis: str, by: str = "loss_va") -> pd.DataFrame:
-    """Return what going from one value of an axis to another does, all other axes equal.
+    """Return the effect of changing one axis from one value to another, with all other axes equal.
 
     Returns:
-        For each pair of values: `value`, `other`, `pairs` (of points that differ in nothing else), and of the
-        difference, metric of `other` less metric of `value`: `mean`, `median`, `low` (5%), `high` (95%), and `lower`,
-        the share of pairs in which `other` has the lower metric.
+        One row for each pair of values: `value`, `other`, `pairs` (how many pairs of points differ in this axis only),
+        `lower` (the share of pairs in which `other` has the lower metric), and statistics of the difference, the metric
+        of `other` minus that of `value`: `mean`, `median`, `low` (5%), `high` (95%).
     """
     _check_axis(rows, axis)
     for name in axes:
@@ -223,7 +224,7 @@ def _decomposed(codes: np.ndarray, sizes: Sequence[int], metric: np.ndarray) -> 
     """Return the share of each main effect and each interaction of two axes, and the variance.
 
     Args:
-        codes: of each row the place of its value in each axis, int, shape (rows, axes); each combination as often.
+        codes: the code of each row on each axis, int, shape (rows, axes); each combination must occur equally often.
         sizes: how many values each axis has.
         metric: of each row.
     """
@@ -244,7 +245,7 @@ def _decomposed(codes: np.ndarray, sizes: Sequence[int], metric: np.ndarray) -> 
 def _coded(
     rows: pd.DataFrame, axes: Sequence[str], by: str
 ) -> tuple[list[str], np.ndarray, tuple[int, ...], np.ndarray]:
-    """Return the axes that vary, the place of each row's value in each, how many values each has, and the metric."""
+    """Return the axes that vary, the code of each row on each axis, how many values each has, and the metric."""
     for name in axes:
         _check_column(rows, name)
     metric = numbers(rows, by).to_numpy(float)
@@ -259,7 +260,7 @@ def _coded(
 
 
 def _plain(value: Any) -> Any:
-    """Return one value for all kinds of a missing one, which are not equal to themselves."""
+    """Return `value`, or one replacement for every kind of missing value, because NaN does not equal itself."""
     return ("missing",) if pd.isna(value) else value
 
 
@@ -272,8 +273,8 @@ def _check_axis(rows: pd.DataFrame, name: str) -> None:
     _check_column(rows, name)
     if (count := rows[name].nunique(dropna=False)) > MAX_VALUES:
         raise ValueError(
-            f'"{name}" has {count:,} values, but its values are told one by one for {MAX_VALUES} at most. Name an axis of '
-            "the grid with fewer, or take some of its values by a condition."
+            f'"{name}" has {count:,} values, but values are compared one by one for {MAX_VALUES} at most. Name an axis '
+            "with fewer values, or select some of its values by a condition."
         )
 
 

@@ -1,4 +1,4 @@
-"""The points of a run as a table, and the best of them; reading needs neither Ray nor TensorFlow."""
+"""Ranks the points of a run: the best ones, the best for each value of an axis, the Pareto front, and CSV."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import pandas as pd
 from results.analysis.condition import unknown_column
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell begins with that a spreadsheet would compute."""
+"""A spreadsheet takes a cell that begins with one of these for a formula."""
 
 
 def leaderboard(
     points: pd.DataFrame, n: int = 10, by: str = "loss_te", descending: bool = False
 ) -> pd.DataFrame:
-    """Return the `n` best points by one column; points without a value there are left out.
+    """Return the `n` best points by one column, without points that have no value there.
 
     Args:
         points: as `read_points` returns them.
-        n: the most rows.
+        n: at most this many rows.
         by: a column that can be ordered.
         descending: whether a higher value is better.
 
@@ -45,9 +45,9 @@ def best_of_each(
 
 
 def pareto(points: pd.DataFrame, by: str = "loss_te", against: str = "params") -> pd.DataFrame:
-    """Return the points that no other beats in one of two columns without losing in the other, lower being better.
+    """Return the Pareto front of two columns, in ascending order of `against`; lower is better in both.
 
-    Of points that are alike in both, the one with the lowest idx is kept. They come by rising `against`.
+    Of points that are equal in both columns, only the one with the lowest idx is returned.
 
     Raises:
         ValueError: there is no such column.
@@ -61,7 +61,7 @@ def pareto(points: pd.DataFrame, by: str = "loss_te", against: str = "params") -
 
 
 def to_csv(points: pd.DataFrame) -> str:
-    """Return the rows as CSV in which a spreadsheet finds no formula: such a text gets an apostrophe in front."""
+    """Return the rows as CSV without formulas: a text that a spreadsheet would compute gets a leading apostrophe."""
     safe = points.rename(columns=_harmless)
     for name in safe.columns:
         if safe[name].dtype.kind not in "biuf":

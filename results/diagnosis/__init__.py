@@ -1,1 +1,1 @@
-"""Whether a model over-fits, where it is good, what moves it, and what simpler models do on the same rows."""
+"""Diagnoses one model: whether it over-fits, where it is accurate, what it is sensitive to, and how it compares."""

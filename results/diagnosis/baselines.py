@@ -1,4 +1,4 @@
-"""Whether a model is worth it: simpler models fitted on the same rows, and how sure the test rows are of the difference."""
+"""Compares a model with simpler models fitted on the same rows, with intervals for the differences on the test rows."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import pandas as pd
 from results.diagnosis.split import Split, drawn, pair
 
 RESAMPLES = 1000
-"""Bootstrap samples of the test rows that an interval is computed from."""
+"""The number of bootstrap samples of the test rows that an interval is computed from."""
 
 MAX_FITTED = 50_000
-"""Rows that the simpler models are fitted on; of more, as many are drawn."""
+"""The most rows that the simpler models are fitted on; of more rows, this many are drawn at random."""
 
 THIS_MODEL = "this model"
-"""Its name among the others."""
+"""The name of the diagnosed model in the table."""
 
 
 def baselines(split: Split, predicted: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
-    """Return how the model compares on the test rows with simpler ones, untuned, that were fitted on the same rows.
+    """Return how the model compares on the test rows with simpler, untuned models that were fitted on the same rows.
 
-    Intervals hold 95%: percentiles over bootstrap samples of the test rows, the same samples for every model, so that
-    a difference has an interval, too. They know of the test rows' chance only, not of the training's.
+    Intervals hold 95%. They are percentiles over bootstrap samples of the test rows, the same samples for every model, so
+    a difference has an interval, too. They cover the randomness of the test rows, not that of the training.
 
     Args:
         split: the rows.
-        predicted: by the model for the test rows, shape (test rows,).
-        resamples: how many bootstrap samples.
-        seed: of the samples, and of the models that draw.
+        predicted: the model's predictions for the test rows, shape (test rows,).
+        resamples: the number of bootstrap samples.
+        seed: of the samples and of the random models.
 
     Returns:
-        For MSE, then MAE, and each model, this one first: `metric`, `model`, `fitted` (rows), the metric's `value`
-        with its interval `low`, `high`, and `difference`, how much more that is than this model's, with
-        `difference_low`, `difference_high`.
+        One row for each model, this one first, for MSE and then for MAE: `metric`, `model`, `fitted` (the number of rows),
+        the metric's `value` with its interval `low`, `high`, and `difference`, the value minus this model's value, with its
+        interval `difference_low`, `difference_high`.
     """
     y, predicted = pair(split.y_test, predicted)
     rows = drawn(len(split.y_fitted), MAX_FITTED, seed)
@@ -75,7 +75,7 @@ def _simpler(rows: int, seed: int) -> dict[str, Any]:
         "linear regression": LinearRegression(),
         "ridge regression": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13))),
         "nearest neighbours": make_pipeline(StandardScaler(), KNeighborsRegressor(min(5, rows))),
-        # In one thread: several add up their trees in the order they happen to end.
+        # One thread: with several, the order in which the trees are added up would vary.
         "random forest": RandomForestRegressor(random_state=seed),
         "gradient boosting": HistGradientBoostingRegressor(random_state=seed),
     }

@@ -1,10 +1,11 @@
-"""Four questions about one model: does it over-fit, where in the target's range is it good, what moves it, is it worth it.
+"""Diagnoses a regression model of one output by four questions.
+
+Does it over-fit? Where in the target's range is it accurate? Which features is it sensitive to? Is it better than simpler
+models? The answers are computed from arrays and a function that predicts, with fixed seeds.
 
 Terminology
-    residual     predicted less true: positive where the model predicts too much
-    fitted rows, group: see `results.diagnosis.split`
-
-All is computed from arrays and a function that predicts, with fixed seeds, for regression models of one output.
+    residual            the predicted value minus the true value: positive if the model predicts too much
+    fitted rows, group  see `results.diagnosis.split`
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from results.diagnosis.sensitivity import dependence, sensitivity
 from results.diagnosis.split import Predict, Split, pair, predictions
 
 BINS = 10
-"""Bins of the target, or of the prediction, at most."""
+"""The most bins of the target or of the prediction."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Diagnosis:
 
     Attributes:
         gaps_over_epochs, gaps_at_end: does it over-fit?
-        residuals_by_bin, calibration: where in the target's range is it good?
-        sensitivity, dependence: what moves it?
+        residuals_by_bin, calibration: where in the target's range is it accurate?
+        sensitivity, dependence: which features is it sensitive to?
         baselines: is it better than simpler models?
     """
 
@@ -50,14 +51,14 @@ def diagnose(
     """Return the answers to the four questions about a regression model of one output.
 
     Args:
-        predict: what the model gives for some rows.
+        predict: returns the model's predictions for some rows.
         split: the rows.
-        curve: the point's, as `Run.curves` returns it.
-        row: the point's, of `Run.points`.
-        seed: of what is shuffled, drawn and fitted.
+        curve: of the point, as `Run.curves` returns it.
+        row: of the point in `Run.points`.
+        seed: of all shuffles, random samples and fits.
 
     Raises:
-        ValueError: the model gives something else than one finite number for each row.
+        ValueError: the model does not return one finite number for each row.
     """
     predicted = predictions(predict, split.x_test)
     over_epochs = gaps_over_epochs(curve)
@@ -73,13 +74,13 @@ def diagnose(
 
 
 def gaps_over_epochs(curve: pd.DataFrame) -> pd.DataFrame:
-    """Return how far train and validation rows are apart in each epoch.
+    """Return how much each metric differs between train and validation rows in each epoch.
 
-    Keras measures `train` during an epoch, on weights that still change and with dropout on, and `validation` after
-    it: a validation loss that is a little lower is no mistake.
+    Keras measures `train` during an epoch, while the weights change and dropout is active, and `validation` after it. So
+    a validation loss that is a little lower is no error.
 
     Returns:
-        `metric`, `epoch`, `train` (the fitted rows), `validation`, `gap` (validation less train).
+        `metric`, `epoch`, `train` (on the fitted rows), `validation`, `gap` (validation minus train).
     """
     parts = [
         pd.DataFrame(
@@ -100,12 +101,11 @@ def gaps_over_epochs(curve: pd.DataFrame) -> pd.DataFrame:
 
 
 def gaps_at_end(row: Mapping[str, Any] | pd.Series, metrics: Sequence[str]) -> pd.DataFrame:
-    """Return each metric of the best epoch's model on each part of the rows.
+    """Return each metric of the best epoch's model on the train, validation and test rows.
 
     Returns:
-        `metric`, `train` (all train rows, so that the validation rows are among them), `validation`, `test`, and how
-        many times the train rows' value the others are: `validation_ratio`, `test_ratio`; NaN where that is not
-        above 0.
+        `metric`, `train` (on all train rows, which include the validation rows), `validation`, `test`, and the last two
+        divided by `train`: `validation_ratio`, `test_ratio` (NaN if `train` is not above 0).
     """
     table = pd.DataFrame(
         [[name, *(float(row[f"{name}_{part}"]) for part in ("tr", "va", "te"))] for name in metrics],
@@ -118,17 +118,17 @@ def gaps_at_end(row: Mapping[str, Any] | pd.Series, metrics: Sequence[str]) -> p
 def residuals_by_bin(y: np.ndarray, predicted: np.ndarray, bins: int = BINS) -> pd.DataFrame:
     """Return how the residuals are distributed in each part of the target's range.
 
-    Even the best model predicts too much where the target is low and too little where it is high, by as much as the
-    features leave open: `calibration` is free of that.
+    Even the best possible model predicts too much for low targets and too little for high ones, because features never
+    determine the target completely. `calibration` does not have this effect.
 
     Args:
         y: true values, shape (rows,).
-        predicted: shape (rows,).
-        bins: at most; they hold about as many rows each, and equal targets share one.
+        predicted: predictions, shape (rows,).
+        bins: the most bins. They have about equally many rows, and equal targets are in the same bin.
 
     Returns:
-        `low` and `high`, the lowest and highest target in the bin, `count` of rows, and of the residuals the mean
-        (`bias`), the mean of their absolute values (`mae`) and the quantiles `q05`, `q50`, `q95`.
+        One row for each bin: `low` and `high`, its lowest and highest target, `count` (of rows), and of the residuals the
+        mean (`bias`), the mean of the absolute values (`mae`) and the quantiles `q05`, `q50`, `q95`.
     """
     y, predicted = pair(y, predicted)
     residual, table = predicted - y, []
@@ -140,11 +140,11 @@ def residuals_by_bin(y: np.ndarray, predicted: np.ndarray, bins: int = BINS) -> 
 
 
 def calibration(y: np.ndarray, predicted: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """Return, for each part of the predictions' range, what was predicted and what was true, on average.
+    """Return the mean prediction and the mean true value in each part of the predictions' range.
 
     Returns:
-        `low` and `high`, the lowest and highest prediction in the bin, `count` of rows, the means `predicted` and
-        `true`, and the `standard_error` of their difference (NaN for a single row).
+        One row for each bin: `low` and `high`, its lowest and highest prediction, `count` (of rows), the means `predicted`
+        and `true`, and the `standard_error` of their difference (NaN for a single row).
     """
     y, predicted = pair(y, predicted)
     residual, table = predicted - y, []
@@ -156,7 +156,7 @@ def calibration(y: np.ndarray, predicted: np.ndarray, bins: int = BINS) -> pd.Da
 
 
 def _binned(values: np.ndarray, bins: int) -> list[np.ndarray]:
-    """Return the rows in each bin, lowest first; each bin ends with a value that is there, so none is empty."""
+    """Return the row numbers in each bin, lowest first. Each bin ends with one of the values, so none is empty."""
     ranks = [-(-number * len(values) // bins) - 1 for number in range(1, bins + 1)]
     tops = np.unique(np.sort(values)[ranks])
     positions = np.searchsorted(tops, values)

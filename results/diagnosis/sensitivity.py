@@ -1,6 +1,6 @@
-"""What moves a model: the features that it gets worse without, and what it predicts along each of them.
+"""How sensitive a model is to each feature: its permutation importance and its partial dependence.
 
-Both are computed for groups of columns, so that the indicator columns of one category are never taken apart.
+Both are computed for groups of columns, so that the indicator columns of one category are always changed together.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import pandas as pd
 from results.diagnosis.split import Predict, Split, drawn, predictions
 
 REPEATS = 10
-"""How often the rows of each group are shuffled."""
+"""How often the values of each group are shuffled."""
 
 GRID = 20
-"""Values of each feature that a partial dependence is computed at, at most."""
+"""The most values of a feature that a partial dependence is computed at."""
 
 MAX_ROWS = 10_000
-"""Test rows that both are computed on; of more, as many are drawn."""
+"""The most test rows that both are computed on; of more rows, this many are drawn at random."""
 
 
 def sensitivity(predict: Predict, split: Split, repeats: int = REPEATS, seed: int = 0) -> pd.DataFrame:
-    """Return how much worse the model gets when the test rows' values of one group are shuffled.
+    """Return how much the model's error increases when the values of one group are shuffled among the test rows.
 
-    This is the permutation importance of Breiman (2001), by scikit-learn. Of features that tell the same, each looks
-    less important than it is, since the model still has the others.
+    This is the permutation importance of Breiman (2001), by scikit-learn. Features with the same information look less
+    important than they are, because the model can use the others.
 
     Returns:
-        For each group, the most important first: `feature`, `columns` (how many), `increase` of the mean squared
-        error, the mean over the repeats, and `spread`, their standard deviation.
+        One row for each group, the most important first: `feature`, `columns` (how many), `increase` (of the mean squared
+        error, averaged over the repeats) and `spread` (the standard deviation over the repeats).
     """
     from sklearn.base import BaseEstimator
     from sklearn.inspection import permutation_importance
 
     class Moved(BaseEstimator):
-        """Takes for each row and group the place of the row that the group's columns come from: they stay together."""
+        """Stands for the model. Its features are row numbers: for each row and group, where the group's values come from."""
 
         def fit(self, x: np.ndarray, y: np.ndarray) -> Moved:
             return self
@@ -66,9 +66,9 @@ def sensitivity(predict: Predict, split: Split, repeats: int = REPEATS, seed: in
 def dependence(predict: Predict, split: Split, most: int = GRID, seed: int = 0) -> pd.DataFrame:
     """Return the mean prediction over the test rows when one feature has the same value in all of them.
 
-    This is the partial dependence of Friedman (2001). Where features go together, it asks the model about rows that
-    there never are. A category is tried at each of its indicators, the others being 0; a number at its values on the
-    test rows or, if there are more than `most`, at that many quantiles from 1% to 99%.
+    This is the partial dependence of Friedman (2001). For correlated features, it evaluates the model on rows that never
+    occur. For a category, one indicator after the other is 1 and the others are 0. A number gets each of its values in
+    the test rows or, if there are more than `most`, this many quantiles from 1% to 99%.
 
     Returns:
         `feature`, `category` (empty for a number), `value` (NaN for a category), `prediction`.

@@ -1,8 +1,9 @@
-"""The rows that a model is diagnosed on, and what it predicts for them: checked, one finite number for each row.
+"""The rows that a model is diagnosed on and its predictions for them, checked to be one finite number for each row.
 
 Terminology
-    fitted rows  the train rows that the weights were fitted on: all but the validation rows
-    group        columns that move together: the indicator columns of one category; any other column is a group alone
+    fitted rows  the train rows that the weights were fitted on: all except the validation rows
+    group        columns that are changed together: the indicator columns of one category, or a single other column
+    position     the number of a row or of a column, counted from 0
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Predict = Callable[[np.ndarray], Any]
 
 @dataclass(frozen=True)
 class Split:
-    """The rows that a model was fitted on, and those that it is judged by.
+    """The rows that a model was fitted on and those that it is tested on.
 
     Args:
         x_fitted: shape (fitted rows, features).
@@ -27,10 +28,11 @@ class Split:
         x_test: shape (test rows, features).
         y_test: shape (test rows,).
         features: the columns' names.
-        groups: by its name, the columns of each category: indicators, one of which is 1 in each row.
+        groups: the positions of the indicator columns of each category, by its name. Exactly one of these columns is 1
+            in each row.
 
     Raises:
-        ValueError: shapes do not fit, a number is not finite, or a group's columns are no indicators.
+        ValueError: shapes do not match, a number is not finite, or the columns of a group are not indicators.
     """
 
     x_fitted: np.ndarray
@@ -45,8 +47,8 @@ class Split:
             finite(y, f"The target of the {part} rows")
             if x.shape != (len(y), len(self.features)):
                 raise ValueError(
-                    f"The {part} rows have the shape {x.shape}, but {len(y)} targets and {len(self.features)} names of "
-                    "features go with them."
+                    f"The {part} rows have the shape {x.shape}, but there are {len(y)} targets and {len(self.features)} "
+                    "names of features."
                 )
         alone = [name for position, name in enumerate(self.features) if position not in self._grouped]
         names = [*alone, *self.groups]
@@ -69,7 +71,7 @@ class Split:
 
     @property
     def every_group(self) -> dict[str, list[int]]:
-        """The columns of each group, those of one column too, in the columns' order."""
+        """The positions of the columns of each group, including groups of one column, in the order of the columns."""
         found: dict[str, list[int]] = {}
         for position, name in enumerate(self.features):
             found.setdefault(self._grouped.get(position, name), []).append(position)
@@ -81,10 +83,10 @@ class Split:
 
 
 def predictions(predict: Predict, x: np.ndarray) -> np.ndarray:
-    """Return what the model gives, as float64 of shape (rows,).
+    """Return the model's predictions as float64, shape (rows,).
 
     Raises:
-        ValueError: it is something else than one finite number for each row.
+        ValueError: they are not one finite number for each row.
     """
     given = predict(x)
     shape = () if isinstance(given, dict | list | tuple) else np.shape(given)
@@ -100,7 +102,7 @@ def pair(y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the true values and the predictions as float64.
 
     Raises:
-        ValueError: they are no finite numbers, or not as many.
+        ValueError: they are not finite numbers, or there are not equally many.
     """
     true, given = finite(y, "The target"), finite(predicted, "What the model predicts")
     if true.shape != given.shape:
@@ -112,7 +114,7 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
     """Return `values` as float64.
 
     Raises:
-        ValueError: they are not one finite number for each row; `what` they are opens the message.
+        ValueError: they are not one finite number for each row; the message begins with `what`.
     """
     values = np.asarray(values)
     if values.ndim != 1 or not len(values) or values.dtype.kind not in "iuf":
@@ -128,7 +130,7 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
 
 
 def drawn(rows: int, most: int, seed: int) -> np.ndarray:
-    """Return the places of all rows, or of `most` of them, drawn."""
+    """Return the positions of all rows or, if there are more than `most`, of that many random ones."""
     if rows <= most:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

@@ -1,4 +1,4 @@
-"""A diagnosis in words: one sentence for each of the four questions, made of its numbers."""
+"""Turns the numbers of a diagnosis into one sentence for each of its four questions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def verdicts(found: Diagnosis) -> dict[str, str]:
 
 
 def overfitting(over_epochs: pd.DataFrame, at_end: pd.DataFrame) -> str:
-    """Return how far the losses are apart at the end, and what the validation loss has done since it was lowest."""
+    """Return how much the losses differ at the end, and how the validation loss has changed since it was lowest."""
     end = at_end.iloc[0]  # Keras logs the loss first
     name = end["metric"]
     if np.isfinite(end["test_ratio"]):
@@ -48,7 +48,7 @@ def overfitting(over_epochs: pd.DataFrame, at_end: pd.DataFrame) -> str:
 
 
 def accuracy(by_bin: pd.DataFrame, calibrated: pd.DataFrame) -> str:
-    """Return how the error and the bias change over the target's range, and whether predictions are right on average."""
+    """Return how error and bias change over the target's range, and whether predictions are right on average."""
     best, worst = by_bin.iloc[by_bin["mae"].argmin()], by_bin.iloc[by_bin["mae"].argmax()]
     difference = (calibrated["predicted"] - calibrated["true"]).abs()
     mean = np.average(difference, weights=calibrated["count"])
@@ -56,15 +56,15 @@ def accuracy(by_bin: pd.DataFrame, calibrated: pd.DataFrame) -> str:
     good = (difference <= 2 * calibrated["standard_error"])[known].sum()
     low, high = by_bin.iloc[0], by_bin.iloc[-1]
     return (
-        f"Targets of {_range(best)} are met best (MAE {best['mae']:.3g}), those of {_range(worst)} worst "
+        f"Targets of {_range(best)} are predicted best (MAE {best['mae']:.3g}), those of {_range(worst)} worst "
         f"({worst['mae']:.3g}); the bias goes from {low['bias']:+.3g} at the low end to {high['bias']:+.3g} at the high; "
-        f"by bin of the prediction, its mean is {mean:.3g} from the true mean on average, within two standard errors in "
-        f"{good} of {known.sum()} bins."
+        f"in bins of the prediction, its mean differs from the true mean by {mean:.3g} on average, and by at most two "
+        f"standard errors in {good} of {known.sum()} bins."
     )
 
 
 def sensitivity(table: pd.DataFrame) -> str:
-    """Return which feature matters most, and which cannot be told from none."""
+    """Return which feature matters most, and which ones have no measurable effect."""
     none = table[table["increase"] <= 2 * table["spread"]]["feature"]
     if len(none) == len(table):
         return "Shuffling no feature raises the MSE by more than two standard deviations of the shuffles."
@@ -76,12 +76,12 @@ def sensitivity(table: pd.DataFrame) -> str:
     if others:
         text += f", {others[0]['feature']} by {others[0]['increase']:.3g}"
     return text + (
-        f"; no effect can be told of {', '.join(none)}." if len(none) else "; all features have an effect."
+        f"; no measurable effect of {', '.join(none)}." if len(none) else "; all features have an effect."
     )
 
 
 def baselines(table: pd.DataFrame) -> str:
-    """Return how the model compares with the best of the simpler ones, and with predicting the mean."""
+    """Return how the model compares with the best of the simpler models and with predicting the mean."""
     rows = table[table["metric"] == "MSE"].set_index("model")
     this, others = rows.loc[THIS_MODEL], rows.drop(THIS_MODEL)
     best, mean = others.iloc[others["value"].argmin()], others.loc["mean"]
@@ -90,7 +90,7 @@ def baselines(table: pd.DataFrame) -> str:
     elif best["difference_high"] < 0:
         told = "so this model is worse"
     else:
-        told = "which the test rows cannot tell from none"
+        told = "which may be due to chance"
     return (
         f"Test MSE is {this['value']:.4g} ({this['low']:.4g} to {this['high']:.4g}); the best of the simpler models, "
         f"{best.name}, has {abs(best['difference']):.3g} {'more' if best['difference'] >= 0 else 'less'} "

@@ -1,1 +1,1 @@
-"""What goes out of a run to other tools: TensorBoard, MLflow."""
+"""Exports points of a run to other tools: TensorBoard and MLflow."""

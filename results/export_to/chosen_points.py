@@ -1,10 +1,10 @@
-"""What goes out of a run to other tools: which of its points, and of each its settings, final metrics and curve.
+"""Chooses the points of a run that are exported to other tools, and collects what is exported of each point.
 
 Terminology
     settings        the point's value of each axis, as text, a boolean or a number
     final metrics   the numbers of the point's row: each metric on each split, params, epochs, best_epoch, seconds
     curve           each metric on the train and the validation rows, and the learning rate, epoch by epoch
-    others          points drawn at random besides the best: without them every setting looks like a good one
+    others          points that are drawn at random besides the best; without them, every setting would look good
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from results.run import Run
 from results.schema import FINISHED_WELL, SPLITS, Column, curves_columns, points_columns
 
 ALL = sys.maxsize
-"""As a number of points or curves: as many as there are."""
+"""As a number of points or curves, this means all."""
 
 _COUNTED = ("params", "epochs", "best_epoch", "seconds")
-_LARGEST_EXACT = 2**53  # beyond it a float skips integers
+_LARGEST_EXACT = 2**53  # above this, a float cannot hold every integer
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which points go out, and which of their curves.
+    """Says which points and which of their curves are exported.
 
     Attributes:
         best: how many of the best points.
-        others: how many of the rest, drawn at random, the same ones each time.
-        curves: how many of the best points with their learning curves.
-        by: the column that says which are the best.
+        others: how many of the other points; they are drawn at random, but the same ones each time.
+        curves: how many of the best points have their learning curves exported.
+        by: the column to rank the points by.
         descending: whether a higher value of it is better.
         where: only points that fulfil this condition (see `results.analysis.condition`).
     """
@@ -56,14 +56,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Point:
-    """A point that goes out.
+    """A point that is exported.
 
     Attributes:
         idx: of the point.
         row: its row in `points`.
         settings: the value of each axis.
         metrics: the final metrics that are finite numbers.
-        curve: (epoch, values by name) for each epoch, finite numbers only; empty if it does not go out.
+        curve: (epoch, values by name) for each epoch, finite numbers only; empty if the curve is not exported.
     """
 
     idx: int
@@ -74,12 +74,12 @@ class Point:
 
     @property
     def well(self) -> bool:
-        """Whether it was trained and has losses to compare."""
+        """Whether its status is one of `FINISHED_WELL`, so that it has losses to compare."""
         return self.row["status"] in FINISHED_WELL
 
     @property
     def seconds(self) -> float:
-        """Wall time of its training, 0 if it is not known."""
+        """Wall time of its training, 0 if unknown."""
         return self.metrics.get("seconds", 0.0)
 
 
@@ -88,10 +88,10 @@ class Outgoing:
 
     Args:
         run: the run.
-        choice: which of its points.
+        choice: says which of its points.
 
     Attributes:
-        total: how many points fulfil the condition, chosen or not.
+        total: how many points fulfil the condition, including those that are not chosen.
 
     Raises:
         ValueError: the condition or the column to rank by cannot be used, or no point is chosen.
@@ -124,7 +124,7 @@ class Outgoing:
 
     @property
     def axes(self) -> dict[str, list[str | bool | int | float]]:
-        """The values of each axis as they go out."""
+        """The values of each axis as they are exported."""
         return {name: [setting(value) for value in values] for name, values in self.run.axes.items()}
 
     @functools.cached_property
@@ -141,12 +141,12 @@ class Outgoing:
 
     @property
     def logged(self) -> list[str]:
-        """The names that a curve can have values of."""
+        """The names of the values that a curve can have."""
         return [c.name for c in curves_columns(self.run.metrics) if c.name not in ("idx", "epoch")]
 
     @property
     def with_curves(self) -> int:
-        """How many points go out with their curve."""
+        """How many points are exported with their curve."""
         return len(self._curves)
 
     @functools.cached_property
@@ -162,19 +162,19 @@ class Outgoing:
 
 
 def identity(folder: RunFolder) -> str:
-    """Return what tells the run in `folder` from others: it outlives that the folder is moved, copied or resumed.
+    """Return an id of the run in `folder`, which does not change when the folder is moved or copied or the run resumed.
 
-    It is a digest of what the numbers depend on, so two runs of the same plan are one.
+    It is a digest of the run's fingerprint, so two runs of the same plan have the same id.
     """
     path = folder.fingerprint if folder.exists else folder.plan
     return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 
 def setting(value: Any) -> str | bool | int | float:
-    """Return the value of an axis as other tools can hold it.
+    """Return the value of an axis in a form that other tools can store.
 
-    Text, booleans and numbers are as they are. Anything else, and a number that a float cannot hold, is JSON:
-    None is "null", a list such as "[8, 4]".
+    Text, booleans and numbers stay unchanged. Anything else, and a number that a float cannot hold exactly, becomes JSON:
+    "null" for None, "[8, 4]" for a list.
     """
     if isinstance(value, str | bool):
         return value
@@ -194,6 +194,6 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _drawn(rows: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Return `n` of the rows as if at random: when there are more of them later, most are the same again."""
+    """Return `n` pseudo-random rows. Called later, when there are more rows, it mostly returns the same ones."""
     lots = rows["idx"].map(lambda idx: hashlib.blake2b(b"%d" % idx, digest_size=8).digest())
     return rows.loc[lots.sort_values().index[:n]]

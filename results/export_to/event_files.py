@@ -1,9 +1,9 @@
-"""Points and learning curves as TensorBoard's event files, for its tabs HParams and Time Series.
+"""Exports points and learning curves as TensorBoard's event files, for its tabs HParams and Time Series.
 
-The log folder holds a run named `idx-123` for each point, with its settings and its final metrics (tags such as
-`final/loss_te`, at the step of the best epoch), and, where they were asked for, its curves (tags such as
-`curves/val_loss`, a step for each epoch). TensorBoard keeps scalars as float32. Every file appears whole, under a
-name that does not change: whoever stops in between leaves a folder that can be read, and that can be added to.
+The log folder has a run named `idx-123` for each point, with its settings and its final metrics (tags such as
+`final/loss_te`, at the step of the best epoch). If curves are exported, the run also has the point's curves (tags such as
+`curves/val_loss`, a step for each epoch). TensorBoard keeps scalars as float32. Every file is written atomically under a
+fixed name, so an export that was interrupted leaves a readable folder and can be repeated to complete it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from results.export_to.chosen_points import Outgoing, Point, identity
 from results.folder.files import explained, write_json
 
 FINAL, CURVES = "final/", "curves/"
-"""What the tags of final metrics and of curves begin with."""
+"""The prefixes of the tags of final metrics and of curves."""
 
 _MARK = "sweep-export.json"
 # TensorBoard reads files with "tfevents" in their name, in the order of their names.
@@ -33,14 +33,14 @@ _DATASETS = {"tr": api_pb2.DATASET_TRAINING, "va": api_pb2.DATASET_VALIDATION}
 
 
 def write(outgoing: Outgoing, logdir: Path) -> Iterator[bool]:
-    """Write the points to `logdir`, a folder that is new, empty, or has points of the same run already.
+    """Write the points to `logdir`, a folder that is new or empty or already has points of the same run.
 
     Args:
         outgoing: the points.
         logdir: the folder.
 
     Yields:
-        After each point, whether anything of it was new.
+        For each point, whether anything was written.
 
     Raises:
         ValueError: the folder holds something else.
@@ -51,7 +51,7 @@ def write(outgoing: Outgoing, logdir: Path) -> Iterator[bool]:
 
 
 def _claim(outgoing: Outgoing, logdir: Path) -> None:
-    """Make the folder this run's."""
+    """Create the folder and mark it as this run's, or check that it is."""
     mark, run = logdir / _MARK, identity(outgoing.run.folder)
     with explained(logdir):
         logdir.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def _written(outgoing: Outgoing, logdir: Path) -> Iterator[bool]:
 
 
 def _experiment(outgoing: Outgoing) -> list[Summary.Value]:
-    """Return what tells the HParams tab which axes and metrics there are."""
+    """Return the summary that tells the HParams tab the names of axes and metrics."""
     axes = []
     for name, values in outgoing.axes.items():
         info = api_pb2.HParamInfo(name=name, type=_type_of(values))
@@ -141,7 +141,7 @@ def _curve_events(point: Point) -> list[Event]:
 
 
 def _hparams(tag: str, **content: Any) -> Summary.Value:
-    """Return a summary of the HParams plugin; it is all metadata."""
+    """Return a summary for the HParams plugin; its content is in the metadata."""
     data = plugin_hparams_pb2.HParamsPluginData(**content)
     plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=data.SerializeToString())
     return Summary.Value(tag=f"_hparams_/{tag}", metadata=SummaryMetadata(plugin_data=plugin))
@@ -152,7 +152,7 @@ def _event(values: Sequence[Summary.Value], step: int, wall_s: float) -> Event:
 
 
 def _write_file(path: Path, events: Iterable[Event]) -> None:
-    part = path.with_name(".part")  # a name that TensorBoard passes over
+    part = path.with_name(".part")  # a name that TensorBoard ignores
     with explained(path):
         path.parent.mkdir(exist_ok=True)
         try:

@@ -1,13 +1,13 @@
-"""Points and learning curves as runs on an MLflow server, or wherever MLflow can keep them.
+"""Exports points and learning curves as runs to an MLflow server, or to any other tracking URI that MLflow accepts.
 
-Each point is a run `idx 123` with its settings as params, its final metrics as metrics, what else its row says as tags
-and, where they were asked for, its curves (metrics such as `curves/val_loss`, a step for each epoch). A param is text
-to MLflow, so None and "null" are one there, and so are 8 and "8".
+Each point is a run `idx 123`. Its settings are params, its final metrics are metrics, and the rest of its row is tags. If
+curves are exported, they are metrics such as `curves/val_loss`, with a step for each epoch. MLflow stores params as
+text, so None and "null" look the same there, and so do 8 and "8".
 
 How names are changed
-    MLflow takes letters, digits, `_`, `-`, `.`, blanks and some signs that can stand for folders. In the name of an axis
-    or a metric, any other character becomes `_`; a name that is empty or begins with a dot gets `_` in front, and one
-    of more than 230 characters loses its end. Names that have become alike get `_2`, `_3` and so on at their end.
+    MLflow accepts letters, digits, `_`, `-`, `.`, blanks and some signs that can separate folders. In the name of an axis
+    or a metric, any other character becomes `_`. A name that is empty or begins with a dot gets a leading `_`. A name
+    of more than 230 characters is cut. Names that have become equal get the suffixes `_2`, `_3` and so on.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from typing import Any
 from results.export_to.chosen_points import Outgoing, Point, identity
 
 CURVES = "curves/"
-"""What the keys of curves begin with."""
+"""The prefix of the keys of curves."""
 
 MAX_PARAM_CHARACTERS = 6000
 MAX_TAG_CHARACTERS = 5000
-_MAX_KEY_CHARACTERS = 230  # MLflow takes 250; the rest is for what is put before and behind
-_MAX_METRICS, _MAX_PARAMS = 900, 90  # in one request; MLflow takes 1000 entities, 100 of them params or tags
+_MAX_KEY_CHARACTERS = 230  # MLflow allows 250; the rest is for prefix and suffix
+_MAX_METRICS, _MAX_PARAMS = 900, 90  # in one request; MLflow allows 1000 entities, 100 of them params or tags
 
 _AT_ONCE = 4
-"""Points on their way to the server at one time."""
+"""The number of points that are sent to the server at the same time."""
 
 _RUN_TAG, _CURVES_TAG = "sweep.run_id", "sweep.curves"
 _WHILE_WRITING = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # by itself MLflow tries for minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # MLflow's default would take minutes
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
@@ -46,15 +46,15 @@ _AT_FIRST = {**_WHILE_WRITING, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_H
 
 
 def write(outgoing: Outgoing, uri: str, experiment: str) -> Iterator[bool]:
-    """Write the points to an MLflow experiment. A point that is there from before is passed over, or completed.
+    """Write the points to an MLflow experiment. A point of an earlier export is completed if anything is missing.
 
     Args:
         outgoing: the points.
-        uri: of the server, such as `http://localhost:5000`, or what else MLflow takes as a tracking URI.
-        experiment: its name; it is made if it is not there.
+        uri: of the server, such as `http://localhost:5000`, or another tracking URI of MLflow.
+        experiment: its name; it is created if it does not exist.
 
     Yields:
-        After each point, whether anything of it was new.
+        For each point, whether anything was written.
 
     Raises:
         ValueError: MLflow is not installed, does not answer, or refuses something.
@@ -75,7 +75,7 @@ def _opened(uri: str, name: str) -> tuple[Any, str]:
         found = client.get_experiment_by_name(name)
         if found is None:
             return client, client.create_experiment(name)
-    except Exception as error:  # each of MLflow's stores raises what its own library does
+    except Exception as error:  # each of MLflow's stores raises the errors of its own library
         raise _failed(uri, error) from error
     if found.lifecycle_stage != "active":
         raise ValueError(f'The experiment "{name}" was deleted at {uri}. Restore it there, or name another.')
@@ -95,19 +95,19 @@ def _written(client: Any, number: str, outgoing: Outgoing, uri: str) -> Iterator
 def _failed(uri: str, error: Exception) -> ValueError:
     why: BaseException = error
     beneath: BaseException | None = error
-    while beneath is not None:  # "Connection refused" lies beneath what three libraries made of it
+    while beneath is not None:  # "Connection refused" is the root of a chain of errors
         if isinstance(beneath, OSError):
             why = beneath
         beneath = beneath.__context__
     said = " ".join(str(why).split()) or type(why).__name__
     return ValueError(
-        f"MLflow at {uri} cannot be written ({said[:300]}). See that the address is right and a server answers there, "
-        "then run the same command again: it goes on where it was."
+        f"MLflow at {uri} cannot be written ({said[:300]}). Check the address and whether a server answers there, "
+        "then run the same command again: it goes on where it stopped."
     )
 
 
 class _Experiment:
-    """An MLflow experiment that the points of one run go to."""
+    """The MLflow experiment that the points of one run are exported to."""
 
     def __init__(self, client: Any, number: str, outgoing: Outgoing) -> None:
         self._client, self._number, self._outgoing = client, number, outgoing
@@ -120,7 +120,7 @@ class _Experiment:
     def write(self) -> Iterator[bool]:
         there = self._there()
         waiting: deque[Future[bool]] = deque()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:  # the time goes into waiting for the server
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # most of the time is spent waiting for the server
             for point in self._outgoing:
                 waiting.append(pool.submit(self._complete, point, there.get(str(point.idx))))
                 if len(waiting) > _AT_ONCE:
@@ -156,7 +156,7 @@ class _Experiment:
         return self._client.create_run(self._number, start_ms, named, run_name=f"idx {point.idx}")
 
     def _log(self, point: Point, run: Any) -> None:
-        """Log what is missing. What was logged before is the same again, times included: MLflow keeps one of them."""
+        """Log what is missing. Values that are logged again have the same times as before, so MLflow keeps one copy."""
         from mlflow.entities import Metric, Param, RunTag
 
         start_ms, run_id, is_open = run.info.start_time, run.info.run_id, run.info.status == "RUNNING"
@@ -178,7 +178,7 @@ class _Experiment:
 
 
 def keys(names: Iterable[str]) -> dict[str, str]:
-    """Return what each name is called in MLflow, as the head of this module says; no two are alike."""
+    """Return the name in MLflow for each name, by the rules in the module's docstring; all are different."""
     found: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:
@@ -192,19 +192,19 @@ def keys(names: Iterable[str]) -> dict[str, str]:
 
 
 def text(value: str | bool | int | float) -> str:
-    """Return a setting as the text of a param: cut where MLflow would refuse it, and then it ends with "..."."""
+    """Return a setting as the text of a param; a text that is too long for MLflow is cut and ends with "..."."""
     return _cut(value if isinstance(value, str) else json.dumps(value), MAX_PARAM_CHARACTERS)
 
 
 def tags(point: Point, builder: str) -> dict[str, str]:
-    """Return what the point's row says besides numbers."""
+    """Return the values of the point's row that are no metrics."""
     row: Mapping[str, Any] = {"builder": builder, **point.row}
     names = ("idx", "status", "engine", "seed", "builder", "error")
     return {name: _cut(str(row[name]), MAX_TAG_CHARACTERS) for name in names if _is_there(row.get(name))}
 
 
 def batches(metrics: Sequence[Any], params: Sequence[Any]) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
-    """Yield both in parts that MLflow takes in one request."""
+    """Yield both in parts that are small enough for one request to MLflow."""
     for n in itertools.count():
         some = metrics[n * _MAX_METRICS :][:_MAX_METRICS], params[n * _MAX_PARAMS :][:_MAX_PARAMS]
         if not any(some):
@@ -222,7 +222,7 @@ def _is_there(value: Any) -> bool:
 
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set the variables that the user has not set, for a while."""
+    """Set the variables that the user has not set, for the length of a `with` block."""
     mine = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(mine)
     try:

@@ -1,4 +1,4 @@
-"""Plotly figures, each drawn from a plain table: a function of `results.analysis` or `results.diagnosis` makes the table."""
+"""Plotly figures: each function draws one table that a function of `results.analysis` or `results.diagnosis` returns."""
 
 from results.figures.diagnoses import (
     baselines_figure,

@@ -1,6 +1,6 @@
-"""Figures of a diagnosis: for each table of `results.diagnosis.diagnose`, the function of its name and `_figure` draws it.
+"""Figures of a diagnosis: the table `NAME` of `results.diagnosis.diagnose` is drawn by the function `NAME_figure`.
 
-Blue is the train rows and this model, orange the validation rows, green the test rows.
+The train rows and this model are blue, the validation rows orange, the test rows green.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MOST = 30
-"""Features that are drawn, at most."""
+"""The most features that are drawn."""
 
 _COLUMNS = 3
-"""Small multiples side by side."""
+"""The number of panels in a row."""
 
 
 def gaps_over_epochs_figure(table: pd.DataFrame) -> go.Figure:
-    """Return the learning curves of each metric, on a logarithmic axis where all values are above 0."""
+    """Return the learning curves of each metric, on a logarithmic axis if all values are above 0."""
     metrics = list(table["metric"].unique())
     figure = _subplots(rows=len(metrics), cols=1, shared_xaxes=True, vertical_spacing=0.08)
     for number, metric in enumerate(metrics, 1):
@@ -35,7 +35,7 @@ def gaps_over_epochs_figure(table: pd.DataFrame) -> go.Figure:
                 showlegend=number == 1, row=number, col=1,
             )  # fmt: skip
         known = part.dropna(subset="validation")
-        if number == 1 and len(known):  # the loss, by whose lowest value the epoch was chosen
+        if number == 1 and len(known):  # the loss: its lowest value is the best epoch
             best = known.loc[known["validation"].idxmin()]
             figure.add_scatter(
                 x=[best["epoch"]], y=[best["validation"]], name="lowest validation", mode="markers",
@@ -49,7 +49,7 @@ def gaps_over_epochs_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def gaps_at_end_figure(table: pd.DataFrame) -> go.Figure:
-    """Return a bar for each part of the rows, for each metric on an axis of its own."""
+    """Return one panel for each metric, with bars for the train, validation and test rows."""
     figure = _subplots(rows=1, cols=len(table), subplot_titles=[text(name) for name in table["metric"]])
     for number, row in enumerate(table.to_dict("records"), 1):
         parts = ["train", "validation", "test"]
@@ -61,7 +61,7 @@ def gaps_at_end_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def residuals_by_bin_figure(table: pd.DataFrame) -> go.Figure:
-    """Return bias, mean absolute error and the middle 90% of the residuals over the target, and below it the counts."""
+    """Return bias, mean absolute error and the middle 90% of the residuals over the target; the counts are below."""
     x = np.arange(len(table))
     figure = _subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.75, 0.25], vertical_spacing=0.06)
     figure.add_scatter(
@@ -82,7 +82,7 @@ def residuals_by_bin_figure(table: pd.DataFrame) -> go.Figure:
     )
     figure.add_bar(x=x, y=table["count"], name="rows", marker={"color": GREY}, showlegend=False, row=2, col=1)
     figure.add_hline(y=0, line={"color": GREY, "width": 1}, row=1, col=1)
-    # Places with labels: as names of categories, ranges that are written alike would become one.
+    # Numbers with labels: plotly would merge categories whose names are equal.
     figure.update_xaxes(tickvals=x, ticktext=_ranges(table))
     figure.update_xaxes(title_text="true target", row=2, col=1)
     figure.update_yaxes(title_text="predicted less true", row=1, col=1)
@@ -91,7 +91,7 @@ def residuals_by_bin_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def calibration_figure(table: pd.DataFrame) -> go.Figure:
-    """Return the mean true value over the mean prediction, with two standard errors, and the diagonal they should be on."""
+    """Return the mean true value over the mean prediction, with two standard errors, and the ideal diagonal."""
     figure = _subplots(rows=1, cols=1)
     both = table[["predicted", "true"]].to_numpy(float)
     ends = [both.min(), both.max()]
@@ -108,7 +108,7 @@ def calibration_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def sensitivity_figure(table: pd.DataFrame) -> go.Figure:
-    """Return a bar for each of the most important features, first at the top, with the standard deviation of repeats."""
+    """Return a bar for each of the most important features, with the standard deviation over repeats."""
     table = table.head(MOST)
     figure = _subplots(rows=1, cols=1)
     figure.add_bar(
@@ -121,7 +121,7 @@ def sensitivity_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def dependence_figure(table: pd.DataFrame) -> go.Figure:
-    """Return a small multiple for each feature that changes the prediction most: a line, or a mark for each category."""
+    """Return a panel for each of the features that change the prediction most: a line, or a mark for each category."""
     spread = table.groupby("feature", sort=False)["prediction"].agg(
         lambda values: values.max() - values.min()
     )
@@ -153,7 +153,7 @@ def dependence_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def baselines_figure(table: pd.DataFrame) -> go.Figure:
-    """Return each model's metrics on the test rows with their intervals, this model in a colour of its own."""
+    """Return each model's metrics on the test rows with their intervals; this model has another colour."""
     metrics = list(table["metric"].unique())
     figure = _subplots(rows=1, cols=len(metrics), shared_yaxes=True, subplot_titles=metrics)
     for number, metric in enumerate(metrics, 1):

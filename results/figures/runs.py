@@ -1,4 +1,4 @@
-"""A plotly figure for each table: the table says what is true, the figure shows it."""
+"""Figures of a run: learning curves, importance, distributions, parallel coordinates, the Pareto front, rungs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MOST_LINES = 1000
-"""Lines that a browser without a graphics processor draws at once while one drags."""
+"""The most lines that a browser without a graphics processor can redraw without delay while the user drags."""
 
 MOST_MARKS = 2000
-"""Marks of a cloud of points."""
+"""The most marks in a scatter plot."""
 
 
 def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
-    """Return the learning curves of some points: a panel for each metric, dashed on train and solid on validation rows.
+    """Return the learning curves of some points: a panel for each metric, dotted on train and solid on validation rows.
 
     Args:
         table: as `results.analysis.curves.annotated` returns it.
@@ -58,11 +58,11 @@ def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
 
 
 def bands_figure(table: pd.DataFrame, axis: str, metric: str = "val_loss") -> Figure:
-    """Return the learning curves of all points, a band for each value of an axis.
+    """Return the learning curves of all points, as a band for each value of an axis.
 
     Args:
         table: as `results.analysis.curves.bands` returns it.
-        axis, metric: what it is of.
+        axis, metric: the names that the table was computed for.
     """
     figure = _figure()
     for number, (value, part) in enumerate(table.groupby("value", dropna=False, sort=False)):
@@ -83,11 +83,11 @@ def bands_figure(table: pd.DataFrame, axis: str, metric: str = "val_loss") -> Fi
 
 
 def importance_figure(shares: pd.DataFrame, count: int = 15) -> Figure:
-    """Return the largest shares of variance as bars, with the spread of an estimate.
+    """Return the largest shares of variance as bars, with error bars if they are estimated.
 
     Args:
         shares: `Importance.shares`.
-        count: how many bars, at most.
+        count: the most bars.
     """
     most = shares.head(count)[::-1]
     names = [f"{a} x {b}" if b else a for a, b in zip(most["axis"], most["other"], strict=True)]
@@ -103,7 +103,7 @@ def importance_figure(shares: pd.DataFrame, count: int = 15) -> Figure:
 
 
 def interactions_figure(shares: pd.DataFrame) -> Figure:
-    """Return all shares as a heat map: main effects on the diagonal, interactions beside it.
+    """Return all shares as a heat map: main effects on the diagonal, interactions off it.
 
     Args:
         shares: `Importance.shares`.
@@ -116,7 +116,7 @@ def interactions_figure(shares: pd.DataFrame) -> Figure:
         values[a, b] = values[b, a] = row["share"]
     shown = labels(names)
     figure = _figure()
-    # The colour is the root, so that a small interaction is seen beside a large main effect.
+    # The colour shows the root, so that a small interaction is visible beside a large main effect.
     figure.add_heatmap(
         x=shown, y=shown, z=np.sqrt(values), text=[[f"{share:.1%}" for share in row] for row in values],
         colorscale="Cividis", showscale=False, texttemplate="%{text}", hovertemplate="%{y} x %{x}: %{text}<extra></extra>",
@@ -130,7 +130,7 @@ def distribution_figure(table: pd.DataFrame, axis: str, by: str = "loss_va") -> 
 
     Args:
         table: as `results.analysis.importance.distribution` returns it.
-        axis, by: what it is of.
+        axis, by: the names that the table was computed for.
     """
     figure = _figure()
     figure.add_box(
@@ -147,11 +147,11 @@ def distribution_figure(table: pd.DataFrame, axis: str, by: str = "loss_va") -> 
 
 
 def thinned(rows: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Return at most so many of the rows: the first quarter of that number, and of the others as many, evenly.
+    """Return at most `most` of the rows: the best ones for a quarter of them, the others at equal distances in the rest.
 
     Args:
         rows: best first.
-        most: how many.
+        most: the most rows to return.
     """
     if len(rows) <= most:
         return rows
@@ -162,16 +162,16 @@ def thinned(rows: pd.DataFrame, most: int) -> pd.DataFrame:
 def parallel_figure(
     points: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", most: int = MOST_LINES
 ) -> Figure:
-    """Return parallel coordinates of points: a line for each, an axis of the plot for each axis that varies, and the
-    metric; dragging along an axis picks lines. The best lines are on top, and dark.
+    """Return parallel coordinates: a line for each point, over the axes that vary and the metric.
 
-    The metric is cut at its 95% quantile, as one diverged point would flatten all others.
+    Dragging along an axis selects lines. The best lines are on top and dark. Values of the metric above its 95% quantile
+    are drawn at that quantile, because one diverged point would flatten all others.
 
     Args:
         points: rows of points.
         axes: names of columns.
         by: the metric; points without a finite value are left out.
-        most: lines, at most: see `thinned`.
+        most: the most lines: see `thinned`.
     """
     import plotly.graph_objects as go
 
@@ -198,11 +198,11 @@ def parallel_figure(
     limit = float(ranked[by].quantile(0.95)) if len(ranked) else 1.0
     metric = rows[by].astype(float).clip(upper=limit)
     dimensions.append({"name": "metric", "label": text(by), "values": metric})
-    # Plotly draws lines of a higher colour value over others, in whatever order they come. So the best need the highest.
+    # Plotly draws lines with a higher colour value on top, whatever their order. So the best lines get the highest values.
     line = {"color": -metric, "colorscale": "Viridis", "reversescale": True, "showscale": False}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
-    # What a program that reads the figure needs to know of its dimensions, whose labels are cut and whose order changes.
-    # The margin keeps the names of the axes clear of plotly's buttons.
+    # `meta` is for programs that read the figure: labels of dimensions may be cut, and dragging changes their order.
+    # The margin keeps plotly's buttons off the names of the axes.
     return laid_out(figure).update_layout(
         meta={"axes": varying, "limit": limit, "lines": len(rows), "of": len(ranked)},
         margin={"t": 70, "r": 50},
@@ -212,10 +212,10 @@ def parallel_figure(
 def pareto_figure(
     points: pd.DataFrame, front: pd.DataFrame, by: str = "loss_te", against: str = "params"
 ) -> Figure:
-    """Return a metric against another with the points that no other beats in both.
+    """Return one column over another, with the Pareto front.
 
     Args:
-        points: all rows; of many, `MOST_MARKS` are shown: see `thinned`.
+        points: all rows; at most `MOST_MARKS` are shown: see `thinned`.
         front: as `results.analysis.leaderboard.pareto` returns it.
         by, against: columns.
     """
@@ -234,7 +234,7 @@ def pareto_figure(
 
 
 def rungs_figure(table: pd.DataFrame) -> Figure:
-    """Return how many points came to each of ASHA's rungs and went on.
+    """Return how many points reached each of ASHA's rungs and how many passed it.
 
     Args:
         table: as `results.analysis.account.rungs` returns it.
@@ -251,7 +251,7 @@ def rungs_figure(table: pd.DataFrame) -> Figure:
 
 
 def ordered(values: pd.Series) -> list[Any]:
-    """Return the distinct values, numbers by size, others as they come; a missing one first."""
+    """Return the distinct values: a missing one first, numbers by size, others in the order of their first row."""
     distinct = {key_of(value): value for value in values}
     found = list(distinct.values())
     missing = [value for value in found if pd.isna(value)]
@@ -262,7 +262,7 @@ def ordered(values: pd.Series) -> list[Any]:
 
 
 def key_of(value: Any) -> str:
-    """Return a text that is equal for equal values, all kinds of a missing one among them."""
+    """Return a text that is equal for equal values; all kinds of missing values count as equal."""
     return "null" if pd.isna(value) else json.dumps(value, default=str)
 
 

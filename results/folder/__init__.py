@@ -1,1 +1,1 @@
-"""Where a run lives: its paths, files and lock, here or on an object store."""
+"""A run's folder: its paths, files and lock, on this machine or on an object store."""

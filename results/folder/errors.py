@@ -1,4 +1,4 @@
-"""What can be wrong with a run's folder."""
+"""The errors of a run's folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class FolderError(ResultsError, OSError):
 
 
 class UnreachableError(FolderError):
-    """The store did not answer for as long as it was waited for."""
+    """The store did not answer within the time limit."""
 
 
 class HeldError(ResultsError, RuntimeError):
-    """Another run holds the folder; the message says who, where and since when."""
+    """Another run holds the folder; the message names its process, its machine and when it began."""

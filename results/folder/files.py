@@ -1,4 +1,4 @@
-"""How a file is replaced whole, and how an error of writing is explained."""
+"""Replaces files atomically, and explains errors of writing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from results.folder.path import AnyPath
 
 @contextlib.contextmanager
 def explained(path: AnyPath) -> Iterator[None]:
-    """Turn an OSError while `path` is written into a FolderError that says what to do."""
+    """Turn an OSError raised while writing `path` into a FolderError that says what to do."""
     try:
         yield
     except FolderError:
@@ -28,13 +28,13 @@ def explained(path: AnyPath) -> Iterator[None]:
 
 
 def replace_file(path: AnyPath, content: bytes) -> None:
-    """Replace `path` by `content`, all or nothing, also if the machine dies.
+    """Replace `path` by `content`, all or nothing, even if the machine dies.
 
-    On an object store, any write does that. On this machine the bytes go to a hidden file beside it, which readers of
-    the folder pass over, and take its name once they are on the disk.
+    On an object store, every write is atomic. On this machine the bytes are first written to a hidden file in the same
+    folder, which readers ignore. Once they are on the disk, that file is renamed to `path`.
 
     Raises:
-        FolderError: the bytes cannot be written; `path` is as it was.
+        FolderError: the bytes cannot be written; `path` is unchanged.
     """
     if not isinstance(path, Path):
         path.write_bytes(content)

@@ -1,6 +1,6 @@
-"""What depends on where a run's folder is: how it is made, who holds it, what its driver keeps on this machine.
+"""A keeper creates a run's folder, locks it, and knows where the driver keeps its files on this machine.
 
-`LocalKeeper` keeps a folder on a disk that this machine has mounted, `ObjectKeeper` one on an object store.
+`LocalKeeper` does so for a folder on a disk that this machine has mounted, `ObjectKeeper` for one on an object store.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Keeper(ABC):
 
     Attributes:
         path: of the folder.
-        state: what the driver keeps on this machine: its log, checkpoints, and what a store did not take.
+        state: the folder of the driver's files on this machine: its log, checkpoints, and what a store did not accept.
     """
 
     path: AnyPath
@@ -37,10 +37,10 @@ class Keeper(ABC):
 
     @abstractmethod
     def create(self) -> None:
-        """Make the folder, if it is not there.
+        """Create the folder if it does not exist.
 
         Raises:
-            FolderError: it cannot be made or written.
+            FolderError: it cannot be created or written.
         """
 
     @abstractmethod
@@ -58,10 +58,10 @@ class Keeper(ABC):
 
     @abstractmethod
     def check_held(self) -> None:
-        """Check that nobody took the folder over from this process.
+        """Check that no other process took the folder over from this one.
 
         Raises:
-            FolderError: somebody did, or that cannot be found out.
+            FolderError: one did, or the store does not tell.
         """
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Keeper(ABC):
         """
 
     def holder(self) -> str:
-        """Return who holds the folder, in words."""
+        """Return a text that names the process that holds the folder."""
         try:
             held = json.loads((self.path / "lock").read_text())
             return f"process {held['pid']} on {held['host']} since {held['since']}"
@@ -82,7 +82,7 @@ class Keeper(ABC):
 
 
 class LocalKeeper(Keeper):
-    """Keeps a folder of this machine by a lock that the operating system lets go of when the process dies."""
+    """Keeps a folder on this machine by a file lock, which the operating system releases when the process dies."""
 
     def __init__(self, path: Path) -> None:
         self.path: Path = path
@@ -123,7 +123,7 @@ class LocalKeeper(Keeper):
         return False
 
     def check_held(self) -> None:
-        """See `Keeper.check_held`: the operating system lets nobody take it over."""
+        """See `Keeper.check_held`: the operating system lets no other process take the lock."""
 
     def set_aside(self, path: AnyPath, aside: AnyPath) -> None:
         """See `Keeper.set_aside`."""
@@ -132,7 +132,7 @@ class LocalKeeper(Keeper):
             Path(str(path)).replace(str(aside))
 
     def _take(self, lock: int) -> None:
-        for attempt in range(5):  # whoever asks `is_held` holds it for an instant
+        for attempt in range(5):  # `is_held` in another process holds the lock for an instant
             try:
                 return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -142,7 +142,7 @@ class LocalKeeper(Keeper):
 
 
 class ObjectKeeper(Keeper):
-    """Keeps a folder on an object store by a lease that has to be renewed: see `results.folder.lease`."""
+    """Keeps a folder on an object store by a lease that it renews: see `results.folder.lease`."""
 
     def __init__(self, path: RemotePath) -> None:
         from results.folder.lease import Lease
@@ -194,5 +194,5 @@ class ObjectKeeper(Keeper):
 
 
 def keeper_of(path: AnyPath) -> Keeper:
-    """Return what keeps the folder `path`."""
+    """Return the keeper of the folder `path`."""
     return ObjectKeeper(path) if isinstance(path, RemotePath) else LocalKeeper(path)

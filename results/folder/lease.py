@@ -1,20 +1,21 @@
-"""Who runs a sweep whose folder is on an object store, where no file can be locked.
+"""A lease says which process runs a sweep whose folder is on an object store, where no file can be locked.
 
-Terms
-    lease: the object `lock`, which says who holds the run, and is written anew by its holder every few seconds.
-    beat: one such writing. A lease without a beat for `STALE_AFTER_S` is free, and so is one of a dead process of this
-        very machine, at once.
+Terminology
+    lease   the object `lock`, which names the process that holds the run; the holder rewrites it every few seconds
+    beat    one such rewriting. A lease is free when it had no beat for `STALE_AFTER_S`, and at once when its holder was a
+            process of this machine that is dead
 
-How it is taken
-    Who finds it free writes it, waits for `SETTLE_S`, and holds the run if it still finds its own token. Ages are
-    differences of two times of the store itself: clocks of machines do not count. Before each commit and each beat
-    the holder makes sure that nobody else has taken it, as it may have slept past its lease.
+How a process takes it
+    A process that finds the lease free writes it, waits for `SETTLE_S`, and holds the run if the lease still has its
+    token. The age of a lease is the difference of two times of the store, so the clocks of machines do not matter. The
+    holder may be suspended for longer than its lease lasts. So before each commit and each beat it checks that no other
+    process has taken the lease.
 
-What remains
-    The store has no conditional PUT that Arrow could ask for. Two who take a free lease at once may both think they hold it
-    if a PUT takes longer than `SETTLE_S`, until the next beat; and a holder may be suspended between its last look and
-    its PUT. Neither can write over what the other has stored, as names of objects are never shared. But a point that both
-    trained then has two rows, until the run is next opened, which keeps the first.
+What can still go wrong
+    Arrow offers no conditional PUT. If a PUT takes longer than `SETTLE_S`, two processes that take a free lease at the
+    same time may both believe until the next beat that they hold it. A holder may also be suspended between its last
+    check and its PUT. Neither process can overwrite what the other has stored, because no two processes share names of
+    objects. But a point that both trained then has two rows until the run is opened again, which keeps the first row.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from results.folder.object_store import RemotePath
 BEAT_EVERY_S = 10.0
 STALE_AFTER_S = 60.0
 SETTLE_S = 1.0
-"""Longer than a PUT takes that was sent before another's."""
+"""Must be longer than a PUT takes."""
 
 
 _LET_GO: set[str] = set()
-"""Tokens of leases that this process has let go of, though the store may have been away when it did."""
+"""Tokens of leases that this process has released, even if the store did not answer then."""
 
 
 class Lease:
@@ -61,10 +62,10 @@ class Lease:
         self._thread = threading.Thread(target=self._beat_on, name="lease", daemon=True)
 
     def take(self) -> str | None:
-        """Take the lease and keep it alive; return who holds it, in words, if that is another.
+        """Take the lease and keep renewing it; if another process holds it, return a text that names that process.
 
         Raises:
-            FolderError: the store cannot be asked.
+            FolderError: the store does not answer.
         """
         found = read(self._path)
         if found and not _is_dead(found) and self._age_s() < STALE_AFTER_S:
@@ -78,21 +79,21 @@ class Lease:
         return None
 
     def check(self) -> None:
-        """Check that the run is still held, asking the store if the last beat was long ago.
+        """Check that this process still holds the run; ask the store if the last beat was long ago.
 
         Raises:
-            FolderError: it is not, or the store cannot be asked.
+            FolderError: it does not, or the store does not answer.
         """
         if self._lost_to is None and _now_s() - self._beaten_at > 2 * BEAT_EVERY_S:
             self._look()
         if self._lost_to is not None:
             raise FolderError(
-                f"{self._path.parent} was taken over by {self._lost_to}, as this process had not been heard of for "
-                f"{STALE_AFTER_S:g} s. Leave it to that one, or stop it and run the same command again."
+                f"{self._path.parent} was taken over by {self._lost_to}, because this process did not renew its lease for "
+                f"{STALE_AFTER_S:g} s. Let that process go on, or stop it and run the same command again."
             )
 
     def release(self) -> None:
-        """Let go: whoever comes next need not wait."""
+        """Release the lease, so that the next process need not wait."""
         self._ended.set()
         _LET_GO.add(self._token)
         if self._thread.is_alive():
@@ -104,7 +105,7 @@ class Lease:
 
     def _beat_on(self) -> None:
         while not self._ended.wait(BEAT_EVERY_S):
-            with contextlib.suppress(OSError):  # the store may be away for a while
+            with contextlib.suppress(OSError):  # the store may not answer for a while
                 self._look()
                 if self._lost_to is not None:
                     return
@@ -123,7 +124,7 @@ class Lease:
         self._beaten_at = at
 
     def _age_s(self) -> float:
-        """Return the seconds since the last beat of whoever holds the lease, both times being the store's."""
+        """Return the seconds since the last beat of the lease; both times are the store's."""
         probe = self._path.parent / f".lock-{self._token}"
         probe.write_bytes(b"")
         try:
@@ -135,10 +136,10 @@ class Lease:
 
 
 def read(path: RemotePath) -> dict[str, Any] | None:
-    """Return what the lease says, or None if there is none.
+    """Return the content of the lease, or None if there is none.
 
     Raises:
-        FolderError: the store cannot be asked.
+        FolderError: the store does not answer.
     """
     try:
         found = json.loads(path.read_text())
@@ -150,7 +151,7 @@ def read(path: RemotePath) -> dict[str, Any] | None:
 
 
 def is_alive(path: RemotePath) -> bool:
-    """Return whether the lease seems to be held: for people, by this machine's clock."""
+    """Return whether the lease seems to be held. This uses the machine's clock, so it is only good for display."""
     try:
         found = read(path)
         age_s = time.time() - path.stat().st_mtime_ns / 1e9
@@ -160,14 +161,14 @@ def is_alive(path: RemotePath) -> bool:
 
 
 def in_words(found: dict[str, Any]) -> str:
-    """Return who holds a lease."""
+    """Return a text that names the process that holds a lease."""
     if not {"pid", "host", "since"} <= set(found):
         return "another process"
     return f"process {found['pid']} on {found['host']} since {found['since']}"
 
 
 def _is_dead(found: dict[str, Any]) -> bool:
-    """Return whether the holder is known to be dead, which only its own machine can know."""
+    """Return whether the holder is known to be dead; only its own machine can know that."""
     if found.get("token") in _LET_GO:
         return True
     try:
@@ -177,7 +178,7 @@ def _is_dead(found: dict[str, Any]) -> bool:
 
 
 def _started(pid: int) -> float | None:
-    """Return when a process started, which tells it from a later one of the same number; None if there is none."""
+    """Return when a process started, None if there is none. A later process of the same number started at another time."""
     import psutil
 
     try:
@@ -188,7 +189,7 @@ def _started(pid: int) -> float | None:
 
 
 def _machine() -> str:
-    """Return what tells this machine, since it was started, and this container from others, of the same name too."""
+    """Return an id of this container and this boot of the machine; another machine of the same name has another id."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts += [
@@ -199,5 +200,5 @@ def _machine() -> str:
 
 
 def _now_s() -> float:
-    """Return a clock that goes on while the machine is suspended."""
+    """Return the time of a clock that also runs while the machine is suspended."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,4 +1,4 @@
-"""Copies what a driver writes on its own machine - its log, its progress - to the run's folder on an object store."""
+"""Copies the driver's log and progress from its machine to the run's folder on an object store."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from results.folder.object_store import RemotePath
 
 EVERY_S = {"progress.json": 10.0, "sweep.log": 60.0}
-"""The files, and how often each is looked at."""
+"""Seconds between two copies of each file."""
 MOST_BYTES = 8 * 2**20
-"""Of a longer log, the end is copied."""
+"""Only this many bytes at the end of a longer file are copied."""
 
 
 @contextlib.contextmanager
 def mirrored(here: Path, there: RemotePath) -> Iterator[None]:
     """Copy the files that change in `here` to `there` while the block runs, and once at its end.
 
-    A copy that fails is tried again with the next: it is for people to look at, and no reason to stop a sweep.
+    The copies are only for people to look at, so one that fails does not stop the sweep. The next copy makes up for it.
     """
     ended = threading.Event()
     copied: dict[str, tuple[int, int]] = {}

@@ -1,14 +1,15 @@
-"""A file or folder on an object store, with pathlib's names for what this project does with one.
+"""A file or folder on an object store, as a path with the methods of pathlib that this project uses.
 
 What is atomic there
     A PUT makes or replaces one object, all or nothing; so does the completion of an upload in several parts. A GET sees
-    one version of one object. That is all: there is no rename, no lock, no order between two objects, and a client
-    whose answer was lost does not know whether its PUT took place, or even will. So whatever is written here may be
-    written twice, and must then be the same (see `results.store.object_dataset`).
+    one version of one object. A store has no rename, no lock and no order between two objects. A client that gets no
+    answer does not know whether its PUT has taken place or will take place later. So every object may be written twice,
+    and must then have the same bytes (see `results.store.object_dataset`).
 
 What is supported
-    S3 and whatever speaks its protocol (tested), Google Cloud Storage (by the same rules, not tested). Not Azure's, where
-    Arrow shows an empty blob before the first byte, and no remote file systems such as HDFS: mount these.
+    S3 and other stores with its protocol are supported and tested. Google Cloud Storage is supported by the same rules,
+    but not tested. Azure is not supported, because Arrow makes an empty blob visible before the first byte is written.
+    Remote file systems such as HDFS are not supported: mount them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
 CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S = 1.0, 4.0
-"""Until a connection stands; without a byte on it."""
+"""Seconds until a connection is made, and seconds without a byte on it."""
 
 _Answer = TypeVar("_Answer")
 
@@ -45,7 +46,7 @@ class _Store:
 
 @dataclass(frozen=True)
 class Stat:
-    """What is known of an object, under the names of `os.stat_result`."""
+    """Size and time of an object, under the names of `os.stat_result`."""
 
     st_size: int
     st_mtime_ns: int
@@ -57,8 +58,8 @@ class RemotePath:
 
     Attributes:
         scheme: such as "s3".
-        key: bucket and key, with slashes between.
-        query: what stands behind the question mark of the URI.
+        key: bucket and key, joined by a slash.
+        query: the part of the URI after the question mark.
     """
 
     scheme: str
@@ -84,12 +85,12 @@ class RemotePath:
 
     @property
     def parent(self) -> RemotePath:
-        """The folder around it."""
+        """The folder that it is in."""
         return RemotePath(self.scheme, self.key.rsplit("/", 1)[0], self.query)
 
     @property
     def endpoint(self) -> str:
-        """The address of an S3 that is not Amazon's, as the URI or the environment says it; else empty."""
+        """The address of an S3 that is not Amazon's, from the URI or the environment; else empty."""
         if self.scheme != "s3":
             return ""
         given = dict(parse_qsl(self.query)).get("endpoint_override")
@@ -106,7 +107,7 @@ class RemotePath:
         return str(self)
 
     def read_bytes(self) -> bytes:
-        """Return the object.
+        """Return the object's bytes.
 
         Raises:
             FileNotFoundError: there is none.
@@ -128,10 +129,10 @@ class RemotePath:
 
         Args:
             content: its bytes.
-            on_wait: called if the store has to be waited for, before that.
+            on_wait: called before the first wait for a store that does not answer.
 
         Raises:
-            FolderError: it cannot be written; whether it was is not known.
+            FolderError: the write failed; the object may have been written nevertheless.
         """
 
         def put(system: FileSystem) -> None:
@@ -149,14 +150,14 @@ class RemotePath:
                 raise
 
     def mkdir(self, parents: bool = True, exist_ok: bool = True) -> None:
-        """Do nothing: a folder is there when something is in it."""
+        """Do nothing: on an object store a folder exists when an object is in it."""
 
     def is_file(self) -> bool:
         """Return whether there is such an object."""
         return self._info().is_file
 
     def is_dir(self) -> bool:
-        """Return True: anything can be written into any folder."""
+        """Return True: objects can be written into any folder."""
         return True
 
     def stat(self) -> Stat:
@@ -171,7 +172,7 @@ class RemotePath:
         return Stat(info.size, info.mtime_ns)
 
     def glob(self, pattern: str) -> list[RemotePath]:
-        """Return the objects in this folder, not deeper, whose names match."""
+        """Return the objects in this folder, without its subfolders, whose names match."""
         from pyarrow.fs import FileSelector
 
         found = self._do(lambda system: system.get_file_info(FileSelector(self.key, allow_not_found=True)))
@@ -182,10 +183,10 @@ class RemotePath:
         )
 
     def check_bucket(self) -> None:
-        """Check that the bucket is there: else an empty folder and none at all look the same.
+        """Check that the bucket exists. A folder of a missing bucket would look like an empty one.
 
         Raises:
-            FolderError: it is not, or cannot be asked.
+            FolderError: it does not, or the store does not answer.
         """
         bucket = self.key.split("/", 1)[0]
         if not self._do(lambda system: system.get_file_info(bucket)).type:
@@ -209,14 +210,14 @@ class RemotePath:
         except OSError as error:
             if retry.is_transient(error):
                 if store is not None:
-                    store.answered = False  # what is asked now, on the way out, need not wait as long again
+                    store.answered = False  # requests while the sweep ends should not wait as long again
                 raise UnreachableError(f"{self}: {_reason(error, bucket)}") from error
             raise FolderError(f"{self}: {_reason(error, bucket)}") from error
 
 
 @functools.lru_cache(maxsize=32)
 def _store(scheme: str, bucket: str, query: str, endpoint: str) -> _Store:
-    """Connect, which asks nobody: credentials are looked for in the environment and the usual files."""
+    """Return a connection. This sends no request; credentials come from the environment and the usual files."""
     from pyarrow import fs
 
     if scheme == "gs":
@@ -237,13 +238,13 @@ def _store(scheme: str, bucket: str, query: str, endpoint: str) -> _Store:
         background_writes=False,
         connect_timeout=CONNECT_TIMEOUT_S,
         request_timeout=REQUEST_TIMEOUT_S,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),  # who waits, and how long, is said here
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),  # retries are in `retry`
     )
     return _Store(system)
 
 
 def _reason(error: OSError, bucket: str) -> str:
-    """Return what happened and what to do about it."""
+    """Return a text of what happened and what to do about it."""
     said = " ".join(str(error).split())[:400]
     if "NO_SUCH_BUCKET" in said:
         return f"there is no bucket {bucket!r}. Make it, or correct the URI."

@@ -1,7 +1,7 @@
-"""Where a run lives, as one kind of path: a `pathlib.Path` on this machine, or a `RemotePath` on an object store.
+"""The path of a run: a `pathlib.Path` on this machine, or a `RemotePath` on an object store.
 
-Both have the few methods that this project uses, under pathlib's names, so whoever reads or writes a run's files need not
-know which it is. Nothing here contacts a store, and nothing heavy is imported: a store is met when a file is touched.
+Both have the few methods of pathlib that this project uses, so code that reads or writes a run's files need not know
+which one it has. This module contacts no store and imports nothing heavy; a store is contacted when a file is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from results.folder.object_store import RemotePath
 AnyPath: TypeAlias = Path | RemotePath
 
 _OPTIONS = {"s3": {"region", "endpoint_override", "scheme"}, "gs": set[str]()}
-"""The object stores that a run can live on, and what may stand behind the question mark of their URIs."""
+"""The object stores that a run can be on, and the options that their URIs may have after the question mark."""
 
 _CREDENTIALS = (
     "Credentials do not belong there: a URI is printed, logged and kept. Put them into AWS_ACCESS_KEY_ID, "
@@ -24,14 +24,14 @@ _CREDENTIALS = (
 
 
 def any_path(location: str | Path | RemotePath) -> AnyPath:
-    """Return the place that a path or a URI names.
+    """Return the path that a text or a URI names.
 
     Args:
-        location: a path, `file:///path`, `s3://bucket/folder` or `gs://bucket/folder`. An S3 may be given as
-            `?endpoint_override=HOST:PORT&scheme=http&region=NAME`, or by AWS_ENDPOINT_URL and AWS_REGION.
+        location: a path, `file:///path`, `s3://bucket/folder` or `gs://bucket/folder`. The address of an S3 may follow as
+            `?endpoint_override=HOST:PORT&scheme=http&region=NAME`, or come from AWS_ENDPOINT_URL and AWS_REGION.
 
     Raises:
-        ValueError: the URI names nothing that a run can live on, or carries credentials, which are not repeated.
+        ValueError: no run can be at the URI, or it has credentials; the message does not repeat them.
     """
     if not isinstance(location, str) or "://" not in location:
         return location if isinstance(location, RemotePath) else Path(location)
@@ -54,7 +54,7 @@ def any_path(location: str | Path | RemotePath) -> AnyPath:
         raise ValueError(f"The {scheme}:// URI carries credentials. {_CREDENTIALS}")
     if unknown := sorted(names - _OPTIONS[scheme]):
         allowed = ", ".join(sorted(_OPTIONS[scheme])) or "nothing"
-        raise ValueError(f"The {scheme}:// URI has {unknown[0]}=, but only {allowed} may stand behind the ?.")
+        raise ValueError(f"The {scheme}:// URI has {unknown[0]}=, but only {allowed} may follow the ?.")
     if not bucket or "#" in location or urlsplit(location).netloc != bucket:
         raise ValueError(
             f"{location} names no folder of a bucket. It should look like {scheme}://bucket/folder."
@@ -68,5 +68,5 @@ def any_path(location: str | Path | RemotePath) -> AnyPath:
 
 
 def is_remote(path: AnyPath) -> bool:
-    """Return whether a path is on an object store, and not on a file system of this machine."""
+    """Return whether a path is on an object store and not on a file system of this machine."""
     return isinstance(path, RemotePath)

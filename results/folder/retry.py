@@ -1,10 +1,10 @@
-"""How long to wait for a store that does not answer: exponential backoff with full jitter, up to a limit.
+"""Repeats requests to a store that does not answer: exponential backoff with full jitter, up to a time limit.
 
-Terms
-    transient: it may pass if nothing is changed - 5xx, throttling, a timeout, a connection refused or cut.
-    permanent: it will not - access denied, no such bucket. Not tried again.
-    full jitter: the pause is drawn evenly from zero to the backoff, so that many clients do not come back at once
-        (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+Terminology
+    transient     an error that may pass by itself: 5xx, throttling, a timeout, a connection refused or cut
+    permanent     an error that will not, such as access denied or no such bucket; the request is not repeated
+    full jitter   the pause is drawn uniformly from zero to the backoff, so that many clients do not return at once
+                  (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015)
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PATIENCE_S = 60.0
-"""How long a store that has answered before is waited for."""
+"""The time limit for a store that has answered before."""
 FIRST_PATIENCE_S = 1.0
-"""How long one is that never has: more likely, its address is wrong. A person is waiting for the message."""
+"""The time limit for a store that has never answered: its address is probably wrong, and a user waits for the message."""
 BACKOFF_S = 0.1
-"""The longest first pause; each next one may be twice as long."""
+"""The upper limit of the first pause; it doubles with each further pause."""
 LONGEST_BACKOFF_S = 5.0
 
 _TRANSIENT = re.compile(
     r"NETWORK_CONNECTION|HTTP status (?:408|429|5\d\d)|SLOW_DOWN|THROTTL|INTERNAL_FAILURE|SERVICE_UNAVAILABLE"
     r"|REQUEST_TIMEOUT|REQUEST_EXPIRED|REQUEST_TIME_TOO_SKEWED|CLIENT_SIGNING|curlCode|[Tt]imed? ?out|Unavailable"
 )
-"""What Arrow's messages have in them: it gives an OSError without a number for anything that AWS's SDK says."""
+"""Texts of transient errors in Arrow's messages: Arrow raises an OSError without errno for every error of AWS's SDK."""
 
 _Answer = TypeVar("_Answer")
 
@@ -40,11 +40,11 @@ def is_transient(error: OSError) -> bool:
 def patiently(
     operation: Callable[[], _Answer], patience_s: float, on_wait: Callable[[], object] | None = None
 ) -> _Answer:
-    """Return what `operation` returns, tried again after each transient error until the patience is over.
+    """Return what `operation` returns; repeat it after each transient error until the time limit.
 
     Args:
-        operation: may be carried out twice: an answer can get lost though the deed was done.
-        patience_s: seconds from the first try to the last.
+        operation: must allow being carried out twice, because the answer to a successful request can get lost.
+        patience_s: the time limit: seconds from the first try to the last.
         on_wait: called before the first pause.
 
     Raises:

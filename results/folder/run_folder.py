@@ -1,7 +1,7 @@
-"""A run's folder: the one file that knows every path in it.
+"""The paths of all files in a run's folder; no other module builds them.
 
-A folder on an object store has a companion on the machine that runs the sweep, its state: what only that machine can
-write or needs (log, checkpoints), and what the store did not take.
+A folder on an object store has a second folder on the machine that runs the sweep, its state. That holds the files that
+only this machine writes or needs (log, checkpoints), and finished points that the store did not accept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class RunFolder:
     """The paths of one run's folder, which need not exist yet.
 
     Attributes:
-        path: where it is; may be given as text, a URI too.
+        path: of the folder; it may be given as text or as a URI.
     """
 
     path: AnyPath
@@ -37,22 +37,22 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """What this machine keeps of the run: the folder itself if it is here, else one of this user's."""
+        """The folder of this machine's files: the run's folder if it is on this machine, else one in the user's home."""
         return self._keeper.state
 
     @property
     def spool(self) -> Path:
-        """Points that are finished, but that the store did not take yet; only with a folder on an object store."""
+        """Finished points that the object store did not accept yet; unused by a run on this machine."""
         return self.state / "spool"
 
     @property
     def plan(self) -> AnyPath:
-        """The resolved plan: `sweep run` on it repeats the run."""
+        """The resolved plan; `sweep run` with it repeats the run."""
         return self.path / "plan.yaml"
 
     @property
     def fingerprint(self) -> AnyPath:
-        """What the points' numbers depend on."""
+        """The facts that the points' numbers depend on, as JSON."""
         return self.path / "fingerprint.json"
 
     @property
@@ -72,37 +72,37 @@ class RunFolder:
 
     @property
     def rungs(self) -> AnyPath:
-        """Parquet dataset: what ASHA's rungs have seen, one row for each point and milestone."""
+        """Parquet dataset: the records of ASHA's rungs, one row for each point and milestone."""
         return self.path / "rungs"
 
     @property
     def checkpoints(self) -> Path:
-        """The state of cohorts in training; gone when the sweep has finished."""
+        """The state of cohorts in training; deleted when the sweep has finished."""
         return self.state / "checkpoints"
 
     @property
     def progress(self) -> AnyPath:
-        """What the driver last said of a running sweep."""
+        """The latest progress that the driver reported, as JSON."""
         return self.path / "progress.json"
 
     @property
     def log(self) -> Path:
-        """What Ray and TensorFlow print, on this machine."""
+        """The output of Ray and TensorFlow, on this machine."""
         return self.state / "sweep.log"
 
     @property
     def lock(self) -> AnyPath:
-        """Locked by the process that runs the sweep."""
+        """The file that the process that runs the sweep locks."""
         return self.path / "lock"
 
     @property
     def damaged(self) -> AnyPath:
-        """Parquet parts that were found damaged, set aside."""
+        """Damaged Parquet parts that were moved out of the datasets."""
         return self.path / "damaged"
 
     @property
     def exists(self) -> bool:
-        """Whether a sweep was ever started here."""
+        """Whether a sweep was ever started in this folder."""
         return self.fingerprint.is_file()
 
     def create(self) -> None:

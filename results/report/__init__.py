@@ -1,1 +1,1 @@
-"""The report: one page about a run, written to a file or served while the sweep runs."""
+"""Makes the report of a run: one page, written to a file or served while the sweep runs."""

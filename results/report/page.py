@@ -1,8 +1,7 @@
-"""One self-contained page about a run: what came out, what matters, how it went, where it comes from.
+"""Makes the report: one HTML page about a run that needs no network.
 
-The page needs no network. All that comes from the run - names of axes, values, messages - is in it as data, inside one
-JSON block that no text can end, and is shown as text by the page's script. Its own scripts are named by their
-hashes, so that the browser runs no other.
+Everything from the run (names of axes, values, messages) is in one JSON block, which no text in it can end. The page's
+script shows it as text, never as HTML. The page lists the hashes of its own scripts, so the browser runs no others.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from results.diagnosis.diagnose import Diagnosis
 
 MOST_POINTS = 100_000
-"""Rows of the table; of more, the best are there."""
+"""The most rows of the table; of more points, it has the best."""
 
 
 def page(
@@ -45,13 +44,13 @@ def page(
 
     Args:
         run: it may be running, stopped or finished.
-        by: the metric that the winner is picked by, and whose variance is explained.
+        by: the metric that decides which point wins, and whose variance is analysed.
         against: an exhaustive run of the same plan, to measure what pruning lost.
-        diagnosis: of the winner, if its model may be made; see `sweep report --diagnose`.
-        version: of a page that is served and comes again when the version is another; see `results.report.serve`.
+        diagnosis: of the winner, if one was made; see `sweep report --diagnose`.
+        version: of a served page, which reloads itself when the version changes; see `results.report.serve`.
 
     Raises:
-        ValueError: there is no such metric, it is no number, or the other run is of another plan.
+        ValueError: there is no such metric, it is not numeric, or the other run has another plan.
     """
     points = run.points
     numbers(points, by)
@@ -105,7 +104,7 @@ def _trained(points: pd.DataFrame) -> pd.DataFrame:
 def _cards(
     run: Run, points: pd.DataFrame, well: pd.DataFrame, winner: pd.DataFrame, by: str
 ) -> list[tuple[str, str, str]]:
-    """Return label, value and a sentence of each number at the top."""
+    """Return label, value and explanation of each number at the top of the page."""
     asked = run.size
     cards = [("points", f"{len(points):,}", f"of {asked:,} in the grid")]
     test = f"{by.rsplit('_', 1)[0]}_te"
@@ -140,7 +139,7 @@ def _cards(
 
 
 def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
-    """Return the leaderboard's columns: numbers as such, other values once each with a code for each row."""
+    """Return the leaderboard's columns: numbers directly, other columns as a list of texts and a code for each row."""
     hidden = {"error", "seed"}
     rows = points.sort_values([by, "idx"]).head(MOST_POINTS)
     columns = []
@@ -166,12 +165,12 @@ def _html(content: Mapping[str, Any]) -> str:
     parts = resources.files("results.report")
     own, style = (parts.joinpath(f"report.{kind}").read_text("utf-8") for kind in ("js", "css"))
     scripts = [get_plotlyjs(), own]
-    # No text can end the block, as it holds none of these characters.
+    # Without these characters, no text can end the block.
     data = json.dumps(content, allow_nan=False, separators=(",", ":"), default=_plain)
     for character in "<>&\u2028\u2029":
         data = data.replace(character, f"\\u{ord(character):04x}")
     filled = parts.joinpath("report.html").read_text("utf-8")
-    # In one pass, so that nothing in a part is taken for the place of another.
+    # In one pass, so that "{{" in an inserted piece is not taken for another placeholder.
     pieces = {
         "hashes": " ".join(f"'sha256-{_sha256(script)}'" for script in scripts),
         "style": style,

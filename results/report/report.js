@@ -9,7 +9,7 @@ const make = (tag, text, attributes = {}) => {
   return element;
 };
 
-// ---- Figures: drawn when they come into view, in the colours of the page.
+// ---- Figures: each is drawn when it comes into view, in the colours of the page.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const narrow = matchMedia("(max-width: 40rem)");
 const drawn = new Map();
@@ -28,7 +28,7 @@ function dressed(figure) {
   }
   const font = { ...(figure.layout.font || {}), color: front, family: "system-ui, sans-serif" };
   const modebar = { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: front };
-  // Beside the panels of a phone a legend leaves them no room.
+  // On a narrow screen, a legend at the side would leave the panels no room.
   const legend = { ...(figure.layout.legend || {}), ...(narrow.matches ? { orientation: "h", yref: "container", y: 0, yanchor: "bottom" } : {}) };
   return { ...figure.layout, ...axes, legend, font, modebar, autosize: true, hovermode: "closest" };
 }
@@ -37,29 +37,29 @@ const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
 }, { rootMargin: "300px" });
 
-function draw(place) {
-  seen.unobserve(place);
-  const figure = place.figure;
-  drawn.set(place, figure);
-  // The best lines are those that stand out from the page: dark on a light one, light on a dark one.
+function draw(plot) {
+  seen.unobserve(plot);
+  const figure = plot.figure;
+  drawn.set(plot, figure);
+  // The best lines contrast with the page: dark on a light one, light on a dark one.
   if (figure === data.parallel) figure.data[0].line.reversescale = !dark.matches;
-  return Plotly.react(place, figure.data, dressed(figure), config);
+  return Plotly.react(plot, figure.data, dressed(figure), config);
 }
 
-function show(place, figure) {
-  place.figure = figure;
-  place.style.height = figure.layout.height ? `${figure.layout.height}px` : "";
-  if (drawn.has(place)) draw(place);
-  else seen.observe(place);
+function show(plot, figure) {
+  plot.figure = figure;
+  plot.style.height = figure.layout.height ? `${figure.layout.height}px` : "";
+  if (drawn.has(plot)) draw(plot);
+  else seen.observe(plot);
 }
 
-for (const query of [dark, narrow]) query.addEventListener("change", () => { for (const place of drawn.keys()) draw(place); });
+for (const query of [dark, narrow]) query.addEventListener("change", () => { for (const plot of drawn.keys()) draw(plot); });
 
 // ---- The points: one set of filters for the plot, the choices and the table.
 const columns = data.table.columns;
 const column = Object.fromEntries(columns.map((one) => [one.name, one]));
-const kept = new Map();  // of an axis: the codes that are kept
-let metric = null;  // ranges of the metric that are kept
+const kept = new Map();  // for each filtered axis, the codes that pass
+let metric = null;  // the ranges of the metric that pass; null for all
 let words = "";
 let order = { name: data.by, falling: false };
 let rows = [];
@@ -85,7 +85,7 @@ function filter() {
 function sort() {
   const { values } = column[order.name];
   const sign = order.falling ? -1 : 1;
-  // What has no value comes last, either way.
+  // Rows without a value come last in both directions.
   rows.sort((a, b) => {
     const [one, other] = [values[a], values[b]];
     if (one === null || other === null) return (one === null) - (other === null) || a - b;
@@ -114,7 +114,7 @@ function fill() {
   const thin = lines < of ? ` The plot has ${lines.toLocaleString("en")} of them as lines: the best ${Math.floor(lines / 4)}, and others evenly down to the worst.` : "";
   const pruned = data.left_out ? ` The plot leaves out ${data.left_out.toLocaleString("en")} pruned points, whose losses are those of unfinished trainings.` : "";
   byId("count").textContent = `${rows.length.toLocaleString("en")} of ${data.table.rows.toLocaleString("en")} points are kept${whole}.${thin}${pruned}`;
-  byId("place").textContent = rows.length ? `${first + 1} to ${Math.min(first + PAGE, rows.length)}` : "none";
+  byId("range").textContent = rows.length ? `${first + 1} to ${Math.min(first + PAGE, rows.length)}` : "none";
   byId("before").disabled = first === 0;
   byId("after").disabled = first + PAGE >= rows.length;
 }
@@ -179,38 +179,38 @@ const dimensions = data.parallel.layout.meta.axes;
 const dimension = (name) => data.parallel.data[0].dimensions.find((one) => one.name === name);
 
 function brush() {
-  dimensions.forEach((name, place) => {
+  dimensions.forEach((name, position) => {
     const codes = kept.get(name);
-    dimension(`axis ${place}`).constraintrange = codes && [...codes].map((code) => [code - 0.3, code + 0.3]);
+    dimension(`axis ${position}`).constraintrange = codes && [...codes].map((code) => [code - 0.3, code + 0.3]);
   });
   dimension("metric").constraintrange = undefined;
   if (drawn.has(byId("parallel"))) draw(byId("parallel"));
 }
 
 function parallel(selects) {
-  const place = byId("parallel");
-  place.figure = data.parallel;
-  seen.unobserve(place);
-  if (!dimensions.length) return place.remove();
-  // The table first: thousands of lines take a moment.
-  requestAnimationFrame(() => setTimeout(() => draw(place).then(() => listen(place, selects))));
+  const plot = byId("parallel");
+  plot.figure = data.parallel;
+  seen.unobserve(plot);
+  if (!dimensions.length) return plot.remove();
+  // Show the table first: drawing thousands of lines takes a moment.
+  requestAnimationFrame(() => setTimeout(() => draw(plot).then(() => listen(plot, selects))));
 }
 
-function listen(place, selects) {
-  place.on("plotly_restyle", () => {
+function listen(plot, selects) {
+  plot.on("plotly_restyle", () => {
     kept.clear();
     const ranges = (name) => {
       const found = dimension(name).constraintrange;
       return found && found.length ? (Array.isArray(found[0]) ? found : [found]) : null;
     };
-    dimensions.forEach((name, at) => {
-      const found = ranges(`axis ${at}`);
+    dimensions.forEach((name, position) => {
+      const found = ranges(`axis ${position}`);
       if (!found) return;
       const codes = column[name].texts.map((_, code) => code);
       kept.set(name, new Set(codes.filter((code) => found.some(([low, high]) => low <= code && code <= high))));
     });
     metric = ranges("metric");
-    // The plot cuts the metric above; who picks the top there means all beyond it.
+    // The plot cuts high values of the metric at a limit; a range that reaches the limit includes all values above it.
     const { limit } = data.parallel.layout.meta;
     if (metric) metric = metric.map(([low, high]) => [low, high >= limit * (1 - 1e-6) ? Infinity : high]);
     for (const [name, select] of selects) {
@@ -230,20 +230,20 @@ function section(part, number) {
   if (part.choose && part.figures.length) {
     const label = make("label", "Show ");
     const select = make("select");
-    part.figures.forEach(([title], place) => select.append(make("option", title.slice(0, 60), { value: place })));
-    const place = make("div", undefined, { class: "plot", role: "img", "aria-label": part.title });
-    select.addEventListener("change", () => show(place, part.figures[select.value][1]));
+    part.figures.forEach(([title], position) => select.append(make("option", title.slice(0, 60), { value: position })));
+    const plot = make("div", undefined, { class: "plot", role: "img", "aria-label": part.title });
+    select.addEventListener("change", () => show(plot, part.figures[select.value][1]));
     label.append(select);
-    element.append(label, place);
-    show(place, part.figures[0][1]);
+    element.append(label, plot);
+    show(plot, part.figures[0][1]);
   } else if (part.figures.length) {
     const grid = make("div", undefined, { class: "figures" });
     for (const [title, figure] of part.figures) {
       const box = make("div");
-      const place = make("div", undefined, { class: "plot", role: "img", "aria-label": title });
-      box.append(make("h3", title), place);
+      const plot = make("div", undefined, { class: "plot", role: "img", "aria-label": title });
+      box.append(make("h3", title), plot);
       grid.append(box);
-      show(place, figure);
+      show(plot, figure);
     }
     element.append(grid);
   }
@@ -280,7 +280,7 @@ filter();
 data.sections.forEach(section);
 parallel(selects);
 
-// Served by `sweep report --watch`: the page comes again when there is more.
+// A page that `sweep report --watch` serves reloads itself when the run has new results.
 if (data.version) {
   setInterval(async () => {
     try {

@@ -1,4 +1,4 @@
-"""The parts of the report about a run, each from its tables and figures."""
+"""The sections of the report: each function makes one from tables and figures."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ SHOWN_CURVES = 5
 
 @dataclass
 class Section:
-    """A part of the page.
+    """One section of the page.
 
     Attributes:
-        title: of it.
-        notes: sentences.
-        figures: title of each figure and the figure, as plain data.
-        choose: show one figure at a time, to be chosen by its title.
-        tables: title of each table, its columns' names, its rows.
-        texts: title of each text and the text, shown as it is.
+        title: the heading.
+        notes: sentences below the heading.
+        figures: title of each figure, and the figure as plain data.
+        choose: whether to show one figure at a time, which the reader chooses by its title.
+        tables: title of each table, the names of its columns, its rows.
+        texts: title of each text, and the text, shown literally.
     """
 
     title: str
@@ -50,13 +50,13 @@ class Section:
         self.figures.append((title, json.loads(figure.to_json())))
 
     def add_table(self, title: str, table: pd.DataFrame) -> None:
-        """Add a table, its numbers with five digits."""
+        """Add a table; its numbers are shown with five digits."""
         rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
         self.tables.append((title, [str(name) for name in table.columns], rows))
 
 
 def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
-    """Return which axes matter for the metric `by`, over `rows` of points that were trained to their end."""
+    """Return the importance of the axes for the metric `by`; `rows` are those of points that were not pruned."""
     section = Section("What matters")
     try:
         found = importance(rows, list(run.axes), by)
@@ -71,7 +71,7 @@ def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
 
 
 def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
-    """Return what each value of each axis does."""
+    """Return the distribution of the metric for each value of each axis."""
     section = Section("What each value does", choose=True)
     section.notes.append(
         f"{by} over all points with a value: boxes from 5% to 95%, the star is the best point."
@@ -83,7 +83,7 @@ def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
 
 
 def size(run: Run, points: pd.DataFrame, by: str) -> Section:
-    """Return what more parameters buy, over `points` that were trained to their end."""
+    """Return the metric over the number of parameters, for `points` that were not pruned."""
     section = Section("What size buys")
     front = pareto(points, by, "params")
     section.notes.append("The line joins the points that no other beats in both.")
@@ -98,7 +98,7 @@ def size(run: Run, points: pd.DataFrame, by: str) -> Section:
 
 
 def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
-    """Return the curves of the best points, and of all as bands by the value of each axis."""
+    """Return the curves of the best points, and of all points as bands for the values of each axis."""
     section = Section("Learning curves", choose=True)
     best = leaderboard(rows, SHOWN_CURVES, by)
     shown = curves.annotated(run.curves(best["idx"].tolist()), best)
@@ -122,7 +122,7 @@ def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
 
 
 def ends(winner: pd.DataFrame, metrics: list[str]) -> Section:
-    """Return the winner's metrics at its end."""
+    """Return the winner's metrics on each split."""
     section = Section("The winner")
     table = [
         {"metric": name, **{split: winner.iloc[0][f"{name}_{key}"] for key, split in SPLITS.items()}}
@@ -131,8 +131,8 @@ def ends(winner: pd.DataFrame, metrics: list[str]) -> Section:
     ]
     section.add_table("Metrics", pd.DataFrame(table))
     section.notes.append(
-        "`sweep report --diagnose` adds residuals, sensitivity and baselines; it makes the model, which runs the plan's "
-        "builder."
+        "`sweep report --diagnose` adds residuals, sensitivity and baselines; this rebuilds the model, so it runs the "
+        "plan's builder."
     )
     return section
 
@@ -152,7 +152,7 @@ def diagnosed(winner: pd.DataFrame, found: Diagnosis) -> Section:
 
 
 def asha(run: Run, against: Run | None, by: str) -> Section | None:
-    """Return what ASHA did; None if its rungs have seen no point."""
+    """Return ASHA's account; None if no point has reached a rung."""
     seen = run.rungs()
     if seen.empty:
         return None
@@ -172,7 +172,7 @@ def asha(run: Run, against: Run | None, by: str) -> Section | None:
             f"(point {lost.best})."
         )
         section.add_table(
-            "How well each rung knows the end", account.rank_correlation(seen, against.points, by)
+            "How well each rung predicts the end", account.rank_correlation(seen, against.points, by)
         )
     section.add("Points at each rung", figures.rungs_figure(table))
     section.add_table("Rungs", table)
@@ -180,7 +180,7 @@ def asha(run: Run, against: Run | None, by: str) -> Section | None:
 
 
 def failures(points: pd.DataFrame) -> Section | None:
-    """Return the messages of what failed; None if nothing did."""
+    """Return the messages of the points with errors; None if there are none."""
     failed = points[points["error"].notna()]
     if failed.empty:
         return None
@@ -192,7 +192,7 @@ def failures(points: pd.DataFrame) -> Section | None:
 
 
 def provenance(run: Run) -> Section:
-    """Return where the run's numbers come from."""
+    """Return the provenance of the run's numbers: builder, seed, table, versions, machine and plan."""
     section = Section("Where it comes from")
     ran, progress = fingerprint.read(run.folder), _json(run.folder.progress)
     spent, versions = (_mapping(progress.get(name)) for name in ("spent_s", "versions"))
@@ -214,7 +214,7 @@ def provenance(run: Run) -> Section:
 
 
 def _without_pruned(run: Run, rows: pd.DataFrame) -> list[str]:
-    """Return what it does to `rows` that pruned points are not among them; nothing if there are none."""
+    """Return a sentence about the effect of leaving pruned points out of `rows`; an empty list if there are none."""
     count = len(run.points) - len(rows)
     return [about_pruned(count, are_in=False)] if count else []
 

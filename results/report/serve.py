@@ -1,4 +1,4 @@
-"""Serve a run's report on the loopback address, made anew as the run goes on."""
+"""Serves a run's report on the loopback address and makes it again when the run has new results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 CHECK_EVERY_S = 2.0
-"""Seconds between two looks at the run."""
+"""Seconds between two checks of the run."""
 
 _LOCAL = ("127.0.0.1", "localhost")
 
@@ -17,13 +17,13 @@ _LOCAL = ("127.0.0.1", "localhost")
 def served(make: Callable[[str], str], version: Callable[[], str], port: int = 0) -> Iterator[str]:
     """Serve a page while the block runs; yield its address.
 
-    A page is made when it is asked for and there is none of the present version, so nothing is made for nobody. Only
-    this machine is answered, and only by its own names: a page of elsewhere cannot read it under another name.
+    The page is made when a browser asks for it and the run's version has changed. Only requests from this machine with
+    its own names as Host are answered, so a website cannot read the page through a DNS name of its own (DNS rebinding).
 
     Args:
         make: returns the page of a version as HTML.
-        version: returns a text that changes when the run does; quick.
-        port: to listen on; 0 for any that is free.
+        version: returns a text that changes when the run does; it must be quick.
+        port: to listen on; 0 for any free one.
 
     Raises:
         OSError: the port is taken.
@@ -34,7 +34,7 @@ def served(make: Callable[[str], str], version: Callable[[], str], port: int = 0
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.headers.get("Host", "").rsplit(":", 1)[0] not in _LOCAL:
-                self._answer(403, b"Ask for it as 127.0.0.1 or localhost.")
+                self._answer(403, b"Open this page as 127.0.0.1 or localhost.")
             elif self.path == "/version":
                 self._answer(200, version().encode())
             elif self.path == "/":
@@ -43,7 +43,7 @@ def served(make: Callable[[str], str], version: Callable[[], str], port: int = 0
                 except (ValueError, OSError) as error:  # the run has no point yet, or is gone
                     self._answer(503, str(error).encode())
             else:
-                self._answer(404, b"There is one page here: /")
+                self._answer(404, b"The only page is /")
 
         def _page(self) -> bytes:
             with lock:
@@ -67,7 +67,7 @@ def served(make: Callable[[str], str], version: Callable[[], str], port: int = 0
                 self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing of each request."""
+            """Print nothing for each request."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,1 +1,1 @@
-"""How rows are stored: once per point, in Parquet, in a folder of this machine or on an object store."""
+"""Writes and reads a run's rows: once per point, in Parquet, on this machine or on an object store."""

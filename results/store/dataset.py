@@ -1,6 +1,6 @@
-"""What a dataset must do: a folder of Parquet files that grows by whole appends and is read at any moment.
+"""The base class of datasets: folders of Parquet files that grow by whole appends and can be read at any moment.
 
-`LocalDataset` is one in a folder of this machine, `ObjectDataset` one on an object store.
+`LocalDataset` is a dataset in a folder on this machine, `ObjectDataset` one on an object store.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Dataset(ABC):
     """Rows of one schema in Parquet files. Only the process that holds the run's folder may change it.
 
     Attributes:
-        schema: of the rows; may be replaced by one with more columns, before `rewrite`.
+        schema: of the rows; it may be replaced by one with more columns before a call of `rewrite`.
     """
 
     schema: pa.Schema
@@ -26,7 +26,7 @@ class Dataset(ABC):
         """Yield the table of every sound file, in the order in which they were appended.
 
         Args:
-            set_aside: is given the path of each file that is damaged.
+            set_aside: called with the path of each damaged file.
 
         Raises:
             FolderError: the folder cannot be read.
@@ -34,7 +34,9 @@ class Dataset(ABC):
 
     @abstractmethod
     def rewrite(self, keep: Callable[[pa.Table], pa.Table]) -> None:
-        """Make every file hold what `keep` leaves of it, and the columns of the schema; leave a reader something to read.
+        """Replace the rows of every file by those that `keep` returns, and give it the columns of the schema.
+
+        Afterwards there is at least one file, even if it has no rows, so that a reader finds the columns.
 
         Raises:
             FolderError: the folder cannot be written.
@@ -50,13 +52,13 @@ class Dataset(ABC):
 
     @abstractmethod
     def mark(self) -> Any:
-        """Return what `back_to` needs to undo the appends from now on."""
+        """Return the state that `back_to` needs to undo later appends."""
 
     @abstractmethod
     def back_to(self, mark: Any) -> None:
-        """Forget what was appended since `mark`."""
+        """Forget the appends since `mark`."""
 
     @property
     def pause_s(self) -> float:
-        """Seconds to leave between two appends, for the sake of the readers."""
+        """Seconds to wait between two appends, so that readers have fewer files to open."""
         return 0.0

@@ -1,4 +1,4 @@
-"""A set of points, kept as one sorted array: 8 bytes a point, and asked for many points at once."""
+"""A set of points as one sorted array: it takes 8 bytes a point and answers for many points at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class IdxSet:
     """A set of the idx of points.
 
     Args:
-        idx: int64, shape (points,); those that are in it at first, in any order, each once or more often.
+        idx: the first members, int64, shape (points,), in any order; duplicates are allowed.
     """
 
     def __init__(self, idx: np.ndarray | None = None) -> None:
@@ -29,7 +29,7 @@ class IdxSet:
         return self._sorted[nearest] == idx
 
     def add(self, idx: np.ndarray) -> None:
-        """Add points; those that are in it already stay so."""
+        """Add points; duplicates are allowed."""
         self._sorted = np.union1d(self._sorted, idx)
 
     def to_array(self) -> np.ndarray:

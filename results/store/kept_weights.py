@@ -1,4 +1,4 @@
-"""Whose weights are stored: everybody's, nobody's, or those of the best at the time."""
+"""Decides which points have their weights stored: all, none, or those that are among the best when they finish."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class KeptWeights:
     """Decides which finished points have their weights stored.
 
     Args:
-        keep: True for all points, False for none. A number: a point whose loss_va is among that many lowest of all
-            points that have finished.
+        keep: True for all points, False for none. With a number, a point's weights are stored if its loss_va is among
+            that many lowest of the points that have finished so far.
     """
 
     def __init__(self, keep: bool | int) -> None:
@@ -22,31 +22,31 @@ class KeptWeights:
     def choose(self, idx: np.ndarray, points: pa.Table) -> np.ndarray:
         """Return which of the points `idx` have their weights stored, and remember their losses: bool, shape (points,).
 
-        Of points that come together, no more are chosen than if they had come one by one, the best first.
+        Points of one call are chosen as if they had finished one by one, the best first.
 
         Args:
             idx: of the points that have weights.
-            points: rows that hold `idx` and, where it is known, `loss_va`.
+            points: rows that have `idx` and, if it is known, `loss_va`.
         """
         if isinstance(self._keep, bool):
             return np.full(len(idx), self._keep)
         return self._enter(_losses(points.take(pc.index_in(pa.array(idx), value_set=points["idx"]))))
 
     def remember(self, points: pa.Table) -> None:
-        """Take note of points that finished before."""
+        """Remember the losses of points that finished earlier."""
         if not isinstance(self._keep, bool):
             self._enter(_losses(points))
 
     def mark(self) -> np.ndarray:
-        """Return what `back_to` needs to forget what comes from now on."""
+        """Return the state that `back_to` needs to forget later points."""
         return self._lowest
 
     def back_to(self, mark: np.ndarray) -> None:
-        """Forget what came since `mark`."""
+        """Forget the points since `mark`."""
         self._lowest = mark
 
     def _enter(self, losses: np.ndarray) -> np.ndarray:
-        """Return which losses are among the lowest of all; of equal ones the earlier are."""
+        """Return which losses are among the lowest of all; of equal losses the earlier one counts as lower."""
         everything = np.concatenate([self._lowest, losses])
         best = np.argsort(everything, kind="stable")[: self._keep]
         best = best[np.isfinite(everything[best])]

@@ -1,4 +1,4 @@
-"""A folder of numbered Parquet parts that grows at its end, a whole part at a time."""
+"""A dataset on this machine: a folder of numbered Parquet parts, of which only the last one changes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from results.store.dataset import Dataset
 from results.store.parquet import conform
 
 MAX_BYTES = 4 * 2**20
-"""A part with at least so many bytes in memory is full."""
+"""A part with at least this many bytes in memory is full."""
 
 
 class LocalDataset(Dataset):
-    """A folder of Parquet parts that grows at its end."""
+    """A folder of Parquet parts; an append rewrites the last one or, if that is full, adds one."""
 
     def __init__(self, folder: Path, columns: pa.Schema, max_rows: int) -> None:
         self.folder = folder
@@ -35,9 +35,9 @@ class LocalDataset(Dataset):
         for path in sorted(self.folder.glob("*.parquet")):
             try:
                 number = int(path.stem.removeprefix("part-"))
-                with explained(path):  # what cannot be read now may be sound
+                with explained(path):  # a file that the system cannot read is not necessarily damaged
                     table = parquet.read(path)
-            except ValueError:  # DamagedError, or a name that is none of ours
+            except ValueError:  # DamagedError, or a file name that this class does not write
                 set_aside(path)
                 continue
             self._numbers.append(number)
@@ -45,7 +45,7 @@ class LocalDataset(Dataset):
             yield table
 
     def rewrite(self, keep: Callable[[pa.Table], pa.Table]) -> None:
-        """Write every part of which `keep` leaves fewer rows, or whose columns are not the schema's, anew."""
+        """Rewrite every part of which `keep` drops rows, or whose columns are not the schema's."""
         for number in list(self._numbers):
             table = parquet.read(self._path(number))
             kept = conform(keep(table), self.schema)
@@ -63,7 +63,7 @@ class LocalDataset(Dataset):
             table = rows
         else:
             number = self._numbers[-1]
-            # A commit that failed may have left it without the columns that it had just added.
+            # `back_to`, after a failed commit, may have restored a part without the columns that the commit added.
             table = pa.concat_tables([conform(self._last, self.schema), rows])
         replace_file(self._path(number), parquet.to_bytes(table))
         if self._last is None:
@@ -71,11 +71,11 @@ class LocalDataset(Dataset):
         self._last = None if self._is_full(table) else table.combine_chunks()
 
     def mark(self) -> tuple[list[int], pa.Table | None]:
-        """Return what `back_to` needs to undo the appends from now on, in memory."""
+        """Return the state that `back_to` needs to undo later appends."""
         return list(self._numbers), self._last
 
     def back_to(self, mark: tuple[list[int], pa.Table | None]) -> None:
-        """Forget what was appended since `mark`; the next append writes over it."""
+        """Forget the appends since `mark`; the next append overwrites their parts."""
         self._numbers, self._last = list(mark[0]), mark[1]
 
     def _path(self, number: int) -> Path:

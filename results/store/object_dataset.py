@@ -1,18 +1,19 @@
-"""A dataset on an object store: parts that are written once, under names that nobody else ever uses.
+"""A dataset on an object store: its parts are written once, under names that no other process uses.
 
-Why not as on a disk (`results.store.local_dataset`), where a commit writes the last part anew over itself
-    A reader of a Parquet file there has it open. On an object store it asks for the footer, then for the pages, and between
-    the two the object may have become another. And a PUT whose answer was lost may land late, over a newer one.
+Why a commit does not overwrite the last part, as on a disk (`results.store.local_dataset`)
+    On a disk, a reader keeps the old version open. On an object store, a reader asks for the footer and then for the pages,
+    and the object may be replaced between the two. A PUT whose answer was lost may also take place late and overwrite
+    a newer version.
 
 The rule
-    An object is written once: its name holds a token of its process, and whoever is not sure that a PUT took place
-    repeats it with the same bytes. So late, lost or doubled PUTs change nothing, and no reader sees half of anything. A
-    commit PUTs weights and curves first; a point is finished when the object with its row is there.
+    An object is written once. Its name holds a token of its process. A process that does not know whether its PUT took
+    place repeats it with the same bytes. So late, lost or repeated PUTs change nothing, and no reader sees half a part. A
+    commit PUTs weights and curves first; a point is finished when the object with its row exists.
 
-What is written over all the same
-    Part 0, which holds no rows but all columns, for readers take the columns from the first part. It has the same size
-    in every version, and is read by one GET: a reader sees one version or the other. Parts with rows are written over only
-    when a store is opened after something was lost or damaged, as its rows are taken back then.
+The exceptions
+    Part 0 is overwritten when a column is added. It has no rows but all columns, because readers take the columns from
+    the first part. It has the same size in every version and is read by one GET, so a reader sees one version or the
+    other. A part with rows is overwritten only when a store is opened after data was lost or damaged, to remove rows.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from results.store.dataset import Dataset
 from results.store.parquet import conform
 
 READERS = 16
-"""GETs at once."""
+"""The number of simultaneous GETs."""
 COLUMNS_BYTES = 32 * 1024
-"""The size of part 0 is a multiple of this; Arrow reads so much, and twice of it, by one GET."""
+"""The size of part 0 is a multiple of this; Arrow reads this many bytes, and twice as many, by one GET."""
 
 LEAST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
-"""Between two appends."""
+"""The limits of the pause between two appends."""
 
 _NAME = re.compile(r"part-(\d+)(-[0-9a-f]+)?\.parquet")
 
@@ -43,10 +44,10 @@ class ObjectDataset(Dataset):
     """A folder of Parquet objects that grows by one with each append.
 
     Args:
-        folder: the dataset's.
-        columns: its schema.
-        token: hexadecimal, of this process alone.
-        put: takes an object to write; see `results.store.outbox`.
+        folder: of the dataset.
+        columns: the dataset's schema.
+        token: of this process, hexadecimal; no other process has it.
+        put: called with the path and the bytes of each object to write; see `results.store.outbox`.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class ObjectDataset(Dataset):
         self._token = token
         self._put = put
         self._next = 1
-        self._opened: list[tuple[RemotePath, pa.Table]] = []  # until it is clear what is kept of them
+        self._opened: list[tuple[RemotePath, pa.Table]] = []  # for `rewrite`
         self._columns: pa.Schema | None = None  # those in part 0
 
     def open(self, set_aside: Callable[[RemotePath], None]) -> Iterable[pa.Table]:
@@ -75,7 +76,7 @@ class ObjectDataset(Dataset):
             yield table
 
     def rewrite(self, keep: Callable[[pa.Table], pa.Table]) -> None:
-        """Write every part of which `keep` leaves fewer rows anew, and part 0 if the columns are not the schema's."""
+        """Rewrite every part of which `keep` drops rows, and part 0 if its columns are not the schema's."""
         for path, table in self._opened:
             kept = keep(table)
             if kept.num_rows == table.num_rows:
@@ -96,24 +97,24 @@ class ObjectDataset(Dataset):
         self._next += 1
 
     def mark(self) -> tuple[int, pa.Schema | None]:
-        """Return what `back_to` needs to undo what was not put yet."""
+        """Return the state that `back_to` needs to undo later appends."""
         return self._next, self._columns
 
     def back_to(self, mark: tuple[int, pa.Schema | None]) -> None:
-        """Forget what was appended since `mark`."""
+        """Forget the appends since `mark`."""
         self._next, self._columns = mark
 
     @property
     def pause_s(self) -> float:
-        """Seconds to leave between two appends: each makes a new object, which every reader has to open.
+        """Seconds to wait between two appends: each makes a new object, which every reader has to open.
 
-        The pause grows with the number of objects, so a sweep of `t` seconds makes some ten times the root of `t`.
+        The pause grows with the number of objects, so a sweep of `t` seconds makes about ten times the root of `t`.
         """
         return min(max(LEAST_PAUSE_S, self.parts / 50), LONGEST_PAUSE_S)
 
     @property
     def parts(self) -> int:
-        """How many objects with rows there are, or were."""
+        """The number of objects with rows, including those that were removed."""
         return self._next - 1
 
     @property
@@ -124,9 +125,9 @@ class ObjectDataset(Dataset):
 def read_parts(
     folder: RemotePath, idx: Sequence[int] | None = None
 ) -> Iterable[tuple[RemotePath, pa.Table | parquet.DamagedError]]:
-    """Yield the parts of a dataset in order, or their rows with one of the `idx`; for a damaged one, the error.
+    """Yield the parts of a dataset in order, or only their rows with one of the `idx`; for a damaged part, the error.
 
-    An object that a store took back after it was listed is passed over.
+    An object that was removed after it was listed is skipped.
     """
 
     def read(path: RemotePath) -> pa.Table | parquet.DamagedError | None:
@@ -135,7 +136,7 @@ def read_parts(
                 return parquet.read(path, idx)
             except FileNotFoundError:
                 return None
-            except parquet.DamagedError as error:  # or written over between its HEAD and its GET
+            except parquet.DamagedError as error:  # or overwritten between HEAD and GET: read it again
                 if not left:
                     return error
         return None

@@ -1,9 +1,10 @@
-"""What of a commit is on its way to an object store, and its place on this machine while the store is away.
+"""Sends the objects of a commit to an object store, and keeps them on this machine while the store does not answer.
 
-Terms
-    outbox: the objects of one commit, in the order in which they have to be put.
-    spool: a folder of this user and run, in which the very same objects lie when the store did not take them at once.
-        They are put under the same names later, so it does not matter which of them had arrived.
+Terminology
+    outbox   the objects of one commit, in the order in which they must be put
+    spool    a folder on this machine, one for each user and run, for the objects of a commit that the store did not accept
+    put      to write an object to the store. Objects in the spool are put later, with the same names and bytes, so it does
+             not matter which of them had arrived before
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ _ORDER = ("rungs", "weights", "curves", "points")
 
 
 class Outbox:
-    """Puts the objects of a commit, all of them or, if that cannot be, keeps all of them here.
+    """Puts all objects of a commit; if that fails, keeps all of them in the spool.
 
     Args:
         root: the run's folder on the store.
-        spool: the folder for what the store did not take.
-        mark: what the run's numbers depend on: a spool that another run left in the same place is not its own.
-        check: called before objects are put; raises `FolderError` if the run is not held any more.
+        spool: the folder for objects that the store did not accept.
+        mark: the bytes of the run's fingerprint; they tell its spool from one that an earlier run left for the same URI.
+        check: called before objects are put; raises `FolderError` if this process no longer holds the run.
     """
 
     def __init__(self, root: RemotePath, spool: Path, mark: bytes, check: Callable[[], None]) -> None:
@@ -43,7 +44,7 @@ class Outbox:
 
     @classmethod
     def of(cls, folder: RunFolder) -> Outbox | None:
-        """Return the outbox of a run's folder on an object store; None for a folder of this machine."""
+        """Return the outbox of a run's folder on an object store; None for a folder on this machine."""
         if not isinstance(folder.path, RemotePath):
             return None
         mark = folder.fingerprint.read_bytes() if folder.exists else b""
@@ -52,20 +53,20 @@ class Outbox:
     def stage(self, path: RemotePath, content: bytes) -> None:
         """Add an object to the commit."""
         if self._error is not None:
-            # What was put is not known. A new commit could double it; who opens the store anew finds out.
+            # Some objects may have arrived. A new commit could store their points twice; opening the store finds out.
             raise self._error
         self._staged.append((path, content))
 
     def discard(self) -> None:
-        """Forget what was staged."""
+        """Forget the staged objects."""
         self._staged.clear()
 
     def flush(self) -> None:
-        """Put what was staged.
+        """Put the staged objects.
 
         Raises:
-            FolderError: the store does not take it, and the message says where it is kept; or the run is not held any more.
-                From then on nothing more is taken.
+            FolderError: the store does not accept them, and the message says where they are kept; or this process no longer
+                holds the run. Afterwards `stage` raises this error, too.
         """
         if not self._staged:
             return
@@ -84,7 +85,7 @@ class Outbox:
             shutil.rmtree(self._spool)
 
     def absorb(self) -> list[str]:
-        """Put what lies in the spool, less what others have committed since; return what to tell about it."""
+        """Put the objects in the spool, without points that were committed since; return sentences about it."""
         parts = {name: sorted((self._spool / name).glob("*.parquet")) for name in _ORDER}
         if not any(parts.values()):
             return []
@@ -92,14 +93,14 @@ class Outbox:
             if (self._spool / "mark").read_bytes() != self._mark:
                 aside = self._spool.with_name(f"spool-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
                 self._spool.rename(aside)
-                return [f"{self._spool} is of another run in the same place: set aside as {aside}."]
+                return [f"{self._spool} belongs to another run at this URI: moved to {aside}."]
         committed = self._committed(except_in={path.name for path in parts["points"]})
         stored = 0
         for name in _ORDER:
             for path in parts[name]:
                 target, content = self._root / name / path.name, path.read_bytes()
                 table = parquet.read(path)
-                if name != "rungs":  # of those the first counts, wherever it is
+                if name != "rungs":  # a reader of rungs skips duplicates
                     kept = table.filter(pc.invert(pc.is_in(table["idx"], value_set=committed)))
                     if not kept.num_rows:
                         continue
@@ -120,7 +121,7 @@ class Outbox:
         return pa.array(sorted(found), pa.int64())
 
     def _kept(self) -> bool:
-        """Keep what is staged, and return whether that could be done."""
+        """Write the staged objects into the spool; return whether that succeeded."""
         try:
             self._keep()
         except OSError:
@@ -128,17 +129,17 @@ class Outbox:
         return True
 
     def _keep(self) -> None:
-        """Write all that is staged into the spool, points last."""
-        # Each file is replaced whole, so that doing this again, or only in part, does no harm.
+        """Write the staged objects into the spool, points last."""
+        # Each file is replaced atomically, so it does no harm to repeat this or to stop half-way.
         self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         replace_file(self._spool / "mark", self._mark)
         for path, content in self._staged:
-            if path.name != "part-00000.parquet":  # it has no rows, and is made anew when the store is opened
+            if path.name != "part-00000.parquet":  # without rows; opening the store writes it
                 folder = self._spool / path.parent.name
                 folder.mkdir(exist_ok=True)
                 replace_file(folder / path.name, content)
 
 
 def spooled(spool: Path) -> int:
-    """Return how many finished points lie in the spool."""
+    """Return how many finished points are in the spool."""
     return sum(parquet.read(path).num_rows for path in (spool / "points").glob("*.parquet"))

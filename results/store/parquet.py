@@ -1,8 +1,8 @@
-"""One Parquet file as bytes: written with page checksums and sealed, so that no changed bit goes unnoticed.
+"""Writes and reads one Parquet file, with checksums that detect every changed bit.
 
-Page checksums cover the values, but not the footer that says what the values are. So the file carries a seal:
-a digest of all its other bytes, laid between the last page and the footer. Parquet finds pages by offset and
-the footer from the end, hence every reader passes over it.
+Page checksums cover the values, but not the footer, which describes the values. So the file also has a seal: a digest of
+all its other bytes, between the last page and the footer. Parquet readers find pages by their offsets and the footer from
+the end of the file, so they ignore the seal.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from results.errors import ResultsError
 from results.folder.path import AnyPath
 
 _SEAL_BYTES = 32
-_REMEDY = "Run the sweep on its folder again: it sets the file aside and trains its points anew."
+_REMEDY = "Run the sweep on its folder again: it sets the file aside and trains its points again."
 _TAIL_BYTES = 8  # the footer's length and the magic number "PAR1"
 
 
 class DamagedError(ResultsError, ValueError):
-    """The bytes are not those that were written."""
+    """The file's bytes are not those that were written."""
 
 
 def to_bytes(table: pa.Table, multiple: int = 1) -> bytes:
     """Return `table` as a sealed Parquet file whose size in bytes is a multiple of `multiple`."""
     buffer = io.BytesIO()
-    # Floats and weights hardly repeat: a dictionary of them takes most of the time, and makes the file larger.
+    # Floats and weights hardly repeat: a dictionary of them would take most of the time and enlarge the file.
     repeating = [
         item.name
         for item in table.schema
@@ -43,7 +43,7 @@ def to_bytes(table: pa.Table, multiple: int = 1) -> bytes:
 
 
 def read(path: AnyPath, idx: Sequence[int] | None = None) -> pa.Table:
-    """Return the table in the sealed file `path`, or its rows with one of the `idx`.
+    """Return the table in the sealed file `path`, or only its rows with one of the `idx`.
 
     Raises:
         DamagedError: the file is truncated or a bit of it has changed.
@@ -64,7 +64,7 @@ def _digest(pages: bytes, footer: bytes) -> bytes:
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return `table` with the columns of `schema`; those that it does not have are null."""
+    """Return `table` with exactly the columns of `schema`; columns that it lacks are null."""
     columns = [
         table[item.name].cast(item.type)
         if item.name in table.column_names

@@ -1,4 +1,4 @@
-"""Reading a dataset: all its parts, or the rows of some points, wherever it is."""
+"""Reads a dataset on this machine or on an object store: all its parts, or the rows of some points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from results.store.parquet import DamagedError, read
 
 
 def read_parts(folder: AnyPath, idx: Sequence[int] | None = None) -> Iterator[pa.Table]:
-    """Yield the table of each part in `folder`, or its rows with one of the `idx`.
+    """Yield the table of each part in `folder`, or only its rows with one of the `idx`.
 
     Raises:
         DamagedError: a part is damaged.
@@ -31,7 +31,7 @@ def read_parts(folder: AnyPath, idx: Sequence[int] | None = None) -> Iterator[pa
 
 
 def read_dataset(folder: AnyPath, idx: Sequence[int] | None = None) -> pa.Table:
-    """Return the rows of all parts in `folder`, or those with one of the `idx`, also while a sweep adds to them.
+    """Return the rows of all parts in `folder`, or only those with one of the `idx`; a running sweep does not disturb it.
 
     Raises:
         DamagedError: a part is damaged.
@@ -40,7 +40,7 @@ def read_dataset(folder: AnyPath, idx: Sequence[int] | None = None) -> pa.Table:
 
 
 def read_points(folder: RunFolder) -> pd.DataFrame:
-    """Return one row for each finished point, in the order they were committed.
+    """Return one row for each finished point, in the order of the commits.
 
     Raises:
         ValueError: there is no run in the folder, or a part of it is damaged.

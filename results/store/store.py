@@ -1,18 +1,17 @@
-"""The rows of a run, committed exactly once per point into Parquet that any reader can read at any moment.
+"""The store commits the rows of a run exactly once per point, into Parquet that can be read at any moment.
 
 How a commit is all or nothing
-    A dataset is a folder of numbered parts. All parts but the last are full and never change. A commit writes
-    the last part anew, with the new rows added, beside the old one and renames it over it. So a reader sees
-    the part before or after the commit, each row once, and nothing is ever compacted later: a part that is
-    full is a large one already. Weights and curves are written first; a point is finished when its row is in
-    `points`.
+    A dataset is a folder of numbered parts. All parts except the last are full and never change. A commit writes a new
+    version of the last part, with the new rows, into another file and renames that over the old version. So a reader
+    sees the part before or after the commit, and each row once. Parts need no compaction later, because a full part is
+    large. Weights and curves are written first; a point is finished when its row is in `points`.
 
-    An object store needs other means for the same promise: see `results.store.object_dataset`.
+    An object store keeps the same promise in another way: see `results.store.object_dataset`.
 
 What a crash can leave
-    Curves and weights of points without a row. `Store` drops them when it is opened. It also sets parts aside
-    that are damaged, and takes back the rows of points that lost their curve or weights with one. The points
-    of rows that it takes back are trained again.
+    A crash can leave curves and weights of points without a row. `Store` deletes them when it is opened. It also moves
+    damaged parts out of the datasets, and deletes the rows of points that lost their curve or weights. The points of
+    deleted rows are trained again.
 """
 
 from __future__ import annotations
@@ -43,15 +42,15 @@ from results.store.parquet import conform
 from results.store.read import read_parts
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536, "rungs": 65536}
-"""A part with at least so many rows is full."""
+"""A part with at least this many rows is full."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What is known of some finished points, each of them once.
+    """The results of some finished points, each of them once.
 
     Attributes:
-        points: one row a point: the columns of `points`, without those of the axes and `has_weights`.
+        points: one row for each point: the columns of `points`, without those of the axes and `has_weights`.
         curves: one row for each epoch of each point: the columns of `curves`, point by point.
         weights: one row for each point that has weights: `idx`, `values`, `layout`; None if there are none.
     """
@@ -62,18 +61,18 @@ class Finished:
 
 
 class Store:
-    """The committed points of a run. Only the process that holds the folder may open one.
+    """The committed points of a run. Only the process that holds the folder may open a store.
 
     Args:
         folder: the run's folder.
         space: the points' axes.
-        keep_weights: whether weights are stored. A number: only those of a point whose loss_va is among that many
-            lowest when it finishes. So the best of all are there in the end, and some that were among the best at
-            their time; nothing is ever taken away again.
+        keep_weights: whether weights are stored. With a number, a point's weights are stored if its loss_va is among
+            that many lowest when it finishes. They are never deleted, so in the end there are those of the best points
+            of all and of some that were among the best only at their time.
 
     Attributes:
         counts: committed points by status.
-        unstored: points by status of a commit that an object store did not take; they are kept on this machine.
+        unstored: points by status of a commit that an object store did not accept; they are kept on this machine.
         notes: one sentence for each thing that was found damaged or incomplete on opening.
 
     Raises:
@@ -112,18 +111,16 @@ class Store:
 
     @property
     def pause_s(self) -> float:
-        """Seconds to leave between two commits."""
+        """Seconds to wait between two commits."""
         return self._points.pause_s
 
     def commit(self, finished: Sequence[Finished], entered: Sequence[pa.RecordBatch] = ()) -> None:
         """Make the points in `finished` durable: all of them or, if this raises, none.
 
         Args:
-            finished: the points.
-            entered: what ASHA's rungs have seen since the last commit, columns as `schema.RUNGS`. They are stored
-                before the points, so a point that comes again finds what the rungs said of it.
-
-        A point that is committed already is passed over, whatever it brings.
+            finished: the points. One that is committed already is ignored.
+            entered: the records of ASHA's rungs since the last commit, with the columns `schema.RUNGS`. They are stored
+                before the points, so a point that is trained again meets the same decisions of the rungs.
 
         Raises:
             FolderError: the disk is full or the folder cannot be written.
@@ -153,12 +150,12 @@ class Store:
             raise
         self._committed.add(idx)
         self._count(counts)
-        pa.default_memory_pool().release_unused()  # else Arrow keeps several copies of the last parts
+        pa.default_memory_pool().release_unused()  # otherwise Arrow keeps several copies of the last parts
 
     def _dataset(self, path: AnyPath, columns: pa.Schema) -> Dataset:
         if isinstance(path, Path):
             return LocalDataset(path, columns, MAX_ROWS[path.name])
-        assert self._outbox is not None  # which a folder on an object store has
+        assert self._outbox is not None  # a folder on an object store has one
         return ObjectDataset(path, columns, self._token, self._outbox.stage)
 
     def _flush(self) -> None:
@@ -166,7 +163,7 @@ class Store:
             self._outbox.flush()
 
     def _fresh(self, finished: Sequence[Finished]) -> tuple[list[Finished], np.ndarray]:
-        """Return what is not committed yet, each point once, and the idx of these points."""
+        """Return the points that are not committed yet, each once, and their idx."""
         fresh, seen = [], np.array([], np.int64)
         for part in finished:
             idx = part.points["idx"].to_numpy()
@@ -202,7 +199,7 @@ class Store:
         return _counts(points)
 
     def entered(self) -> Iterable[pa.Table]:
-        """Yield what ASHA's rungs have seen, part by part; a point may be in it twice, the first counts."""
+        """Yield the records of ASHA's rungs, part by part. Of two records of one point and milestone, the first counts."""
         yield from read_parts(self._folder.rungs)
 
     def curves(self) -> Iterable[pa.Table]:
@@ -214,7 +211,7 @@ class Store:
             self.counts[status] = self.counts.get(status, 0) + count
 
     def _widen(self, points: pa.Table, curves: pa.Table) -> None:
-        """Add columns for metrics not seen before: which there are is known only once a model was compiled."""
+        """Add columns for new metrics: the metrics are known only after a model was compiled."""
         seen = dict.fromkeys(self._metrics)
         seen |= dict.fromkeys(schema.metrics_of(points.column_names))
         seen |= dict.fromkeys(schema.metrics_of_curves(curves.column_names))
@@ -235,13 +232,13 @@ class Store:
         for columns in (names, names_of_curves):
             if twice := [name for name in columns if columns.count(name) > 1]:
                 raise ValueError(
-                    f'A metric gives the column "{twice[0]}", which is there already. Rename the metric in the builder.'
+                    f'A metric gives the column "{twice[0]}", which exists already. Rename the metric in the builder.'
                 )
         self._points.schema = schema.to_arrow(schema.points_columns(self._axes, self._metrics))
         self._curves.schema = schema.to_arrow(schema.curves_columns(self._metrics))
 
     def _recover(self) -> IdxSet:
-        """Open the datasets, make them agree with each other, and return the committed points."""
+        """Open the datasets, delete what is incomplete, and return the committed points."""
         points = list(self._points.open(self._set_aside))
         for table in points:
             stored = schema.metrics_of(table.column_names, self._axes)
@@ -257,8 +254,8 @@ class Store:
         for table in points:
             masks.append(self._whole(table, with_curve, with_weights, committed))
             committed.add(table["idx"].to_numpy()[masks[-1]])
-        if taken_back := sum(int((~mask).sum()) for mask in masks):
-            self.notes.append(f"{taken_back} points lost their curve or weights and are open again.")
+        if dropped := sum(int((~mask).sum()) for mask in masks):
+            self.notes.append(f"{dropped} points lost their curve or weights and are open again.")
         next_mask = iter(masks)
         self._points.rewrite(lambda table: table.filter(pa.array(next(next_mask))))
         for table, mask in zip(points, masks, strict=True):
@@ -277,9 +274,9 @@ class Store:
     def _whole(
         self, table: pa.Table, with_curve: IdxSet, with_weights: IdxSet, earlier: IdxSet
     ) -> np.ndarray:
-        """Return which rows have all that belongs to them and are the first of their point: bool, shape (rows,)."""
+        """Return which rows have their curve and weights and are the first of their point: bool, shape (rows,)."""
         idx = table["idx"].to_numpy()
-        if self._keep_weights is True:  # every point that can have weights must have them
+        if self._keep_weights is True:  # every point with a best epoch must have weights
             has = table["best_epoch"].is_valid().to_numpy()
         elif "has_weights" in table.column_names:
             has = table["has_weights"].fill_null(False).to_numpy()
@@ -302,7 +299,7 @@ class Store:
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.Table:
-    """Return the rows of all batches; a column that a batch does not have is null in its rows."""
+    """Return the rows of all batches; a column that a batch lacks is null in its rows."""
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
 

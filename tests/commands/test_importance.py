@@ -11,5 +11,5 @@ def test_importance_is_exact_on_a_grid(small_run):
 
 
 def test_what_cannot_be_told_is_said(small_run, grid_run):
-    assert "needs 20 at least" in message("importance", small_run, "--where", "idx < 3")
+    assert "needs at least 20" in message("importance", small_run, "--where", "idx < 3")
     assert "holds no numbers" in message("importance", grid_run, "--by", "status")

@@ -69,7 +69,7 @@ def test_an_open_cluster_on_loopback_is_taken(loopback_cluster):
 def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cluster):
     outside = f"{outside_address()}:{open_cluster.port}"
     with pytest.raises(
-        ClusterError, match=rf"{outside} is refused: Ray runs whatever reaches it.*--insecure"
+        ClusterError, match=rf"{outside} is refused: Ray runs any code that reaches it.*--insecure"
     ):
         reach.check_head(outside, insecure=False)
     reach.check_head(outside, insecure=True)
@@ -78,11 +78,11 @@ def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cl
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_an_open_cluster_is_not_taken_for_closed_by_the_address_it_is_called_by(open_cluster, host):
     head = f"{host}:{open_cluster.port}"
-    with pytest.raises(ClusterError, match=rf"{head} is refused: .* others than this machine can reach"):
+    with pytest.raises(ClusterError, match=rf"{head} is refused: .* other machines can reach it"):
         reach.check_head(head, insecure=False)
     reach.check_head(head, insecure=True)
     dashboard = f"http://{host}:{open_cluster.dashboard_port}"
-    with pytest.raises(ClusterError, match=rf"{dashboard} is refused: .* others than this machine can reach"):
+    with pytest.raises(ClusterError, match=rf"{dashboard} is refused: .* other machines can reach it"):
         reach.check_dashboard(dashboard, insecure=False)
     assert reach.check_dashboard(dashboard, insecure=True) == dashboard
 

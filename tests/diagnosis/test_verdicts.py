@@ -34,9 +34,9 @@ def test_accuracy_is_told_by_best_and_worst_bin():
         {"count": [10, 30], "predicted": [1.0, 2], "true": [1.4, 2], "standard_error": [0.1, 0.1]}
     )
     said = verdicts.accuracy(by_bin, calibrated)
-    assert "Targets of 4 are met best (MAE 0.5), those of 9 to 20 worst (3)" in said
+    assert "Targets of 4 are predicted best (MAE 0.5), those of 9 to 20 worst (3)" in said
     assert "from +0.5 at the low end to -2.5 at the high" in said
-    assert "0.1 from the true mean on average, within two standard errors in 1 of 2 bins" in said
+    assert "by 0.1 on average, and by at most two standard errors in 1 of 2 bins" in said
 
 
 def test_sensitivity_names_the_first_and_those_without_effect():
@@ -44,7 +44,7 @@ def test_sensitivity_names_the_first_and_those_without_effect():
         {"feature": ["w", "h", "s"], "increase": [8.0, 1, 0.1], "spread": [0.5, 0.1, 0.2], "columns": 1}
     )
     assert verdicts.sensitivity(table) == (
-        "w matters most: shuffled, it raises the MSE by 8 (+-0.5), h by 1; no effect can be told of s."
+        "w matters most: shuffled, it raises the MSE by 8 (+-0.5), h by 1; no measurable effect of s."
     )
     assert "all features have an effect" in verdicts.sensitivity(table[:2])
     assert "Shuffling no feature" in verdicts.sensitivity(table[2:])
@@ -55,7 +55,7 @@ def test_sensitivity_names_the_first_and_those_without_effect():
     [
         ((0.5, 0.1, 0.9), "has 0.5 more (+0.1 to +0.9), so this model is better"),
         ((-0.5, -0.9, -0.1), "has 0.5 less (-0.9 to -0.1), so this model is worse"),
-        ((0.1, -0.3, 0.4), "has 0.1 more (-0.3 to +0.4), which the test rows cannot tell from none"),
+        ((0.1, -0.3, 0.4), "has 0.1 more (-0.3 to +0.4), which may be due to chance"),
     ],
 )
 def test_baselines_are_told_by_the_best_of_them(difference, said):

@@ -168,7 +168,7 @@ def test_the_spool_of_another_run_in_the_same_place_is_not_taken(folder, s3, mon
     s3.decide = lambda method, path: None
     folder.fingerprint.write_bytes(b"other")
     other = Store(folder, AXES)
-    assert len(other) == 0 and "is of another run" in other.notes[0] and not folder.spool.exists()
+    assert len(other) == 0 and "belongs to another run" in other.notes[0] and not folder.spool.exists()
 
 
 @pytest.mark.parametrize("lost", ["points", "curves", "weights"])
