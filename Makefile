@@ -27,9 +27,9 @@ AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
-# Those that import neither TensorFlow nor Ray.
+# Those that load neither TensorFlow nor Ray, in less than a minute; tests/help/quick.py finds them.
 test-quick: $(READY)
-	$(BIN)/python -m pytest -m quick $(ARGS)
+	$(BIN)/python -m pytest --quick -m "not slow" $(AT_ONCE) -n 2 $(ARGS)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3000 $(ARGS)

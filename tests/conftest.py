@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,14 +17,36 @@ from filelock import FileLock
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan
-from tests.help.plans import BUILDER, SMALL_SPACE, write_table
+from tests.help.plans import SMALL_SPACE, write_folder
+from tests.help.quick import keep_quick
 from tests.help.rows import finished
 from tests.help.s3 import s3, s3_server  # noqa: F401  # fixtures
 from tests.help.sweeps import SWEEP, Sweeps
+from trainables.fused.internals import xla
 
 # The same examples in every run; other ones are had with --hypothesis-seed.
 hypothesis.settings.register_profile("deterministic", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("deterministic")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only tests that load neither Ray nor TensorFlow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A script starts what it leaves in the background deaf to Ctrl-C, and so would be all that the tests start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    xla.set_up()  # as in a worker; programs that are compiled alike in each run come from this user's cache
+    if config.getoption("quick"):
+        stand_ins = tempfile.TemporaryDirectory(prefix="quick-")
+        config.add_cleanup(stand_ins.cleanup)
+        keep_quick(Path(stand_ins.name))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.getoption("quick") and item.get_closest_marker("heavy"):
+        pytest.skip("is heavy")
 
 
 @pytest.hookimpl(wrapper=True)  # pytest-xdist reads the groups in the hook that is wrapped
@@ -42,16 +65,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def workplace(tmp_path: Path) -> Path:
     """A folder with a hostile name, holding the small table and the builder."""
     folder = tmp_path / "a folder, with spaces and é"
-    folder.mkdir()
-    write_table(folder / "table.csv")
-    (folder / "model.py").write_text(BUILDER)
+    write_folder(folder)
     return folder
 
 
 @pytest.fixture
 def sweeps(workplace: Path) -> Iterator[Sweeps]:
     """The command in the `workplace`; whatever is still running at the end is killed."""
-    made = Sweeps(workplace)
+    yield from ended(Sweeps(workplace))
+
+
+@pytest.fixture
+def numpy_sweeps(workplace: Path) -> Iterator[Sweeps]:
+    """The command in the `workplace`, with training that is made up: real Ray and real files, no TensorFlow."""
+    yield from ended(Sweeps(workplace, by_numpy=True))
+
+
+def ended(made: Sweeps) -> Iterator[Sweeps]:
     yield made
     for process in made.started:
         if process.poll() is None:
@@ -72,8 +102,10 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory, worker_id):
+def small_run(pytestconfig, tmp_path_factory, worker_id):
     """A run of eight points of the reference task, four by each engine; made once for all processes of the tests."""
+    if pytestconfig.getoption("quick"):
+        pytest.skip("needs a run that trains models")
     position = tmp_path_factory.getbasetemp()
     position = (position if worker_id == "master" else position.parent) / "small run"
     with FileLock(f"{position}.lock"):

@@ -111,9 +111,10 @@ def loaded(code: str) -> set[str]:
             "import results.export_to.event_files, results.export_to.mlflow_server",
             {"ray", "tensorflow", "keras", "mlflow"},
         ),
-        (
+        pytest.param(
             "import sweep.driver.tuning, sweep.driver.collector, sweep.driver.rung_actor, sweep.driver.runner",
             {"tensorflow", "keras"},
+            marks=pytest.mark.heavy,  # it loads Ray
         ),
         (
             "import sweep.errors, trainables.errors, results.errors, cluster.errors",

@@ -1,4 +1,4 @@
-"""Real sweeps into a real S3 on the loopback address: real Ray, real Keras, real kills."""
+"""Sweeps into a real S3 on the loopback address: real Ray, real kills; the training is made up."""
 
 import json
 import signal
@@ -13,6 +13,7 @@ from results.folder import lease, retry
 from results.folder.run_folder import RunFolder
 from sweep import Plan, run
 from sweep.commands.main import main
+from sweep.plan.order import Selection
 from tests.help.plans import small_plan, write_plan
 from tests.help.s3 import CANARY
 
@@ -37,9 +38,13 @@ def files_below(*folders):
 
 
 @pytest.mark.slow
-def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(sweeps, s3, tmp_path):
+@pytest.mark.ci
+@pytest.mark.xdist_group("a sweep into S3 that is killed")
+def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(numpy_sweeps, s3, tmp_path):
+    sweeps = numpy_sweeps
     write_plan(sweeps.folder, engine="keras")
-    arguments = ("run", "plan.yaml", "--out", OUT, "--points", "6")
+    sweeps.hold.write_text(" ".join(map(str, [*Selection(12, 0, points=6)][:2])))
+    arguments = ("run", "plan.yaml", "--out", OUT, "--points", "6", "--cpus", "1")
     process = sweeps.start(*arguments)
     sweeps.wait_for(lambda: len(rows()), process)
     code, output = sweeps.run("run", "plan.yaml", "--out", OUT)
@@ -49,8 +54,8 @@ def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(sweeps, s3, tmp
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = rows()
-    assert 0 < len(kept) <= 6 and kept["idx"].is_unique
-
+    assert 0 < len(kept) <= 2 and kept["idx"].is_unique
+    sweeps.hold.unlink()
     code, output = sweeps.run(*arguments)
     assert code == 0, output
     found = rows()
@@ -81,7 +86,10 @@ def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(sweeps, s3, tmp
 
 @pytest.mark.slow
 @pytest.mark.ci
+@pytest.mark.xdist_group("a sweep into S3 that goes away")
 def test_a_store_that_goes_away_stops_the_sweep_and_nothing_finished_is_lost(workplace, s3, monkeypatch):
+    from tests.help.numpy_trial import NumpyTrial
+
     monkeypatch.setattr(retry, "PATIENCE_S", 2.0)
     monkeypatch.setattr(retry, "FIRST_PATIENCE_S", 0.3)
     monkeypatch.setattr(lease, "SETTLE_S", 0.1)
@@ -95,14 +103,14 @@ def test_a_store_that_goes_away_stops_the_sweep_and_nothing_finished_is_lost(wor
         return "cut before" if gone else None
 
     s3.decide = decide
-    first = run(plan, OUT, points=4, cpus=1, show=False)
+    first = run(plan, OUT, points=4, cpus=1, show=False, trainable=NumpyTrial)
     assert time.monotonic() - gone[0] < 120
     assert first.exit_code == 3 and str(folder.spool) in first.error and "does not answer" in first.error
     assert first.tally.open == 4 - first.tally.done
     s3.decide = lambda method, path: None
     assert rows()["idx"].tolist() == []
     [kept] = [pd.read_parquet(path) for path in (folder.spool / "points").glob("*")]
-    second = run(plan, OUT, points=4, cpus=1, show=False)
+    second = run(plan, OUT, points=4, cpus=1, show=False, trainable=NumpyTrial)
     assert second.exit_code == 0 and second.tally.before == len(kept) > 0
     assert any("have been stored" in note for note in second.notes)
     found = rows()

@@ -31,6 +31,7 @@ def test_plan_without_timing(here):
     assert "17,280 of 17,280" in output and "ASHA at epochs [10, 40, 160]" in output
 
 
+@pytest.mark.heavy
 def test_plan_times_a_few_points(sweeps):
     write_plan(sweeps.folder)
     code, output = sweeps.run("plan", "plan.yaml", "--timed", "1", "--json", "--engine", "keras")
@@ -41,6 +42,7 @@ def test_plan_times_a_few_points(sweeps):
     assert answer["at_most_s"] == pytest.approx(expected)
 
 
+@pytest.mark.heavy
 def test_plan_shows_the_cohorts_and_what_cannot_be_fused(sweeps):
     space = {"units": [2, 3], "rate": [0.1, 0.2], "behaviour": ["fine", "raises"]}
     write_plan(sweeps.folder, space=space)
@@ -55,6 +57,7 @@ def test_plan_shows_the_cohorts_and_what_cannot_be_fused(sweeps):
     assert answer["at_most_s"] == pytest.approx(expected)
 
 
+@pytest.mark.heavy
 def test_plan_says_what_a_builder_raises(sweeps):
     write_plan(sweeps.folder, space={"units": [2], "rate": [0.1], "behaviour": ["raises"]})
     code, output = sweeps.run("plan", "plan.yaml")

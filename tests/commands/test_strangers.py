@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 import yaml
 
 from sweep.process.tally import Tally
@@ -35,6 +36,7 @@ def test_what_a_stranger_wrote_is_not_obeyed_by_a_terminal(tmp_path):
 CANARY = "import pathlib; pathlib.Path({mark!r}).touch(); raise SystemExit"
 
 
+@pytest.mark.heavy
 def test_a_stranger_s_folder_is_only_data(grid_run, tmp_path):
     """Whatever lies in the folder and whatever the plan says: nothing of it is run."""
     folder, mark = tmp_path / "stranger", tmp_path / "mark"

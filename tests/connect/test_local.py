@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from cluster.connect.local import available_cpus
 
 
@@ -12,6 +14,7 @@ def test_cores_are_those_this_process_may_use():
     assert available_cpus() == len(os.sched_getaffinity(0))
 
 
+@pytest.mark.heavy
 def test_ray_is_there_for_the_block_alone():
     code = (
         "import ray\nfrom cluster.connect.local import started\n"
@@ -24,6 +27,7 @@ def test_ray_is_there_for_the_block_alone():
     assert ran.stdout.split() == ["3.0", "True", "False"], ran.stderr
 
 
+@pytest.mark.heavy
 def test_an_interpreter_in_a_folder_with_spaces_starts_workers(tmp_path):
     environment = tmp_path / "a folder é"
     environment.symlink_to(sys.prefix, target_is_directory=True)

@@ -59,6 +59,7 @@ def outside_address():
     return outside[0] if outside else pytest.skip("this machine has no address but the loopback one")
 
 
+@pytest.mark.heavy
 def test_an_open_cluster_on_loopback_is_taken(loopback_cluster):
     reach.check_head(loopback_cluster.address, insecure=False)
     url = loopback_cluster.url
@@ -66,6 +67,7 @@ def test_an_open_cluster_on_loopback_is_taken(loopback_cluster):
     assert reach.check_dashboard(f"{url}/some/page", insecure=False) == url
 
 
+@pytest.mark.heavy
 def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cluster):
     outside = f"{outside_address()}:{open_cluster.port}"
     with pytest.raises(
@@ -75,6 +77,7 @@ def test_an_open_cluster_that_others_reach_is_refused_unless_it_is_meant(open_cl
     reach.check_head(outside, insecure=True)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_an_open_cluster_is_not_taken_for_closed_by_the_address_it_is_called_by(open_cluster, host):
     head = f"{host}:{open_cluster.port}"
@@ -87,6 +90,7 @@ def test_an_open_cluster_is_not_taken_for_closed_by_the_address_it_is_called_by(
     assert reach.check_dashboard(dashboard, insecure=True) == dashboard
 
 
+@pytest.mark.heavy
 def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, home, monkeypatch):
     address, url = closed_cluster.address, closed_cluster.url
     for check in (lambda: reach.check_head(address, False), lambda: reach.check_dashboard(url, False)):
@@ -109,6 +113,7 @@ def test_a_cluster_that_asks_for_a_token_gets_that_of_this_user(closed_cluster, 
         reach.check_head(address, False)
 
 
+@pytest.mark.heavy
 def test_a_token_that_others_could_read_on_its_way_is_told(closed_cluster, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     assert not reach.sends_token_in_clear(reach.check_dashboard(closed_cluster.url, False))
@@ -121,6 +126,7 @@ def test_a_token_that_others_could_read_on_its_way_is_told(closed_cluster, monke
         assert TOKEN not in ran.stderr
 
 
+@pytest.mark.heavy
 def test_what_the_environment_says_does_not_override_what_was_given(open_cluster, monkeypatch):
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.setenv(name, "http://10.1.1.1:8265")
@@ -255,6 +261,7 @@ print(json.dumps([modes, sorted(listeners)]))
 """
 
 
+@pytest.mark.heavy
 def test_one_process_uses_an_open_cluster_then_a_closed_one_then_its_own_which_none_but_it_reaches(
     open_cluster, closed_cluster, home
 ):

@@ -33,6 +33,7 @@ def arrived(plan, into):
     return output.splitlines()[-1]
 
 
+@pytest.mark.heavy
 def test_a_builder_s_file_arrives_with_its_neighbours(workplace, tmp_path):
     (workplace / "layers.py").write_text("WIDTH = 3\n")
     (workplace / "model.py").write_text("from layers import WIDTH\n" + BUILDER)
@@ -41,6 +42,7 @@ def test_a_builder_s_file_arrives_with_its_neighbours(workplace, tmp_path):
     assert arrived(plan, tmp_path / "parcel") == "_builder_model user/model.py user"
 
 
+@pytest.mark.heavy
 def test_a_builder_s_package_arrives(workplace, tmp_path):
     (workplace / "mine").mkdir()
     (workplace / "mine" / "__init__.py").write_text("")
@@ -50,6 +52,7 @@ def test_a_builder_s_package_arrives(workplace, tmp_path):
     assert arrived(plan, tmp_path / "parcel") == "mine.model user/mine/model.py user"
 
 
+@pytest.mark.heavy
 def test_the_builder_of_this_software_travels_with_it(tmp_path):
     plan = Plan.load()
     assert travel.user_folder(plan) is None

@@ -1,5 +1,7 @@
 """Points trained by the fused engine in this process, and compared with Keras."""
 
+import json
+
 import numpy as np
 
 from results.space import Space
@@ -81,9 +83,9 @@ class Fused:
 
 
 def by_point(rows):
-    """Return row, curve and weights of each point of a report by its idx."""
+    """Return row, curve and weights, all in one float32 array, of each point of a report by its idx."""
     found, curves = {}, rows.curves.to_pandas()
-    weights = {} if rows.weights is None else {w["idx"]: w["values"] for w in rows.weights.to_pylist()}
+    weights = {} if rows.weights is None else {w["idx"]: flat(w) for w in rows.weights.to_pylist()}
     for row in rows.points.to_pylist():
         curve = curves[curves["idx"] == row["idx"]]
         assert list(curve["epoch"]) == list(range(1, row["epochs"] + 1))
@@ -92,9 +94,20 @@ def by_point(rows):
     return found
 
 
+def flat(stored):
+    """Return the stored weights of a point side by side: float32, whatever each of them is."""
+    content, place, parts = stored["values"], 0, []
+    for _, dtype, shape in json.loads(stored["layout"]):
+        part = np.frombuffer(content, dtype, int(np.prod(shape)), place)
+        parts.append(part.astype("float32"))
+        place += part.nbytes
+    assert place == len(content)
+    return np.concatenate(parts)
+
+
 def assert_equal(fused, point):
     """Compare a point of the fused engine with the same point trained by Keras."""
-    row, curve, values = fused
+    row, curve, kept = fused
     expected = {name: np.array([entry[name] for entry in point.recorder.curve]) for name in curve}
     epochs = min(len(curve["loss"]), len(expected["loss"]))
     for name, column in curve.items():
@@ -109,7 +122,6 @@ def assert_equal(fused, point):
     assert row["params"] == point.model.count_params()
     for name, value in point.metrics().items():
         np.testing.assert_allclose(row[name], value, rtol=RTOL, err_msg=name)
-    kept = np.frombuffer(values, "float32")
     alone = np.concatenate([np.ravel(value) for value in point.recorder.best_weights])
     np.testing.assert_allclose(kept, alone, rtol=0.01, atol=0.01 * np.abs(alone).max())
 

@@ -5,6 +5,8 @@ The numbers of a point depend on its idx alone, and losses fall from epoch to ep
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -17,14 +19,21 @@ from trainables.trials.trial import Trial
 WEIGHTS = 400
 """Numbers in a model."""
 
+LAYOUT = f'[["weights", "float32", [{WEIGHTS}]]]'
+
 
 class NumpyEngine(Engine):
     """Makes up the numbers of its points.
 
-    A group that is larger than `COHORT` is split. While a file `hold` lies beside the builder, no step ends.
+    A point misbehaves as its value on an axis "behaviour" says: "dies", or "dies once", for which the variable
+    SWEEP_TEST_MARK names a file to be made. A group that is larger than `COHORT` is split.
+
+    Attributes:
+        hold: a file; while it is there, only the points end whose idx it lists, by spaces between. None for no such file.
     """
 
     COHORT = 1000
+    hold: Path | None = None
 
     def begin(self, points):
         self._points, self._epoch = points, 0
@@ -34,7 +43,8 @@ class NumpyEngine(Engine):
         if len(points) > self.COHORT:
             parts = np.array_split(points, -(-len(points) // self.COHORT))
             return Report(done=True, parts=parts, why="a cohort has so many points at most")
-        while (Path(self.work.builder.folder) / "hold").exists():
+        self._misbehave()
+        while self._held():
             time.sleep(0.01)
         epochs = training.fit.epochs
         later = [milestone for milestone in training.milestones if milestone > self._epoch]
@@ -52,6 +62,23 @@ class NumpyEngine(Engine):
             rows=self._rows(ended, status) if len(ended) else None,
             rungs=self.work.rungs.entered() if self.work.rungs else None,
         )
+
+    def _held(self):
+        try:
+            may_end = self.hold.read_text() if self.hold else None
+        except FileNotFoundError:
+            return False
+        return may_end is not None and not set(self._points) <= set(map(int, may_end.split()))
+
+    def _misbehave(self):
+        if "behaviour" not in self.work.space.to_dict():
+            return
+        for behaviour in (self.work.space[int(idx)]["behaviour"] for idx in self._points):
+            mark = Path(os.environ.get("SWEEP_TEST_MARK", "/"))
+            if behaviour == "dies" or (behaviour == "dies once" and not mark.exists()):
+                if behaviour == "dies once":
+                    mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
 
     def _losses(self, points):
         """Losses up to this epoch: float32, shape (points, epochs)."""
@@ -80,7 +107,7 @@ class NumpyEngine(Engine):
         return Rows(
             pa.record_batch({name: pa.array(column) for name, column in rows.items()}),
             curves_of(points, np.full(count, self._epoch), logs),
-            None if weights is None else weights_of(points, weights, "[]"),
+            None if weights is None else weights_of(points, weights, LAYOUT),
         )
 
 

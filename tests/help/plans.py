@@ -56,6 +56,13 @@ def write_table(path: Path, rows: int = 120) -> pd.DataFrame:
     return table
 
 
+def write_folder(folder: Path) -> None:
+    """Make the folder, with the builder and its table in it."""
+    folder.mkdir(parents=True)
+    write_table(folder / "table.csv")
+    (folder / "model.py").write_text(BUILDER)
+
+
 def small_plan(**changes: Any) -> dict[str, Any]:
     """Return the data of a plan of 12 points that train in about a second each."""
     plan: dict[str, Any] = {

@@ -171,6 +171,7 @@ def test_a_child_whose_parent_is_killed_stops_by_itself(supervised):
     assert one.output == "asked to stop\n"
 
 
+@pytest.mark.heavy
 def test_a_head_that_is_lost_stops_the_driver(supervised):
     with head() as server:
         one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}")
@@ -180,6 +181,7 @@ def test_a_head_that_is_lost_stops_the_driver(supervised):
     assert code == 3 and output.splitlines() == ["asked to stop"]
 
 
+@pytest.mark.heavy
 def test_a_driver_that_hangs_without_its_head_is_ended(supervised):
     one = supervised(SLEEP, after=300)  # nobody has ever answered there
     code, output = one.ended()

@@ -82,6 +82,7 @@ def cells(browser, name):
     )
 
 
+@pytest.mark.heavy
 def test_hostile_names_and_values_are_text(browser, hostile, tmp_path):
     show(browser, tmp_path, results.open(hostile))
     assert browser.execute_script("return window.canary") is None
@@ -128,6 +129,7 @@ def test_the_page_holds_no_text_that_ends_its_data(hostile):
     )
 
 
+@pytest.mark.heavy
 def test_the_table_sorts_and_filters_by_mouse_and_keyboard(browser, hostile, tmp_path):
     run = results.open(hostile)
     show(browser, tmp_path, run)
@@ -160,6 +162,7 @@ def test_the_table_sorts_and_filters_by_mouse_and_keyboard(browser, hostile, tmp
     assert complaints(browser)[0] == []
 
 
+@pytest.mark.heavy
 def test_brushing_filters(browser, hostile, tmp_path):
     run = results.open(hostile)
     show(browser, tmp_path, run)
@@ -206,6 +209,7 @@ return null;
 
 
 @pytest.mark.parametrize(("scheme", "best"), [("light", (68, 1, 84)), ("dark", (253, 231, 37))])
+@pytest.mark.heavy
 def test_the_best_line_is_drawn_over_the_others(browser, tmp_path, scheme, best):
     # Lines of points that differ in "c" alone are one line between "a" and "b"; the lowest on the page is of 10 points.
     run = results.open(make_run(tmp_path / "out", {"a": [0, 1], "b": [0, 1], "c": list(range(10))}))
@@ -220,6 +224,7 @@ def test_the_best_line_is_drawn_over_the_others(browser, tmp_path, scheme, best)
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+@pytest.mark.heavy
 def test_it_is_read_on_a_phone_and_in_the_dark(browser, hostile, tmp_path):
     show(browser, tmp_path, results.open(hostile))
     light = browser.execute_script("return getComputedStyle(document.body).backgroundColor")

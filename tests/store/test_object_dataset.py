@@ -117,6 +117,7 @@ def test_a_put_that_lands_late_changes_nothing(folder, s3):
     check([finished(1), finished(2)])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("landed", [False, True])
 def test_what_a_store_that_is_away_did_not_take_is_kept_and_stored_later(folder, s3, monkeypatch, landed):
     store = Store(folder, AXES)
@@ -171,6 +172,7 @@ def test_the_spool_of_another_run_in_the_same_place_is_not_taken(folder, s3, mon
     assert len(other) == 0 and "belongs to another run" in other.notes[0] and not folder.spool.exists()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("lost", ["points", "curves", "weights"])
 def test_a_damaged_object_is_set_aside_and_its_points_open(folder, lost):
     store = Store(folder, AXES)
@@ -198,6 +200,7 @@ for idx in range(len(store), len(store) + 3):
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("answered", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_writer_that_dies_between_any_two_puts_loses_and_doubles_nothing(folder, s3, answered):
     here = str(ROOT)
@@ -238,6 +241,7 @@ def _read_until(stop, reads, found):
     found.put("as it should be")
 
 
+@pytest.mark.heavy
 def test_a_plain_reader_never_fails_and_sees_each_row_once(folder):
     context = multiprocessing.get_context("spawn")
     stop, reads, found = context.Event(), context.Value("i", 0), context.Queue()

@@ -205,6 +205,7 @@ def test_rows_without_wanted_weights_are_open_again(folder):
     assert 1 not in Store(folder, AXES, keep_weights=True)
 
 
+@pytest.mark.heavy
 @given(
     losses=st.lists(st.one_of(st.none(), st.floats(0, 9, width=32)), min_size=1, max_size=40),
     cuts=st.lists(st.integers(0, 40), max_size=4),
@@ -265,6 +266,7 @@ def start_writer(folder):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.heavy
 def test_a_writer_killed_at_any_moment_loses_and_doubles_nothing(folder, monkeypatch):
     monkeypatch.setattr(store_module, "MAX_ROWS", {"points": 7, "curves": 30, "weights": 9, "rungs": 9})
     chance = np.random.default_rng(5)
@@ -297,6 +299,7 @@ def _read_until(path, stop, reads, found):
     found.put("as it should be")
 
 
+@pytest.mark.heavy
 def test_a_plain_reader_never_fails_and_sees_each_row_once(folder, small_parts):
     context = multiprocessing.get_context("spawn")
     stop, reads, found = context.Event(), context.Value("i", 0), context.Queue()

@@ -35,6 +35,7 @@ def test_sigterm_to_the_shell_waits_for_a_command_that_still_stores(tmp_path):
     assert process.wait(timeout=30) == 3 and told.read_text() == "3\n"
 
 
+@pytest.mark.heavy
 def test_a_command_that_never_ran_is_told_by_an_empty_file(tmp_path):
     """Ray's launcher refuses an address that is none, after ours has started."""
     told = tmp_path / "told"

@@ -6,6 +6,7 @@ where two losses tie within that. Some points are chaotic: there Keras departs f
 """
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from tests.help import zoo
@@ -159,10 +160,10 @@ def test_a_point_that_diverges_leaves_its_neighbours_alone():
     assert sick.status[1] == "diverged" and sick.epoch == 4
     rows = np.flatnonzero(np.arange(len(sick.idx)) != 1)
     one, other = sick.report(rows), well.report(rows)
-    np.testing.assert_array_equal(one["curve"]["val_loss"], other["curve"]["val_loss"])
-    np.testing.assert_array_equal(one["row"]["loss_te"], other["row"]["loss_te"])
+    assert one.curves.select(["val_loss"]) == other.curves.select(["val_loss"])
+    assert one.points.select(["idx", "loss_te"]) == other.points.select(["idx", "loss_te"])
     diverged = by_point(sick.report(np.array([1])))[sick.idx[1]]
-    assert diverged[0]["epochs"] == 1 and diverged[0]["best_epoch"] == 0 and "loss_te" not in diverged[0]
+    assert diverged[0]["epochs"] == 1 and diverged[0]["best_epoch"] is None and "loss_te" not in diverged[0]
 
 
 def test_a_cohort_goes_on_from_a_checkpoint_as_if_nothing_had_happened():
@@ -180,9 +181,9 @@ def test_a_cohort_goes_on_from_a_checkpoint_as_if_nothing_had_happened():
             if not cohort.finished:
                 cohort.train()
     one, other = whole.report(np.arange(1, len(whole.idx))), resumed.report(np.arange(len(left)))
-    np.testing.assert_allclose(one["curve"]["val_loss"], other["curve"]["val_loss"], rtol=RTOL)
-    np.testing.assert_array_equal(one["row"]["epochs"], other["row"]["epochs"])
-    np.testing.assert_array_equal(one["curve"]["learning_rate"], other["curve"]["learning_rate"])
+    np.testing.assert_allclose(one.curves["val_loss"], other.curves["val_loss"], rtol=RTOL)
+    assert one.points.select(["idx", "epochs"]) == other.points.select(["idx", "epochs"])
+    assert one.curves.select(["learning_rate"]) == other.curves.select(["learning_rate"])
     with pytest.raises(ValueError, match="is not in the checkpoint"):
         next(iter(engine.cohorts([whole.idx[0]]))).restore({**state, "idx": state["idx"][1:]})
 
@@ -195,7 +196,7 @@ def test_early_stopped_points_do_no_more_work():
         trained.append(int(cohort.alive.sum()))
         cohort.train()
     report = cohort.report(np.arange(len(cohort.idx)))
-    assert sum(trained) == report["row"]["epochs"].sum()
+    assert sum(trained) == pc.sum(report.points["epochs"]).as_py()
     assert trained[-1] < len(cohort.idx), "no point stopped early, so the test says nothing"
 
 
