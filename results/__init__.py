@@ -1,20 +1,26 @@
-"""Reads, analyses, plots and exports the rows in a run's folder; needs neither Ray nor TensorFlow."""
+"""The rows of a run's folder, and what people do with them: `results.open(folder)`. Needs neither Ray nor TensorFlow.
+
+The names are imported when first used.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from results.run import Run
+    from results.analysis import curves, importance, leaderboard
+    from results.run import Run, open
+
+__all__ = ["Run", "curves", "importance", "leaderboard", "open"]
+
+_HOME = {"Run": "results.run", "open": "results.run"}
+_MODULES = {name: f"results.analysis.{name}" for name in ("curves", "importance", "leaderboard")}
 
 
-def open(location: str | Path) -> Run:
-    """Open the run at a path or a URI: `run = results.open("runs/abalone")`, then `run.points`, `run.top()`, ...
-
-    Raises:
-        ValueError: there is no run, or it cannot be read.
-    """
-    from results.run import Run
-
-    return Run(location)
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name not in _HOME:
+        raise AttributeError(f"module 'results' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

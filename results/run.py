@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -202,3 +203,15 @@ class Run:
         wanted = None if idx is None else [idx] if isinstance(idx, int | np.integer) else list(idx)
         table: pa.Table = read_dataset(folder, None if wanted is None else [int(i) for i in wanted])
         return table.to_pandas()
+
+
+def open(location: str | Path) -> Run:
+    """Open a run's folder: `run = results.open("runs/abalone")`, then `run.points`, `run.top()`, `run.model(idx)`.
+
+    Args:
+        location: the folder, a path or a URI.
+
+    Raises:
+        ValueError: there is no run, or none that can be read.
+    """
+    return Run(location)

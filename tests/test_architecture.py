@@ -8,6 +8,7 @@ from importlib import import_module
 
 import pytest
 
+import results
 import sweep
 from cluster.errors import ClusterError
 from results.errors import ResultsError
@@ -30,7 +31,11 @@ NEVER = {"results": {"ray", "tensorflow", "keras"}, "cluster": {"tensorflow", "k
 MODULES = modules_of(ROOT, HOUSE)
 IMPORTS = imports_of(MODULES)
 BY_NAME = [  # imports that are carried out from a name in a table
-    *(Import("sweep", 0, home, for_types=False) for home in sweep._HOME.values()),
+    *(
+        Import(package.__name__, 0, home, for_types=False)
+        for package in (sweep, results)
+        for home in package._HOME.values()
+    ),
     *(Import("sweep.commands.main", 0, module_of(name), for_types=False) for name in COMMANDS),
 ]
 

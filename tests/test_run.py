@@ -143,3 +143,12 @@ def test_a_builder_of_another_shape_is_said(strange):
                    "    return build_and_compile_model(**given)\n")  # fmt: skip
     with pytest.raises(ValueError, match=r"weights of the shapes .* it is not what the sweep ran"):
         results.open(copy).model(0, trust=True)
+
+
+def test_the_package_hands_on_the_names_that_scripts_use():
+    from results import curves, figures, importance, leaderboard
+
+    assert results.open is sys.modules["results.run"].open and callable(importance.importance)
+    assert callable(curves.bands) and callable(figures.curves_figure) and callable(leaderboard.leaderboard)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = results.nothing
