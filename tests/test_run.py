@@ -119,7 +119,9 @@ def test_a_stranger_s_builder_is_not_run_unasked(strange, name, monkeypatch):
     monkeypatch.chdir(copy)
     run = results.open(copy)
     assert len(run.points) == 8 and len(run.curves(0)) == 3 and run.top(1) is not None
-    with pytest.raises(ValueError, match=r"not installed here as a module. Making the model would run .*evil.py"):
+    with pytest.raises(
+        ValueError, match=r"not installed here as a module. Making the model would run .*evil.py"
+    ):
         run.model(0)
     assert not (copy / "evil.py.canary").exists()
     assert run.model(0, trust=True).count_params() == run.points.set_index("idx").loc[0, "params"]
