@@ -27,7 +27,7 @@ AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
-# The tests that import neither TensorFlow nor Ray.
+# Those that import neither TensorFlow nor Ray.
 test-quick: $(READY)
 	$(BIN)/python -m pytest -m quick $(ARGS)
 
