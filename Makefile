@@ -1,9 +1,9 @@
-# Every command sets up what it needs: a virtual environment with the locked packages, made once.
+# Every target first makes a virtual environment with the locked packages, if it is not there.
 #   make sweep [PLAN=plan.yaml] [POINTS=400] [OUT=runs/abalone] [ARGS="--scheduler none"]
 #   make test  [ARGS="-k store"]      make lint      make bench [ARGS="overhead"]      make lock
 
 PYTHON ?= python3
-# How many points; all of them if it is not given.
+# The number of points; all if it is empty.
 POINTS ?=
 OUT ?= runs/abalone
 PLAN ?=
@@ -19,9 +19,9 @@ READY := .venv/.ready
 sweep: $(READY)
 	@$(BIN)/sweep run $(PLAN) --out "$(OUT)" $(SELECTED) $(ARGS)
 
-# Three at a time on two cores, as a test of a whole sweep waits for half of it.
-# pytest-xdist 3.8 waits for ever for the tests of a process that died and was started anew, so it is not.
-# The long tests are first in the order of conftest.py, so that none is left for the end.
+# Three processes run the tests on two cores, since a test of a whole sweep waits half of its time.
+# A test process that dies is not restarted: pytest-xdist 3.8 would then wait for its tests for ever.
+# conftest.py sorts the long tests to the front, so that no long test runs alone at the end.
 AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 test: $(READY)
@@ -34,7 +34,7 @@ test-quick: $(READY)
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3000 $(ARGS)
 
-# The slow ones that CI has the time for; they have time limits of their own, so there are fewer at once.
+# The slow tests that CI also runs. They have time limits of their own, so only two run at once.
 test-ci: $(READY)
 	$(BIN)/python -m pytest -m ci $(AT_ONCE) -n 2 $(ARGS)
 
@@ -46,11 +46,11 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-# The picture of the README, from the run in OUT; needs Chromium (Debian: chromium).
+# The README's picture, drawn from the run in OUT. This needs Chromium (Debian's package: chromium).
 picture: $(READY)
 	$(BIN)/python -m tests.benchmarks.picture "$(OUT)" tests/benchmarks/report.png
 
-# The lock holds every transitive package with its hashes, for every supported Python.
+# The lock file has every transitive package with its hashes, for every supported Python.
 lock: $(READY)
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/pip install --quiet uv
@@ -60,7 +60,7 @@ lock: $(READY)
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# The stamp is written last, so that an interrupted set-up is done again.
+# The stamp is written last, so that an interrupted set-up starts again.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and f"Python {v[0]}.{v[1]} found, but 3.11 to 3.13 is needed. Name one: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv

@@ -1,4 +1,4 @@
-"""The former home of the command line, kept for what still calls `python -m sweep.cli`."""
+"""The former address of the command line: `python -m sweep.cli` still works."""
 
 from __future__ import annotations
 

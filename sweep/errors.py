@@ -1,19 +1,20 @@
-"""The base of this package's errors whose message is all that a user needs.
+"""The errors of this package that a user can mend: each prints as one message, without a traceback.
 
 SweepError
     PlanError (ValueError)         a plan cannot be run
     InputError (ValueError)        an argument of a command cannot be used
-    UntrustedError (ValueError)    a builder may not be run unasked
-    ExportError (ValueError)       a model cannot be written as asked
+    UntrustedError (ValueError)    a builder may not run without the user's consent
+    ExportError (ValueError)       a model cannot be written to this file in this format
 
-Each is also an error of Python, so that who calls this package as a library need not know these classes.
+Each is also a built-in error of Python, so that a program that uses this package as a library need not know these
+classes.
 """
 
 from __future__ import annotations
 
 
 class SweepError(Exception):
-    """Something about a plan or a command that the user can put right; the message says what it is and how."""
+    """The user can mend this: something is wrong with a plan or a command. The message says what, and how to mend it."""
 
 
 class InputError(SweepError, ValueError):

@@ -119,7 +119,9 @@ def test_a_stranger_s_builder_is_not_run_unasked(strange, name, monkeypatch):
     monkeypatch.chdir(copy)
     run = results.open(copy)
     assert len(run.points) == 8 and len(run.curves(0)) == 3 and run.top(1) is not None
-    with pytest.raises(ValueError, match=r"no module installed here. Making the model would run .*evil.py"):
+    with pytest.raises(
+        ValueError, match=r"not installed here as a module. Making the model would run .*evil.py"
+    ):
         run.model(0)
     assert not (copy / "evil.py.canary").exists()
     assert run.model(0, trust=True).count_params() == run.points.set_index("idx").loc[0, "params"]
@@ -131,7 +133,7 @@ def test_a_builder_that_has_changed_is_not_run_unasked(strange):
     ran = json.loads((copy / "fingerprint.json").read_text())
     ran["builder"]["source"] += "# another line\n"
     (copy / "fingerprint.json").write_text(json.dumps(ran))
-    with pytest.raises(ValueError, match="is not what the sweep ran"):
+    with pytest.raises(ValueError, match="is not the one that the sweep ran"):
         results.open(copy).model(0)
     results.open(copy).model(0, trust=True)
 
@@ -141,7 +143,9 @@ def test_a_builder_of_another_shape_is_said(strange):
                    "def build(input_shape, normalizer, **axes):\n"
                    "    given = {**axes, 'hidden': [3], 'input_shape': input_shape, 'normalizer': normalizer}\n"
                    "    return build_and_compile_model(**given)\n")  # fmt: skip
-    with pytest.raises(ValueError, match=r"weights of the shapes .* it is not what the sweep ran"):
+    with pytest.raises(
+        ValueError, match=r"weights of the shapes .* this is not the builder that the sweep ran"
+    ):
         results.open(copy).model(0, trust=True)
 
 

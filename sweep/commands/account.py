@@ -22,7 +22,7 @@ from sweep.errors import InputError
 @BY
 @JSON
 def account(folder: AnyPath, against: AnyPath | None, by: str, as_json: bool) -> None:
-    """Say what ASHA did: who came to each rung and went on, what it saved, and with --against what it cost."""
+    """Say what ASHA did: how many points reached and passed each rung, what it saved, and what it lost (--against)."""
     run = opened(folder)
     rungs = accounts.rungs(run.rungs())
     if rungs.empty:

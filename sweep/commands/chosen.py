@@ -1,4 +1,4 @@
-"""A run, and the rows of it that are chosen: what the commands begin with that read a folder."""
+"""Opening of a run, for the commands that read one: they get the run, its rows, and the rows of a condition from here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def opened(folder: AnyPath) -> Run:
     """Return the run in `folder`.
 
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: there is no run, or it cannot be read.
     """
     with told():
         return Run(folder)
@@ -29,7 +29,7 @@ def chosen_rows(folder: AnyPath, where: str | None) -> pd.DataFrame:
     """Return the rows of the run in `folder` that fulfil the condition.
 
     Raises:
-        InputError: there is no run, or the condition is none.
+        InputError: there is no run, or the condition is not valid.
     """
     rows = rows_of(folder)
     if where is None:
@@ -44,7 +44,7 @@ def rows_of(folder: AnyPath) -> pd.DataFrame:
     """Return the rows of the run in `folder`.
 
     Raises:
-        InputError: there is none, or it is damaged.
+        InputError: there is no run, or it is damaged.
     """
     with told():
         return read_points(RunFolder(folder))

@@ -1,4 +1,4 @@
-"""`sweep curves`: learning curves, of points or as bands over many."""
+"""`sweep curves`: the learning curves of some points, or bands over the curves of many points."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ from sweep.errors import InputError
 @FOLDER
 @click.argument("idx", type=int, nargs=-1)
 @click.option(
-    "--top", type=click.IntRange(1), default=5, show_default=True, help="Without IDX: so many of the best."
+    "--top",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Without IDX: how many of the best points.",
 )
 @BY
-@click.option("--per", metavar="AXIS", help="Bands over all points instead, one for each value of this axis.")
+@click.option(
+    "--per", metavar="AXIS", help="Show bands over all points instead, one for each value of this axis."
+)
 @WHERE
-@click.option("--with-pruned", is_flag=True, help="In bands, take the points that ASHA pruned, too.")
+@click.option("--with-pruned", is_flag=True, help="Include the points that ASHA pruned in the bands.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every epoch as CSV.")
 @HTML
 @JSON
@@ -45,7 +51,7 @@ def curves(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Show the learning curves of the points IDX, or of the best ones: how long, how low, when the rate was cut.
+    """Show the learning curves of the points IDX, or of the best points, with their epochs, minima and rate cuts.
 
     \b
     sweep curves DIR                               the best five

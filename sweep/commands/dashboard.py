@@ -1,4 +1,4 @@
-"""A cluster, reached through its dashboard: what `submit`, `jobs`, `logs` and `stop` share."""
+"""Access to a cluster through its dashboard: `submit`, `jobs`, `logs` and `stop` share these options and functions."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def cluster_jobs(address: str, insecure: bool) -> Jobs:
     """Return the jobs of the cluster whose dashboard is at `address`.
 
     Raises:
-        ClusterError: it is not reached, or not safe to use.
+        ClusterError: the cluster cannot be reached, or is not safe to use.
     """
     checked = reach.check_dashboard(address, insecure)
     if reach.sends_token_in_clear(checked) and not insecure:
         click.echo(
-            f"Note: {checked} has no TLS, so the token goes there for all on the way to read. An SSH tunnel hides it: "
+            f"Note: {checked} has no TLS, so others on the network can read the token. An SSH tunnel hides it: "
             "ssh -L 8265:localhost:8265 HEAD, and --address http://localhost:8265.",
             err=True,
         )
@@ -42,7 +42,7 @@ def cluster_jobs(address: str, insecure: bool) -> Jobs:
 
 
 def as_options(address: str, insecure: bool) -> str:
-    """Return the options of a command that reaches the same cluster."""
+    """Return the options with which another command reaches the same cluster."""
     return f" --address {shlex.quote(address)}" + (" --insecure" if insecure else "")
 
 

@@ -1,4 +1,4 @@
-"""`sweep diagnose`: four questions about a point's model, each answered in a sentence and a short table."""
+"""`sweep diagnose`: it answers four questions about a point's model, each by a sentence and short tables."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _QUESTIONS = {
 @click.command()
 @FOLDER
 @click.argument("idx", type=int)
-@click.option("--trust", is_flag=True, help="Run the builder though it is not installed, or has changed.")
+@click.option("--trust", is_flag=True, help="Run the builder even if it is not installed, or has changed.")
 @JSON
 def diagnose(folder: AnyPath, idx: int, trust: bool, as_json: bool) -> None:
     """Answer four questions about the model of point IDX, from the test rows.
 
-    Does it over-fit; how good is it over the range of the target; which features matter; is it better than simpler
-    models, fitted on the same rows? This runs the plan's builder.
+    Does the model over-fit? How good is it over the range of the target? Which features matter? Is it better than simpler
+    models that are fitted on the same rows? This runs the plan's builder.
     """
     run = opened(folder)
     click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
@@ -56,12 +56,12 @@ def diagnose(folder: AnyPath, idx: int, trust: bool, as_json: bool) -> None:
             plain_table(_shown(found, name), name.replace("_", " ").capitalize())
         click.echo()
     click.echo(
-        "Simpler models are fitted on the rows that this one was fitted on, as scikit-learn has them, untuned."
+        "The simpler models are scikit-learn's with its defaults, fitted on the rows that this model was fitted on."
     )
 
 
 def _shown(found: Diagnosis, name: str) -> pd.DataFrame:
-    """Return the table as it is printed; the features' dependence as one line each."""
+    """Return the table as it is printed; `dependence` gets one line for each feature."""
     table: pd.DataFrame = getattr(found, name)
     if name != "dependence":
         return table

@@ -1,4 +1,4 @@
-"""`sweep effects`: what the values of an axis do."""
+"""`sweep effects`: it shows how a metric depends on the values of an axis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from sweep.commands.tables import plain_table
 @click.argument("axis")
 @BY
 @WHERE
-@click.option("--with-pruned", is_flag=True, help="Take the points that ASHA pruned, too, as they were then.")
+@click.option(
+    "--with-pruned", is_flag=True, help="Include the points that ASHA pruned, as they were when it did."
+)
 @HTML
 @JSON
 def effects(
@@ -34,7 +36,7 @@ def effects(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Say what the values of AXIS do: the metric's distribution for each, and the differences, all else equal."""
+    """Say what the values of AXIS do: the metric's distribution for each value, and the differences, all else equal."""
     run, rows = opened(folder), chosen_rows(folder, where)
     pruned = rows["status"] == Status.PRUNED
     if not with_pruned:

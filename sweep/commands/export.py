@@ -1,4 +1,4 @@
-"""`sweep export`: the model of a point, as a file."""
+"""`sweep export`: it writes the model of a point as a file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from sweep.models.save import export as write
     show_default=True,
     help="A .keras file, a folder for TensorFlow Serving, or a .weights.h5 file.",
 )
-@click.option("--trust", is_flag=True, help="Run the builder though it is not installed, or has changed.")
+@click.option("--trust", is_flag=True, help="Run the builder even if it is not installed, or has changed.")
 @JSON
 def export(folder: AnyPath, idx: int, file: Path, kind: str, trust: bool, as_json: bool) -> None:
     """Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.
 
-    This runs the plan's builder. The model is evaluated on the test rows first and has to give what the sweep stored.
+    This runs the plan's builder. First it evaluates the model on the test rows; the metrics must equal the stored ones.
     """
     run = opened(folder)
     click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)

@@ -1,4 +1,4 @@
-"""`sweep export-to`: a run's points in the tools people have, TensorBoard and MLflow."""
+"""`sweep export-to`: it writes the points of a run into TensorBoard or MLflow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class _Amount(click.ParamType):
-    """A number from 0 on, or all."""
+    """A whole number of at least 0, or the word all."""
 
     name = "amount"
 
@@ -67,8 +67,8 @@ def _choosing(points: int, others: int, curves: int) -> Callable[[_Command], _Co
 def export_to() -> None:
     """Write points of a run into another tool: their settings, their metrics and the learning curves of the best.
 
-    The command says what it left out; --points all --curves all takes everything. It can be stopped by Ctrl-C and
-    run again, also with larger numbers: what is there already is passed over.
+    The command says what it left out; --points all --curves all takes everything. Ctrl-C stops it. Run it again to go on,
+    also with larger numbers: it skips what is there already.
     """
 
 
@@ -77,7 +77,7 @@ def export_to() -> None:
 @click.argument("logdir", metavar="LOGDIR", type=click.Path(path_type=Path, file_okay=False))
 @_choosing(points=800, others=200, curves=20)
 def tensorboard(folder: AnyPath, logdir: Path, as_json: bool, **choice: Any) -> None:
-    """Write points of DIR as event files into LOGDIR, which is new, empty, or has points of the same run.
+    """Write points of DIR as event files into LOGDIR: a new or empty folder, or one with points of the same run.
 
     \b
     sweep export-to tensorboard DIR logs
@@ -113,7 +113,7 @@ def _outgoing(folder: AnyPath, choice: dict[str, Any]) -> Outgoing:
 
 
 def _finish(written: Iterator[bool], outgoing: Outgoing, target: str, as_json: bool) -> None:
-    """Go through the points, show how far it is, and say what was written and what was left out."""
+    """Write the points one by one, show the progress, and say what was written and what was left out."""
     done, new = _through(written, len(outgoing))
     stopped = done < len(outgoing)
     if as_json:
@@ -151,7 +151,7 @@ def _report(outgoing: Outgoing, done: int, new: int, target: str) -> Iterator[st
 
 
 def _through(written: Iterator[bool], total: int) -> tuple[int, int]:
-    """Take the points one by one until the end or Ctrl-C; return how many were done and how many had news."""
+    """Write the points until the end or Ctrl-C; return how many were done, and how many of them were new or completed."""
     done = new = 0
     console = Console(stderr=True)
     next_line = time.monotonic() + _LINE_EVERY_S

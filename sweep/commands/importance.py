@@ -1,4 +1,4 @@
-"""`sweep importance`: which axes matter."""
+"""`sweep importance`: it shows which axes matter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from sweep.commands.printing import printable
 @FOLDER
 @BY
 @WHERE
-@click.option("--with-pruned", is_flag=True, help="Take the points that ASHA pruned, too, as they were then.")
+@click.option(
+    "--with-pruned", is_flag=True, help="Include the points that ASHA pruned, as they were when it did."
+)
 @click.option("-n", "count", type=click.IntRange(1), default=15, show_default=True, help="How many lines.")
 @JSON
 def importance(
@@ -27,8 +29,8 @@ def importance(
 ) -> None:
     """Say which axes matter: how much of a metric's variance each axis, and each pair of axes, explains.
 
-    Exact where the points are a whole grid, or --where makes them one; else estimated by random forests, with the
-    spread of the estimate. A pruned point's loss is that of an unfinished training, so it is left out.
+    The shares are exact if the points are a whole grid; --where can choose one. Otherwise random forests estimate them, and
+    the spread of the estimate is printed. Pruned points are left out, since their training was not finished.
     """
     run, chosen = opened(folder), chosen_rows(folder, where)
     pruned = chosen["status"] == Status.PRUNED

@@ -1,4 +1,4 @@
-"""`sweep jobs`: the sweeps that a cluster knows of."""
+"""`sweep jobs`: it lists the sweeps that were submitted to a cluster."""
 
 from __future__ import annotations
 

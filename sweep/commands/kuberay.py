@@ -1,4 +1,4 @@
-"""`sweep kuberay`: the manifest of a RayJob that runs a sweep on Kubernetes."""
+"""`sweep kuberay`: it writes the manifest of a RayJob that runs a sweep on Kubernetes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from sweep.errors import InputError
 @click.command()
 @PLAN
 @OUT
-@click.option("--image", required=True, metavar="IMAGE", help="Holds this project and the plan's folder.")
+@click.option(
+    "--image", required=True, metavar="IMAGE", help="An image with this project and the plan's folder."
+)
 @click.option(
     "--plan-in-image", metavar="PATH", help="Where PLAN is in the image  [default: /plans/ and its name]"
 )
-@click.option("--name", metavar="NAME", help="Of the RayJob  [default: sweep-PLAN]")
+@click.option("--name", metavar="NAME", help="The RayJob's name  [default: sweep-PLAN]")
 @click.option("--workers", type=int, default=1, show_default=True, metavar="N", help="Pods that train.")
-@click.option("--max-workers", type=int, metavar="N", help="Up to how many the autoscaler may go.")
+@click.option("--max-workers", type=int, metavar="N", help="The most that the autoscaler may start.")
 @click.option("--cpus", type=int, default=2, show_default=True, metavar="N", help="Cores of each pod.")
 @click.option("--gpus", type=int, default=0, show_default=True, metavar="N", help="GPUs of each worker.")
 @click.option(
@@ -42,9 +44,15 @@ from sweep.errors import InputError
 )
 @click.option("--retries", type=int, default=3, show_default=True, metavar="N", help="New clusters to try.")
 @click.option(
-    "--ttl", "ttl_s", type=int, default=600, show_default=True, metavar="S", help="Kept when finished."
+    "--ttl",
+    "ttl_s",
+    type=int,
+    default=600,
+    show_default=True,
+    metavar="S",
+    help="Seconds it is kept when finished.",
 )
-@click.option("--deadline", "deadline_s", type=int, metavar="S", help="Ended after so many seconds.")
+@click.option("--deadline", "deadline_s", type=int, metavar="S", help="Seconds after which it is ended.")
 @FILE
 @RUN_OPTIONS
 def kuberay(
@@ -58,13 +66,13 @@ def kuberay(
 ) -> None:
     """Write the manifest of a KubeRay RayJob that sweeps PLAN, for `kubectl apply --filename`.
 
-    The image holds this project and the folder of the plan: cluster/Dockerfile is a recipe. The results go to a URI,
-    as a pod's disk is gone with it. Needs KubeRay 1.5.1, or 1.6 with --token-secret. Checked against what KubeRay
-    documents, not run on Kubernetes.
+    The image holds this project and the folder of the plan; cluster/Dockerfile is a recipe. The results go to a URI, since
+    a pod's disk ends with the pod. Needs KubeRay 1.5.1, or 1.6 with --token-secret. The manifest is checked against
+    KubeRay's documentation; it was not run on Kubernetes.
     """
     if not is_remote(out):
         raise InputError(
-            f"--out got {out}, but a pod's disk is gone with it. Name a URI, such as s3://BUCKET/{out}."
+            f"--out got {out}, but a pod's disk ends with the pod. Name a URI, such as s3://BUCKET/{out}."
         )
     words = run_words(
         plan, plan_in_image or f"/plans/{plan.name}", str(out), ("--address", "auto", *run_options)

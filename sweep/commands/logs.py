@@ -1,4 +1,4 @@
-"""`sweep logs`: what a submitted sweep has printed."""
+"""`sweep logs`: it shows what a submitted sweep has printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from sweep.commands.options import INSECURE
 
 @click.command()
 @JOB
-@click.option("--follow", "-f", is_flag=True, help="Go on until it ends, and end with its exit code.")
+@click.option(
+    "--follow", "-f", is_flag=True, help="Show the output until the sweep ends, and end with its exit code."
+)
 @DASHBOARD
 @INSECURE
 def logs(job_id: str, follow: bool, address: str, insecure: bool) -> None:

@@ -1,4 +1,4 @@
-"""The map of the command line: the commands in one table, whose modules are imported when they are asked for."""
+"""The entry of the command line: `COMMANDS` lists all commands, and a command's module is imported when it is called."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ COMMANDS = {
     "report": "Write a page about the sweep in DIR to FILE, by default DIR/report.html: one file that needs no network.",
     "importance": "Say which axes matter: how much of a metric's variance each axis, and each pair of axes, explains.",
     "effects": (
-        "Say what the values of AXIS do: the metric's distribution for each, and the differences, all else equal."
+        "Say what the values of AXIS do: the metric's distribution for each value, and the differences, all else equal."
     ),
-    "curves": "Show the learning curves of the points IDX, or of the best ones: how long, how low, when the rate was cut.",
-    "account": "Say what ASHA did: who came to each rung and went on, what it saved, and with --against what it cost.",
+    "curves": "Show the learning curves of the points IDX, or of the best points, with their epochs, minima and rate cuts.",
+    "account": (
+        "Say what ASHA did: how many points reached and passed each rung, what it saved, and what it lost (--against)."
+    ),
     "diagnose": "Answer four questions about the model of point IDX, from the test rows.",
     "export": "Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.",
     "export-to": (
@@ -36,15 +38,15 @@ COMMANDS = {
     "submit": "Have the cluster at URL run PLAN, and print the job's id.",
     "jobs": "List the sweeps that the cluster at URL knows of, the latest first.",
     "logs": "Show what the sweep ID has printed.",
-    "stop": "Stop the sweep ID as Ctrl-C does: what has finished is kept; its log says how to resume.",
+    "stop": "Stop the sweep ID as Ctrl-C does: finished points are kept, and its log says how to resume.",
     "slurm": "Write a Slurm batch script that sweeps PLAN on N nodes; --submit queues it.",
     "kuberay": "Write the manifest of a KubeRay RayJob that sweeps PLAN, for `kubectl apply --filename`.",
 }
-"""What each command does: the first sentence of its help. The command is in the module of its name in this package."""
+"""The first sentence of each command's help, by name. The command is in this package's module of the same name."""
 
 
 class _Commands(click.Group):
-    """Imports a command when it is asked for, and answers bad input with one message."""
+    """Imports a command when it is called, and answers bad input with one message."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -68,12 +70,12 @@ class _Commands(click.Group):
 
 
 def module_of(name: str) -> str:
-    """Return the module that has the command of this name."""
+    """Return the name of the module with the command of this name."""
     return f"sweep.commands.{name.replace('-', '_')}"
 
 
 def imported(name: str) -> click.Command:
-    """Return the command of this name, imported."""
+    """Import the command of this name and return it."""
     module = module_of(name)
     found: click.Command = getattr(import_module(module), module.rpartition(".")[2])
     return found
@@ -81,7 +83,7 @@ def imported(name: str) -> click.Command:
 
 @click.group(
     cls=_Commands,
-    # Stand-ins, which click lists, completes and suggests without importing anything.
+    # These stand-ins let click list, complete and suggest the commands without importing them.
     commands={name: click.Command(name, help=sentence) for name, sentence in COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -1,4 +1,4 @@
-"""What several commands share: arguments, options, and how bad input is told."""
+"""The arguments and options that several commands share, and the conversion of a `ValueError` into an `InputError`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Let a `ValueError` from inside be told as bad input: its message is all that the user needs.
+    """Turn a `ValueError` from inside into an `InputError`, which is printed as one message.
 
     Raises:
-        InputError: in place of it.
+        InputError: the code inside raised a `ValueError`.
     """
     try:
         yield
@@ -35,7 +35,7 @@ class Location(click.ParamType):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the place; of what is none, say why."""
+        """Return the path or URI; fail with the reason if `value` is neither."""
         try:
             return any_path(value)
         except ValueError as error:
@@ -44,7 +44,7 @@ class Location(click.ParamType):
 
 FOLDER = click.argument("folder", metavar="DIR", type=Location())
 INSECURE = click.option(
-    "--insecure", is_flag=True, help="Use a cluster though others can reach it and it asks for no token."
+    "--insecure", is_flag=True, help="Use a cluster even if others can reach it and it asks for no token."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 DESCENDING = click.option("--descending", is_flag=True, help="A higher value is better.")
@@ -52,13 +52,13 @@ BY = click.option("--by", default="loss_va", show_default=True, metavar="COL", h
 WHERE = click.option(
     "--where",
     metavar="CONDITION",
-    help="Only points like 'activation == \"relu\" and params < 200'; columns compared, joined by and, or, not.",
+    help="Only points that fulfil it, such as 'activation == \"relu\" and params < 200'; join by and, or, not.",
 )
 HTML = click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Draw it into this file, too: one page, no network.",
+    help="Also draw it into this file: one page that needs no network.",
 )
 AGAINST = click.option(
     "--against",
@@ -95,7 +95,7 @@ SCHEDULER = click.option(
 SEED = click.option("--seed", type=int, help="Seed of weights, data order and order of points.")
 CPUS = click.option("--cpus", type=int, metavar="N", help="Cores to use; all if not given.")
 PLAN_OPTIONS = (PLAN, POINTS, IDX, ENGINE, SCHEDULER, SEED, CPUS)
-"""What a command takes that runs a plan, or part of it."""
+"""The arguments and options of the commands that take a plan."""
 
 
 def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
@@ -110,7 +110,13 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any
 
 
 def loaded_plan(path: Path | None, out: AnyPath | None = None, **overrides: Any) -> Plan:
-    """Load the plan named, else the one that DIR was begun with, else the default; apply what was overridden."""
+    """Load the plan at `path`, else the one that the run in `out` was begun with, else the default plan.
+
+    Args:
+        path: of the plan file; None if the user named none.
+        out: the run's folder; None to ignore it.
+        **overrides: values for keys of the plan; None leaves a key unchanged.
+    """
     from dataclasses import replace
 
     from results.folder.run_folder import RunFolder

@@ -1,4 +1,4 @@
-"""`sweep plan`: what a plan would do, and how long it would take."""
+"""`sweep plan`: it shows what a plan would do, and how long it would take."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sweep.process.tally import duration
     type=click.IntRange(0),
     default=3,
     show_default=True,
-    help="Points to time; 0 skips it, and the cohorts.",
+    help="Points to time; 0 skips the time and the cohorts.",
 )
 @JSON
 def plan(
@@ -38,7 +38,8 @@ def plan(
 ) -> None:
     """Say what PLAN would do: points, order, cohorts, and how long it would take at most.
 
-    A cohort is trained as one program by the fused engine. Builds some models and trains a few for a few epochs.
+    A cohort is a group of points that the fused engine trains as one program. The command builds some models and trains a
+    few of them for a few epochs.
     """
     loaded = loaded_plan(plan, **overrides)
     with told():

@@ -1,4 +1,4 @@
-"""How commands print: text that a terminal does not obey, silence, the name to type, a page in a file."""
+"""Helpers for the output of commands: text without control characters, silence, the command's name, a page in a file."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sweep.errors import InputError
 
 
 def printable(text: str) -> str:
-    """Return `text` with nothing in it that a terminal would obey: names and values come from files."""
+    """Return `text` without control characters, which a terminal would obey: names and values come from files."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Print nothing meanwhile: TensorFlow logs from C++ when it starts, and no setting silences all of it."""
-    from sweep.process.view import noise_to  # loads rich, which `sweep --help` does without
+    """Discard all output of the code inside: TensorFlow logs from C++ when it starts, and no setting silences all of it."""
+    from sweep.process.view import noise_to  # it loads rich, which `sweep --help` does not need
 
     with noise_to(Path(os.devnull)):
         yield
 
 
 def command() -> str:
-    """Return what to type for this command here: its name, or its path where the name would not be found."""
+    """Return what the user types for this command: its name, or its path if the shell would not find the name."""
     if shutil.which("sweep") or not sys.argv[0].endswith("sweep"):
         return "sweep"
     return os.path.relpath(sys.argv[0])

@@ -1,4 +1,4 @@
-"""`sweep report`: all about a sweep on one page, written or served."""
+"""`sweep report`: it writes or serves one page with everything about a sweep."""
 
 from __future__ import annotations
 
@@ -32,15 +32,20 @@ from sweep.process.signals import StopRequested
     "--diagnose", is_flag=True, help="Make the winner's model and diagnose it. Runs the plan's builder."
 )
 @click.option(
-    "--trust", is_flag=True, help="With --diagnose: run it though it is not installed, or has changed."
+    "--trust",
+    is_flag=True,
+    help="With --diagnose: run the builder even if it is not installed, or has changed.",
 )
 @click.option(
-    "--watch", is_flag=True, help="Serve it on 127.0.0.1 instead, and refresh it while the sweep runs."
+    "--watch", is_flag=True, help="Serve the page on 127.0.0.1 instead, and refresh it while the sweep runs."
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="To serve on; any that is free if not given."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The port to serve on; any free port if not given.",
 )
-@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def report(
     folder: AnyPath,
     file: Path | None,
@@ -54,8 +59,8 @@ def report(
 ) -> None:
     """Write a page about the sweep in DIR to FILE, by default DIR/report.html: one file that needs no network.
 
-    The page has the points to filter and sort, what matters, learning curves, ASHA's account, failures, and where it
-    all comes from. It can be made while the sweep runs. Nothing of the folder is executed, unless --diagnose asks for it.
+    The page has the points to filter and sort, the importance of the axes, learning curves, ASHA's account, failures, and
+    the origin of the numbers. It can be made while the sweep runs. No code is executed unless --diagnose asks for it.
     """
     other = opened(against) if against else None
 

@@ -1,4 +1,4 @@
-"""`sweep run`: train the open points of a plan."""
+"""`sweep run`: it trains the open points of a plan."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Exit codes:
 @click.option(
     "--address",
     metavar="auto|HOST:PORT",
-    help="Head of a running Ray cluster that this machine is a node of; without it, Ray runs on this machine alone.",
+    help="Head of a running Ray cluster that this machine is a node of; if not given, Ray runs on this machine alone.",
 )
 @INSECURE
 @click.option("--submitted-as", type=click.Path(path_type=Path), hidden=True)
@@ -65,15 +65,15 @@ def run(
 ) -> None:
     """Train the points of PLAN (a YAML file; the abalone grid if not given) that have no row in DIR yet.
 
-    Running again on the same DIR resumes: only points without a row are trained. Ctrl-C stops, with all that is
-    finished kept. --points and --idx choose some points; asking for more later adds to the same folder.
+    Run it again on the same DIR to resume: it trains only points without a row. Ctrl-C stops it and keeps all finished
+    points. --points and --idx choose some points; a later run with more points adds them to the same folder.
     """
     if address is not None and not supervisor.is_supervised():
         head = reach.head_address(address)
         reach.check_head(head, insecure)
         sys.exit(supervisor.supervised(sys.argv[1:], head))
     out = out or Path("runs") / (plan.stem if plan else "abalone")
-    with Stopper():  # the run has its own; this one is for the time before and after it
+    with Stopper():  # the run has its own Stopper; this one handles signals before and after it
         loaded = loaded_plan(plan, out, **overrides)
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             outcome = runner.run(
@@ -90,7 +90,7 @@ def run(
 
 
 def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
-    """Say how a run ended, what is best, and what to type next."""
+    """Print how a run ended, its best points, and what to type next."""
     for note in outcome.notes:
         click.echo(f"Note: {note}")
     for why, lot in outcome.tally.alone.items():
@@ -99,7 +99,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
         click.echo(f"Trained {lot['points']:,} points (idx {shown}) one by one: {printable(why)}.")
     try:
         _what_came_out(read_points(RunFolder(out)))
-    except FolderError as error:  # the store is away, which has most likely stopped the run
+    except FolderError as error:  # the store is unreachable, which has most likely stopped the run
         if not outcome.error:
             click.echo(f"\nNote: {error}")
     sweep, folder = shlex.quote(command()), shlex.quote(str(out))
@@ -112,7 +112,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
 
 
 def _resume() -> str:
-    """Return what to type to resume this run."""
+    """Return the command that resumes this run."""
     return os.environ.get(RESUME) or f"{shlex.quote(command())} {shlex.join(sys.argv[1:])}"
 
 

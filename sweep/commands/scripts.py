@@ -1,4 +1,4 @@
-"""What `slurm` and `kuberay` share: both write what another system needs to run a sweep on its machines."""
+"""The arguments and functions that `slurm` and `kuberay` share: both write a file with which another system runs a sweep."""
 
 from __future__ import annotations
 
@@ -32,16 +32,23 @@ RUN_OPTIONS = click.argument(
 
 
 def run_words(plan: Path, where: str, out: str, options: Iterable[str]) -> list[str]:
-    """Check plan and options as `sweep run` will, and return its words, naming the plan as it is called there."""
+    """Check the plan and the options of a `sweep run`, and return the words of that command.
+
+    Args:
+        plan: the plan file on this machine.
+        where: the path of the plan file where the command will run.
+        out: the run's folder.
+        options: further options of `sweep run`.
+    """
     words = [where, "--out", out, *options]
-    # Answers an unknown or misspelt option like the command itself.
+    # This refuses an unknown or misspelt option as the command itself does.
     run.make_context("run", list(words))
     _ = Plan.load(plan).table
     return ["run", *words]
 
 
 def write_script(text: str, file: Path | None, quiet: bool = False) -> None:
-    """Write `text` into `file`, or print it if there is none and it is not to be `quiet`."""
+    """Write `text` into `file`; if that is None, print it unless `quiet`."""
     if file is not None:
         file.write_text(text, encoding="utf-8")
         click.echo(f"Wrote {file}.", err=True)

@@ -1,4 +1,4 @@
-"""`sweep slurm`: a batch script that runs a sweep on the nodes of a Slurm cluster."""
+"""`sweep slurm`: it writes a batch script that runs a sweep on the nodes of a Slurm cluster."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sweep.errors import InputError
 @PLAN
 @OUT
 @click.option("--nodes", type=int, default=1, show_default=True, metavar="N", help="Nodes of the job.")
-@click.option("--cpus-per-node", type=int, metavar="N", help="Cores of each; the whole node if not given.")
-@click.option("--gpus-per-node", type=int, metavar="N", help="GPUs of each.")
-@click.option("--mem-gb", type=float, metavar="GB", help="Memory of each, in GiB.")
-@click.option("--time", metavar="TIME", help="Limit: minutes, HH:MM:SS or D-HH:MM:SS.")
-@click.option("--partition", metavar="NAME", help="Where the job is queued.")
-@click.option("--account", metavar="NAME", help="Who pays.")
+@click.option("--cpus-per-node", type=int, metavar="N", help="Cores of each node; all of them if not given.")
+@click.option("--gpus-per-node", type=int, metavar="N", help="GPUs of each node.")
+@click.option("--mem-gb", type=float, metavar="GB", help="Memory of each node, in GiB.")
+@click.option("--time", metavar="TIME", help="Time limit: minutes, HH:MM:SS or D-HH:MM:SS.")
+@click.option("--partition", metavar="NAME", help="The partition that the job is queued in.")
+@click.option("--account", metavar="NAME", help="The account to charge.")
 @click.option("--qos", metavar="NAME", help="Quality of service.")
 @click.option("--job-name", metavar="NAME", help="[default: sweep-PLAN]")
 @click.option(
@@ -40,9 +40,9 @@ from sweep.errors import InputError
     "--setup",
     multiple=True,
     metavar="LINE",
-    help="Bash to run first, such as a module load; may be repeated.",
+    help="A line of Bash to run first, such as a module load; may be repeated.",
 )
-@click.option("--port", type=int, help="Of Ray's head  [default: made from the job's number]")
+@click.option("--port", type=int, help="Port of Ray's head  [default: made from the job's number]")
 @FILE
 @click.option("--submit", is_flag=True, help="Hand the script to sbatch.")
 @RUN_OPTIONS
@@ -59,8 +59,8 @@ def slurm(
 ) -> None:
     """Write a Slurm batch script that sweeps PLAN on N nodes; --submit queues it.
 
-    Preempted or requeued, the job goes on where it was: only points without a row are trained. It ends with the exit
-    code of `sweep run`. At most one such job a node: Ray's launcher takes a node with another Ray for its own.
+    A job that is preempted or requeued goes on where it was: it trains only points without a row. It ends with the exit
+    code of `sweep run`. Run at most one such job on a node: Ray's launcher would take another job's Ray for its own.
     """
     command = [
         sys.executable,
@@ -80,7 +80,7 @@ def slurm(
 
 
 def _shared(out: AnyPath) -> str:
-    """Return the run's folder as every node may name it."""
+    """Return the absolute path or the URI of the run's folder, which all nodes can use."""
     return str(out.expanduser().resolve())
 
 

@@ -1,4 +1,4 @@
-"""`sweep status`: how far a sweep is."""
+"""`sweep status`: it shows how far a sweep is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def status(folder: AnyPath, as_json: bool) -> None:
     last = read_progress(run_folder)
     counts = {str(name): int(count) for name, count in rows["status"].value_counts().items()}
     running = run_folder.is_held()
-    if last:  # the rows know better than a driver that died after it last wrote
+    if last:  # the rows are newer than the tally of a driver that died
         last["done"] = len(rows) - last.get("outside", 0)
         last["open"] = max(0, last["asked"] - last["done"])
     state = "running" if running else "finished" if last and not last["open"] else "stopped"

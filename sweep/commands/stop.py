@@ -1,4 +1,4 @@
-"""`sweep stop`: stop a submitted sweep."""
+"""`sweep stop`: it stops a submitted sweep."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sweep.commands.options import INSECURE
 @DASHBOARD
 @INSECURE
 def stop(job_id: str, address: str, insecure: bool) -> None:
-    """Stop the sweep ID as Ctrl-C does: what has finished is kept; its log says how to resume."""
+    """Stop the sweep ID as Ctrl-C does: finished points are kept, and its log says how to resume."""
     jobs = cluster_jobs(address, insecure)
     before = jobs.get(job_id)
     if before.ended:

@@ -1,4 +1,4 @@
-"""`sweep submit`: have a cluster run a sweep."""
+"""`sweep submit`: it gives a sweep to a cluster as a job."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from sweep.process.exits import RESUME
     type=Location(),
     required=True,
     metavar="URI",
-    help="The run's folder: a path that the head has, too, or a URI.",
+    help="The run's folder: a URI, or a path that the head can also use.",
 )
 @DASHBOARD
 @INSECURE
 @click.option(
-    "--follow", "-f", is_flag=True, help="Show what it prints until it ends, and end with its exit code."
+    "--follow", "-f", is_flag=True, help="Show the output until the sweep ends, and end with its exit code."
 )
 @JSON
 def submit(
@@ -49,14 +49,14 @@ def submit(
 ) -> None:
     """Have the cluster at URL run PLAN, and print the job's id.
 
-    This software, the builder's folder and the table travel; the cluster needs the packages only. The driver runs on the
-    cluster: closing the terminal changes nothing. Submitting the same plan and folder again resumes, or tells of the job
-    that is running.
+    The command sends this software, the builder's folder and the table; the cluster needs only the packages. The driver
+    runs on the cluster, so you may close the terminal. Submit the same plan and folder again to resume; if its job still
+    runs, the command prints that job.
     """
     chosen = loaded_plan(plan, None, **overrides)
     with told():
         Selection(len(chosen.space), chosen.seed, points, idx)
-    chosen.table  # noqa: B018  # is checked before anything is sent
+    chosen.table  # noqa: B018  # this checks the table before anything is sent
     folder = str(out.expanduser().resolve())
     jobs = cluster_jobs(address, insecure)
     address = jobs.address
@@ -67,7 +67,7 @@ def submit(
             made = Path(scratch) / "job"
             path = travel.make_job(chosen, made)
             words = ["-m", "sweep", "run", str(path), "--out", folder, "--address", "auto"]
-            # Whether the cluster may ask for no token was decided here, by its address as seen from here.
+            # Here it was decided whether a cluster without a token may be used, by its address as seen from here.
             words += ["--insecure", "--submitted-as", str(path.with_name(travel.ORIGINAL_FILE))]
             words += [f"--points={points}"] if points else []
             words += [f"--idx={','.join(map(str, idx))}"] if idx else []

@@ -1,4 +1,4 @@
-"""Tables as the command line prints them."""
+"""Printing of tables on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweep.commands.printing import printable
 
 
 def points_table(rows: pd.DataFrame, title: str, shown: Sequence[str | None] = ()) -> None:
-    """Print `rows` of `points` under `title`, without the columns that say little at a glance and are not `shown`."""
+    """Print `rows` of `points` under `title`; the less important columns are left out unless they are in `shown`."""
     hidden = {"best_epoch", "seed", "engine", "error", "seconds", "params"}
     hidden |= {name for name in rows.columns if name.endswith("_va")}
     hidden -= set(shown)
@@ -22,7 +22,7 @@ def points_table(rows: pd.DataFrame, title: str, shown: Sequence[str | None] = (
 
 
 def plain_table(rows: pd.DataFrame, title: str) -> None:
-    """Print a table under `title`; off a terminal it keeps its natural width, for grep and less -S."""
+    """Print a table under `title`; if the output is no terminal, it keeps its natural width, for grep and less -S."""
     table = Table(
         title=Text(printable(title)), title_justify="left", box=None, header_style="bold", pad_edge=False
     )

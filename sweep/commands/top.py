@@ -1,4 +1,4 @@
-"""`sweep top`: the best points."""
+"""`sweep top`: it prints the best points."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sweep.errors import InputError
 @click.option("--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by.")
 @DESCENDING
 @WHERE
-@click.option("--per", metavar="AXIS", help="The best point of each value of this column.")
+@click.option("--per", metavar="AXIS", help="Only the best point of each value of this column.")
 @click.option(
     "--pareto",
     metavar="COL",
-    help="The points that none beats in --by without being higher in COL, such as params or seconds.",
+    help="Only points for which no other is better in --by and not higher in COL, such as params or seconds.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, safe to open in a spreadsheet.")
 @JSON

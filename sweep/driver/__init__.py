@@ -1,1 +1,1 @@
-"""A sweep while it runs: open points go to Ray Tune, and rows come back."""
+"""The driver: it gives the open points of a plan to Ray Tune, and stores the rows that come back."""

@@ -1,4 +1,4 @@
-"""What Ray Tune tells of its trials: reports become committed rows, and the tally of the sweep is kept."""
+"""The collector: a callback of Ray Tune that turns the trials' reports into committed rows and keeps the tally."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from trainables.trials.trial import PAYLOAD
 COMMIT_EVERY_S = 0.5
 COMMIT_AT_POINTS = 512
 START_TIMEOUT_S = 180.0
-"""Seconds within which the first worker must have started, or the sweep says so and stops."""
+"""Seconds within which the first worker must start; otherwise the sweep stops with an error."""
 JOIN_TIMEOUT_S = 1800.0
 """The same on a cluster, which may have to start a machine first."""
 CHECK_NODES_EVERY_S = 2.0
-"""Seconds between two looks at who has joined a cluster."""
+"""Seconds between two checks of the nodes that have joined a cluster."""
 
 
 class Collector(Unsaved, Callback):
-    """Turn the trials' reports into committed rows, and keep the tally of the sweep.
+    """Turns the trials' reports into committed rows, and keeps the tally of the sweep.
 
-    Rows are committed together, at most `COMMIT_EVERY_S` after they came. The collector is also where a stop
-    takes effect, since between two steps of Tune nothing is half done.
+    Rows are committed in batches: once `COMMIT_AT_POINTS` points wait, or `COMMIT_EVERY_S` (or the store's longer pause)
+    after the last commit. A stop also takes effect here, since no work is half done between two steps of Tune.
 
     Args:
         plan: the plan.
-        store: where rows go.
+        store: commits the rows.
         searcher: takes back the points whose worker died.
-        tally: the numbers a person watches.
-        on_step: called after each step of Tune, some ten times a second.
-        should_stop: whether a stop was asked for.
-        start_timeout_s: seconds within which the first worker must have started.
-        check_nodes: called every `CHECK_NODES_EVERY_S`; raises `ClusterError` if a node has joined that may not. None
-            where none can join.
+        tally: the numbers that a person watches.
+        on_step: called after each step of Tune, about ten times a second.
+        should_stop: returns whether a stop was asked for.
+        start_timeout_s: seconds within which the first worker must start.
+        check_nodes: called every `CHECK_NODES_EVERY_S`; raises `ClusterError` if a node has joined that must not. None if
+            no node can join.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Collector(Unsaved, Callback):
         return self._tally.workers
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note when a trial began, on this or on a reused actor."""
+        """Note when a trial began, on a new or a reused actor."""
         self._any_started = True
         self._started_at[trial.trial_id] = time.monotonic()
         self._count(trial, len(trial.config["points"]))
@@ -93,7 +93,7 @@ class Collector(Unsaved, Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Take the report out of a result: what has finished becomes rows, what cannot go on is handed out anew."""
+        """Take the report out of a result: turn finished points into rows, and hand out again those that it gives back."""
         report: Report = result.pop(PAYLOAD)
         for what, seconds in report.timing.items():
             self._tally.spent_s[what] = self._tally.spent_s.get(what, 0.0) + seconds
@@ -115,7 +115,7 @@ class Collector(Unsaved, Callback):
             raise StopRequested(RuntimeError(report.broken))
 
     def _leave_alone(self, points: np.ndarray, why: str) -> None:
-        """Hand out points one by one that no program can train; with `engine: fused` they fail instead."""
+        """Hand out one by one the points that no program can train; with `engine: fused` they fail instead."""
         points = self._still_open(points)
         if not len(points):
             return
@@ -127,17 +127,17 @@ class Collector(Unsaved, Callback):
         self.searcher.give_back(points)
 
     def _still_open(self, points: np.ndarray) -> np.ndarray:
-        """Return those of the points that have not finished."""
+        """Return the points that have not finished."""
         finished = self._store.has(points)
         for pending in self._pending:
             finished |= np.isin(points, pending.points["idx"].to_numpy())
         return points[~finished]
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Give points back whose worker died, or make a row of a point if that was once too often, or it hung."""
+        """Give back the points of a worker that ended, or store a row for a point that hung or ended too many workers."""
         points = trial.config["points"]
         key = (int(points[0]), len(points))
-        # A worker may end between two trials, as it does when it has grown.
+        # A worker may end between two trials, for example after it has grown too large.
         if trial.trial_id not in self._started_at and self._deaths.false_start(key):
             self._give_back(trial)
             return
@@ -168,9 +168,9 @@ class Collector(Unsaved, Callback):
             self.searcher.add_group(still_open, math.inf)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Forget what Tune would keep of a finished trial to the end of the sweep: most of 30 kB a point.
+        """Free what Tune would keep of a finished trial until the end of the sweep: most of 30 kB a point.
 
-        A finished trial is only counted from now on, so all of them can share the parts of one.
+        Tune only counts a finished trial from now on, so all finished trials can share the parts of one.
         """
         if self._ended is None:
             trial.run_metadata.last_result = {}
@@ -181,10 +181,10 @@ class Collector(Unsaved, Callback):
             setattr(trial, part, getattr(self._ended, part))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Commit what has come, and end the loop when it is time to.
+        """Commit the pending rows when they are due, and end Tune's loop when all points are in or a stop was asked for.
 
-        The loop is also ended here when all points are in: left to itself, Tune would then write a snapshot of
-        every trial and look for the log files of each, which nobody reads.
+        Without this end, Tune would write a snapshot of every trial and look for the log files of each, and nothing reads
+        these.
         """
         due = time.monotonic() - self._committed_at > max(COMMIT_EVERY_S, self._store.pause_s)
         waiting = sum(part.points.num_rows for part in self._pending)
@@ -192,7 +192,7 @@ class Collector(Unsaved, Callback):
             self.commit()
         try:
             self._on_step()
-        except FolderError as error:  # Tune would make an end of its own to it, which takes longer
+        except FolderError as error:  # Tune's own handling of an error takes longer
             raise StopRequested(error) from error
         self._look_at_nodes()
         if not self._any_started and time.monotonic() - self._begun_at > self._start_timeout_s:
@@ -203,10 +203,10 @@ class Collector(Unsaved, Callback):
             raise StopRequested
 
     def commit(self) -> None:
-        """Commit what is pending.
+        """Commit the pending rows.
 
         Raises:
-            StopRequested: the folder cannot be written; what was pending stays so.
+            StopRequested: the folder cannot be written; the rows stay pending.
         """
         self._committed_at = time.monotonic()
         try:
@@ -223,10 +223,10 @@ class Collector(Unsaved, Callback):
         try:
             self._check_nodes()
         except ClusterError as error:
-            self.commit()  # workers compare for themselves, so none of it is from such a node
+            self.commit()  # the workers compare versions, too, so none of these rows is from such a node
             raise StopRequested(error) from error
         except (RuntimeError, RayError):
-            pass  # the head cannot be asked now; whoever watches it says if it is lost
+            pass  # the head does not answer now; the supervisor reports it if it is lost
 
     def _seconds(self, trial: Trial) -> float:
         return time.monotonic() - self._started_at.get(trial.trial_id, time.monotonic())

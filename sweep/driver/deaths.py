@@ -1,7 +1,7 @@
-"""Workers that ended without a word: whose fault it was, and whether their points are given to another.
+"""Counts of workers that died: they decide whether another worker may take the points of a dead one.
 
-A point that ends its worker would end the next one, too, so it may do so `retries` times. A node that is lost, or a
-network that fails, says nothing about the points that were trained there; they are given out again many more times.
+A point that ends its worker would probably end the next one, too, so it is tried again only `retries` times. A lost node
+or a failed network says nothing about the points that were trained there, so these are handed out many more times.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from ray.tune.experiment import Trial
 from cluster.connect.ray_internals import LAST_FAILURE, NODE_LOST
 
 FALSE_STARTS = 5
-"""Times that a point may meet a worker that ends before it has begun with it."""
+"""How often a point is handed out again after its worker ended before it began with the point."""
 
 LOSSES = 100
-"""Times that a point may lose its node, or its node the network, before it is taken for the reason."""
+"""How often a point may be on a node that is lost before the point counts as the cause."""
 
 
 class Fault(Enum):
-    """What ended a worker."""
+    """What caused the end of a worker."""
 
     WORKER = "its worker died"
     CLUSTER = "its node was lost"
 
 
 def fault_of(trial: Trial) -> Fault:
-    """Return what ended a trial's worker, from the error that Tune has just written down."""
+    """Return what ended a trial's worker, from the error file that Tune has just written."""
     file = trial.error_file
     try:
         text = Path(file).read_text(errors="replace") if file else ""
@@ -44,7 +44,7 @@ class Deaths:
     """Counts, for each point or group, how often its worker ended.
 
     Args:
-        retries: times that a point may end its worker and be begun again.
+        retries: how often a point is begun again after it ended its worker.
     """
 
     def __init__(self, retries: int) -> None:
@@ -60,7 +60,7 @@ class Deaths:
         return self._counts["death"][key]
 
     def false_start(self, key: Hashable) -> bool:
-        """Count a worker that ended before it had begun with `key`; return whether that may happen once more."""
+        """Count a worker that ended before it began with `key`; return whether another one may take it."""
         return self._count("false start", key, FALSE_STARTS)
 
     def may_try_again(self, key: Hashable, fault: Fault) -> bool:

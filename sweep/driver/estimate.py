@@ -1,4 +1,4 @@
-"""How a plan would be trained, and how long it would take, from a few points timed here and now."""
+"""The estimate of `sweep plan`: how a plan would be trained, and how long at most, from a few points that it times."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Estimate:
     """Seconds that training takes on one worker.
 
     Attributes:
-        setup_s: of a point trained by Keras: building, tracing, the first epoch and the evaluation. Of a program of
-            the fused engine: composing, compiling, and the evaluation.
-        setups: how many of these.
-        epoch_s: each further epoch of a point.
-        points: how many of these.
+        setup_s: seconds of one set-up. For a point trained by Keras: building, tracing, the first epoch and the
+            evaluation. For a program of the fused engine: composing, compiling, the first epochs and the evaluation.
+        setups: the number of set-ups.
+        epoch_s: seconds of each further epoch of a point.
+        points: the number of points.
     """
 
     setup_s: float
@@ -44,20 +44,20 @@ class Estimate:
 
 
 def estimate(plan: Plan, points: Sequence[int], timed: int, workers: int) -> dict[str, Any]:
-    """Return what `sweep plan` says of the training of `points`, as plain data.
+    """Return what `sweep plan` says about the training of `points`, as plain data.
 
     Args:
         plan: the plan.
-        points: in their order.
-        timed: how many of those that Keras trains are timed.
+        points: the points, in their order.
+        timed: how many of the points that Keras would train are timed.
         workers: trials that can run at once.
 
     Returns:
-        `cohorts`, a pair of a number of points and, if they are trained one by one, the reason, for each group of the
-        fused engine; `setup_s` and `epoch_s`, of the engine that most points go to; `at_most_s`.
+        `cohorts`: for each group of the fused engine the number of its points, and the reason if these are trained one by
+        one. `setup_s` and `epoch_s` of the engine that trains most points. `at_most_s`.
 
     Raises:
-        ValueError: the builder or the fit of a timed point raised; the message says what.
+        ValueError: the builder or the fit of a timed point raised an error; the message has it.
     """
     parts: list[Estimate] = []
     answer: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def estimate(plan: Plan, points: Sequence[int], timed: int, workers: int) -> dic
 
 
 def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
-    """Return how the fused engine would train `points`. Builds some models of each group.
+    """Return the groups in which the fused engine would train `points`. This builds some models of each group.
 
     Raises:
         ValueError: the builder cannot be imported.
@@ -99,9 +99,9 @@ def _composer(plan: Plan) -> Composer:
 
 
 def _timed(plan: Plan, found: list[Group]) -> tuple[list[Group], Estimate | None]:
-    """Time the middle one of the groups, and return the groups and what all of them would take.
+    """Time the group of the middle size, and return the groups and the estimate for all of them.
 
-    A group whose program cannot be compiled is given a reason, as its trial would give it, and another one is timed.
+    A group whose program cannot be compiled gets the reason that its trial would give, and another group is timed.
     """
     from trainables.fused.compose.groups import Group, why_not
 
@@ -116,10 +116,10 @@ def _timed(plan: Plan, found: list[Group]) -> tuple[list[Group], Estimate | None
 
 
 def _time_fused(plan: Plan, group: Group, fused: Sequence[Group]) -> Estimate:
-    """Train a few points of one of the groups for a few epochs, and return what all of them would take.
+    """Train a few points of one group for a few epochs, and return the estimate for all `fused` groups.
 
     Raises:
-        UnfusableError: they could not be trained so after all.
+        UnfusableError: the group cannot be trained as one program after all.
     """
     from trainables.builder.build import fit_of
     from trainables.fused.compose.members import Members
@@ -149,10 +149,10 @@ def _time_fused(plan: Plan, group: Group, fused: Sequence[Group]) -> Estimate:
 
 
 def _time_keras(plan: Plan, timed: Sequence[int], points: int) -> Estimate:
-    """Train each point of `timed` for a few epochs in this process and return what they took.
+    """Train each point of `timed` for a few epochs in this process, and return the estimate for `points` points.
 
     Raises:
-        ValueError: the builder or the fit of a timed point raised; the message says what.
+        ValueError: the builder or the fit of a timed point raised an error; the message has it.
     """
     from trainables.single.point import Point
     from trainables.trials.trial import set_up_tensorflow

@@ -1,6 +1,6 @@
-"""ASHA for a sweep in Ray: one actor holds the rungs, and every trial's points are judged by it.
+"""ASHA's rungs as a Ray actor: one actor holds the rungs of the sweep and judges the points of all trials.
 
-What is asked and answered is stored with the rows, so the rungs of a resumed sweep remember it.
+Its decisions are stored with the rows, so that a resumed sweep begins with them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trainables import engine
 
 
 def start_rungs(plan: Plan, entered: Iterable[pa.Table]) -> RungActor:
-    """Start the actor; it is a `Rungs` that has seen what an earlier run `entered`."""
+    """Start the actor, with a `Rungs` that has recorded the points that earlier runs `entered`."""
     actor = beside_driver(Rungs, plan.asha, plan.epochs, plan.seed)
     for table in entered:
         actor.restore.remote({name: table[name].to_numpy() for name in table.column_names})
@@ -28,10 +28,10 @@ def start_rungs(plan: Plan, entered: Iterable[pa.Table]) -> RungActor:
 
 
 class RungActor(engine.Rungs):
-    """The `Rungs` that an actor holds, as the engine of a worker asks them.
+    """The client of the actor: the engine in a worker asks it.
 
     Args:
-        actor: its handle.
+        actor: the actor's handle.
     """
 
     def __init__(self, actor: Any) -> None:

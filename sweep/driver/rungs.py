@@ -1,7 +1,9 @@
-"""ASHA's rungs: which points go on past a milestone, given the lowest `val_loss` of all that came so far.
+"""ASHA's rungs: they decide which points go on past a milestone.
+
+A point is compared with the points that have reached the milestone so far, by its lowest `val_loss`.
 
 Terminology, beside that of `sweep.plan.asha`
-    reward      a point's lowest `val_loss` so far with its sign turned (mode "min"): more is better, as in Ray
+    reward      minus a point's lowest `val_loss` so far (mode "min"): higher is better, as in Ray
     cutoff      the percentile 100 * (1 - 1 / reduction factor) of a rung's rewards; a point below it stops
     cohort      points that train side by side and so reach a milestone at once
 """
@@ -20,7 +22,7 @@ from sweep.plan.asha import Asha
 
 
 class _Rung:
-    """One rung of one bracket. The sorted rewards make a cutoff cheap, however full the rung is."""
+    """One rung of one bracket. It keeps the rewards sorted, so that a cutoff is cheap in a full rung, too."""
 
     def __init__(self) -> None:
         self.values: dict[int, float] = {}
@@ -29,15 +31,18 @@ class _Rung:
 
     def record(self, idx: int, value: float) -> None:
         self.values[idx] = value
-        if not math.isnan(value):  # it moves no cutoff
+        if not math.isnan(value):  # NaN moves no cutoff
             insort(self._rewards, -value)
 
     def passes(self, value: float, quantile: float) -> bool:
-        """Return whether `value` may go on: there is no cutoff, or it is not below it (as NaN never is)."""
+        """Return whether a point with this `value` goes on: there is no cutoff, or its reward is not below the cutoff.
+
+        NaN is never below a cutoff.
+        """
         rewards = self._rewards
         if not rewards:
             return True
-        # np.nanpercentile to the last bit, since a point may tie with the cutoff.
+        # This equals np.nanpercentile to the last bit, since a point may tie with the cutoff.
         position = (len(rewards) - 1) * quantile
         below = math.floor(position)
         low, high = rewards[below], rewards[min(below + 1, len(rewards) - 1)]
@@ -49,23 +54,23 @@ class _Rung:
 class Rungs:
     """The rungs of a sweep, shared by all its trials.
 
-    The rule is that of `ray.tune.schedulers.async_hyperband` in Ray 2.60 for `mode="min"`, reported to at each
-    milestone. A point without a finite loss goes on, as there: NaN is not below any cutoff, and moves none. Such
-    points are for their trial to end.
+    The rule is that of `ray.tune.schedulers.async_hyperband` in Ray 2.60 for `mode="min"` with one report at each
+    milestone. As in Ray, a point without a finite loss goes on: NaN is not below any cutoff, and moves none. The trial
+    ends such points.
 
-    What Ray draws by chance, the bracket of a point, follows here from the seed and the point, so that a resumed
-    sweep deals the points out as before.
+    Ray draws the bracket of a point at random. Here it follows from the seed and the point, so that a resumed sweep
+    gives each point the same bracket.
 
     Args:
         asha: the settings.
-        epochs: the most epochs a point trains, as in `Asha.milestones`; it ends there without being judged.
+        epochs: the most epochs that a point trains, as in `Asha.milestones`; there is no rung at the last one.
         seed: any integer; equal seeds give equal brackets on every machine.
     """
 
     def __init__(self, asha: Asha, epochs: int, seed: int = 0) -> None:
         self.milestones = asha.milestones(epochs)
         self._seed = seed
-        # By way of percents, as Ray does: the rounding decides about points that tie with the cutoff.
+        # Ray computes in percent; the rounding decides about points that tie with the cutoff.
         self._quantile = (1 - 1 / asha.reduction_factor) * 100 / 100
         start, starts = float(asha.grace_period), []
         for _ in range(asha.brackets):
@@ -77,14 +82,14 @@ class Rungs:
             for milestone in self.milestones
             if start <= milestone < epochs
         }
-        # Ray's softmax over the numbers of rungs, by Ray's own formula: it counts a rung at the last epoch, too.
+        # The odds are a softmax over the brackets' numbers of rungs, as in Ray, which also counts one at the last epoch.
         last = np.log(epochs / asha.grace_period) / np.log(asha.reduction_factor)
         sizes = np.array([max(0, int(last - bracket + 1)) for bracket in range(asha.brackets)])
         odds = np.e ** (sizes - sizes.max())
         self._shares = np.cumsum(odds / odds.sum())
 
     def bracket(self, idx: int) -> int:
-        """Return the bracket of point `idx`, drawn with the probabilities of Ray's."""
+        """Return the bracket of point `idx`, drawn with Ray's probabilities."""
         if len(self._shares) == 1:
             return 0
         digest = hashlib.blake2b(f"{self._seed}/bracket/{idx}".encode(), digest_size=8).digest()
@@ -94,21 +99,20 @@ class Rungs:
     def enter(self, milestone: int, idx: np.ndarray, value: np.ndarray, together: bool = True) -> np.ndarray:
         """Record points that have reached a milestone, and return which of them go on.
 
-        A point that its rung has already recorded is not judged again: it comes again after a crash, and what was
-        said of it still holds. A point whose bracket has no rung at this milestone goes on and is not recorded.
+        If its rung has already recorded a point, the former decision holds: the point comes again after a crash. A point
+        whose bracket has no rung at this milestone goes on and is not recorded.
 
-        One after the other is Ray's rule: each point is judged by those before it, so the first of a rung passes
-        whatever it is worth. But the points of a cohort arrive at once, and an order among them would mean
-        nothing, only let chance decide. Together, all of them are recorded first, and each is judged by the
-        cutoff of all. Fewer pass by luck; for the epochs that this saves, more points can be tried, and the best
-        that so many epochs find is a better one. (A sweep of a few dozen points, which cannot spend what it
-        saves, loses its best point slightly more often.)
+        Ray takes one point after the other and judges each by those before it, so the first point of a rung always
+        passes. But the points of a cohort arrive at once, and their order means nothing. With `together`, all of them
+        are recorded first, and each is judged by the cutoff of all. Fewer points then pass by chance. The saved epochs
+        train more points, so the same number of epochs finds a better best point. (A sweep of a few dozen points has no
+        more points to train, and loses its best point slightly more often.)
 
         Args:
             milestone: one of `milestones`.
             idx: the points, `(points,)`.
             value: lowest `val_loss` of each so far, `(points,)`; NaN for a point without a finite loss.
-            together: whether to record all before judging any, or to take one after the other as they are given.
+            together: whether to record all points before judging any; if not, each is judged by those before it.
 
         Returns:
             Whether each point goes on, `(points,)` of bool.
@@ -141,7 +145,7 @@ class Rungs:
         return goes_on
 
     def entries(self) -> dict[str, np.ndarray]:
-        """Return all that the rungs have seen, as the columns of `results.schema.RUNGS`."""
+        """Return all that the rungs have recorded, as the columns of `results.schema.RUNGS`."""
         seen = [
             (at, point, loss, rung.passed[point])
             for (_, at), rung in self._rungs.items()
@@ -154,7 +158,7 @@ class Rungs:
         }
 
     def restore(self, columns: Mapping[str, np.ndarray]) -> None:
-        """Put back what `entries` returned; what is already there stays as it is."""
+        """Record what `entries` returned; a point that is already recorded stays unchanged."""
         rows = zip(*(columns[column.name].tolist() for column in RUNGS), strict=True)
         for milestone, idx, value, passed in rows:
             rung = self._rungs.get((self.bracket(idx), milestone))

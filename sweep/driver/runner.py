@@ -1,4 +1,4 @@
-"""Run a plan: open points go to Ray Tune, rows come out, and running again on the same folder resumes."""
+"""Running a plan: `run` trains the points without a row on Ray Tune, and resumes if the folder holds a run already."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Outcome:
     Attributes:
         folder: the run's folder.
         tally: the last numbers.
-        notes: one sentence for each thing found damaged and mended on the way.
+        notes: one sentence for each damage that was found and mended.
         error: what stopped the run, or None.
     """
 
@@ -56,7 +56,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 all points have a row and none failed; 1 all have one, some failed; 3 stopped before the end."""
+        """0: all points have a row and none failed. 1: all have one, some failed. 3: the run stopped before the end."""
         if self.tally.open or self.error:
             return EXIT_STOPPED
         return EXIT_SOME_FAILED if self.tally.not_well else EXIT_DONE
@@ -76,28 +76,28 @@ def run(
     show: bool = True,
     trainable: type[Trial] | None = None,
 ) -> Outcome:
-    """Train the points of `plan` that have no row in the folder `out` yet, and return how it ended.
+    """Train the points of `plan` that have no row in the folder `out` yet, and return how the run ended.
 
-    Ctrl-C and SIGTERM stop the run with all that is finished committed; a second one ends the process at once,
-    losing nothing committed. What Ray and TensorFlow print goes to `sweep.log` in the folder.
+    Ctrl-C or SIGTERM stops the run after it has committed all finished points. A second one ends the process at once;
+    committed rows stay. What Ray and TensorFlow print goes to `sweep.log` in the folder.
 
-    Ray cannot go on without its own processes, and would end this process without a word where one of them is killed.
-    So this process says what happened and ends at once, with exit code 3.
+    If one of Ray's own processes on this machine is killed, this process prints what happened and ends at once, with exit
+    code 3: Ray would end it without a message.
 
     Args:
         plan: a `Plan`, or the path of a plan file.
-        out: the run's folder, a path or a URI; made if it is not there, resumed if it is.
-        points: only the first so many points of the plan's shuffled order; all if None.
+        out: the run's folder, a path or a URI. A new folder is made; an existing run is resumed.
+        points: how many points, from the start of the plan's shuffled order; all if None.
         idx: only these points; all if None.
-        cpus: cores to use; all that this process may use, or that the cluster has, if None.
-        address: `HOST:PORT` of a running Ray cluster's head, or "auto" for the one that this machine is a node of; None
-            starts Ray on this machine for the length of the run. Where a cluster's head dies, Ray ends this process,
-            too; `sweep run` watches over it.
-        insecure: whether the cluster may be one that others can reach without a token.
-        stored_plan: what to store as the folder's plan.yaml, if the plan is known by other paths to who will read it.
-        resume: the command that resumes the run, for the message of such an end.
+        cpus: cores to use; if None, all that this process may use, or all that the cluster has.
+        address: `HOST:PORT` of a running Ray cluster's head, or "auto" for the cluster that this machine is a node of. None
+            starts Ray on this machine for the length of the run. If a cluster's head dies, Ray ends this process, too;
+            the command `sweep run` therefore runs it under a supervisor.
+        insecure: whether to use a cluster that others can reach without a token.
+        stored_plan: the text for the folder's plan.yaml, if the plan's paths are different where it was submitted.
+        resume: the command that resumes the run, for the message if Ray's process is killed.
         show: whether to show the progress on the standard output.
-        trainable: what each trial is, in place of `trainables.trials.trial.Trial`.
+        trainable: the class of the trials, if not `trainables.trials.trial.Trial`.
 
     Raises:
         PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
@@ -138,10 +138,10 @@ def run(
                 reason = _train(
                     plan, folder, store, selection, cpus, address, tally, view, stopper, trainable, lost
                 )
-            if reason:  # what was pending has no row after all
+            if reason:  # the points that were pending have no row after all
                 try:
                     tally.counts = _tally(folder, plan, selection).counts
-                except FolderError:  # the store is away; what it did not take is known
+                except FolderError:  # the store is unreachable; it knows what is not stored
                     for status, count in store.unstored.items():
                         tally.counts[status] -= count
             if not tally.open:
@@ -151,10 +151,10 @@ def run(
 
 
 def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> int:
-    """Return the cores to use, `cpus` or all that this process may use; on a cluster 0 for all that it has.
+    """Return the cores to use: `cpus`, or all that this process may use. On a cluster, 0 means all that it has.
 
     Raises:
-        PlanError: there are none, or too few for one point of `plan`.
+        PlanError: `cpus` is below 1, or the cores are too few for one point of `plan`.
     """
     available = local.available_cpus()
     if cpus is not None and cpus < 1:
@@ -171,7 +171,7 @@ def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> in
 
 
 def _gpu_workers(plan: Plan, gpus: float) -> int:
-    """Return how many trials the GPUs can hold at once, or say that they cannot hold one."""
+    """Return how many trials the GPUs can hold at once; raise a PlanError if they cannot hold one."""
     if plan.resources.gpu > gpus:
         raise PlanError(
             f"resources.gpu={plan.resources.gpu:g} is more than the {gpus:g} GPUs of this machine, so no point "
@@ -181,18 +181,18 @@ def _gpu_workers(plan: Plan, gpus: float) -> int:
 
 
 def _places(plan: Plan, found: Mapping[str, float]) -> int:
-    """Return how many trials a cluster can hold at once that has `found` to hand out, by its sums."""
+    """Return how many trials a cluster can hold at once, by the sums of its nodes' resources in `found`."""
     return min(int(found.get(name, 0.0) / amount) for name, amount in _asked(plan).items())
 
 
 def _asked(plan: Plan) -> dict[str, float]:
-    """Return what one trial asks for, by name."""
+    """Return the resources that one trial asks for, by name."""
     asked = {"CPU": plan.resources.cpu, "GPU": plan.resources.gpu, **plan.resources.custom}
     return {name: amount for name, amount in asked.items() if amount}
 
 
 def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
-    """Write plan and fingerprint into a new folder, or check that an old one holds the same plan's run."""
+    """Write the plan and its fingerprint into a new folder, or check that the run in an old one has the same plan."""
     if folder.exists:
         try:
             old = json.loads(folder.fingerprint.read_text())
@@ -214,13 +214,13 @@ def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
             "Run into another folder with --out."
         )
     replace_file(folder.plan, plan.encode())
-    # Written last: it is what makes the folder a run's.
+    # The fingerprint is written last: a folder with one counts as a run's folder.
     if not folder.exists:
         write_json(folder.fingerprint, marks)
 
 
 def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
-    """Count the selected points that have a row."""
+    """Return a tally of the selected points that have a row."""
     tally = Tally(asked=len(selection))
     rows = read_points(folder)
     chosen = selection.has(rows["idx"].to_numpy())
@@ -236,7 +236,7 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
 
 
 def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
-    """Return what chose the points, as options of the command, for who resumes."""
+    """Return the options of the command that choose the points, for the command that resumes."""
     if chosen:
         return f"--idx {','.join(map(str, selection))}"
     return f"--points {points}" if points else ""
@@ -246,7 +246,7 @@ def _train(
     plan: Plan, folder: RunFolder, store: Store, selection: Selection, cpus: int, address: str | None, tally: Tally,
     view: View, stopper: Stopper, trainable: type[Trial] | None, lost: Callable[[str], None],
 ) -> str | None:  # fmt: skip
-    """Train the open points with Tune; return what stopped it, or None if nothing or a person did."""
+    """Train the open points with Tune; return the error that stopped it, or None if it ended or a person stopped it."""
     view.begin(f"attaching to {address}" if address else "starting Ray")
     connection = attached(address, user_folder(plan)) if address else local.started(cpus, lost=lost)
     try:
@@ -264,9 +264,9 @@ def _train(
                 check_nodes = agreement.check
                 most = cpus // plan.resources.cpu or None
                 travels = tuning.Travels(moved_builder(plan), most, agreement.guard())
-                positions = _places(plan, found)
-                waiting = "" if positions else f"waiting for a node that has {_asked(plan)}"
-                tally.workers = min(most or tally.asked, max(1, positions))
+                at_once = _places(plan, found)
+                waiting = "" if at_once else f"waiting for a node that has {_asked(plan)}"
+                tally.workers = min(most or tally.asked, max(1, at_once))
             elif plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
             view.begin(waiting or "training")

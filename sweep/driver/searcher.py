@@ -1,4 +1,4 @@
-"""What Ray Tune asks for the next trial: groups of points for the fused engine, single points for Keras."""
+"""The searcher: Ray Tune asks it for each next trial, a group of points for the fused engine or one point for Keras."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 
 
 class Unsaved:
-    """Pickles as an empty object: Tune pickles all that it is given, and nothing reads it back."""
+    """A mixin that pickles as an empty object: Tune pickles its callbacks and searcher, and nothing reads them back."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -22,11 +22,11 @@ class Unsaved:
 class PointSearcher(Unsaved, Searcher):
     """Hands Tune the open points: first the groups, the costliest first, then single points in their order.
 
-    Tune's own grid search materialises the grid and follows its order; this does neither. It never says that it
-    has finished, since points may come back: the collector knows when all are in.
+    Tune's own grid search lists the whole grid and follows its order; this searcher does neither. It never reports that it
+    has finished, since points may be given back. The collector ends the sweep when all points are in.
 
     Args:
-        open_points: to be handed out one by one; never listed.
+        open_points: the points to hand out one by one. They are read one at a time, so a generator may give them.
     """
 
     def __init__(self, open_points: Iterable[int] = ()) -> None:
@@ -39,7 +39,7 @@ class PointSearcher(Unsaved, Searcher):
         self._counter = itertools.count()
 
     def add_group(self, points: np.ndarray, cost: float = 0.0) -> None:
-        """Hand out `points` as one trial, before groups of a lower cost: what takes longest starts first."""
+        """Hand out `points` as one trial, before all groups of a lower cost: the longest trials start first."""
         heapq.heappush(self._groups, (-cost, next(self._counter), points))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
@@ -54,20 +54,20 @@ class PointSearcher(Unsaved, Searcher):
         return None if idx is None else _alone(idx)
 
     def give_back(self, points: np.ndarray) -> None:
-        """Hand out `points` one by one, before those that have not been tried."""
+        """Hand out `points` one by one, before the points that have not been tried."""
         self._again.append(map(int, points))
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Learn nothing: the order is fixed."""
+        """Do nothing: results do not change the order."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Save nothing: the open points follow from the plan and the rows."""
+        """Do nothing: the open points follow from the plan and the rows."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Restore nothing: see `save`."""
+        """Do nothing: see `save`."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Save nothing: see `save`."""
+        """Do nothing, as `save` does."""
 
 
 def _alone(idx: int) -> dict[str, Any]:

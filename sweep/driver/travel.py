@@ -1,4 +1,4 @@
-"""What of a plan travels to a cluster: the builder's folder to the workers; with a submitted plan its table, too."""
+"""Packing of a plan for a cluster: the workers get the builder's folder, and a submitted sweep also gets the table."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from trainables.builder.find import Builder
 
 PLAN_FILE = "submitted-plan.yaml"
 ORIGINAL_FILE = "original-plan.yaml"
-"""The plan with its paths as they are where it was submitted."""
+"""The plan with the paths of the machine that submits it."""
 
 TABLE_FOLDER = "submitted-table"
 
 
 def user_folder(plan: Plan) -> Path | None:
-    """Return the folder of the user's own code, or None if the nodes have the builder: as a package, or as ours."""
+    """Return the folder of the user's own code, or None if the builder is in an installed package or in this software."""
     builder = plan.found_builder
     if _own_package(builder):
         return None
@@ -29,7 +29,7 @@ def user_folder(plan: Plan) -> Path | None:
 
 
 def moved_builder(plan: Plan) -> Builder:
-    """Return the builder as the workers find it in the parcel."""
+    """Return the builder with its path inside the parcel, where the workers find it."""
     builder = plan.found_builder
     if own := _own_package(builder):
         return builder.moved(own.parent, Path())
@@ -40,7 +40,7 @@ def moved_builder(plan: Plan) -> Builder:
 def make_job(plan: Plan, into: Path) -> Path:
     """Make the working directory of a submitted sweep in the new folder `into`; return the plan's path in it.
 
-    It is a parcel with the plan's table beside the user's code, and the plan with its paths as they are there.
+    The directory is a parcel. Beside the user's code it has the plan's table, and the plan with the paths of the parcel.
     """
     parcel.make(into, user_folder(plan))
     user = into / parcel.USER
@@ -48,10 +48,10 @@ def make_job(plan: Plan, into: Path) -> Path:
     told = plan.to_dict()
     told["builder"] = moved_builder(plan).name
     if told["builder"].startswith(f"{parcel.USER}/"):
-        told["builder"] = told["builder"].removeprefix(f"{parcel.USER}/")  # from the plan's folder on
+        told["builder"] = told["builder"].removeprefix(f"{parcel.USER}/")  # relative to the plan's folder
     if isinstance(told["data"], dict):
         table = Path(told["data"]["path"])
-        plan.table  # noqa: B018  # checked here, before it is sent
+        plan.table  # noqa: B018  # this checks the table before it is sent
         (user / TABLE_FOLDER).mkdir()
         shutil.copyfile(table, user / TABLE_FOLDER / table.name)
         told["data"]["path"] = f"{TABLE_FOLDER}/{table.name}"
@@ -62,7 +62,7 @@ def make_job(plan: Plan, into: Path) -> Path:
 
 
 def _own_package(builder: Builder) -> Path | None:
-    """Return the folder of the package of this software that holds the builder, if one does."""
+    """Return the folder of this software's package that holds the builder; None if no package does."""
     for name in parcel.PACKAGES:
         folder = parcel.package_folder(name)
         if builder.path.is_relative_to(folder):

@@ -1,4 +1,4 @@
-"""The Tuner of a sweep: its trainable, search, scheduler and settings."""
+"""The configuration of Ray Tune for a sweep: `tuner` makes the Tuner with its trainable, searcher and settings."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are ours
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # snapshots of Tune's state, which are never read back
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a builder may open files beside where the sweep was started
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a builder may open files by paths relative to the working directory
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
 WAITING = 16
-"""Trials that wait on a cluster at least, each asking for what it needs."""
+"""The least number of trials that may wait for resources on a cluster."""
 
 
 @dataclass(frozen=True)
 class Travels:
-    """What is different on a cluster.
+    """Settings that only a sweep on a cluster has.
 
     Attributes:
-        builder: the builder as the workers find it.
+        builder: the builder with its path on the workers.
         most_trials: trials that may run at once; None for as many as the cluster can hold.
-        guard: called by each worker before it begins; raises where it must not.
+        guard: each worker calls it before it begins; it raises an error if the worker must not train.
     """
 
     builder: Builder
@@ -47,7 +47,7 @@ class Travels:
 
 
 def placement(resources: Resources) -> PlacementGroupFactory:
-    """Return what one trial asks Ray for."""
+    """Return the resources that one trial asks Ray for."""
     asked = {"CPU": float(resources.cpu), "GPU": float(resources.gpu), **resources.custom}
     bundle = {name: amount for name, amount in asked.items() if amount}
     selector: Any = {"bundle_label_selector": [dict(resources.labels)]} if resources.labels else {}
@@ -69,14 +69,13 @@ def tuner(
         plan: the plan.
         collector: takes the results, and has the searcher.
         rungs: ASHA's rungs; None without pruning.
-        travels: what is different on a cluster; None on this machine alone.
-        checkpoints: folder for the state of cohorts in training.
-        scratch: a folder for what Tune insists on writing; nothing in it is ever read back.
-        trainable: what each trial is, if not a `Trial`.
+        travels: the settings of a cluster; None on this machine alone.
+        checkpoints: the folder for the state of cohorts in training.
+        scratch: a temporary folder for the files that Tune must write; nothing reads them.
+        trainable: the class of the trials, if not `Trial`.
     """
     os.environ.update(_TUNE_ENVIRONMENT)
-    # One waiting trial for each worker, so that all of them start, and go on, at once. A cluster that can grow does
-    # so for what waits.
+    # Each worker has one waiting trial, so that no worker is idle. A cluster with an autoscaler grows for waiting trials.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(WAITING if travels else 1, collector.workers))
     kept: Checkpoints = LocalCheckpoints(str(checkpoints))
     if travels:
@@ -94,7 +93,7 @@ def tuner(
         tune.with_resources(given, placement(plan.resources)),
         tune_config=TuneConfig(
             search_alg=collector.searcher,
-            num_samples=-1,  # until the collector ends it
+            num_samples=-1,  # no limit: the collector ends the sweep
             reuse_actors=True,
             max_concurrent_trials=travels.most_trials if travels else None,
         ),

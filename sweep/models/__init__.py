@@ -1,1 +1,1 @@
-"""Models that are made again from a run: to predict, to save, to diagnose."""
+"""Rebuilding the models of a run's points: to predict with them, save them and diagnose them."""

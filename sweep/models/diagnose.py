@@ -1,4 +1,4 @@
-"""The diagnosis of a finished point: its model made anew, the rows that it was fitted on and the test rows."""
+"""The diagnosis of a finished point: this rebuilds its model and gives it, with its data, to `results.diagnosis`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import keras
 
 BATCH_ROWS = 8192
-"""Rows that are predicted at once."""
+"""Rows of one batch of predictions."""
 
 _CLASSIFY = ("crossentropy", "hinge")
-"""What the names of losses for classes have in them."""
+"""Parts of the names of losses for classification."""
 
 
 def diagnosed(run: Run, idx: int, trust: bool = False) -> Diagnosis:
@@ -29,7 +29,7 @@ def diagnosed(run: Run, idx: int, trust: bool = False) -> Diagnosis:
         trust: see `Run.model`.
 
     Raises:
-        ValueError: as `Run.model`; or the model is no regression of one output, or is not what was trained.
+        ValueError: `Run.model` raises it; or the model is not a regression with one output, or not the trained model.
     """
     model = run.model(idx, trust)
     _check_regression(model)
@@ -47,7 +47,7 @@ def diagnosed(run: Run, idx: int, trust: bool = False) -> Diagnosis:
     )
 
     def predict(x: np.ndarray) -> Any:
-        # Not Model.predict, which takes longer to set up than such a model to compute.
+        # Model.predict takes longer to set up than such a model takes to compute.
         parts = []
         for start in range(0, len(x), BATCH_ROWS):
             part = model.predict_on_batch(x[start : start + BATCH_ROWS])
@@ -65,6 +65,6 @@ def _check_regression(model: keras.Model) -> None:
     name = str(getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss)
     if any(word in name.lower().replace("_", "") for word in _CLASSIFY):
         raise ValueError(
-            f"The model is trained by {name}, which is for classes, but only regression can be diagnosed: "
-            "a target that is a number, met by one output."
+            f"The model is trained by {name}, a loss for classification, but only a regression can be "
+            "diagnosed: one output that predicts a number."
         )

@@ -1,7 +1,7 @@
-"""A model of a finished point, made anew by the plan's builder and given its stored weights.
+"""Rebuilding the model of a finished point: the plan's builder makes it, and it gets the stored weights.
 
-A folder may come from a stranger, and so may the plan in it, which names code. So nothing of it is imported before it
-is clear that the builder is a module installed here, from outside the folder, and what the sweep ran.
+A folder may come from a stranger, and the plan in it names code to run. So the builder is imported only after a check: it
+must be an installed module outside the folder, and its source must be the one that the sweep ran.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class UntrustedError(SweepError, ValueError):
-    """The builder may not be run unasked; the message says which code it is, and why."""
+    """The builder may not run without the user's consent; the message says which code it is, and why."""
 
 
 def model(
@@ -33,14 +33,14 @@ def model(
     """Return the compiled model of a point.
 
     Args:
-        folder: of the run.
+        folder: the run's folder.
         config: the point's value of each axis.
-        weights: in the order of `Model.get_weights`.
-        trust: whether to run the builder in any case.
+        weights: the stored weights, in the order of `Model.get_weights`.
+        trust: whether to run the builder without the check.
 
     Raises:
         UntrustedError: the builder is not installed here, or is not what the sweep ran.
-        ValueError: the model that it builds has other weights.
+        ValueError: the builder's model has weights of other shapes.
     """
     from sweep.plan.plan import Plan
 
@@ -56,18 +56,18 @@ def model(
     shapes, expected = [w.shape for w in weights], [tuple(w.shape) for w in built.weights]
     if shapes != expected:
         raise ValueError(
-            f"The builder {plan.found_builder.name} makes a model with weights of the shapes {expected}, but those "
-            f"stored have {shapes}: it is not what the sweep ran."
+            f"The builder {plan.found_builder.name} makes a model with weights of the shapes {expected}, but the "
+            f"stored ones have {shapes}: this is not the builder that the sweep ran."
         )
     built.set_weights(list(weights))
     return built
 
 
 def check_builder(run: RunFolder) -> None:
-    """Check that the builder which the run's plan names is one to run unasked. Imports nothing.
+    """Check that the builder of the run's plan may run without the user's consent. Imports nothing of it.
 
     Raises:
-        UntrustedError: it is not.
+        UntrustedError: it may not.
     """
     name = str(yaml.safe_load(run.plan.read_text(encoding="utf-8")).get("builder", ""))
     try:
@@ -78,11 +78,11 @@ def check_builder(run: RunFolder) -> None:
     inside = isinstance(run.path, Path) and path.resolve().is_relative_to(run.path.resolve())
     if not installed or inside:
         raise UntrustedError(
-            f"{run.plan} names the builder {name}, which is no module installed here. Making the model would run "
+            f"{run.plan} names the builder {name}, which is not installed here as a module. Making the model would run "
             f"{path}. {remedy}"
         )
     if fingerprint.read(run).builder_source != find.source_of(path):
         raise UntrustedError(
-            f"The builder {name} is not what the sweep ran: the source of {path} is another than {run.fingerprint} "
-            f"has. {remedy}"
+            f"The builder {name} is not the one that the sweep ran: the source of {path} differs from the one in "
+            f"{run.fingerprint}. {remedy}"
         )

@@ -1,4 +1,4 @@
-"""One trained model as a file, and beside it a card that says what it is and where it comes from."""
+"""Export of a trained model: this writes the model as a file, and a card with its settings, metrics and origin."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from sweep.errors import SweepError
 from sweep.process.provenance import versions
 
 FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
-"""What a model can be written as, and what the file's name ends with; a SavedModel is a folder."""
+"""The formats of a model's file, and how its name must end; a SavedModel is a folder."""
 
 _TOLERANCE = 1e-5
 
 
 class ExportError(SweepError, ValueError):
-    """The model cannot be written as asked; the message says why and what to do."""
+    """The model cannot be written to this file in this format; the message says why and what to do."""
 
 
 def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = False) -> dict[str, Any]:
-    """Write the model of a point, its weights those of the best epoch, and a card beside it.
+    """Write the model of a point, with the weights of its best epoch, and a card beside it.
 
-    Before anything is written, the model is evaluated on the test rows and has to give what the point's row says.
+    Before anything is written, the model is evaluated on the test rows. Its metrics must equal the stored ones.
 
     Args:
         run: the run.
         idx: of the point.
-        target: the file, or for a SavedModel the folder, which must not be there yet.
+        target: the file, or the folder for a SavedModel; it must not exist yet.
         kind: one of `FORMATS`.
         trust: see `Run.model`.
 
@@ -42,8 +42,8 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
         `model` and `card`, the paths; `metrics` on the test rows.
 
     Raises:
-        ExportError: the target is there already or has another ending, or the model is not what was trained.
-        ValueError: as `Run.model`.
+        ExportError: the target exists or has the wrong ending, its folder is missing, or the metrics differ.
+        ValueError: see `Run.model`.
     """
     ending = FORMATS[kind]
     if not target.name.endswith(ending):
@@ -58,7 +58,7 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
         raise ExportError(f"{target}: there is no folder {target.absolute().parent}. Make it first.")
     model = run.model(idx, trust)
     metrics = evaluated(run, idx, model)
-    # Beside the target, so that it can take its name at once.
+    # The temporary folder is beside the target, so that renaming is atomic.
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".export-") as folder:
         part = Path(folder) / target.name
         if kind == "keras":
@@ -76,7 +76,7 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
     """Return the metrics of a point's model on the test rows.
 
     Raises:
-        ExportError: they are not what the point's row says.
+        ExportError: they differ from those in the point's row.
     """
     from sweep.plan.plan import Plan
 

@@ -1,1 +1,1 @@
-"""The plan: what to sweep, on what, for how long; and in which order."""
+"""The plan: which points to train, by which builder, on which data, for how long and in which order."""

@@ -2,10 +2,10 @@
 
 Terminology
     milestone           an epoch at which a point's lowest `val_loss` so far is compared with that of others
-    rung                what a milestone has seen: one number for each point that came so far
+    rung                the record of a milestone: the lowest `val_loss` of each point that has reached it
     grace period        the first milestone
-    reduction factor    each milestone is so many times the last, and about one in so many points passes
-    bracket             a copy of the rungs that begins later
+    reduction factor    the ratio of a milestone to the one before; about 1 / reduction factor of the points pass
+    bracket             a set of rungs; each further bracket starts one milestone later
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Asha:
-    """The asynchronous successive halving of Li et al. (2020), as `ray.tune.schedulers.ASHAScheduler` does it.
+    """Settings of the asynchronous successive halving of Li et al. (2020), as in `ray.tune.schedulers.ASHAScheduler`.
 
     Args:
         grace_period: epochs before the first milestone.
-        reduction_factor: each milestone is so many times the last, and lets one in so many pass.
-        max_t: epochs after which no point goes on; None for the budget of `fit`.
-        brackets: staggered copies of the rungs; points are dealt out among them.
+        reduction_factor: the ratio of a milestone to the one before; about 1 / reduction_factor of the points pass.
+        max_t: the most epochs of a point; None for the budget of `fit`.
+        brackets: the number of sets of rungs, each starting one milestone later; each point belongs to one of them.
     """
 
     grace_period: int = 10
@@ -45,7 +45,7 @@ class Asha:
             raise ValueError(f"asha.brackets got {self.brackets}, but needs a whole number from 1 to 100.")
 
     def milestones(self, epochs: int) -> tuple[int, ...]:
-        """Return the epochs, ascending and below `epochs`, at which some bracket may stop a point."""
+        """Return the epochs below `epochs` at which some bracket may stop a point, ascending."""
         found = []
         milestone = float(self.grace_period)
         while math.ceil(milestone) < epochs:

@@ -1,10 +1,9 @@
-"""The fingerprint of a plan: all that its points' numbers depend on, and what changed between two of them.
+"""The fingerprint of a plan: everything that the results of its points depend on.
 
-It also holds whether weights are kept, since a folder keeps those of all its points or of none.
-
-A run's folder keeps the fingerprint of the plan it was begun with. A plan with another fingerprint would mix
-numbers that cannot be compared, so it is refused; what is not in it (engine, resources, timeout, retries) may
-change between two runs on one folder.
+A run's folder keeps the fingerprint of the plan that it was begun with. A plan with another fingerprint is refused there,
+because its results could not be compared with those in the folder. The engine, the resources, the timeout and the retries
+are not in the fingerprint, so they may change between two runs on one folder. `keep_weights` is in it, so that one rule
+holds for all points of a folder.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from sweep.plan.plan import Plan
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
-    """Return what the numbers of `plan` depend on, as plain data. Reads the table."""
+    """Return everything that the results of `plan` depend on, as plain data. Reads the table."""
     spec, builder = plan.data_spec, plan.found_builder
     budget: dict[str, Any] = {
         "fit": asdict(plan.fit),
@@ -49,15 +48,16 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return a line for each thing that differs between two fingerprints; empty if nothing that matters does.
+    """Return one line for each difference between two fingerprints; an empty list if there is none.
 
-    The builder's source counts as the same if only comments or layout changed.
+    A change of comments or layout in the builder's source is no difference.
     """
     found = []
     before, after = dict(_flat(old)), dict(_flat(new))
     for key in dict.fromkeys([*before, *after]):
         was, is_now = before.get(key, "nothing"), after.get(key, "nothing")
-        if json.dumps(was) == json.dumps(is_now):  # which tells 4 from 4.0, as a builder may
+        # As text, 4 and 4.0 differ; a builder may treat them differently.
+        if json.dumps(was) == json.dumps(is_now):
             continue
         if key == "builder.source":
             if not _same_program(was, is_now):

@@ -1,7 +1,6 @@
-"""The form of a plan: YAML read with the line of every key, and plain data turned into checked dataclasses.
+"""Parsing of a plan: it reads YAML with the line of every key, and turns plain data into checked dataclasses.
 
-What is wrong is a `PlanError` that knows the path of the key to blame, so that whoever knows the file can add the
-line.
+An error is a `PlanError` with the path of the wrong key. The caller that knows the file adds the line.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class PlanError(SweepError, ValueError):
 
     Args:
         message: what happened, what was given, what is expected, how to mend it.
-        key: the path of the key to blame; empty if none is.
+        key: the path of the wrong key; empty if the error concerns no single key.
     """
 
     def __init__(self, message: str, key: Key = ()) -> None:
@@ -40,21 +39,21 @@ class PlanError(SweepError, ValueError):
 
 
 def refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: Key) -> None:
-    """Raise PlanError, with the nearest known key, if `given` has a key that is not `known`."""
+    """Raise a PlanError that suggests the nearest known key if `given` has a key that is not `known`."""
     known = list(known)
     for key in given:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
             hint = f'Did you mean "{near[0]}"?' if near else f"The keys are {', '.join(known)}."
-            position = f" in {'.'.join(where)}" if where else ""
-            raise PlanError(f'unknown key "{key}"{position}. {hint}', (*where, str(key)))
+            parent = f" in {'.'.join(where)}" if where else ""
+            raise PlanError(f'unknown key "{key}"{parent}. {hint}', (*where, str(key)))
 
 
 def validated(kind: Any, value: Any, where: Key) -> Any:
-    """Return `value` as `kind`, a type or dataclass, by pydantic's strict rules for JSON.
+    """Return `value` converted to `kind`, a type or dataclass, by pydantic's strict rules for JSON.
 
     Raises:
-        PlanError: a key is unknown or missing, or a value is not of its type.
+        PlanError: a key is unknown or missing, or a value has the wrong type.
     """
     if is_dataclass(kind):
         _refuse_unknown_deeply(kind, value, where)
@@ -62,7 +61,7 @@ def validated(kind: Any, value: Any, where: Key) -> Any:
         text = json.dumps(value)
     except (TypeError, ValueError):
         raise PlanError(
-            f"{'.'.join(where)} got {value!r}, which is no plain value. Use text or numbers.", where
+            f"{'.'.join(where)} got {value!r}, which is not plain data. Use text or numbers.", where
         ) from None
     try:
         return pydantic.TypeAdapter(kind).validate_json(text, strict=True)
@@ -93,7 +92,7 @@ def _refuse_unknown_deeply(kind: Any, value: Any, where: Key) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, reading numbers such as 1e-3 as YAML 1.2 does: YAML 1.1 takes them for text."""
+    """PyYAML's safe loader, but 1e-3 is a number as in YAML 1.2 (in YAML 1.1 it is text), and dates stay text."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -108,7 +107,18 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(text: str, path: AnyPath) -> tuple[dict[str, Any], Lines]:
-    """Return the file's data, and the line of each key by its path."""
+    """Parse the text of a plan file.
+
+    Args:
+        text: of the file.
+        path: of the file, for messages.
+
+    Returns:
+        The data, and the line of each key by the key's path.
+
+    Raises:
+        PlanError: the text is not YAML, has a key twice, or is no mapping.
+    """
     lines: Lines = {}
     try:
         loader = _Loader(text)
@@ -118,8 +128,8 @@ def read_yaml(text: str, path: AnyPath) -> tuple[dict[str, Any], Lines]:
         raw = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        position = f", line {mark.line + 1}" if mark else ""
-        raise PlanError(f"{path}{position}: this is not YAML ({error.problem}). Correct the line.") from None
+        line = f", line {mark.line + 1}" if mark else ""
+        raise PlanError(f"{path}{line}: this is not YAML ({error.problem}). Correct the line.") from None
     except PlanError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -136,18 +146,18 @@ def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: AnyPath) -> Non
     if not isinstance(node, yaml.MappingNode) or len(where) > 8:
         return
     for key, value in node.value:
-        position = (*where, str(key.value))
-        if position in lines:
+        key_path = (*where, str(key.value))
+        if key_path in lines:
             raise PlanError(
                 f'{path}, line {key.start_mark.line + 1}: the key "{key.value}" stands there twice (first in line '
-                f"{lines[position]}). Remove one."
+                f"{lines[key_path]}). Remove one."
             )
-        lines[position] = key.start_mark.line + 1
-        _note_lines(value, position, lines, path)
+        lines[key_path] = key.start_mark.line + 1
+        _note_lines(value, key_path, lines, path)
 
 
 def line_of(error: PlanError, lines: Lines) -> str:
-    """Return `, line N` for the key to blame, or for the nearest one above it that the file has."""
+    """Return `, line N` for the wrong key, or for its nearest parent that the file has; empty if it has none."""
     key = error.key
     while key and key not in lines:
         key = key[:-1]

@@ -1,8 +1,7 @@
-"""The order in which the open points reach Ray Tune: a seeded permutation of the grid that lists nothing.
+"""The order in which the open points reach Ray Tune: a seeded permutation of the grid, computed without a list.
 
-ASHA lets the first to reach a rung pass, so an order that follows the grid would favour the grid's first
-corner. Points therefore come shuffled. `--points N` means the first N of this order, so asking for more
-later extends the same sample.
+The points are shuffled because ASHA lets the first point of a rung pass: an order that follows the grid would favour the
+grid's first points. `--points N` means the first N points of this order, so a larger N later extends the same sample.
 """
 
 from __future__ import annotations
@@ -18,9 +17,8 @@ _ROUNDS = 4  # Luby and Rackoff (1988): four Feistel rounds give a strong pseudo
 class Permutation:
     """A seeded bijection of range(n), computed element by element in constant memory.
 
-    A Feistel network permutes the smallest even number of bits that holds n; results outside the range are
-    permuted again until they fall inside ("cycle walking", Black and Rogaway, 2002), at most four times on
-    average.
+    A Feistel network permutes the smallest even number of bits that holds n. A result outside the range is permuted
+    again until it falls inside ("cycle walking", Black and Rogaway, 2002). That takes at most four turns on average.
 
     Args:
         n: the number of elements, at least 1.
@@ -38,9 +36,9 @@ class Permutation:
         return int.from_bytes(digest, "little") & self._mask
 
     def __getitem__(self, position: int) -> int:
-        """Return the element at `place` of the shuffled order."""
+        """Return the element at `position` of the shuffled order."""
         if not 0 <= position < self.n:
-            raise IndexError(f"place={position} is outside the {self.n} places.")
+            raise IndexError(f"position={position} is outside the {self.n} positions.")
         value = position
         while True:
             left, right = value >> self._half_bits, value & self._mask
@@ -51,7 +49,7 @@ class Permutation:
                 return value
 
     def position(self, element: int) -> int:
-        """Return the place of `element`: the inverse of indexing."""
+        """Return the position of `element` in the shuffled order: the inverse of indexing."""
         value = element
         while True:
             left, right = value >> self._half_bits, value & self._mask
@@ -63,16 +61,16 @@ class Permutation:
 
 
 class Selection:
-    """The points a run asks for, in the order of the seeded permutation.
+    """The points that a run asks for, in the order of the seeded permutation.
 
     Args:
         n: points in the space.
         seed: the plan's seed.
-        points: only the first so many of the order; None for all.
-        idx: only these points, in the order's order; None for all. At most one of the two is given.
+        points: how many points, from the start of the order; None for all.
+        idx: only these points, sorted by the order; None for all. At most one of `points` and `idx` is given.
 
     Raises:
-        ValueError: `points` is not positive, or an idx is outside the space.
+        ValueError: both are given, `points` is not positive, `idx` is empty, or an idx is outside the space.
     """
 
     def __init__(
@@ -109,7 +107,7 @@ class Selection:
         return self._len == self._n or self._permutation.position(idx) < self._len
 
     def has(self, idx: np.ndarray) -> np.ndarray:
-        """Return which of the points are selected: bool, shape (points,)."""
+        """Return whether each of the points is selected: bool, shape (points,)."""
         if self._idx is None and self._len == self._n:
             return np.ones(len(idx), bool)
         return np.fromiter(map(self.__contains__, idx.tolist()), bool, len(idx))

@@ -1,7 +1,7 @@
-"""The plan: the YAML file that says what to sweep, read, checked, and given a fingerprint.
+"""The plan of a sweep: read from a YAML file or given in Python, and checked.
 
-A plan is checked whole before Ray or TensorFlow is loaded. Everything wrong with it is a `PlanError` with one
-message: where (file, key, line), what was given, what is expected, how to mend it.
+A plan is checked as a whole before Ray or TensorFlow is loaded. An error is a `PlanError` with one message: where (file,
+key, line), what was given, what is expected, how to mend it.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Resources:
     Args:
         cpu: processor cores; also the size of TensorFlow's thread pools.
         gpu: GPUs, or a fraction of one.
-        memory_mb: MiB for the arrays of the points that one trial of the fused engine trains side by side; with a GPU
-            its memory is the bound.
-        custom: amounts of the cluster's own resources, by name, such as `{"big_disk": 1}`.
-        labels: what a node must be labelled with, by label, as Ray's label selectors, such as
+        memory_mb: MiB for the arrays of the points that one trial of the fused engine trains side by side. On a GPU the
+            GPU's memory is the limit instead.
+        custom: amounts of the cluster's custom resources, by name, such as `{"big_disk": 1}`.
+        labels: the value that each label of a node must have, by the label's name, as in Ray's label selectors, such as
             `{"ray.io/accelerator-type": "H200"}`.
     """
 
@@ -62,8 +62,8 @@ class Resources:
         for name, amount in self.custom.items():
             if name in ("CPU", "GPU", "memory", "object_store_memory", "bundle") or not name.strip():
                 raise ValueError(
-                    f'resources.custom got the name "{name}", which is Ray\'s own. resources.cpu and resources.gpu are '
-                    "keys of their own; name one that `ray start --resources` gave."
+                    f'resources.custom got the name "{name}", which is reserved by Ray. Set cores and GPUs by '
+                    "resources.cpu and resources.gpu; here, name a resource that `ray start --resources` gave."
                 )
             if not (amount > 0 and (amount < 1 or amount == int(amount))):
                 raise ValueError(
@@ -81,7 +81,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to sweep, on what, for how long. The default plan, `sweep/plans/abalone.yaml`, explains each key.
+    """What to sweep: data, builder, axes and budget. The default plan, `sweep/plans/abalone.yaml`, explains each key.
 
     Args:
         data: "abalone" or a `DataSpec` (or a mapping of its arguments).
@@ -143,7 +143,7 @@ class Plan:
             raise PlanError(f"{path}: cannot be read ({reason}). Name a YAML file.") from None
         raw, lines = read_yaml(text, path)
         try:
-            # A plan on an object store is a run's, and names no relative path.
+            # A plan on an object store was stored by a run, so all its paths are absolute.
             base = path.resolve().parent if isinstance(path, Path) else Path.cwd()
             return cls.from_mapping(raw, base=base)
         except PlanError as error:
@@ -151,7 +151,7 @@ class Plan:
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any], base: Path | None = None) -> Plan:
-        """Check plain data, such as a YAML file holds, strictly, and return the plan.
+        """Check the plain data of a plan strictly, and return the plan.
 
         Args:
             raw: the keys of a plan file.
@@ -178,7 +178,7 @@ class Plan:
             raise PlanError(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
         if self.keep_weights is not True and self.keep_weights is not False and self.keep_weights < 1:
             raise PlanError(
-                f"keep_weights got {self.keep_weights}, but needs true, false, or of how many of the best points.",
+                f"keep_weights got {self.keep_weights}, but needs true, false, or a number of best points, at least 1.",
                 ("keep_weights",),
             )
         if self.scheduler == "asha" and (self.asha.max_t or 0) > self.fit.epochs:
@@ -236,7 +236,7 @@ class Plan:
 
     @cached_property
     def found_builder(self) -> Builder:
-        """The builder that the plan names, its signature read without importing it."""
+        """The builder that the plan names. Its signature is read from the source, without an import."""
         try:
             return find.find(self.builder, self.base)
         except find.BuilderError as error:
@@ -244,12 +244,12 @@ class Plan:
 
     @property
     def data_spec(self) -> DataSpec:
-        """Where the table is, as an absolute path."""
+        """The plan's `data` as a `DataSpec` with an absolute path."""
         if isinstance(self.data, str):
             return data.ABALONE
         try:
             return replace(self.data, path=str((self.base / Path(self.data.path).expanduser()).resolve()))
-        except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long
+        except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long a path
             raise PlanError(
                 f"data.path got {self.data.path!r}, which is no path ({error}).", ("data",)
             ) from None
@@ -259,7 +259,7 @@ class Plan:
         """The table, read and checked once.
 
         Raises:
-            PlanError: as `trainables.table.data.load`.
+            PlanError: the table cannot be used (see `trainables.table.data.load`), or a validation split leaves no rows.
         """
         try:
             found = data.load(self.data_spec)
@@ -280,7 +280,7 @@ class Plan:
 
     @property
     def epochs(self) -> int:
-        """The most epochs a point trains: ASHA's max_t, where it is in force, or fit's."""
+        """The most epochs that a point trains: the epochs of `fit`, or ASHA's `max_t` where that is lower."""
         return (
             min(self.fit.epochs, self.asha.max_t or self.fit.epochs)
             if self.scheduler == "asha"
@@ -289,7 +289,7 @@ class Plan:
 
     @property
     def training(self) -> Training:
-        """What the trials are told."""
+        """The settings of the training, as the trials need them."""
         return Training(
             fit=replace(self.fit, epochs=self.epochs),
             callbacks=self.callbacks,
@@ -303,7 +303,7 @@ class Plan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan with every default written out and every path absolute, as a plan file holds it."""
+        """Return the plan as the data of a plan file, with every default written out and every path absolute."""
         found: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)

@@ -1,1 +1,1 @@
-"""This process: its signals, its exit codes, its supervisor, and what it shows."""
+"""The process of the command: its signals, exit codes, supervisor and progress display."""

@@ -1,4 +1,4 @@
-"""How the command ends: its exit codes, and the environment variable that says how to resume."""
+"""The exit codes of the command, and the environment variable that holds the command to resume."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ EXIT_STOPPED = 3
 """The sweep stopped before its end; the same command resumes it."""
 
 RESUME = "SWEEP_RESUME"
-"""The environment variable that says how to resume, in a sweep that was submitted from elsewhere."""
+"""The environment variable that holds the command to resume, if `sweep submit` on another machine started the sweep."""

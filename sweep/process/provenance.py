@@ -1,4 +1,4 @@
-"""Where numbers come from: the versions of what computes them, and the machine."""
+"""The provenance of results: the versions of the packages that compute them, and the machine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ PACKAGES = ("keras-grid-sweep", "ray", "tensorflow", "keras", "numpy", "pandas",
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of `PACKAGES`, which need not be imported."""
+    """Return the versions of Python and of `PACKAGES`, without importing these."""
     return installed(PACKAGES)
 
 
 def machine() -> str:
-    """Return this machine in words: system, processor, cores that this process may use, memory."""
+    """Return a description of this machine: system, processor, cores that this process may use, memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
     return f"{platform.system()} {platform.release()}, {platform.machine()}, {cores} cores, {memory:.0f} GiB"

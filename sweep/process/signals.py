@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the sweep to stop at the next safe point, the second ends the process."""
+"""Handling of Ctrl-C and SIGTERM: the first stops the sweep at the next safe point, the second ends the process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sweep.process.supervisor import STOP_SIGNAL, is_supervised
 
 
 class StopRequested(BaseException):  # a request, not an error
-    """Ends a sweep at a safe point. Not an Exception: Tune would wait for every running trial first.
+    """Ends a sweep at a safe point. It is not an `Exception`, since Tune would then wait for every running trial first.
 
     Attributes:
-        error: why, if the reason is that nothing can be stored any more.
+        error: the error that stops the sweep; None if a person stops it, or if all points are in.
     """
 
     def __init__(self, error: Exception | None = None) -> None:
@@ -28,8 +28,8 @@ class StopRequested(BaseException):  # a request, not an error
 class Stopper:
     """Handles the two signals for the length of a `with` block.
 
-    Where nothing is under way, the first signal raises `StopRequested` at once. Inside `deferred` it only makes
-    `is_set` true, for code that asks at points of its own choice.
+    Outside `deferred`, the first signal raises `StopRequested` at once. Inside it, the first signal only makes `is_set`
+    true; the code inside asks for it where it can stop.
     """
 
     def __init__(self) -> None:
@@ -46,11 +46,11 @@ class Stopper:
             signal.signal(number, handler)  # type: ignore[arg-type]  # as signal.signal returned it
 
     def install(self) -> None:
-        """Put the handlers in place, again after a library has put in its own. Only the main thread can."""
+        """Install the handlers. Call it again after a library has installed its own. Only the main thread can do this."""
         if threading.current_thread() is not threading.main_thread():
             return
         handlers = {signal.SIGINT: self._handle, signal.SIGTERM: self._handle}
-        if is_supervised():  # whose parent says when to stop
+        if is_supervised():  # the parent says when to stop
             handlers = {signal.SIGINT: _pass_over, signal.SIGTERM: _pass_over, STOP_SIGNAL: self._handle}
         for number, handler in handlers.items():
             previous = signal.signal(number, handler)
@@ -58,7 +58,7 @@ class Stopper:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Leave it to the code inside to ask `is_set`."""
+        """Let the first signal raise nothing inside the block: the code there asks `is_set`."""
         self._deferred = True
         try:
             yield
@@ -78,4 +78,4 @@ class Stopper:
 
 
 def _pass_over(number: int, frame: FrameType | None) -> None:
-    """Do nothing, where the default would end the process."""
+    """Ignore the signal; the default handler would end the process."""

@@ -1,9 +1,11 @@
-"""A process that watches over the driver of a cluster's sweep, since Ray ends a driver that loses its cluster.
+"""The supervisor: a parent process that reports the end of the driver when Ray kills it because the cluster is lost.
 
-Ray's core ends the process at once, without a word to Python: nothing could be said there about what is kept and how to
-resume. So `sweep run --address` runs the driver as a child, in a session of its own. Ctrl-C and SIGTERM come to the
-parent, which asks the child to stop, by a signal that means only that: a job server sends SIGTERM to both, which must
-not count as the second one.
+Ray's core ends a driver that loses its cluster at once, and no Python code runs any more. So the driver cannot print what
+is kept and how to resume. Therefore `sweep run --address` runs the driver as a child in a session of its own, and the
+parent prints it.
+
+Ctrl-C and SIGTERM reach the parent. It asks the child to stop by another signal, `STOP_SIGNAL`: a job server sends
+SIGTERM to both processes, and the child must not take that for a second request.
 """
 
 from __future__ import annotations
@@ -22,39 +24,39 @@ from collections.abc import Iterator, Sequence
 from sweep.process.exits import EXIT_STOPPED, RESUME
 
 STOP_SIGNAL = signal.SIGUSR1
-"""Asks the driver to stop."""
+"""The signal that asks the driver to stop."""
 
 CHECK_EVERY_S = 5.0
 LOST_AFTER_CHECKS = 6
-"""Checks in a row in which the head did not answer, after which the driver is asked to stop."""
+"""The parent asks the driver to stop after so many checks in a row without an answer of the head."""
 
 GRACE_S = 15.0
-"""Seconds that a driver may take to stop whose head is lost."""
+"""Seconds that the driver may take to stop after its head is lost."""
 
 _VARIABLE = "SWEEP_SUPERVISED"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def is_supervised() -> bool:
-    """Return whether this process is a child that is watched over."""
+    """Return whether this process is the child of a supervisor."""
     return _VARIABLE in os.environ
 
 
 def begin() -> None:
-    """Tie the child to its parent: should that be killed, this one is asked to stop."""
+    """Let the kernel send this child `STOP_SIGNAL` if its parent is killed. Does nothing without a parent."""
     if is_supervised() and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, STOP_SIGNAL)
 
 
 def end() -> None:
-    """Tell the parent that the child has come to its end by itself and said all there is to say."""
+    """Tell the parent that this child ends by itself and has printed its own messages."""
     if is_supervised():
         with contextlib.suppress(OSError, ValueError):
             os.write(int(os.environ[_VARIABLE]), b".")
 
 
 def supervised(arguments: Sequence[str], address: str) -> int:
-    """Run this command again as a child, watch over it, and return its exit code; 3 if it was ended.
+    """Run this command again as a child, watch it, and return its exit code; 3 if something ended the child.
 
     Args:
         arguments: of the command.
@@ -76,13 +78,13 @@ def supervised(arguments: Sequence[str], address: str) -> int:
     os.close(told)
     if said_all and child.returncode >= 0:
         return child.returncode
-    if child.returncode == -STOP_SIGNAL:  # before it had begun with anything
+    if child.returncode == -STOP_SIGNAL:  # before it installed its handlers
         print("Stopped.", file=sys.stderr)
         return EXIT_STOPPED
     command = os.environ.get(RESUME) or shlex.join(["sweep", *arguments])
     print(
-        f"\nError: the driver was ended ({_how(child.returncode)}), as it is when the cluster's head at {address} is gone "
-        "or cannot be reached any more; sweep.log in the run's folder tells more. What was finished is kept.\n"
+        f"\nError: the driver was ended ({_how(child.returncode)}). Ray ends it when the cluster's head at {address} "
+        "is gone or cannot be reached; sweep.log in the run's folder tells more. What was finished is kept.\n"
         f"Resume:  {command}",
         file=sys.stderr,
         flush=True,
@@ -96,7 +98,7 @@ def _how(code: int) -> str:
 
 @contextlib.contextmanager
 def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass the first Ctrl-C or SIGTERM on as a wish to stop; the second one ends the child."""
+    """Send the child `STOP_SIGNAL` at the first Ctrl-C or SIGTERM, and kill it at the second."""
     asked: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:
@@ -112,7 +114,7 @@ def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _watch(child: subprocess.Popen[bytes], address: str) -> None:
-    """Wait for the child to end; where the head does not answer for a while, see to it that it does."""
+    """Wait for the child to end. If the head does not answer for a while, ask the child to stop, then kill it."""
     missed = 0
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""The numbers of a sweep that a person watches, and how they are read again from its folder."""
+"""The tally: the numbers of a sweep that a person watches, and how to read them from the run's folder."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _NUMBERS = ("asked", "outside", "points_per_minute", "training_s", "workers", "m
 
 
 _SHOWN = 3
-"""Points that are named of those that were trained one by one."""
+"""How many of the points that were trained one by one are named, for each reason."""
 
 _HUGE = 1e12
-"""Beyond any number of a sweep, and not beyond what can be told as a duration."""
+"""A bound above any number of a sweep, in seconds still small enough for a `timedelta`."""
 
 
 @dataclass
 class Tally:
-    """The numbers a person watches.
+    """The numbers of a sweep that a person watches.
 
     Attributes:
         asked: points that the run was asked for.
@@ -37,16 +37,16 @@ class Tally:
         outside: finished points in the folder that the run was not asked for.
         selection: the options that chose the points, such as `--points 60`; empty for all.
         running: points in training now.
-        retried: times a point's worker died and the point was begun again.
+        retried: how often the trial of a worker that died was begun again.
         workers: trials that can run at once.
-        versions, machine: of what computes, as `sweep.process.provenance` says it.
-        spent_s: core seconds of the fused engine, by what on: compose, compile, train, evaluate.
-        alone: why the fused engine could not train some points, and how many: the first few of them by reason.
+        versions, machine: of the packages and the machine that compute, as in `sweep.process.provenance`.
+        spent_s: core seconds of the fused engine, by phase: compose, compile, train, evaluate.
+        alone: by reason, the points that the fused engine could not train: how many, and the first few idx.
         best: the lowest test loss so far, its idx and configuration; None before there is one.
-        seconds: since the run began.
-        training_s: since the first point could begin.
+        seconds: seconds since the run began.
+        training_s: seconds since the training began.
         memory_mb: resident memory of the driver and its workers, in MiB.
-        stage: what is going on, in a word.
+        stage: what the run does now, in a word.
     """
 
     asked: int
@@ -72,7 +72,7 @@ class Tally:
 
         Args:
             points: one row a point, with columns of `points`.
-            config_of: returns the value of each axis of a point, given its idx.
+            config_of: takes an idx and returns the point's value of each axis.
         """
         for count in pc.value_counts(points["status"]).to_pylist():
             self.counts[count["values"]] = self.counts.get(count["values"], 0) + count["counts"]
@@ -109,7 +109,7 @@ class Tally:
 
     @property
     def points_per_minute(self) -> float:
-        """Rows of this run per minute of training; 0 before the first."""
+        """Points that this run has finished, per minute of training; 0 before the training begins."""
         return (self.done - self.before) / self.training_s * 60 if self.training_s > 0 else 0.0
 
     @property
@@ -118,7 +118,7 @@ class Tally:
         return self.open / self.points_per_minute * 60 if self.points_per_minute else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the tally as plain data, the derived numbers included."""
+        """Return the tally as plain data, with the derived numbers."""
         derived = {name: getattr(self, name) for name in ("done", "open", "points_per_minute", "eta_s")}
         return {**asdict(self), **derived}
 
@@ -129,12 +129,12 @@ def counts_text(counts: Mapping[str, int]) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time for people, such as `0:12:05`, or `?`."""
+    """Return a duration as text, such as `0:12:05`; `?` for None."""
     return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def read_progress(folder: RunFolder) -> dict[str, Any]:
-    """Return what the driver last wrote of the folder's sweep; nothing if it never did, or if this is no driver's."""
+    """Return the last tally that the driver wrote into the folder; empty if there is none or the file is malformed."""
     try:
         found = json.loads(folder.progress.read_text())
     except (OSError, ValueError, RecursionError):
@@ -143,7 +143,7 @@ def read_progress(folder: RunFolder) -> dict[str, Any]:
 
 
 def _is_tally(found: Mapping[str, Any]) -> bool:
-    """Return whether this is like `Tally.to_dict`: a folder may come from a stranger, and the file with it."""
+    """Return whether this looks like `Tally.to_dict`. The folder may come from a stranger, so its content is checked."""
     numbers = [found.get(name) for name in _NUMBERS]
     if (eta_s := found.get("eta_s")) is not None:
         numbers.append(eta_s)
@@ -151,6 +151,6 @@ def _is_tally(found: Mapping[str, Any]) -> bool:
         if not isinstance(best, dict) or not {"idx", "config"} <= set(best):
             return False
         numbers += [best.get("loss_te"), best["idx"]]
-    # Who resumes pastes the selection into a shell.
+    # The selection becomes a part of the command to resume, which the user pastes into a shell.
     selects = re.fullmatch(r"(--points \d+|--idx [\d,]+)?", str(found.get("selection", "")))
     return bool(selects) and all(isinstance(n, int | float) and abs(n) < _HUGE for n in numbers)

@@ -1,4 +1,4 @@
-"""The live view of a sweep: its tally, drawn in a terminal, printed line by line without one, kept in a file."""
+"""The live view of a sweep: it draws the tally in a terminal or prints it as lines, and keeps it in a file."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def line(tally: Tally) -> str:
 
 
 def draw(tally: Tally) -> Group:
-    """Return the tally as something rich can draw."""
+    """Return the tally as a renderable of rich."""
     head = Text.assemble(
         (f" {tally.stage} ", "reverse"),
         f"  {tally.done:,} of {tally.asked:,} points   {tally.points_per_minute:.1f}/min   ",
         f"elapsed {duration(tally.seconds)}   ETA {duration(tally.eta_s)}",
     )
-    bar = Table.grid(expand=True)  # which ends the bar's line
+    bar = Table.grid(expand=True)  # a grid ends the bar's line
     bar.add_row(ProgressBar(total=max(1, tally.asked), completed=tally.done))
     facts = Table.grid(padding=(0, 2))
     facts.add_row("done", counts_text(tally.counts))
@@ -57,11 +57,11 @@ def draw(tally: Tally) -> Group:
 
 
 class View:
-    """Shows a tally while a sweep runs: drawn where `file` is a terminal, else a line every ten seconds.
+    """Shows a tally while a sweep runs: drawn if `file` is a terminal, else as a line every ten seconds.
 
     Args:
-        tally: the numbers, changed by others as the sweep goes on.
-        folder: also keep the tally in its `progress.json`, for `sweep status`.
+        tally: the numbers, which the collector changes as the sweep goes on.
+        folder: the run's folder; its `progress.json` keeps the tally for `sweep status`.
         file: where to show it; None shows nothing.
     """
 
@@ -89,11 +89,11 @@ class View:
             self._live.stop()
         elif self._file is not None:
             print(line(self._tally), file=self._file, flush=True)
-        with contextlib.suppress(OSError):  # the disk may be full, which is said elsewhere
+        with contextlib.suppress(OSError):  # the disk may be full; the runner reports that
             write_json(self._folder.state / "progress.json", self._tally.to_dict())
 
     def begin(self, stage: str) -> None:
-        """Say what is going on now; the first stage called "training" starts the clock of the rate."""
+        """Set and show what the run does now. The first stage called "training" starts the clock of the rate."""
         self._tally.stage = stage
         if stage == "training" and self._training_since is None:
             self._training_since = time.monotonic()
@@ -101,7 +101,7 @@ class View:
             print(f"[{duration(time.monotonic() - self._began)}] {stage}", file=self._file, flush=True)
 
     def update(self) -> None:
-        """Bring the clocks up to date, and print and store the tally when it is time to."""
+        """Update the clocks, and print and store the tally when it is due."""
         now = time.monotonic()
         if self._training_since is None and self._tally.running:
             self.begin("training")
@@ -115,9 +115,9 @@ class View:
             print(line(self._tally), file=self._file, flush=True)
 
     def end_with(self, text: str) -> None:
-        """Stop drawing and print `text`; for any thread of a process that is about to end."""
+        """Stop drawing and print `text`. Any thread may call this when the process is about to end."""
         if self._live is not None:
-            self._live.stop()  # which gives the terminal its cursor back
+            self._live.stop()  # this gives the terminal its cursor back
         if self._file is not None:
             print(text, file=self._file, flush=True)
 
@@ -131,7 +131,7 @@ class View:
 
 
 def memory_of_all_mb() -> float:
-    """Return the resident memory of this process and all below it, in MiB."""
+    """Return the resident memory of this process and all its descendants, in MiB."""
     import psutil
 
     total = 0
@@ -144,10 +144,10 @@ def memory_of_all_mb() -> float:
 
 @contextlib.contextmanager
 def noise_to(log: Path) -> Iterator[TextIO]:
-    """Send what this process and its children print to `log`; yield the standard output as it was before.
+    """Redirect everything that this process and its children print to `log`; yield the former standard output.
 
-    Ray and TensorFlow print from C++ and from other processes, so the file descriptors themselves are moved. A
-    standard output of another kind, such as a notebook's, is yielded as it is.
+    Ray and TensorFlow print from C++ and from other processes, so this redirects the file descriptors themselves. A
+    standard output without one, such as a notebook's, is yielded unchanged.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Measure what the README here quotes: `python -m tests.benchmarks [NAME ...]`, all of `BENCHMARKS` without a name."""
+"""The command `python -m tests.benchmarks [NAME ...]`: it runs the named benchmarks, or all of `BENCHMARKS`."""
 
 import os
 import platform

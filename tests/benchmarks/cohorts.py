@@ -1,16 +1,16 @@
-"""Measure what `scaling` is fed with: what each cohort of the default grid costs, and what the driver does meanwhile.
+"""Measurement of the inputs of `scaling`: the cost of each cohort of the default grid, and of the driver meanwhile.
 
-`python -m tests.benchmarks.cohorts [POINTS [corners]]` trains so many points of each program, all 720 if not given, to
-their own end on a cold compile cache, and writes `scaling.json` beside this file. Of fewer points only the shares of the
-cohorts count, and the sums are those of the whole grid on the quiet machine; `corners` takes six of the programs to stand
-for all. What is counted is the seconds that a process had a core; the wall seconds are kept beside them, for the
-simulation to be held against.
+`python -m tests.benchmarks.cohorts [POINTS [corners]]` trains so many points of each program (default: all 720) without
+pruning and on a cold compile cache. It writes `scaling.json` beside this file. With fewer points, only the shares of the
+cohorts are used, and the sums are those of the whole grid on the quiet machine. `corners` measures six of the programs to
+stand for all. The costs are core seconds: the seconds that a process had a core. The wall seconds are kept, too, to
+compare the simulation with them.
 
 Terminology, as in `scaling`
     cohort    the points of one program, trained side by side as one trial
-    split     a trial that only finds out that its points are several programs'
-    report    what a trial tells the driver at the end of a step, every two seconds
-    commit    what makes rows durable: one rewrite of the last part of each data set
+    split     a trial that only finds out that its points belong to several programs
+    report    the message of a trial to the driver at the end of a step, every two seconds
+    commit    the step that makes rows durable: it rewrites the last part of each data set
 """
 
 from __future__ import annotations
@@ -33,16 +33,19 @@ from trainables.trials.trial import PAYLOAD
 
 FILE = Path(__file__).with_name("scaling.json")
 PROGRAM_AXES = ("hidden", "use_batch", "dropout_rate", "batch_size")
-"""The axes of the default plan that change the program, as `sweep plan` finds out."""
+"""The axes of the default plan that change the program; `sweep plan` shows the groups."""
 
 
 def measuring(base: type) -> type:
-    """Return the trial `base`, which also tells what each of its steps took. Made here, so that it travels by value."""
+    """Return a subclass of the trial `base` that also reports what each of its steps took.
+
+    The class is local, so that it is pickled by value.
+    """
 
     class Measured(base):
         def setup(self, config, **parts):
             super().setup(config, **parts)
-            import tensorflow  # noqa: F401  # which would otherwise count to the first points
+            import tensorflow  # noqa: F401  # otherwise the import would count as a cost of the first points
 
             import trainables.fused.compose.members  # noqa: F401
 
@@ -74,7 +77,7 @@ def measuring(base: type) -> type:
 
 
 class Notes:
-    """What the driver has seen."""
+    """The measurements in the driver."""
 
     def __init__(self) -> None:
         self.trials: dict[str, dict[str, Any]] = {}
@@ -117,13 +120,13 @@ class Notes:
 
 
 def sample(space: Any, each: int, corners: bool = False) -> list[list[int]]:
-    """Return, for each program of the default grid, `each` of its points drawn by chance; all where it has no more.
+    """Return, for each program of the default grid, `each` of its points drawn at random, or all if it has fewer.
 
     Args:
-        space: of the default plan.
-        each: how many.
-        corners: only of two programs of each `hidden`, that have no other axis in common. Where the axes' costs add up,
-            the mean of the two is the mean of all eight.
+        space: the space of the default plan.
+        each: the number of points of each program.
+        corners: whether to take only two programs of each `hidden`, which differ in all other axes. If the costs of the
+            axes add up, the mean of the two is the mean of all eight.
     """
     programs: dict[str, list[int]] = {}
     for idx in np.random.default_rng(0).permutation(len(space)).tolist():
@@ -134,7 +137,7 @@ def sample(space: Any, each: int, corners: bool = False) -> list[list[int]]:
 
 
 def splitting(plan: Any) -> dict[str, float]:
-    """Return the core seconds that finding and composing the groups takes for each point, and once."""
+    """Return the core seconds of finding and composing the groups, per point and per call."""
     from sweep.driver.estimate import _composer
     from trainables.fused.compose.points import Points
     from trainables.fused.internals import xla
@@ -156,7 +159,7 @@ def splitting(plan: Any) -> dict[str, float]:
         return time.process_time() - began
 
     first, second, third = (took(composer.divide, part, fit) for part in (points, half, half))
-    took(composer.compose, program, fit)  # builds what the next two find
+    took(composer.compose, program, fit)  # this builds the models that the next two calls use again
     few, all_of_it = took(composer.compose, few_points, fit), took(composer.compose, program, fit)
     return {
         "first_point_s": first / len(points),
@@ -167,7 +170,7 @@ def splitting(plan: Any) -> dict[str, float]:
 
 
 def child(each: int, corners: bool, written: Path) -> None:
-    """Sweep `each` points of each program through the real runner, and write what was seen."""
+    """Sweep `each` points of each program through the real runner, and write the measurements into `written`."""
     from dataclasses import replace
 
     from sweep import Plan, run

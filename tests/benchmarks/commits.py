@@ -1,7 +1,7 @@
-"""What committing costs: commits and points a second, into a local folder and into an S3 on the loopback address.
+"""Benchmark of commits: commits and points a second, into a local folder and into an S3 on the loopback address.
 
-The S3 is moto's, in a process of its own. It answers in milliseconds, most of them its own Python; a real one is some
-20 to 50 ms away for each of a commit's three PUTs.
+The S3 is moto's, in a process of its own. It answers in milliseconds, most of them in its own Python. A real S3 takes about
+20 to 50 ms for each of a commit's three PUTs.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""What distribution costs: two raylets of one core each against one of two, and what goes over the network.
+"""Benchmark of distribution: two raylets of one core each against one raylet of two cores, and the bytes on the network.
 
-`python -m tests.benchmarks distribution` runs the same seeded sample of a part of the default grid, four of its 24 programs,
-on both in turn, three times each, attached, with the compiled programs of a run before (`python -m
-tests.benchmarks.distribution POINTS` takes another number of points). The head has no cores; it and each raylet have a
-network namespace of their own, and the bytes are those of the links between them, both directions. Needs root.
+`python -m tests.benchmarks distribution` trains a seeded sample of the points of four of the default grid's 24 programs. It
+attaches to both clusters in turn, three times each, and an earlier run has compiled the programs. `python -m
+tests.benchmarks.distribution POINTS` takes another number of points. The head has no cores. The head and each raylet have a
+network namespace of their own; the bytes are counted on the links between them, in both directions. Needs root.
 """
 
 from __future__ import annotations
@@ -35,17 +35,24 @@ TIMEOUT_S = 900
 @contextlib.contextmanager
 def cluster(network: Network, cpus: Sequence[int], scratch: Path, cache: Path) -> Iterator[str]:
     """Start a head without cores and a raylet in each of the nodes' namespaces; yield the head's address."""
-    address, position = f"{NETWORK}1:{PORT}", scratch / "ray"
-    position.mkdir(exist_ok=True)
+    address, temporary = f"{NETWORK}1:{PORT}", scratch / "ray"
+    temporary.mkdir(exist_ok=True)
     environment = {"RAY_AUTH_MODE": "disabled", "XDG_CACHE_HOME": str(cache)}
     options = ["--head", f"--port={PORT}", f"--node-ip-address={NETWORK}1", "--num-cpus=0"]
-    options += ["--include-dashboard=false", f"--temp-dir={position}"]
+    options += ["--include-dashboard=false", f"--temp-dir={temporary}"]
     started: list[RayNode] = []
     try:
         started.append(RayNode(*options, wrapper=tuple(network.inside(network.head)), **environment).wait())
         for number, (name, cores) in enumerate(zip(network.nodes, cpus, strict=True)):
-            # A disk of its own at Ray's place: nodes of several addresses do not share one.
-            own = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{position}' && exec \"$@\"", "sh"]
+            # Each node mounts a disk of its own at Ray's temporary folder: nodes with several addresses cannot share one.
+            own = [
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                f"mount -t tmpfs none '{temporary}' && exec \"$@\"",
+                "sh",
+            ]
             words = [
                 f"--address={address}",
                 f"--node-ip-address={NETWORK}{number + 2}",
@@ -60,14 +67,14 @@ def cluster(network: Network, cpus: Sequence[int], scratch: Path, cache: Path) -
 
 
 def sample(points: int) -> list[int]:
-    """Return so many points of `PART` of the default grid."""
+    """Return so many points of the part `PART` of the default grid, drawn by a fixed seed."""
     space = Plan.load().space
     part = [idx for idx in range(len(space)) if PART.items() <= space[idx].items()]
     return sorted(random.Random(0).sample(part, points))
 
 
 def sweep(cpus: Sequence[int], points: int, cache: Path) -> dict[str, float]:
-    """Run the sample on raylets of so many cores each; return what it took, and what went over the links."""
+    """Run the sample on raylets with these numbers of cores; return the seconds, and the bytes on the links."""
     with tempfile.TemporaryDirectory(prefix="swd-") as folder, Network(len(cpus)) as network:
         out, scratch = Path(folder) / "out", Path(folder)
         with cluster(network, cpus, scratch, cache) as address:
@@ -108,7 +115,7 @@ def main(points: int = POINTS, times: int = TIMES) -> None:
     found: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
     load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory(prefix="swd-") as cache:
-        sweep([2], points, Path(cache))  # compiles what the others find
+        sweep([2], points, Path(cache))  # this compiles the programs that the other runs use
         for _ in range(times):
             for kind, cpus in kinds.items():
                 found[kind].append(sweep(cpus, points, Path(cache)))

@@ -1,4 +1,4 @@
-"""A plot of wall time against cores, both on logarithmic axes, as SVG text: four curves, their names beside them."""
+"""Drawing of wall time against cores as SVG text: up to four curves on logarithmic axes, with a legend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def draw(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     """Return the plot.
 
     Args:
-        curves: by name, pairs of cores and seconds; of every second name a dashed line.
+        curves: by name, pairs of cores and seconds. Every second curve is dashed.
     """
     pairs = [pair for curve in curves.values() for pair in curve]
     most = max(cores for cores, _ in pairs)
@@ -27,7 +27,7 @@ def draw(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         return TOP + (HEIGHT - TOP - BOTTOM) * math.log(high / seconds) / math.log(high / low)
 
     bottom = HEIGHT - BOTTOM
-    # White behind it all: a page may be dark.
+    # The background is white, since the page around it may be dark.
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
         "<title>Simulated wall time against cores</title>",

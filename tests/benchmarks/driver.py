@@ -1,8 +1,8 @@
-"""What the driver costs a point: core seconds and memory, for made-up points in cohorts of 1,000.
+"""Benchmark of the driver: its core seconds and memory per point, for artificial points in cohorts of 1,000.
 
-Each point has 200 epochs and weights of 400 numbers. Training is made up by NumPy in the workers; Ray, Tune, the
-collector and the store are the real ones. The driver's core time is that of its whole process, from the first report to
-the last commit, so it holds what Ray and Tune do in it.
+Each point has 200 epochs and weights of 400 numbers. The workers make up the training by NumPy; Ray, Tune, the collector
+and the store are the real ones. The core seconds are those of the driver's whole process from the first report to the last
+commit, so they include the work of Ray and Tune in it.
 """
 
 import gc
@@ -18,7 +18,7 @@ POINTS = 100_000
 
 
 def child(points: int) -> None:
-    """Sweep `points` points whose training is made up, and print what the driver has spent."""
+    """Sweep `points` points with artificial training, and print what the driver has spent."""
     from dataclasses import replace
 
     from results.store import store

@@ -1,7 +1,7 @@
-"""The whole reference grid by the fused engine: wall time, where it goes, memory, and the roofline.
+"""Benchmark of the whole default grid by the fused engine: wall time and its parts, memory, and share of the peak FLOP/s.
 
 `python -m tests.benchmarks grid` runs it three times: with ASHA and exhaustively, both on a cold compile cache, and
-exhaustively again on the warm one. About twenty minutes on two cores.
+exhaustively again on the warm one. This takes about twenty minutes on two cores.
 """
 
 import json
@@ -20,7 +20,7 @@ ROWS = {"fitted": 2673, "validation": 669, "train": 3342, "test": 835}
 
 
 def gemm_peak() -> float:
-    """Return the float32 matrix product rate of one core, FLOP/s: the best of some products of 1024 x 1024."""
+    """Return the peak rate of float32 matrix products on one core, in FLOP/s: the best of 30 products of 1024 x 1024."""
     code = (
         "import numpy as np, time; a = np.random.rand(1024, 1024).astype('f'); best = 9\n"
         "for _ in range(30):\n t = time.perf_counter(); a @ a; best = min(best, time.perf_counter() - t)\n"
@@ -33,7 +33,10 @@ def gemm_peak() -> float:
 
 
 def flop(points: pd.DataFrame) -> float:
-    """Return the FLOP of the products in training and evaluating these points: 2 forward, 4 backward a weight."""
+    """Return the FLOP of the matrix products in training and evaluating these points.
+
+    Each weight and row takes 2 FLOP forward and 4 backward.
+    """
     widths = points["hidden"].map(json.loads)
     weights = widths.map(lambda hidden: sum(a * b for a, b in zip([10, *hidden], [*hidden, 1], strict=True)))
     an_epoch = 6 * ROWS["fitted"] + 2 * ROWS["validation"]
@@ -41,7 +44,7 @@ def flop(points: pd.DataFrame) -> float:
 
 
 def watched(arguments: list[str], cache: str) -> dict:
-    """Run the command; return its wall seconds, and what its processes took at most."""
+    """Run the command; return its wall seconds, and the peak memory and descriptors of its processes."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [SWEEP, *arguments], stdout=subprocess.DEVNULL, env={**os.environ, "XDG_CACHE_HOME": cache}
@@ -75,7 +78,7 @@ def watched(arguments: list[str], cache: str) -> dict:
 
 
 def compare(pruned: pd.DataFrame, whole: pd.DataFrame, again: pd.DataFrame) -> None:
-    """Print what ASHA lost against the exhaustive run, and whether a point's numbers are the same in all runs."""
+    """Print what ASHA lost against the exhaustive run, and whether a point has the same results in all runs."""
     winner, epochs = pruned["loss_va"].idxmin(), pruned["epochs"].sum() / whole["epochs"].sum()
     better = (whole["loss_va"] < pruned["loss_va"].min()).sum()
     print(

@@ -1,4 +1,4 @@
-"""What Tune and the store cost when a trial does nothing: trials per second and driver memory.
+"""Benchmark of the overhead of Tune and the store: trials per second and driver memory, for trials that do nothing.
 
 Each trial is one point, as with `--engine keras`; `tests.benchmarks.driver` measures cohorts.
 """
@@ -14,7 +14,7 @@ import psutil
 
 
 def child(trials: int) -> None:
-    """Sweep `trials` points whose training is nothing, through the real runner and the real store."""
+    """Sweep `trials` points without real training through the real runner and the real store."""
     from dataclasses import replace
 
     from sweep import Plan, run
@@ -34,7 +34,7 @@ def child(trials: int) -> None:
         def _finish(self, rows):
             super()._finish(rows)
             Noting._done += 1
-            if Noting._done in (100, trials):  # the first hundred pay for imports and start-up
+            if Noting._done in (100, trials):  # the first hundred include imports and start-up
                 note()
 
     collector.Collector = Noting

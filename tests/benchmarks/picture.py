@@ -1,4 +1,4 @@
-"""Take the picture of the README: the top of the report of a run, as Chromium shows it. It is no benchmark.
+"""The picture of the README: this takes a screenshot of the top of a run's report in Chromium. It is not a benchmark.
 
 `make picture OUT=runs/abalone`, or: python -m tests.benchmarks.picture RUN FILE.png [CHROMIUM]
 """
@@ -16,7 +16,7 @@ from results.report.page import page
 
 WIDTH, HEIGHT = 1200, 1250
 COLOURS = 64
-"""A palette keeps the file small; the report uses few colours."""
+"""Colours of the palette. The report uses few colours, so a palette makes the file small."""
 
 
 def screenshot(html: str, chromium: str) -> bytes:

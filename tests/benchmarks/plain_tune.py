@@ -1,4 +1,4 @@
-"""The sweep as one writes it with plain Ray Tune: a function trainable that calls Keras' fit on one point.
+"""A plain Ray Tune script for comparison: a function trainable that trains one point by Keras' `fit`.
 
 python tests/benchmarks/plain_tune.py IDX,IDX,... EPOCHS OUT.csv
 """

@@ -1,6 +1,6 @@
-"""What reading a whole landscape costs: open, top, report, export; and its size.
+"""Benchmark of reading the exhaustive run of the default grid: the seconds of each command, and the folder's size.
 
-`python -m tests.benchmarks reading` trains the whole reference grid first, eight minutes on two cores, unless the folder
+`python -m tests.benchmarks reading` first trains the whole grid, which takes eight minutes on two cores, unless the folder
 `runs/exhaustive` has it already (`make sweep OUT=runs/exhaustive ARGS="--scheduler none"`).
 """
 
@@ -29,7 +29,7 @@ print(time.perf_counter() - started, len(points), len(curves))
 
 @contextmanager
 def landscape() -> Iterator[Path]:
-    """Yield a folder with every point of the reference grid, trained to its end."""
+    """Yield a folder with every point of the default grid, trained without pruning."""
     kept = Path("runs/exhaustive")
     if (kept / "points").is_dir() and len(pd.read_parquet(kept / "points", columns=["idx"])) == 17280:
         yield kept
@@ -41,7 +41,7 @@ def landscape() -> Iterator[Path]:
 
 
 def median_s(command: list[str], times: int = TIMES) -> float:
-    """Return the median wall seconds of a command, after one run that warms the disk's cache."""
+    """Return the median wall seconds of a command, after one run that fills the disk cache."""
     found = []
     for _ in range(times + 1):
         started = time.perf_counter()
@@ -51,7 +51,7 @@ def median_s(command: list[str], times: int = TIMES) -> float:
 
 
 def main() -> None:
-    with landscape() as folder, tempfile.TemporaryDirectory() as position:
+    with landscape() as folder, tempfile.TemporaryDirectory() as scratch:
         code = [sys.executable, "-c", OPEN.format(folder=str(folder))]
         lines = [
             subprocess.run(code, check=True, capture_output=True, text=True).stdout.split()
@@ -63,13 +63,13 @@ def main() -> None:
         )
         for words in (["status"], ["top"], ["top", "--pareto", "params"], ["importance"], ["curves"]):
             print(f"sweep {' '.join(words)}: {median_s([SWEEP, words[0], str(folder), *words[1:]]):.2f} s")
-        report = Path(position) / "report.html"
+        report = Path(scratch) / "report.html"
         print(f"sweep report: {median_s([SWEEP, 'report', str(folder), str(report)]):.2f} s", end="")
         print(f", {report.stat().st_size / 1e6:.1f} MB")
         best = str(pd.read_parquet(folder / "points").set_index("idx")["loss_va"].idxmin())
         started = time.perf_counter()
         subprocess.run(
-            [SWEEP, "export", str(folder), best, f"{position}/best.keras"], check=True, capture_output=True
+            [SWEEP, "export", str(folder), best, f"{scratch}/best.keras"], check=True, capture_output=True
         )
         print(f"sweep export: {time.perf_counter() - started:.1f} s")
         size = {part: sum(f.stat().st_size for f in (folder / part).glob("*.parquet")) / 1e6 for part in

@@ -1,17 +1,17 @@
-"""How long the default grid, and one of 10^6 points, would take on 1 to 1,000 cores: simulated, from measured costs.
+"""Simulation of the default grid, and of a grid of 10^6 points, on 1 to 1,000 cores, from measured costs.
 
 `python -m tests.benchmarks scaling` reads `scaling.json`, which `cohorts` has measured, prints tables and draws
-`scaling.svg`. Everything is at the pace of the cores that it was measured on, with one core a trial and nothing pruned.
+`scaling.svg`. The simulated cores are as fast as the measured ones. A trial has one core, and nothing is pruned.
 
 The model
-    core      trains one cohort after the other, the costliest first, as the searcher hands them out. It is started when
-              there is a cohort for it, which takes as long as importing TensorFlow. It reports every two seconds of
-              work, and goes on when the driver has heard it.
-    driver    one thread, that hears one report after the other: a fixed time each and a time for each point that has
-              finished. It commits if the last commit is half a second ago or 512 points wait, and hears nothing
-              meanwhile.
-    splits    come first: one trial for all points, then one for each part that is no program yet. Only their parts
-              are cohorts.
+    core      A core trains one cohort after the other, the costliest first, in the searcher's order. Its worker starts
+              when there is a cohort for it; the start takes as long as importing TensorFlow. The core sends a report
+              every two seconds of work, and goes on when the driver has processed it.
+    driver    One thread processes one report after the other. A report takes a fixed time, and a time for each finished
+              point. The driver commits if the last commit is half a second ago or 512 points wait, and processes no
+              report meanwhile.
+    splits    Splits come first: one trial for all points, then one for each part that is not one program yet. The
+              cohorts are the parts that remain.
 
 Terminology: `cohorts`.
 """
@@ -42,10 +42,10 @@ class Cohort:
     """Points of one program.
 
     Attributes:
-        points: how many.
-        begin_s: composing, tracing and compiling.
-        train_s: training and evaluating all of them.
-        at_end: share of the points that finish in the last report; the others do so evenly before.
+        points: the number of points.
+        begin_s: seconds of composing, tracing and compiling.
+        train_s: seconds of training and evaluating all points.
+        at_end: the share of the points that finish in the last report; the others finish evenly before it.
     """
 
     points: int
@@ -54,7 +54,7 @@ class Cohort:
     at_end: float
 
     def cut(self, parts: int) -> list[Cohort]:
-        """Return the cohort as `parts` cohorts, each of which has to compose and compile for itself."""
+        """Return the cohort cut into `parts` cohorts; each of them composes and compiles its own program."""
         each = self.points / parts
         return [Cohort(round(each), self.begin_s, self.train_s / parts, self.at_end)] * parts
 
@@ -64,11 +64,11 @@ class Costs:
     """Measured seconds.
 
     Attributes:
-        start_s: of a worker, to its first trial.
+        start_s: from the start of a worker to its first trial.
         gap_s: between a report and the next step, if the driver has nothing else to do.
         report_s, report_point_s: of the driver, for a report and for each point in it.
         commit_s, commit_point_s: of the driver, for a commit and for each point in it.
-        splits: of each round of splits, the longest.
+        splits: the longest split of each round.
     """
 
     start_s: float
@@ -82,12 +82,12 @@ class Costs:
 
 @dataclass(frozen=True)
 class Simulated:
-    """A sweep.
+    """The result of a simulated sweep.
 
     Attributes:
-        wall_s: from the first worker's start to the last commit.
-        heard_s, stored_s: how long the driver heard reports, and how long it committed.
-        limit: what keeps it from being faster.
+        wall_s: seconds from the first worker's start to the last commit.
+        heard_s, stored_s: seconds that the driver processed reports, and that it committed.
+        limit: the name of the bottleneck.
     """
 
     wall_s: float
@@ -97,9 +97,9 @@ class Simulated:
 
 
 def simulate(cohorts: Sequence[Cohort], cores: int, costs: Costs) -> Simulated:
-    """Run the model."""
+    """Simulate a sweep of these cohorts on so many cores."""
     waiting = sorted(cohorts, key=lambda one: -(one.begin_s + one.train_s))
-    first_s = costs.start_s + sum(costs.splits)  # the first core is up by then, the others only start
+    first_s = costs.start_s + sum(costs.splits)  # by then the first core is ready, and the others start
     events: list[tuple[float, int, Cohort, int, int]] = []  # when a report is sent, core, cohort, step, steps
     position = 0
 
@@ -139,7 +139,7 @@ def simulate(cohorts: Sequence[Cohort], cores: int, costs: Costs) -> Simulated:
 def _limit(
     cohorts: Sequence[Cohort], cores: int, first_s: float, costs: Costs, heard: float, stored: float
 ) -> str:
-    """Name the largest of the times that no schedule can be faster than."""
+    """Return the name of the bottleneck: the largest of the lower bounds that hold for every schedule."""
     each = [one.begin_s + one.train_s for one in cohorts]
     least = {
         "cores": first_s + sum(each) / min(cores, len(each)) if cores <= len(each) else 0.0,
@@ -156,9 +156,9 @@ def measured(found: dict[str, Any], points: int) -> tuple[Costs, list[Cohort]]:
     """Return the costs, and the cohorts of a grid that has as many programs as the measured one.
 
     Args:
-        found: what was measured.
-        points: of the grid, more of them by more values of an axis such as the learning rate. Cohorts that are too large
-            for the default plan's resources.memory_mb are parted, as the engine does.
+        found: the measurements.
+        points: points of the grid; a larger grid has more values of an axis such as the learning rate. Cohorts that are too
+            large for the default plan's resources.memory_mb are cut, as the engine does.
     """
     programs, splitting = len(found["cohorts"]) * found["stands_for"], found["splitting"]
     each = points / programs
@@ -166,10 +166,10 @@ def measured(found: dict[str, Any], points: int) -> tuple[Costs, list[Cohort]]:
     for one in found["cohorts"]:
         parts = math.ceil(each / (MEMORY_BYTES // one["point_bytes"]))
         most = max(most, parts)
-        # What the chunks of 720 such points took; beyond that, chunks are full in nearly all epochs.
+        # This is what the chunks of 720 such points took; with more points, chunks are full in nearly all epochs.
         train_s = one["train_s"] * one["chunk_epochs_of_720"] / one["chunk_epochs"] * each / 720
         train_s += (one["evaluate_s"] / one["points"] + splitting["compose_point_s"]) * each
-        train_s -= splitting["compose_point_s"] * one["points"]  # these are in what composing took
+        train_s -= splitting["compose_point_s"] * one["points"]  # these are part of compose_s
         begin_s = one["compose_s"] + one["compile_s"]
         whole = Cohort(round(each), begin_s, train_s, one["at_end"] / one["points"])
         cohorts += whole.cut(parts) * found["stands_for"]
@@ -186,7 +186,7 @@ def measured(found: dict[str, Any], points: int) -> tuple[Costs, list[Cohort]]:
 
 
 def as_measured(found: dict[str, Any]) -> Simulated:
-    """Return the measuring run itself, simulated from its wall seconds, whatever else ran on the machine."""
+    """Return a simulation of the measured run itself, from its wall seconds; these include other load on the machine."""
     splits = sorted((split["points"], split["wall_s"]) for split in found["splits"])
     rounds = [splits[-1][1], max(seconds for _, seconds in splits[:-1])]
     report, commit = found["report"], found["commit_wall"]
@@ -203,7 +203,7 @@ def as_measured(found: dict[str, Any]) -> Simulated:
 
 
 def cut_for(cohorts: Sequence[Cohort], cores: int, costs: Costs) -> Simulated:
-    """Return the fastest sweep if a cohort could be cut, however often is best for so many cores."""
+    """Return the fastest sweep if cohorts could be cut, over several numbers of parts per cohort."""
     counts = sorted({1, *(max(1, math.ceil(cores * times / len(cohorts))) for times in (0.5, 1, 2, 4))})
     sweeps = (simulate([part for one in cohorts for part in one.cut(n)], cores, costs) for n in counts)
     return min(sweeps, key=lambda one: one.wall_s)

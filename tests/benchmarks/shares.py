@@ -1,4 +1,4 @@
-"""From what a run of `cohorts` has noted to what `scaling` is fed with; terminology: `cohorts`."""
+"""The conversion of the measurements of `cohorts` into the inputs of `scaling`. For terminology, see `cohorts`."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import numpy as np
 from trainables.fused.engine import LANES
 
 QUIET_S = {"compose": 39.0, "compile": 108.0, "train": 674.0, "evaluate": 15.0}
-"""Core seconds of the whole grid, exhaustive and cold, on the quiet machine: `grid`, as the README here has them."""
+"""Core seconds of the exhaustive, cold run of the whole grid on the quiet machine, as `grid` printed them."""
 PARTS = ("compose", "compile", "train", "evaluate")
 
 
 def line(pairs: list[tuple[int, float]]) -> dict[str, float]:
-    """Return the least-squares line through the pairs of points and seconds, neither part below 0."""
+    """Return the least-squares line through the pairs of points and seconds; both coefficients are at least 0."""
     x, y = np.array(pairs, float).T
     slope = max(0.0, float(np.polyfit(x, y, 1)[0])) if x.std() else 0.0
     return {"fixed_s": max(0.0, float(y.mean() - slope * x.mean())), "point_s": slope}
 
 
 def chunk_epochs(epochs: list[int], times: float) -> int:
-    """Return how many chunks a cohort trains in all its epochs, which is what it costs.
+    """Return how many chunks a cohort trains in all its epochs; its cost is proportional to that.
 
     Args:
-        epochs: of each of its points.
-        times: how many times as many points there are, with the same epochs.
+        epochs: the epochs of each of its points.
+        times: the factor by which the cohort has more points, with the same epochs.
     """
     alive = (np.array(epochs)[:, None] > np.arange(max(epochs))).sum(0)
     return int(np.ceil(alive * times / LANES - 1e-9).sum())
 
 
 def summary(found: dict[str, Any], each: int, corners: bool) -> dict[str, Any]:
-    """Return what `scaling` needs of what a run has noted."""
+    """Return the inputs of `scaling` from the measurements of a run."""
     trials = list(found["trials"].values())
     idle_s = float(np.median(found["empty_s"]))
     cohorts = []
@@ -41,7 +41,7 @@ def summary(found: dict[str, Any], each: int, corners: bool) -> dict[str, Any]:
         kept |= {"epochs": sum(trial["epochs"]), "chunk_epochs": chunk_epochs(trial["epochs"], 1)}
         kept["chunk_epochs_of_720"] = chunk_epochs(trial["epochs"], 720 / trial["points"])
         kept |= {f"{part}_s": round(trial[part], 3) for part in PARTS}
-        # What ends with the cohort's last report, and what comes one by one before.
+        # at_end: the points that finish in the cohort's last report; the others finish one by one before it.
         kept |= {"at_end": trial["finished"][-1], "reports": len(trial["finished"])}
         cohorts.append(kept | {"cpu_s": round(trial["cpu_s"], 3), "wall_s": round(trial["wall_s"], 3)})
     tally = found["tally"]
@@ -78,10 +78,10 @@ def summary(found: dict[str, Any], each: int, corners: bool) -> dict[str, Any]:
 
 
 def calibrated(sample: list[dict[str, Any]], stands_for: int) -> list[dict[str, Any]]:
-    """Return cohorts of 720 points that take in sum what the whole grid took, and each its share in the sample.
+    """Return cohorts of 720 points: their sum is the cost of the whole grid, and each has its share of the sample's cost.
 
-    A few points cost far more each than many do, as an epoch has a price of its own; and a loaded machine takes twice the
-    core seconds. The shares suffer less from both.
+    A point of a small cohort costs far more than one of a large cohort, since each epoch has a fixed cost. And a loaded
+    machine takes twice the core seconds. Both change the shares less than the costs.
     """
     cohorts = []
     for one in sample:

@@ -1,4 +1,4 @@
-"""How long a person waits: for help, for an error, for a large space, for the first row."""
+"""Benchmark of start-up: the seconds until the help, an error message, a large space and the first row."""
 
 import contextlib
 import statistics
@@ -28,7 +28,7 @@ print(seconds, (psutil.Process().memory_info().rss - before) / 2**20)
 
 
 def seconds_of(command: list[str], runs: int = 7, **options) -> float:
-    """Return the median wall seconds of a whole process."""
+    """Return the median wall seconds of the command, from its start to its end."""
     taken = []
     for _ in range(runs):
         started = time.perf_counter()
@@ -56,7 +56,7 @@ def first_row_s(folder: Path) -> float:
 
 
 def training_again_s(folder: Path) -> float:
-    """Return the seconds from Ray being up to a point in training, in a folder whose driver was killed."""
+    """Return the seconds from a running Ray to a point in training, in a folder whose driver was killed."""
     (folder / "progress.json").unlink(missing_ok=True)
     process = subprocess.Popen(
         [*SWEEP, "run", "--out", str(folder), "--points", "8"], stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""How long a person waits after `sweep submit`: until the job's id is there, and until its first row is."""
+"""Benchmark of `sweep submit`: the seconds to the job's id, and to the job's first row."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Points per minute against a plain Ray Tune script: random points, the same budget and callbacks, in one run.
+"""Benchmark of points per minute against a plain Ray Tune script, on the same random points, budget and callbacks.
 
-Plain Ray Tune is given the first 8 of the 64 points, and its rate is taken to hold for all: it trains one by one.
+Plain Ray Tune trains only the first 8 of the 64 points. It trains one by one, so its rate is taken as that of all points.
 """
 
 import subprocess

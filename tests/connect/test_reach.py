@@ -122,7 +122,7 @@ def test_a_token_that_others_could_read_on_its_way_is_told(closed_cluster, monke
         command = [sys.executable, "-m", "sweep", "jobs", "--address", url, *insecure]
         ran = subprocess.run(command, capture_output=True, text=True)
         assert ran.returncode == 0 and ran.stdout == "No sweep was submitted here.\n", ran.stderr
-        assert ("has no TLS, so the token goes there for all" in ran.stderr) is (not insecure)
+        assert ("has no TLS, so others on the network can read the token" in ran.stderr) is (not insecure)
         assert TOKEN not in ran.stderr
 
 

@@ -196,7 +196,10 @@ BAD_PLANS = {
     "seed -1": (small_plan(seed=-1), ["seed got -1", "line"]),
     "timeout 0": (small_plan(timeout_s=0), ["timeout_s got 0"]),
     "retries": (small_plan(retries=-1), ["retries got -1"]),
-    "weights of none": (small_plan(keep_weights=0), ["keep_weights got 0", "true, false, or of how many"]),
+    "weights of none": (
+        small_plan(keep_weights=0),
+        ["keep_weights got 0", "true, false, or a number of best points"],
+    ),
     "weights by name": (small_plan(keep_weights="best"), ["keep_weights"]),
     "builder file": (small_plan(builder="modle.py:build"), ["there is no file"]),
     "builder function": (small_plan(builder="model.py:biuld"), ['"build"', "line"]),

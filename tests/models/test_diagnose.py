@@ -26,5 +26,5 @@ def test_a_model_for_classes_is_refused(small_run, monkeypatch, loss):
     model.compile(loss=loss, optimizer="sgd")
     run = results.open(small_run)
     monkeypatch.setattr(run, "model", lambda idx, trust: model)
-    with pytest.raises(ValueError, match="is for classes, but only regression"):
+    with pytest.raises(ValueError, match="a loss for classification, but only a regression"):
         diagnosed(run, 3)

@@ -143,7 +143,7 @@ def test_points_report_weights_where_any_are_kept(workplace, keep_weights, repor
 @pytest.mark.parametrize(
     ("resources", "words"),
     [
-        ({"custom": {"CPU": 1}}, r'resources.custom got the name "CPU", which is Ray\'s own'),
+        ({"custom": {"CPU": 1}}, r'resources.custom got the name "CPU", which is reserved by Ray'),
         ({"custom": {"disk": 0}}, r"resources.custom.disk got 0.*above 0"),
         ({"custom": {"disk": 1.5}}, r"resources.custom.disk got 1.5"),
         ({"custom": {"disk": "much"}}, "disk"),
