@@ -67,8 +67,8 @@ class Importance:
         if self.exact:
             return f"exact, as the {self.rows:,} points are a whole grid"
         return (
-            f"estimated by random forests from {self.rows:,} points, which are no whole grid (R2 {self.fit:.2f} on points "
-            "they have not seen)"
+            f"estimated by random forests from {self.rows:,} points, which are not a whole grid (R2 {self.fit:.2f} on "
+            "points they have not seen)"
         )
 
 
@@ -77,8 +77,8 @@ def about_pruned(count: int, are_in: bool) -> str:
     if are_in:
         return f"{count:,} pruned points are in it, with the losses of unfinished trainings."
     return (
-        f"{count:,} pruned points are left out: what remains is the better part of the grid, so an axis that decides who "
-        "is pruned seems to matter less than it does."
+        f"{count:,} pruned points are left out: what remains is the better part of the grid, so an axis that decides which "
+        "points are pruned seems to matter less than it does."
     )
 
 
@@ -160,8 +160,8 @@ def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed
         found.append(shares)
     mean = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
     spread = {key: float(np.std([one[key] for one in found], ddof=1)) for key in found[0]}
-    true, told = np.concatenate(seen), np.concatenate(expected)
-    fit = 1 - float(np.sum((true - told) ** 2) / max(np.sum((true - true.mean()) ** 2), 1e-300))
+    true, predicted = np.concatenate(seen), np.concatenate(expected)
+    fit = 1 - float(np.sum((true - predicted) ** 2) / max(np.sum((true - true.mean()) ** 2), 1e-300))
     return Importance(_table(axes, mean, spread), float(np.mean(variances)), len(metric), False, fit)
 
 

@@ -86,15 +86,15 @@ def baselines(table: pd.DataFrame) -> str:
     this, others = rows.loc[THIS_MODEL], rows.drop(THIS_MODEL)
     best, mean = others.iloc[others["value"].argmin()], others.loc["mean"]
     if best["difference_low"] > 0:
-        told = "so this model is better"
+        conclusion = "so this model is better"
     elif best["difference_high"] < 0:
-        told = "so this model is worse"
+        conclusion = "so this model is worse"
     else:
-        told = "which may be due to chance"
+        conclusion = "which may be due to chance"
     return (
         f"Test MSE is {this['value']:.4g} ({this['low']:.4g} to {this['high']:.4g}); the best of the simpler models, "
         f"{best.name}, has {abs(best['difference']):.3g} {'more' if best['difference'] >= 0 else 'less'} "
-        f"({best['difference_low']:+.3g} to {best['difference_high']:+.3g}), {told}; "
+        f"({best['difference_low']:+.3g} to {best['difference_high']:+.3g}), {conclusion}; "
         f"always predicting the mean has {mean['value']:.4g}."
     )
 

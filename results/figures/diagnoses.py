@@ -85,7 +85,7 @@ def residuals_by_bin_figure(table: pd.DataFrame) -> go.Figure:
     # Numbers with labels: plotly would merge categories whose names are equal.
     figure.update_xaxes(tickvals=x, ticktext=_ranges(table))
     figure.update_xaxes(title_text="true target", row=2, col=1)
-    figure.update_yaxes(title_text="predicted less true", row=1, col=1)
+    figure.update_yaxes(title_text="predicted minus true", row=1, col=1)
     figure.update_yaxes(title_text="rows", row=2, col=1)
     return _styled(figure, "Residuals over the range of the target", 460)
 
