@@ -118,7 +118,8 @@ def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypat
     for idx, (row, curve, values) in finished(reports).items():
         # The same program of the same shape: the same numbers to the last bit.
         np.testing.assert_array_equal(curve["val_loss"], undisturbed[idx][1]["val_loss"])
-        assert row["loss_te"] == undisturbed[idx][0]["loss_te"] and values == undisturbed[idx][2]
+        assert row["loss_te"] == undisturbed[idx][0]["loss_te"]
+        np.testing.assert_array_equal(values, undisturbed[idx][2])
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
     # Some of the points have a row by now, and another has never been begun.
