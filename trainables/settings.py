@@ -143,5 +143,5 @@ class Training:
     timeout_s: float = 600.0
     threads: int = 1
     keep_weights: bool = True
-    memory_mb: float = 512.0
+    memory_mb: float = 256.0
     gpu: float = 0.0

@@ -54,7 +54,7 @@ class Resources:
 
     cpu: int = 1
     gpu: float = 0
-    memory_mb: float = 512
+    memory_mb: float = 256
     custom: dict[str, float] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-WATCHED_S = 90.0
+WATCHED_S = 60.0
 """Seconds of training in which the workers' memory is watched."""
 
 BUILDER = """

@@ -13,7 +13,9 @@ from tests.help.repository import ROOT
 @pytest.mark.parametrize(("module", "name"), ray_internals.NAMES)
 def test_a_name_that_ray_lacks_is_told(module, name, monkeypatch):
     monkeypatch.delattr(importlib.import_module(module), name)
-    with pytest.raises(ClusterError, match=rf"supported: 2\.60\) lacks {module}\.{name}\. Install ray==2\.60\.0"):
+    with pytest.raises(
+        ClusterError, match=rf"supported: 2\.60\) lacks {module}\.{name}\. Install ray==2\.60\.0"
+    ):
         for use in (ray_internals.address_of_this_machine, ray_internals.read_settings_again):
             use()
         with ray_internals.on_loopback():

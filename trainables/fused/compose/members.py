@@ -105,7 +105,7 @@ class Composer:
         table: Table,
         seed: int,
         timeout_s: float = 600.0,
-        memory_mb: float = 512.0,
+        memory_mb: float = 256.0,
     ) -> None:
         check_objects()
         self._builder, self._table, self._seed = builder, table, seed
@@ -156,23 +156,28 @@ class Composer:
                 found[axis] = Column(described, by_axis[axis])
             structural = [a for a in some if any(d.signature != first.signature for d in found[a].values)]
             if structural:
-                return self._by_structure(points, names, structural, found)
+                return self._by_structure(points, names, structural, found, fits[0])
+            if isinstance(first, Failed):
+                return Refused(first.why)
+            blocks = self._blocks(np.arange(len(points)), first, fits[0])
+            if len(blocks) > 1:
+                return Split(blocks, f"{len(points):,} points do not fit into resources.memory_mb at once")
+        assert isinstance(first, Described)  # the loop has refused a builder that failed
         found = {axis: found[axis] for axis in axes}
-        if isinstance(first, Failed):
-            return Refused(first.why)
-        most = max(LEAST_POINTS, int(self._memory_bytes / _row_bytes(first, fits[0])))
-        if len(points) > most:
-            blocks = np.array_split(np.arange(len(points)), math.ceil(len(points) / most))
-            return Split(blocks, f"{len(points):,} points do not fit into resources.memory_mb at once")
         columns = self._columns(points, base, axes, found, first)
         if isinstance(columns, Split):
             return columns
         return _Study(points, names, axes, columns, fits[0].batch_size)
 
     def _by_structure(
-        self, points: Points, names: Sequence[str], structural: Sequence[str], found: Mapping[str, Column]
+        self,
+        points: Points,
+        names: Sequence[str],
+        structural: Sequence[str],
+        found: Mapping[str, Column],
+        fit: Fit,
     ) -> Split:
-        """Split the points by the signatures that the axes `structural` give the model."""
+        """Split the points by the signatures that the axes `structural` give the model, and by memory."""
         labels = np.zeros(len(points), np.int64)
         for axis in structural:
             signatures = [described.signature for described in found[axis].values]
@@ -181,11 +186,19 @@ class Composer:
             labels = numbered(labels).of_point
         why = f"{_and(structural)} {'change' if structural[1:] else 'changes'} the model"
         split = _split(numbered(labels), why)
-        # Take the size of a part's first model for all of its models.
-        firsts = [self._builds.describe(points.config(part[0], names)) for part in split.parts]
-        sizes = [sum(array.size for array in described.initial) for described in firsts]
-        costs = [len(part) * size for part, size in zip(split.parts, sizes, strict=True)]
-        return Split(split.parts, split.why, costs)
+        parts, costs = [], []
+        for part in split.parts:
+            # Take the size of a part's first model for all of its models.
+            described = self._builds.describe(points.config(part[0], names))
+            for block in self._blocks(part, described, fit):
+                parts.append(block)
+                costs.append(len(block) * sum(array.size for array in described.initial))
+        return Split(parts, split.why, costs)
+
+    def _blocks(self, rows: np.ndarray, described: Described | Failed, fit: Fit) -> list[np.ndarray]:
+        """Return the points `rows`, whose models are like `described`, in blocks that fit into the memory."""
+        most = max(LEAST_POINTS, int(self._memory_bytes / _row_bytes(described, fit)))
+        return np.array_split(rows, math.ceil(len(rows) / most))
 
     def _columns(
         self, points: Points, base: Config, axes: Sequence[str], found: Mapping[str, Column], first: Described
@@ -261,7 +274,7 @@ class Composer:
         return _split(by_axis[axis], why)
 
 
-def _row_bytes(described: Described, fit: Fit) -> int:
+def _row_bytes(described: Described | Failed, fit: Fit) -> int:
     """Return approximately how many bytes a point takes in training.
 
     A point has its weights, the best epoch's weights and two slots for each weight. All of these exist four times: in
