@@ -1,7 +1,8 @@
 """Everything that this software uses of Ray beyond its public interface: private names, texts of errors, requests.
 
 All of it was found in the source of Ray 2.60.0. Ray is imported only when a name is needed, and a missing name raises
-`ClusterError`. Changed texts and requests cannot be detected in that way; tests that start Ray detect them.
+`ClusterError`. The parts of a trial are checked by `check_trial`, before the first trial begins. Changed texts and requests
+cannot be detected in these ways; tests that start Ray detect them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import importlib
 import importlib.metadata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from cluster.errors import ClusterError
@@ -17,16 +19,38 @@ from cluster.errors import ClusterError
 KNOWN, READ = "2.60", "2.60.0"
 """The versions of Ray that are supported, and the one whose source was read."""
 
-NAMES = {
-    ("ray._private.utils", "read_ray_address"): "what `ray.init(address='auto')` attaches to",
-    (
-        "ray._private.ray_constants",
-        "ENABLE_RAY_CLUSTER",
-    ): "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, read when Ray was imported",
-    ("ray._raylet", "Config"): "all settings of the environment, read when Ray was imported",
-    ("ray._raylet", "AuthenticationTokenLoader"): "the token, kept since Ray first read it",
-}
-"""Private names, each by its module and its name, and what they are."""
+
+@dataclass(frozen=True)
+class Private:
+    """A private name of Ray.
+
+    Attributes:
+        module: the module that has it.
+        name: the name.
+        use: what it is.
+    """
+
+    module: str
+    name: str
+    use: str
+
+
+READ_ADDRESS = Private(
+    "ray._private.utils", "read_ray_address", "what `ray.init(address='auto')` attaches to"
+)
+ON_NETWORK = Private(
+    "ray._private.ray_constants",
+    "ENABLE_RAY_CLUSTER",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, read when Ray was imported",
+)
+SETTINGS = Private("ray._raylet", "Config", "all settings of the environment, read when Ray was imported")
+TOKENS = Private("ray._raylet", "AuthenticationTokenLoader", "the token, kept since Ray first read it")
+
+TRIAL_PARTS = ("run_metadata", "storage", "placement_group_factory", "config", "evaluated_params")
+"""The attributes of a trial of Tune that take most of its memory."""
+
+TRIAL_RESULTS = ("last_result", "metric_analysis", "metric_n_steps")
+"""The attributes of a trial's `run_metadata` that hold what the trial reported."""
 
 UPLOAD_LOGGERS = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
 """Loggers that report each upload of a job's folder."""
@@ -76,7 +100,7 @@ The shell's parent is Ray's job supervisor. The parent of that is the raylet, wh
 
 def address_of_this_machine() -> str | None:
     """Return the `HOST:PORT` of the head of the cluster that this machine is a node of; None if it is not a node."""
-    found = _name("ray._private.utils", "read_ray_address")()
+    found = _found(READ_ADDRESS)()
     return str(found) if found else None
 
 
@@ -88,33 +112,66 @@ def on_loopback() -> Iterator[None]:
     there. This makes Ray in this process believe that it is on one; RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 does so for
     Ray's other processes.
     """
-    name = "ENABLE_RAY_CLUSTER"
-    before = _name("ray._private.ray_constants", name)
-    constants = importlib.import_module("ray._private.ray_constants")
-    setattr(constants, name, False)
+    before = _found(ON_NETWORK)
+    constants = importlib.import_module(ON_NETWORK.module)
+    setattr(constants, ON_NETWORK.name, False)
     try:
         yield
     finally:
-        setattr(constants, name, before)
+        setattr(constants, ON_NETWORK.name, before)
 
 
 def read_settings_again() -> None:
     """Make Ray read its settings and the token again; by itself it reads them only when it is imported."""
-    _name("ray._raylet", "Config").initialize("")
-    _name("ray._raylet", "AuthenticationTokenLoader").instance().reset_cache()
+    _found(SETTINGS).initialize("")
+    _found(TOKENS).instance().reset_cache()
 
 
-def _name(module: str, name: str) -> Any:
-    """Return one of `NAMES`.
+def check_trial() -> None:
+    """Check that a trial of Tune has the parts that `free_trial` replaces.
+
+    Raises:
+        ClusterError: one is missing.
+    """
+    from ray.tune.experiment import Trial
+
+    trial = Trial("specimen", stub=True)
+    missing = [name for name in TRIAL_PARTS if not hasattr(trial, name)]
+    missing = missing or [name for name in TRIAL_RESULTS if not hasattr(trial.run_metadata, name)]
+    if missing:
+        raise _lacks(f"{missing[0]} of a trial")
+
+
+def free_trial(trial: Any, first: Any) -> None:
+    """Free what Tune would keep of a finished trial until the end of its loop: most of 30 kB a trial.
+
+    From now on Tune only counts the trial, so all finished trials can share the parts of one.
+
+    Args:
+        trial: the trial that has finished.
+        first: the trial that finished first; its parts are kept, without its results.
+    """
+    if trial is first:
+        for name in TRIAL_RESULTS:
+            setattr(trial.run_metadata, name, {})
+    for name in TRIAL_PARTS:
+        setattr(trial, name, getattr(first, name))
+
+
+def _found(private: Private) -> Any:
+    """Return what a private name stands for.
 
     Raises:
         ClusterError: this Ray has no such name.
     """
-    assert (module, name) in NAMES
     try:
-        return getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(private.module), private.name)
     except (AttributeError, ImportError):
-        raise ClusterError(
-            f"This version of Ray is not supported: ray {importlib.metadata.version('ray')} (supported: {KNOWN}) lacks "
-            f"{module}.{name}. Install ray=={READ}."
-        ) from None
+        raise _lacks(f"{private.module}.{private.name}") from None
+
+
+def _lacks(what: str) -> ClusterError:
+    return ClusterError(
+        f"This version of Ray is not supported: ray {importlib.metadata.version('ray')} (supported: {KNOWN}) lacks "
+        f"{what}. Install ray=={READ}."
+    )

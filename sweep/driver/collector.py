@@ -13,6 +13,7 @@ from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from cluster.connect import ray_internals
 from cluster.errors import ClusterError
 from results.folder.errors import FolderError
 from results.schema import Status
@@ -33,6 +34,8 @@ JOIN_TIMEOUT_S = 1800.0
 """The same on a cluster, which may have to start a machine first."""
 CHECK_NODES_EVERY_S = 2.0
 """Seconds between two checks of the nodes that have joined a cluster."""
+
+ray_internals.check_trial()
 
 
 class Collector(Unsaved, Callback):
@@ -75,7 +78,7 @@ class Collector(Unsaved, Callback):
         self._in_training: dict[str, int] = {}  # points of each running trial
         self._committed_at = time.monotonic()
         self._started_at: dict[str, float] = {}
-        self._ended: Trial | None = None
+        self._first_ended: Trial | None = None
         self._begun_at = time.monotonic()
         self._any_started = False
 
@@ -168,17 +171,9 @@ class Collector(Unsaved, Callback):
             self.searcher.add_group(still_open, math.inf)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Free what Tune would keep of a finished trial until the end of the sweep: most of 30 kB a point.
-
-        Tune only counts a finished trial from now on, so all finished trials can share the parts of one.
-        """
-        if self._ended is None:
-            trial.run_metadata.last_result = {}
-            trial.run_metadata.metric_analysis = {}
-            trial.run_metadata.metric_n_steps = {}
-            self._ended = trial
-        for part in ("run_metadata", "storage", "placement_group_factory", "config", "evaluated_params"):
-            setattr(trial, part, getattr(self._ended, part))
+        """Free the memory of the finished trial."""
+        self._first_ended = self._first_ended or trial
+        ray_internals.free_trial(trial, self._first_ended)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Commit the pending rows when they are due, and end Tune's loop when all points are in or a stop was asked for.

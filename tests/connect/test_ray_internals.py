@@ -9,23 +9,39 @@ from cluster.connect import ray_internals
 from cluster.errors import ClusterError
 from tests.help.repository import ROOT
 
+NAMES = [value for value in vars(ray_internals).values() if isinstance(value, ray_internals.Private)]
+LACKS = r"supported: 2\.60\) lacks {}\. Install ray==2\.60\.0"
 
-@pytest.mark.parametrize(("module", "name"), ray_internals.NAMES)
-def test_a_name_that_ray_lacks_is_told(module, name, monkeypatch):
-    monkeypatch.delattr(importlib.import_module(module), name)
-    with pytest.raises(
-        ClusterError, match=rf"supported: 2\.60\) lacks {module}\.{name}\. Install ray==2\.60\.0"
-    ):
+
+@pytest.mark.parametrize("private", NAMES, ids=lambda private: private.name)
+def test_a_name_that_ray_lacks_is_told(private, monkeypatch):
+    monkeypatch.delattr(importlib.import_module(private.module), private.name)
+    with pytest.raises(ClusterError, match=LACKS.format(rf"{private.module}\.{private.name}")):
         for use in (ray_internals.address_of_this_machine, ray_internals.read_settings_again):
             use()
         with ray_internals.on_loopback():
             pass
 
 
-@pytest.mark.parametrize("name", ["NAMES", "UPLOAD_LOGGERS"])
-def test_the_modules_that_are_named_are_there(name):
-    for entry in getattr(ray_internals, name):
-        importlib.import_module(entry if isinstance(entry, str) else entry[0])
+def test_the_modules_that_are_named_are_there():
+    assert len(NAMES) == 4
+    for module in (*(private.module for private in NAMES), *ray_internals.UPLOAD_LOGGERS):
+        importlib.import_module(module)
+
+
+@pytest.mark.parametrize("name", [*ray_internals.TRIAL_PARTS, *ray_internals.TRIAL_RESULTS])
+def test_a_part_that_a_trial_lacks_is_told(name, monkeypatch):
+    from ray.tune import experiment
+
+    class Lacking(experiment.Trial):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            delattr(self if name in vars(self) else self.run_metadata, name)
+
+    ray_internals.check_trial()
+    monkeypatch.setattr(experiment, "Trial", Lacking)
+    with pytest.raises(ClusterError, match=LACKS.format(f"{name} of a trial")):
+        ray_internals.check_trial()
 
 
 def test_ray_listens_on_the_loopback_address_for_the_block_alone():
