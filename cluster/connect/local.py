@@ -21,9 +21,7 @@ def available_cpus() -> int:
 
 
 @contextlib.contextmanager
-def started(
-    cpus: int | None = None, gpus: int | None = None, lost: Callable[[str], None] | None = None
-) -> Iterator[dict[str, float]]:
+def started(cpus: int | None = None, lost: Callable[[str], None] | None = None) -> Iterator[dict[str, float]]:
     """Run a Ray on this machine for the length of a `with` block.
 
     It listens on the loopback address and asks for this user's token, unless RAY_AUTH_MODE says otherwise. Its
@@ -31,7 +29,6 @@ def started(
 
     Args:
         cpus: cores that Ray may use; if None, all cores that this process may use.
-        gpus: GPUs that Ray may use; if None, those that it finds.
         lost: called if Ray loses a process that it needs, unless it is None; see `losses.noticed`.
 
     Yields:
@@ -52,7 +49,6 @@ def started(
             runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
             address="local",
             num_cpus=cpus or available_cpus(),
-            num_gpus=gpus,
             include_dashboard=False,
             log_to_driver=True,
             logging_level=logging.WARNING,

@@ -149,9 +149,6 @@ class RemotePath:
             if not missing_ok:
                 raise
 
-    def mkdir(self, parents: bool = True, exist_ok: bool = True) -> None:
-        """Do nothing: on an object store a folder exists when an object is in it."""
-
     def is_file(self) -> bool:
         """Return whether there is such an object."""
         return self._info().is_file

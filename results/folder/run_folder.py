@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from results.folder.keeper import Keeper, keeper_of
-from results.folder.path import AnyPath, any_path, is_remote
+from results.folder.path import AnyPath, any_path
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,6 @@ class RunFolder:
         path = any_path(self.path)
         object.__setattr__(self, "path", path)
         object.__setattr__(self, "_keeper", keeper_of(path))
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether the folder is on an object store."""
-        return is_remote(self.path)
 
     @property
     def state(self) -> Path:

@@ -71,7 +71,6 @@ class Store:
             of all and of some that were among the best only at their time.
 
     Attributes:
-        counts: committed points by status.
         unstored: points by status of a commit that an object store did not accept; they are kept on this machine.
         notes: one sentence for each thing that was found damaged or incomplete on opening.
 
@@ -84,7 +83,6 @@ class Store:
         self._space = space
         self._axes = {axis.name: axis.values for axis in space.axes}
         self._metrics = ["loss"]
-        self.counts: dict[str, int] = {}
         self.notes: list[str] = []
         self.unstored: dict[str, int] = {}
         self._outbox = Outbox.of(folder)
@@ -149,7 +147,6 @@ class Store:
             self._kept.back_to(kept)
             raise
         self._committed.add(idx)
-        self._count(counts)
         pa.default_memory_pool().release_unused()  # otherwise Arrow keeps several copies of the last parts
 
     def _dataset(self, path: AnyPath, columns: pa.Schema) -> Dataset:
@@ -202,14 +199,6 @@ class Store:
         """Yield the records of ASHA's rungs, part by part. Of two records of one point and milestone, the first counts."""
         yield from read_parts(self._folder.rungs)
 
-    def curves(self) -> Iterable[pa.Table]:
-        """Yield the curves of the committed points, part by part."""
-        yield from read_parts(self._folder.curves)
-
-    def _count(self, counts: dict[str, int]) -> None:
-        for status, count in counts.items():
-            self.counts[status] = self.counts.get(status, 0) + count
-
     def _widen(self, points: pa.Table, curves: pa.Table) -> None:
         """Add columns for new metrics: the metrics are known only after a model was compiled."""
         seen = dict.fromkeys(self._metrics)
@@ -259,9 +248,7 @@ class Store:
         next_mask = iter(masks)
         self._points.rewrite(lambda table: table.filter(pa.array(next(next_mask))))
         for table, mask in zip(points, masks, strict=True):
-            whole = table.filter(pa.array(mask))
-            self._count(_counts(whole))
-            self._kept.remember(whole)
+            self._kept.remember(table.filter(pa.array(mask)))
 
         wanted = pa.array(committed.to_array())
         for dataset, stored_idx in ((self._curves, with_curve), (self._weights, with_weights)):

@@ -82,7 +82,7 @@ def test_metrics_may_come_later_and_each_object_is_written_once(folder, s3):
         len(with_rows) == len(set(with_rows)) == 3 + 2 + 2
     )  # points; no curves and weights of the failed one
     again = Store(folder, AXES)
-    assert not again.notes and again.counts == {"failed": 1, "completed": 2}
+    assert len(again) == 3 and not again.notes
     assert read_points(folder)["idx"].tolist() == [0, 1, 2]
 
 

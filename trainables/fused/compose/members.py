@@ -130,11 +130,6 @@ class Composer:
         members = assemble(self._builds, self._table, points, study.names, study.columns)
         return self._prove(study, members) or members
 
-    def divide(self, points: Points, fit: Fit) -> Split | Refused | None:
-        """Return why the points cannot share one program, as far as this is known without composing them."""
-        study = self._study(points, fit)
-        return None if isinstance(study, _Study) else study
-
     def _study(self, points: Points, fit: Fit) -> _Study | Split | Refused:
         of_fit = build.fit_axes(points.names, self._builder)
         given_to_fit = points.combinations(of_fit)
