@@ -83,7 +83,7 @@ class Point:
         return self.metrics.get("seconds", 0.0)
 
 
-class Outgoing:
+class ChosenPoints:
     """The chosen points of a run, best first.
 
     Args:

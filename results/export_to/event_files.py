@@ -20,7 +20,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboardX.record_writer import RecordWriter
 
-from results.export_to.chosen_points import Outgoing, Point, identity
+from results.export_to.chosen_points import ChosenPoints, Point, identity
 from results.folder.files import explained, write_json
 
 FINAL, CURVES = "final/", "curves/"
@@ -32,11 +32,11 @@ _EXPERIMENT, _POINT, _CURVE = (f"events.out.tfevents.{n}" for n in ("0.experimen
 _DATASETS = {"tr": api_pb2.DATASET_TRAINING, "va": api_pb2.DATASET_VALIDATION}
 
 
-def write(outgoing: Outgoing, logdir: Path) -> Iterator[bool]:
+def write(chosen: ChosenPoints, logdir: Path) -> Iterator[bool]:
     """Write the points to `logdir`, a folder that is new or empty or already has points of the same run.
 
     Args:
-        outgoing: the points.
+        chosen: the points.
         logdir: the folder.
 
     Yields:
@@ -46,13 +46,13 @@ def write(outgoing: Outgoing, logdir: Path) -> Iterator[bool]:
         ValueError: the folder holds something else.
         FolderError: the folder cannot be written.
     """
-    _claim(outgoing, logdir)
-    return _written(outgoing, logdir)
+    _claim(chosen, logdir)
+    return _written(chosen, logdir)
 
 
-def _claim(outgoing: Outgoing, logdir: Path) -> None:
+def _claim(chosen: ChosenPoints, logdir: Path) -> None:
     """Create the folder and mark it as this run's, or check that it is."""
-    mark, run = logdir / _MARK, identity(outgoing.run.folder)
+    mark, run = logdir / _MARK, identity(chosen.run.folder)
     with explained(logdir):
         logdir.mkdir(parents=True, exist_ok=True)
         if mark.is_file():
@@ -69,12 +69,12 @@ def _claim(outgoing: Outgoing, logdir: Path) -> None:
             raise ValueError(
                 f"{logdir} is not empty, and not of this run. Name a folder that is new or empty."
             )
-    write_json(mark, {"run": run, "folder": str(outgoing.run.folder.path)})
+    write_json(mark, {"run": run, "folder": str(chosen.run.folder.path)})
 
 
-def _written(outgoing: Outgoing, logdir: Path) -> Iterator[bool]:
-    _write_file(logdir / _EXPERIMENT, [_event(_experiment(outgoing), 0, time.time())])
-    for point in outgoing:
+def _written(chosen: ChosenPoints, logdir: Path) -> Iterator[bool]:
+    _write_file(logdir / _EXPERIMENT, [_event(_experiment(chosen), 0, time.time())])
+    for point in chosen:
         folder, new = logdir / f"idx-{point.idx}", False
         for name, events in ((_POINT, _point_events(point)), (_CURVE, _curve_events(point))):
             if events and not (folder / name).exists():
@@ -83,10 +83,10 @@ def _written(outgoing: Outgoing, logdir: Path) -> Iterator[bool]:
         yield new
 
 
-def _experiment(outgoing: Outgoing) -> list[Summary.Value]:
+def _experiment(chosen: ChosenPoints) -> list[Summary.Value]:
     """Return the summary that tells the HParams tab the names of axes and metrics."""
     axes = []
-    for name, values in outgoing.axes.items():
+    for name, values in chosen.axes.items():
         info = api_pb2.HParamInfo(name=name, type=_type_of(values))
         info.domain_discrete.extend(values)
         axes.append(info)
@@ -97,10 +97,10 @@ def _experiment(outgoing: Outgoing) -> list[Summary.Value]:
             description=column.meaning + (f" ({column.unit})" if column.unit else ""),
             dataset_type=_DATASETS.get(column.name[-2:], api_pb2.DATASET_UNKNOWN),
         )
-        for column in outgoing.columns
+        for column in chosen.columns
     ]
     experiment = api_pb2.Experiment(
-        name=str(outgoing.run.folder.path.absolute().name), hparam_infos=axes, metric_infos=metrics
+        name=str(chosen.run.folder.path.absolute().name), hparam_infos=axes, metric_infos=metrics
     )
     return [_hparams("experiment", experiment=experiment)]
 

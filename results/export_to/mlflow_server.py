@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from results.export_to.chosen_points import Outgoing, Point, identity
+from results.export_to.chosen_points import ChosenPoints, Point, identity
 
 CURVES = "curves/"
 """The prefix of the keys of curves."""
@@ -45,11 +45,11 @@ _WHILE_WRITING = {
 _AT_FIRST = {**_WHILE_WRITING, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
-def write(outgoing: Outgoing, uri: str, experiment: str) -> Iterator[bool]:
+def write(chosen: ChosenPoints, uri: str, experiment: str) -> Iterator[bool]:
     """Write the points to an MLflow experiment. A point of an earlier export is completed if anything is missing.
 
     Args:
-        outgoing: the points.
+        chosen: the points.
         uri: of the server, such as `http://localhost:5000`, or another tracking URI of MLflow.
         experiment: its name; it is created if it does not exist.
 
@@ -61,7 +61,7 @@ def write(outgoing: Outgoing, uri: str, experiment: str) -> Iterator[bool]:
     """
     with _environment(_AT_FIRST):
         client, number = _opened(uri, experiment)
-    return _written(client, number, outgoing, uri)
+    return _written(client, number, chosen, uri)
 
 
 def _opened(uri: str, name: str) -> tuple[Any, str]:
@@ -82,12 +82,12 @@ def _opened(uri: str, name: str) -> tuple[Any, str]:
     return client, found.experiment_id
 
 
-def _written(client: Any, number: str, outgoing: Outgoing, uri: str) -> Iterator[bool]:
+def _written(client: Any, number: str, chosen: ChosenPoints, uri: str) -> Iterator[bool]:
     from mlflow.exceptions import MlflowException
 
     with _environment(_WHILE_WRITING):
         try:
-            yield from _Experiment(client, number, outgoing).write()
+            yield from _Experiment(client, number, chosen).write()
         except (MlflowException, OSError) as error:
             raise _failed(uri, error) from error
 
@@ -109,19 +109,19 @@ def _failed(uri: str, error: Exception) -> ValueError:
 class _Experiment:
     """The MLflow experiment that the points of one run are exported to."""
 
-    def __init__(self, client: Any, number: str, outgoing: Outgoing) -> None:
-        self._client, self._number, self._outgoing = client, number, outgoing
-        self._run = identity(outgoing.run.folder)
-        self._params = keys(outgoing.axes)
-        self._metrics = keys(outgoing.metrics)
-        self._logged = keys(outgoing.logged)
-        self._builder = str(outgoing.run.plan.get("builder"))
+    def __init__(self, client: Any, number: str, chosen: ChosenPoints) -> None:
+        self._client, self._number, self._chosen = client, number, chosen
+        self._run = identity(chosen.run.folder)
+        self._params = keys(chosen.axes)
+        self._metrics = keys(chosen.metrics)
+        self._logged = keys(chosen.logged)
+        self._builder = str(chosen.run.plan.get("builder"))
 
     def write(self) -> Iterator[bool]:
         there = self._there()
         waiting: deque[Future[bool]] = deque()
         with ThreadPoolExecutor(_AT_ONCE) as pool:  # most of the time is spent waiting for the server
-            for point in self._outgoing:
+            for point in self._chosen:
                 waiting.append(pool.submit(self._complete, point, there.get(str(point.idx))))
                 if len(waiting) > _AT_ONCE:
                     yield waiting.popleft().result()

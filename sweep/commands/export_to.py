@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from results.export_to import event_files, mlflow_server
-from results.export_to.chosen_points import Choice, Outgoing
+from results.export_to.chosen_points import Choice, ChosenPoints
 from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
 from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
@@ -83,9 +83,9 @@ def tensorboard(folder: AnyPath, logdir: Path, as_json: bool, **choice: Any) -> 
     sweep export-to tensorboard DIR logs
     tensorboard --logdir logs               the points are in the tab HParams
     """
-    outgoing = _outgoing(folder, choice)
+    chosen = _chosen_points(folder, choice)
     with told():
-        _finish(event_files.write(outgoing, logdir), outgoing, str(logdir), as_json)
+        _finish(event_files.write(chosen, logdir), chosen, str(logdir), as_json)
     if not as_json:
         click.echo(f"Look:      tensorboard --logdir {shlex.quote(str(logdir))}")
 
@@ -101,52 +101,52 @@ def mlflow(folder: AnyPath, uri: str, experiment: str | None, as_json: bool, **c
     \b
     sweep export-to mlflow DIR http://localhost:5000
     """
-    outgoing = _outgoing(folder, choice)
+    chosen = _chosen_points(folder, choice)
     with told():
-        written = mlflow_server.write(outgoing, uri, experiment or folder.resolve().name)
-        _finish(written, outgoing, uri, as_json)
+        written = mlflow_server.write(chosen, uri, experiment or folder.resolve().name)
+        _finish(written, chosen, uri, as_json)
 
 
-def _outgoing(folder: AnyPath, choice: dict[str, Any]) -> Outgoing:
+def _chosen_points(folder: AnyPath, choice: dict[str, Any]) -> ChosenPoints:
     with told():
-        return Outgoing(opened(folder), Choice(best=choice.pop("points"), **choice))
+        return ChosenPoints(opened(folder), Choice(best=choice.pop("points"), **choice))
 
 
-def _finish(written: Iterator[bool], outgoing: Outgoing, target: str, as_json: bool) -> None:
+def _finish(written: Iterator[bool], chosen: ChosenPoints, target: str, as_json: bool) -> None:
     """Write the points one by one, show the progress, and say what was written and what was left out."""
-    done, new = _through(written, len(outgoing))
-    stopped = done < len(outgoing)
+    done, new = _through(written, len(chosen))
+    stopped = done < len(chosen)
     if as_json:
         answer = {
             "points": done,
             "new": new,
-            "curves": outgoing.with_curves,
-            "left_out": outgoing.total - done,
+            "curves": chosen.with_curves,
+            "left_out": chosen.total - done,
         }
         click.echo(json.dumps({**answer, "stopped": stopped, "target": target}))
     else:
-        for line in _report(outgoing, done, new, target):
+        for line in _report(chosen, done, new, target):
             click.echo(line)
     if stopped:
         click.get_current_context().exit(EXIT_STOPPED)
 
 
-def _report(outgoing: Outgoing, done: int, new: int, target: str) -> Iterator[str]:
-    chosen, choice = len(outgoing), outgoing.choice
+def _report(chosen: ChosenPoints, done: int, new: int, target: str) -> Iterator[str]:
+    count, choice = len(chosen), chosen.choice
     such = " that fulfil the condition" if choice.where else ""
-    yield f"Points:    {done:,} of {outgoing.total:,}{such} are in {target}, {new:,} of them new or completed."
-    if done < chosen:
-        yield f"Stopped with {chosen - done:,} open. What is written can be read; the same command goes on."
+    yield f"Points:    {done:,} of {chosen.total:,}{such} are in {target}, {new:,} of them new or completed."
+    if done < count:
+        yield f"Stopped with {count - done:,} open. What is written can be read; the same command goes on."
         return
-    best = min(choice.best, chosen)
-    others = f" and {chosen - best:,} others" if chosen > best else ""
-    ranked = f"They are the best {best:,} by {choice.by}{others}; " if chosen < outgoing.total else ""
-    yield f"           {ranked}{outgoing.with_curves:,} have learning curves."
+    best = min(choice.best, count)
+    others = f" and {count - best:,} others" if count > best else ""
+    ranked = f"They are the best {best:,} by {choice.by}{others}; " if count < chosen.total else ""
+    yield f"           {ranked}{chosen.with_curves:,} have learning curves."
     counts = {
-        "points": outgoing.total - chosen,
-        "of these points' learning curves": chosen - min(chosen, choice.curves),
+        "points": chosen.total - count,
+        "of these points' learning curves": count - min(count, choice.curves),
     }
-    if left_out := [f"{count:,} {what}" for what, count in counts.items() if count]:
+    if left_out := [f"{number:,} {what}" for what, number in counts.items() if number]:
         yield f"Left out:  {' and '.join(left_out)}. All of them: --points all --curves all"
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import results
-from results.export_to.chosen_points import ALL, Choice, Outgoing, identity, setting
+from results.export_to.chosen_points import ALL, Choice, ChosenPoints, identity, setting
 from results.folder.run_folder import RunFolder
 from results.space import Space
 from results.store.store import Store
@@ -20,7 +20,7 @@ from tests.help.rows import finished, space_of
 
 
 def idx_of(run, **choice):
-    return [point.idx for point in Outgoing(run, Choice(**choice))]
+    return [point.idx for point in ChosenPoints(run, Choice(**choice))]
 
 
 def test_the_best_come_first_and_others_are_of_the_rest(hostile_run):
@@ -66,11 +66,11 @@ def test_what_cannot_be_chosen_is_said(hostile_run):
         ({"best": 1, "where": "idx < 0"}, "no point to take"),
     ):
         with pytest.raises(ValueError, match=said):
-            Outgoing(hostile_run, Choice(**choice))
+            ChosenPoints(hostile_run, Choice(**choice))
 
 
 def test_settings_are_the_plan_s_values(hostile_run):
-    for point in Outgoing(hostile_run, Choice(best=ALL)):
+    for point in ChosenPoints(hostile_run, Choice(best=ALL)):
         config = space_of(HOSTILE_AXES)[point.idx]
         expected = {
             name: value
@@ -84,19 +84,19 @@ def test_settings_are_the_plan_s_values(hostile_run):
 
 def test_metrics_and_curves_are_the_finite_numbers_of_the_tables(hostile_run):
     rows = hostile_run.points.set_index("idx")
-    outgoing = Outgoing(hostile_run, Choice(best=ALL, curves=3))
-    assert outgoing.metrics[:2] == ["loss_te", "m é/x_te"] and "best_epoch" in outgoing.metrics
+    chosen = ChosenPoints(hostile_run, Choice(best=ALL, curves=3))
+    assert chosen.metrics[:2] == ["loss_te", "m é/x_te"] and "best_epoch" in chosen.metrics
     with_curves = []
-    for point in outgoing:
+    for point in chosen:
         row = rows.loc[point.idx]
-        assert point.metrics == {name: row[name] for name in outgoing.metrics if row[name] == row[name]}
+        assert point.metrics == {name: row[name] for name in chosen.metrics if row[name] == row[name]}
         if point.curve:
             with_curves.append(point.idx)
             stored = hostile_run.curves(point.idx)
             assert [epoch for epoch, _ in point.curve] == list(stored["epoch"])
-            assert [values for _, values in point.curve] == stored[outgoing.logged].to_dict("records")
+            assert [values for _, values in point.curve] == stored[chosen.logged].to_dict("records")
     assert with_curves == [int(idx) for idx in hostile_run.top(3)["idx"]]
-    assert outgoing.with_curves == 3
+    assert chosen.with_curves == 3
 
 
 def test_what_is_not_finite_in_a_curve_is_left_out(tmp_path):
@@ -106,7 +106,7 @@ def test_what_is_not_finite_in_a_curve_is_left_out(tmp_path):
     folder.create()
     folder.plan.write_text(yaml.safe_dump({"space": {"units": [2]}}))
     Store(folder, Space({"units": [2]})).commit([item])
-    [point] = Outgoing(results.open(folder.path), Choice(best=1, curves=1))
+    [point] = ChosenPoints(results.open(folder.path), Choice(best=1, curves=1))
     assert ["loss" in values for _, values in point.curve] == [True, False, False]
     assert all("val_loss" in values for _, values in point.curve)
 

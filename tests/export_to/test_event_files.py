@@ -15,14 +15,14 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from tensorboardX.record_writer import RecordWriter
 
 import results
-from results.export_to.chosen_points import ALL, Choice, Outgoing
+from results.export_to.chosen_points import ALL, Choice, ChosenPoints
 from results.export_to.event_files import write
 from results.folder.errors import FolderError
 from tests.help.exports import HOSTILE_AXES, make_run
 
 
 def export(run, logdir, **choice):
-    return list(write(Outgoing(run, Choice(**{"best": ALL, **choice})), logdir))
+    return list(write(ChosenPoints(run, Choice(**{"best": ALL, **choice})), logdir))
 
 
 def scalars(folder):
@@ -105,7 +105,7 @@ def test_hostile_names_values_and_failures_are_shown(hostile_run, tmp_path):
     export(hostile_run, tmp_path / "logs é", curves=ALL)
     experiment, sessions = hparams_tab(tmp_path / "logs é")
     assert {info.name for info in experiment.hparam_infos} == set(HOSTILE_AXES)
-    for point in Outgoing(hostile_run, Choice(best=ALL)):
+    for point in ChosenPoints(hostile_run, Choice(best=ALL)):
         session = sessions[f"idx-{point.idx}"]
         found = {name: plain(value) for name, value in session.hparams.items()}
         assert found == point.settings
@@ -154,7 +154,7 @@ def test_a_folder_of_something_else_is_left_alone(small_run, hostile_run, tmp_pa
 
 def test_stopped_half_way_the_folder_is_readable_and_can_be_completed(small_run, tmp_path):
     run, logs = results.open(small_run), tmp_path / "logs"
-    half = write(Outgoing(run, Choice(best=ALL, curves=ALL)), logs)
+    half = write(ChosenPoints(run, Choice(best=ALL, curves=ALL)), logs)
     assert list(itertools.islice(half, 3)) == [True] * 3
     half.close()
     assert len(hparams_tab(logs)[1]) == 3

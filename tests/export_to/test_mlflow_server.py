@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import results
-from results.export_to.chosen_points import ALL, Choice, Outgoing
+from results.export_to.chosen_points import ALL, Choice, ChosenPoints
 from results.export_to.mlflow_server import batches, keys, tags, text, write
 from tests.help.exports import HOSTILE_AXES, make_run
 
@@ -53,7 +53,7 @@ def test_params_are_text(value, expected):
 
 
 def test_tags_say_what_is_no_number(hostile_run):
-    found = {p.idx: tags(p, "model.py:build") for p in Outgoing(hostile_run, Choice(best=ALL))}
+    found = {p.idx: tags(p, "model.py:build") for p in ChosenPoints(hostile_run, Choice(best=ALL))}
     assert found[2] == {
         "idx": "2", "status": "pruned", "engine": "keras", "seed": "0", "builder": "model.py:build"
     }  # fmt: skip
@@ -72,7 +72,7 @@ def test_batches_hold_everything_once_and_no_more_than_mlflow_takes(metrics, par
 def test_without_mlflow_the_remedy_is_said(hostile_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(ValueError, match=r'pip install "keras-grid-sweep\[mlflow\]"'):
-        write(Outgoing(hostile_run, Choice(best=1)), "http://127.0.0.1:9", "test")
+        write(ChosenPoints(hostile_run, Choice(best=1)), "http://127.0.0.1:9", "test")
 
 
 # From here on with MLflow itself, which is no dependency of the tests.
@@ -119,7 +119,7 @@ def server(tmp_path_factory):
 
 
 def export(run, uri, experiment, **choice):
-    return list(write(Outgoing(run, Choice(**{"best": ALL, **choice})), uri, experiment))
+    return list(write(ChosenPoints(run, Choice(**{"best": ALL, **choice})), uri, experiment))
 
 
 def runs_of(uri, experiment):
@@ -178,7 +178,7 @@ def test_hostile_points_arrive(server, hostile_run):
     export(hostile_run, server, "hostile é/ \"'", curves=ALL)
     found = runs_of(server, "hostile é/ \"'")
     names = keys(HOSTILE_AXES)
-    for point in Outgoing(hostile_run, Choice(best=ALL)):
+    for point in ChosenPoints(hostile_run, Choice(best=ALL)):
         shown = found[f"idx {point.idx}"]
         assert shown.data.params == {names[name]: text(value) for name, value in point.settings.items()}
         assert shown.info.status == ("FINISHED" if point.well else "FAILED")

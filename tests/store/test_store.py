@@ -92,8 +92,8 @@ def test_a_point_is_committed_once(folder):
     check(folder, [first, finished(5)])
     assert 4 in store and 6 not in store and len(store) == 2
     again = Store(folder, AXES)
-    assert not again.notes
     assert len(again) == 2 and not again.notes
+
 
 def test_metrics_may_come_later(folder, small_parts):
     store = Store(folder, AXES)
