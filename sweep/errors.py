@@ -12,6 +12,9 @@ classes.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class SweepError(Exception):
     """The user can mend this: something is wrong with a plan or a command. The message says what, and how to mend it."""
@@ -19,3 +22,16 @@ class SweepError(Exception):
 
 class InputError(SweepError, ValueError):
     """An argument of a command cannot be used."""
+
+
+@contextlib.contextmanager
+def as_input_error() -> Iterator[None]:
+    """Turn a `ValueError` that is raised inside a `with` block into an `InputError`.
+
+    Raises:
+        InputError: the code inside raised a `ValueError`.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from None

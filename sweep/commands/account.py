@@ -11,9 +11,9 @@ import click
 from results.analysis import account as accounts
 from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
-from sweep.commands.options import AGAINST, BY, FOLDER, JSON, told
+from sweep.commands.options import AGAINST, BY, FOLDER, JSON
 from sweep.commands.tables import plain_table
-from sweep.errors import InputError
+from sweep.errors import InputError, as_input_error
 
 
 @click.command()
@@ -29,7 +29,7 @@ def account(folder: AnyPath, against: AnyPath | None, by: str, as_json: bool) ->
         raise InputError(
             f"{folder}: its rungs have seen no point; it was run without ASHA, or has just begun."
         )
-    with told():
+    with as_input_error():
         answer: dict[str, Any] = dict(accounts.epochs(run.points, run.budget))
         if against:
             other = opened(against)

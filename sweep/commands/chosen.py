@@ -11,8 +11,7 @@ from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.run import Run
 from results.store.read import read_points
-from sweep.commands.options import told
-from sweep.errors import InputError
+from sweep.errors import InputError, as_input_error
 
 
 def opened(folder: AnyPath) -> Run:
@@ -21,7 +20,7 @@ def opened(folder: AnyPath) -> Run:
     Raises:
         InputError: there is no run, or it cannot be read.
     """
-    with told():
+    with as_input_error():
         return Run(folder)
 
 
@@ -46,7 +45,7 @@ def rows_of(folder: AnyPath) -> pd.DataFrame:
     Raises:
         InputError: there is no run, or it is damaged.
     """
-    with told():
+    with as_input_error():
         return read_points(RunFolder(folder))
 
 

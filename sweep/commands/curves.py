@@ -14,10 +14,10 @@ from results.analysis.leaderboard import leaderboard, to_csv
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
-from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, told
+from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE
 from sweep.commands.printing import write_page
 from sweep.commands.tables import plain_table
-from sweep.errors import InputError
+from sweep.errors import InputError, as_input_error
 
 
 @click.command()
@@ -59,7 +59,7 @@ def curves(
     sweep curves DIR --per activation --html a.html
     """
     run, rows = opened(folder), chosen_rows(folder, where)
-    with told():
+    with as_input_error():
         if idx:
             missing = sorted(set(idx) - set(rows["idx"]))
             if missing:

@@ -11,9 +11,10 @@ from results.diagnosis.diagnose import Diagnosis
 from results.diagnosis.verdicts import verdicts
 from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
-from sweep.commands.options import FOLDER, JSON, told
+from sweep.commands.options import FOLDER, JSON
 from sweep.commands.printing import printable, quiet
 from sweep.commands.tables import plain_table
+from sweep.errors import as_input_error
 from sweep.models.diagnose import diagnosed
 
 _QUESTIONS = {
@@ -38,7 +39,7 @@ def diagnose(folder: AnyPath, idx: int, trust: bool, as_json: bool) -> None:
     run = opened(folder)
     click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
 
-    with told(), quiet():
+    with as_input_error(), quiet():
         found = diagnosed(run, idx, trust)
     sentences = verdicts(found)
     if as_json:

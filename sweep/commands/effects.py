@@ -12,9 +12,10 @@ from results.analysis.importance import about_pruned, distribution, paired
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
-from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, told
+from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE
 from sweep.commands.printing import write_page
 from sweep.commands.tables import plain_table
+from sweep.errors import as_input_error
 
 
 @click.command()
@@ -41,7 +42,7 @@ def effects(
     pruned = rows["status"] == Status.PRUNED
     if not with_pruned:
         rows = rows[~pruned]
-    with told():
+    with as_input_error():
         check_axis(run, axis)
         table, pairs = distribution(rows, axis, by), paired(rows, list(run.axes), axis, by)
     if html:

@@ -9,8 +9,9 @@ import click
 
 from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
-from sweep.commands.options import FOLDER, JSON, told
+from sweep.commands.options import FOLDER, JSON
 from sweep.commands.printing import printable, quiet
+from sweep.errors import as_input_error
 from sweep.models.save import export as write
 
 
@@ -36,7 +37,7 @@ def export(folder: AnyPath, idx: int, file: Path, kind: str, trust: bool, as_jso
     run = opened(folder)
     click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
 
-    with told(), quiet():
+    with as_input_error(), quiet():
         answer = write(run, idx, file, kind, trust)
     if as_json:
         click.echo(json.dumps(answer))

@@ -18,7 +18,8 @@ from results.export_to import event_files, mlflow_server
 from results.export_to.chosen_points import Choice, ChosenPoints
 from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
-from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
+from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE
+from sweep.errors import as_input_error
 from sweep.process.exits import EXIT_STOPPED
 from sweep.process.signals import Stopper
 
@@ -84,7 +85,7 @@ def tensorboard(folder: AnyPath, logdir: Path, as_json: bool, **choice: Any) -> 
     tensorboard --logdir logs               the points are in the tab HParams
     """
     chosen = _chosen_points(folder, choice)
-    with told():
+    with as_input_error():
         _finish(event_files.write(chosen, logdir), chosen, str(logdir), as_json)
     if not as_json:
         click.echo(f"Look:      tensorboard --logdir {shlex.quote(str(logdir))}")
@@ -102,13 +103,13 @@ def mlflow(folder: AnyPath, uri: str, experiment: str | None, as_json: bool, **c
     sweep export-to mlflow DIR http://localhost:5000
     """
     chosen = _chosen_points(folder, choice)
-    with told():
+    with as_input_error():
         written = mlflow_server.write(chosen, uri, experiment or folder.resolve().name)
         _finish(written, chosen, uri, as_json)
 
 
 def _chosen_points(folder: AnyPath, choice: dict[str, Any]) -> ChosenPoints:
-    with told():
+    with as_input_error():
         return ChosenPoints(opened(folder), Choice(best=choice.pop("points"), **choice))
 
 

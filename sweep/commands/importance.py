@@ -11,8 +11,9 @@ from results.analysis.importance import importance as shares_of
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import chosen_rows, opened
-from sweep.commands.options import BY, FOLDER, JSON, WHERE, told
+from sweep.commands.options import BY, FOLDER, JSON, WHERE
 from sweep.commands.printing import printable
+from sweep.errors import as_input_error
 
 
 @click.command()
@@ -36,7 +37,7 @@ def importance(
     pruned = chosen["status"] == Status.PRUNED
     if not with_pruned:
         chosen = chosen[~pruned]
-    with told():
+    with as_input_error():
         found = shares_of(chosen, list(run.axes), by)
     notes = [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
     if as_json:

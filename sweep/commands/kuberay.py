@@ -11,9 +11,8 @@ import click
 
 from cluster.submit.kuberay import NAME_LENGTH, RayJob
 from results.folder.path import AnyPath, is_remote
-from sweep.commands.options import told
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
-from sweep.errors import InputError
+from sweep.errors import InputError, as_input_error
 
 
 @click.command()
@@ -78,6 +77,6 @@ def kuberay(
         plan, plan_in_image or f"/plans/{plan.name}", str(out), ("--address", "auto", *run_options)
     )
     default = re.sub(r"[^a-z0-9]+", "-", f"sweep-{plan.stem}".lower())[:NAME_LENGTH].rstrip("-")
-    with told():
+    with as_input_error():
         job = RayJob(name or default, command=["sweep", *words], ray_version=version("ray"), **pods)
         write_script(job.to_yaml(), file)

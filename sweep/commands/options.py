@@ -1,32 +1,17 @@
-"""The arguments and options that several commands share, and the conversion of a `ValueError` into an `InputError`."""
+"""The arguments and options that several commands share, and the plan that they choose."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from results.folder.path import AnyPath, any_path
-from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from sweep.plan.plan import Plan
-
-
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Turn a `ValueError` from inside into an `InputError`, which is printed as one message.
-
-    Raises:
-        InputError: the code inside raised a `ValueError`.
-    """
-    try:
-        yield
-    except ValueError as error:
-        raise InputError(str(error)) from None
 
 
 class Location(click.ParamType):

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from sweep.commands.options import JSON, PLAN_OPTIONS, loaded_plan, told, with_options
+from sweep.commands.options import JSON, PLAN_OPTIONS, loaded_plan, with_options
 from sweep.commands.printing import quiet
 from sweep.driver.estimate import estimate
 from sweep.driver.runner import checked_cpus
+from sweep.errors import as_input_error
 from sweep.plan.order import Selection
 from sweep.process.tally import duration
 
@@ -42,7 +43,7 @@ def plan(
     few of them for a few epochs.
     """
     loaded = loaded_plan(plan, **overrides)
-    with told():
+    with as_input_error():
         selection = Selection(len(loaded.space), loaded.seed, points, idx)
     table = loaded.table
     answer: dict[str, Any] = {
@@ -60,7 +61,7 @@ def plan(
         "features": len(table.features),
     }
     if timed:
-        with told(), quiet():
+        with as_input_error(), quiet():
             answer |= estimate(loaded, list(selection), timed, answer["workers"])
     if as_json:
         click.echo(json.dumps(answer))

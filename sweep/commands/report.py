@@ -16,9 +16,9 @@ from results.report.page import page, winner_of
 from results.report.serve import served
 from results.run import Run
 from sweep.commands.chosen import opened
-from sweep.commands.options import AGAINST, BY, FOLDER, told
+from sweep.commands.options import AGAINST, BY, FOLDER
 from sweep.commands.printing import printable, quiet, write_page
-from sweep.errors import InputError
+from sweep.errors import InputError, as_input_error
 from sweep.models.diagnose import diagnosed
 from sweep.process.signals import StopRequested
 
@@ -66,7 +66,7 @@ def report(
 
     def made(version: str = "") -> str:
         run = opened(folder)
-        with told():
+        with as_input_error():
             return page(run, by, other, _diagnosis(run, by, trust) if diagnose else None, version)
 
     if watch:

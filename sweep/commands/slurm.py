@@ -12,9 +12,8 @@ import click
 
 from cluster.submit import slurm as backend
 from results.folder.path import AnyPath
-from sweep.commands.options import told
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
-from sweep.errors import InputError
+from sweep.errors import InputError, as_input_error
 
 
 @click.command()
@@ -69,11 +68,11 @@ def slurm(
         *run_words(plan, str(plan.resolve()), _shared(out), run_options),
     ]
     parameters["job_name"] = parameters["job_name"] or "sweep-" + re.sub(r"[^A-Za-z0-9._-]", "-", plan.stem)
-    with told():
+    with as_input_error():
         script = backend.batch_script(command, parameters, others=_pairs(others), setup=setup, port=port)
     write_script(script, file, quiet=submit)
     if submit:
-        with told():
+        with as_input_error():
             job = backend.submit(script)
         click.echo(f"Submitted job {job}.")
         click.echo(f"Next:    squeue --job {job}\n         sweep status {_shared(out)}")

@@ -13,9 +13,10 @@ import click
 
 from results.folder.path import AnyPath
 from sweep.commands.dashboard import DASHBOARD, as_options, cluster_jobs, follow_to_end
-from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, told, with_options
+from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 from sweep.commands.printing import command
 from sweep.driver import travel
+from sweep.errors import as_input_error
 from sweep.plan.order import Selection
 from sweep.process.exits import RESUME
 
@@ -54,7 +55,7 @@ def submit(
     runs, the command prints that job.
     """
     chosen = loaded_plan(plan, None, **overrides)
-    with told():
+    with as_input_error():
         Selection(len(chosen.space), chosen.seed, points, idx)
     chosen.table  # noqa: B018  # this checks the table before anything is sent
     folder = str(out.expanduser().resolve())

@@ -7,9 +7,9 @@ import click
 from results.analysis import leaderboard
 from results.folder.path import AnyPath
 from sweep.commands.chosen import chosen_rows
-from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE, told
+from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE
 from sweep.commands.tables import points_table
-from sweep.errors import InputError
+from sweep.errors import InputError, as_input_error
 
 
 @click.command()
@@ -50,7 +50,7 @@ def top(
     if pareto and descending:
         raise InputError("--pareto takes lower as better in both columns. Leave --descending out.")
     chosen = chosen_rows(folder, where)
-    with told():
+    with as_input_error():
         if per:
             best = leaderboard.best_of_each(chosen, per, by, descending).head(count)
         elif pareto:

@@ -45,18 +45,18 @@ def make_job(plan: Plan, into: Path) -> Path:
     parcel.make(into, user_folder(plan))
     user = into / parcel.USER
     user.mkdir(exist_ok=True)
-    told = plan.to_dict()
-    told["builder"] = moved_builder(plan).name
-    if told["builder"].startswith(f"{parcel.USER}/"):
-        told["builder"] = told["builder"].removeprefix(f"{parcel.USER}/")  # relative to the plan's folder
-    if isinstance(told["data"], dict):
-        table = Path(told["data"]["path"])
+    sent = plan.to_dict()
+    sent["builder"] = moved_builder(plan).name
+    if sent["builder"].startswith(f"{parcel.USER}/"):
+        sent["builder"] = sent["builder"].removeprefix(f"{parcel.USER}/")  # relative to the plan's folder
+    if isinstance(sent["data"], dict):
+        table = Path(sent["data"]["path"])
         plan.table  # noqa: B018  # this checks the table before it is sent
         (user / TABLE_FOLDER).mkdir()
         shutil.copyfile(table, user / TABLE_FOLDER / table.name)
-        told["data"]["path"] = f"{TABLE_FOLDER}/{table.name}"
+        sent["data"]["path"] = f"{TABLE_FOLDER}/{table.name}"
     path = user / PLAN_FILE
-    path.write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(yaml.safe_dump(sent, sort_keys=False, allow_unicode=True), encoding="utf-8")
     path.with_name(ORIGINAL_FILE).write_text(plan.to_yaml(), encoding="utf-8")
     return path.relative_to(into)
 

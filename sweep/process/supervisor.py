@@ -62,21 +62,21 @@ def supervised(arguments: Sequence[str], address: str) -> int:
         arguments: of the command.
         address: `HOST:PORT` of the cluster's head.
     """
-    told, tell = os.pipe()
+    reader, writer = os.pipe()
     script = sys.argv[0]
     program = ["-m", "sweep"] if script.endswith(".py") else [script]
     child = subprocess.Popen(
         [sys.executable, *program, *arguments],
-        env={**os.environ, _VARIABLE: str(tell)},
-        pass_fds=[tell],
+        env={**os.environ, _VARIABLE: str(writer)},
+        pass_fds=[writer],
         start_new_session=True,
     )
-    os.close(tell)
+    os.close(writer)
     with _passed_on(child):
         _watch(child, address)
-    said_all = os.read(told, 1) != b""
-    os.close(told)
-    if said_all and child.returncode >= 0:
+    ended_by_itself = os.read(reader, 1) != b""
+    os.close(reader)
+    if ended_by_itself and child.returncode >= 0:
         return child.returncode
     if child.returncode == -STOP_SIGNAL:  # before it installed its handlers
         print("Stopped.", file=sys.stderr)
