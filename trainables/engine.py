@@ -106,8 +106,8 @@ class Report:
         rungs: the rows to store of what ASHA's rungs were asked and answered; None if there are none.
         parts: the parts into which the points must be split, because they are no group; each int64, shape (points,).
         costs: the cost of training each part, relative to the others; empty if unknown.
-        alone: points that this engine cannot train; each is then trained by Keras' own `fit`.
-        why: the reason for `parts` or `alone`.
+        refused: points that this engine cannot train; each is then trained by Keras' own `fit`.
+        why: the reason for `parts` or `refused`.
         timing: core seconds since the last report, by activity: compose, compile, train, evaluate.
         broken: why the engine cannot train any point, which ends the sweep; empty if it can.
     """
@@ -118,7 +118,7 @@ class Report:
     rungs: pa.RecordBatch | None = None
     parts: Sequence[np.ndarray] = ()
     costs: Sequence[float] = ()
-    alone: np.ndarray | None = None
+    refused: np.ndarray | None = None
     why: str = ""
     timing: Mapping[str, float] = field(default_factory=dict)
     broken: str = ""

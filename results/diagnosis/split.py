@@ -50,8 +50,8 @@ class Split:
                     f"The {part} rows have the shape {x.shape}, but there are {len(y)} targets and {len(self.features)} "
                     "names of features."
                 )
-        alone = [name for position, name in enumerate(self.features) if position not in self._grouped]
-        names = [*alone, *self.groups]
+        ungrouped = [name for position, name in enumerate(self.features) if position not in self._grouped]
+        names = [*ungrouped, *self.groups]
         if len({*names}) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f'Two features, or groups of them, are called "{twice}". Rename one.')

@@ -93,10 +93,10 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     """Print how a run ended, its best points, and what to type next."""
     for note in outcome.notes:
         click.echo(f"Note: {note}")
-    for why, lot in outcome.tally.alone.items():
-        more = ", ..." if lot["points"] > len(lot["idx"]) else ""
-        shown = ", ".join(map(str, lot["idx"])) + more
-        click.echo(f"Trained {lot['points']:,} points (idx {shown}) one by one: {printable(why)}.")
+    for why, noted in outcome.tally.alone.items():
+        more = ", ..." if noted["points"] > len(noted["idx"]) else ""
+        shown = ", ".join(map(str, noted["idx"])) + more
+        click.echo(f"Trained {noted['points']:,} points (idx {shown}) one by one: {printable(why)}.")
     try:
         _what_came_out(read_points(RunFolder(out)))
     except FolderError as error:  # the store is unreachable, which has most likely stopped the run

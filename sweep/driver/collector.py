@@ -107,8 +107,8 @@ class Collector(Unsaved, Callback):
         costs = report.costs or [0.0] * len(report.parts)
         for part, cost in zip(report.parts, costs, strict=True):
             self.searcher.add_group(part, cost)
-        if report.alone is not None:
-            self._leave_alone(report.alone, report.why)
+        if report.refused is not None:
+            self._train_one_by_one(report.refused, report.why)
         if report.done:
             self._forget(trial)
         else:
@@ -117,7 +117,7 @@ class Collector(Unsaved, Callback):
             self.commit()
             raise StopRequested(RuntimeError(report.broken))
 
-    def _leave_alone(self, points: np.ndarray, why: str) -> None:
+    def _train_one_by_one(self, points: np.ndarray, why: str) -> None:
         """Hand out one by one the points that no program can train; with `engine: fused` they fail instead."""
         points = self._still_open(points)
         if not len(points):
@@ -126,7 +126,7 @@ class Collector(Unsaved, Callback):
             error = f"UnfusableError: {why}."
             self._finish(without_training(points, Status.FAILED, error, "fused", self._plan.seed))
             return
-        self._tally.leave_alone(points, why)
+        self._tally.note_one_by_one(points, why)
         self.searcher.give_back(points)
 
     def _still_open(self, points: np.ndarray) -> np.ndarray:
@@ -154,7 +154,7 @@ class Collector(Unsaved, Callback):
             return
         times = self._deaths.of(key)
         if is_group:
-            self._leave_alone(points, f"their worker died {times} times")
+            self._train_one_by_one(points, f"their worker died {times} times")
             return
         status = Status.FAILED
         error = f"WorkerDied: the point's worker died {times} times; see sweep.log."

@@ -61,15 +61,15 @@ def estimate(plan: Plan, points: Sequence[int], timed: int, workers: int) -> dic
     """
     parts: list[Estimate] = []
     answer: dict[str, Any] = {}
-    alone = list(points)
+    single = list(points)
     if plan.engine != "keras":
         found, timed_one = _timed(plan, groups(plan, points))
         parts += [timed_one] if timed_one else []
         answer["cohorts"] = [(len(group.points), group.why) for group in found]
         fused = {idx for group in found if not group.why for idx in group.points.tolist()}
-        alone = [idx for idx in points if idx not in fused]
-    if alone:
-        parts.append(_time_keras(plan, alone[:timed], len(alone)))
+        single = [idx for idx in points if idx not in fused]
+    if single:
+        parts.append(_time_keras(plan, single[:timed], len(single)))
     most = max(parts, key=lambda part: part.points)
     at_most_s = sum(part.at_most_s(plan.epochs, workers) for part in parts)
     return {**answer, "setup_s": most.setup_s, "epoch_s": most.epoch_s, "at_most_s": at_most_s}

@@ -33,9 +33,8 @@ class PointSearcher(Unsaved, Searcher):
         super().__init__()
         self._open: Iterator[int] = iter(open_points)
         self._again: deque[Iterator[int]] = deque()
-        self._groups: list[
-            tuple[float, int, np.ndarray]
-        ] = []  # a heap: minus the cost, a counter, the points
+        # A heap: minus the cost, a counter, the points.
+        self._groups: list[tuple[float, int, np.ndarray]] = []
         self._counter = itertools.count()
 
     def add_group(self, points: np.ndarray, cost: float = 0.0) -> None:
@@ -48,10 +47,10 @@ class PointSearcher(Unsaved, Searcher):
             return {"points": heapq.heappop(self._groups)[2], "engine": "fused"}
         while self._again:
             if (idx := next(self._again[0], None)) is not None:
-                return _alone(idx)
+                return _single(idx)
             self._again.popleft()
         idx = next(self._open, None)
-        return None if idx is None else _alone(idx)
+        return None if idx is None else _single(idx)
 
     def give_back(self, points: np.ndarray) -> None:
         """Hand out `points` one by one, before the points that have not been tried."""
@@ -70,5 +69,5 @@ class PointSearcher(Unsaved, Searcher):
         """Do nothing, as `save` does."""
 
 
-def _alone(idx: int) -> dict[str, Any]:
+def _single(idx: int) -> dict[str, Any]:
     return {"points": np.array([idx], np.int64), "engine": "keras"}

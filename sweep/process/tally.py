@@ -17,7 +17,7 @@ from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL, NOT_WELL, Status
 
 _NUMBERS = ("asked", "outside", "points_per_minute", "training_s", "workers", "memory_mb")
-
+"""The numbers of a tally that `sweep status` needs."""
 
 _SHOWN = 3
 """How many of the points that were trained one by one are named, for each reason."""
@@ -41,7 +41,8 @@ class Tally:
         workers: trials that can run at once.
         versions, machine: of the packages and the machine that compute, as in `sweep.process.provenance`.
         spent_s: core seconds of the fused engine, by phase: compose, compile, train, evaluate.
-        alone: by reason, the points that the fused engine could not train: how many, and the first few idx.
+        alone: by reason, the points that are trained one by one, because the fused engine cannot train them: how many,
+            and the first few idx.
         best: the lowest test loss so far, its idx and configuration; None before there is one.
         seconds: seconds since the run began.
         training_s: seconds since the training began.
@@ -86,11 +87,11 @@ class Tally:
             idx = points["idx"][pc.index(losses, lowest).as_py()].as_py()
             self.best = {"loss_te": lowest, "idx": idx, "config": config_of(idx)}
 
-    def leave_alone(self, points: np.ndarray, why: str) -> None:
-        """Note that the fused engine could not train these points, and why."""
-        lot = self.alone.setdefault(why, {"points": 0, "idx": []})
-        lot["points"] += len(points)
-        lot["idx"] = (lot["idx"] + points[:_SHOWN].tolist())[:_SHOWN]
+    def note_one_by_one(self, points: np.ndarray, why: str) -> None:
+        """Note that these points are trained one by one, because the fused engine cannot train them, and why."""
+        noted = self.alone.setdefault(why, {"points": 0, "idx": []})
+        noted["points"] += len(points)
+        noted["idx"] = (noted["idx"] + points[:_SHOWN].tolist())[:_SHOWN]
 
     @property
     def done(self) -> int:

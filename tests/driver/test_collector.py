@@ -193,7 +193,7 @@ def test_points_that_no_program_can_train_go_one_by_one(sweep):
     sweep.report(trial, done=False, open=5, rows=rows_of(3))
     sweep.collector.commit()
     sweep.report(trial, done=False, open=4, rows=rows_of(6))  # not committed yet
-    sweep.report(trial, done=True, alone=np.array([1, 3, 4, 6, 8, 9]), why="a layer of its own")
+    sweep.report(trial, done=True, refused=np.array([1, 3, 4, 6, 8, 9]), why="a layer of its own")
     assert sweep.next(5) == [1, 4, 8, 9, None]
     assert sweep.tally.alone == {"a layer of its own": {"points": 4, "idx": [1, 4, 8]}}
     assert sweep.tally.running == 0 and sorted(sweep.rows().index) == [3, 6]
@@ -202,13 +202,13 @@ def test_points_that_no_program_can_train_go_one_by_one(sweep):
 def test_no_sentence_is_said_of_no_points(sweep):
     trial = sweep.group(1, 2)
     sweep.report(trial, done=False, open=0, rows=rows_of(1, 2))
-    sweep.report(trial, done=True, alone=np.array([1, 2]), why="a layer of its own")
+    sweep.report(trial, done=True, refused=np.array([1, 2]), why="a layer of its own")
     assert sweep.next() is None and sweep.tally.alone == {}
 
 
 def test_points_that_are_left_alone_for_one_reason_are_one_lot(sweep):
     for points, why in (([3, 4], "a layer of its own"), ([5], "another"), ([6, 7], "a layer of its own")):
-        sweep.report(sweep.group(*points), done=True, alone=np.array(points), why=why)
+        sweep.report(sweep.group(*points), done=True, refused=np.array(points), why=why)
     assert sweep.tally.alone == {
         "a layer of its own": {"points": 4, "idx": [3, 4, 6]},
         "another": {"points": 1, "idx": [5]},
@@ -219,7 +219,7 @@ def test_where_the_fused_engine_is_a_must_they_fail(workplace):
     sweep = Sweep(workplace, engine="fused")
     trial = sweep.group(1, 3, 4)
     sweep.report(trial, done=False, open=2, rows=rows_of(3))
-    sweep.report(trial, done=True, alone=np.array([1, 3, 4]), why="a layer of its own")
+    sweep.report(trial, done=True, refused=np.array([1, 3, 4]), why="a layer of its own")
     rows = sweep.rows()
     assert rows["status"].to_dict() == {3: "completed", 1: "failed", 4: "failed"}
     assert rows.loc[[1, 4], "error"].tolist() == ["UnfusableError: a layer of its own."] * 2

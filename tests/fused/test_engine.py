@@ -58,7 +58,7 @@ def test_points_that_are_no_group_come_back_as_parts():
 def test_what_no_program_can_train_is_left_alone_with_the_reason(name, why):
     space = Space({"learning_rate": zoo.SPACES[name]["learning_rate"]})
     [report] = reports_of(engine(Training(Fit(epochs=3), RULES), builder=name, space=space), [0, 1])
-    assert report.alone.tolist() == [0, 1] and why in report.why
+    assert report.refused.tolist() == [0, 1] and why in report.why
 
 
 def wrong_loss(learning_rate):
@@ -74,7 +74,7 @@ def test_the_cause_of_what_cannot_be_compiled_is_told():
     space = Space({"learning_rate": [0.01, 0.02]})
     training = Training(Fit(epochs=3, batch_size=32), RULES)
     [report] = reports_of(engine(training, "wrong_loss", space, __file__), [0, 1])
-    assert report.alone.tolist() == [0, 1]
+    assert report.refused.tolist() == [0, 1]
     assert report.why == (
         "it cannot be compiled (InvalidArgumentError: Input to reshape is a tensor with 2 values, but the requested "
         "shape has 32)"
@@ -84,7 +84,7 @@ def test_the_cause_of_what_cannot_be_compiled_is_told():
 def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):
     monkeypatch.setattr("trainables.fused.model.describe.MAX_WEIGHTS", 10)
     [report] = reports_of(engine(Training(Fit(epochs=3), RULES)), [0, 1])
-    assert report.alone.tolist() == [0, 1] and "keeps a core busy by itself" in report.why
+    assert report.refused.tolist() == [0, 1] and "keeps a core busy by itself" in report.why
 
 
 def test_a_group_is_no_larger_than_the_memory_it_may_use(monkeypatch):
@@ -158,4 +158,4 @@ def test_what_the_engine_itself_cannot_do_is_no_reason_to_leave_points_alone(mon
     else:
         monkeypatch.delattr("trainables.fused.compose.members.assemble")
     [report] = reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES)), [0, 1])
-    assert report.alone is None and "--engine keras" in report.broken and "fused engine" in report.broken
+    assert report.refused is None and "--engine keras" in report.broken and "fused engine" in report.broken

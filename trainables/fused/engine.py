@@ -62,20 +62,20 @@ class FusedEngine(Engine):
         except InternalsError as error:
             return Report(done=True, broken=str(error))
         except UnfusableError as error:
-            return self._leave(str(error))
+            return self._refuse(str(error))
         except Exception as error:
             if is_ours(error):
                 return Report(done=True, broken=str(ours(error)))
             if self._cohort is not None and self._cohort.epoch:
                 raise
             # An operation that cannot be vectorized or compiled raises its error only in the first epoch.
-            return self._leave(f"it cannot be compiled ({cause_of(error)})")
+            return self._refuse(f"it cannot be compiled ({cause_of(error)})")
 
-    def _leave(self, why: str) -> Report:
+    def _refuse(self, why: str) -> Report:
         """Report that the points that have not finished cannot be fused."""
         self._cohort = None
         left, self._waiting = self._points, None  # all points: the collector knows which have finished
-        return Report(done=True, alone=left, why=why)
+        return Report(done=True, refused=left, why=why)
 
     def _compose(self) -> Report | None:
         import tensorflow as tf
@@ -97,7 +97,7 @@ class FusedEngine(Engine):
             )
         found = self._composer.compose(Points.of(work.space, points), training.fit)
         if isinstance(found, Refused):
-            return Report(done=True, alone=points, why=found.why)
+            return Report(done=True, refused=points, why=found.why)
         if isinstance(found, Split):
             parts = [points[part] for part in found.parts]
             return Report(done=True, parts=parts, costs=list(found.costs), why=found.why)
