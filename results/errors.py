@@ -5,7 +5,7 @@ ResultsError
         UnreachableError              its store does not answer
     HeldError (RuntimeError)          another run holds the folder
     DamagedError (ValueError)         the bytes of a file have changed
-    ExpressionError (ValueError)      a condition on rows cannot be used
+    ConditionError (ValueError)       a condition on rows cannot be used
     NoGridError (ValueError)          rows are not a full factorial
 
 Each also has a built-in exception as its base, so code that uses this package as a library need not know these classes.

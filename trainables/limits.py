@@ -25,7 +25,7 @@ Keras session and collecting garbage do not free them.
 
 
 class TimeUpError(BaseException):
-    """Raised inside code whose time is up; not an Exception, so that a builder's `except` cannot eat it."""
+    """Raised inside code whose time is up; not an Exception, so that a builder's `except Exception` does not catch it."""
 
 
 @contextlib.contextmanager

@@ -64,7 +64,7 @@ def beside_driver(kind: type, *arguments: Any) -> Any:
     return actor.options(scheduling_strategy=here).remote(*arguments)
 
 
-def to_agree_on() -> dict[str, str]:
+def own_versions() -> dict[str, str]:
     """Return the versions that this process computes with: Python, the packages `COMPARED`, and this software."""
     return {**installed(COMPARED), "this software": parcel.digest()}
 
@@ -88,7 +88,7 @@ class Agreement:
     """
 
     def __init__(self, mine: Mapping[str, str] | None = None) -> None:
-        self._mine = mine or to_agree_on()
+        self._mine = mine or own_versions()
         self._seen: set[str] = set()
         self._asked: dict[Node, Any] = {}
 
@@ -104,12 +104,12 @@ class Agreement:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        ask = ray.remote(num_cpus=0, max_retries=3)(to_agree_on)
+        ask = ray.remote(num_cpus=0, max_retries=3)(own_versions)
         for node in alive():
             if node.node_id not in self._seen:
                 self._seen.add(node.node_id)
-                here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-                self._asked[node] = ask.options(scheduling_strategy=here).remote()
+                there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+                self._asked[node] = ask.options(scheduling_strategy=there).remote()
         if not self._asked:
             return
         answered, _ = ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=wait_s)
@@ -138,7 +138,7 @@ class Agreement:
 
 
 def _same_as(expected: Mapping[str, str]) -> None:
-    if message := skew({DRIVER: expected, platform.node(): to_agree_on()}):
+    if message := skew({DRIVER: expected, platform.node(): own_versions()}):
         raise ClusterError(message)
 
 

@@ -89,7 +89,7 @@ def make(into: Path, user: Path | None = None) -> Path:
     for name in PACKAGES:
         shutil.copytree(package_folder(name), into / name, ignore=shutil.ignore_patterns("__pycache__"))
     if user is not None:
-        files = sorted(travelling(user))
+        files = sorted(files_to_send(user))
         sizes = {path: path.stat().st_size for path in files}
         if sum(sizes.values()) > MAX_BYTES:
             largest = sorted(files, key=lambda path: -sizes[path])[:3]
@@ -97,7 +97,7 @@ def make(into: Path, user: Path | None = None) -> Path:
                 f"{path.relative_to(user)} ({sizes[path] / 2**20:.1f} MiB)" for path in largest
             )
             raise ClusterError(
-                f"{user}: {len(files):,} files with {sum(sizes.values()) / 2**20:,.0f} MiB would travel to the cluster, "
+                f"{user}: {len(files):,} files with {sum(sizes.values()) / 2**20:,.0f} MiB would be sent to the cluster, "
                 f"but {MAX_BYTES / 2**20:.0f} MiB is the most. The largest: {listed}. Put the builder into a folder of "
                 "its own."
             )
@@ -109,7 +109,7 @@ def make(into: Path, user: Path | None = None) -> Path:
     return into
 
 
-def travelling(folder: Path) -> Iterator[Path]:
+def files_to_send(folder: Path) -> Iterator[Path]:
     """Yield the files of a user's folder that are sent: code, and small files that it may read."""
     for path in folder.iterdir():
         if path.name.startswith(".") or (path.is_symlink() and not path.exists()):
@@ -122,7 +122,7 @@ def travelling(folder: Path) -> Iterator[Path]:
                 and not is_run
                 and not path.is_symlink()
             ):
-                yield from travelling(path)
+                yield from files_to_send(path)
         elif path.is_file() and path.suffix.lower() not in DATA and path.stat().st_size <= MAX_FILE_BYTES:
             yield path
 

@@ -18,9 +18,10 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-# A shell with a handler waits for its command, which also gets the signal; a shell without one would die. SIGTERM to the
-# job's step asks the other nodes to end; otherwise they would notice only after a minute that the head is gone.
-TELLS = """\
+# This script runs the command and writes its exit code into the file. It has a handler for SIGTERM, so it waits for the
+# command, which also gets the signal; a shell without a handler would die. SIGTERM to the job's step asks the other nodes
+# to end; otherwise they would notice only after a minute that the head is gone.
+SHELL_SCRIPT = """\
 trap : TERM; "$@"; code=$?; echo "$code" >"$0"
 if [ "${SLURM_STEP_ID:-}" ]; then
     echo "The command ended with exit code $code. The nodes are asked to end, by SIGTERM:"
@@ -46,12 +47,12 @@ def main() -> None:
         options += [f"--temp-dir={folder}/ray"]
         if "SLURM_CPUS_ON_NODE" in os.environ:  # Ray would count the cores of the machine
             options += [f"--num-cpus={os.environ['SLURM_CPUS_ON_NODE']}"]
-        sys.argv = ["ray", *options, "--", "sh", "-c", TELLS, exit_file, *command]
+        sys.argv = ["ray", *options, "--", "sh", "-c", SHELL_SCRIPT, exit_file, *command]
         code = 0
         import ray
         from ray.scripts import scripts
 
-        ray.init = _deaf(ray.init)
+        ray.init = _keeping_handler(ray.init)
         try:
             scripts.main()
         except SystemExit as ended:
@@ -79,7 +80,7 @@ def _end_what_is_left() -> None:
                 process.kill()
 
 
-def _deaf(init: Callable[..., Any]) -> Callable[..., Any]:
+def _keeping_handler(init: Callable[..., Any]) -> Callable[..., Any]:
     """Return `init` followed by installing our handler again: `ray.init` installs one that ends the process."""
 
     def call(*arguments: Any, **options: Any) -> Any:

@@ -36,7 +36,7 @@ _QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""")
 MAX_CHARACTERS = 10_000
 
 
-class ExpressionError(ResultsError, ValueError):
+class ConditionError(ResultsError, ValueError):
     """The condition cannot be used; the message quotes it and says what is expected."""
 
 
@@ -46,10 +46,10 @@ def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     A missing value equals only None, as in `column == None`, and is neither below nor above any value.
 
     Raises:
-        ExpressionError: the text is not a condition, or it names a column that does not exist.
+        ConditionError: the text is not a condition, or it names a column that does not exist.
     """
     if len(text) > MAX_CHARACTERS:
-        raise ExpressionError(
+        raise ConditionError(
             f"The condition has {len(text):,} characters, but may have {MAX_CHARACTERS:,} at most."
         )
     names: dict[str, str] = {}
@@ -62,7 +62,7 @@ def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     try:
         tree = ast.parse(_QUOTED.sub(plain, text).strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise ExpressionError(
+        raise ConditionError(
             f"The condition {text!r} cannot be read ({getattr(error, 'msg', error)}). "
             'It needs the form activation == "relu" and params < 200.'
         ) from None
@@ -70,7 +70,7 @@ def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     try:
         found = _Condition(rows, columns, text).value(tree.body)
     except RecursionError:
-        raise ExpressionError(f"The condition {text[:80]!r}... is nested too deeply.") from None
+        raise ConditionError(f"The condition {text[:80]!r}... is nested too deeply.") from None
     return rows[found]
 
 
@@ -142,13 +142,13 @@ class _Condition:
     def _ordered(self, column: pd.Series, comparison: ast.cmpop, other: Any) -> pd.Series:
         compare = _COMPARISONS.get(type(comparison))
         if compare is None:
-            raise ExpressionError(
+            raise ConditionError(
                 f"The condition {self._text!r} has a comparison that columns do not support."
             )
         try:
             return compare(column, other).fillna(False).astype(bool)
         except TypeError:
-            raise ExpressionError(
+            raise ConditionError(
                 f'The condition {self._text!r} compares "{column.name}", which holds {column.dtype}, '
                 f"with {other if not isinstance(other, pd.Series) else other.name!r}: these cannot be ordered."
             ) from None
@@ -170,9 +170,9 @@ class _Condition:
             raise unknown_column(name, self._rows)
         return self._rows[name]
 
-    def _refused(self, node: ast.expr) -> ExpressionError:
+    def _refused(self, node: ast.expr) -> ConditionError:
         part = ast.unparse(node)
-        return ExpressionError(
+        return ConditionError(
             f"The condition {self._text!r} has {part[:80]!r}, but may have columns, numbers, strings and lists, "
             'compared and joined by and, or, not: activation == "relu" and params < 200.'
         )
@@ -182,20 +182,20 @@ def numbers(rows: pd.DataFrame, name: str) -> pd.Series:
     """Return the column `name`, which must hold numbers.
 
     Raises:
-        ExpressionError: there is no such column, or it holds something else.
+        ConditionError: there is no such column, or it holds something else.
     """
     if name not in rows.columns:
         raise unknown_column(name, rows)
     if rows[name].dtype.kind not in "iuf":
         having = [str(other) for other in rows.columns if rows[other].dtype.kind in "iuf"]
-        raise ExpressionError(
+        raise ConditionError(
             f'The column "{name}" holds no numbers, so it is no metric. Columns of numbers are {", ".join(having)}.'
         )
     return rows[name]
 
 
-def unknown_column(name: str, rows: pd.DataFrame) -> ExpressionError:
+def unknown_column(name: str, rows: pd.DataFrame) -> ConditionError:
     """Return the error for a column that does not exist; it proposes the most similar name."""
     near = difflib.get_close_matches(name, rows.columns, n=1)
     hint = f'Did you mean "{near[0]}"?' if near else f"The columns are {', '.join(rows.columns)}."
-    return ExpressionError(f'There is no column "{name}". {hint}')
+    return ConditionError(f'There is no column "{name}". {hint}')

@@ -6,7 +6,7 @@ import difflib
 
 import pandas as pd
 
-from results.analysis.condition import ExpressionError, matching
+from results.analysis.condition import ConditionError, matching
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.run import Run
@@ -35,7 +35,7 @@ def chosen_rows(folder: AnyPath, where: str | None) -> pd.DataFrame:
         return rows
     try:
         return matching(rows, where)
-    except ExpressionError as error:
+    except ConditionError as error:
         raise InputError(f"--where: {error}") from None
 
 

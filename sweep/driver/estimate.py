@@ -158,13 +158,13 @@ def _time_keras(plan: Plan, timed: Sequence[int], points: int) -> Estimate:
     from trainables.trials.trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
-    build = plan.found_builder.load()
+    function = plan.found_builder.load()
     setup_s, epoch_s = [], []
     for idx in timed:
         config = plan.space[idx]
         started = time.perf_counter()
         try:
-            point = Point(build, plan.found_builder, config, plan.table, plan.training)
+            point = Point(function, plan.found_builder, config, plan.table, plan.training)
             point.advance(1)
             point.metrics()
             trained_one = time.perf_counter()

@@ -180,7 +180,7 @@ def _gpu_workers(plan: Plan, gpus: float) -> int:
     return int(gpus / plan.resources.gpu)
 
 
-def _places(plan: Plan, found: Mapping[str, float]) -> int:
+def _trials_at_once(plan: Plan, found: Mapping[str, float]) -> int:
     """Return how many trials a cluster can hold at once, by the sums of its nodes' resources in `found`."""
     return min(int(found.get(name, 0.0) / amount) for name, amount in _asked(plan).items())
 
@@ -257,14 +257,14 @@ def _train(
             from sweep.driver.rung_actor import start_rungs
             from sweep.driver.searcher import PointSearcher
 
-            travels, waiting, check_nodes = None, "", None
+            on_cluster, waiting, check_nodes = None, "", None
             if address:
                 agreement = Agreement()
                 agreement.check(TIMEOUT_S)
                 check_nodes = agreement.check
                 most = cpus // plan.resources.cpu or None
-                travels = tuning.Travels(moved_builder(plan), most, agreement.guard())
-                at_once = _places(plan, found)
+                on_cluster = tuning.OnCluster(moved_builder(plan), most, agreement.guard())
+                at_once = _trials_at_once(plan, found)
                 waiting = "" if at_once else f"waiting for a node that has {_asked(plan)}"
                 tally.workers = min(most or tally.asked, max(1, at_once))
             elif plan.resources.gpu > 0:
@@ -281,7 +281,7 @@ def _train(
                 plan, store, searcher, tally, view.update, stopper.is_set,
                 JOIN_TIMEOUT_S if address else START_TIMEOUT_S, check_nodes,
             )  # fmt: skip
-            tuner = tuning.tuner(plan, collector, rungs, travels, folder.checkpoints, scratch, trainable)
+            tuner = tuning.tuner(plan, collector, rungs, on_cluster, folder.checkpoints, scratch, trainable)
             with stopper.deferred():
                 tuner.fit()
                 collector.commit()

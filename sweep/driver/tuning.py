@@ -32,7 +32,7 @@ WAITING = 16
 
 
 @dataclass(frozen=True)
-class Travels:
+class OnCluster:
     """Settings that only a sweep on a cluster has.
 
     Attributes:
@@ -58,7 +58,7 @@ def tuner(
     plan: Plan,
     collector: Collector,
     rungs: Rungs | None,
-    travels: Travels | None,
+    on_cluster: OnCluster | None,
     checkpoints: Path,
     scratch: str,
     trainable: type[Trial] | None = None,
@@ -69,33 +69,35 @@ def tuner(
         plan: the plan.
         collector: takes the results, and has the searcher.
         rungs: ASHA's rungs; None without pruning.
-        travels: the settings of a cluster; None on this machine alone.
+        on_cluster: the settings of a sweep on a cluster; None for one on this machine.
         checkpoints: the folder for the state of cohorts in training.
         scratch: a temporary folder for the files that Tune must write; nothing reads them.
         trainable: the class of the trials, if not `Trial`.
     """
     os.environ.update(_TUNE_ENVIRONMENT)
     # Each worker has one waiting trial, so that no worker is idle. A cluster with an autoscaler grows for waiting trials.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(WAITING if travels else 1, collector.workers))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(WAITING if on_cluster else 1, collector.workers))
     kept: Checkpoints = LocalCheckpoints(str(checkpoints))
-    if travels:
+    if on_cluster:
         kept = ActorCheckpoints(beside_driver(LocalCheckpoints, str(checkpoints)))
     work = Work(
         space=plan.space,
-        builder=travels.builder if travels else plan.found_builder,
+        builder=on_cluster.builder if on_cluster else plan.found_builder,
         table=plan.table,
         training=plan.training,
         rungs=rungs,
         checkpoints=kept,
     )
-    given = tune.with_parameters(trainable or Trial, work=work, guard=travels.guard if travels else None)
+    given = tune.with_parameters(
+        trainable or Trial, work=work, guard=on_cluster.guard if on_cluster else None
+    )
     return Tuner(
         tune.with_resources(given, placement(plan.resources)),
         tune_config=TuneConfig(
             search_alg=collector.searcher,
             num_samples=-1,  # no limit: the collector ends the sweep
             reuse_actors=True,
-            max_concurrent_trials=travels.most_trials if travels else None,
+            max_concurrent_trials=on_cluster.most_trials if on_cluster else None,
         ),
         run_config=RunConfig(
             name="sweep",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.analysis.condition import ExpressionError, matching
+from results.analysis.condition import ConditionError, matching
 
 ROWS = pd.DataFrame(
     {
@@ -70,7 +70,7 @@ def test_conditions_find_what_they_say(text, expected):
 )
 def test_anything_else_is_refused_and_nothing_runs(text, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ExpressionError, match=message):
+    with pytest.raises(ConditionError, match=message):
         matching(ROWS, text)
     assert not list(tmp_path.iterdir())
 
@@ -79,5 +79,5 @@ def test_anything_else_is_refused_and_nothing_runs(text, message, tmp_path, monk
 def test_any_text_is_a_condition_or_refused_in_words(text):
     try:
         matching(ROWS, text)
-    except ExpressionError as error:
+    except ConditionError as error:
         assert str(error)

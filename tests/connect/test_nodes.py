@@ -38,7 +38,7 @@ def test_a_package_that_only_some_have_is_told():
 
 
 def test_this_process_has_all_that_is_compared():
-    found = nodes.to_agree_on()
+    found = nodes.own_versions()
     assert list(found) == ["Python", *nodes.COMPARED, "this software"]
     assert "not installed" not in found.values()
 
@@ -51,7 +51,7 @@ def test_a_node_is_asked_once_and_a_worker_compares_for_itself():
         assert not same._asked and len(same._seen) == 1
         same.check()  # nobody is new
         assert not same._asked
-        other = nodes.Agreement(mine={**nodes.to_agree_on(), "keras": "1.0"})
+        other = nodes.Agreement(mine={**nodes.own_versions(), "keras": "1.0"})
         with pytest.raises(ClusterError, match=r"keras\n  driver +1\.0"):
             other.check(wait_s=60)
         with pytest.raises(ClusterError, match=r"keras\n  driver +1\.0"):

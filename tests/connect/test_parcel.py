@@ -51,7 +51,7 @@ def user(tmp_path):
 
 
 def test_code_travels_and_junk_and_data_stay(user):
-    found = {path.relative_to(user).as_posix() for path in parcel.travelling(user)}
+    found = {path.relative_to(user).as_posix() for path in parcel.files_to_send(user)}
     assert found == set(TRAVELS)
 
 
@@ -78,10 +78,10 @@ def test_without_a_user_s_folder_there_is_none(tmp_path):
 def test_a_folder_that_is_too_large_is_refused_with_its_largest_files(user, tmp_path, monkeypatch):
     monkeypatch.setattr(parcel, "MAX_BYTES", 2000)
     (user / "helpers" / "big.py").write_bytes(b"#" * 3000)
-    with pytest.raises(ClusterError, match=r"MiB would travel.*helpers/big\.py"):
+    with pytest.raises(ClusterError, match=r"MiB would be sent.*helpers/big\.py"):
         parcel.make(tmp_path / "parcel", user)
 
 
 def test_an_unreadable_file_is_no_reason_to_fail_before_it_is_needed(user):
     os.mkfifo(user / "pipe")  # reading it would never end
-    assert "pipe" not in {path.name for path in parcel.travelling(user)}
+    assert "pipe" not in {path.name for path in parcel.files_to_send(user)}

@@ -90,7 +90,7 @@ def test_the_table_does_not_travel_to_the_workers(workplace, tmp_path):
     travel.make_job(plan, job)
     assert [path.relative_to(job) for path in job.rglob("*.csv")] == [Path("user/submitted-table/table.csv")]
     # Nor with a driver that was submitted, from where it was unpacked.
-    assert not [path for path in parcel.travelling(job / parcel.USER) if path.suffix == ".csv"]
+    assert not [path for path in parcel.files_to_send(job / parcel.USER) if path.suffix == ".csv"]
 
 
 def test_a_hostile_table_name_stays_a_name(workplace, tmp_path):

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from cluster.submit.launcher import TELLS
+from cluster.submit.launcher import SHELL_SCRIPT
 
 
 def shell(tmp_path, *command):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
     told = tmp_path / "exit code"
-    process = subprocess.Popen(["sh", "-c", TELLS, str(told), *command], env=environment)
+    process = subprocess.Popen(["sh", "-c", SHELL_SCRIPT, str(told), *command], env=environment)
     return process, told
 
 

@@ -20,7 +20,7 @@ class KerasEngine(Engine):
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
-        self._build: Callable[..., Any] | None = None
+        self._function: Callable[..., Any] | None = None
 
     def begin(self, points: np.ndarray) -> None:
         """Take the one point of the next trial."""
@@ -53,9 +53,9 @@ class KerasEngine(Engine):
     def _advance(self) -> Point:
         work = self.work
         if self._point is None:
-            self._build = self._build or work.builder.load()
+            self._function = self._function or work.builder.load()
             config = work.space[self._idx]
-            self._point = Point(self._build, work.builder, config, work.table, work.training)
+            self._point = Point(self._function, work.builder, config, work.table, work.training)
         point = self._point
         later = [milestone for milestone in work.training.milestones if milestone > point.epoch]
         point.advance(later[0] if later else point.fit.epochs)

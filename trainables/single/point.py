@@ -19,7 +19,7 @@ class Point:
     """One point in training.
 
     Args:
-        build: the user's builder.
+        function: the user's builder.
         builder: the description of that function.
         config: the point's value of each axis.
         table: the data.
@@ -28,7 +28,7 @@ class Point:
 
     def __init__(
         self,
-        build: Callable[..., Any],
+        function: Callable[..., Any],
         builder: Builder,
         config: Mapping[str, Any],
         table: Table,
@@ -36,13 +36,13 @@ class Point:
     ) -> None:
         import tensorflow as tf
 
-        from trainables.builder import build as models
+        from trainables.builder import build
         from trainables.single import rules
 
-        self.fit = models.fit_of(config, builder, training.fit)
+        self.fit = build.fit_of(config, builder, training.fit)
         gc.collect()
-        self.model = models.build(build, builder, config, table, training.seed)
-        rows = models.fitted_rows(self.fit, table)
+        self.model = build.build(function, builder, config, table, training.seed)
+        rows = build.fitted_rows(self.fit, table)
         order = tf.Variable(np.arange(rows), trainable=False)
         batch = self.fit.batch_size
         steps = math.ceil(rows / batch)
