@@ -182,13 +182,7 @@ def _gpu_workers(plan: Plan, gpus: float) -> int:
 
 def _trials_at_once(plan: Plan, found: Mapping[str, float]) -> int:
     """Return how many trials a cluster can hold at once, by the sums of its nodes' resources in `found`."""
-    return min(int(found.get(name, 0.0) / amount) for name, amount in _asked(plan).items())
-
-
-def _asked(plan: Plan) -> dict[str, float]:
-    """Return the resources that one trial asks for, by name."""
-    asked = {"CPU": plan.resources.cpu, "GPU": plan.resources.gpu, **plan.resources.custom}
-    return {name: amount for name, amount in asked.items() if amount}
+    return min(int(found.get(name, 0.0) / amount) for name, amount in plan.resources.amounts.items())
 
 
 def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
@@ -265,7 +259,7 @@ def _train(
                 most = cpus // plan.resources.cpu or None
                 on_cluster = tuning.OnCluster(moved_builder(plan), most, agreement.guard())
                 at_once = _trials_at_once(plan, found)
-                waiting = "" if at_once else f"waiting for a node that has {_asked(plan)}"
+                waiting = "" if at_once else f"waiting for a node that has {plan.resources.amounts}"
                 tally.workers = min(most or tally.asked, max(1, at_once))
             elif plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))

@@ -13,7 +13,8 @@ from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, Run
 
 from cluster.connect.nodes import beside_driver
 from sweep.driver.collector import Collector
-from sweep.plan.plan import Plan, Resources
+from sweep.plan.plan import Plan
+from sweep.plan.resources import Resources
 from trainables.builder.find import Builder
 from trainables.engine import Checkpoints, Rungs, Work
 from trainables.trials.checkpoints import ActorCheckpoints, LocalCheckpoints
@@ -48,8 +49,7 @@ class OnCluster:
 
 def placement(resources: Resources) -> PlacementGroupFactory:
     """Return the resources that one trial asks Ray for."""
-    asked = {"CPU": float(resources.cpu), "GPU": float(resources.gpu), **resources.custom}
-    bundle = {name: amount for name, amount in asked.items() if amount}
+    bundle = {name: float(amount) for name, amount in resources.amounts.items()}
     selector: Any = {"bundle_label_selector": [dict(resources.labels)]} if resources.labels else {}
     return PlacementGroupFactory([bundle], **selector)
 

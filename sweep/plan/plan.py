@@ -6,9 +6,7 @@ key, line), what was given, what is expected, how to mend it.
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
@@ -17,66 +15,19 @@ from typing import Any, Literal, get_type_hints
 
 import yaml
 
-from results import schema
 from results.folder.path import AnyPath, any_path
-from results.space import Space, value_key
+from results.space import Space
 from sweep.plan.asha import Asha
+from sweep.plan.axes import check_axes, made_space
 from sweep.plan.form import PlanError, line_of, read_yaml, refuse_unknown, validated
+from sweep.plan.resources import Resources
 from trainables.builder import find
 from trainables.builder.find import Builder
-from trainables.settings import (
-    FIT_AXES,
-    FIT_PARAMETERS,
-    Callbacks,
-    Fit,
-    Training,
-    check_fit_value,
-)
+from trainables.settings import Callbacks, Fit, Training
 from trainables.table import data
 from trainables.table.data import DataSpec, Table
 
 DEFAULT_PLAN = Path(__file__).parents[1] / "plans" / "abalone.yaml"
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one trial occupies.
-
-    Args:
-        cpu: processor cores; also the size of TensorFlow's thread pools.
-        gpu: GPUs, or a fraction of one.
-        memory_mb: MiB for the arrays of the points that one trial of the fused engine trains side by side. On a GPU the
-            GPU's memory is the limit instead.
-        custom: amounts of the cluster's custom resources, by name, such as `{"big_disk": 1}`.
-        labels: the value that each label of a node must have, by the label's name, as in Ray's label selectors, such as
-            `{"ray.io/accelerator-type": "H200"}`.
-    """
-
-    cpu: int = 1
-    gpu: float = 0
-    memory_mb: float = 256
-    custom: dict[str, float] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, amount in self.custom.items():
-            if name in ("CPU", "GPU", "memory", "object_store_memory", "bundle") or not name.strip():
-                raise ValueError(
-                    f'resources.custom got the name "{name}", which is reserved by Ray. Set cores and GPUs by '
-                    "resources.cpu and resources.gpu; here, name a resource that `ray start --resources` gave."
-                )
-            if not (amount > 0 and (amount < 1 or amount == int(amount))):
-                raise ValueError(
-                    f"resources.custom.{name} got {amount}, but needs a fraction below 1, or a whole number above 0."
-                )
-        if self.cpu < 1:
-            raise ValueError(f"resources.cpu got {self.cpu}, but needs at least 1 core.")
-        if not 1 <= self.memory_mb <= 1e7:
-            raise ValueError(f"resources.memory_mb got {self.memory_mb}, but needs MiB from 1 to 1e7.")
-        if not (self.gpu >= 0 and (self.gpu < 1 or self.gpu == int(self.gpu))):
-            raise ValueError(
-                f"resources.gpu got {self.gpu}, but needs 0, a fraction below 1, or a whole number."
-            )
 
 
 @dataclass(frozen=True)
@@ -117,12 +68,12 @@ class Plan:
             if item.name == "base" or is_dataclass(value) or isinstance(value, Space):
                 continue
             if item.name == "space":
-                value = _space(value)
+                value = made_space(value)
             elif item.name != "data" or value != "abalone":
                 value = validated(_nested(item.name) or hints[item.name], value, (item.name,))
             object.__setattr__(self, item.name, value)
         self._check_numbers()
-        self._check_axes()
+        check_axes(self.space, self.found_builder)
 
     @classmethod
     def load(cls, path: str | AnyPath = DEFAULT_PLAN) -> Plan:
@@ -186,52 +137,6 @@ class Plan:
                 f"asha.max_t got {self.asha.max_t}, but fit.epochs={self.fit.epochs} is all that a point trains. "
                 "Lower max_t, or set it to null.",
                 ("asha", "max_t"),
-            )
-
-    def _check_axes(self) -> None:
-        builder = self.found_builder
-        for axis in self.space.axes:
-            where = ("space", axis.name)
-            if axis.name in schema.RESERVED_NAMES:
-                raise PlanError(
-                    f'axis "{axis.name}" has the name of a column of the results. '
-                    "Rename the builder's argument and the axis.",
-                    where,
-                )
-            keys = Counter([] if isinstance(axis.values, range) else map(value_key, axis.values))
-            if twice := [value for value in axis.values if keys and keys[value_key(value)] > 1]:
-                raise PlanError(f'axis "{axis.name}" has the value {twice[0]!r} twice. Remove one.', where)
-            if axis.name in find.SUPPLIED:
-                raise PlanError(
-                    f'axis "{axis.name}" is supplied from the data and cannot be swept. Remove it.', where
-                )
-            if axis.name in FIT_AXES and axis.name not in builder.parameters:
-                for value in axis.values:
-                    try:
-                        check_fit_value(axis.name, value)
-                    except ValueError as error:
-                        raise PlanError(f"axis {error}", where) from None
-            elif builder.takes(axis.name):
-                continue
-            elif axis.name in FIT_PARAMETERS:
-                raise PlanError(
-                    f'axis "{axis.name}" is an argument of Model.fit that cannot be an axis. '
-                    f"Those that can are {', '.join(FIT_AXES)}.",
-                    where,
-                )
-            else:
-                near = difflib.get_close_matches(axis.name, [*builder.parameters, *FIT_AXES], n=1)
-                hint = f'Did you mean "{near[0]}"?' if near else "Rename or remove it."
-                raise PlanError(
-                    f'axis "{axis.name}" is no argument of the builder {builder.signature} '
-                    f"nor of Model.fit({', '.join(FIT_PARAMETERS)}). {hint}",
-                    where,
-                )
-        if missing := sorted(builder.required - set(self.space.names) - set(find.SUPPLIED)):
-            raise PlanError(
-                f'the builder {builder.signature} needs "{missing[0]}", which no axis gives. '
-                f"Add it to the space, with one value if it is fixed: {missing[0]}: [...].",
-                ("space",),
             )
 
     @cached_property
@@ -326,23 +231,3 @@ def _nested(key: str) -> type | None:
     """Return the dataclass that `key` of a plan holds, or None."""
     kinds = {"data": DataSpec, "fit": Fit, "callbacks": Callbacks, "asha": Asha, "resources": Resources}
     return kinds.get(key)
-
-
-def _space(raw: Any) -> Space:
-    if not isinstance(raw, Mapping):
-        raise PlanError(
-            f"space got {raw!r}, but needs the axes: a name and a list of values each.", ("space",)
-        )
-    for name, values in raw.items():
-        try:
-            Space({name: values})
-        except ValueError as error:
-            raise PlanError(str(error), ("space", str(name))) from None
-        except RecursionError:
-            raise PlanError(
-                f'Axis "{name}" holds itself. Write its values out.', ("space", str(name))
-            ) from None
-    try:
-        return Space(raw)
-    except ValueError as error:
-        raise PlanError(str(error), ("space",)) from None

@@ -1,7 +1,7 @@
 """Tuning: what a trial asks Ray for is what the plan says."""
 
 from sweep.driver.tuning import placement
-from sweep.plan.plan import Resources
+from sweep.plan.resources import Resources
 
 
 def test_a_trial_asks_for_cores_and_nothing_that_it_does_not_need():
