@@ -8,10 +8,7 @@ How a commit is all or nothing
 
     An object store keeps the same promise in another way: see `results.store.object_dataset`.
 
-What a crash can leave
-    A crash can leave curves and weights of points without a row. `Store` deletes them when it is opened. It also moves
-    damaged parts out of the datasets, and deletes the rows of points that lost their curve or weights. The points of
-    deleted rows are trained again.
+When a store is opened, it deletes what a crash has left half-written: see `results.store.recovery`.
 """
 
 from __future__ import annotations
@@ -19,9 +16,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +35,7 @@ from results.store.object_dataset import ObjectDataset
 from results.store.outbox import Outbox
 from results.store.parquet import conform
 from results.store.read import read_parts
+from results.store.recovery import Recovery, rows_of
 
 MAX_ROWS = {"points": 4096, "curves": 65536, "weights": 65536, "rungs": 65536}
 """A part with at least this many rows is full."""
@@ -169,8 +165,8 @@ class Store:
                 fresh.append(part)
             elif is_new.any():
                 wanted = pa.array(idx[is_new])
-                weights = None if part.weights is None else _only(part.weights, wanted)
-                fresh.append(Finished(_only(part.points, wanted), _only(part.curves, wanted), weights))
+                weights = None if part.weights is None else rows_of(part.weights, wanted)
+                fresh.append(Finished(rows_of(part.points, wanted), rows_of(part.curves, wanted), weights))
             seen = np.concatenate([seen, idx[is_new]])
         return fresh, seen
 
@@ -228,61 +224,18 @@ class Store:
 
     def _recover(self) -> IdxSet:
         """Open the datasets, delete what is incomplete, and return the committed points."""
-        points = list(self._points.open(self._set_aside))
-        for table in points:
+        datasets = (self._points, self._curves, self._weights, self._rungs)
+        recovery = Recovery(self._folder, *datasets, self._keep_weights)
+        for table in recovery.tables:
             stored = schema.metrics_of(table.column_names, self._axes)
             self._metrics = list(dict.fromkeys(self._metrics + stored))
         self._set_schemas()
-        with_curve = _all_idx(self._curves.open(self._set_aside))
-        with_weights = _all_idx(self._weights.open(self._set_aside))
-        for _ in self._rungs.open(self._set_aside):
-            pass
-
-        committed = IdxSet()
-        masks = []
-        for table in points:
-            masks.append(self._whole(table, with_curve, with_weights, committed))
-            committed.add(table["idx"].to_numpy()[masks[-1]])
-        if dropped := sum(int((~mask).sum()) for mask in masks):
-            self.notes.append(f"{dropped} points lost their curve or weights and are open again.")
-        next_mask = iter(masks)
-        self._points.rewrite(lambda table: table.filter(pa.array(next(next_mask))))
-        for table, mask in zip(points, masks, strict=True):
-            self._kept.remember(table.filter(pa.array(mask)))
-
-        wanted = pa.array(committed.to_array())
-        for dataset, stored_idx in ((self._curves, with_curve), (self._weights, with_weights)):
-            without_a_row = not committed.has(stored_idx.to_array()).all()
-            if without_a_row or not len(stored_idx) or dataset is self._curves:
-                dataset.rewrite(lambda table: _only(table, wanted))
+        recovery.rewrite()
+        for table in recovery.whole_rows():
+            self._kept.remember(table)
         self._flush()
-        return committed
-
-    def _whole(
-        self, table: pa.Table, with_curve: IdxSet, with_weights: IdxSet, earlier: IdxSet
-    ) -> np.ndarray:
-        """Return which rows have their curve and weights and are the first of their point: bool, shape (rows,)."""
-        idx = table["idx"].to_numpy()
-        if self._keep_weights is True:  # every point with a best epoch must have weights
-            has = table["best_epoch"].is_valid().to_numpy()
-        elif "has_weights" in table.column_names:
-            has = table["has_weights"].fill_null(False).to_numpy()
-        else:  # written by an earlier version
-            has = np.zeros(len(idx), bool)
-        trained = table["epochs"].fill_null(0).to_numpy() > 0
-        whole = (~trained | with_curve.has(idx)) & (~has | with_weights.has(idx)) & ~earlier.has(idx)
-        first = np.zeros(len(idx), bool)
-        positions = np.flatnonzero(whole)
-        first[positions[np.unique(idx[positions], return_index=True)[1]]] = True
-        return first
-
-    def _set_aside(self, path: AnyPath) -> None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        aside = self._folder.damaged / f"{path.parent.name}-{path.stem}-{stamp}.parquet"
-        self._folder.set_aside(path, aside)
-        is_rungs = path.parent == self._folder.rungs
-        lost = "ASHA has forgotten what is in it" if is_rungs else "Its points are open again"
-        self.notes.append(f"{path} is damaged: set aside as {aside}. {lost}.")
+        self.notes += recovery.notes
+        return recovery.committed
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.Table:
@@ -291,16 +244,6 @@ def _joined(batches: Sequence[pa.RecordBatch]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
 
 
-def _only(rows: Any, idx: pa.Array) -> Any:
-    """Return the rows of the points `idx`."""
-    return rows.filter(pc.is_in(rows["idx"], value_set=idx))
-
-
 def _counts(points: pa.Table) -> dict[str, int]:
     """Return how many points there are of each status."""
     return {count["values"]: count["counts"] for count in pc.value_counts(points["status"]).to_pylist()}
-
-
-def _all_idx(tables: Iterable[pa.Table]) -> IdxSet:
-    found = [pc.unique(table["idx"]).to_numpy() for table in tables]
-    return IdxSet(np.concatenate(found) if found else None)
