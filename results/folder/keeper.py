@@ -20,8 +20,13 @@ from pathlib import Path
 
 from results.folder.errors import HeldError
 from results.folder.files import explained, replace_file
+from results.folder.lease import Lease, in_words, is_alive
+from results.folder.mirror import mirrored
 from results.folder.object_store import RemotePath
 from results.folder.path import AnyPath
+
+LOCK = "lock"
+"""The file or object in a run's folder that names the process that holds it."""
 
 
 class Keeper(ABC):
@@ -75,10 +80,10 @@ class Keeper(ABC):
     def holder(self) -> str:
         """Return a text that names the process that holds the folder."""
         try:
-            held = json.loads((self.path / "lock").read_text())
-            return f"process {held['pid']} on {held['host']} since {held['since']}"
-        except (OSError, ValueError, KeyError):
-            return "another process"
+            held = json.loads((self.path / LOCK).read_text())
+        except (OSError, ValueError):
+            held = None
+        return in_words(held)
 
 
 class LocalKeeper(Keeper):
@@ -92,12 +97,12 @@ class LocalKeeper(Keeper):
         """See `Keeper.create`."""
         with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "lock").touch()
+            (self.path / LOCK).touch()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """See `Keeper.held`."""
-        path = self.path / "lock"
+        path = self.path / LOCK
         with explained(path):
             lock = os.open(path, os.O_RDWR)
         try:
@@ -114,7 +119,7 @@ class LocalKeeper(Keeper):
     def is_held(self) -> bool:
         """See `Keeper.is_held`."""
         try:
-            with (self.path / "lock").open() as file:
+            with (self.path / LOCK).open() as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
@@ -145,8 +150,6 @@ class ObjectKeeper(Keeper):
     """Keeps a folder on an object store by a lease that it renews: see `results.folder.lease`."""
 
     def __init__(self, path: RemotePath) -> None:
-        from results.folder.lease import Lease
-
         self.path: RemotePath = path
         home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
         mark = hashlib.blake2b(f"{path.endpoint} {path.scheme}://{path.key}".encode(), digest_size=8)
@@ -162,10 +165,7 @@ class ObjectKeeper(Keeper):
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """See `Keeper.held`."""
-        from results.folder.lease import Lease
-        from results.folder.mirror import mirrored
-
-        lease = Lease(self.path / "lock")
+        lease = Lease(self.path / LOCK)
         if other := lease.take():
             raise HeldError(f"{self.path} is held by {other}. Wait for it, or stop it.")
         self._leases.append(lease)
@@ -178,9 +178,7 @@ class ObjectKeeper(Keeper):
 
     def is_held(self) -> bool:
         """See `Keeper.is_held`."""
-        from results.folder import lease
-
-        return lease.is_alive(self.path / "lock")
+        return is_alive(self.path / LOCK)
 
     def check_held(self) -> None:
         """See `Keeper.check_held`."""

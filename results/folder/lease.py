@@ -160,9 +160,9 @@ def is_alive(path: RemotePath) -> bool:
     return found is not None and not _is_dead(found) and age_s < STALE_AFTER_S
 
 
-def in_words(found: dict[str, Any]) -> str:
-    """Return a text that names the process that holds a lease."""
-    if not {"pid", "host", "since"} <= set(found):
+def in_words(found: Any) -> str:
+    """Return a text that names the process that holds a lock or a lease, from what it has written there."""
+    if not isinstance(found, dict) or not {"pid", "host", "since"} <= set(found):
         return "another process"
     return f"process {found['pid']} on {found['host']} since {found['since']}"
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from results.folder.object_store import RemotePath
 
-EVERY_S = {"progress.json": 10.0, "sweep.log": 60.0}
+PROGRESS, LOG = "progress.json", "sweep.log"
+"""The names of the driver's progress and log."""
+
+EVERY_S = {PROGRESS: 10.0, LOG: 60.0}
 """Seconds between two copies of each file."""
 MOST_BYTES = 8 * 2**20
 """Only this many bytes at the end of a longer file are copied."""

@@ -1,4 +1,4 @@
-"""The paths of all files in a run's folder; no other module builds them.
+"""The paths of all files in a run's folder, from which other modules take them.
 
 A folder on an object store has a second folder on the machine that runs the sweep, its state. That holds the files that
 only this machine writes or needs (log, checkpoints), and finished points that the store did not accept.
@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from results.folder.keeper import Keeper, keeper_of
+from results.folder.keeper import LOCK, Keeper, keeper_of
+from results.folder.mirror import LOG, PROGRESS
 from results.folder.path import AnyPath, any_path
 
 
@@ -78,17 +79,22 @@ class RunFolder:
     @property
     def progress(self) -> AnyPath:
         """The latest progress that the driver reported, as JSON."""
-        return self.path / "progress.json"
+        return self.path / PROGRESS
+
+    @property
+    def progress_here(self) -> Path:
+        """The same on the machine of the driver, which writes this file; on an object store, `progress` is a copy of it."""
+        return self.state / PROGRESS
 
     @property
     def log(self) -> Path:
         """The output of Ray and TensorFlow, on this machine."""
-        return self.state / "sweep.log"
+        return self.state / LOG
 
     @property
     def lock(self) -> AnyPath:
         """The file that the process that runs the sweep locks."""
-        return self.path / "lock"
+        return self.path / LOCK
 
     @property
     def damaged(self) -> AnyPath:

@@ -61,7 +61,7 @@ class View:
 
     Args:
         tally: the numbers, which the collector changes as the sweep goes on.
-        folder: the run's folder; its `progress.json` keeps the tally for `sweep status`.
+        folder: the run's folder; its `progress_here` keeps the tally for `sweep status`.
         file: where to show it; None shows nothing.
     """
 
@@ -90,7 +90,7 @@ class View:
         elif self._file is not None:
             print(line(self._tally), file=self._file, flush=True)
         with contextlib.suppress(OSError):  # the disk may be full; the runner reports that
-            write_json(self._folder.state / "progress.json", self._tally.to_dict())
+            write_json(self._folder.progress_here, self._tally.to_dict())
 
     def begin(self, stage: str) -> None:
         """Set and show what the run does now. The first stage called "training" starts the clock of the rate."""
@@ -109,7 +109,7 @@ class View:
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_S
             self._tally.memory_mb = memory_of_all_mb()
-            write_json(self._folder.state / "progress.json", self._tally.to_dict())
+            write_json(self._folder.progress_here, self._tally.to_dict())
         if self._live is None and self._file is not None and now >= self._next_line:
             self._next_line = now + LINE_EVERY_S
             print(line(self._tally), file=self._file, flush=True)
