@@ -1,4 +1,4 @@
-"""The rows of a run's folder, and what people do with them: `results.open(folder)`. Needs neither Ray nor TensorFlow.
+"""Reads a run's folder and analyses its rows: `results.open(folder)`. This needs neither Ray nor TensorFlow.
 
 The names are imported when first used.
 """

@@ -35,7 +35,7 @@ class Rungs(ABC):
 
     @abstractmethod
     def entered(self) -> pa.RecordBatch | None:
-        """Return the rows to store of what was entered since the last call; None if nothing was."""
+        """Return the records of what was entered since the last call, as rows to store; None if nothing was entered."""
 
 
 class Checkpoints(ABC):
@@ -103,8 +103,9 @@ class Report:
         done: whether the trial has nothing left to do.
         open: points that are still in training.
         rows: points that have finished; None if none have.
-        rungs: the rows to store of what ASHA's rungs were asked and answered; None if there are none.
-        parts: the parts into which the points must be split, because they are no group; each int64, shape (points,).
+        rungs: the records of ASHA's rungs since the last report, as rows to store; None if there are none.
+        parts: the parts into which the points must be split, because this engine cannot train all of them together; each
+            int64, shape (points,).
         costs: the cost of training each part, relative to the others; empty if unknown.
         refused: points that this engine cannot train; each is then trained by Keras' own `fit`.
         why: the reason for `parts` or `refused`.

@@ -75,7 +75,7 @@ class Importance:
 def about_pruned(count: int, are_in: bool) -> str:
     """Return a sentence about the effect of including or excluding `count` pruned points."""
     if are_in:
-        return f"{count:,} pruned points are in it, with the losses of unfinished trainings."
+        return f"{count:,} pruned points are included, with the losses of unfinished trainings."
     return (
         f"{count:,} pruned points are left out: what remains is the better part of the grid, so an axis that decides which "
         "points are pruned seems to matter less than it does."

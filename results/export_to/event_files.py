@@ -63,11 +63,11 @@ def _claim(chosen: ChosenPoints, logdir: Path) -> None:
             if owner != run:
                 raise ValueError(
                     f"{logdir} holds the points of another run. Name another folder, such as one beside it: TensorBoard "
-                    "shows all that are in the folder above."
+                    "shows all folders below the one that it is given."
                 )
         elif any(logdir.iterdir()):
             raise ValueError(
-                f"{logdir} is not empty, and not of this run. Name a folder that is new or empty."
+                f"{logdir} is not empty, and has no points of this run. Name a folder that is new or empty."
             )
     write_json(mark, {"run": run, "folder": str(chosen.run.folder.path)})
 

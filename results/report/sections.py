@@ -86,7 +86,7 @@ def size(run: Run, points: pd.DataFrame, by: str) -> Section:
     """Return the metric over the number of parameters, for `points` that were not pruned."""
     section = Section("What size buys")
     front = pareto(points, by, "params")
-    section.notes.append("The line joins the points that no other beats in both.")
+    section.notes.append("The line joins the points that no other point beats in both.")
     if len(points) < len(run.points):
         section.notes.append(f"{len(run.points) - len(points):,} pruned points are left out.")
     if len(points) > MOST_MARKS:

@@ -27,7 +27,7 @@ def account(folder: AnyPath, against: AnyPath | None, by: str, as_json: bool) ->
     rungs = accounts.rungs(run.rungs())
     if rungs.empty:
         raise InputError(
-            f"{folder}: its rungs have seen no point; it was run without ASHA, or has just begun."
+            f"{folder}: no point has reached a rung. The run is without ASHA, or it has just begun."
         )
     with as_input_error():
         answer: dict[str, Any] = dict(accounts.epochs(run.points, run.budget))

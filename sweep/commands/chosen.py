@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+import click
 import pandas as pd
 
 from results.analysis.condition import ConditionError, matching
@@ -11,6 +12,7 @@ from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.run import Run
 from results.store.read import read_points
+from sweep.commands.printing import printable
 from sweep.errors import InputError, as_input_error
 
 
@@ -47,6 +49,12 @@ def rows_of(folder: AnyPath) -> pd.DataFrame:
     """
     with as_input_error():
         return read_points(RunFolder(folder))
+
+
+def say_builder(run: Run, idx: int) -> None:
+    """Print which builder makes the model of a point, before it runs."""
+    builder = printable(str(run.plan.get("builder")))
+    click.echo(f"Point {idx} is made by the builder {builder}.", err=True)
 
 
 def check_axis(run: Run, name: str) -> None:

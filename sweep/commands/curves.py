@@ -14,7 +14,7 @@ from results.analysis.leaderboard import leaderboard, to_csv
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
-from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE
+from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import write_page
 from sweep.commands.tables import plain_table
 from sweep.errors import InputError, as_input_error
@@ -35,7 +35,7 @@ from sweep.errors import InputError, as_input_error
     "--per", metavar="AXIS", help="Show bands over all points instead, one for each value of this axis."
 )
 @WHERE
-@click.option("--with-pruned", is_flag=True, help="Include the points that ASHA pruned in the bands.")
+@WITH_PRUNED
 @click.option("--csv", "as_csv", is_flag=True, help="Print every epoch as CSV.")
 @HTML
 @JSON
@@ -63,9 +63,9 @@ def curves(
         if idx:
             missing = sorted(set(idx) - set(rows["idx"]))
             if missing:
-                raise InputError(
-                    f"{folder}: {', '.join(map(str, missing))} has no row{' like that' if where else ''} yet."
-                )
+                such = " that fulfils the condition" if where else ""
+                verb = "have" if len(missing) > 1 else "has"
+                raise InputError(f"{folder}: {', '.join(map(str, missing))} {verb} no row{such} yet.")
             rows = rows[rows["idx"].isin(idx)]
         elif not per:
             numbers(rows, by)

@@ -22,6 +22,9 @@ DASHBOARD = click.option(
     metavar="URL",
     help="The dashboard of the cluster.",
 )
+FOLLOW = click.option(
+    "--follow", "-f", is_flag=True, help="Show the output until the sweep ends, and end with its exit code."
+)
 JOB = click.argument("job_id", metavar="ID")
 
 

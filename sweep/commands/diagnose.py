@@ -10,8 +10,8 @@ import pandas as pd
 from results.diagnosis.diagnose import Diagnosis
 from results.diagnosis.verdicts import verdicts
 from results.folder.path import AnyPath
-from sweep.commands.chosen import opened
-from sweep.commands.options import FOLDER, JSON
+from sweep.commands.chosen import opened, say_builder
+from sweep.commands.options import FOLDER, JSON, TRUST
 from sweep.commands.printing import printable, quiet
 from sweep.commands.tables import plain_table
 from sweep.errors import as_input_error
@@ -28,7 +28,7 @@ _QUESTIONS = {
 @click.command()
 @FOLDER
 @click.argument("idx", type=int)
-@click.option("--trust", is_flag=True, help="Run the builder even if it is not installed, or has changed.")
+@TRUST
 @JSON
 def diagnose(folder: AnyPath, idx: int, trust: bool, as_json: bool) -> None:
     """Answer four questions about the model of point IDX, from the test rows.
@@ -37,8 +37,7 @@ def diagnose(folder: AnyPath, idx: int, trust: bool, as_json: bool) -> None:
     models that are fitted on the same rows? This runs the plan's builder.
     """
     run = opened(folder)
-    click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
-
+    say_builder(run, idx)
     with as_input_error(), quiet():
         found = diagnosed(run, idx, trust)
     sentences = verdicts(found)

@@ -12,7 +12,7 @@ from results.analysis.importance import about_pruned, distribution, paired
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
-from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE
+from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import write_page
 from sweep.commands.tables import plain_table
 from sweep.errors import as_input_error
@@ -23,9 +23,7 @@ from sweep.errors import as_input_error
 @click.argument("axis")
 @BY
 @WHERE
-@click.option(
-    "--with-pruned", is_flag=True, help="Include the points that ASHA pruned, as they were when it did."
-)
+@WITH_PRUNED
 @HTML
 @JSON
 def effects(
@@ -51,7 +49,7 @@ def effects(
         answer = {"values": table.to_json(orient="records"), "pairs": pairs.to_json(orient="records")}
         click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()}))
         return
-    plain_table(table, f"{by} for each value of {axis}, low and high being 5% and 95%")
-    plain_table(pairs, f"{by} of other less {by} of value, all other axes equal")
+    plain_table(table, f"{by} for each value of {axis}; low and high are the 5% and 95% quantiles")
+    plain_table(pairs, f"{by} of other minus {by} of value, with all other axes equal")
     if pruned.any():
         click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")

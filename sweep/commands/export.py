@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from results.folder.path import AnyPath
-from sweep.commands.chosen import opened
-from sweep.commands.options import FOLDER, JSON
+from sweep.commands.chosen import opened, say_builder
+from sweep.commands.options import FOLDER, JSON, TRUST
 from sweep.commands.printing import printable, quiet
 from sweep.errors import as_input_error
+from sweep.models.save import FORMATS
 from sweep.models.save import export as write
 
 
@@ -22,12 +23,12 @@ from sweep.models.save import export as write
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["keras", "savedmodel", "weights"]),
+    type=click.Choice(list(FORMATS)),
     default="keras",
     show_default=True,
     help="A .keras file, a folder for TensorFlow Serving, or a .weights.h5 file.",
 )
-@click.option("--trust", is_flag=True, help="Run the builder even if it is not installed, or has changed.")
+@TRUST
 @JSON
 def export(folder: AnyPath, idx: int, file: Path, kind: str, trust: bool, as_json: bool) -> None:
     """Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.
@@ -35,8 +36,7 @@ def export(folder: AnyPath, idx: int, file: Path, kind: str, trust: bool, as_jso
     This runs the plan's builder. First it evaluates the model on the test rows; the metrics must equal the stored ones.
     """
     run = opened(folder)
-    click.echo(f"Point {idx} is made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
-
+    say_builder(run, idx)
     with as_input_error(), quiet():
         answer = write(run, idx, file, kind, trust)
     if as_json:

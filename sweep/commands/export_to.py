@@ -18,7 +18,7 @@ from results.export_to import event_files, mlflow_server
 from results.export_to.chosen_points import Choice, ChosenPoints
 from results.folder.path import AnyPath
 from sweep.commands.chosen import opened
-from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE
+from sweep.commands.options import DESCENDING, FOLDER, JSON, RANK_BY, WHERE
 from sweep.errors import as_input_error
 from sweep.process.exits import EXIT_STOPPED
 from sweep.process.signals import Stopper
@@ -53,7 +53,7 @@ def _choosing(points: int, others: int, curves: int) -> Callable[[_Command], _Co
             click.option("--points", default=str(points), help="How many of the best points.", **amount),
             click.option("--others", default=str(others), help="How many of the rest, drawn at random.", **amount),
             click.option("--curves", default=str(curves), help="How many of the best with learning curves.", **amount),
-            click.option("--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by."),
+            RANK_BY,
             DESCENDING,
             WHERE,
             JSON,

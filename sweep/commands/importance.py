@@ -11,7 +11,7 @@ from results.analysis.importance import importance as shares_of
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import chosen_rows, opened
-from sweep.commands.options import BY, FOLDER, JSON, WHERE
+from sweep.commands.options import BY, FOLDER, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable
 from sweep.errors import as_input_error
 
@@ -20,9 +20,7 @@ from sweep.errors import as_input_error
 @FOLDER
 @BY
 @WHERE
-@click.option(
-    "--with-pruned", is_flag=True, help="Include the points that ASHA pruned, as they were when it did."
-)
+@WITH_PRUNED
 @click.option("-n", "count", type=click.IntRange(1), default=15, show_default=True, help="How many lines.")
 @JSON
 def importance(

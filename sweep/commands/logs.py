@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import click
 
-from sweep.commands.dashboard import DASHBOARD, JOB, as_options, cluster_jobs, follow_to_end
+from sweep.commands.dashboard import DASHBOARD, FOLLOW, JOB, as_options, cluster_jobs, follow_to_end
 from sweep.commands.options import INSECURE
 
 
 @click.command()
 @JOB
-@click.option(
-    "--follow", "-f", is_flag=True, help="Show the output until the sweep ends, and end with its exit code."
-)
+@FOLLOW
 @DASHBOARD
 @INSECURE
 def logs(job_id: str, follow: bool, address: str, insecure: bool) -> None:

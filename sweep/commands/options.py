@@ -32,12 +32,23 @@ INSECURE = click.option(
     "--insecure", is_flag=True, help="Use a cluster even if others can reach it and it asks for no token."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+RANK_BY = click.option(
+    "--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by."
+)
 DESCENDING = click.option("--descending", is_flag=True, help="A higher value is better.")
 BY = click.option("--by", default="loss_va", show_default=True, metavar="COL", help="The metric.")
 WHERE = click.option(
     "--where",
     metavar="CONDITION",
     help="Only points that fulfil it, such as 'activation == \"relu\" and params < 200'; join by and, or, not.",
+)
+WITH_PRUNED = click.option(
+    "--with-pruned",
+    is_flag=True,
+    help="Include the points that ASHA pruned, with the losses that they had then.",
+)
+TRUST = click.option(
+    "--trust", is_flag=True, help="Run the builder even if it is not installed, or has changed."
 )
 HTML = click.option(
     "--html",

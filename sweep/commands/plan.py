@@ -76,7 +76,7 @@ def plan(
     pruning = f", ASHA at epochs {answer['milestones']}" if loaded.scheduler == "asha" else ", no pruning"
     click.echo(f"budget     at most {loaded.epochs} epochs a point{pruning}")
     click.echo(f"workers    {answer['workers']}, engine {answer['engine']}")
-    for points, why in answer.get("cohorts", []):
-        click.echo(f"cohort     {points:,} points" + (f", one by one: {why}" if why else ""))
+    for count, why in answer.get("cohorts", []):
+        click.echo(f"cohort     {count:,} points" + (f", one by one: {why}" if why else ""))
     if timed:
         click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")

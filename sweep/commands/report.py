@@ -15,9 +15,9 @@ from results.folder.path import AnyPath, is_remote
 from results.report.page import page, winner_of
 from results.report.serve import served
 from results.run import Run
-from sweep.commands.chosen import opened
+from sweep.commands.chosen import opened, say_builder
 from sweep.commands.options import AGAINST, BY, FOLDER
-from sweep.commands.printing import printable, quiet, write_page
+from sweep.commands.printing import quiet, write_page
 from sweep.errors import InputError, as_input_error
 from sweep.models.diagnose import diagnosed
 from sweep.process.signals import StopRequested
@@ -87,8 +87,7 @@ def report(
 
 def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
     idx = winner_of(run, by)
-    builder = printable(str(run.plan.get("builder")))
-    click.echo(f"Point {idx} is made by the builder {builder}.", err=True)
+    say_builder(run, idx)
     with quiet():
         return diagnosed(run, idx, trust)
 

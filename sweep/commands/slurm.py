@@ -59,7 +59,7 @@ def slurm(
     """Write a Slurm batch script that sweeps PLAN on N nodes; --submit queues it.
 
     A job that is preempted or requeued goes on where it was: it trains only points without a row. It ends with the exit
-    code of `sweep run`. Run at most one such job on a node: Ray's launcher would take another job's Ray for its own.
+    code of `sweep run`. Run at most one such job on a node: Ray's launcher refuses a node where another Ray runs.
     """
     command = [
         sys.executable,

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from results.folder.path import AnyPath
-from sweep.commands.dashboard import DASHBOARD, as_options, cluster_jobs, follow_to_end
+from sweep.commands.dashboard import DASHBOARD, FOLLOW, as_options, cluster_jobs, follow_to_end
 from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 from sweep.commands.printing import command
 from sweep.driver import travel
@@ -32,9 +32,7 @@ from sweep.process.exits import RESUME
 )
 @DASHBOARD
 @INSECURE
-@click.option(
-    "--follow", "-f", is_flag=True, help="Show the output until the sweep ends, and end with its exit code."
-)
+@FOLLOW
 @JSON
 def submit(
     plan: Path | None,
@@ -68,7 +66,8 @@ def submit(
             made = Path(scratch) / "job"
             path = travel.make_job(chosen, made)
             words = ["-m", "sweep", "run", str(path), "--out", folder, "--address", "auto"]
-            # Here it was decided whether a cluster without a token may be used, by its address as seen from here.
+            # `cluster_jobs` has checked whether this cluster may be used without a token, by the address as it is seen from
+            # this machine. On the head, the same check would see another address.
             words += ["--insecure", "--submitted-as", str(path.with_name(travel.ORIGINAL_FILE))]
             words += [f"--points={points}"] if points else []
             words += [f"--idx={','.join(map(str, idx))}"] if idx else []

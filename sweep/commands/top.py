@@ -7,7 +7,7 @@ import click
 from results.analysis import leaderboard
 from results.folder.path import AnyPath
 from sweep.commands.chosen import chosen_rows
-from sweep.commands.options import DESCENDING, FOLDER, JSON, WHERE
+from sweep.commands.options import DESCENDING, FOLDER, JSON, RANK_BY, WHERE
 from sweep.commands.tables import points_table
 from sweep.errors import InputError, as_input_error
 
@@ -15,14 +15,14 @@ from sweep.errors import InputError, as_input_error
 @click.command()
 @FOLDER
 @click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many points.")
-@click.option("--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by.")
+@RANK_BY
 @DESCENDING
 @WHERE
 @click.option("--per", metavar="AXIS", help="Only the best point of each value of this column.")
 @click.option(
     "--pareto",
     metavar="COL",
-    help="Only points for which no other is better in --by and not higher in COL, such as params or seconds.",
+    help="Only the Pareto front of --by and COL, such as params or seconds; lower is better in both.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, safe to open in a spreadsheet.")
 @JSON
@@ -46,9 +46,11 @@ def top(
     sweep top DIR -n 100000 --csv > points.csv
     """
     if per and pareto:
-        raise InputError("--per and --pareto are two different questions. Ask one of them.")
+        raise InputError(
+            "--per and --pareto were both given, but only one can choose the points. Leave one of the two out."
+        )
     if pareto and descending:
-        raise InputError("--pareto takes lower as better in both columns. Leave --descending out.")
+        raise InputError("With --pareto, lower is better in both columns. Leave --descending out.")
     chosen = chosen_rows(folder, where)
     with as_input_error():
         if per:

@@ -1,4 +1,4 @@
-"""The estimate of `sweep plan`: how a plan would be trained, and how long at most, from a few points that it times."""
+"""The estimate of `sweep plan`: how a plan would be trained, and how long it would take at most. It times a few points."""
 
 from __future__ import annotations
 

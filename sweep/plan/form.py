@@ -149,7 +149,7 @@ def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: AnyPath) -> Non
         key_path = (*where, str(key.value))
         if key_path in lines:
             raise PlanError(
-                f'{path}, line {key.start_mark.line + 1}: the key "{key.value}" stands there twice (first in line '
+                f'{path}, line {key.start_mark.line + 1}: the key "{key.value}" is there twice (first in line '
                 f"{lines[key_path]}). Remove one."
             )
         lines[key_path] = key.start_mark.line + 1

@@ -27,7 +27,7 @@ def test_top_answers_where_per_and_pareto(abalone_run):
         (["--where", "exit()"], "--where: The condition"),
         (["--per", "optimizer"], 'Did you mean "optimizers"'),
         (["--pareto", "parms"], 'Did you mean "params"'),
-        (["--pareto", "params", "--per", "optimizers"], "two different questions"),
+        (["--pareto", "params", "--per", "optimizers"], "only one can choose the points"),
         (["--pareto", "params", "--descending"], "Leave --descending out"),
     ],
 )

@@ -216,9 +216,9 @@ BAD_FILES = {
     "tab": ("data: abalone\n\tspace: 1", "line 2"),
     "key twice": (
         "data: abalone\nseed: 1\nseed: 2",
-        'line 3: the key "seed" stands there twice (first in line 2)',
+        'line 3: the key "seed" is there twice (first in line 2)',
     ),
-    "axis twice": ("space:\n  a: [1]\n  a: [2]", 'line 3: the key "a" stands there twice'),
+    "axis twice": ("space:\n  a: [1]\n  a: [2]", 'line 3: the key "a" is there twice'),
     "control character": ("data: \x07", "not YAML"),
     "an axis that holds itself": (
         "data: abalone\nbuilder: trainables.abalone:build_and_compile_model\nspace:\n  hidden: &a [1, *a]",
