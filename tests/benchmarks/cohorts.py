@@ -158,7 +158,7 @@ def splitting(plan: Any) -> dict[str, float]:
         work(*arguments)
         return time.process_time() - began
 
-    first, second, third = (took(composer.divide, part, fit) for part in (points, half, half))
+    first, second, third = (took(composer._study, part, fit) for part in (points, half, half))
     took(composer.compose, program, fit)  # this builds the models that the next two calls use again
     few, all_of_it = took(composer.compose, few_points, fit), took(composer.compose, program, fit)
     return {
