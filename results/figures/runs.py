@@ -240,12 +240,12 @@ def rungs_figure(table: pd.DataFrame) -> Figure:
         table: as `results.analysis.account.rungs` returns it.
     """
     figure = _figure()
-    labels = [f"epoch {milestone}" for milestone in table["milestone"]]
+    names = [f"epoch {milestone}" for milestone in table["milestone"]]
     for name, column, colour in (
         ("went on", table["passed"], BLUE),
         ("stopped", table["entered"] - table["passed"], ORANGE),
     ):
-        figure.add_bar(x=labels, y=column, name=name, marker={"color": colour})
+        figure.add_bar(x=names, y=column, name=name, marker={"color": colour})
     figure.update_layout(barmode="stack").update_yaxes(title="points")
     return laid_out(figure)
 

@@ -24,7 +24,7 @@ from results.figures.runs import key_of, ordered
 from results.figures.style import plain
 from results.report import sections
 from results.run import Run
-from results.schema import Status
+from results.schema import NOT_WELL, Status
 
 if TYPE_CHECKING:
     from results.diagnosis.diagnose import Diagnosis
@@ -105,8 +105,7 @@ def _cards(
     run: Run, points: pd.DataFrame, well: pd.DataFrame, winner: pd.DataFrame, by: str
 ) -> list[tuple[str, str, str]]:
     """Return label, value and explanation of each number at the top of the page."""
-    asked = run.size
-    cards = [("points", f"{len(points):,}", f"of {asked:,} in the grid")]
+    cards = [("points", f"{len(points):,}", f"of {run.size:,} in the grid")]
     test = f"{by.rsplit('_', 1)[0]}_te"
     if len(winner):
         best = winner.iloc[0]
@@ -121,7 +120,7 @@ def _cards(
                     f"point {lowest['idx']}; picked by these rows, so optimistic",
                 )
             )
-    failed = int(points["status"].isin([Status.FAILED, Status.TIMEOUT]).sum())
+    failed = int(points["status"].isin(NOT_WELL).sum())
     pruned, diverged = (
         int((points["status"] == status).sum()) for status in (Status.PRUNED, Status.DIVERGED)
     )

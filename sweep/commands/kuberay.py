@@ -41,7 +41,14 @@ from sweep.errors import InputError, as_input_error
     metavar="NAME",
     help="A Secret with the cluster's token; KubeRay makes one if not given.",
 )
-@click.option("--retries", type=int, default=3, show_default=True, metavar="N", help="New clusters to try.")
+@click.option(
+    "--retries",
+    type=int,
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How many further clusters to try if one is lost.",
+)
 @click.option(
     "--ttl",
     "ttl_s",
@@ -49,9 +56,9 @@ from sweep.errors import InputError, as_input_error
     default=600,
     show_default=True,
     metavar="S",
-    help="Seconds it is kept when finished.",
+    help="Seconds after which a finished job's cluster is deleted.",
 )
-@click.option("--deadline", "deadline_s", type=int, metavar="S", help="Seconds after which it is ended.")
+@click.option("--deadline", "deadline_s", type=int, metavar="S", help="Seconds after which the job is ended.")
 @FILE
 @RUN_OPTIONS
 def kuberay(

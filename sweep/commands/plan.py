@@ -25,7 +25,7 @@ from sweep.process.tally import duration
     type=click.IntRange(0),
     default=3,
     show_default=True,
-    help="Points to time; 0 skips the time and the cohorts.",
+    help="How many points to time; 0 leaves out the time and the cohorts.",
 )
 @JSON
 def plan(

@@ -27,7 +27,7 @@ from sweep.errors import InputError, as_input_error
 @click.option("--partition", metavar="NAME", help="The partition that the job is queued in.")
 @click.option("--account", metavar="NAME", help="The account to charge.")
 @click.option("--qos", metavar="NAME", help="Quality of service.")
-@click.option("--job-name", metavar="NAME", help="[default: sweep-PLAN]")
+@click.option("--job-name", metavar="NAME", help="The job's name  [default: sweep-PLAN]")
 @click.option(
     "--sbatch",
     "others",
