@@ -27,7 +27,7 @@ from sweep.driver import runner
 from sweep.process import supervisor
 from sweep.process.exits import RESUME
 from sweep.process.signals import Stopper
-from trainables.limits import cause_of
+from trainables.error_text import cause_of
 
 EXIT_CODES = """\b
 Exit codes:

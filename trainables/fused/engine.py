@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from trainables.engine import Engine, Report, Work
+from trainables.error_text import cause_of
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
-from trainables.limits import KILL_AFTER_S, cause_of, cohort_memory_mb, time_limit
+from trainables.limits import KILL_AFTER_S, cohort_memory_mb, time_limit
 from trainables.trials.checkpoints import name_of
 
 STEP_S = 2.0

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from trainables.engine import Engine, Report, Rows, Work, as_bytes, curves_of, weights_of
-from trainables.limits import TimeUpError, explain, time_limit
+from trainables.error_text import explain
+from trainables.limits import TimeUpError, time_limit
 from trainables.single.point import Point
 
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from trainables.builder import build
 from trainables.builder.find import Builder
+from trainables.error_text import cause_of
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.model.describe import Described, describe
-from trainables.limits import TimeUpError, cause_of, time_limit
+from trainables.limits import TimeUpError, time_limit
 from trainables.table.data import Table
 
 KNOWN_MB = 256

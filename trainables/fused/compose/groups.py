@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from trainables.error_text import cause_of
 from trainables.fused.compose.members import Composer, Members, Refused, Split
 from trainables.fused.compose.points import Points
 from trainables.fused.internals.errors import UnfusableError, raise_ours
-from trainables.limits import cause_of
 from trainables.settings import Fit
 
 
