@@ -5,15 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.connect import local, reach
-from cluster.connect.attached import attached
-from cluster.connect.nodes import TIMEOUT_S, Agreement
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
@@ -23,14 +20,14 @@ from results.schema import FINISHED_WELL
 from results.store.read import read_points
 from results.store.store import Store
 from sweep.driver.lost import end_without_ray
-from sweep.driver.travel import moved_builder, user_folder
+from sweep.driver.train import Task, train
 from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from sweep.plan.plan import Plan
 from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED
 from sweep.process.provenance import machine, versions
-from sweep.process.signals import Stopper, StopRequested
+from sweep.process.signals import Stopper
 from sweep.process.tally import Tally
 from sweep.process.view import View, noise_to
 
@@ -135,9 +132,8 @@ def run(
         ):
             if tally.open:
                 lost = functools.partial(end_without_ray, view, stopper, resume)
-                reason = _train(
-                    plan, folder, store, selection, cpus, address, tally, view, stopper, trainable, lost
-                )
+                task = Task(plan, folder, store, selection, cpus, address, trainable)
+                reason = train(task, tally, view, stopper, lost)
             if reason:  # the points that were pending have no row after all
                 try:
                     tally.counts = _tally(folder, plan, selection).counts
@@ -168,21 +164,6 @@ def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> in
             "start. Lower it, or raise --cpus."
         )
     return cpus
-
-
-def _gpu_workers(plan: Plan, gpus: float) -> int:
-    """Return how many trials the GPUs can hold at once; raise a PlanError if they cannot hold one."""
-    if plan.resources.gpu > gpus:
-        raise PlanError(
-            f"resources.gpu={plan.resources.gpu:g} is more than the {gpus:g} GPUs of this machine, so no point "
-            "could start. Lower it; 0 trains on the CPU."
-        )
-    return int(gpus / plan.resources.gpu)
-
-
-def _trials_at_once(plan: Plan, found: Mapping[str, float]) -> int:
-    """Return how many trials a cluster can hold at once, by the sums of its nodes' resources in `found`."""
-    return min(int(found.get(name, 0.0) / amount) for name, amount in plan.resources.amounts.items())
 
 
 def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
@@ -234,51 +215,3 @@ def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
     if chosen:
         return f"--idx {','.join(map(str, selection))}"
     return f"--points {points}" if points else ""
-
-
-def _train(
-    plan: Plan, folder: RunFolder, store: Store, selection: Selection, cpus: int, address: str | None, tally: Tally,
-    view: View, stopper: Stopper, trainable: type[Trial] | None, lost: Callable[[str], None],
-) -> str | None:  # fmt: skip
-    """Train the open points with Tune; return the error that stopped it, or None if it ended or a person stopped it."""
-    view.begin(f"attaching to {address}" if address else "starting Ray")
-    connection = attached(address, user_folder(plan)) if address else local.started(cpus, lost=lost)
-    try:
-        with connection as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
-            stopper.install()  # Ray has put a handler of its own in place
-            from sweep.driver import tuning
-            from sweep.driver.collector import JOIN_TIMEOUT_S, START_TIMEOUT_S, Collector
-            from sweep.driver.rung_actor import start_rungs
-            from sweep.driver.searcher import PointSearcher
-
-            on_cluster, waiting, check_nodes = None, "", None
-            if address:
-                agreement = Agreement()
-                agreement.check(TIMEOUT_S)
-                check_nodes = agreement.check
-                most = cpus // plan.resources.cpu or None
-                on_cluster = tuning.OnCluster(moved_builder(plan), most, agreement.guard())
-                at_once = _trials_at_once(plan, found)
-                waiting = "" if at_once else f"waiting for a node that has {plan.resources.amounts}"
-                tally.workers = min(most or tally.asked, max(1, at_once))
-            elif plan.resources.gpu > 0:
-                tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
-            view.begin(waiting or "training")
-            if plan.engine == "keras":
-                searcher = PointSearcher(idx for idx in selection if idx not in store)
-            else:
-                searcher = PointSearcher()
-                chosen = selection.to_array()
-                searcher.add_group(chosen[~store.has(chosen)])
-            rungs = start_rungs(plan, store.entered()) if plan.training.milestones else None
-            collector = Collector(
-                plan, store, searcher, tally, view.update, stopper.is_set,
-                JOIN_TIMEOUT_S if address else START_TIMEOUT_S, check_nodes,
-            )  # fmt: skip
-            tuner = tuning.tuner(plan, collector, rungs, on_cluster, folder.checkpoints, scratch, trainable)
-            with stopper.deferred():
-                tuner.fit()
-                collector.commit()
-    except StopRequested as stop:
-        return str(stop.error) if stop.error else None
-    return None

@@ -1,0 +1,128 @@
+"""Trains the open points of a run with Ray Tune, on this machine or on a cluster, and commits their rows."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster.connect import local
+from cluster.connect.attached import attached
+from cluster.connect.nodes import TIMEOUT_S, Agreement
+from results.folder.run_folder import RunFolder
+from results.store.store import Store
+from sweep.driver.travel import moved_builder, user_folder
+from sweep.plan.form import PlanError
+from sweep.plan.order import Selection
+from sweep.plan.plan import Plan
+from sweep.process.signals import Stopper, StopRequested
+from sweep.process.tally import Tally
+from sweep.process.view import View
+
+if TYPE_CHECKING:
+    from sweep.driver.searcher import PointSearcher
+    from trainables.trials.trial import Trial
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run trains, and where.
+
+    Attributes:
+        plan: the plan.
+        folder: the run's folder.
+        store: the rows in it.
+        selection: the points that were asked for.
+        cpus: cores to use; 0 for all of a cluster.
+        address: `HOST:PORT` of a cluster's head; None for a Ray on this machine.
+        trainable: the class of the trials, if not `Trial`.
+    """
+
+    plan: Plan
+    folder: RunFolder
+    store: Store
+    selection: Selection
+    cpus: int
+    address: str | None
+    trainable: type[Trial] | None
+
+
+def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable[[str], None]) -> str | None:
+    """Train the open points with Tune; return the error that stopped it, or None if it ended or a person stopped it.
+
+    Args:
+        task: what to train, and where.
+        tally: the numbers of the sweep.
+        view: shows the tally.
+        stopper: handles the signals.
+        lost: called if Ray on this machine loses a process that it needs; see `cluster.connect.losses`.
+
+    Raises:
+        ClusterError: the cluster cannot be used, or this version of Ray lacks what the sweep needs.
+        PlanError: this machine has too few GPUs.
+    """
+    plan, address = task.plan, task.address
+    view.begin(f"attaching to {address}" if address else "starting Ray")
+    connection = attached(address, user_folder(plan)) if address else local.started(task.cpus, lost=lost)
+    try:
+        with connection as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
+            stopper.install()  # Ray has put a handler of its own in place
+            from sweep.driver import tuning
+            from sweep.driver.collector import JOIN_TIMEOUT_S, START_TIMEOUT_S, Collector
+            from sweep.driver.rung_actor import start_rungs
+
+            on_cluster, waiting, check_nodes = None, "", None
+            if address:
+                agreement = Agreement()
+                agreement.check(TIMEOUT_S)
+                check_nodes = agreement.check
+                most = task.cpus // plan.resources.cpu or None
+                on_cluster = tuning.OnCluster(moved_builder(plan), most, agreement.guard())
+                at_once = _trials_at_once(plan, found)
+                waiting = "" if at_once else f"waiting for a node that has {plan.resources.amounts}"
+                tally.workers = min(most or tally.asked, max(1, at_once))
+            elif plan.resources.gpu > 0:
+                tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
+            view.begin(waiting or "training")
+            searcher = _searcher(task)
+            rungs = start_rungs(plan, task.store.entered()) if plan.training.milestones else None
+            collector = Collector(
+                plan, task.store, searcher, tally, view.update, stopper.is_set,
+                JOIN_TIMEOUT_S if address else START_TIMEOUT_S, check_nodes,
+            )  # fmt: skip
+            checkpoints = task.folder.checkpoints
+            tuner = tuning.tuner(plan, collector, rungs, on_cluster, checkpoints, scratch, task.trainable)
+            with stopper.deferred():
+                tuner.fit()
+                collector.commit()
+    except StopRequested as stop:
+        return str(stop.error) if stop.error else None
+    return None
+
+
+def _searcher(task: Task) -> PointSearcher:
+    """Return a searcher with the open points: one by one for Keras, else all as one group, which the engine splits."""
+    from sweep.driver.searcher import PointSearcher
+
+    if task.plan.engine == "keras":
+        return PointSearcher(idx for idx in task.selection if idx not in task.store)
+    searcher = PointSearcher()
+    chosen = task.selection.to_array()
+    searcher.add_group(chosen[~task.store.has(chosen)])
+    return searcher
+
+
+def _gpu_workers(plan: Plan, gpus: float) -> int:
+    """Return how many trials the GPUs can hold at once; raise a PlanError if they cannot hold one."""
+    if plan.resources.gpu > gpus:
+        raise PlanError(
+            f"resources.gpu={plan.resources.gpu:g} is more than the {gpus:g} GPUs of this machine, so no point "
+            "could start. Lower it; 0 trains on the CPU."
+        )
+    return int(gpus / plan.resources.gpu)
+
+
+def _trials_at_once(plan: Plan, found: Mapping[str, float]) -> int:
+    """Return how many trials a cluster can hold at once, by the sums of its nodes' resources in `found`."""
+    return min(int(found.get(name, 0.0) / amount) for name, amount in plan.resources.amounts.items())
