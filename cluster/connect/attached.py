@@ -33,9 +33,9 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
         ClusterError: this machine is not a node of the cluster, or the code is too large to be sent.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(HEAD_LOST_AFTER_S))
+    os.environ.setdefault(ray_internals.HEAD_TIMEOUT_VARIABLE, str(HEAD_LOST_AFTER_S))
     # Otherwise the workers of a submitted driver would get the runtime environment of its job, which is larger.
-    os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"
+    os.environ[ray_internals.OWN_RUNTIME_ENV_VARIABLE] = "1"
     os.environ.pop("RAY_ADDRESS", None)
     import ray
 

@@ -41,7 +41,7 @@ def started(cpus: int | None = None, lost: Callable[[str], None] | None = None) 
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(authentication(os.environ.get("RAY_AUTH_MODE") or "token"))
-        stack.enter_context(environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"))
+        stack.enter_context(environment(**{ray_internals.LOOPBACK_VARIABLE: "0"}))
         stack.enter_context(ray_internals.on_loopback())
         # Ray passes the interpreter's path to a shell without quotes, which a path with a space needs.
         quoted = shlex.quote(sys.executable)

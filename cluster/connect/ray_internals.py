@@ -1,8 +1,8 @@
-"""Everything that this software uses of Ray beyond its public interface: private names, texts of errors, requests.
+"""Everything that this software uses of Ray beyond its public interface: private names, variables, texts, requests.
 
 All of it was found in the source of Ray 2.60.0. Ray is imported only when a name is needed, and a missing name raises
-`ClusterError`. The parts of a trial are checked by `check_trial`, before the first trial begins. Changed texts and requests
-cannot be detected in these ways; tests that start Ray detect them.
+`ClusterError`. The parts of a trial are checked by `check_trial`, before the first trial begins. Changed variables, texts
+and requests cannot be detected in these ways; tests that start Ray detect them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,15 @@ from cluster.errors import ClusterError
 
 KNOWN, READ = "2.60", "2.60.0"
 """The versions of Ray that are supported, and the one whose source was read."""
+
+LOOPBACK_VARIABLE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""An environment variable: with 0, Ray's processes listen on the loopback address."""
+
+HEAD_TIMEOUT_VARIABLE = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""An environment variable: seconds after which a process of Ray gives up on a head that it cannot reach."""
+
+OWN_RUNTIME_ENV_VARIABLE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"
+"""An environment variable: with 1, the workers of a submitted driver get its runtime environment, not that of its job."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ READ_ADDRESS = Private(
 ON_NETWORK = Private(
     "ray._private.ray_constants",
     "ENABLE_RAY_CLUSTER",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, read when Ray was imported",
+    "the value of `LOOPBACK_VARIABLE` when Ray was imported",
 )
 SETTINGS = Private("ray._raylet", "Config", "all settings of the environment, read when Ray was imported")
 TOKENS = Private("ray._raylet", "AuthenticationTokenLoader", "the token, kept since Ray first read it")
@@ -109,8 +118,7 @@ def on_loopback() -> Iterator[None]:
     """Make a Ray that is started in a `with` block listen on the loopback address.
 
     Ray uses the machine's network address, except on systems whose firewall asks the user about each program that listens
-    there. This makes Ray in this process believe that it is on one; RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 does so for
-    Ray's other processes.
+    there. This makes Ray in this process believe that it is on one; `LOOPBACK_VARIABLE` does so for Ray's other processes.
     """
     before = _found(ON_NETWORK)
     constants = importlib.import_module(ON_NETWORK.module)
