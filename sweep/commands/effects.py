@@ -50,6 +50,6 @@ def effects(
         click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()}))
         return
     plain_table(table, f"{by} for each value of {axis}; low and high are the 5% and 95% quantiles")
-    plain_table(pairs, f"{by} of other minus {by} of value, with all other axes equal")
+    plain_table(pairs, f"{by} of other minus {by} of value, all other axes equal")
     if pruned.any():
         click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")

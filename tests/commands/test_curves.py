@@ -41,6 +41,6 @@ def test_bands_leave_pruned_points_out_and_say_so(pruned_run):
     assert "Note: 1 pruned points are left out" in said.output
     counts = {row["value"]: row["points"] for row in answer("curves", pruned_run, "--per", "units")}
     assert counts == {2: 3, 4: 1}  # one was pruned, one failed
-    assert "are in it" in sweep("curves", pruned_run, "--per", "units", "--with-pruned").output
+    assert "are included" in sweep("curves", pruned_run, "--per", "units", "--with-pruned").output
     none = message("curves", pruned_run, "--per", "units", "--where", "idx == 1")
     assert "no point that was trained to its end" in none
