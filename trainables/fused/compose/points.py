@@ -89,6 +89,10 @@ class Points:
         value = self._axes[self._column[name]].values[self.code(row, name)]
         return list(value) if isinstance(value, list) else value
 
+    def codes_of(self, names: Iterable[str]) -> np.ndarray:
+        """Return the code of each point on each of the axes `names`, int64, shape (points, axes)."""
+        return self.codes[:, [self._column[name] for name in names]]
+
     def varying(self, names: Iterable[str]) -> list[str]:
         """Return those of the axes `names` on which the points differ."""
         columns = ((name, self.codes[:, self._column[name]]) for name in names)
