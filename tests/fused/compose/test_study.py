@@ -14,6 +14,10 @@ from trainables.fused.model.describe import Described
 from trainables.settings import Fit
 
 
+def _tuple(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
 class MadeUp:
     """Describes models whose parts are given functions of the configuration, without Keras; counts them."""
 
@@ -30,7 +34,7 @@ class MadeUp:
                 numbers = {k: v for k, v in found.items() if "." in k and v is not None}
                 initial = (np.array([found.get("initial", 0.0)], "float32"),)
                 self.known[key] = Described(
-                    (found.get("signature", 0),),
+                    _tuple(found.get("signature", 0)),
                     found.get("variant", 0),
                     found.get("optimizer", 0),
                     numbers,
@@ -157,3 +161,13 @@ def test_the_study_is_made_once_and_later_groups_use_it():
     assert later.known.sets == first.known.sets
     assert len(later._builds.known) - built <= MAX_COMBINATIONS
     assert len(later._builds.known) < len(first._builds.known)
+
+
+def test_an_axis_that_changes_the_layers_by_some_values_only_acts_together_by_the_others():
+    # The kinds 1 to 3 are one structure, 4 is another with more weights; the strength counts for 2 and 3 only.
+    space = Space({"a": [1, 2, 3, 4], "b": [0.1, 0.2, 0.3], "c": [1, 2], "d": [1, 2, 3]})
+    parts = {
+        "signature": lambda c: ("layer",) * (2 if c["a"] == 4 else 1),
+        "penalty.0.l2": lambda c: c["b"] if c["a"] in (2, 3) else 0.0,
+    }
+    assert_composed_as_described(parts, space)

@@ -86,7 +86,11 @@ class Points:
 
     def value(self, row: int, name: str) -> Any:
         """Return the value of a point on an axis; a list is copied, because the builder may change it."""
-        value = self._axes[self._column[name]].values[self.code(row, name)]
+        return self.value_of(name, self.code(row, name))
+
+    def value_of(self, name: str, code: int) -> Any:
+        """Return the value with the number `code` on an axis; a list is copied, because the builder may change it."""
+        value = self._axes[self._column[name]].values[code]
         return list(value) if isinstance(value, list) else value
 
     def codes_of(self, names: Iterable[str]) -> np.ndarray:

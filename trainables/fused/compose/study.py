@@ -6,16 +6,19 @@ every two axes meet. Each part of such a model is compared with that of a simple
 axes that seem not to act on this part. If the two differ, one of these axes does act, and a search by halves finds it.
 
 What is found
-    The axes that change the layers (the signature) are held at the values that give the largest model, because an axis
-    that belongs to a layer has no effect without it. Among the other axes, an effect of one axis or of two together is
-    found with certainty. An effect of three is found if their values meet in the array; `Interactions.triples` is the share
-    of triples that do. In the groups of points with other layers, each axis is varied by itself again, so an effect of a
-    single axis is found there too, and random members are compared.
+    The values of an axis that give one signature are a class. Only values of one class can be in one group. So the study
+    takes one class of each axis, first those with the largest models, because an axis that belongs to a layer has no effect
+    without it; and then others, until any two classes of two or more values have been together. Thus an effect of one axis,
+    or of two together, is found with certainty. An effect of three is found if their values meet in an array;
+    `Interactions.triples` is the share of triples that do. In the groups, each axis is varied by itself again, so an effect
+    of a single axis is found in each of them, and random members are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +30,10 @@ from trainables.fused.compose.points import Points
 from trainables.fused.model.describe import Described
 
 MOST_MODELS = 400
-"""The maximum number of models in the covering array."""
+"""The maximum number of models in a covering array."""
+
+Structure = Mapping[str, list[int]]
+"""For each axis on which the points differ, the codes of one class."""
 
 
 def interactions(points: Points, names: Sequence[str], builds: Builds, seed: int) -> Interactions:
@@ -39,21 +45,41 @@ def interactions(points: Points, names: Sequence[str], builds: Builds, seed: int
         builds: makes the models.
         seed: seed of the random choices.
     """
-    axes = points.varying(names)
-    base, structural = _largest(points, names, axes, builds)
-    others = [axis for axis in axes if axis not in structural]
+    classes = _classes(points, names, builds)
+    found = Interactions()
+    for structure in _structures(classes):
+        found = _of_structure(points, names, structure, builds, seed, found)
+    return found
+
+
+def _of_structure(
+    points: Points, names: Sequence[str], structure: Structure, builds: Builds, seed: int, found: Interactions
+) -> Interactions:
+    """Return `found` and what acts together where each axis has values of one class only."""
+    base = {**points.config(0, names), **{a: points.value_of(a, codes[0]) for a, codes in structure.items()}}
+    axes = [axis for axis, codes in structure.items() if len(codes) > 1]
+    inside = np.all(
+        [np.isin(points.codes_of([axis])[:, 0], structure[axis]) for axis in axes] or [[False]], 0
+    )
     first = builds.describe(base)
-    if isinstance(first, Failed) or len(others) < 2:
-        return Interactions()
+    if isinstance(first, Failed) or len(axes) < 2 or not inside.any():
+        return found
     acting: dict[str, set[str]] = {}
-    for axis in others:
-        for value in _values(points, axis):
-            for part in differing(builds.describe({**base, axis: value}), first):
+    for axis in axes:
+        for code in structure[axis]:
+            for part in differing(builds.describe({**base, axis: points.value_of(axis, code)}), first):
                 acting.setdefault(part, set()).add(axis)
-    chosen = covering(points.codes_of(others), MOST_MODELS, seed)
-    for row in chosen.rows.tolist():
-        learn({**base, **points.config(row, others)}, base, others, acting, builds.describe)
-    return Interactions(models=len(chosen.rows), pairs=chosen.pairs, triples=chosen.triples).with_sets(acting)
+    rows = np.flatnonzero(inside)
+    chosen = covering(points.codes_of(axes)[rows], MOST_MODELS, seed)
+    for row in rows[chosen.rows].tolist():
+        learn({**base, **points.config(row, axes)}, base, axes, acting, builds.describe)
+    found = replace(
+        found,
+        models=found.models + len(chosen.rows),
+        pairs=min(found.pairs, chosen.pairs),
+        triples=min(found.triples, chosen.triples),
+    )
+    return found.with_sets(acting)
 
 
 def learn(
@@ -106,20 +132,31 @@ def _acting_axis(low: Config, high: Config, axes: Sequence[str], value: Callable
     return steps[start]
 
 
-def _largest(
-    points: Points, names: Sequence[str], axes: Sequence[str], builds: Builds
-) -> tuple[dict[str, Any], list[str]]:
-    """Return a configuration whose model has as many layers and weights as possible, and the axes that change these."""
+def _classes(points: Points, names: Sequence[str], builds: Builds) -> dict[str, list[list[int]]]:
+    """Return the codes of each axis on which the points differ by classes, the class with the largest model first."""
     base = points.config(0, names)
-    first = builds.describe(base)
-    largest, structural = dict(base), []
-    for axis in axes:
-        values = _values(points, axis)
-        described = [builds.describe({**base, axis: value}) for value in values]
-        if any(one.signature != first.signature for one in described):
-            structural.append(axis)
-            largest[axis] = values[int(np.argmax([_size(one) for one in described]))]
-    return (base if isinstance(builds.describe(largest), Failed) else largest), structural
+    found: dict[str, list[list[int]]] = {}
+    for axis in points.varying(names):
+        by_signature: dict[Hashable, list[int]] = {}
+        sizes: dict[Hashable, int] = {}
+        for code in np.unique(points.codes_of([axis])).tolist():
+            described = builds.describe({**base, axis: points.value_of(axis, code)})
+            by_signature.setdefault(described.signature, []).append(code)
+            sizes[described.signature] = _size(described)
+        found[axis] = [by_signature[one] for one in sorted(by_signature, key=lambda one: -sizes[one])]
+    return found
+
+
+def _structures(classes: Mapping[str, list[list[int]]]) -> Iterator[Structure]:
+    """Yield choices of one class of each axis, until each two classes of several values have been together."""
+    large = [(axis, n) for axis, some in classes.items() for n, codes in enumerate(some) if len(codes) > 1]
+    wanted = {(one, other) for one, other in itertools.combinations(large, 2) if one[0] != other[0]}
+    largest = dict.fromkeys(classes, 0)
+    while wanted:
+        are_largest = [pair for pair in wanted if all(number == 0 for _, number in pair)]
+        chosen = largest if are_largest else {**largest, **dict(min(wanted))}
+        wanted = {(a, b) for a, b in wanted if chosen[a[0]] != a[1] or chosen[b[0]] != b[1]}
+        yield {axis: classes[axis][number] for axis, number in chosen.items()}
 
 
 def _size(described: Described | Failed) -> int:
@@ -127,7 +164,3 @@ def _size(described: Described | Failed) -> int:
     if isinstance(described, Failed):
         return -1
     return len(described.signature) * 2**32 + sum(array.size for array in described.initial)
-
-
-def _values(points: Points, axis: str) -> list[Any]:
-    return [points.value(row, axis) for row in points.combinations([axis]).first.tolist()]
