@@ -111,6 +111,7 @@ class Report:
         why: the reason for `parts` or `refused`.
         timing: core seconds since the last report, by activity: compose, compile, train, evaluate.
         broken: why the engine cannot train any point, which ends the sweep; empty if it can.
+        known: what the engine has learned about all points of the sweep, for `Engine.begin` of later trials.
     """
 
     done: bool = False
@@ -123,6 +124,7 @@ class Report:
     why: str = ""
     timing: Mapping[str, float] = field(default_factory=dict)
     broken: str = ""
+    known: Any = None
 
 
 class Engine(ABC):
@@ -136,8 +138,13 @@ class Engine(ABC):
         self.work = work
 
     @abstractmethod
-    def begin(self, points: np.ndarray) -> None:
-        """Take the points of the next trial, int64, shape (points,), and forget those of the previous one."""
+    def begin(self, points: np.ndarray, known: Any = None) -> None:
+        """Take the points of the next trial, and forget those of the previous one.
+
+        Args:
+            points: int64, shape (points,).
+            known: what trials of the same engine have learned; see `Report.known`. None if nothing is known.
+        """
 
     @abstractmethod
     def step(self) -> Report:

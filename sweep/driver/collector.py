@@ -104,6 +104,8 @@ class Collector(Unsaved, Callback):
             self._entered.append(report.rungs)
         if report.rows is not None:
             self._finish(report.rows)
+        if report.known is not None:
+            self.searcher.learn(report.known)
         costs = report.costs or [0.0] * len(report.parts)
         for part, cost in zip(report.parts, costs, strict=True):
             self.searcher.add_group(part, cost)

@@ -36,6 +36,11 @@ class PointSearcher(Unsaved, Searcher):
         # A heap: minus the cost, a counter, the points.
         self._groups: list[tuple[float, int, np.ndarray]] = []
         self._counter = itertools.count()
+        self._known: Any = None
+
+    def learn(self, known: Any) -> None:
+        """Give what a trial has learned about the sweep to all later groups; see `Report.known`."""
+        self._known = known if self._known is None else self._known.joined(known)
 
     def add_group(self, points: np.ndarray, cost: float = 0.0) -> None:
         """Hand out `points` as one trial, before all groups of a lower cost: the longest trials start first."""
@@ -44,7 +49,7 @@ class PointSearcher(Unsaved, Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial's configuration, or None while there is none."""
         if self._groups:
-            return {"points": heapq.heappop(self._groups)[2], "engine": "fused"}
+            return {"points": heapq.heappop(self._groups)[2], "engine": "fused", "known": self._known}
         while self._again:
             if (idx := next(self._again[0], None)) is not None:
                 return _single(idx)

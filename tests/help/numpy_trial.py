@@ -35,7 +35,7 @@ class NumpyEngine(Engine):
     COHORT = 1000
     hold: Path | None = None
 
-    def begin(self, points):
+    def begin(self, points, known=None):
         self._points, self._epoch = points, 0
 
     def step(self):

@@ -14,6 +14,7 @@ A step composes the group, or trains it until ASHA's next milestone, or for a fe
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,11 @@ class FusedEngine(Engine):
         super().__init__(work)
         self._composer: Any = None
         self._composed_s = 0.0
+        self._proven: set[Hashable] = set()  # what proofs of earlier programs need not repeat
 
-    def begin(self, points: np.ndarray) -> None:
+    def begin(self, points: np.ndarray, known: Any = None) -> None:
         """Take the group of the next trial."""
-        self._points = points
+        self._points, self._known = points, known
         # Points, members and fit of each next cohort: one cohort, or one for each checkpoint and one for the rest.
         self._waiting: list[tuple[np.ndarray, Any, Any]] | None = None
         self._cohort: Any = None
@@ -96,20 +98,24 @@ class FusedEngine(Engine):
                 training.timeout_s,
                 cohort_memory_mb(training.memory_mb, training.gpu),
             )
-        found = self._composer.compose(Points.of(work.space, points), training.fit)
+        composer = self._composer
+        composer.know(self._known)
+        found = composer.compose(Points.of(work.space, points), training.fit)
         if isinstance(found, Refused):
-            return Report(done=True, refused=points, why=found.why)
+            return Report(done=True, refused=points, why=found.why, known=composer.known)
         if isinstance(found, Split):
             parts = [points[part] for part in found.parts]
-            return Report(done=True, parts=parts, costs=list(found.costs), why=found.why)
+            return Report(
+                done=True, parts=parts, costs=list(found.costs), why=found.why, known=composer.known
+            )
         self._waiting = [
             (points, found, build.fit_of(work.space[int(points[0])], work.builder, training.fit))
         ]
         return None
 
     def _train(self) -> Report:
-        if self._cohort is None:
-            self._begin_cohort()
+        if self._cohort is None and (report := self._begin_cohort()):
+            return report
         cohort, training, checkpoints = self._cohort, self.work.training, self.work.checkpoints
         if checkpoints and cohort.epoch and time.monotonic() - self._kept_at > CHECKPOINT_EVERY_S:
             # Save at the start of a step: what the last step reported has arrived.
@@ -140,10 +146,11 @@ class FusedEngine(Engine):
             rows=finished,
             rungs=self.work.rungs.entered() if self.work.rungs else None,
             timing=timing,
+            known=self._composer.known,
         )
 
-    def _begin_cohort(self) -> None:
-        """Start the next cohort, from a checkpoint if there is one."""
+    def _begin_cohort(self) -> Report | None:
+        """Start the next cohort, from a checkpoint if there is one; report if its program cannot train all points."""
         from trainables.fused.training.cohort import Cohort
 
         assert self._waiting
@@ -154,6 +161,8 @@ class FusedEngine(Engine):
             is_present = np.isin(idx, present)
             rows, others = np.flatnonzero(is_present), np.flatnonzero(~is_present)
             cohort = Cohort(idx[rows], members.take(rows), fit, work.table, work.training, LANES)
+            if report := self._prove(cohort, members.take(rows)):
+                return report
             try:
                 cohort.restore(state)
             except (ValueError, KeyError):  # a checkpoint of another version of this software
@@ -161,8 +170,33 @@ class FusedEngine(Engine):
             if len(others):
                 self._waiting.insert(0, (idx[others], members.take(others), fit))
             self._cohort = cohort
-            return
-        self._cohort = Cohort(idx, members, fit, work.table, work.training, LANES)
+            return None
+        cohort = Cohort(idx, members, fit, work.table, work.training, LANES)
+        if report := self._prove(cohort, members):
+            return report
+        self._cohort = cohort
+        return None
+
+    def _prove(self, cohort: Any, members: Any) -> Report | None:
+        """Prove the program of a cohort before its first epoch; report if it cannot train all points."""
+        from trainables.fused.training.proof import refused
+
+        started = time.perf_counter()
+        composer, space = self._composer, self.work.space
+
+        def model(row: int) -> Any:
+            return composer.build(space[int(cohort.idx[row])])
+
+        with time_limit(self.work.training.timeout_s + COMPILE_S - KILL_AFTER_S):
+            rows, why = refused(cohort.program, members, model, self._proven, self.work.training.seed)
+        self._composed_s += time.perf_counter() - started
+        if not rows.any():
+            return None
+        if rows.all():
+            return self._leave(why)
+        wrong = cohort.idx[rows]
+        others = np.setdiff1d(self._points, wrong)
+        return Report(done=True, parts=[wrong, others], why=why)
 
     def _enter(self, trained: np.ndarray) -> np.ndarray:
         """Enter the points that were trained into the rung of a milestone; return the rows of those that ASHA stops."""

@@ -23,7 +23,7 @@ class KerasEngine(Engine):
         super().__init__(work)
         self._function: Callable[..., Any] | None = None
 
-    def begin(self, points: np.ndarray) -> None:
+    def begin(self, points: np.ndarray, known: Any = None) -> None:
         """Take the one point of the next trial."""
         [self._idx] = points.tolist()
         self._point: Point | None = None

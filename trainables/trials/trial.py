@@ -65,7 +65,7 @@ class Trial(tune.Trainable):
         if name not in self._engines:
             self._engines[name] = self.make_engine(name)
         self._engine = self._engines[name]
-        self._engine.begin(np.asarray(new_config["points"], np.int64))
+        self._engine.begin(np.asarray(new_config["points"], np.int64), new_config.get("known"))
         return True
 
     def step(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tests.help.cohorts import small_table
 from trainables.builder import find
 from trainables.fused.compose import members
 from trainables.fused.compose.groups import partition
+from trainables.fused.compose.interactions import Interactions
 from trainables.fused.compose.members import Composer, Members, Refused, Split
 from trainables.fused.compose.points import Points
 from trainables.fused.internals.errors import UnfusableError
@@ -121,7 +122,7 @@ def assert_as_built(composer, space, part, group):
         ),
         ("friendly", {"units": [3, 4], "rate": [0.1, 0.2]}, 2),
         # The base is Adam, on which the momentum does nothing.
-        ("friendly", {"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"], "rate": [0.1, 0.2]}, 2),
+        ("friendly", {"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"], "rate": [0.1, 0.2]}, 1),
         (
             "entangled",
             {"activation": ["relu", "selu", "tanh"], "rate": [0.1, 0.2], "optimizer": ["sgd", "adam"]},
@@ -140,13 +141,22 @@ def test_every_point_is_composed_as_built(name, axes, most_groups):
         assert_as_built(composer, space, part, group)
 
 
-def test_an_interaction_that_no_single_axis_shows_is_found_by_the_members_built_alone(monkeypatch):
-    """Without the proof, the momentum of the points with SGD would be lost."""
-    composer, space = composer_of("friendly"), Space({"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
+def test_an_interaction_that_no_single_axis_shows_is_found_by_the_study_of_the_sweep():
+    """Without it, the momentum of the points with SGD would be lost."""
+    space = Space({"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
+    composer = composer_of("friendly")
     found = composer.compose(Points.of(space, range(4)), FIT)
-    assert isinstance(found, Split) and "acts together with other axes" in found.why
-    monkeypatch.setattr(members, "PROVEN", 0)
-    assert isinstance(composer.compose(Points.of(space, range(4)), FIT), Members)
+    assert isinstance(found, Members)
+    assert_as_built(composer, space, np.arange(4), found)
+    assert ("optimizer.momentum", frozenset({"momentum", "optimizer"})) in composer.known.sets
+
+
+def test_members_find_what_the_study_of_the_sweep_does_not_know(monkeypatch):
+    monkeypatch.setattr(members, "CHECKED", 4)
+    composer, space = composer_of("friendly"), Space({"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
+    composer.know(Interactions())
+    found = composer.compose(Points.of(space, range(4)), FIT)
+    assert_as_built(composer, space, np.arange(4), found)
 
 
 def test_a_value_that_raises_is_left_out_and_the_others_are_one_group():
@@ -196,13 +206,14 @@ def test_the_costliest_part_is_known():
 
 def test_no_model_is_built_twice_and_few_are_built():
     composer = composer_of("friendly")
-    axes = {"rate": [0.1, 0.2, 0.3, 0.4], "l2": [0.0, 0.1, 0.2, 0.3], "init": ["he_normal", "glorot_normal"]}
+    inits = ["he_normal", "he_uniform", "glorot_normal", "glorot_uniform"]
+    axes = {"rate": [0.1, 0.2, 0.3, 0.4], "l2": [0.0, 0.1, 0.2, 0.3], "init": inits, "optimizer": ["sgd", "adam"]}
     built = []
     build = composer._builds.build
     composer._builds.build = lambda config: built.append(str(config)) or build(config)
-    assert isinstance(composer.compose(Points.of(Space(axes), range(32)), FIT), Members)
-    # The base, which is the template, each other value alone, and those that prove it.
-    assert len(built) <= 1 + 3 + 3 + 1 + members.PROVEN
+    assert isinstance(composer.compose(Points.of(Space(axes), range(128)), FIT), Members)
+    # The base, which is the template, each other value alone, the pairs of values, and the members that are checked.
+    assert len(set(built)) == len(built) <= 1 + 3 + 3 + 3 + 1 + 24 + members.CHECKED
 
 
 def test_partition_tells_the_groups_of_a_plan():

@@ -47,7 +47,7 @@ def test_every_chunk_has_the_draws_of_keras(layer):
     axes = {"layer": [layer], "rate": [0.2, 0.4], "learning_rate": [0.001, 0.01, 0.02]}
     engine = engine_of(axes)
     [cohort] = engine.cohorts(range(6))
-    assert cohort._program.chunks == 3
+    assert cohort.program.chunks == 3
     fused = engine.train(range(6))
     for idx in (0, 5):
         assert_equal(fused[idx], engine.alone(idx))
@@ -65,7 +65,7 @@ def test_evaluation_in_parts_is_that_at_once(monkeypatch):
     whole = engine.train(range(6))
     monkeypatch.setattr(program, "ROWS_AT_ONCE", 100)  # less than the rows of a point
     [cohort] = engine.cohorts(range(6))
-    assert (cohort._program.lanes, cohort._program.chunks) == (2, 3)
+    assert (cohort.program.lanes, cohort.program.chunks) == (2, 3)
     parts = engine.train(range(6))
     for idx in range(6):
         assert whole[idx][0]["loss_tr"] == pytest.approx(parts[idx][0]["loss_tr"], rel=1e-5)
@@ -83,7 +83,7 @@ def test_a_point_is_evaluated_to_the_same_bits_in_any_company():
     cohort.train()
     for rows in (46, 101, 333):  # so that every number of points leaves another rest of a vector
         x, y = engine.table.x_train[:rows], engine.table.y_train[:rows]
-        together = cohort._program.evaluate(cohort._best, x, y)
+        together = cohort.program.evaluate(cohort._best, x, y)
         for count in range(1, 20):
-            some = cohort._program.evaluate(cohort._best.take(np.arange(count)), x, y)
+            some = cohort.program.evaluate(cohort._best.take(np.arange(count)), x, y)
             np.testing.assert_array_equal(some, together[:count])

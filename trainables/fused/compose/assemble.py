@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -22,14 +22,23 @@ from trainables.table.data import Table
 
 @dataclass(frozen=True)
 class Members:
-    """Points of one program: its template, and the models of all points before training."""
+    """Points of one program.
+
+    Attributes:
+        template: what the program is made from.
+        stack: the models of all points before training.
+        optimizers: the optimizers, as described, in the order of their numbers in `stack`.
+        variants: the activations of the layers, as described, for each variant, in the same order.
+    """
 
     template: Template
     stack: Stack
+    optimizers: Sequence[Hashable]
+    variants: Sequence[tuple[Hashable, ...]]
 
     def take(self, part: np.ndarray) -> Members:
         """Return the members in the rows `part`, of the same program."""
-        return Members(self.template, self.stack.take(part))
+        return replace(self, stack=self.stack.take(part))
 
 
 def assemble(
@@ -93,7 +102,8 @@ def assemble(
         optimizer,
         variant,
     )
-    return Members(template, stack)
+    optimizers = [columns["optimizer"][row] for row in of_optimizer]
+    return Members(template, stack, optimizers, [columns["variant"][row] for row in of_variant])
 
 
 def _stacked(

@@ -109,8 +109,8 @@ def _key(value: Any) -> str:
 
 
 def value_of(described: Described | Failed, key: str) -> Any:
-    """Return one of `PARTS`, or the number `key`; None if the model has no such number."""
-    return getattr(described, key) if key in PARTS else described.numbers.get(key)
+    """Return the signature, one of `PARTS`, or the number `key`; None if the model has no such number."""
+    return getattr(described, key) if key in ("signature", *PARTS) else described.numbers.get(key)
 
 
 def same(one: Any, other: Any) -> bool:

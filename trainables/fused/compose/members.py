@@ -8,17 +8,15 @@ to see what changes. Then
     a value that one axis changes                       is taken from that axis' model
     a value that several axes change                    is taken from a model for each combination of these axes
 
-This assumes that axes do not act together in other ways. So the engine tests it: it builds random members by
-themselves, and compares their whole description and the loss of a first batch with the derived values, in the kernels
-that train them later. Where the model or the optimizer is new, it compares the whole first step. If they differ, the
-group is split along an axis that is the cause.
+Axes that act only together with others are known from `interactions`, a study of the whole sweep. Random members of each
+group are built by themselves as a test of it. `trainables.fused.training.proof` then compares their training.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,18 +26,17 @@ from trainables.builder import build
 from trainables.builder.find import Builder
 from trainables.fused.compose.assemble import Members, assemble
 from trainables.fused.compose.builds import PARTS, Builds, Config, Failed, same, value_of
+from trainables.fused.compose.interactions import SIGNATURE, Interactions
 from trainables.fused.compose.points import Column, Combinations, Points, numbered
-from trainables.fused.compose.tryout import trains_alike
-from trainables.fused.internals.errors import UnfusableError, raise_ours
+from trainables.fused.compose.study import interactions, learn
+from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import check_objects
-from trainables.fused.model.describe import Described, describe
-from trainables.limits import TimeUpError
+from trainables.fused.model.describe import Described
 from trainables.settings import Fit
 from trainables.table.data import Table
-from trainables.table.order import row_order
 
-PROVEN = 4
-"""The number of random members of each group that are built by themselves and compared."""
+CHECKED = 3
+"""The number of random members of each group that are built by themselves and compared with their derived values."""
 
 MAX_COMBINATIONS = 256
 """The maximum number of models built for axes that change the same value; a group that needs more is split."""
@@ -80,7 +77,7 @@ class _Study:
     names: Sequence[str]  # the axes that the builder takes
     axes: Sequence[str]  # those of them on which the points differ
     columns: Mapping[str, Column]
-    batch_size: int
+    acting: Mapping[str, set[str]]  # for each part of the description, the axes that act on it
 
 
 class Composer:
@@ -111,7 +108,13 @@ class Composer:
         self._builder, self._table, self._seed = builder, table, seed
         self._builds = Builds(function, builder, table, seed, timeout_s)
         self._memory_bytes = memory_mb * 2**20
-        self._stepped: set[Hashable] = set()  # signatures and optimizers whose whole step was compared
+        self.known: Interactions | None = None
+        """The axes that act together; None before the first group, whose study is that of the whole sweep."""
+
+    def know(self, more: Interactions | None) -> None:
+        """Add what other workers have learned about the sweep."""
+        if more is not None:
+            self.known = more if self.known is None else self.known.joined(more)
 
     def compose(self, points: Points, fit: Fit) -> Members | Split | Refused:
         """Return the points as members of one program, or why that is not possible.
@@ -124,20 +127,27 @@ class Composer:
             InternalsError: the engine fails for a reason that is not in the points.
             UnfusableError: no program can train the points, as with `Refused`, but this was found out late.
         """
-        study = self._study(points, fit)
-        if not isinstance(study, _Study):
-            return study
-        members = assemble(self._builds, self._table, points, study.names, study.columns)
-        return self._prove(study, members) or members
+        while True:
+            study = self._study(points, fit)
+            if not isinstance(study, _Study):
+                return study
+            if not self._learn(study):
+                return assemble(self._builds, self._table, points, study.names, study.columns)
+
+    def build(self, config: Config) -> Any:
+        """Return a new model of a point, as its builder returns it; `config` is the point's configuration."""
+        return self._builds.build(build.builder_axes(config, self._builder))
 
     def _study(self, points: Points, fit: Fit) -> _Study | Split | Refused:
         of_fit = build.fit_axes(points.names, self._builder)
+        names = [name for name in points.names if name not in of_fit]
+        if self.known is None:
+            self.known = interactions(points, names, self._builds, self._seed)
         given_to_fit = points.combinations(of_fit)
         fits = [build.fit_of(points.config(row), self._builder, fit) for row in given_to_fit.first.tolist()]
         if len(set(fits)) > 1:
             labels = np.array([fits.index(one) for one in fits])[given_to_fit.of_point]
             return _split(numbered(labels), "arguments of fit change the batches")
-        names = [name for name in points.names if name not in of_fit]
         base, axes = points.config(0, names), points.varying(names)
         by_axis = {axis: points.combinations([axis]) for axis in axes}
         # If an axis with few values splits the points, the long ones are studied in the parts only.
@@ -158,11 +168,20 @@ class Composer:
             if len(blocks) > 1:
                 return Split(blocks, f"{len(points):,} points do not fit into resources.memory_mb at once")
         assert isinstance(first, Described)  # the loop has refused a builder that failed
-        found = {axis: found[axis] for axis in axes}
+        if together := sorted(self.known.acting(SIGNATURE, set(), axes)):
+            why = f"{_and(together)} change the model together"
+            combined = points.combinations(together)
+            if len(combined) > MAX_COMBINATIONS:
+                return self._along(points, together, why)
+            configs = [{**base, **points.config(row, together)} for row in combined.first.tolist()]
+            signatures = [self._builds.describe(config).signature for config in configs]
+            labels = np.array([signatures.index(one) for one in signatures])
+            if labels.any():
+                return _split(numbered(labels[combined.of_point]), why)
         columns = self._columns(points, base, axes, found, first)
         if isinstance(columns, Split):
             return columns
-        return _Study(points, names, axes, columns, fits[0].batch_size)
+        return _Study(points, names, axes, *columns)
 
     def _by_structure(
         self,
@@ -197,17 +216,21 @@ class Composer:
 
     def _columns(
         self, points: Points, base: Config, axes: Sequence[str], found: Mapping[str, Column], first: Described
-    ) -> dict[str, Column] | Split:
-        """Return the values of all points: "variant", "optimizer", "initial" and the numbers, by key."""
+    ) -> tuple[dict[str, Column], dict[str, set[str]]] | Split:
+        """Return the values of all points by key: of `PARTS` and the numbers; and the axes that act on each."""
+        assert self.known is not None
         everything = [first, *itertools.chain.from_iterable(column.values for column in found.values())]
         keys = dict.fromkeys(itertools.chain(PARTS, *(d.numbers for d in everything)))
         columns: dict[str, Column] = {}
+        acting_on: dict[str, set[str]] = {}
         for key in keys:
-            acting = [
+            alone = {
                 axis
                 for axis in axes
                 if any(not same(value_of(d, key), value_of(first, key)) for d in found[axis].values)
-            ]
+            }
+            acting_on[key] = self.known.acting(key, alone, axes)
+            acting = sorted(acting_on[key])
             together = points.combinations(acting)
             if len(together) > MAX_COMBINATIONS:
                 return self._along(points, acting, f"{_and(acting)} act together on too many values")
@@ -218,48 +241,33 @@ class Composer:
             if any(d.signature != first.signature for d in described):
                 return self._along(points, acting, f"{_and(acting)} change the model together")
             columns[key] = Column([value_of(d, key) for d in described], together)
-        return columns
+        return columns, acting_on
 
-    def _prove(self, study: _Study, members: Members) -> Split | None:
-        """Compare random members with models built by themselves; return how to split the group if they differ."""
-        points = study.points
+    def _learn(self, study: _Study) -> bool:
+        """Compare random members with models built by themselves; return whether that taught which axes act together."""
+        assert self.known is not None
+        points, names = study.points, study.names
+        base = points.config(0, names)
         random = np.random.default_rng([self._seed, len(points)])
-        for row in random.permutation(len(points))[:PROVEN].tolist():
-            if self._is_as_composed(row, study, members):
+        for row in random.permutation(len(points))[:CHECKED].tolist():
+            config = points.config(row, names)
+            described = self._builds.describe(config)
+            if described.signature == self._builds.describe(base).signature and all(
+                same(value_of(described, key), study.columns[key][row] if key in study.columns else None)
+                for key in dict.fromkeys((*study.columns, *described.numbers))
+            ):
                 continue
-            # An axis is the cause if the member is right with the base's value on that axis.
-            for axis in sorted(study.axes, key=lambda name: len(points.combinations([name]))):
-                if points.code(row, axis) == points.code(0, axis):
-                    continue
-                mended = points.like(row, study.names, 0, axis)
-                if not len(mended) or self._is_as_composed(int(mended[0]), study, members):
-                    return self._along(points, [axis], f"{axis} acts together with other axes")
-            raise UnfusableError(
-                "the derived initial values differ from those of the models that the builder returns"
+            acting = {part: set(axes) for part, axes in study.acting.items()}
+            learn(config, base, study.axes, acting, self._builds.describe)
+            learned = self.known.with_sets(
+                {p: axes for p, axes in acting.items() if axes != study.acting.get(p)}
             )
-        return None
-
-    def _is_as_composed(self, row: int, study: _Study, members: Members) -> bool:
-        member = members.stack.take(np.array([row]))
-        # A value at the kink of an activation may be rounded to its other side and get another gradient. That is
-        # unlikely in two batches, so a second batch is tried.
-        for number in range(2):
-            try:
-                model = self._builds.build(study.points.config(row, study.names))
-                described = describe(model)
-            except (Exception, SystemExit, TimeUpError) as error:
-                raise_ours(error)
-                return False
-            if not set(described.numbers) <= set(study.columns):
-                return False
-            if any(not same(value_of(described, key), column[row]) for key, column in study.columns.items()):
-                return False
-            rows = row_order(self._seed, number, len(self._table.x_train))[: study.batch_size]
-            batch = self._table.x_train[rows], self._table.y_train[rows]
-            step = not {described.signature, described.optimizer} <= self._stepped
-            if trains_alike(model, members.template, member, batch, step):
-                self._stepped |= {described.signature, described.optimizer}
-                return True
+            if learned == self.known:
+                raise UnfusableError(
+                    "the derived initial values differ from those of the models that the builder returns"
+                )
+            self.known = learned
+            return True
         return False
 
     def _along(self, points: Points, axes: Iterable[str], why: str) -> Split:

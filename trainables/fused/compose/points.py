@@ -86,8 +86,16 @@ class Points:
 
     def value(self, row: int, name: str) -> Any:
         """Return the value of a point on an axis; a list is copied, because the builder may change it."""
-        value = self._axes[self._column[name]].values[self.code(row, name)]
+        return self.value_of(name, self.code(row, name))
+
+    def value_of(self, name: str, code: int) -> Any:
+        """Return the value with the number `code` on an axis; a list is copied, because the builder may change it."""
+        value = self._axes[self._column[name]].values[code]
         return list(value) if isinstance(value, list) else value
+
+    def codes_of(self, names: Iterable[str]) -> np.ndarray:
+        """Return the code of each point on each of the axes `names`, int64, shape (points, axes)."""
+        return self.codes[:, [self._column[name] for name in names]]
 
     def varying(self, names: Iterable[str]) -> list[str]:
         """Return those of the axes `names` on which the points differ."""

@@ -62,7 +62,7 @@ class Described:
         initial: the values of the trainable variables, then those of the other variables.
     """
 
-    signature: Hashable
+    signature: tuple[Hashable, ...]
     variant: Hashable
     optimizer: Hashable
     numbers: Mapping[str, float]

@@ -141,6 +141,11 @@ class Update:
         kept = {id(v): value for v, value in zip(optimizer.variables, values, strict=True)}
         return weights, [kept[id(variable)] for variable in self._own]
 
+    def by_name(self, slots: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Return the values of the slots by the names of `slots_of`; `slots` is in the order of `self.slots`."""
+        values = {id(v): np.asarray(value) for v, value in zip(self._own, slots, strict=True)}
+        return slots_of(self._optimizer, values)
+
     def _decay_some(self, vector: Any, mask: np.ndarray) -> None:
         optimizer = self._optimizer
         strength = keras.ops.cast(optimizer.weight_decay, "float32") * optimizer.learning_rate
@@ -208,6 +213,28 @@ class Updates:
             for position, slot in zip(positions, kept, strict=True):
                 new_slots[position] = tf.where(chosen, slot, new_slots[position]) if number else slot
         return new_weights, new_slots
+
+
+def slots_of(optimizer: Any, values: Mapping[int, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """Return the values of an optimizer's variables, except its iterations and learning rate.
+
+    They are by the attributes that hold them; a list of variables gives one vector. So an optimizer on one vector of all
+    weights and one on the weights themselves have the same result.
+
+    Args:
+        optimizer: a built optimizer.
+        values: values to return instead of the current ones, by the identities of the variables.
+    """
+    known = values or {id(v): v.numpy() for v in optimizer.variables}
+    known = {key: value for key, value in known.items()
+             if key not in (id(optimizer.iterations), id(rate_of(optimizer)))}  # fmt: skip
+    found = {}
+    for name, attribute in vars(optimizer).items():
+        held = attribute if isinstance(attribute, list | tuple) else [attribute]
+        parts = [known[id(variable)].ravel() for variable in held if id(variable) in known]
+        if parts and name not in ("_variables", "_trainable_variables", "_non_trainable_variables"):
+            found[name] = np.concatenate(parts)
+    return found
 
 
 def flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:

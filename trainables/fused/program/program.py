@@ -36,6 +36,11 @@ class Program:
         validation: features and target of the validation rows.
         stack: all points before training.
         lanes: maximum number of points in a chunk.
+
+    Attributes:
+        template, batch_size, fitted, validation: as given.
+        shared: the shared variables after the last epoch.
+        iterations: steps done.
     """
 
     def __init__(
@@ -51,9 +56,9 @@ class Program:
         self.lanes = min(lanes, _at_once(len(validation[0])))
         self.chunks = len(self._chunked(stack.variant)[1])
         lane = stack.take(np.zeros(1, int))
-        self._batch = batch_size
-        self._fitted = [tf.constant(a) for a in fitted]
-        self._validation = [tf.constant(a) for a in validation]
+        self.batch_size = batch_size
+        self.fitted = [tf.constant(a) for a in fitted]
+        self.validation = [tf.constant(a) for a in validation]
         self.shared = [tf.constant(value) for value in template.shared]
         self.iterations = 0
         self.steps = math.ceil(len(fitted[0]) / batch_size)
@@ -71,7 +76,8 @@ class Program:
 
         Args:
             stack: at most `lanes * chunks` points, which have all done the same number of epochs.
-            order: the order of the fitted rows, int, shape (rows,).
+            order: the fitted rows in the order in which they are taken, int, shape (rows,). It may lack some rows, if the
+                last batch is as large as without them.
 
         Returns:
             The models after the epoch, and the logs: float32, shape (points, 2 * len(template.logs)), first those of
@@ -84,7 +90,7 @@ class Program:
         arguments = (
             padded.weights, padded.state, padded.slots, padded.numbers, padded.optimizer,
             np.resize(variants, self.chunks), self.shared, np.int64(self.iterations), self._filled(order),
-            np.int32(len(variants)), *self._fitted, *self._validation,
+            np.int32(len(order) // self.batch_size), np.int32(len(variants)), *self.fitted, *self.validation,
         )  # fmt: skip
         weights, state, slots, shared, logs = (self._epoch or self._first_epoch)(*arguments)
         lanes = np.flatnonzero(positions >= 0)
@@ -97,7 +103,7 @@ class Program:
             stack.optimizer,
             stack.variant,
         )
-        self.shared, self.iterations = shared, self.iterations + self.steps
+        self.shared, self.iterations = shared, self.iterations + math.ceil(len(order) / self.batch_size)
         return done, logs.numpy()[lanes]
 
     def _first_epoch(self, *arguments: Any) -> Any:
@@ -112,8 +118,8 @@ class Program:
             (type(layer).__name__, [v.shape for v in layer.variables]) for layer in self.template.model.layers
         ]
         optimizers = [type(model.optimizer).__name__ for model in self.template.optimizers]
-        rows = [len(self._fitted[0]), len(self._validation[0])]
-        return repr([layers, optimizers, self.template.keys, self._batch, rows, self.lanes, self.chunks])
+        rows = [len(self.fitted[0]), len(self.validation[0])]
+        return repr([layers, optimizers, self.template.keys, self.batch_size, rows, self.lanes, self.chunks])
 
     def _chunked(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the point in each lane of each chunk, -1 for none, and the variant of each chunk.
@@ -129,8 +135,9 @@ class Program:
         return np.concatenate(positions), np.array(variants, np.int32)
 
     def _filled(self, order: np.ndarray) -> np.ndarray:
-        """Return `order`; if masks are used, append masked rows that make the last batch full."""
-        return np.resize(order, self.steps * self._batch if self._masks else len(order)).astype(np.int32)
+        """Return `order` with as many more rows as the program takes; they are not trained."""
+        rows = self.steps * self.batch_size if self._masks else len(self.fitted[0])
+        return np.resize(order, rows).astype(np.int32)
 
     def evaluate(self, stack: Stack, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the logs of every point of `stack` on other rows: float32, shape (points, len(template.logs))."""
@@ -153,7 +160,7 @@ class Program:
 
     def _trace_epoch(
         self, weights: Any, state: Any, slots: Any, numbers: Any, optimizer: Any, variants: Any, shared: Any,
-        iterations: Any, order: Any, chunks: Any, x: Any, y: Any, x_validation: Any, y_validation: Any,
+        iterations: Any, order: Any, whole: Any, chunks: Any, x: Any, y: Any, x_validation: Any, y_validation: Any,
     ) -> Any:  # fmt: skip
         x, y = tf.gather(x, order), tf.gather(y, order)
         everything = [weights, *state, *slots]
@@ -175,7 +182,7 @@ class Program:
             )
             variant = variants[number]
             w, s, o, new_shared, trained = self._train_chunk(
-                w, s, o, n, r, variant, shared, iterations, floats, x, y
+                w, s, o, n, r, variant, shared, iterations, floats, whole, x, y
             )
             tested = self._evaluate_chunk((w, s, n), variant, new_shared, x_validation, y_validation)
             logs = put(logs, tf.concat([trained, tested], 1), first)
@@ -189,11 +196,11 @@ class Program:
         return weights, others[: len(state)], others[len(state) :], shared, logs
 
     def _draws(self, w: Any, s: Any, n: Any, shared: Any, x: Any, y: Any) -> list[Any]:
-        if len(self._fitted[0]) % self._batch and not self._masks:  # the last step draws fewer numbers
+        if len(self.fitted[0]) % self.batch_size and not self._masks:  # the last step draws fewer numbers
             return []
         # Not `tf.ones`: XLA folds that and names it by a count, so that the cache would not find the program.
-        mask = tf.constant(np.ones(self._batch, bool)) if self._masks else None
-        batch = x[: self._batch], y[: self._batch]
+        mask = tf.constant(np.ones(self.batch_size, bool)) if self._masks else None
+        batch = x[: self.batch_size], y[: self.batch_size]
         return draws_of_steps(self.template, shared, (w, s, n), batch, mask, self.steps)
 
     def _train_chunk(
@@ -207,16 +214,17 @@ class Program:
         shared: Any,
         iterations: Any,
         floats: Sequence[Any],
+        whole: Any,
         x: Any,
         y: Any,
     ) -> Any:
-        rows, batch = len(self._fitted[0]), self._batch
+        batch, rest = self.batch_size, len(self.fitted[0]) % self.batch_size
         metrics = [tf.tile(v[None], [self.lanes] + [1] * v.ndim) for v in self.template.metrics]
 
         def step(first: Any, size: int, carried: Any) -> Any:
             w, s, o, shared, m, iterations, _ = carried
             x_batch, y_batch = sliced(x, first, size), sliced(y, first, size)
-            mask = first + tf.range(size) < rows if self._masks else None
+            mask = first + tf.range(size) < whole * batch + rest if self._masks else None
             drawn = [sliced(a, first // batch, 1)[0] for a in floats]
 
             def lane(arguments: Any) -> Any:
@@ -237,15 +245,15 @@ class Program:
             iterations,
             tf.zeros([self.lanes, len(self.template.logs)]),
         ]
-        whole = self.steps if self._masks else rows // batch
-        if whole:
+        steps = whole + 1 if self._masks else whole
+        if self._masks or len(self.fitted[0]) >= batch:
             _, carried = tf.while_loop(
-                lambda i, _: i < whole,
+                lambda i, _: i < steps,
                 lambda i, carried: (i + 1, step(i * batch, batch, carried)),
                 [tf.constant(0), carried],
             )
-        if rows % batch and not self._masks:
-            carried = step(tf.constant(whole * batch), rows % batch, carried)
+        if rest and not self._masks:
+            carried = step(whole * batch, rest, carried)
         w, s, o, shared, _, _, logs = carried
         return w, s, o, shared, logs
 

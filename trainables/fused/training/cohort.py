@@ -42,6 +42,7 @@ class Cohort:
         epoch: epochs done.
         alive: bool, shape (points,): whether each point is still in training.
         status: the status for each point's row; "running" while the point is in training.
+        program: the program that trains the points.
         timing: seconds spent so far, by activity: "compile" (the first epoch, with tracing and compiling), "train",
             "evaluate".
     """
@@ -54,7 +55,7 @@ class Cohort:
         self._template = members.template
         rows = fitted_rows(fit, table)
         x, y = table.x_train, table.y_train
-        self._program = Program(
+        self.program = Program(
             members.template, fit.batch_size, (x[:rows], y[:rows]), (x[rows:], y[rows:]),
             members.stack, lanes,
         )  # fmt: skip
@@ -100,12 +101,12 @@ class Cohort:
         part = self._stack.take(rows)
         rates = self._rules.learning_rate[rows]
         part.numbers[:, 0] = rates
-        done, logs = self._program.epoch(part, order)
+        done, logs = self.program.epoch(part, order)
         self._put(self._stack, rows, done)
         for number, schedule in enumerate(self._schedules):
             if schedule is not None:  # Keras logs the rate of the next step
                 rates = np.where(
-                    part.optimizer == number, float(schedule(tf.constant(self._program.iterations))), rates
+                    part.optimizer == number, float(schedule(tf.constant(self.program.iterations))), rates
                 )
         record = np.full((len(self.idx), logs.shape[1] + 1), np.nan, np.float32)
         record[rows] = np.column_stack([logs, rates])
@@ -162,8 +163,8 @@ class Cohort:
         if len(evaluated):
             models, table = self._best.take(evaluated), self._table
             found = {
-                "tr": self._program.evaluate(models, table.x_train, table.y_train),
-                "te": self._program.evaluate(models, table.x_test, table.y_test),
+                "tr": self.program.evaluate(models, table.x_train, table.y_train),
+                "te": self.program.evaluate(models, table.x_test, table.y_test),
                 "va": history[self._rules.best_epoch[evaluated] - 1, evaluated, len(names) : 2 * len(names)],
             }
             where = np.isin(rows, evaluated)
@@ -238,7 +239,7 @@ class Cohort:
             arrays[f"{name}.weights"] = stack.weights
             arrays |= {f"{name}.state.{i}": a for i, a in enumerate(stack.state)}
             arrays |= {f"{name}.slots.{i}": a for i, a in enumerate(stack.slots)}
-        arrays |= {f"shared.{i}": np.asarray(a) for i, a in enumerate(self._program.shared)}
+        arrays |= {f"shared.{i}": np.asarray(a) for i, a in enumerate(self.program.shared)}
         return arrays | {f"rules.{name}": a for name, a in self._rules.state().items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -265,6 +266,6 @@ class Cohort:
         self._history = list(arrays["history"][:, rows])
         self.seconds = arrays["seconds"][rows].copy()
         self.epoch = int(arrays["epoch"])
-        shared = [arrays[f"shared.{i}"] for i in range(len(self._program.shared))]
-        self._program.shared = [tf.constant(a) for a in shared]
-        self._program.iterations = self.epoch * self._program.steps
+        shared = [arrays[f"shared.{i}"] for i in range(len(self.program.shared))]
+        self.program.shared = [tf.constant(a) for a in shared]
+        self.program.iterations = self.epoch * self.program.steps

@@ -1,0 +1,173 @@
+"""Axes that act only together are found, whatever the effect and whatever the base point."""
+
+import itertools
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from results.space import Space
+from trainables.fused.compose.builds import PARTS, Failed, same, value_of
+from trainables.fused.compose.members import MAX_COMBINATIONS, Composer, Refused, Split
+from trainables.fused.compose.points import Points
+from trainables.fused.model.describe import Described
+from trainables.settings import Fit
+
+
+def _tuple(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+class MadeUp:
+    """Describes models whose parts are given functions of the configuration, without Keras; counts them."""
+
+    def __init__(self, parts):
+        self.parts, self.known = parts, {}
+
+    def describe(self, config):
+        key = repr(sorted(config.items()))
+        if key not in self.known:
+            found = {name: effect(config) for name, effect in self.parts.items()}
+            if found.get("raises"):
+                self.known[key] = Failed("raised", "it raised")
+            else:
+                numbers = {k: v for k, v in found.items() if "." in k and v is not None}
+                initial = (np.array([found.get("initial", 0.0)], "float32"),)
+                self.known[key] = Described(
+                    _tuple(found.get("signature", 0)),
+                    found.get("variant", 0),
+                    found.get("optimizer", 0),
+                    numbers,
+                    initial,
+                )
+        return self.known[key]
+
+
+def composer_of(parts):
+    composer = object.__new__(Composer)
+    composer._builds, composer._seed, composer._memory_bytes = MadeUp(parts), 0, 1e9
+    composer._builder = type("Builder", (), {"parameters": ("a", "b", "c", "d", "e", "f")})
+    composer.known = None
+    return composer
+
+
+def groups(composer, space):
+    """Yield the rows of each group of the whole space with its columns; None for points that are refused."""
+    waiting = [np.arange(len(space))]
+    while waiting:
+        part = waiting.pop()
+        while True:
+            found = composer._study(Points.of(space, part), Fit())
+            if isinstance(found, Split | Refused) or not composer._learn(found):
+                break
+        if isinstance(found, Split):
+            waiting += [part[rows] for rows in found.parts]
+        else:
+            yield part, None if isinstance(found, Refused) else found.columns
+
+
+def assert_composed_as_described(parts, space):
+    composer = composer_of(parts)
+    seen = 0
+    for part, columns in groups(composer, space):
+        for row, idx in enumerate(part.tolist()):
+            described = MadeUp(parts).describe(space[idx])
+            if isinstance(described, Failed) or columns is None:
+                assert isinstance(described, Failed) and columns is None, space[idx]
+                continue
+            for key in dict.fromkeys((*PARTS, *columns, *described.numbers)):
+                given = columns[key][row] if key in columns else None
+                assert same(value_of(described, key), given), (space[idx], key)
+        seen += len(part)
+    assert seen == len(space)
+    return composer
+
+
+NAMES = "abcdef"
+
+
+@st.composite
+def spaces(draw):
+    sizes = draw(st.lists(st.integers(2, 4), min_size=3, max_size=5))
+    return Space({name: list(range(size)) for name, size in zip(NAMES, sizes, strict=False)})
+
+
+@st.composite
+def effects(draw, space):
+    """An effect of one axis or of two together: constant but for some combinations of their values."""
+    axes = draw(st.lists(st.sampled_from([a.name for a in space.axes]), min_size=1, max_size=2, unique=True))
+    sizes = [len(next(a for a in space.axes if a.name == name).values) for name in axes]
+    cells = list(itertools.product(*map(range, sizes)))
+    table = dict.fromkeys(cells, 1.0)
+    for cell in draw(st.lists(st.sampled_from(cells), min_size=1, max_size=len(cells))):
+        table[cell] = draw(st.sampled_from([2.0, 3.0]))
+    return lambda config: table[tuple(config[name] for name in axes)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_effects_of_one_axis_or_two_together_are_found_with_certainty(data):
+    space = data.draw(spaces())
+    names = ["optimizer.momentum", "penalty.0.l2", "penalty.2.l2", "variant", "optimizer", "initial"]
+    chosen = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=4, unique=True))
+    assert_composed_as_described({name: data.draw(effects(space)) for name in chosen}, space)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_effects_on_the_layers_are_found_with_those_on_numbers(data):
+    space = data.draw(spaces())
+    parts = {"signature": data.draw(effects(space)), "optimizer.momentum": data.draw(effects(space))}
+    assert_composed_as_described(parts, space)
+
+
+def test_a_momentum_that_only_one_optimizer_has_is_found_from_any_base():
+    for order in (["adam", "sgd"], ["sgd", "adam"]):
+        space = Space({"a": order, "b": [0.0, 0.5, 0.9], "c": [1, 2], "d": [1, 2, 3]})
+        parts = {
+            "optimizer": lambda c: c["a"],
+            "optimizer.momentum": lambda c: c["b"] if c["a"] == "sgd" else None,
+            "learning_rate.x": lambda c: float(c["c"]),
+        }
+        assert_composed_as_described(parts, space)
+
+
+def test_a_builder_that_refuses_two_values_together_is_found():
+    space = Space({"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
+    assert_composed_as_described(
+        {"raises": lambda c: c["a"] == 3 and c["b"] == 2, "optimizer": lambda c: c["c"]}, space
+    )
+
+
+def test_an_axis_of_a_layer_that_the_first_point_lacks_is_studied_with_the_layer():
+    # The rate of the second layer acts only with its kind, and both only if there is a second layer.
+    space = Space({"a": [1, 2], "b": ["none", "drop"], "c": [0.1, 0.2, 0.3], "d": [1, 2]})
+    parts = {
+        "signature": lambda c: (c["a"], "layer") if c["a"] == 1 else (c["a"], "layer", "layer"),
+        "layer.3.rate": lambda c: c["c"] if c["a"] == 2 and c["b"] == "drop" else 0.0,
+    }
+    parts["signature"] = lambda c, f=parts["signature"]: f(c)
+    assert_composed_as_described(parts, space)
+
+
+def test_the_study_is_made_once_and_later_groups_use_it():
+    space = Space({"a": [1, 2], "b": [1, 2, 3], "c": [1, 2, 3], "d": [1, 2, 3]})
+    parts = {"optimizer.momentum": lambda c: float(c["c"]) if c["b"] == 3 else 0.0}
+    first = assert_composed_as_described(parts, space)
+    later = composer_of(parts)
+    later.know(first.known)
+    built = len(later._builds.known)
+    list(groups(later, space))
+    assert later.known.sets == first.known.sets
+    assert len(later._builds.known) - built <= MAX_COMBINATIONS
+    assert len(later._builds.known) < len(first._builds.known)
+
+
+def test_an_axis_that_changes_the_layers_by_some_values_only_acts_together_by_the_others():
+    # The kinds 1 to 3 are one structure, 4 is another with more weights; the strength counts for 2 and 3 only.
+    space = Space({"a": [1, 2, 3, 4], "b": [0.1, 0.2, 0.3], "c": [1, 2], "d": [1, 2, 3]})
+    parts = {
+        "signature": lambda c: ("layer",) * (2 if c["a"] == 4 else 1),
+        "penalty.0.l2": lambda c: c["b"] if c["a"] in (2, 3) else 0.0,
+    }
+    assert_composed_as_described(parts, space)

@@ -1,0 +1,144 @@
+"""A program is proven by training members of it by Keras too."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from results.space import Space
+from tests.help.cohorts import RULES, engine_of, small_table
+from trainables.builder import find
+from trainables.builder.build import fit_of
+from trainables.fused.compose.members import Composer, Members, Split
+from trainables.fused.compose.points import Points
+from trainables.fused.internals import kernels
+from trainables.fused.training import proof
+from trainables.fused.training.cohort import Cohort
+from trainables.settings import Fit, Training
+
+
+class Centred(keras.optimizers.SGD):
+    """Its `apply_gradients` is called by `fit` only."""
+
+    def apply_gradients(self, grads_and_vars):
+        return super().apply_gradients([(g - keras.ops.mean(g), v) for g, v in grads_and_vars])
+
+
+def mixed(optimizer="sgd", rate=0.05, normalize=False):
+    inputs = keras.Input((10,))
+    x = keras.layers.Dense(4, activation="tanh" if not normalize else None)(inputs)
+    if (
+        normalize
+    ):  # the bias before it has no effect, and its gradient is nothing but rounding, which Adam amplifies
+        x = keras.layers.BatchNormalization()(x)
+    kinds = {"sgd": keras.optimizers.SGD, "centred": Centred, "adam": keras.optimizers.Adam}
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(kinds[optimizer](rate), "mse", metrics=["mae"])
+    return model
+
+
+class Group:
+    """A group of all points of a space of `mixed`, and its program."""
+
+    def __init__(self, space, seed=0):
+        self.space, table = Space(space), small_table()
+        builder = find.find(f"{__file__}:mixed", find.Path.cwd())
+        self.composer = Composer(builder.load(), builder, table, 0)
+        points = np.arange(len(self.space))
+        fit = Fit(epochs=3, batch_size=32)
+        self.members = self.composer.compose(Points.of(self.space, points), fit)
+        assert isinstance(self.members, Members), self.members
+        self.cohort = Cohort(points, self.members, fit, table, Training(fit, RULES), 8)
+
+    def refused(self, proven=()):
+        build = lambda row: self.composer.build(self.space[row])  # noqa: E731
+        return proof.refused(self.cohort.program, self.members, build, set(proven), 0)
+
+    def wrong(self, stack, rows=(0,)):
+        build = lambda row: self.composer.build(self.space[row])  # noqa: E731
+        return proof.prove(self.cohort.program, stack, list(rows), build, 0)
+
+
+@pytest.fixture(scope="module")
+def group():
+    return Group({"optimizer": ["adam", "sgd"], "rate": [0.01, 0.05]})
+
+
+def test_right_members_are_proven_and_the_program_is_left_as_it_was(group):
+    before = [np.array(v) for v in group.cohort.program.shared], group.cohort.program.iterations
+    rows, why = group.refused()
+    assert not rows.any() and why == ""
+    assert before[1] == group.cohort.program.iterations == 0
+    for one, other in zip(before[0], group.cohort.program.shared, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("part", ["rate", "optimizer"])
+def test_a_member_with_another_value_is_found(group, part):
+    stack = group.members.stack.take(np.arange(4))
+    if part == "rate":
+        stack.numbers[0, 0] *= 1.01
+    else:
+        stack.optimizer[0] = 1 - stack.optimizer[0]
+    wrong = group.wrong(stack, rows=[0, 1])
+    assert list(wrong) == [0] and "Keras' fit" in wrong[0]
+
+
+def test_only_the_points_of_the_optimizer_that_differs_are_refused():
+    group = Group({"optimizer": ["sgd", "centred"], "rate": [0.01, 0.05]})
+    rows, why = group.refused()
+    refused = {group.space[row]["optimizer"] for row in np.flatnonzero(rows)}
+    assert refused == {"centred"} and rows.sum() == 2
+    assert "does not train them as Keras does" in why
+
+
+def test_rounding_that_adam_amplifies_is_no_difference():
+    rows, why = Group({"optimizer": ["adam"], "rate": [0.01, 0.05], "normalize": [True]}).refused()
+    assert not rows.any(), why
+
+
+def test_every_optimizer_and_variant_that_is_not_proven_has_a_member():
+    optimizer, variant = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, 1])
+    rows = proof.chosen(optimizer, variant, 0)
+    assert set(optimizer[rows]) == {0, 1, 2} and set(variant[rows]) == {0, 1} and len(rows) == 3
+    assert len(proof.chosen(np.full(6, -1), np.full(6, -1), 0)) == 1
+
+
+def test_keras_own_optimizers_are_proven_once():
+    group = Group({"optimizer": ["adam", "sgd"], "rate": [0.01, 0.05]})
+    proven = set()
+    built = []
+    build = lambda row: built.append(row) or group.composer.build(group.space[row])  # noqa: E731
+    for expected in (2, 1):
+        built.clear()
+        assert not proof.refused(group.cohort.program, group.members, build, proven, 0)[0].any()
+        assert len(built) == expected
+
+
+def test_a_wrong_kernel_is_found(monkeypatch):
+    """The proof trains by the compiled program, so a wrong gradient in the engine's own kernels is seen."""
+
+    @tf.custom_gradient
+    def product(a, b):
+        return tf.matmul(a, b), lambda up: (
+            tf.matmul(up, b, transpose_b=True),
+            1.1 * tf.matmul(a, up, transpose_a=True),
+        )
+
+    monkeypatch.setattr(kernels, "_product", product)
+    rows, _ = Group({"optimizer": ["sgd"], "rate": [0.01, 0.05]}).refused()
+    assert rows.all()
+
+
+def test_the_zoo_is_proven():
+    engine = engine_of("attention")
+    points = np.arange(len(engine.space))
+    while isinstance(
+        found := engine.composer.compose(Points.of(engine.space, points), engine.training.fit), Split
+    ):
+        points = points[found.parts[0]]
+    fit = fit_of(engine.space[int(points[0])], engine.builder, engine.training.fit)
+    cohort = Cohort(points, found, fit, engine.table, engine.training, 8)
+    build = lambda row: engine.composer.build(engine.space[int(points[row])])  # noqa: E731
+    rows, why = proof.refused(cohort.program, found, build, set(), 0)
+    assert not rows.any(), why

@@ -1,0 +1,97 @@
+"""Builders that look harmless, but of which a program easily gets other numbers than Keras, one file for each kind.
+
+`CASES` has a small space for each. The tests train every point both by the engines and by `oracle.py`, which is plain Keras.
+To add a case: write a builder into the file of its kind and a line here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+RATES = [0.02, 0.005]
+"""Learning rates of most cases."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A builder and its space.
+
+    Attributes:
+        file, function: where the builder is.
+        space: the axes.
+        target: "number", or "class" (0 and 1 in equal parts), or "rare" (one in eight is 1).
+        engines: the engines that may train its points; "fused" alone says that it must be fused, as it always was.
+    """
+
+    file: str
+    function: str
+    space: dict[str, list[Any]] = field(hash=False)
+    target: str = "number"
+    engines: tuple[str, ...] = ("fused", "keras")
+
+    def __str__(self) -> str:
+        return f"{self.file}-{self.function}"
+
+
+FUSED = ("fused",)
+KERAS = ("keras",)
+
+CASES = [
+    # Axes that act only together with others; the first value of each is one on which the others do nothing.
+    Case(
+        "conditional",
+        "momentum",
+        {"optimizer": ["adam", "sgd"], "momentum": [0.9, 0.0], "rate": RATES},
+        engines=FUSED,
+    ),
+    Case(
+        "conditional",
+        "strength",
+        {"kind": ["none", "l1", "l2"], "strength": [0.1, 0.01], "rate": RATES},
+        engines=FUSED,
+    ),
+    Case("conditional", "slope", {"activation": ["relu", "leaky"], "slope": [0.1, 0.4], "rate": RATES}),
+    Case("conditional", "delta", {"loss": ["mse", "huber"], "delta": [0.2, 1.0], "rate": RATES}),
+    Case(
+        "conditional",
+        "schedule",
+        {"schedule": ["constant", "cosine"], "rate": RATES, "units": [4, 6]},
+        engines=FUSED,
+    ),
+    Case(
+        "conditional",
+        "decay",
+        {"optimizer": ["adam", "adamw"], "decay": [0.1, 0.01], "rate": RATES},
+        engines=FUSED,
+    ),
+    Case("conditional", "three", {"a": [0, 1], "b": [0, 1], "c": [0, 1]}, engines=FUSED),
+    # Optimizers.
+    Case("optimizers", "centralized", {"momentum": [0.0, 0.9], "rate": RATES}),
+    Case("optimizers", "signed", {"sign": [False, True], "rate": RATES}),
+    Case("optimizers", "lookahead", {"init": ["he_normal", "glorot_normal"], "rate": RATES}),
+    Case("optimizers", "schedule_free", {"init": ["he_normal", "glorot_normal"], "rate": RATES}),
+    Case("optimizers", "own_schedule", {"warmup": [2, 9], "rate": RATES}),
+    Case("optimizers", "beta", {"beta": [0.999, 0.99999], "rate": RATES}),
+    # Metrics and losses.
+    Case("metrics", "f1_of_a_batch", {"activation": ["relu", "tanh"], "rate": RATES}, "rare"),
+    Case("metrics", "precision", {"activation": ["relu", "tanh"], "rate": RATES}, "rare"),
+    Case("metrics", "correlation", {"activation": ["relu", "tanh"], "rate": RATES}),
+    Case("metrics", "of_a_closure", {"quantile": [0.2, 0.8], "rate": RATES}),
+    Case("metrics", "names", {"name": ["error", "mistake"], "rate": RATES}),
+    Case("metrics", "never_reset", {"activation": ["relu", "tanh"], "rate": RATES}),
+    Case("metrics", "with_state", {"activation": ["relu", "tanh"], "rate": RATES}, "class"),
+    Case("metrics", "loss_with_state", {"activation": ["relu", "tanh"], "rate": RATES}),
+    # Layers.
+    Case("layers", "renormalized", {"activation": ["relu", "tanh"], "rate": RATES}),
+    Case("layers", "watched", {"activation": ["relu", "tanh"], "rate": RATES}),
+    Case(
+        "layers", "normalizations", {"kind": ["renorm", "layer", "rms", "unit", "plain"], "rate": RATES[:1]}
+    ),
+    Case("layers", "updated_in_validation", {"activation": ["relu", "tanh"], "rate": RATES}),
+    Case("layers", "always_dropping", {"share": [0.2, 0.4], "rate": RATES}),
+    Case("layers", "seeded", {"share": [0.2, 0.4], "rate": RATES}, engines=FUSED),
+    # State of the module.
+    Case("policy", "build", {"units": [4, 6], "rate": RATES}, engines=KERAS),
+    Case("initializers", "build", {"init": ["he", "glorot"], "rate": RATES}),
+    Case("reads_global", "build", {"low": [0.5, 1.0, 2.0], "rate": RATES}),
+    Case("cached", "build", {"units": [4, 6], "rate": RATES}),
+]

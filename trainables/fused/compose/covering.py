@@ -1,0 +1,108 @@
+"""Chooses few points in which the values of the axes meet: every pair of values of every two axes occurs.
+
+Such a choice is called a covering array of strength 2. With every three values of every three axes, its strength is 3. The
+method is greedy, like that of Cohen, Dalal, Fredman and Patton (1997). The number of rows hardly grows with the number of
+axes: about 35 of the 17,280 points of the reference grid have all pairs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+CANDIDATES = 48
+"""The number of points that are compared for the next row."""
+
+
+@dataclass(frozen=True)
+class Covering:
+    """Chosen points.
+
+    Attributes:
+        rows: their rows, int64, shape (chosen,).
+        pairs: share of the pairs of values of two axes that occur in them; 1.0 if nothing limited their number.
+        triples: the same of three axes; 1.0 if there are fewer than three.
+    """
+
+    rows: np.ndarray
+    pairs: float
+    triples: float
+
+
+def covering(codes: np.ndarray, most: int, seed: int = 0) -> Covering:
+    """Choose points in which every pair of values of every two axes occurs, if it occurs in any point.
+
+    If at most twice as many points have every triple of values too, these are chosen.
+
+    Args:
+        codes: the code of each point on each axis, int64, shape (points, axes), with at least one axis.
+        most: the maximum number of points to choose.
+        seed: seed of the random choice among points that are equally good.
+    """
+    pairs, triples = _Combinations(codes, min(2, codes.shape[1])), _Combinations(codes, 3)
+    chosen = pairs.cover(most, seed)
+    limit = min(most, 2 * len(chosen))
+    if 0 < triples.most_values <= limit:
+        larger = triples.cover(limit, seed)
+        chosen = larger if triples.share(larger) == 1.0 else chosen
+    return Covering(chosen, pairs.share(chosen), triples.share(chosen))
+
+
+class _Combinations:
+    """The combinations of values that some number of axes take together.
+
+    Args:
+        codes: see `covering`.
+        strength: the number of axes.
+    """
+
+    def __init__(self, codes: np.ndarray, strength: int) -> None:
+        self._codes = codes
+        self._sizes = codes.max(0) + 1
+        self._axes = list(itertools.combinations(range(codes.shape[1]), strength))
+        self._occur = [
+            np.bincount(self._labels(axes), minlength=self._count(axes)) > 0 for axes in self._axes
+        ]
+
+    @property
+    def most_values(self) -> int:
+        """The number of combinations of the axes that have most of them; so many points are needed at least."""
+        return max((int(occur.sum()) for occur in self._occur), default=0)
+
+    def share(self, rows: np.ndarray) -> float:
+        """Return the share of the combinations that occur in the points `rows`."""
+        total = sum(int(occur.sum()) for occur in self._occur)
+        found = sum(len(np.unique(self._labels(axes, rows))) for axes in self._axes)
+        return found / total if total else 1.0
+
+    def cover(self, most: int, seed: int) -> np.ndarray:
+        """Return at most `most` points in which all combinations occur, or as many of them as that allows."""
+        chance = np.random.default_rng(seed)
+        missing = [occur.copy() for occur in self._occur]
+        chosen: list[int] = []
+        while len(chosen) < most and any(one.any() for one in missing):
+            # One combination that is missing, of the axes that lack most; then the most useful point that has it.
+            worst = int(np.argmax([one.sum() for one in missing]))
+            wanted = chance.choice(np.flatnonzero(missing[worst]))
+            having = np.flatnonzero(self._labels(self._axes[worst]) == wanted)
+            some = chance.choice(having, min(CANDIDATES, len(having)), replace=False)
+            labels = [self._labels(axes, some) for axes in self._axes]
+            gain = np.sum([one[label] for one, label in zip(missing, labels, strict=True)], 0)
+            best = int(np.argmax(gain))
+            chosen.append(int(some[best]))
+            for one, label in zip(missing, labels, strict=True):
+                one[label[best]] = False
+        return np.array(chosen, np.int64)
+
+    def _count(self, axes: tuple[int, ...]) -> int:
+        return int(np.prod(self._sizes[list(axes)]))
+
+    def _labels(self, axes: tuple[int, ...], rows: np.ndarray | None = None) -> np.ndarray:
+        """Return the number of the combination that each point has on `axes`, int64, shape (points,)."""
+        codes = self._codes if rows is None else self._codes[rows]
+        labels = np.zeros(len(codes), np.int64)
+        for axis in axes:
+            labels = labels * self._sizes[axis] + codes[:, axis]
+        return labels

@@ -1,0 +1,61 @@
+"""Holds which axes act together on the models of a sweep. This file imports no Keras, so that the driver can read it.
+
+Terminology
+    part    of a description: its signature, one of `PARTS`, or one number by its key
+    kind    a part without the position of the layer or weight, which differs from group to group
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+SIGNATURE = "signature"
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """The axes that act together.
+
+    Attributes:
+        sets: pairs of a kind and the axes that act together on a part of this kind. For the signature, these are axes
+            that change it only together.
+        models: the number of models in the covering array.
+        pairs: share of the pairs of values of two axes that met in it; below 1 if `MOST_MODELS` was too low.
+        triples: the same of three axes.
+    """
+
+    sets: frozenset[tuple[str, frozenset[str]]] = frozenset()
+    models: int = 0
+    pairs: float = 1.0
+    triples: float = 1.0
+
+    def with_sets(self, more: Mapping[str, set[str]]) -> Interactions:
+        """Return these interactions and `more`, the acting axes of each part."""
+        found = {(kind(p), frozenset(axes)) for p, axes in more.items() if len(axes) > 1 or p == SIGNATURE}
+        return replace(self, sets=self.sets | {one for one in found if one[1]})
+
+    def joined(self, other: Interactions) -> Interactions:
+        """Return the interactions that either has."""
+        return replace(self if self.models else other, sets=self.sets | other.sets)
+
+    def acting(self, part: str, alone: set[str], axes: Sequence[str]) -> set[str]:
+        """Return the axes that act on a part in a group.
+
+        Args:
+            part: the part.
+            alone: the axes that were seen to act on it by themselves.
+            axes: the axes on which the points of the group differ.
+        """
+        found = set(alone)
+        for of_kind, together in self.sets:
+            here = together.intersection(axes)
+            if of_kind == kind(part) and (here & alone or not alone):
+                found |= here if len(here) > 1 or part == SIGNATURE else set()
+        return found
+
+
+def kind(part: str) -> str:
+    """Return the kind of a part."""
+    return re.sub(r"\.\d+\.", ".", part)

@@ -1,0 +1,315 @@
+"""Trains a few members of a program by Keras' own `fit` too, and compares everything that training changes.
+
+The program is the compiled one that trains all points later. Both train the same few batches, the smaller last one among
+them, through two short epochs with validation. They start from weights and states that differ from the initial ones by
+random numbers, because zeros and fresh states hide errors: a layer whose weights are all zero passes nothing on.
+
+Compared are the logs on both kinds of rows, all variables of the model, and those of the optimizer. Rounding is no
+difference. Where a step makes much of it, as Adam does with a gradient near zero, Keras is run again from weights that are
+nudged by one rounding, and the distance between its two runs is the measure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from trainables.fused.compose.members import Members
+from trainables.fused.internals.keras import given_to_compile, layers_of
+from trainables.fused.program.optimizers import slots_of
+from trainables.fused.program.program import Program
+from trainables.fused.program.template import Stack
+
+EPOCHS = 2
+"""Epochs of a proof: a state that should start anew with each epoch, but does not, shows in the second."""
+
+RTOL = 2e-5
+"""Tolerance, relative to the largest number of a variable or to a log. Float32 sums in another order differ by less."""
+
+NUDGES = 20.0
+"""Allowed multiple of the distance between two runs of Keras that start one rounding apart."""
+
+ATTEMPTS = 2
+"""A value at the kink of an activation may be rounded to its other side. That is unlikely in each of two attempts."""
+
+Build = Callable[[int], keras.Model]
+"""Returns the model of the member in a row, as its builder returned it; each call returns a new model."""
+
+Result = dict[str, np.ndarray]
+"""Everything that training changed, by names for the user."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rows of a proof.
+
+    Attributes:
+        order: positions of the fitted rows, in the order in which both engines take them, int64.
+        validation: the number of validation rows, counted from the first.
+    """
+
+    order: np.ndarray
+    validation: int
+
+
+def prove(program: Program, stack: Stack, rows: Sequence[int], build: Build, seed: int) -> dict[int, str]:
+    """Return those of the members `rows` that the program does not train as Keras does, each with the difference found.
+
+    Args:
+        program: the program, before its first epoch.
+        stack: all its points before training.
+        rows: the rows of the members in `stack`.
+        build: makes their models.
+        seed: seed of the random choices.
+    """
+    wrong: dict[int, str] = {}
+    waiting = list(rows)
+    for attempt in range(ATTEMPTS):
+        chance = np.random.default_rng([seed, attempt])
+        sample = _sample(program, chance)
+        starts = {row: _perturbed(stack.take(np.array([row])), chance) for row in waiting}
+        found = _by_program(program, [starts[row] for row in waiting], sample)
+        wrong = {}
+        for row, result in zip(waiting, found, strict=True):
+            expected = _by_keras(build(row), program, starts[row], sample)
+            difference = _difference(result, expected, None)
+            if difference and attempt == ATTEMPTS - 1:
+                nudged = _by_keras(build(row), program, _nudged(starts[row], chance), sample)
+                difference = _difference(result, expected, nudged)
+            if difference:
+                wrong[row] = difference
+        waiting = list(wrong)
+        if not waiting:
+            break
+    return wrong
+
+
+def refused(
+    program: Program, members: Members, build: Build, proven: set[Hashable], seed: int
+) -> tuple[np.ndarray, str]:
+    """Prove a program, and return which of its points it cannot train: bool, shape (points,), and why.
+
+    At least one member is trained, and one with each optimizer and each variant that is not in `proven`.
+
+    Args:
+        program: the program, before its first epoch.
+        members: all its points.
+        build: makes the models of its points.
+        proven: optimizers and activations of Keras that have been proven in another program; new ones are added.
+        seed: seed of the random choices.
+    """
+    stack = members.stack
+    optimizers, variants = _unproven(members, proven)
+    rows = chosen(optimizers[stack.optimizer], variants[stack.variant], seed)
+    wrong = prove(program, stack, rows, build, seed)
+    if not wrong:
+        if not any(map(has_users_code, (*program.template.optimizers, *program.template.variants))):
+            proven |= {*members.optimizers, *itertools.chain.from_iterable(members.variants)}
+        return np.zeros(len(stack.weights), bool), ""
+    why = f"a program does not train them as Keras does: {next(iter(wrong.values()))}"
+    right = [row for row in rows if row not in wrong]
+    for column in (stack.optimizer, stack.variant):
+        # If they all have an optimizer or an activation that no right one has, that is the cause.
+        if right and not set(column[list(wrong)]) & set(column[right]):
+            return np.isin(column, column[list(wrong)]), why
+    return np.ones(len(stack.weights), bool), why
+
+
+def _unproven(members: Members, proven: set[Hashable]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the optimizers and of the variants, with -1 instead of those that are proven."""
+    of_optimizer = [-1 if token in proven else number for number, token in enumerate(members.optimizers)]
+    of_variant = [-1 if set(tokens) <= proven else n for n, tokens in enumerate(members.variants)]
+    return np.array(of_optimizer), np.array(of_variant)
+
+
+def chosen(optimizer: np.ndarray, variant: np.ndarray, seed: int) -> list[int]:
+    """Return rows of members in which each optimizer and each variant occurs.
+
+    Args:
+        optimizer, variant: int, shape (points,): the numbers of those that need a proof, -1 for the others.
+        seed: seed of the choice.
+    """
+    rows: list[int] = []
+    order = np.random.default_rng(seed).permutation(len(optimizer))
+    missing = {("optimizer", int(n)) for n in np.unique(optimizer[optimizer >= 0])}
+    missing |= {("variant", int(n)) for n in np.unique(variant[variant >= 0])}
+    for wanted in (2, 1):  # first the members that have two of the missing ones
+        for row in order.tolist():
+            has = {("optimizer", int(optimizer[row])), ("variant", int(variant[row]))} & missing
+            if len(has) >= wanted:
+                rows.append(row)
+                missing -= has
+    return rows or order[:1].tolist()
+
+
+def has_users_code(model: keras.Model) -> bool:
+    """Return whether any part of a model is not of Keras: a layer, function, loss, metric or optimizer of the user."""
+    parts: list[Any] = [*map(type, layers_of(model)), type(model.optimizer)]
+    for layer in layers_of(model):
+        parts += [value for value in vars(layer).values() if callable(value) and hasattr(value, "__module__")]
+    parts += [part for part in keras.tree.flatten(given_to_compile(model)) if callable(part)]
+    for variable in model.trainable_variables:
+        parts += [part for part in (variable.regularizer, variable.constraint) if part is not None]
+    return not all(
+        str(getattr(p, "__module__", None) or type(p).__module__).startswith("keras.") for p in parts
+    )
+
+
+def _sample(program: Program, chance: np.random.Generator) -> Sample:
+    rows, batch = len(program.fitted[0]), program.batch_size
+    rest = rows % batch
+    whole = min(rows // batch, 1 if rest else 2)
+    validation = min(len(program.validation[0]), batch + max(1, batch // 3))
+    return Sample(chance.permutation(rows)[: whole * batch + rest], validation)
+
+
+def _perturbed(member: Stack, chance: np.random.Generator) -> Stack:
+    """Return a member with other weights and other states. What was above zero stays so, because it may be a variance."""
+
+    def moved(value: np.ndarray) -> np.ndarray:
+        if value.dtype.kind != "f":
+            return value
+        factor, term = chance.random((2, *value.shape))
+        return (value * (1 + 0.2 * factor) + 0.05 * term).astype(value.dtype)
+
+    weights = member.weights + 0.1 * chance.standard_normal(member.weights.shape)
+    return Stack(
+        weights.astype("float32"),
+        [moved(value) for value in member.state],
+        member.slots,
+        member.numbers,
+        member.optimizer,
+        member.variant,
+    )
+
+
+def _nudged(member: Stack, chance: np.random.Generator) -> Stack:
+    factor = 1 + np.finfo("float32").eps * chance.choice([-1, 0, 1], member.weights.shape)
+    weights = (member.weights * factor).astype("float32")
+    return Stack(weights, member.state, member.slots, member.numbers, member.optimizer, member.variant)
+
+
+def _by_program(program: Program, starts: Sequence[Stack], sample: Sample) -> list[Result]:
+    """Train the members by the program, and leave the program as it was."""
+    template, before = program.template, (program.shared, program.iterations)
+    part = _joined(starts)
+    x, y = (array[: sample.validation] for array in program.validation)
+    found: list[Result] = [{} for _ in starts]
+    names = template.logs
+    try:
+        for epoch in range(1, EPOCHS + 1):
+            part, logs = program.epoch(part, sample.order)
+            compiled, tested = logs[:, len(names) :], program.evaluate(part, x, y)
+            again = program.evaluate(part, *program.validation)
+            for row, result in enumerate(found):
+                for column, name in enumerate(names):
+                    result[f"{name} of epoch {epoch}"] = logs[row, column]
+                    result[f"val_{name} of epoch {epoch}"] = tested[row, column]
+                    if not _is_close(compiled[row, column], again[row, column], RTOL):
+                        result[f"val_{name} of all rows"] = compiled[row, column]
+        shared = [np.asarray(value) for value in program.shared]
+    finally:
+        program.shared, program.iterations = before
+    for row, result in enumerate(found):
+        one = part.take(np.array([row]))
+        values = [value.numpy() for value in template.parts(one.weights[0])]
+        values += [np.asarray(value) for value in template.merge([a[0] for a in one.state], shared)]
+        result |= dict(zip(_names(template.model), values, strict=True))
+        number = int(one.optimizer[0])
+        update, taken = template.updates.each[number], template.updates.positions[number]
+        result |= _slots(update.by_name([one.slots[position][0] for position in taken]))
+    return found
+
+
+def _by_keras(model: keras.Model, program: Program, start: Stack, sample: Sample) -> Result:
+    """Train a model from the values of a member by Keras, and return the same as `_by_program`."""
+    template = program.template
+    for variable, value in zip(model.trainable_variables, template.parts(start.weights[0]), strict=True):
+        variable.assign(value)
+    for position, value in zip(template.stacked, start.state, strict=True):
+        model.non_trainable_variables[position].assign(value[0])
+    # Without users' code, there is nothing that could behave otherwise in a graph, and tracing takes most of the time.
+    model.run_eagerly = not has_users_code(model)
+    x, y = (np.asarray(array)[sample.order] for array in program.fitted)
+    validation = tuple(np.asarray(array)[: sample.validation] for array in program.validation)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # from Keras, on layers that lose a mask, as in any training of this model
+        history = model.fit(
+            x,
+            y,
+            batch_size=program.batch_size,
+            epochs=EPOCHS,
+            shuffle=False,
+            validation_data=validation,
+            validation_batch_size=program.batch_size,
+            verbose=0,
+        ).history
+    result: Result = {
+        f"{name} of epoch {epoch}": np.float32(value)
+        for name, column in history.items()
+        for epoch, value in enumerate(column, 1)
+    }
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    result |= {name: v.numpy() for name, v in zip(_names(template.model), variables, strict=True)}
+    return result | _slots(slots_of(model.optimizer))
+
+
+def _names(model: keras.Model) -> list[str]:
+    """Return a name for each variable; the number makes it unique."""
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    return [f"the variable {number} ({variable.path})" for number, variable in enumerate(variables)]
+
+
+def _slots(slots: dict[str, np.ndarray]) -> Result:
+    return {f"the optimizer's {name.strip('_')}": value for name, value in slots.items()}
+
+
+def _joined(members: Sequence[Stack]) -> Stack:
+    def joined(arrays: Iterator[Any]) -> np.ndarray:
+        return np.concatenate(list(arrays))
+
+    first = members[0]
+    return Stack(
+        joined(m.weights for m in members),
+        [joined(m.state[n] for m in members) for n in range(len(first.state))],
+        [joined(m.slots[n] for m in members) for n in range(len(first.slots))],
+        joined(m.numbers for m in members),
+        joined(m.optimizer for m in members),
+        joined(m.variant for m in members),
+    )
+
+
+def _difference(found: Result, expected: Result, nudged: Result | None) -> str:
+    """Return the first difference in plain words; empty if there is none."""
+    if missing := sorted(set(found) ^ set(expected)):
+        owner = "the program" if missing[0] in found else "Keras' fit"
+        return f"only {owner} has {missing[0]}"
+    for name, one in found.items():
+        other = expected[name]
+        allowed = 0.0
+        if nudged is not None:
+            distance = np.abs(np.asarray(other, "float64") - np.asarray(nudged[name], "float64"))
+            allowed = NUDGES * float(np.max(distance, initial=0.0))
+        if not _is_close(one, other, RTOL, allowed):
+            worst = int(np.argmax(np.abs(np.ravel(one).astype("float64") - np.ravel(other))))
+            return f"{name} is {np.ravel(one)[worst]:.7g}, but {np.ravel(other)[worst]:.7g} by Keras' fit"
+    return ""
+
+
+def _is_close(one: Any, other: Any, rtol: float, allowed: float = 0.0) -> bool:
+    one, other = np.asarray(one, "float64"), np.asarray(other, "float64")
+    if one.shape != other.shape:
+        return False
+    largest = float(np.abs(other[np.isfinite(other)]).max(initial=0.0))
+    if math.isnan(allowed):
+        allowed = 0.0
+    return bool(np.allclose(one, other, rtol=0.0, atol=rtol * largest + 1e-7 + allowed, equal_nan=True))
