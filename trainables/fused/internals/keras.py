@@ -239,26 +239,30 @@ def copied(optimizer: Any) -> Any:
             return known[id(value)]
         if type(value) is tuple:
             return tuple(map(own, value))
-        if not isinstance(value, list | dict | set):
-            return value
-        # TensorFlow wraps some lists and dictionaries, which has no effect here.
-        base = next(kind for kind in (list, dict, set) if isinstance(value, kind))
-        made: Any = type(value)() if isinstance(value, _TRACKED) else base()
-        known[id(value)] = made
-        if base is list:
-            list.extend(made, map(own, value))
-        elif base is dict:
-            dict.update(made, {key: own(one) for key, one in value.items()})
-        else:
-            set.update(made, value)
-        if isinstance(made, _TRACKED):
-            made.tracker = tracker
-        return made
+        for kind in (list, dict, set):
+            if isinstance(value, kind):
+                # TensorFlow wraps some lists and dictionaries, which has no effect here.
+                known[id(value)] = made = type(value)() if isinstance(value, _TRACKED) else kind()
+                if isinstance(made, _TRACKED):
+                    made.tracker = tracker
+                _fill(made, value, own)
+                return made
+        return value
 
     vars(copy).update({name: own(value) for name, value in vars(optimizer).items()})
     tracker.config = {name: (test, own(store)) for name, (test, store) in tracker.config.items()}
     tracker.stored_ids = {name: set(ids) for name, ids in tracker.stored_ids.items()}
     return copy
+
+
+def _fill(made: Any, value: Any, own: Callable[[Any], Any]) -> None:
+    """Put what is in a list, dictionary or set into another one; trackers know the variables in it already."""
+    if isinstance(made, list):
+        list.extend(made, map(own, value))
+    elif isinstance(made, dict):
+        dict.update(made, {key: own(one) for key, one in value.items()})
+    else:
+        set.update(made, value)
 
 
 def stateless_step(

@@ -49,7 +49,8 @@ def names_in(code: types.CodeType) -> Names:
     while waiting:
         one = waiting.pop()
         waiting += [constant for constant in one.co_consts if isinstance(constant, types.CodeType)]
-        owner, chain = "", ()
+        owner = ""
+        chain: tuple[str, ...] = ()
         for instruction in dis.get_instructions(one):
             name = instruction.opname
             if name == "EXTENDED_ARG":

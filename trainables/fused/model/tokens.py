@@ -22,7 +22,15 @@ import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.model.code import digest, is_library, names_in, words
-from trainables.fused.model.values import HARMLESS, PLAIN, UnreadableError, attributes_of, parts_of, reduced
+from trainables.fused.model.values import (
+    HARMLESS,
+    PLAIN,
+    PLAIN_BASES,
+    UnreadableError,
+    attributes_of,
+    parts_of,
+    reduced,
+)
 
 _DESCRIPTORS = (
     types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType,
@@ -125,7 +133,7 @@ class Tokens:
         self._path.pop()
         return found
 
-    def _each(self, items: Iterable[Any]) -> Hashable:
+    def _each(self, items: Iterable[Any]) -> tuple[Hashable, ...]:
         return tuple(map(self._token, items))
 
     def _content(self, item: Any) -> tuple[Hashable, ...]:
@@ -295,7 +303,7 @@ class Tokens:
         if of_keras:
             values = {name: value for name, value in values.items() if name in read_by_users(kind, values)}
         if values or hasattr(item, "__dict__"):
-            base = repr(item) if isinstance(item, tuple(PLAIN - {type(None)})) else None
+            base = repr(item) if isinstance(item, PLAIN_BASES) else None
             return "object", self._token(kind), *extra, base, self._items(values)
         return "object", self._token(kind), self._each(reduced(item))
 

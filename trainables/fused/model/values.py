@@ -27,6 +27,9 @@ from trainables.fused.model.code import digest, is_library
 PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
 """Types whose content is their `repr`."""
 
+PLAIN_BASES = (int, float, complex, str, bytes)
+"""Those of them that a user's class may have as its base."""
+
 HARMLESS = (
     logging.Logger, logging.Handler, type(threading.Lock()), type(threading.RLock()), threading.Condition,
     threading.Event, threading.Semaphore, weakref.ref, weakref.WeakSet, weakref.WeakKeyDictionary,
