@@ -207,7 +207,12 @@ def test_the_costliest_part_is_known():
 def test_no_model_is_built_twice_and_few_are_built():
     composer = composer_of("friendly")
     inits = ["he_normal", "he_uniform", "glorot_normal", "glorot_uniform"]
-    axes = {"rate": [0.1, 0.2, 0.3, 0.4], "l2": [0.0, 0.1, 0.2, 0.3], "init": inits, "optimizer": ["sgd", "adam"]}
+    axes = {
+        "rate": [0.1, 0.2, 0.3, 0.4],
+        "l2": [0.0, 0.1, 0.2, 0.3],
+        "init": inits,
+        "optimizer": ["sgd", "adam"],
+    }
     built = []
     build = composer._builds.build
     composer._builds.build = lambda config: built.append(str(config)) or build(config)

@@ -113,8 +113,9 @@ def test_no_handler_of_the_engine_takes_it_for_a_reason_to_refuse_a_model(monkey
     with monkeypatch.context() as change, pytest.raises(InternalsError):
         lacking(change, sys.modules["trainables.fused.compose.builds"], "describe")
         builds.describe({})
-    with pytest.raises(InternalsError):
-        token(Configured())
+    with monkeypatch.context() as change, pytest.raises(InternalsError):
+        lacking(change, keras.layers.Dense, "get_config")
+        token(keras.layers.Dense(1))
     composer = Composer(builder.load(), builder, table, 0)
     with monkeypatch.context() as change, pytest.raises(InternalsError):
         lacking(change, sys.modules["trainables.fused.compose.members"], "describe")
@@ -127,14 +128,9 @@ def test_no_handler_of_the_engine_takes_it_for_a_reason_to_refuse_a_model(monkey
     lane = Stack(weights, [], [], np.full((1, 1), 0.01, np.float32), *[np.zeros(1, np.int32)] * 2)
     with pytest.raises(InternalsError):
         template.can_mask(lane, table.x_train[:32], table.y_train[:32], 17)
-    lacking(monkeypatch, sys.modules["trainables.fused.program.optimizers"], "stateless")
+    lacking(monkeypatch, sys.modules["trainables.fused.program.optimizers"], "copied")
     with pytest.raises(InternalsError):
         Update(model)
-
-
-class Configured:
-    def get_config(self):
-        engine("keras.nothing", keras=keras)
 
 
 def built():

@@ -1,42 +1,456 @@
-"""What means the same in a program has one token."""
+"""What has the same effect in a program has one token, and nothing else has."""
 
+import collections
+import copy
+import enum
 import functools
+import importlib
+import itertools
+import logging
+import random
+import sys
+import threading
 
 import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trainables.fused.model.tokens import token
-
-
-def test_functions_count_by_code_and_by_what_they_close_over():
-    def weighted(weight):
-        return lambda y, p: keras.ops.mean(weight * (y - p) ** 2)
-
-    assert token(weighted(2.0)) == token(weighted(2.0)) != token(weighted(3.0))
-    assert token(lambda y: y + 1) != token(lambda y: y + 2)
+from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.model.tokens import Tokens, token
 
 
-def test_partials_methods_and_own_objects_count_by_what_they_hold():
-    class Within(keras.metrics.Metric):
-        def __init__(self, tolerance):
-            super().__init__(name="within")
-            self._tolerance = tolerance
+class Box:
+    """Holds one value, as an attribute."""
 
-    class Half(keras.constraints.Constraint):
-        def __init__(self, most):
-            self.most = most
+    def __init__(self, value):
+        self.value = value
 
-        def clip(self, x):
-            return x
 
-    def power(y, p, n):
-        return (y - p) ** n
+class Slotted:
+    __slots__ = ("_value",)
 
-    assert token(functools.partial(power, n=2)) == token(functools.partial(power, n=2))
-    for one, other in (
-        (functools.partial(power, n=2), functools.partial(power, n=4)),
-        (Half(1).clip, Half(2).clip),
-        (Half(1), Half(2)),
-        (Within(0.1), Within(0.2)),
-    ):
-        assert token(one) != token(other)
-    assert token(Within(0.1)) == token(Within(0.1))
+    def __init__(self, value):
+        self._value = value
+
+
+class Scaled(keras.losses.Loss):
+    def __init__(self, factor):
+        super().__init__()
+        self._factor = factor
+
+    def call(self, y, p):
+        return self._factor * keras.ops.square(y - p)
+
+
+class Within(keras.metrics.Metric):
+    def __init__(self, tolerance):
+        super().__init__(name="within")
+        self._tolerance = tolerance
+
+
+class Half(keras.constraints.Constraint):
+    def __init__(self, most):
+        self.most = most
+
+    def __call__(self, w):
+        return w
+
+    def clip(self, x):
+        return x
+
+
+class Warm(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, peak):
+        self.peak = peak
+
+    def __call__(self, step):
+        return self.peak
+
+
+class Kind(enum.Enum):
+    ONE = 1
+    TWO = 2
+
+
+def power(y, p, n=2, *, shift=0.0):
+    return (y - p) ** n + shift
+
+
+def closing_over(value):
+    return lambda y: y * value
+
+
+def with_default(value):
+    def function(y, factor=value):
+        return y * factor
+
+    return function
+
+
+def with_keyword_default(value):
+    def function(y, *, factor=value):
+        return y * factor
+
+    return function
+
+
+def with_attribute(value):
+    def function(y):
+        return y
+
+    function.factor = value
+    return function
+
+
+def decorated(value):
+    return functools.lru_cache(closing_over(value))
+
+
+def wrapped(value):
+    @functools.wraps(power)
+    def function(y, p):
+        return power(y, p) * value
+
+    return function
+
+
+def class_of(value):
+    class Made:
+        factor = value
+
+    return Made()
+
+
+def subclass_of(value):
+    class Base:
+        def size(self):
+            return value
+
+    class Made(Base):
+        pass
+
+    return Made()
+
+
+def property_of(value):
+    class Made:
+        @property
+        def size(self):
+            return value
+
+        @staticmethod
+        def other():
+            return value
+
+    return Made()
+
+
+HOLDERS = [
+    lambda value: value,
+    closing_over, with_default, with_keyword_default, with_attribute, decorated, wrapped, class_of, subclass_of,
+    property_of, Box, Slotted, Scaled, Within, Half, Warm,
+    lambda value: functools.partial(power, n=value),
+    lambda value: Half(value).clip,
+    lambda value: tf.function(closing_over(value)),
+    lambda value: keras.metrics.MeanMetricWrapper(closing_over(value), name="one"),
+    lambda value: keras.layers.Dense(1, activity_regularizer=closing_over(value)),
+    lambda value: [1, {"deep": (value,)}],
+    lambda value: {3, value},
+    lambda value: collections.deque([value]),
+    lambda value: np.array([value], object),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_what_holds_another_value_is_another_part(holder):
+    assert token(holder(2.0)) == token(holder(2.0)) != token(holder(3.0))
+
+
+VALUES = [
+    (1, True), (1, 1.0), ("1", 1), (None, 0), ([1, 2], (1, 2)), ({"a": 1, "b": 2}, {"b": 2, "a": 1}), ([], {}),
+    (np.array([1.0]), np.array([1.0], "float32")), (np.zeros((2, 3)), np.zeros((3, 2))), (np.float32(1), np.float32(2)),
+    (np.ma.masked_array([1, 2], [0, 0]), np.ma.masked_array([1, 2], [0, 1])),
+    (tf.constant([1.0]), tf.constant([2.0])), (tf.Variable(1.0), tf.Variable(2.0)),
+    (keras.Variable([1.0]), keras.Variable([3.0])), (tf.ragged.constant([[1], [2, 3]]), tf.ragged.constant([[1, 2], [3]])),
+    (Kind.ONE, Kind.TWO), (slice(1), slice(2)), (range(3), range(4)), (bytearray(b"a"), bytearray(b"b")),
+    (random.Random(1), random.Random(2)), (np.random.default_rng(1), np.random.default_rng(2)),
+    (np.random.RandomState(1), np.random.RandomState(2)), (keras.ops.tanh, keras.ops.sin), (np.add, np.subtract),
+    (len, max), ([1].append, [2].append), (power, copy.copy), (np, tf), (keras.losses.Huber(1.0), keras.losses.Huber(2.0)),
+    (keras.regularizers.L2(0.1), keras.regularizers.L2(0.2)), ("x" * 200, "x" * 199 + "y"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), VALUES)
+def test_other_values_have_other_tokens(one, other):
+    assert token(one) == token(one) != token(other)
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3)
+    | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(PLAIN, PLAIN, st.sampled_from([lambda v: v, closing_over, Box, lambda v: functools.partial(power, v)]))
+def test_tokens_are_equal_only_for_equal_values(one, other, holder):
+    assert token(holder(one)) == token(holder(copy.deepcopy(one)))
+    assert (token(holder(one)) == token(holder(other))) == (repr(one) == repr(other))
+
+
+@given(st.integers(1, 5), st.integers(1, 5))
+def test_lists_that_contain_themselves_end(one, other):
+    def ring(length):
+        first = last = [0]
+        for _ in range(length - 1):
+            last.append([0])
+            last = last[-1]
+        last.append(first)
+        return first
+
+    assert (token(ring(one)) == token(ring(other))) == (one == other)
+
+
+def test_functions_that_call_each_other_end():
+    def even(n):
+        return True if n == 0 else odd(n - 1)
+
+    def odd(n):
+        return False if n == 0 else even(n - 1)
+
+    assert token(even) == token(even) != token(odd)
+
+
+def test_names_seeds_and_initializers_of_keras_count_only_where_they_have_an_effect():
+    assert token(keras.layers.Dense(2, name="a")) == token(keras.layers.Dense(2, name="b"))
+    assert token(keras.layers.Dropout(0.1, seed=1)) == token(keras.layers.Dropout(0.1, seed=1))
+    assert token(keras.layers.Dense(2, kernel_initializer="ones")) == token(keras.layers.Dense(2))
+    assert token(keras.losses.Huber(name="a")) == token(keras.losses.Huber(name="b"))
+    # A metric's name is that of its column.
+    one, other = (keras.metrics.MeanAbsoluteError(name=name) for name in ("a", "b"))
+    assert token(one) != token(other)
+
+
+def test_a_seed_or_name_that_a_user_s_code_reads_counts():
+    class Silent(keras.losses.Loss):
+        def __init__(self, seed):
+            super().__init__()
+            self.seed = seed
+
+        def call(self, y, p):
+            return p
+
+    class Reading(Silent):
+        def call(self, y, p):
+            return p * self.seed
+
+    assert token(Silent(1)) == token(Silent(2))
+    assert token(Reading(1)) != token(Reading(2))
+    assert token(Box(type("Plain", (), {"seed": 1})())) != token(Box(type("Plain", (), {"seed": 2})()))
+
+
+USERS = """
+import numpy as np
+import helpers_of_a_user as helpers
+from helpers_of_a_user import shift
+
+SCALE = 1.0
+UNREAD = 1.0
+TABLE = {"inner": [1.0, {"deep": 2.0}]}
+ARRAY = np.ones(3)
+
+
+def inner(x):
+    return x * SCALE
+
+
+class Weights:
+    factor = 1.0
+
+    def of(self, x):
+        return x * self.factor
+
+
+WEIGHTS = Weights()
+
+
+def calls(x):
+    return inner(x)
+
+
+def nested(x):
+    return [y * SCALE for y in x], (lambda y: y * SCALE)
+
+
+def table(x):
+    return TABLE["inner"][1]["deep"] * x
+
+
+def array(x):
+    return ARRAY * x
+
+
+def of_class(x):
+    return Weights.factor * x
+
+
+def of_object(x):
+    return WEIGHTS.of(x)
+
+
+def of_module(x):
+    return helpers.rate * x
+
+
+def of_function(x):
+    return helpers.scaled(x)
+
+
+def imports(x):
+    from helpers_of_a_user import rate
+    return rate * x
+
+
+def dynamic(x):
+    return globals()["SCALE"] * x
+
+
+def nothing(x):
+    return np.sum(x.UNREAD) + len(shift.__name__)
+"""
+
+HELPERS = """
+rate = 1.0
+unread = 1.0
+
+
+def scaled(x):
+    return x * rate
+
+
+def shift(x):
+    return x
+"""
+
+
+@pytest.fixture
+def users(tmp_path, monkeypatch):
+    """Two modules of a user, one of which imports the other."""
+    (tmp_path / "module_of_a_user.py").write_text(USERS)
+    (tmp_path / "helpers_of_a_user.py").write_text(HELPERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("module_of_a_user")
+    for name in ("module_of_a_user", "helpers_of_a_user"):
+        sys.modules.pop(name)
+
+
+CHANGES = [
+    ("calls", lambda m: setattr(m, "SCALE", 2.0)),
+    ("nested", lambda m: setattr(m, "SCALE", 2.0)),
+    ("table", lambda m: m.TABLE["inner"][1].update(deep=3.0)),
+    ("array", lambda m: m.ARRAY.fill(2.0)),
+    ("of_class", lambda m: setattr(m.Weights, "factor", 2.0)),
+    ("of_object", lambda m: setattr(m.Weights, "factor", 2.0)),
+    ("of_object", lambda m: setattr(m.WEIGHTS, "factor", 2.0)),
+    ("of_module", lambda m: setattr(m.helpers, "rate", 2.0)),
+    ("of_function", lambda m: setattr(m.helpers, "rate", 2.0)),
+    ("imports", lambda m: setattr(m.helpers, "rate", 2.0)),
+    ("dynamic", lambda m: setattr(m, "SCALE", 2.0)),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), CHANGES)
+def test_globals_count_as_they_are_at_that_moment(users, name, change):
+    before = token(getattr(users, name))
+    assert token(getattr(users, name)) == before
+    change(users)
+    assert token(getattr(users, name)) != before
+
+
+@pytest.mark.parametrize("name", ["calls", "of_module", "of_function", "imports", "nothing"])
+def test_globals_that_are_not_read_do_not_count(users, name):
+    before = token(getattr(users, name))
+    users.UNREAD = users.helpers.unread = 5.0
+    assert token(getattr(users, name)) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "reads"),
+    [
+        ("calls", True),
+        ("of_class", True),
+        ("of_module", True),
+        ("of_function", True),
+        ("nothing", False),
+        ("inner", True),
+    ],
+)
+def test_it_is_known_whether_data_of_a_module_is_read(users, name, reads):
+    tokens = Tokens()
+    tokens.of(getattr(users, name), "the loss")
+    assert tokens.reads_globals is reads
+
+
+STREAM = (number for number in range(3))
+LOG = logging.getLogger("a user")
+LOCK = threading.Lock()
+
+
+def reads_a_stream(y, p):
+    return next(STREAM) * (y - p)
+
+
+def calls_it(y, p):
+    return reads_a_stream(y, p)
+
+
+def logs(y, p):
+    with LOCK:
+        LOG.info("called")
+    return y - p
+
+
+def test_what_cannot_be_compared_is_refused_with_the_place_where_it_was_found():
+    with pytest.raises(UnfusableError) as error:
+        token(calls_it, "the loss `calls_it`")
+    assert str(error.value) == (
+        "the loss `calls_it` reads `STREAM` in `reads_a_stream`, a generator, whose content cannot be compared between "
+        "models; read a number, a list or an array instead"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (lambda path: (path / "file").open("w"), "an open file"),
+        (lambda path: iter([1, 2]), "an iterator"),
+        (lambda path: map(len, []), "an iterator"),
+        (lambda path: itertools.count(), "an iterator"),
+        (lambda path: sys._getframe(), "an object of builtins.frame"),
+    ],
+)
+def test_iterators_files_and_objects_without_content_are_refused(value, name, tmp_path):
+    held = value(tmp_path)
+    with pytest.raises(UnfusableError, match=f"the loss reads `value`.*, {name}"):
+        token(closing_over(held), "the loss")
+
+
+def test_what_has_no_effect_is_not_refused():
+    assert token(logs) == token(logs)
+
+
+def test_a_model_s_own_parts_are_named_by_their_place():
+    one, other = keras.Variable([1.0]), keras.Variable([1.0])
+    tokens = Tokens({id(one): ("variable", 0), id(other): ("variable", 1)})
+    assert tokens.of(closing_over(one), "") != tokens.of(closing_over(other), "")
+    before = tokens.of(closing_over(one), "")
+    one.assign([2.0])
+    assert tokens.of(closing_over(one), "") == before

@@ -9,6 +9,82 @@ from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.program.optimizers import Update, Updates, flat, split
 
+
+def without_decay(optimizer, *names):
+    optimizer.exclude_from_weight_decay(var_names=list(names))
+    return optimizer
+
+
+class Centred(keras.optimizers.SGD):
+    """Takes the mean from each column of a matrix's gradient."""
+
+    def apply_gradients(self, grads_and_vars):
+        return super().apply_gradients(
+            [(g - keras.ops.mean(g, 0) if len(v.shape) == 2 else g, v) for g, v in grads_and_vars]
+        )
+
+
+class Halving(keras.optimizers.SGD):
+    def apply(self, grads, trainable_variables=None):
+        return super().apply([g / 2 for g in grads], trainable_variables)
+
+
+class Signed(keras.optimizers.SGD):
+    """Has an argument of its own that its configuration lacks, under a private name."""
+
+    def __init__(self, learning_rate, *, sign):
+        super().__init__(learning_rate)
+        self._sign = sign
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(keras.ops.sign(gradient) if self._sign else gradient, variable, learning_rate)
+
+
+class Lookahead(keras.optimizers.SGD):
+    """Every second step, slow weights come half of the way to the fast ones, which go on from there."""
+
+    def build(self, variables):
+        super().build(variables)
+        self.slow = [self.add_variable_from_reference(v, name="slow") for v in variables]
+        for slow, variable in zip(self.slow, variables, strict=True):
+            slow.assign(variable)
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, learning_rate)
+        slow = self.slow[self._get_variable_index(variable)]
+        met = keras.ops.equal(self.iterations % 2, 1)
+        self.assign(slow, keras.ops.where(met, (slow + variable) / 2, slow))
+        self.assign(variable, keras.ops.where(met, slow, variable))
+
+
+class Counting(keras.optimizers.SGD):
+    """Fills a list of the constructor with variables, without the methods for that."""
+
+    def __init__(self, learning_rate):
+        super().__init__(learning_rate)
+        self.sums = []
+
+    def build(self, variables):
+        super().build(variables)
+        for variable in variables:
+            self.sums.append(keras.Variable(keras.ops.zeros(variable.shape)))
+
+    def update_step(self, gradient, variable, learning_rate):
+        total = self.sums[self._get_variable_index(variable)]
+        self.assign_add(total, gradient)
+        super().update_step(total, variable, learning_rate)
+
+
+class Rising(keras.optimizers.schedules.LearningRateSchedule):
+    """Is not registered with Keras and has no configuration."""
+
+    def __init__(self, peak):
+        self._peak = peak
+
+    def __call__(self, step):
+        return self._peak * keras.ops.minimum(keras.ops.cast(step + 1, "float32") / 4, 1.0)
+
+
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.1),
     "nesterov": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
@@ -23,6 +99,14 @@ OPTIMIZERS = {
     "lion": lambda: keras.optimizers.Lion(0.01),
     "adafactor": lambda: keras.optimizers.Adafactor(0.1),
     "lamb": lambda: keras.optimizers.Lamb(0.01),
+    "none_decays": lambda: without_decay(keras.optimizers.AdamW(0.01, weight_decay=0.5), "kernel", "bias"),
+    "lamb_but_biases": lambda: without_decay(keras.optimizers.Lamb(0.01, weight_decay=0.5), "bias"),
+    "own_gradients": lambda: Centred(0.1, momentum=0.5),
+    "own_apply": lambda: Halving(0.1),
+    "own_step": lambda: Signed(0.1, sign=True),
+    "own_slots": lambda: Lookahead(0.1),
+    "own_list": lambda: Counting(0.1),
+    "own_schedule": lambda: keras.optimizers.Adam(Rising(0.1)),
     "clipnorm": lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
     "global_clipnorm": lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
     "clipvalue": lambda: keras.optimizers.SGD(0.1, clipvalue=0.05),
@@ -110,13 +194,60 @@ def test_constraints_hold_and_excluded_weights_do_not_decay():
     assert np.linalg.norm(kernel, axis=0).max() <= 0.3 + 1e-6
 
 
-def test_an_optimizer_that_cannot_be_made_anew_is_refused():
-    class Strange(keras.optimizers.SGD):
-        def __init__(self, must, **arguments):
-            super().__init__(**arguments)
+class Drawing(keras.optimizers.SGD):
+    def build(self, variables):
+        super().build(variables)
+        self.noise = self.add_optimizer_variables(variables, "noise", initializer="random_normal")
 
-    with pytest.raises(UnfusableError, match="Strange cannot be copied"):
-        Update(model_of(Strange("have")))
+
+class Ending(keras.optimizers.SGD):
+    def finalize_variable_values(self, var_list):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "why"),
+    [
+        (Drawing(0.1), "Drawing starts from numbers"),
+        (Ending(0.1), "Ending has a finalize_variable_values of its own"),
+    ],
+)
+def test_an_optimizer_that_no_lane_can_have_is_refused(optimizer, why):
+    with pytest.raises(UnfusableError, match=why):
+        Update(model_of(optimizer))
+
+
+def test_an_optimizer_that_the_builder_has_built_is_refused():
+    model = model_of(keras.optimizers.SGD(0.1))
+    model.optimizer.build(model.trainable_variables)
+    with pytest.raises(UnfusableError, match="has built the optimizer SGD already"):
+        Update(model)
+
+
+def test_slots_that_copy_the_weights_start_from_each_lane_s_own():
+    model = model_of(Lookahead(0.1))
+    shared = Updates([Update(model), Update(model_of(keras.optimizers.SGD(0.1)))])
+    weights = np.random.default_rng(0).normal(size=(3, 19)).astype("float32")
+    slots = shared.initial(np.array([0, 1, 0]), weights)
+    of_lane = [np.concatenate([slot[lane].ravel() for slot in slots]) for lane in range(3)]
+    np.testing.assert_array_equal(of_lane[0][np.isin(of_lane[0], weights[0])], weights[0])
+    np.testing.assert_array_equal(of_lane[2][np.isin(of_lane[2], weights[2])], weights[2])
+    assert not of_lane[1].any()
+
+
+def test_a_copied_optimizer_shares_no_list_with_the_user_s():
+    model = model_of(Counting(0.1))
+    Update(model)
+    assert model.optimizer.sums == [] and len(model.optimizer.variables) == 2
+
+
+@pytest.mark.parametrize("beta", [0.9, 0.999, 0.99999, 0.9999999])
+def test_a_beta_close_to_one_loses_no_digit(beta):
+    update = Update(model_of(keras.optimizers.Adam(0.5, beta_2=0.5)))
+    model = model_of(keras.optimizers.Adam(0.01, beta_2=beta))
+    numbers = {"beta_2": beta, "beta_2.complement": 1 - beta}
+    ours = by_update(model, 1, update, 0.01, **numbers)
+    np.testing.assert_allclose(ours, by_keras(model, 1), rtol=1e-6)
 
 
 def test_slots_of_several_optimizers_are_shared_and_one_is_followed():
@@ -124,7 +255,7 @@ def test_slots_of_several_optimizers_are_shared_and_one_is_followed():
     models = [model_of(OPTIMIZERS[name]()) for name in names]
     shared = Updates([Update(model) for model in models])
     assert len(shared.shapes) == 3  # Adam with amsgrad has three of one shape; the others need fewer
-    slots = shared.initial(np.array([0, 1, 2]))
+    slots = shared.initial(np.array([0, 1, 2]), np.zeros((3, 19), np.float32))
     for number, model in enumerate(models):
         weights = flat([tf.constant(v.numpy()) for v in model.trainable_variables])
         lane = [tf.constant(slot[number]) for slot in slots]

@@ -36,9 +36,19 @@ def builder(layer="dropout", rate=0.2, activation="relu", learning_rate=0.01, *,
     return model
 
 
-def engine_of(axes, epochs=3, lanes=2):
+def seeded(replica=0, layer="dropout", init="he_normal", learning_rate=0.01, *, input_shape, normalizer):
+    if replica:
+        keras.utils.set_random_seed(replica)
+    dense = keras.layers.Dense(5, "relu", kernel_initializer=init)
+    layers = [dense, {"dropout": keras.layers.Dropout(0.3), "noise": keras.layers.GaussianNoise(0.3)}[layer]]
+    model = keras.Sequential([keras.Input(input_shape), normalizer, *layers, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+    return model
+
+
+def engine_of(axes, epochs=3, lanes=2, function="builder"):
     training = Training(Fit(epochs=epochs, batch_size=32), Callbacks())
-    found = find.find(f"{__file__}:builder", PLAN.base)
+    found = find.find(f"{__file__}:{function}", PLAN.base)
     return Fused(found, Space(axes), small_table(), training, lanes)
 
 
@@ -51,6 +61,27 @@ def test_every_chunk_has_the_draws_of_keras(layer):
     fused = engine.train(range(6))
     for idx in (0, 5):
         assert_equal(fused[idx], engine.alone(idx))
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"replica": [1, 2, 3], "layer": ["noise"]},
+        {
+            "init": ["he_normal", "zeros"],
+            "learning_rate": [0.01, 0.02],
+        },  # zeros take no seed from the sequence
+    ],
+)
+def test_lanes_with_other_seeds_have_the_draws_of_keras(axes):
+    engine = engine_of(axes, function="seeded")
+    points = range(len(engine.space))
+    [cohort] = engine.cohorts(points)
+    assert cohort._template.stacked
+    fused = engine.train(points)
+    for idx in points:
+        assert_equal(fused[idx], engine.alone(idx))
+    assert len({fused[idx][0]["loss_tr"] for idx in points}) == len(points)
 
 
 def test_an_activation_that_draws_is_no_lane_of_a_program():

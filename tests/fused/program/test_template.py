@@ -20,9 +20,9 @@ class Centred(keras.layers.Layer):
         return inputs - keras.ops.mean(inputs, axis=0)
 
 
-def template_of(*layers, loss="mse", metrics=("mae",)):
+def template_of(*layers, loss="mse", metrics=("mae",), last=True):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((10,)), *layers, keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((10,)), *layers, *([keras.layers.Dense(1)] if last else [])])
     model.compile(loss=loss, metrics=list(metrics), optimizer="sgd")
     template = Template(model, [model], [model], ["learning_rate"], {}, [], (X[:2], Y[:2]))
     weights = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])[None]
@@ -63,6 +63,66 @@ def test_a_mask_stands_for_a_smaller_batch_only_if_all_parts_heed_it(layers, hee
 def test_only_means_over_rows_can_be_evaluated_at_once(loss, metrics, additive):
     template, lane = template_of(loss=loss, metrics=metrics)
     assert template.is_additive(lane, X, Y) is additive
+
+
+class FromZeros(keras.layers.Dense):
+    """A last layer that starts from zeros, so that nothing before it shows in the initial outputs."""
+
+    def __init__(self):
+        super().__init__(1, kernel_initializer="zeros", name="from_zeros")
+
+
+class SeenSoFar(keras.metrics.Metric):
+    """Counts rows, whatever a mask says."""
+
+    def __init__(self):
+        super().__init__(name="seen")
+        self.rows = self.add_variable(shape=(), initializer="zeros")
+
+    def update_state(self, y, p, sample_weight=None):
+        self.rows.assign_add(keras.ops.sum(keras.ops.cast(keras.ops.abs(p) > 0, "float32")))
+
+    def result(self):
+        return self.rows + 0.0
+
+
+def test_a_last_layer_of_zeros_hides_no_function_of_a_batch():
+    template, lane = template_of(FromZeros(), last=False, metrics=[correlation])
+    assert template.is_additive(lane, X, Y) is False
+
+
+@pytest.mark.parametrize("metric", [SeenSoFar, keras.metrics.Precision])
+def test_metrics_that_count_masked_rows_need_a_batch_of_their_own(metric):
+    template, lane = template_of(FromZeros(), last=False, metrics=[metric()])
+    assert template.can_mask(lane, X, Y, 17) is False
+
+
+def test_nan_and_few_validation_rows_are_no_functions_of_a_batch():
+    template, lane = template_of()
+    assert template.is_additive(lane, X[:2], Y[:2]) and template.is_additive(lane, X[:1], Y[:1])
+    lane.weights[:] = np.nan
+    assert template.is_additive(lane, X, Y)
+
+
+def test_a_loss_with_a_number_for_each_row_accepts_no_mask():
+    template, lane = template_of(loss=keras.losses.MeanSquaredError(reduction=None))
+    assert template.can_mask(lane, X, Y, 17) is False
+
+
+class Restless(keras.layers.Layer):
+    """Draws at inference too."""
+
+    def __init__(self):
+        super().__init__()
+        self.seeds = keras.random.SeedGenerator(7)
+
+    def call(self, x):
+        return x + keras.random.uniform(keras.ops.shape(x), seed=self.seeds)
+
+
+def test_making_a_template_advances_no_seed():
+    template, _ = template_of(Restless())
+    np.testing.assert_array_equal(template.shared, [[7, 0]])
 
 
 def test_logs_are_named_as_keras_names_them():

@@ -15,7 +15,8 @@ from trainables.fused.compose.points import Column, Points
 from trainables.fused.compose.tryout import changed_by_training
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import layers_of
-from trainables.fused.model.describe import RATE, SEED, python_state
+from trainables.fused.model.describe import RATE, python_state
+from trainables.fused.model.refuse import SEED
 from trainables.fused.program.template import Stack, Template
 from trainables.table.data import Table
 
@@ -94,10 +95,11 @@ def assemble(
     def of_state(position: int) -> np.ndarray:
         return initial.to_array(lambda sets: np.stack([arrays[count + position] for arrays in sets]))
 
+    weights = initial.to_array(flat)
     stack = Stack(
-        initial.to_array(flat),
+        weights,
         [of_state(position) for position in stacked],
-        template.updates.initial(optimizer),
+        template.updates.initial(optimizer, weights),
         np.stack([numbers[key].to_array(_floats) for key in keys], 1),
         optimizer,
         variant,

@@ -28,6 +28,10 @@ _LOOKUPS = ("__getattr__", "__getattribute__", "__setattr__", "__delattr__")
 class UnfusableError(Exception):
     """The model cannot be a lane of a program; the message is the reason for the user."""
 
+    ag_pass_through = (
+        True  # otherwise TensorFlow puts a traceback into the message, if it is raised while tracing
+    )
+
 
 class InternalsError(TrainablesError, RuntimeError):
     """The engine cannot work with the installed libraries, for any model; the message says what to do.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy as copy_of
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from trainables.fused.internals.private import Private, check, part
 
 _MASKING = "keras.src.backend.common.masking"
 _MODELS = "keras.src.models"
+_TRACKING = "keras.src.utils.tracking"
 _TF_OPTIMIZER = "keras.src.backend.tensorflow.optimizer"
 _BASE_OPTIMIZER = "keras.src.optimizers.base_optimizer:BaseOptimizer"
 
@@ -42,6 +44,9 @@ NAMES = (
     *(Private(_BASE_OPTIMIZER, name, "`stateless_apply` of the other backends") for name in _STATELESS),
     Private(_BASE_OPTIMIZER, "_clip_gradients", "`clipnorm`, `global_clipnorm` and `clipvalue` applied"),
     Private(_BASE_OPTIMIZER, "_use_weight_decay", "whether `exclude_from_weight_decay` named a variable"),
+    Private(_TRACKING, "TrackedList", "a list in an attribute, whose variables are tracked"),
+    Private(_TRACKING, "TrackedDict", "a dictionary in an attribute, whose variables are tracked"),
+    Private(_TRACKING, "TrackedSet", "a set in an attribute, whose variables are tracked"),
 )
 
 OBJECT_NAMES = (
@@ -63,6 +68,8 @@ OBJECT_NAMES = (
     Private("a call's arguments", "kwargs", "by name"),
     Private("a call's arguments", "keras_tensors", "the symbolic tensors among them"),
     Private("an optimizer", "_learning_rate", "the variable, schedule or function behind `learning_rate`"),
+    Private("an optimizer", "_trainable_variables", "what `build` was called with"),
+    Private("an optimizer", "_tracker", "what makes `Optimizer.variables` of the variables in attributes"),
 )
 """Names that objects have but their classes do not, so that they are looked up on a small model."""
 
@@ -71,6 +78,8 @@ check(NAMES)
 set_mask = part(f"{_MASKING}:set_keras_mask")
 """Say which rows of a tensor count: `set_mask(tensor, mask)`."""
 
+_EXCLUSIONS = "_exclude_from_weight_decay"
+_TRACKED = tuple(part(f"{_TRACKING}:{name}") for name in ("TrackedList", "TrackedDict", "TrackedSet"))
 _Functional: Any = part(f"{_MODELS}:Functional")
 _BaseOptimizer: Any = part(_BASE_OPTIMIZER)
 _Stateless: Any = type(
@@ -213,6 +222,96 @@ def stateless(kind: type) -> Any:
     # `_Stateless` is the last base, so it comes right before TFOptimizer in the order of lookup. So methods that a
     # user's optimizer overrides stay in effect.
     return type(kind.__name__, (kind, _Stateless), {})
+
+
+def copied(optimizer: Any) -> Any:
+    """Return an optimizer with the attributes of `optimizer`, which must not be built, whose `stateless_step` works.
+
+    Its lists, dictionaries and sets are its own, because `build` adds to them. Everything else is shared.
+    """
+    kind = stateless(type(optimizer))
+    copy: Any = object.__new__(kind)
+    tracker = copy_of(optimizer._tracker)
+    known: dict[int, Any] = {id(optimizer._tracker): tracker}
+
+    def own(value: Any) -> Any:
+        if id(value) in known:
+            return known[id(value)]
+        if type(value) is tuple:
+            return tuple(map(own, value))
+        for kind in (list, dict, set):
+            if isinstance(value, kind):
+                # TensorFlow wraps some lists and dictionaries, which has no effect here.
+                known[id(value)] = made = type(value)() if isinstance(value, _TRACKED) else kind()
+                if isinstance(made, _TRACKED):
+                    made.tracker = tracker
+                _fill(made, value, own)
+                return made
+        return value
+
+    vars(copy).update({name: own(value) for name, value in vars(optimizer).items()})
+    tracker.config = {name: (test, own(store)) for name, (test, store) in tracker.config.items()}
+    tracker.stored_ids = {name: set(ids) for name, ids in tracker.stored_ids.items()}
+    return copy
+
+
+def _fill(made: Any, value: Any, own: Callable[[Any], Any]) -> None:
+    """Put what is in a list, dictionary or set into another one; trackers know the variables in it already."""
+    if isinstance(made, list):
+        list.extend(made, map(own, value))
+    elif isinstance(made, dict):
+        dict.update(made, {key: own(one) for key, one in value.items()})
+    else:
+        set.update(made, value)
+
+
+def stateless_step(
+    optimizer: Any, values: Sequence[Any], gradients: Sequence[Any], weights: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
+    """Return the weights and the optimizer's variables after a step, made as `train_step` makes it.
+
+    Unlike `stateless_apply`, this calls `apply_gradients`, which a user's optimizer may override.
+
+    Args:
+        optimizer: what `copied` returned, built.
+        values: the values of its variables.
+        gradients: the gradient of each variable that it is built on.
+        weights: the values of these variables.
+    """
+    trained, own = optimizer._trainable_variables, optimizer.variables
+    mapping = [*zip(trained, weights, strict=True), *zip(own, values, strict=True)]
+    with keras.StatelessScope(mapping) as scope:
+        optimizer.apply_gradients(zip(gradients, trained, strict=True))
+        found = [[scope.get_current_value(variable) for variable in some] for some in (trained, own)]
+    return found[0], found[1]
+
+
+def settings_of(optimizer: Any) -> dict[str, Any]:
+    """Return the attributes of an optimizer that is not built, without those that Keras manages itself.
+
+    These are the variables, and which weights do not decay (see `decays`).
+    """
+    plain = (bool, int, float, str, type(None))
+    managed = {name for name, value in vars(specimen_optimizer()).items() if not isinstance(value, plain)}
+    return {
+        name: value
+        for name, value in sorted(vars(optimizer).items())
+        if name not in managed and not name.startswith(_EXCLUSIONS)
+    }
+
+
+@functools.cache
+def specimen_optimizer() -> Any:
+    """Return an optimizer that uses no automatic name."""
+    return keras.optimizers.SGD(0.1, name="specimen_optimizer")
+
+
+def decay_only(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Make a copied optimizer apply its weight decay to these variables only, whatever it excluded by name."""
+    for name in [name for name in vars(optimizer) if name.startswith(_EXCLUSIONS)]:
+        del vars(optimizer)[name]
+    decay, ids = optimizer._apply_weight_decay, set(map(id, variables))
+    optimizer._apply_weight_decay = lambda given: decay([v for v in given if id(v) in ids])
 
 
 def decay_by(optimizer: Any, function: Callable[[Sequence[Any]], None]) -> None:

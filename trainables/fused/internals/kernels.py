@@ -123,17 +123,19 @@ def _divide(x1: Any, x2: Any) -> Any:
 
 def drawn(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
     """Return the same as the kernel of `tf.random.stateless_uniform`: floats in [0, 1) of 23 bits each."""
-
-    def draw() -> tf.Tensor:
-        bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
-        mantissa = tf.bitwise.bitwise_and(bits, tf.constant(0x7FFFFF, tf.uint32))
-        return (
-            tf.bitcast(tf.bitwise.bitwise_or(mantissa, tf.constant(0x3F800000, tf.uint32)), tf.float32) - 1.0
-        )
-
     # XLA would draw again in each operation that it fuses with a draw, but it fuses nothing with a conditional.
     # The condition is always true: the second half of a seed counts draws and is never negative.
-    return tf.cond(seed[1] >= 0, draw, lambda: tf.zeros(shape))
+    return tf.cond(seed[1] >= 0, lambda: drawn_by_lane(shape, seed), lambda: tf.zeros(shape))
+
+
+def drawn_by_lane(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+    """Return what `drawn` does, for seeds that differ between lanes.
+
+    There is no conditional in it: over lanes, its branches would have a number of lanes that XLA does not know.
+    """
+    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
+    mantissa = tf.bitwise.bitwise_and(bits, tf.constant(0x7FFFFF, tf.uint32))
+    return tf.bitcast(tf.bitwise.bitwise_or(mantissa, tf.constant(0x3F800000, tf.uint32)), tf.float32) - 1.0
 
 
 _draw: Draw = drawn

@@ -15,16 +15,29 @@ None of these contains initializers, because they have no effect besides the ini
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import functools
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError
-from trainables.fused.internals.keras import calls_of, decays, given_to_compile, layers_of, rate_of
-from trainables.fused.model.tokens import is_plain, token
+from trainables.fused.internals.keras import (
+    calls_of,
+    decays,
+    given_to_compile,
+    layers_of,
+    rate_of,
+    settings_of,
+    specimen,
+)
+from trainables.fused.model.code import is_library, names_in
+from trainables.fused.model.refuse import leaves_of, refuse
+from trainables.fused.model.tokens import Tokens, read_by_users, token
+from trainables.fused.model.values import attributes_of
 
 OPTIMIZER_NUMBERS = (
     "beta_1",
@@ -39,16 +52,17 @@ OPTIMIZER_NUMBERS = (
 )
 """Settings of optimizers that may differ from lane to lane, except that zero and None need optimizers of their own."""
 
+COMPLEMENTS = ("beta_1", "beta_2", "rho")
+"""Those of them that optimizers subtract from one. The difference is a number of its own, since a number close to one
+would lose digits: of 1 - 0.999999, a float32 keeps only the first two."""
+
+COMPLEMENT = ".complement"
+"""The end of the key of such a difference."""
+
 LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stddev"}
 """Settings of layers that may differ from lane to lane, if above zero."""
 
 RATE = "learning_rate"
-
-SEED = "seed_generator_state"
-"""The end of the path of a variable that holds the seed of random draws."""
-
-MAX_WEIGHTS = 250_000
-"""The number of weights above which training several models at once is not faster."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,8 @@ class Described:
         numbers: by key: "learning_rate", "optimizer.momentum", "layer.3.rate", "penalty.0.l1". The number in
             a key is the position of the layer or of the trainable variable.
         initial: the values of the trainable variables, then those of the other variables.
+        reads_globals: whether a function or class of the user in the model reads data of its module: then a model must
+            be traced before its builder is called again.
     """
 
     signature: tuple[Hashable, ...]
@@ -67,6 +83,7 @@ class Described:
     optimizer: Hashable
     numbers: Mapping[str, float]
     initial: tuple[np.ndarray, ...]
+    reads_globals: bool = False
 
 
 def describe(model: keras.Model) -> Described:
@@ -75,102 +92,120 @@ def describe(model: keras.Model) -> Described:
     Raises:
         UnfusableError: only the model's own `fit` can train it.
     """
-    _refuse(model)
-    numbers: dict[str, float] = {}
     layers = layers_of(model)
-    signature = [token(type(model))]
+    refuse(model, layers)
+    numbers: dict[str, float] = {}
+    tokens = Tokens(_own(model, layers))
+    signature: list[Hashable] = []
     variant: list[Hashable] = []
     for position, layer in enumerate(layers):
-        signature.append(_layer_token(layer, position, numbers, variant))
-    signature += [_topology(item) for item in layers]
+        signature.append(_layer_token(layer, position, numbers, variant, tokens))
+    signature += [_topology(item, tokens) for item in layers]
     for position, variable in enumerate(model.trainable_variables):
-        signature.append((tuple(variable.shape), variable.dtype, token(variable.constraint)))
-        signature.append(_penalty(variable.regularizer, position, numbers))
+        constraint = tokens.of(variable.constraint, "the constraint of a weight")
+        signature.append((tuple(variable.shape), variable.dtype, constraint))
+        signature.append(_penalty(variable.regularizer, position, numbers, tokens))
     signature += [(tuple(v.shape), v.dtype) for v in model.non_trainable_variables]
-    signature.append(token(given_to_compile(model)))
-    optimizer = _optimizer_token(model.optimizer, numbers), decayed(model)
+    signature += _compiled_tokens(model, tokens)
+    optimizer = _optimizer_token(model.optimizer, numbers, tokens), decayed(model)
     initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
-    return Described(tuple(signature), tuple(variant), optimizer, numbers, initial)
+    return Described(tuple(signature), tuple(variant), optimizer, numbers, initial, tokens.reads_globals)
 
 
-def _refuse(model: keras.Model) -> None:
-    kind = type(model)
-    for name in ("train_step", "test_step", "fit", "evaluate", "make_train_function", "make_test_function"):
-        if getattr(kind, name) is not getattr(keras.Model, name):
-            raise UnfusableError(f"the model has a {name} of its own")
-    if model.run_eagerly:
-        raise UnfusableError("the model is compiled with run_eagerly=True")
-    if model.jit_compile and any(v.path.endswith(SEED) for v in model.variables):
-        raise UnfusableError("the model is compiled with jit_compile=True, which changes its random numbers")
-    if not model.built:
-        raise UnfusableError("the model is not built before its first batch")
-    if not model.trainable_variables:
-        raise UnfusableError("the model has nothing to train")
-    if (count := model.count_params()) > MAX_WEIGHTS:
-        raise UnfusableError(f"a model of {count:,} weights keeps a core busy by itself")
-    if any(v.dtype != "float32" for v in model.trainable_variables):
-        raise UnfusableError("the model's weights are not all float32")
-    for layer in layers_of(model):
-        if isinstance(layer, keras.layers.RNN):
-            raise UnfusableError(
-                f"a recurrent layer ({type(layer).__name__}) cannot be vectorized over models"
-            )
-        if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
-            raise UnfusableError(
-                f"a convolution ({type(layer).__name__}) cannot have a filter for each model"
-            )
-    optimizer = model.optimizer
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
-        raise UnfusableError("the optimizer scales the loss")
-    if optimizer.use_ema or optimizer.gradient_accumulation_steps:
-        raise UnfusableError("the optimizer averages weights or accumulates gradients over steps")
+def _own(model: keras.Model, layers: Sequence[Any]) -> dict[int, Hashable]:
+    """Return tokens, by id, for what a part of the model may refer to although it is described elsewhere."""
+    variables = {
+        "variable": [*model.trainable_variables, *model.non_trainable_variables],
+        "other": [*model.metrics_variables, *model.optimizer.variables],
+    }
+    own: dict[int, Hashable] = {}
+    for word, some in variables.items():
+        for position, variable in enumerate(some):
+            own[id(variable)] = own[id(variable.value)] = word, position
+    own |= {id(layer): ("layer", position) for position, layer in enumerate(layers)}
+    return own | {id(model.optimizer): ("optimizer",)}
 
 
-def _layer_token(layer: Any, position: int, numbers: dict[str, float], variant: list[Hashable]) -> Hashable:
+def _layer_token(
+    layer: Any, position: int, numbers: dict[str, float], variant: list[Hashable], tokens: Tokens
+) -> Hashable:
     """Return what a layer adds to the signature. Add its numbers to `numbers` and its activation to `variant`."""
+    what = f'the layer "{layer.name}"'
     if isinstance(layer, keras.Model):  # its layers and their connections are described separately
         config: Any = {}
     else:
         try:
             config = dict(layer.get_config())
         except (NotImplementedError, TypeError, ValueError) as error:
-            if type(layer).__module__.startswith("keras."):
-                raise UnfusableError(
-                    f'the layer "{layer.name}" has no usable get_config ({error})'
-                ) from error
+            if is_library(type(layer).__module__):
+                raise UnfusableError(f"{what} has no usable get_config ({error})") from error
             config = {}
-    for key in list(config):
-        # The variable has a weight's regularizer too; `_penalty` describes it from there.
-        if key.endswith("_regularizer") and key != "activity_regularizer":
-            del config[key]
+    # The variable has a weight's regularizer too; `_penalty` describes it from there.
+    elsewhere = {"activation", *(key for key in config if key.endswith("_regularizer"))} - {
+        "activity_regularizer"
+    }
+    for key in elsewhere - {"activation"}:
+        del config[key]
     if isinstance(layer, keras.layers.Embedding):  # else the gradient is sparse: optimizers differ
         config["is_regularized"] = layer.embeddings_regularizer is not None
     for kind, name in LAYER_NUMBERS.items():
         if type(layer) is kind and config.get(name, 0) > 0:
             numbers[f"layer.{position}.{name}"] = float(config.pop(name))
-    if type(layer).__module__.startswith("keras."):
-        if not isinstance(getattr(layer, "activation", None), keras.layers.Layer):  # which may have weights
-            config.pop("activation", None)
-            variant.append(token(getattr(layer, "activation", None)))
-        if isinstance(layer, keras.layers.Lambda):  # its configuration has only the function's name
-            config["function"] = token(layer.function)
-        return token(type(layer)), token(config), layer.trainable
-    return token(type(layer)), token(config), token(python_state(layer)), layer.trainable
+    kind = tokens.of(type(layer), what)
+    if not is_library(type(layer).__module__):
+        state = tokens.attributes(layer, _own_names(layer), what)
+        return kind, tokens.config(layer, config, vars(layer), what), state, layer.trainable
+    activation = getattr(layer, "activation", None)
+    if isinstance(activation, keras.layers.Layer):  # which may have weights
+        elsewhere.discard("activation")
+    else:
+        config.pop("activation", None)
+        variant.append(tokens.of(activation, f"the activation of {what}"))
+    if isinstance(layer, keras.layers.Lambda):  # its configuration has only the function's name
+        config.pop("function", None)
+    return kind, tokens.config(layer, config, elsewhere, what), layer.trainable
+
+
+@functools.cache
+def _attributes_of_keras() -> frozenset[str]:
+    """Return the names of the attributes that Keras gives to layers and models."""
+    inputs = keras.Input((1,), name="specimen_input")
+    made = [
+        keras.layers.Layer(name="specimen_layer"),
+        specimen(),
+        keras.Sequential([inputs], name="specimen"),
+    ]
+    return frozenset(name for layer in made for name in vars(layer))
+
+
+def _own_names(layer: Any) -> set[str]:
+    """Return the names of the attributes that a user's layer or model has besides those of Keras."""
+    names = vars(layer).keys() - (_attributes_of_keras() - {"name", "_name"})
+    return read_by_users(type(layer), names)
 
 
 def python_state(layer: Any) -> dict[str, Any]:
-    """Return the attributes of a layer that are plain Python data and not Keras' own."""
+    """Return tokens of the attributes of a layer that are not Keras' own, without those that hold tensors."""
     return {
-        name: value
-        for name, value in vars(layer).items()
-        if not name.startswith("_") and name not in _KERAS_ATTRIBUTES and is_plain(value)
+        name: token(value, f'the layer "{layer.name}"')
+        for name, value in attributes_of(layer).items()
+        if name in _own_names(layer) and not _holds_tensors(value)
     }
 
 
-_KERAS_ATTRIBUTES = {"name", "built", "seed", *vars(keras.layers.Layer())}
+def _holds_tensors(value: Any) -> bool:
+    kinds = (
+        keras.Variable,
+        keras.layers.Layer,
+        keras.KerasTensor,
+        tf.Tensor,
+        tf.Variable,
+        keras.random.SeedGenerator,
+    )
+    return any(isinstance(leaf, kinds) for leaf in keras.tree.flatten(value))
 
 
-def _topology(model: Any) -> Hashable:
+def _topology(model: Any, tokens: Tokens) -> Hashable:
     """Return how the operations of a functional model are connected; empty for other models and for layers."""
     calls = calls_of(model)
     positions = (
@@ -179,38 +214,79 @@ def _topology(model: Any) -> Hashable:
     found = []
     for call in calls:
         operation = call.operation
-        own = () if isinstance(operation, keras.layers.Layer) else token(python_state(operation))
-        found.append(
-            (positions[id(operation)], token(type(operation)), own, call.sources, token(call.others))
-        )
+        what = f'the operation "{operation.name}"'
+        is_layer = isinstance(operation, keras.layers.Layer)
+        own = () if is_layer else tokens.attributes(operation, _own_names(operation), what)
+        kind, others = tokens.of(type(operation), what), tokens.of(call.others, what)
+        found.append((positions[id(operation)], kind, own, call.sources, others))
     return tuple(found)
 
 
-def _penalty(regularizer: Any, position: int, numbers: dict[str, float]) -> Hashable:
+def _penalty(regularizer: Any, position: int, numbers: dict[str, float], tokens: Tokens) -> Hashable:
     kinds = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
     if regularizer is not None and type(regularizer) not in kinds:
-        return token(regularizer)
+        return tokens.of(regularizer, "the regularizer of a weight")
     for name in ("l1", "l2"):
         numbers[f"penalty.{position}.{name}"] = float(getattr(regularizer, name, 0.0))
     return ("l1l2",)
 
 
-def _optimizer_token(optimizer: Any, numbers: dict[str, float]) -> Hashable:
-    config = dict(optimizer.get_config())
-    rate = config.pop(RATE)
-    schedule = rate_of(optimizer)
+def _compiled_tokens(model: keras.Model, tokens: Tokens) -> list[Hashable]:
+    """Return tokens of the losses, the metrics, and what names the logs."""
+    found: list[Hashable] = []
+    for word, given in zip(("loss", "metric"), given_to_compile(model), strict=True):
+        leaves = leaves_of(given)
+        what = (
+            f"the {word}"
+            if len(leaves) == 1
+            else f"one of the {word[:-1]}ses"
+            if word == "loss"
+            else "one of the metrics"
+        )
+        if len(leaves) == 1:
+            name = getattr(leaves[0], "__name__", None) or type(leaves[0]).__name__
+            what = f"the {word} `{name}`"
+        found.append(tokens.of(given, what))
+    outputs = list(getattr(model, "output_names", None) or ())
+    found.append(tuple(outputs) if len(outputs) > 1 else ())
+    return found
+
+
+def _optimizer_token(optimizer: Any, numbers: dict[str, float], tokens: Tokens) -> Hashable:
+    kind, schedule = type(optimizer), rate_of(optimizer)
+    what = f"the optimizer {kind.__name__}"
+    every = settings_of(optimizer)
+    settings = {name: every[name] for name in every if name in read_by_users(kind, every)}
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        config["schedule"] = schedule
         rate = float(schedule(0))
-    elif not isinstance(schedule, keras.Variable):
+    elif isinstance(schedule, keras.Variable):
+        rate, schedule = float(schedule.numpy()), None
+    else:
         raise UnfusableError("the learning rate is a function")
-    numbers[RATE] = float(rate)
+    numbers[RATE] = rate
+    used = _used_by(kind)
     for name in OPTIMIZER_NUMBERS:
-        value = config.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        value = settings.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and name not in used:
             numbers[f"optimizer.{name}"] = float(value)
-            config[name] = value != 0
-    return token(type(optimizer)), token(config)
+            if name in COMPLEMENTS:
+                numbers[f"optimizer.{name}{COMPLEMENT}"] = 1.0 - float(value)
+            settings[name] = value != 0
+    return tokens.of(kind, what), tokens.of(settings, what), tokens.of(schedule, f"the schedule of {what}")
+
+
+def _used_by(kind: type) -> frozenset[str]:
+    """Return the names of the attributes that the methods of a user's optimizer read.
+
+    Such a number cannot differ from lane to lane: the method may compute anything from it.
+    """
+    found: set[str] = set()
+    for base in kind.__mro__:
+        if not is_library(base.__module__):
+            methods = [(name, getattr(value, "__code__", None)) for name, value in vars(base).items()]
+            found |= {a for name, code in methods if code and name not in ("__init__", "get_config")
+                      for a in names_in(code).attributes}  # fmt: skip
+    return frozenset(found)
 
 
 def decayed(model: keras.Model) -> tuple[bool, ...]:

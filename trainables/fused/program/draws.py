@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from trainables.fused.internals import kernels
 from trainables.fused.internals.slices import put
-from trainables.fused.model.describe import SEED
+from trainables.fused.model.refuse import SEED
 from trainables.fused.program.template import Template
 
 

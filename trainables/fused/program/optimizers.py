@@ -18,15 +18,21 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError, raise_ours
-from trainables.fused.internals.keras import clipped, decay_by, rate_of, stateless, unclipped
-from trainables.fused.internals.lifted import Lifted
-from trainables.fused.model.describe import OPTIMIZER_NUMBERS, RATE, decayed
-
-ELEMENTWISE = frozenset(
-    getattr(keras.optimizers, name)
-    for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Adagrad", "Adadelta", "Ftrl", "Lion")
+from trainables.fused.internals.keras import (
+    clipped,
+    copied,
+    decay_by,
+    decay_only,
+    rate_of,
+    stateless_step,
+    unclipped,
 )
-"""Optimizers whose update of a weight does not depend on other weights."""
+from trainables.fused.internals.lifted import Lifted
+from trainables.fused.model.describe import COMPLEMENT, OPTIMIZER_NUMBERS, RATE, decayed
+from trainables.fused.model.proven import ELEMENTWISE
+
+_NOT_CALLED = ("finalize_variable_values", "scale_loss", "learning_rate", "iterations", "variables")
+"""Methods and properties of optimizers that Keras uses elsewhere than in a step."""
 
 
 class Update:
@@ -37,6 +43,7 @@ class Update:
 
     Attributes:
         slots: the initial value of each variable of the optimizer, except its iterations and learning rate.
+        copied: for each slot, the position of the variable with whose values it starts; None if it is a constant.
         schedule: the learning-rate schedule; None if there is none.
         is_flat: whether it works element by element, on the vector of all weights.
         clips: whether it clips gradients.
@@ -45,43 +52,38 @@ class Update:
     def __init__(self, model: keras.Model) -> None:
         optimizer, variables = model.optimizer, model.trainable_variables
         kind = type(optimizer)
-        try:
-            self._optimizer: Any = stateless(kind).from_config(optimizer.get_config())
-        except Exception as error:
-            raise_ours(error)
-            raise UnfusableError(f"the optimizer {kind.__name__} cannot be copied ({error})") from error
-        if not kind.__module__.startswith(
-            "keras."
-        ):  # an inherited get_config does not know its own arguments
-            remade, plain = vars(self._optimizer), (bool, int, float, str, type(None))
-            lost = [k for k, v in vars(optimizer).items() if isinstance(v, plain) and k != "name"
-                    and k != "built" and remade.get(k) != v]  # fmt: skip
-            if lost:
-                raise UnfusableError(
-                    f"the get_config of the optimizer {kind.__name__} does not keep its {lost[0]}"
-                )
+        for name in _NOT_CALLED:
+            if getattr(kind, name) is not getattr(keras.optimizers.Optimizer, name):
+                raise UnfusableError(f"the optimizer {kind.__name__} has a {name} of its own")
+        if optimizer.built:
+            raise UnfusableError(
+                f"the builder has built the optimizer {kind.__name__} already; leave its `build` to `fit`"
+            )
         self.is_flat = kind in ELEMENTWISE
         self._variables = list(variables)
         size = sum(int(np.prod(v.shape)) for v in variables)
-        self._optimizer.build(
-            [keras.Variable(np.zeros(size, "float32"))] if self.is_flat else self._variables
-        )
+        built_on = [keras.Variable(np.zeros(size, "float32"))] if self.is_flat else self._variables
+        try:
+            self._optimizer = _built(optimizer, built_on)
+            self._own = _slots_of(self._optimizer)
+            self.slots = [variable.numpy() for variable in self._own]
+            self.copied = [None] * len(self.slots) if self.is_flat else self._weights_in_slots(optimizer)
+        except Exception as error:
+            if isinstance(error, UnfusableError):
+                raise
+            raise_ours(error)
+            raise UnfusableError(f"the optimizer {kind.__name__} cannot be copied ({error})") from error
         schedule = rate_of(optimizer)
         is_schedule = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
         self.schedule = schedule if is_schedule else None
-        self._own = [
-            variable
-            for variable in self._optimizer.variables
-            if variable is not self._optimizer.iterations and variable is not rate_of(self._optimizer)
-        ]
-        self.slots = [variable.numpy() for variable in self._own]
-        self._decayed = decayed(model)
-        if any(self._decayed) and not all(self._decayed):
-            if not self.is_flat:
-                raise UnfusableError(f"{kind.__name__} leaves some weights out of weight decay")
-            parts = zip(self._decayed, variables, strict=True)
-            mask = np.concatenate([np.full(int(np.prod(v.shape)), on, "float32") for on, v in parts])
-            decay_by(self._optimizer, lambda given: self._decay_some(given[0], mask))
+        if optimizer.weight_decay:
+            decayed_variables = [v for v, on in zip(variables, decayed(model), strict=True) if on]
+            all_decay = len(decayed_variables) == len(variables)
+            decay_only(self._optimizer, built_on if self.is_flat else decayed_variables)
+            if self.is_flat and not all_decay:
+                parts = zip(decayed(model), variables, strict=True)
+                mask = np.concatenate([np.full(int(np.prod(v.shape)), on, "float32") for on, v in parts])
+                decay_by(self._optimizer, lambda given: self._decay_some(given[0], mask))
         self.clips = bool(optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue)
 
     def apply(
@@ -110,7 +112,8 @@ class Update:
         before = {name: getattr(optimizer, name) for name in OPTIMIZER_NUMBERS if hasattr(optimizer, name)}
         lifted = [name for name in before if before[name] and f"optimizer.{name}" in numbers]
         for name in lifted:
-            setattr(optimizer, name, Lifted(numbers[f"optimizer.{name}"]))
+            key = f"optimizer.{name}"
+            setattr(optimizer, name, Lifted(numbers[key], numbers.get(f"{key}{COMPLEMENT}")))
         own = dict(zip(map(id, self._own), slots, strict=True))
         values = [
             iterations
@@ -125,15 +128,15 @@ class Update:
                 if self.clips:  # each variable's gradient, as without the vector
                     gradients = clipped(optimizer, gradients)
                 with unclipped(optimizer):
-                    [weights], values = optimizer.stateless_apply(
-                        values, [flat_gradient(gradients)], [weights]
+                    [weights], values = stateless_step(
+                        optimizer, values, [flat_gradient(gradients)], [weights]
                     )
                 if any(v.constraint for v in self._variables):
                     pairs = zip(self._variables, split(weights, self._variables), strict=True)
                     weights = flat([v.constraint(part) if v.constraint else part for v, part in pairs])
             else:
                 parts = split(weights, self._variables)
-                parts, values = optimizer.stateless_apply(values, list(gradients), parts)
+                parts, values = stateless_step(optimizer, values, list(gradients), parts)
                 weights = flat(parts)
         finally:
             for name in lifted:
@@ -142,9 +145,38 @@ class Update:
         return weights, [kept[id(variable)] for variable in self._own]
 
     def by_name(self, slots: Sequence[Any]) -> dict[str, np.ndarray]:
-        """Return the values of the slots by the names of `slots_of`; `slots` is in the order of `self.slots`."""
+        """Return the values of the slots by the names of `slots_by_name`; `slots` is in the order of `self.slots`."""
         values = {id(v): np.asarray(value) for v, value in zip(self._own, slots, strict=True)}
-        return slots_of(self._optimizer, values)
+        return slots_by_name(self._optimizer, values)
+
+    def _weights_in_slots(self, optimizer: Any) -> list[int | None]:
+        """Return for each slot the position of the variable with whose values it starts; None if it is a constant.
+
+        Raises:
+            UnfusableError: a slot depends on the weights in another way.
+        """
+        others = [keras.Variable(0.5 * v.numpy() + 0.25, name=v.name) for v in self._variables]
+        slots = [v.numpy() for v in _slots_of(_built(optimizer, others))]
+        found: list[int | None] = []
+        for mine, other in zip(self.slots, slots, strict=True):
+            pairs = enumerate(zip(self._variables, others, strict=True))
+            taken = [i for i, (v, w) in pairs if _equal(mine, v.numpy()) and _equal(other, w.numpy())]
+            if not taken and not _equal(mine, other):
+                raise UnfusableError(
+                    f"the optimizer {type(optimizer).__name__} starts from numbers that it computes from the weights, "
+                    "or draws"
+                )
+            found.append(taken[0] if taken else None)
+        return found
+
+    def initial(self, slot: int, weights: np.ndarray) -> np.ndarray:
+        """Return what a slot starts from; `weights` are those of some lanes, shape (lanes, numbers)."""
+        position = self.copied[slot]
+        if position is None:
+            return self.slots[slot]
+        ends = np.cumsum([0, *(int(np.prod(v.shape)) for v in self._variables)])
+        part = weights[:, ends[position] : ends[position + 1]]
+        return part.reshape(len(weights), *self.slots[slot].shape)
 
     def _decay_some(self, vector: Any, mask: np.ndarray) -> None:
         optimizer = self._optimizer
@@ -178,14 +210,20 @@ class Updates:
                 taken.append(free[0])
             self.positions.append(taken)
 
-    def initial(self, optimizer: np.ndarray) -> list[np.ndarray]:
-        """Return the slots before training; `optimizer` is the number of each lane's optimizer, shape (lanes,)."""
+    def initial(self, optimizer: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+        """Return the slots before training.
+
+        Args:
+            optimizer: the number of each lane's optimizer, shape (lanes,).
+            weights: the weights of each lane, shape (lanes, numbers).
+        """
         found = []
         for position, (shape, dtype) in enumerate(self.shapes):
             slot = np.zeros((len(optimizer), *shape), dtype)
             for number, (update, taken) in enumerate(zip(self.each, self.positions, strict=True)):
                 if position in taken:
-                    slot[optimizer == number] = update.slots[taken.index(position)]
+                    lanes = optimizer == number
+                    slot[lanes] = update.initial(taken.index(position), weights[lanes])
             found.append(slot)
         return found
 
@@ -215,7 +253,7 @@ class Updates:
         return new_weights, new_slots
 
 
-def slots_of(optimizer: Any, values: Mapping[int, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+def slots_by_name(optimizer: Any, values: Mapping[int, np.ndarray] | None = None) -> dict[str, np.ndarray]:
     """Return the values of an optimizer's variables, except its iterations and learning rate.
 
     They are by the attributes that hold them; a list of variables gives one vector. So an optimizer on one vector of all
@@ -225,9 +263,7 @@ def slots_of(optimizer: Any, values: Mapping[int, np.ndarray] | None = None) -> 
         optimizer: a built optimizer.
         values: values to return instead of the current ones, by the identities of the variables.
     """
-    known = values or {id(v): v.numpy() for v in optimizer.variables}
-    known = {key: value for key, value in known.items()
-             if key not in (id(optimizer.iterations), id(rate_of(optimizer)))}  # fmt: skip
+    known = values or {id(v): v.numpy() for v in _slots_of(optimizer)}
     found = {}
     for name, attribute in vars(optimizer).items():
         held = attribute if isinstance(attribute, list | tuple) else [attribute]
@@ -235,6 +271,22 @@ def slots_of(optimizer: Any, values: Mapping[int, np.ndarray] | None = None) -> 
         if parts and name not in ("_variables", "_trainable_variables", "_non_trainable_variables"):
             found[name] = np.concatenate(parts)
     return found
+
+
+def _built(optimizer: Any, variables: Sequence[Any]) -> Any:
+    """Return a copy of an optimizer, built on `variables`."""
+    copy = copied(optimizer)
+    copy.build(list(variables))
+    return copy
+
+
+def _slots_of(optimizer: Any) -> list[Any]:
+    others = (optimizer.iterations, rate_of(optimizer))
+    return [v for v in optimizer.variables if all(v is not other for other in others)]
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and np.array_equal(one, other)
 
 
 def flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -269,7 +269,7 @@ class Program:
                 raise UnfusableError("an activation function draws random numbers")
             return ready.pop(0)
 
-        with template.lifted(numbers, variant), kernels.fast(draw if drawn else None):
+        with template.lifted(numbers, variant), kernels.fast(draw if drawn else template.draw):
             with tf.GradientTape() as tape:
                 parts = template.parts(w)
                 tape.watch(parts)
@@ -287,7 +287,7 @@ class Program:
 
         def lane(arguments: Any) -> Any:
             w, s, n = arguments
-            with template.lifted(template.by_key(n), variant), kernels.fast():
+            with template.lifted(template.by_key(n), variant), kernels.fast(template.draw):
                 metrics = [tf.constant(v) for v in template.metrics]
                 values = template.merge(s, shared)
                 *_, logs = template.run(template.parts(w), values, metrics, x, y, training=False)

@@ -28,7 +28,9 @@ from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import raise_ours
 from trainables.fused.internals.keras import layers_of, log_loss, loss_of, set_mask, training_argument
 from trainables.fused.internals.lifted import Lifted
+from trainables.fused.model.code import is_library
 from trainables.fused.model.describe import LAYER_NUMBERS, RATE
+from trainables.fused.model.refuse import SEED, has_users_parts, metrics_of
 from trainables.fused.program.optimizers import Update, Updates, split
 
 ZERO = tf.UnconnectedGradients.ZERO
@@ -94,6 +96,8 @@ class Template:
     logs: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        # A layer may draw, or change its state, in the calls below.
+        self._initial = [v.numpy() for v in self.model.non_trainable_variables]
         self.updates = Updates([Update(model) for model in self.optimizers])
         self._layers = layers_of(self.model)
         functions = zip(
@@ -111,8 +115,14 @@ class Template:
     @property
     def shared(self) -> list[np.ndarray]:
         """The initial value of each non-trainable variable that is not stacked."""
-        variables = self.model.non_trainable_variables
-        return [v.numpy() for position, v in enumerate(variables) if position not in self.stacked]
+        return [value for position, value in enumerate(self._initial) if position not in self.stacked]
+
+    @property
+    def draw(self) -> kernels.Draw:
+        """How random floats are drawn in a lane, if they are not drawn for all lanes beforehand."""
+        variables = enumerate(self.model.non_trainable_variables)
+        own = any(position in self.stacked for position, v in variables if v.path.endswith(SEED))
+        return kernels.drawn_by_lane if own else kernels.drawn
 
     def merge(self, state: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """Return the values of all non-trainable variables, in order."""
@@ -213,53 +223,93 @@ class Template:
     def is_additive(self, lane: Stack, x: np.ndarray, y: np.ndarray) -> bool:
         """Return whether evaluating all rows at once gives the same logs as evaluating them in batches, as Keras does.
 
-        It does so for means over rows, but not for a function of a whole batch, such as a correlation.
+        It does so for means over rows, but not for a function of a whole batch, such as a correlation. Where both are
+        NaN, nothing speaks against it.
         """
+        if len(x) < 2:
+            return True
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
-        found = []
-        for ends in ([len(x)], [len(x) // 3, len(x)]):
-            metrics, start = list(map(tf.constant, self.metrics)), 0
-            with self.lifted(numbers, int(lane.variant[0])):
-                for end in ends:
-                    rows = tf.constant(x[start:end]), tf.constant(y[start:end])
-                    *_, metrics, logs = self.run(self.parts(lane.weights[0]), values, metrics, *rows, False)
-                    start = end
-            found.append([float(logs[name]) for name in self.logs])
-        # The tolerance is float32's rounding: the sums have another order.
-        return bool(np.allclose(found[0], found[1], rtol=1e-5, atol=1e-7))
+        for weights in self._tried(lane):
+            found = []
+            for ends in ([len(x)], [max(1, len(x) // 3), len(x)]):
+                metrics, start = list(map(tf.constant, self.metrics)), 0
+                with self.lifted(numbers, int(lane.variant[0])):
+                    for end in ends:
+                        rows = tf.constant(x[start:end]), tf.constant(y[start:end])
+                        *_, metrics, logs = self.run(self.parts(weights), values, metrics, *rows, False)
+                        start = end
+                found.append([float(logs[name]) for name in self.logs])
+            # The tolerance is float32's rounding: the sums have another order.
+            if not np.allclose(found[0], found[1], rtol=1e-5, atol=1e-7, equal_nan=True):
+                return False
+        return True
 
     def can_mask(self, lane: Stack, x: np.ndarray, y: np.ndarray, rows: int) -> bool:
         """Return whether a batch with all but its first `rows` rows masked gives the same results as only these rows.
 
         If so, the smaller last batch of an epoch needs no separate trace, which would be nearly half of the compilation.
-        Keras' own layers, losses and metrics follow masks. This checks on loss, gradient, state and metrics that all
-        parts of the model do.
+        Keras' own layers and losses follow masks, and so do those of its metrics that are means. This checks on loss,
+        gradient, state and metrics that all parts of the model do.
         """
-        found = []
+        if any(map(_counts_masked_rows, metrics_of(self.model))):
+            return False
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
-        with self.lifted(numbers, int(lane.variant[0])), kernels.fast():
-            for mask, taken in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):
-                parts, metrics = self.parts(lane.weights[0]), list(map(tf.constant, self.metrics))
-                try:
-                    with tf.GradientTape() as tape:
-                        tape.watch(parts)
-                        loss, after, metrics, _ = self.run(
-                            parts, values, metrics, tf.constant(x[taken]), tf.constant(y[taken]), True, mask
+        for weights in self._tried(lane):
+            found = []
+            with self.lifted(numbers, int(lane.variant[0])), kernels.fast():
+                for mask, taken in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):
+                    parts, metrics = self.parts(weights), list(map(tf.constant, self.metrics))
+                    try:
+                        with tf.GradientTape() as tape:
+                            tape.watch(parts)
+                            loss, after, metrics, _ = self.run(
+                                parts,
+                                values,
+                                metrics,
+                                tf.constant(x[taken]),
+                                tf.constant(y[taken]),
+                                True,
+                                mask,
+                            )
+                        gradients = map(
+                            tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO)
                         )
-                    gradients = map(
-                        tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO)
-                    )
-                    found.append([loss, *gradients, *after, *metrics])
-                except Exception as error:  # a layer or an output that accepts no mask
-                    raise_ours(error)
-                    return False
-        # The tolerance is float32's rounding, relative to the largest number: the sums have a few more zeros.
-        return all(
-            np.allclose(a, b, rtol=1e-4, atol=1e-5 * (1 + np.abs(a).max()))
-            for a, b in zip(*found, strict=True)
-        )
+                        found.append([loss, *gradients, *after, *metrics])
+                    except Exception as error:  # a layer or an output that accepts no mask
+                        raise_ours(error)
+                        return False
+            if not all(map(_is_close, *found)):
+                return False
+        return True
+
+    def _tried(self, lane: Stack) -> Iterator[Any]:
+        """Yield weights with which a property of the model is checked.
+
+        Initial weights may hide what a user's function does, for example if the last layer starts from zeros. So other
+        weights are tried too, unless all parts of the model are Keras' own.
+        """
+        yield tf.constant(lane.weights[0])
+        if has_users_parts(self.model):
+            chance = np.random.default_rng(0)
+            for scale in (0.5, 2.0):
+                noise = chance.normal(size=lane.weights[0].shape).astype(np.float32)
+                yield tf.constant(lane.weights[0] + scale * noise)
+
+
+def _counts_masked_rows(metric: Any) -> bool:
+    """Return whether a metric is one of Keras that counts rows whatever a mask says, such as `Precision`."""
+    kinds = (keras.metrics.MeanMetricWrapper, keras.metrics.Mean)
+    is_metric = isinstance(metric, keras.metrics.Metric) and is_library(type(metric).__module__)
+    return is_metric and not isinstance(metric, kinds)
+
+
+def _is_close(one: Any, other: Any) -> bool:
+    a, b = np.asarray(one), np.asarray(other)
+    # The tolerance is float32's rounding, relative to the largest number: the sums have a few more zeros.
+    largest = np.abs(a[np.isfinite(a)]).max(initial=0.0)
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-5 * (1 + largest), equal_nan=True)
 
 
 def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[..., Any]:

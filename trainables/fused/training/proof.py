@@ -22,8 +22,8 @@ import keras
 import numpy as np
 
 from trainables.fused.compose.members import Members
-from trainables.fused.internals.keras import given_to_compile, layers_of
-from trainables.fused.program.optimizers import slots_of
+from trainables.fused.model.refuse import has_users_parts
+from trainables.fused.program.optimizers import slots_by_name
 from trainables.fused.program.program import Program
 from trainables.fused.program.template import Stack
 
@@ -110,7 +110,7 @@ def refused(
     rows = chosen(optimizers[stack.optimizer], variants[stack.variant], seed)
     wrong = prove(program, stack, rows, build, seed)
     if not wrong:
-        if not any(map(has_users_code, (*program.template.optimizers, *program.template.variants))):
+        if not any(map(has_users_parts, (*program.template.optimizers, *program.template.variants))):
             proven |= {*members.optimizers, *itertools.chain.from_iterable(members.variants)}
         return np.zeros(len(stack.weights), bool), ""
     why = f"a program does not train them as Keras does: {next(iter(wrong.values()))}"
@@ -147,19 +147,6 @@ def chosen(optimizer: np.ndarray, variant: np.ndarray, seed: int) -> list[int]:
                 rows.append(row)
                 missing -= has
     return rows or order[:1].tolist()
-
-
-def has_users_code(model: keras.Model) -> bool:
-    """Return whether any part of a model is not of Keras: a layer, function, loss, metric or optimizer of the user."""
-    parts: list[Any] = [*map(type, layers_of(model)), type(model.optimizer)]
-    for layer in layers_of(model):
-        parts += [value for value in vars(layer).values() if callable(value) and hasattr(value, "__module__")]
-    parts += [part for part in keras.tree.flatten(given_to_compile(model)) if callable(part)]
-    for variable in model.trainable_variables:
-        parts += [part for part in (variable.regularizer, variable.constraint) if part is not None]
-    return not all(
-        str(getattr(p, "__module__", None) or type(p).__module__).startswith("keras.") for p in parts
-    )
 
 
 def _sample(program: Program, chance: np.random.Generator) -> Sample:
@@ -236,7 +223,7 @@ def _by_keras(model: keras.Model, program: Program, start: Stack, sample: Sample
     for position, value in zip(template.stacked, start.state, strict=True):
         model.non_trainable_variables[position].assign(value[0])
     # Without users' code, there is nothing that could behave otherwise in a graph, and tracing takes most of the time.
-    model.run_eagerly = not has_users_code(model)
+    model.run_eagerly = not has_users_parts(model)
     x, y = (np.asarray(array)[sample.order] for array in program.fitted)
     validation = tuple(np.asarray(array)[: sample.validation] for array in program.validation)
     with warnings.catch_warnings():
@@ -260,7 +247,7 @@ def _by_keras(model: keras.Model, program: Program, start: Stack, sample: Sample
     }
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     result |= {name: v.numpy() for name, v in zip(_names(template.model), variables, strict=True)}
-    return result | _slots(slots_of(model.optimizer))
+    return result | _slots(slots_by_name(model.optimizer))
 
 
 def _names(model: keras.Model) -> list[str]:

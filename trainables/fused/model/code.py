@@ -1,0 +1,116 @@
+"""Reads from compiled code what it names: globals with the attributes that follow them, other attributes, and imports.
+
+Terminology
+    chain       the attributes that are read one after another from a global: `helpers.rates.alpha` reads the chain
+                ("rates", "alpha") from `helpers`
+    library     code that the user did not write: the standard library and everything that is installed
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import hashlib
+import sys
+import sysconfig
+import types
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLLOWED = ("LOAD_ATTR", "LOAD_METHOD")
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a piece of code and the functions defined in it name.
+
+    Attributes:
+        digest: identifies the instructions and the constants.
+        chains: for each global, the chains that are read from it; the empty chain stands for another use of it.
+        attributes: the names of all attributes, of whatever object.
+        imports: for each module that the code imports itself, by its full name: the names that it takes from it.
+    """
+
+    digest: str
+    chains: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+    attributes: frozenset[str]
+    imports: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=4096)
+def names_in(code: types.CodeType) -> Names:
+    """Return what `code` names."""
+    chains: dict[str, set[tuple[str, ...]]] = {}
+    attributes: set[str] = set()
+    imports: set[str] = set()
+    waiting = [code]
+    while waiting:
+        one = waiting.pop()
+        waiting += [constant for constant in one.co_consts if isinstance(constant, types.CodeType)]
+        owner = ""
+        chain: tuple[str, ...] = ()
+        for instruction in dis.get_instructions(one):
+            name = instruction.opname
+            if name == "EXTENDED_ARG":
+                continue
+            if owner and name in _FOLLOWED:
+                chain = (*chain, instruction.argval)
+            elif owner:
+                chains.setdefault(owner, set()).add(chain)
+                owner, chain = "", ()
+            if name in ("LOAD_GLOBAL", "LOAD_NAME"):
+                owner = instruction.argval
+            elif name in (*_FOLLOWED, "LOAD_SUPER_ATTR", "IMPORT_FROM"):
+                attributes.add(instruction.argval)
+            elif name == "IMPORT_NAME":
+                imports.add(instruction.argval)
+    found = sorted((name, tuple(sorted(every))) for name, every in chains.items())
+    return Names(digest(_content(code)), tuple(found), frozenset(attributes), tuple(sorted(imports)))
+
+
+def _content(code: types.CodeType) -> Hashable:
+    constants = tuple(
+        _content(one)
+        if isinstance(one, types.CodeType)
+        else (type(one).__name__, tuple(sorted(map(repr, one))) if isinstance(one, frozenset) else repr(one))
+        for one in code.co_consts
+    )
+    arguments = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
+    return code.co_code, code.co_exceptiontable, code.co_names, code.co_freevars, arguments, constants
+
+
+def digest(content: object) -> str:
+    """Return a short text that is equal for contents with the same `repr`, or for equal bytes."""
+    data = content if isinstance(content, bytes | memoryview) else repr(content).encode()
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+@functools.lru_cache(maxsize=4096)
+def is_library(module: str | None) -> bool:
+    """Return whether a module, given by its full name, belongs to a library."""
+    package = str(module).partition(".")[0]
+    if package == "__main__":
+        return False
+    if module is None or package in sys.stdlib_module_names:
+        return True
+    found = sys.modules.get(str(module)) or sys.modules.get(package)
+    file = getattr(found, "__file__", None) or next(iter(getattr(found, "__path__", ())), None)
+    if file is None:
+        return False
+    path = Path(file).resolve()
+    return any(part in _INSTALLED for part in path.parts) or any(
+        path.is_relative_to(folder) for folder in _standard()
+    )
+
+
+@functools.cache
+def _standard() -> tuple[Path, ...]:
+    """Return the folders of the standard library."""
+    return tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))

@@ -1,0 +1,150 @@
+"""Takes values apart whose content is no code: arrays, tensors, random generators and other objects of libraries."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import fractions
+import io
+import logging
+import pathlib
+import random
+import re
+import threading
+import types
+import uuid
+import weakref
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainables.fused.model.code import digest, is_library
+
+PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
+"""Types whose content is their `repr`."""
+
+PLAIN_BASES = (int, float, complex, str, bytes)
+"""Those of them that a user's class may have as its base."""
+
+HARMLESS = (
+    logging.Logger, logging.Handler, type(threading.Lock()), type(threading.RLock()), threading.Condition,
+    threading.Event, threading.Semaphore, weakref.ref, weakref.WeakSet, weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary, *weakref.ProxyTypes,
+)  # fmt: skip
+"""Objects without any effect on what a model computes."""
+
+_BY_REPR = (
+    range, type(Ellipsis), type(NotImplemented), re.Pattern, uuid.UUID, decimal.Decimal, fractions.Fraction,
+    datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, pathlib.PurePath,
+    np.dtype, tf.DType, tf.TensorShape, tf.TypeSpec,
+)  # fmt: skip
+
+_UNREADABLE = {
+    types.GeneratorType: "a generator",
+    types.CoroutineType: "a coroutine",
+    types.AsyncGeneratorType: "a generator",
+    io.IOBase: "an open file",
+    Iterator: "an iterator",
+}
+
+_TRACKER = "Tracker"
+"""The class of Keras that finds variables in attributes."""
+
+Parts = tuple[tuple[Hashable, ...], list[Any]]
+"""What is fixed in a value, beginning with a word for its kind, and the values in it that must be read in turn."""
+
+
+class UnreadableError(Exception):
+    """A value has no content that can be compared; the message says what it is, such as "a generator"."""
+
+
+def parts_of(item: Any) -> Parts | None:
+    """Return the parts of a value, or None if its content is in its attributes or its code.
+
+    Raises:
+        UnreadableError: it has no content that can be compared.
+    """
+    return _array(item) or _random(item) or _other(item)
+
+
+def _array(item: Any) -> Parts | None:
+    if isinstance(item, np.ndarray | np.generic):
+        kind = "array", item.shape, str(item.dtype)
+        if item.dtype.hasobject:
+            return kind, [item.tolist()]
+        mask = [np.ma.getmaskarray(item)] if isinstance(item, np.ma.MaskedArray) else []
+        return (*kind, digest(np.ascontiguousarray(np.ma.getdata(item)).tobytes())), mask
+    if isinstance(item, keras.KerasTensor):
+        return ("symbolic", tuple(item.shape), str(item.dtype)), []
+    if isinstance(item, tf.Tensor) and not hasattr(item, "numpy"):  # of a graph, and of no use in another one
+        return ("symbolic", str(item.shape), item.dtype.name), []
+    if isinstance(item, tf.Tensor) and item.dtype in (tf.variant, tf.resource):
+        raise UnreadableError("a tensor without a value")
+    if isinstance(item, tf.Tensor | tf.Variable | keras.Variable):
+        return ("tensor", type(item).__name__), [np.asarray(item.numpy())]
+    if isinstance(item, tf.RaggedTensor | tf.SparseTensor | tf.IndexedSlices):
+        return ("tensor", type(item).__name__), tf.nest.flatten(item, expand_composites=True)
+    return None
+
+
+def _random(item: Any) -> Parts | None:
+    if isinstance(item, keras.random.SeedGenerator):
+        return ("random",), [item.state]
+    if isinstance(item, np.random.Generator):
+        return ("random",), [item.bit_generator.state]
+    if isinstance(item, np.random.BitGenerator):
+        return ("random",), [item.state]
+    if isinstance(item, np.random.RandomState):
+        return ("random",), [item.get_state()]
+    if isinstance(item, random.Random):
+        return ("random",), [item.getstate()]
+    if isinstance(item, tf.random.Generator):
+        return ("random",), [item.state, item.algorithm]
+    return None
+
+
+def _other(item: Any) -> Parts | None:
+    of_library = is_library(type(item).__module__)
+    if isinstance(item, enum.Enum):
+        return ("enum", item.name), [type(item)]
+    if isinstance(item, _BY_REPR) and of_library:
+        return (type(item).__name__, repr(item)), []
+    if isinstance(item, HARMLESS) or (of_library and type(item).__name__ == _TRACKER):
+        return ("harmless", type(item).__qualname__), []
+    for kind, name in _UNREADABLE.items():
+        if isinstance(item, kind) and (of_library or kind is io.IOBase):
+            raise UnreadableError(name)
+    return None
+
+
+def reduced(item: Any) -> list[Any]:
+    """Return the content of an object of C code, which is what pickle would store of it.
+
+    Raises:
+        UnreadableError: it stores nothing.
+    """
+    kind = type(item)
+    if kind is object:
+        return []
+    try:
+        found = item.__reduce_ex__(4)
+    except Exception:
+        raise UnreadableError(f"an object of {kind.__module__}.{kind.__qualname__}") from None
+    if isinstance(found, str):
+        return [found]
+    return [*found[1:3], *(list(one or ()) for one in found[3:5])]
+
+
+def attributes_of(item: Any) -> dict[str, Any]:
+    """Return the attributes of an object, also those in slots, sorted by name."""
+    found = dict(getattr(item, "__dict__", {}))
+    for kind in type(item).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(item, name):
+                found[name] = getattr(item, name)
+    return dict(sorted(found.items()))
