@@ -93,6 +93,8 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     """Print how a run ended, its best points, and what to type next."""
     for note in outcome.notes:
         click.echo(f"Note: {note}")
+    for note in outcome.tally.notes:
+        click.echo(f"Note: {printable(note)}.")
     for why, lot in outcome.tally.alone.items():
         more = ", ..." if lot["points"] > len(lot["idx"]) else ""
         shown = ", ".join(map(str, lot["idx"])) + more

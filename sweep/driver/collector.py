@@ -106,6 +106,7 @@ class Collector(Unsaved, Callback):
             self.searcher.add_group(part, cost)
         if report.alone is not None:
             self._leave_alone(report.alone, report.why)
+        self._tally.note(report.notes)
         if report.done:
             self._forget(trial)
         else:

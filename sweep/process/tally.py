@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -42,6 +42,7 @@ class Tally:
         versions, machine: of the packages and the machine that compute, as in `sweep.process.provenance`.
         spent_s: core seconds of the fused engine, by phase: compose, compile, train, evaluate.
         alone: by reason, the points that the fused engine could not train: how many, and the first few idx.
+        notes: what the user must know about the builder, each once.
         best: the lowest test loss so far, its idx and configuration; None before there is one.
         seconds: seconds since the run began.
         training_s: seconds since the training began.
@@ -61,6 +62,7 @@ class Tally:
     versions: dict[str, str] = field(default_factory=dict)
     machine: str = ""
     alone: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     best: dict[str, Any] | None = None
     seconds: float = 0.0
     training_s: float = 0.0
@@ -91,6 +93,10 @@ class Tally:
         lot = self.alone.setdefault(why, {"points": 0, "idx": []})
         lot["points"] += len(points)
         lot["idx"] = (lot["idx"] + points[:_SHOWN].tolist())[:_SHOWN]
+
+    def note(self, notes: Iterable[str]) -> None:
+        """Note what the user must know about the builder."""
+        self.notes += [note for note in notes if note not in self.notes]
 
     @property
     def done(self) -> int:
