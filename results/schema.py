@@ -74,6 +74,7 @@ _AFTER_METRICS = (
     Column("engine", pa.string(), "", "the engine that trained the point"),
     Column("error", pa.string(), "", "type and message of what went wrong, else null"),
     Column("has_weights", pa.bool_(), "", "whether its weights are stored"),
+    Column("note", pa.string(), "", "what to know about the numbers of the point, else null"),
 )
 SPLITS = {"tr": "all train rows", "va": "the validation rows", "te": "the test rows"}
 

@@ -66,6 +66,7 @@ def test_the_columns_are_those_of_the_contract():
         "engine",
         "error",
         "has_weights",
+        "note",
     ]
     names = [column.name for column in schema.curves_columns(["loss", "MAE"])]
     assert names == ["idx", "epoch", "loss", "MAE", "val_loss", "val_MAE", "learning_rate"]

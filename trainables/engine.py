@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from trainables.builder.find import Builder
+from trainables.builder.maker import Maker
 from trainables.settings import Training
 from trainables.table.data import Table
 
@@ -69,6 +70,7 @@ class Work:
         training: budget, rules and limits.
         rungs: ASHA's rungs; None without pruning.
         checkpoints: where the state of cohorts is kept; None if none is kept.
+        maker: calls the builder, for all engines of the worker.
     """
 
     space: Any
@@ -77,6 +79,10 @@ class Work:
     training: Training
     rungs: Rungs | None = None
     checkpoints: Checkpoints | None = None
+    maker: Maker = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "maker", Maker(self.builder, self.training.seed))
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class Rows:
 
     Attributes:
         points: one row for each point: idx, status, epochs, best_epoch, each metric on each split, params, seed, seconds,
-            engine, error.
+            engine, error, note.
         curves: one row for each epoch of each point: idx, epoch, what Keras logged, learning_rate.
         weights: one row for each point that has a best epoch: idx, values, layout; None if none are kept.
     """
@@ -112,6 +118,7 @@ class Report:
         timing: core seconds since the last report, by activity: compose, compile, train, evaluate.
         broken: why the engine cannot train any point, which ends the sweep; empty if it can.
         known: what the engine has learned about all points of the sweep, for `Engine.begin` of later trials.
+        notes: what the user must know about the builder; each is printed once.
     """
 
     done: bool = False
@@ -125,6 +132,7 @@ class Report:
     timing: Mapping[str, float] = field(default_factory=dict)
     broken: str = ""
     known: Any = None
+    notes: tuple[str, ...] = ()
 
 
 class Engine(ABC):

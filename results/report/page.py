@@ -141,6 +141,8 @@ def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
     """Return the leaderboard's columns: numbers directly, other columns as a list of texts and a code for each row."""
     hidden = {"error", "seed"}
     rows = points.sort_values([by, "idx"]).head(MOST_POINTS)
+    if "note" in rows and "note" not in run.axes and rows["note"].isna().all():
+        hidden.add("note")
     columns = []
     for name in (str(n) for n in rows.columns if n not in hidden):
         values = rows[name]

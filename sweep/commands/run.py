@@ -93,6 +93,8 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     """Print how a run ended, its best points, and what to type next."""
     for note in outcome.notes:
         click.echo(f"Note: {note}")
+    for note in outcome.tally.notes:
+        click.echo(f"Note: {printable(note)}.")
     for why, noted in outcome.tally.alone.items():
         more = ", ..." if noted["points"] > len(noted["idx"]) else ""
         shown = ", ".join(map(str, noted["idx"])) + more

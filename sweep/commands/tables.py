@@ -15,7 +15,7 @@ from sweep.commands.printing import printable
 
 def points_table(rows: pd.DataFrame, title: str, shown: Sequence[str | None] = ()) -> None:
     """Print `rows` of `points` under `title`; the less important columns are left out unless they are in `shown`."""
-    hidden = {"best_epoch", "seed", "engine", "error", "seconds", "params"}
+    hidden = {"best_epoch", "seed", "engine", "error", "note", "seconds", "params"}
     hidden |= {name for name in rows.columns if name.endswith("_va")}
     hidden -= set(shown)
     plain_table(rows[[name for name in rows.columns if name not in hidden]], title)

@@ -111,6 +111,7 @@ class Collector(Unsaved, Callback):
             self.searcher.add_group(part, cost)
         if report.refused is not None:
             self._train_one_by_one(report.refused, report.why)
+        self._tally.note(report.notes)
         if report.done:
             self._forget(trial)
         else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.plan.plan import Plan
+from trainables.builder.maker import Maker
 from trainables.fused.internals import xla
 from trainables.limits import cohort_memory_mb
 
@@ -95,7 +96,7 @@ def _composer(plan: Plan) -> Composer:
 
     builder = plan.found_builder
     limits = plan.timeout_s, cohort_memory_mb(plan.resources.memory_mb, plan.resources.gpu)
-    return Composer(builder.load(), builder, plan.table, plan.seed, *limits)
+    return Composer(Maker(builder, plan.seed), builder, plan.table, plan.seed, *limits)
 
 
 def _timed(plan: Plan, found: list[Group]) -> tuple[list[Group], Estimate | None]:
@@ -158,13 +159,13 @@ def _time_keras(plan: Plan, timed: Sequence[int], points: int) -> Estimate:
     from trainables.trials.trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
-    function = plan.found_builder.load()
+    maker = Maker(plan.found_builder, plan.seed)
     setup_s, epoch_s = [], []
     for idx in timed:
         config = plan.space[idx]
         started = time.perf_counter()
         try:
-            point = Point(function, plan.found_builder, config, plan.table, plan.training)
+            point = Point(maker, plan.found_builder, config, plan.table, plan.training)
             point.advance(1)
             point.metrics()
             trained_one = time.perf_counter()

@@ -50,9 +50,10 @@ def model(
     plan = Plan.load(run.plan)
 
     from trainables.builder import build
+    from trainables.builder.maker import Maker
 
-    function = plan.found_builder.load()
-    built = build.build(function, plan.found_builder, config, plan.table, plan.seed)
+    maker = Maker(plan.found_builder, plan.seed)
+    built = build.build(maker, plan.found_builder, config, plan.table, plan.seed)
     shapes, expected = [w.shape for w in weights], [tuple(w.shape) for w in built.weights]
     if shapes != expected:
         raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -43,6 +43,7 @@ class Tally:
         spent_s: core seconds of the fused engine, by phase: compose, compile, train, evaluate.
         alone: by reason, the points that are trained one by one, because the fused engine cannot train them: how many,
             and the first few idx.
+        notes: what the user must know about the builder, each once.
         best: the lowest test loss so far, its idx and configuration; None before there is one.
         seconds: seconds since the run began.
         training_s: seconds since the training began.
@@ -62,6 +63,7 @@ class Tally:
     versions: dict[str, str] = field(default_factory=dict)
     machine: str = ""
     alone: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     best: dict[str, Any] | None = None
     seconds: float = 0.0
     training_s: float = 0.0
@@ -92,6 +94,10 @@ class Tally:
         noted = self.alone.setdefault(why, {"points": 0, "idx": []})
         noted["points"] += len(points)
         noted["idx"] = (noted["idx"] + points[:_SHOWN].tolist())[:_SHOWN]
+
+    def note(self, notes: Iterable[str]) -> None:
+        """Note what the user must know about the builder."""
+        self.notes += [note for note in notes if note not in self.notes]
 
     @property
     def done(self) -> int:

@@ -53,6 +53,8 @@ def draw(tally: Tally) -> Group:
         facts.add_row(
             "best", Text(f"loss_te {tally.best['loss_te']:.4f} at idx {tally.best['idx']}: {config}")
         )
+    for note in tally.notes:
+        facts.add_row("note", Text(note))
     return Group(head, bar, facts)
 
 
@@ -71,6 +73,7 @@ class View:
         self._training_since: float | None = None
         self._next_line = self._began + LINE_EVERY_S
         self._next_file = self._began
+        self._noted = 0  # notes of the tally that were printed
         self._live: Live | None = None
 
     def __enter__(self) -> View:
@@ -106,6 +109,9 @@ class View:
         if self._training_since is None and self._tally.running:
             self.begin("training")
         self._tick(now)
+        for note in self._tally.notes[self._noted :] if self._live is None and self._file is not None else ():
+            self._noted += 1
+            print(f"[{duration(self._tally.seconds)}] Note: {note}.", file=self._file, flush=True)
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_S
             self._tally.memory_mb = memory_of_all_mb()

@@ -215,6 +215,22 @@ def test_points_that_are_left_alone_for_one_reason_are_one_lot(sweep):
     }
 
 
+def test_what_the_user_must_know_is_noted_once(sweep):
+    for notes in (("it counts",), ("it counts", "it draws"), ()):
+        sweep.report(sweep.group(0, 1), notes=notes)
+    assert sweep.tally.notes == ["it counts", "it draws"]
+
+
+def test_the_note_of_a_point_is_in_its_row(sweep):
+    rows = rows_of(3)
+    noted = pa.record_batch(
+        {**dict(zip(rows.points.schema.names, rows.points.columns, strict=True)), "note": ["chance"]}
+    )
+    sweep.report(sweep.point(3), done=True, rows=Rows(noted, rows.curves, rows.weights))
+    sweep.report(sweep.point(4), done=True, rows=rows_of(4))
+    assert sweep.rows()["note"].dropna().to_dict() == {3: "chance"}
+
+
 def test_where_the_fused_engine_is_a_must_they_fail(workplace):
     sweep = Sweep(workplace, engine="fused")
     trial = sweep.group(1, 3, 4)

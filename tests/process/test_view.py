@@ -71,6 +71,21 @@ def test_without_a_terminal_there_are_lines_and_a_file(tmp_path, monkeypatch):
     assert said["open"] == 3 and said["stage"] == "training" and said["memory_mb"] > 10
 
 
+def test_what_the_user_must_know_is_shown_once(tmp_path):
+    made, out = tally(), io.StringIO()
+    with View(made, RunFolder(tmp_path), out) as view:
+        for notes in (["it counts"], ["it draws", "it counts"], []):
+            made.note(notes)
+            view.update()
+    said = [line.partition("] ")[2] for line in out.getvalue().splitlines()]
+    assert said[:2] == ["Note: it counts.", "Note: it draws."] and not any(
+        "Note" in line for line in said[2:]
+    )
+    text = Console(width=100, file=io.StringIO(), record=True)
+    text.print(draw(made))
+    assert "note     it counts" in text.export_text()
+
+
 def test_last_words_end_the_drawing_and_give_the_cursor_back(tmp_path, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     reads, writes = os.openpty()

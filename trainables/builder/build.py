@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from trainables.builder.find import Builder
+from trainables.builder.maker import Maker
 from trainables.settings import FIT_AXES, Fit
 from trainables.table.data import Table
 
@@ -37,7 +38,7 @@ def normalizer(table: Table) -> keras.layers.Normalization:
 
 
 def build(
-    function: Callable[..., Any],
+    function: Callable[..., Any] | Maker,
     builder: Builder,
     config: Mapping[str, Any],
     table: Table,
@@ -47,7 +48,7 @@ def build(
     """Return the compiled model of one point, with the weights that Keras draws for `seed`.
 
     Args:
-        function: the user's builder.
+        function: the user's builder. A `Maker` of it keeps the state of earlier calls away from this one.
         builder: the description of that function.
         config: the point's value of each axis.
         table: the data.
@@ -57,8 +58,10 @@ def build(
     Raises:
         TypeError: the builder returned no compiled model.
     """
-    # Otherwise the global state of Keras would grow in the worker with each point.
-    keras.utils.clear_session(free_memory=False)
+    if isinstance(function, Maker):
+        function = function.function()
+    else:
+        keras.utils.clear_session(free_memory=False)
     supplied: dict[str, Any] = {}
     if "input_shape" in builder.parameters:
         supplied["input_shape"] = table.x_train.shape[1:]

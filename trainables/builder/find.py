@@ -9,9 +9,13 @@ The contract of a builder
     6. `normalizer` is a `keras.layers.Normalization` that is adapted on all train rows.
     7. An axis that is not a parameter of it goes to `Model.fit`, if it is `batch_size`, `shuffle` or
        `validation_split`.
-    8. `keras.utils.set_random_seed` is called before it, so its random numbers depend only on the plan's seed.
-    9. It may be called many times in one process and must keep no state between calls.
-    10. If it raises, the point's row says `failed` with the message, and the sweep goes on.
+    8. A point's numbers are those of a fresh process that sets the plan's seed (`keras.utils.set_random_seed`), imports
+       the builder's module, sets the seed again, and calls the builder once. Both engines keep this rule.
+    9. It may be called many times in one process. If it keeps state between calls, its module and those beside it are
+       imported anew for each model, and the user is told so.
+    10. If two models of one point differ even then, as with a clock or numbers from the operating system, its points
+        are trained one by one, and their rows say so.
+    11. If it raises, the point's row says `failed` with the message, and the sweep goes on.
 """
 
 from __future__ import annotations

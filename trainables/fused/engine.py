@@ -84,14 +84,18 @@ class FusedEngine(Engine):
         import tensorflow as tf
 
         from trainables.builder import build
+        from trainables.builder.examine import examine, most_different
         from trainables.fused.compose.members import Composer, Refused, Split
         from trainables.fused.compose.points import Points
 
         tf.get_logger().setLevel("ERROR")  # otherwise it warns for every traced program
         points, work, training = self._points, self.work, self.work.training
         if self._composer is None:
+            first, *others = int(points[0]), *most_different(work.space, points)
+            configs = (work.space[idx] for idx in others)
+            examine(work.maker, work.table, training.seed, training.timeout_s, work.space[first], configs)
             self._composer = Composer(
-                work.builder.load(),
+                work.maker,
                 work.builder,
                 work.table,
                 training.seed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ class KerasEngine(Engine):
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
-        self._function: Callable[..., Any] | None = None
+        self._examined = False
+        self._earlier: dict[str, Any] | None = None  # the configuration of a point that this worker has built
 
     def begin(self, points: np.ndarray, known: Any = None) -> None:
         """Take the one point of the next trial."""
@@ -31,6 +31,8 @@ class KerasEngine(Engine):
 
     def step(self) -> Report:
         """Train up to the next milestone and report. The point has finished if the rung stops it there."""
+        if self._point is None and not self._examined:
+            self._examine()
         started, training = time.perf_counter(), self.work.training
         status, error, metrics = "", None, {}
         try:
@@ -51,12 +53,24 @@ class KerasEngine(Engine):
         self._point = None  # frees the model while the worker waits for its next point
         return report
 
+    def _examine(self) -> None:
+        """Find out whether the builder keeps state, with the worker's own points only: another one may end the worker.
+
+        So the first point is built twice in a row, and the second point before and after the first one.
+        """
+        from trainables.builder.examine import examine
+
+        work, config = self.work, self.work.space[self._idx]
+        others = [] if self._earlier is None else [self._earlier]
+        done = examine(work.maker, work.table, work.training.seed, work.training.timeout_s, config, others)
+        self._examined = done or work.maker.anew
+        self._earlier = self._earlier or config
+
     def _advance(self) -> Point:
         work = self.work
         if self._point is None:
-            self._function = self._function or work.builder.load()
             config = work.space[self._idx]
-            self._point = Point(self._function, work.builder, config, work.table, work.training)
+            self._point = Point(work.maker, work.builder, config, work.table, work.training)
         point = self._point
         later = [milestone for milestone in work.training.milestones if milestone > point.epoch]
         point.advance(later[0] if later else point.fit.epochs)
@@ -87,6 +101,7 @@ class KerasEngine(Engine):
             "seconds": self._seconds,
             "engine": "keras",
             "error": error,
+            "note": self.work.maker.chance or None,
         }
         idx = np.array([self._idx])
         names = list(curve[0]) if curve else []

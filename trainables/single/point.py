@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import math
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from trainables.builder.find import Builder
+from trainables.builder.maker import Maker
 from trainables.settings import Training
 from trainables.table.data import Table
 
@@ -19,7 +22,7 @@ class Point:
     """One point in training.
 
     Args:
-        function: the user's builder.
+        function: the user's builder. A `Maker` of it keeps the state of earlier calls away from this point.
         builder: the description of that function.
         config: the point's value of each axis.
         table: the data.
@@ -28,7 +31,7 @@ class Point:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | Maker,
         builder: Builder,
         config: Mapping[str, Any],
         table: Table,
@@ -66,7 +69,7 @@ class Point:
         if not self.model.run_eagerly:
             self.model.steps_per_execution = steps
         self.recorder = rules.Recorder()
-        self._callbacks = [self.recorder, *rules.rules(training.callbacks, self.model)]
+        self._callbacks = [self.recorder, *rules.rules(training.callbacks)]
         if self.fit.shuffle:
             self._callbacks.append(rules.RowOrder(order, training.seed))
         self.epoch = 0
@@ -88,20 +91,25 @@ class Point:
 
     def advance(self, to_epoch: int) -> None:
         """Train up to `to_epoch` epochs in all, or until a rule stops the point."""
+        import keras
+
         to_epoch = min(to_epoch, self.fit.epochs)
-        self.model.fit(
-            self._fitted,
-            steps_per_epoch=self._steps,
-            initial_epoch=self.epoch,
-            epochs=to_epoch,
-            validation_data=self._validation,
-            callbacks=self._callbacks,
-            shuffle=False,  # RowOrder shuffles
-            verbose=0,
-        )
+        with _unfinalized(self.model.optimizer):
+            self.model.fit(
+                self._fitted,
+                steps_per_epoch=self._steps,
+                initial_epoch=self.epoch,
+                epochs=to_epoch,
+                validation_data=self._validation,
+                callbacks=self._callbacks,
+                shuffle=False,  # RowOrder shuffles
+                verbose=0,
+            )
         self.epoch = len(self.recorder.curve)
         # A rule that fires in the very last epoch changes nothing: the budget is used.
         self.stopped = bool(self.model.stop_training) and self.epoch < self.fit.epochs
+        if self.finished and isinstance(self.model.optimizer, keras.optimizers.Optimizer):
+            self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
 
     def metrics(self) -> dict[str, float]:
         """Return loss and metrics of the best epoch's model as `loss_tr, loss_va, loss_te, ...`.
@@ -111,11 +119,10 @@ class Point:
         best = self.recorder.best_epoch
         if best is None:
             return {}
-        current = self.model.get_weights()
-        self.model.set_weights(self.recorder.best_weights)
-        train = self.model.evaluate(self._train, verbose=0, return_dict=True)
-        test = self.model.evaluate(self._test, verbose=0, return_dict=True)
-        self.model.set_weights(current)
+        with _unchanged(self.model):
+            self.model.set_weights(self.recorder.best_weights)
+            train = self.model.evaluate(self._train, verbose=0, return_dict=True)
+            test = self.model.evaluate(self._test, verbose=0, return_dict=True)
         found = {}
         for name in train:
             found[f"{name}_tr"] = float(train[name])
@@ -126,6 +133,37 @@ class Point:
     def layout(self) -> str:
         """Return the weights' layout in the order of `Model.get_weights`: JSON list of [path, dtype, shape]."""
         return json.dumps([[v.path, str(v.dtype), list(v.shape)] for v in self.model.weights])
+
+
+@contextlib.contextmanager
+def _unfinalized(optimizer: Any) -> Iterator[None]:
+    """Keep `fit` from finalizing the weights at its end: a point is trained by several calls of `fit`.
+
+    An optimizer that averages weights overwrites them by their average then.
+    """
+    if not hasattr(optimizer, "finalize_variable_values"):
+        yield
+        return
+    optimizer.finalize_variable_values = lambda variables: None
+    try:
+        yield
+    finally:
+        del optimizer.finalize_variable_values  # the class's method is found again
+
+
+@contextlib.contextmanager
+def _unchanged(model: Any) -> Iterator[None]:
+    """Put back what an evaluation changes: weights, moving statistics, seeds and metrics' variables."""
+    variables = {id(v): v for v in [*model.variables, *model.metrics_variables]}.values()
+    values = [v.numpy() for v in variables]
+    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        random.setstate(drawn)
+        np.random.set_state(drawn_by_numpy)
 
 
 def _batches(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:

@@ -32,14 +32,18 @@ class _EarlyStopping(_StartsOnce, keras.callbacks.EarlyStopping):
 
 
 class _ReduceLROnPlateau(_StartsOnce, keras.callbacks.ReduceLROnPlateau):
-    pass
+    """Leaves out models with a schedule. Some optimizers have one only after they were built, so it is looked for late."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if not _has_schedule(self.model.optimizer):
+            super().on_epoch_end(epoch, logs)
 
 
 class Recorder(keras.callbacks.Callback):
     """Keeps the learning curve and the weights of the epoch with the lowest `val_loss`; stops at NaN or Inf.
 
     Attributes:
-        curve: one entry for each epoch: the logs of Keras, and the epoch's learning rate.
+        curve: one entry for each epoch: the logs of Keras, and the epoch's learning rate, NaN if there is not just one.
         best_epoch: number of the best epoch, 1-based; None before the first finite `val_loss`.
         best_weights: the best epoch's weights, as `Model.get_weights` returns them.
         diverged: whether `loss` or `val_loss` has become NaN or infinite.
@@ -55,7 +59,8 @@ class Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Record `epoch` (0-based, as Keras counts)."""
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rate = getattr(self.model.optimizer, "learning_rate", None)  # an optimizer of optimizers has several
+        rate = np.nan if rate is None else float(keras.ops.convert_to_numpy(rate))
         entry = {name: float(value) for name, value in (logs or {}).items()}
         entry["learning_rate"] = rate
         self.curve.append(entry)
@@ -88,10 +93,10 @@ class RowOrder(keras.callbacks.Callback):
         self._order.assign(row_order(self._seed, epoch, self._order.shape[0]))
 
 
-def rules(settings: Callbacks, model: keras.Model) -> list[keras.callbacks.Callback]:
+def rules(settings: Callbacks) -> list[keras.callbacks.Callback]:
     """Return the Keras callbacks for `settings`. Use the same ones in all `fit` calls of one model."""
     made: list[keras.callbacks.Callback] = []
-    if (plateau := settings.reduce_lr_on_plateau) is not None and not _has_schedule(model.optimizer):
+    if (plateau := settings.reduce_lr_on_plateau) is not None:
         made.append(
             _ReduceLROnPlateau(
                 monitor="val_loss",
@@ -114,7 +119,10 @@ def rules(settings: Callbacks, model: keras.Model) -> list[keras.callbacks.Callb
 
 def _has_schedule(optimizer: Any) -> bool:
     """Return whether a schedule sets the optimizer's learning rate, so that nothing else can set it."""
-    if isinstance(optimizer.learning_rate, keras.Variable):
+    inner = [getattr(optimizer, "inner_optimizer", None), *getattr(optimizer, "optimizers", ())]
+    if any(_has_schedule(one) for one in inner if one is not None):
+        return True
+    if isinstance(getattr(optimizer, "learning_rate", None), keras.Variable):
         return False
     # The optimizer keeps the schedule in an attribute whose name is private to Keras, so look at all of them.
     schedule = keras.optimizers.schedules.LearningRateSchedule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import numpy as np
 
 from trainables.builder import build
 from trainables.builder.find import Builder
+from trainables.builder.maker import Maker
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.model.describe import Described, describe
@@ -46,7 +47,7 @@ class Builds:
     """Builds the models of one builder, by configuration.
 
     Args:
-        function: the user's builder.
+        function: the user's builder. A `Maker` of it keeps the state of earlier calls away from later ones.
         builder: the description of that function.
         table: the data.
         seed: seed of the initial weights.
@@ -54,8 +55,15 @@ class Builds:
     """
 
     def __init__(
-        self, function: Callable[..., Any], builder: Builder, table: Table, seed: int, timeout_s: float
+        self,
+        function: Callable[..., Any] | Maker,
+        builder: Builder,
+        table: Table,
+        seed: int,
+        timeout_s: float,
     ) -> None:
+        if isinstance(function, Maker):
+            function.function()  # sets what the builder's file sets in keras.config, for the layer that is made next
         self._function, self._builder, self._table, self._seed = function, builder, table, seed
         self._timeout_s = timeout_s
         self._normalizer = build.normalizer(table) if "normalizer" in builder.parameters else None
@@ -88,8 +96,9 @@ class Builds:
             if sum(a.nbytes for d in self._known.values() for a in d.initial) > KNOWN_MB * 2**20:
                 self._known.clear()
             try:
+                self._refuse_chance()
                 model = self.build(config)
-                self._known[key] = describe(model)
+                self._known[key] = self._configured(describe(model))
                 if len(self._fresh) >= FRESH_MODELS:
                     self._fresh.pop(next(iter(self._fresh)))
                 self._fresh[key] = model
@@ -101,6 +110,15 @@ class Builds:
                 raise_ours(error)
                 self._known[key] = Failed("raised", f"building and describing it raised {cause_of(error)}")
         return self._known[key]
+
+    def _refuse_chance(self) -> None:
+        if isinstance(self._function, Maker) and self._function.chance:
+            raise UnfusableError(self._function.chance)
+
+    def _configured(self, described: Described) -> Described:
+        """Add the settings of `keras.config` that the builder changes: a program is traced under those of its models."""
+        changed = self._function.configured() if isinstance(self._function, Maker) else ()
+        return replace(described, signature=(described.signature, changed)) if changed else described
 
 
 def _key(value: Any) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 
 from trainables.builder import build
 from trainables.builder.find import Builder
+from trainables.builder.maker import Maker
 from trainables.fused.compose.assemble import Members, assemble
 from trainables.fused.compose.builds import PARTS, Builds, Config, Failed, same, value_of
 from trainables.fused.compose.interactions import SIGNATURE, Interactions
@@ -97,7 +98,7 @@ class Composer:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | Maker,
         builder: Builder,
         table: Table,
         seed: int,

@@ -1,0 +1,236 @@
+"""Builders that keep state, and what a fresh process makes of their points.
+
+This prints the outcome of fresh processes as JSON: `python -m tests.help.stateful FOLDER`. FOLDER has a folder
+for each of `CASES`. Each point is built in a process of its own, forked before any builder was imported.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HEAD = """
+import keras
+from keras import layers
+
+def finish(outputs, inputs, optimizer="sgd", loss="mse"):
+    model = keras.Model(inputs, outputs)
+    model.compile(optimizer=optimizer, loss=loss)
+    return model
+"""
+
+CASES = {
+    "plain": """
+def build(units, size):
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dropout(0.1)(layers.Dense(units)(inputs))), inputs)
+""",
+    "memory": """  # of something that does not change
+TABLE = None
+def build(units, size):
+    global TABLE
+    TABLE = TABLE or [1.0, 2.0]
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs)
+""",
+    "policy_at_top": """
+keras.config.set_dtype_policy("mixed_bfloat16")
+def build(units, size, normalizer):
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(normalizer(inputs))), inputs)
+""",
+    "policy_by_axis": """
+def build(units, size):
+    if units == 3:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        keras.config.set_epsilon(1e-3)
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.BatchNormalization()(layers.Dense(units)(inputs))), inputs)
+""",
+    "floatx_by_axis": """
+def build(units, size):
+    if units == 3:
+        keras.config.set_floatx("float64")
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs)
+""",
+    "initializers_at_top": """
+DRAWN = keras.initializers.HeNormal()
+def build(units, size):
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1, kernel_initializer=DRAWN)(layers.Dense(units)(inputs)), inputs)
+""",
+    "generator_at_top": """
+DRAWN = keras.initializers.GlorotUniform(seed=keras.random.SeedGenerator(3))
+def build(units, size):
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1, kernel_initializer=DRAWN)(layers.Dense(units)(inputs)), inputs)
+""",
+    "numbers_at_top": """
+import numpy as np
+CHANCE = np.random.default_rng(5)
+def build(units, size):
+    inputs = keras.Input((4,))
+    start = keras.initializers.Constant(float(CHANCE.normal()))
+    return finish(layers.Dense(1, kernel_initializer=start)(layers.Dense(units)(inputs)), inputs)
+""",
+    "optimizer_at_top": """
+ADAM = keras.optimizers.Adam(0.01)
+def build(units, size):
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, ADAM)
+""",
+    "layer_at_top": """
+LAST = layers.Dense(1)
+def build(units, size):
+    inputs = keras.Input((4,))
+    return finish(LAST(layers.Dense(3)(layers.Dense(units)(inputs))), inputs)
+""",
+    "cache": """
+import functools
+@functools.cache
+def kept(units):
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units, activation="tanh")(inputs)), inputs)
+def build(units, size):
+    return kept(units)
+""",
+    "counter": """
+calls = 0
+def build(units, size):
+    global calls
+    calls += 1
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units + calls)(inputs)), inputs)
+""",
+    "helper": """
+import parts
+def build(units, size):
+    inputs = keras.Input((4,))
+    return finish(parts.last()(layers.Dense(units)(inputs)), inputs)
+""",
+    "global_of_a_loss": """
+LOW = 1.0
+def skewed(y, p):
+    return keras.ops.mean(keras.ops.square(y - p) * keras.ops.where(y > p, LOW, 1.0), axis=-1)
+def build(units, size):
+    global LOW
+    LOW = float(size)
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=skewed)
+""",
+    "entropy": """
+import numpy as np
+def build(units, size):
+    inputs = keras.Input((4,))
+    start = keras.initializers.Constant(float(np.random.default_rng().normal()))
+    return finish(layers.Dense(1, kernel_initializer=start)(layers.Dense(units)(inputs)), inputs)
+""",
+    "clock": """
+import time
+def build(units, size):
+    inputs = keras.Input((4,))
+    start = keras.initializers.GlorotUniform(seed=int(time.time()))
+    return finish(layers.Dense(1, kernel_initializer=start)(layers.Dense(units)(inputs)), inputs)
+""",
+}
+
+PARTS = """
+from keras import layers
+made = []
+def last():
+    made.append(None)
+    return layers.Dense(1, kernel_initializer="zeros" if len(made) > 1 else "ones")
+"""
+
+SPACE = {"units": [2, 3], "size": [2, 5]}
+POINTS = [{"units": units, "size": size} for size in SPACE["size"] for units in SPACE["units"]]
+"""In the order of their idx."""
+
+SEED = 4
+BATCH = 16
+EPOCHS = 2
+CHANCE = {"entropy", "clock"}
+TRAINED = ("cache", "optimizer_at_top", "global_of_a_loss", "policy_at_top")
+
+
+def write_cases(folder: Path) -> None:
+    for name, text in CASES.items():
+        (folder / name).mkdir()
+        (folder / name / "model.py").write_text(
+            HEAD + text.removeprefix("  # of something that does not change")
+        )
+        (folder / name / "parts.py").write_text(PARTS)
+
+
+def table_arrays():
+    """Features and target of the train rows, float32."""
+    x = np.random.default_rng(1).normal(size=(80, 4)).astype("float32")
+    return x, (x[:, 0] - x[:, 1]).astype("float32")
+
+
+def initial(model):
+    """Return what is to be equal to the last bit: a digest of all values, and the types of the layers."""
+    values = hashlib.sha256()
+    for variable in model.variables:
+        values.update(np.asarray(variable.value).tobytes())
+    shapes = [list(map(int, variable.shape)) for variable in model.variables]
+    return {
+        "values": values.hexdigest(),
+        "shapes": shapes,
+        "types": [layer.dtype_policy.name for layer in model.layers],
+    }
+
+
+def fresh(folder: Path, config):
+    """Build a point by nothing but Keras, and train it if its case is in `TRAINED`.
+
+    This process must have imported no builder yet.
+    """
+    import keras
+
+    keras.utils.set_random_seed(SEED)
+    sys.path.append(str(folder))
+    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    x, y = table_arrays()
+    given = dict(config)
+    if "normalizer" in module.build.__code__.co_varnames[: module.build.__code__.co_argcount]:
+        given["normalizer"] = keras.layers.Normalization()
+        given["normalizer"].adapt(x)
+    keras.utils.set_random_seed(SEED)
+    model = module.build(**given)
+    found = initial(model)
+    if folder.name not in TRAINED:
+        return found
+    data = {"validation_data": (x[64:], y[64:]), "validation_batch_size": BATCH}
+    history = model.fit(x[:64], y[:64], BATCH, EPOCHS, verbose=0, shuffle=False, **data)
+    return {**found, "curve": history.history}
+
+
+def main(folder: Path) -> None:
+    import keras  # noqa: F401  # before the forks, because it takes long
+
+    answer = {}
+    for name in CASES.keys() - CHANCE:
+        answer[name] = []
+        for config in POINTS:
+            reader, writer = os.pipe()
+            if not os.fork():
+                with os.fdopen(writer, "w") as file:
+                    json.dump(fresh(folder / name, config), file)
+                os._exit(0)
+            os.close(writer)
+            with os.fdopen(reader) as file:
+                answer[name].append(json.load(file))
+            os.wait()
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,111 @@
+"""Calls the user's builder as a fresh process would, although many points are built in one process.
+
+Terminology
+    fresh process   one that sets the seed, imports the builder's module, sets the seed again, and calls the builder once
+    state           what a call of the builder leaves in its modules or in Keras, and a later call meets
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from trainables.builder import modules
+from trainables.builder.find import Builder
+
+if TYPE_CHECKING:
+    from trainables.builder.configuration import Configuration
+
+
+class Maker:
+    """The builder of a worker. All engines of the worker use one maker.
+
+    Importing the module once is enough, unless the builder keeps state. `trainables.builder.examine` finds that out
+    and calls `import_anew`.
+
+    Args:
+        builder: the description of the user's builder.
+        seed: the plan's seed.
+
+    Attributes:
+        anew: whether the module is imported anew for each model.
+        chance: why no engine can train a point twice with the same numbers; empty if each can.
+        notes: what the user must know about the builder, one sentence or more each.
+    """
+
+    def __init__(self, builder: Builder, seed: int) -> None:
+        self.builder = builder
+        self.anew = False
+        self.chance = ""
+        self.notes: tuple[str, ...] = ()
+        self._seed = seed
+        self._function: Callable[..., Any] | None = None
+        self._imported: Configuration | None = None  # what the import left
+
+    def function(self) -> Callable[..., Any]:
+        """Return the builder's function for one call. Keras is then as a fresh process has it after the import.
+
+        Raises:
+            BuilderError: the import raised, or the module has no such function.
+        """
+        import keras
+
+        from trainables.builder.configuration import Configuration
+
+        if self._imported is None:
+            self._import()
+            self._imported = Configuration.now()
+        if self.anew:
+            self._import()
+        else:
+            # Otherwise the global state of Keras would grow in the worker with each point.
+            keras.utils.clear_session(free_memory=False)
+            self._imported.restore()
+        assert self._function is not None
+        return self._function
+
+    def configured(self) -> tuple[tuple[str, str], ...]:
+        """Return the settings of `keras.config` that the last call of the builder left; empty if it changed none."""
+        from trainables.builder.configuration import Configuration
+
+        left = Configuration.now().of_numbers
+        return () if self._imported is None or left == self._imported.of_numbers else left
+
+    def import_anew(self, state: str) -> None:
+        """Import the module anew for each model from now on.
+
+        Args:
+            state: what the builder keeps between two calls.
+        """
+        self.anew = True
+        self.notes = (
+            f"builder: {self.builder.function} in {self.builder.path} keeps state between calls ({state}). Its module "
+            "is imported anew for each point, which takes time. To avoid that, make layers, optimizers and random "
+            "generators inside the function, and change no globals in it",
+        )
+
+    def give_up(self, difference: str) -> None:
+        """Say that the builder is not deterministic.
+
+        Args:
+            difference: what differs between two models of one point, although the module was imported anew for each.
+        """
+        self.chance = f"the builder is not deterministic: two models of one point differ in {difference}"
+        self.notes = (
+            f"builder: {self.builder.function} in {self.builder.path} is not deterministic ({difference} differ for "
+            "one point, although the module was imported anew). Each of its points is trained by itself by Keras, "
+            'and the column "note" of its row says so. To avoid that, use no clock and draw random numbers only with '
+            "keras.random, numpy.random.* or random.*, which the plan's seed sets, or with a fixed seed",
+        )
+
+    def _import(self) -> None:
+        import keras
+
+        from trainables.builder.configuration import at_start
+
+        before = at_start()
+        keras.utils.clear_session(free_memory=False)
+        before.restore()
+        modules.forget(self.builder)
+        keras.utils.set_random_seed(self._seed)
+        self._function = self.builder.load()

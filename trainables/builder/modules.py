@@ -1,0 +1,147 @@
+"""Finds the modules of a builder's author in this process, removes them for a fresh import, and compares their globals.
+
+Terminology
+    own modules   the builder's module, and the modules in its folder that it imports, directly or through one another
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from importlib.util import resolve_name
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from trainables.builder.find import Builder
+
+_SOFTWARE = ("cluster", "results", "sweep", "trainables")
+_ROOT = Path(__file__).parents[2]
+_INSTALLED = ("site-packages", "dist-packages")
+_CLOCKS = {"time", "datetime"}
+
+_LONG = 1000
+"""Lists and the like with more items than this are not compared item by item."""
+
+_DEEP = 4
+"""How many levels of objects in objects are compared."""
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+
+def own_modules(builder: Builder) -> dict[str, ModuleType]:
+    """Return the own modules of `builder` that are loaded now, by name."""
+    found: dict[str, ModuleType] = {}
+    waiting = [builder.module, *_parents(builder.module)]
+    while waiting:
+        name = waiting.pop()
+        module = sys.modules.get(name)
+        if name in found or module is None:
+            continue
+        if name == builder.module or _is_beside(name, module, builder.folder):
+            found[name] = module
+            waiting += _imported(module)
+    return found
+
+
+def forget(builder: Builder) -> None:
+    """Remove the own modules of `builder` from this process, so that an import executes them again."""
+    for name, module in own_modules(builder).items():
+        del sys.modules[name]
+        parent, _, last = name.rpartition(".")
+        # `from package import module` would take the old module from here.
+        if parent in sys.modules and vars(sys.modules[parent]).get(last) is module:
+            delattr(sys.modules[parent], last)
+
+
+def read_clocks(builder: Builder) -> bool:
+    """Return whether an own module imports a module that tells the time."""
+    return any(_CLOCKS & set(_imported(module)) for module in own_modules(builder).values())
+
+
+def globals_of(builder: Builder) -> dict[str, Any]:
+    """Return what the globals of the own modules hold, in a form that `==` compares.
+
+    Plain data and containers are copied. Functions, classes and objects of the own modules are taken with their
+    attributes. Other objects are compared by identity.
+    """
+    modules = own_modules(builder)
+    return {
+        f"{module}.{name}": _content(value, modules)
+        for module, of_module in modules.items()
+        for name, value in vars(of_module).items()
+        if not name.startswith("__") and not isinstance(value, ModuleType)
+    }
+
+
+class _Same:
+    """Holds an object and is equal only to a holder of the same object."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.held is other.held
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _content(value: Any, modules: Mapping[str, ModuleType], depth: int = _DEEP) -> Any:
+    if isinstance(value, _PLAIN):
+        return type(value).__name__, repr(value)
+    if not depth:
+        return _Same(value)
+    if isinstance(value, dict) and len(value) <= _LONG:
+        return "dict", [_content(pair, modules, depth) for pair in value.items()]
+    if isinstance(value, list | tuple | set | frozenset) and len(value) <= _LONG:
+        return type(value).__name__, [_content(item, modules, depth - 1) for item in value]
+    kind = value if isinstance(value, type | FunctionType) else type(value)
+    if getattr(kind, "__module__", None) in modules and hasattr(value, "__dict__"):
+        own = {name: item for name, item in vars(value).items() if not name.startswith("__")}
+        return _Same(value), {name: _content(item, modules, depth - 1) for name, item in own.items()}
+    return _Same(value)
+
+
+def _is_beside(name: str, module: ModuleType, folder: Path) -> bool:
+    """Return whether the file of a module is in `folder`, and no part of an installed package or of this software."""
+    try:
+        path = Path(str(module.__file__)).resolve().relative_to(folder.resolve())
+    except (AttributeError, ValueError):
+        return False
+    file = folder.resolve() / path
+    if any(part in _INSTALLED for part in file.parts):
+        return False
+    if file.is_relative_to(sysconfig.get_path("stdlib")):
+        return False
+    return not (name.partition(".")[0] in _SOFTWARE and file.is_relative_to(_ROOT))
+
+
+def _imported(module: ModuleType) -> list[str]:
+    """Return the names of the modules that a module imports anywhere in its file, and of their parents."""
+    found: list[str] = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            try:
+                base = resolve_name(base, module.__package__ or "")
+            except ImportError:  # a relative import in a file that is in no package
+                continue
+            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return [*found, *(parent for name in found for parent in _parents(name))]
+
+
+def _tree(module: ModuleType) -> ast.Module:
+    try:
+        return ast.parse(Path(str(module.__file__)).read_bytes())
+    except (AttributeError, OSError, SyntaxError, ValueError):  # no file of Python source
+        return ast.Module([], [])
+
+
+def _parents(name: str) -> Iterator[str]:
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
