@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from trainables.builder.find import Builder
 from trainables.settings import Training
+from trainables.single.compare import Check
 from trainables.table.data import Table
 
 
@@ -104,11 +105,12 @@ class Report:
         open: points that are still in training.
         rows: points that have finished; None if none have.
         rungs: the rows to store of what ASHA's rungs were asked and answered; None if there are none.
+        check: how a finished point compares with Keras so far; only the engine `verify` has one.
         parts: the parts into which the points must be split, because they are no group; each int64, shape (points,).
         costs: the cost of training each part, relative to the others; empty if unknown.
         alone: points that this engine cannot train; each is then trained by Keras' own `fit`.
         why: the reason for `parts` or `alone`.
-        timing: core seconds since the last report, by activity: compose, compile, train, evaluate.
+        timing: core seconds since the last report, by activity: compose, compile, train, evaluate, verify.
         broken: why the engine cannot train any point, which ends the sweep; empty if it can.
     """
 
@@ -116,6 +118,7 @@ class Report:
     open: int = 0
     rows: Rows | None = None
     rungs: pa.RecordBatch | None = None
+    check: Check | None = None
     parts: Sequence[np.ndarray] = ()
     costs: Sequence[float] = ()
     alone: np.ndarray | None = None
