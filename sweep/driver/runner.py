@@ -22,6 +22,8 @@ from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
 from results.store.read import read_points
 from results.store.store import Store
+from results.verified import Verification, verification
+from sweep.driver.estimate import guessed_point_s
 from sweep.driver.lost import end_without_ray
 from sweep.driver.travel import moved_builder, user_folder
 from sweep.plan.fingerprint import changes, fingerprint
@@ -47,19 +49,25 @@ class Outcome:
         tally: the last numbers.
         notes: one sentence for each damage that was found and mended.
         error: what stopped the run, or None.
+        verification: which points are known to be what Keras trains; None if the folder cannot be read.
     """
 
     folder: AnyPath
     tally: Tally
     notes: Sequence[str]
     error: str | None
+    verification: Verification | None = None
 
     @property
     def exit_code(self) -> int:
-        """0: all points have a row and none failed. 1: all have one, some failed. 3: the run stopped before the end."""
+        """0: all points have a row and none failed. 1: all have one, some failed. 3: the run stopped before the end.
+
+        It is also 1 if a point was verified and is not what Keras trains.
+        """
         if self.tally.open or self.error:
             return EXIT_STOPPED
-        return EXIT_SOME_FAILED if self.tally.not_well else EXIT_DONE
+        differs = self.verification is not None and self.verification.differing
+        return EXIT_SOME_FAILED if self.tally.not_well or differs else EXIT_DONE
 
 
 def run(
@@ -74,6 +82,7 @@ def run(
     stored_plan: str | None = None,
     resume: str | None = None,
     show: bool = True,
+    verify: bool = True,
     trainable: type[Trial] | None = None,
 ) -> Outcome:
     """Train the points of `plan` that have no row in the folder `out` yet, and return how the run ended.
@@ -97,6 +106,7 @@ def run(
         stored_plan: the text for the folder's plan.yaml, if the plan's paths are different where it was submitted.
         resume: the command that resumes the run, for the message if Ray's process is killed.
         show: whether to show the progress on the standard output.
+        verify: whether to train some finished points again by plain Keras; the plan's `verify` says how many.
         trainable: the class of the trials, if not `trainables.trials.trial.Trial`.
 
     Raises:
@@ -126,6 +136,8 @@ def run(
         tally = _tally(folder, plan, selection)
         tally.selection = _as_options(points, selection, idx is not None)
         tally.versions, tally.machine = versions(), machine()
+        if plan.engine == "auto" and tally.open:
+            tally.guess_s = guessed_point_s(plan)
         tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open)) if cpus else 0
         reason: str | None = None
         with (
@@ -136,7 +148,18 @@ def run(
             if tally.open:
                 lost = functools.partial(end_without_ray, view, stopper, resume)
                 reason = _train(
-                    plan, folder, store, selection, cpus, address, tally, view, stopper, trainable, lost
+                    plan,
+                    folder,
+                    store,
+                    selection,
+                    cpus,
+                    address,
+                    tally,
+                    view,
+                    stopper,
+                    trainable,
+                    lost,
+                    verify,
                 )
             if reason:  # the points that were pending have no row after all
                 try:
@@ -147,7 +170,7 @@ def run(
             if not tally.open:
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
             view.begin("stopped" if tally.open else "finished")
-        return Outcome(folder.path, tally, tuple(store.notes), reason)
+        return Outcome(folder.path, tally, tuple(store.notes), reason, _verified(folder, plan))
 
 
 def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> int:
@@ -235,6 +258,14 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     return tally
 
 
+def _verified(folder: RunFolder, plan: Plan) -> Verification | None:
+    """Return what is known of the run's points; None if the store is unreachable, which has most likely stopped the run."""
+    try:
+        return verification(folder, read_points(folder), plan.verify, plan.seed)
+    except FolderError:
+        return None
+
+
 def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
     """Return the options of the command that choose the points, for the command that resumes."""
     if chosen:
@@ -244,7 +275,7 @@ def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
 
 def _train(
     plan: Plan, folder: RunFolder, store: Store, selection: Selection, cpus: int, address: str | None, tally: Tally,
-    view: View, stopper: Stopper, trainable: type[Trial] | None, lost: Callable[[str], None],
+    view: View, stopper: Stopper, trainable: type[Trial] | None, lost: Callable[[str], None], verify: bool,
 ) -> str | None:  # fmt: skip
     """Train the open points with Tune; return the error that stopped it, or None if it ended or a person stopped it."""
     view.begin(f"attaching to {address}" if address else "starting Ray")
@@ -256,6 +287,7 @@ def _train(
             from sweep.driver.collector import JOIN_TIMEOUT_S, START_TIMEOUT_S, Collector
             from sweep.driver.rung_actor import start_rungs
             from sweep.driver.searcher import PointSearcher
+            from sweep.driver.verifier import Verifier
 
             travels, waiting, check_nodes = None, "", None
             if address:
@@ -277,9 +309,11 @@ def _train(
                 chosen = selection.to_array()
                 searcher.add_group(chosen[~store.has(chosen)])
             rungs = start_rungs(plan, store.entered()) if plan.training.milestones else None
+            verifies = verify and plan.verify and plan.engine != "keras"
             collector = Collector(
                 plan, store, searcher, tally, view.update, stopper.is_set,
                 JOIN_TIMEOUT_S if address else START_TIMEOUT_S, check_nodes,
+                Verifier(plan, folder, tally, searcher) if verifies else None, lambda: view.begin("verifying"),
             )  # fmt: skip
             tuner = tuning.tuner(plan, collector, rungs, travels, folder.checkpoints, scratch, trainable)
             with stopper.deferred():

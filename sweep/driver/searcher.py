@@ -37,6 +37,7 @@ class PointSearcher(Unsaved, Searcher):
             tuple[float, int, np.ndarray]
         ] = []  # a heap: minus the cost, a counter, the points
         self._counter = itertools.count()
+        self._checks: deque[dict[str, Any]] = deque()
 
     def add_group(self, points: np.ndarray, cost: float = 0.0) -> None:
         """Hand out `points` as one trial, before all groups of a lower cost: the longest trials start first."""
@@ -51,11 +52,21 @@ class PointSearcher(Unsaved, Searcher):
                 return _alone(idx)
             self._again.popleft()
         idx = next(self._open, None)
-        return None if idx is None else _alone(idx)
+        if idx is None:
+            return self._checks.popleft() if self._checks else None
+        return _alone(idx)
 
     def give_back(self, points: np.ndarray) -> None:
         """Hand out `points` one by one, before the points that have not been tried."""
         self._again.append(map(int, points))
+
+    def add_check(self, config: dict[str, Any]) -> None:
+        """Hand out a trial with this configuration when no point is left: it verifies one that has finished."""
+        self._checks.append(config)
+
+    def forget_checks(self) -> None:
+        """Do not hand out the checks that were not begun."""
+        self._checks.clear()
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Do nothing: results do not change the order."""
