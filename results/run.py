@@ -100,8 +100,12 @@ class Run:
         return self._read(self.folder.curves, idx).sort_values(["idx", "epoch"], ignore_index=True)
 
     def rungs(self) -> pd.DataFrame:
-        """Return the records of ASHA's rungs: a row for each point and milestone; empty without ASHA."""
-        return self._read(self.folder.rungs, None)
+        """Return the records of ASHA's rungs: a row for each point and milestone; empty without ASHA.
+
+        A point that a killed run had entered may be entered again. Its first record counts, as in a resumed sweep.
+        """
+        seen = self._read(self.folder.rungs, None)
+        return seen.drop_duplicates(["milestone", "idx"], ignore_index=True) if len(seen) else seen
 
     def top(self, n: int = 10, by: str = "loss_te", where: str | None = None) -> pd.DataFrame:
         """Return, of the points that fulfil `where`, the `n` points with the lowest value in the column `by`.

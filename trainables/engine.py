@@ -17,6 +17,7 @@ import pyarrow as pa
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
 from trainables.settings import Training
+from trainables.single.compare import Check
 from trainables.table.data import Table
 
 
@@ -110,12 +111,13 @@ class Report:
         open: points that are still in training.
         rows: points that have finished; None if none have.
         rungs: the records of ASHA's rungs since the last report, as rows to store; None if there are none.
+        check: how a finished point compares with Keras so far; only the engine `verify` has one.
         parts: the parts into which the points must be split, because this engine cannot train all of them together; each
             int64, shape (points,).
         costs: the cost of training each part, relative to the others; empty if unknown.
         refused: points that this engine cannot train; each is then trained by Keras' own `fit`.
         why: the reason for `parts` or `refused`.
-        timing: core seconds since the last report, by activity: compose, compile, train, evaluate.
+        timing: core seconds since the last report, by activity: compose, compile, train, evaluate, verify.
         broken: why the engine cannot train any point, which ends the sweep; empty if it can.
         known: what the engine has learned about all points of the sweep, for `Engine.begin` of later trials.
         notes: what the user must know about the builder; each is printed once.
@@ -125,6 +127,7 @@ class Report:
     open: int = 0
     rows: Rows | None = None
     rungs: pa.RecordBatch | None = None
+    check: Check | None = None
     parts: Sequence[np.ndarray] = ()
     costs: Sequence[float] = ()
     refused: np.ndarray | None = None

@@ -87,6 +87,11 @@ class RunFolder:
         return self.state / PROGRESS
 
     @property
+    def verified(self) -> AnyPath:
+        """How the points compare that were trained again by plain Keras, as JSON."""
+        return self.path / "verified.json"
+
+    @property
     def log(self) -> Path:
         """The output of Ray and TensorFlow, on this machine."""
         return self.state / LOG

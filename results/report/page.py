@@ -68,6 +68,7 @@ def page(
         sections.learning_curves(run, well, by),
         sections.diagnosed(winner, diagnosis) if diagnosis else sections.ends(winner, run.metrics),
         sections.asha(run, against, by),
+        sections.verified(run),
         sections.failures(points),
         sections.provenance(run),
     ]

@@ -17,6 +17,7 @@ from results.analysis.leaderboard import leaderboard, pareto
 from results.figures.runs import MOST_MARKS
 from results.run import Run
 from results.schema import SPLITS
+from results.verified import sentences, verification
 
 if TYPE_CHECKING:
     from results.diagnosis.diagnose import Diagnosis
@@ -176,6 +177,23 @@ def asha(run: Run, against: Run | None, by: str) -> Section | None:
         )
     section.add("Points at each rung", figures.rungs_figure(table))
     section.add_table("Rungs", table)
+    return section
+
+
+def verified(run: Run) -> Section | None:
+    """Return which points are known to be what Keras trains; None if none was verified."""
+    found = verification(run.folder, run.points)
+    if not found.entries:
+        return None
+    section = Section("What Keras trains")
+    section.notes += sentences(found)
+    table = [
+        {"idx": idx, "column": column, "epoch": epoch or "", "in the run": is_, "by Keras": by_keras}
+        for idx in found.differing
+        for column, epoch, is_, by_keras in found.entries[idx].differences
+    ]
+    if table:
+        section.add_table("Differences", pd.DataFrame(table))
     return section
 
 

@@ -19,6 +19,7 @@ from trainables.errors import TrainablesError
 COMMANDS = {
     "plan": "Say what PLAN would do: points, order, cohorts, and how long it would take at most.",
     "run": "Train the points of PLAN (a YAML file; the abalone grid if not given) that have no row in DIR yet.",
+    "verify": "Train points of the run in DIR again by plain Keras, and compare them with their rows and curves.",
     "status": "Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished.",
     "top": "Print the best points in DIR.",
     "report": "Write a page about the sweep in DIR to FILE, by default DIR/report.html: one file that needs no network.",
@@ -96,6 +97,7 @@ def main() -> None:
     sweep run --points 60           train 60 random points of it
     sweep run plan.yaml --out DIR   train all points of your own plan; run it again to resume
     sweep status DIR                how far it is
+    sweep verify DIR                whether its points are what Keras trains
     sweep top DIR                   the best points
     sweep report DIR                all of it on one page, to look at
     sweep importance DIR            which axes matter

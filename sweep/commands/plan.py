@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sweep.commands.options import JSON, PLAN_OPTIONS, loaded_plan, with_options
-from sweep.commands.printing import quiet
+from sweep.commands.printing import printable, quiet
 from sweep.driver.estimate import estimate
 from sweep.driver.runner import checked_cpus
 from sweep.errors import as_input_error
 from sweep.plan.order import Selection
+from sweep.process import alone
 from sweep.process.tally import duration
 
 
@@ -63,6 +65,7 @@ def plan(
     if timed:
         with as_input_error(), quiet():
             answer |= estimate(loaded, list(selection), timed, answer["workers"])
+        answer["warning"] = _about_alone(answer) if loaded.engine == "auto" else ""
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -78,5 +81,16 @@ def plan(
     click.echo(f"workers    {answer['workers']}, engine {answer['engine']}")
     for count, why in answer.get("cohorts", []):
         click.echo(f"cohort     {count:,} points" + (f", one by one: {why}" if why else ""))
+    if timed and answer["warning"]:
+        click.echo(f"warning    {printable(answer['warning'])}")
     if timed:
         click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
+
+
+def _about_alone(answer: dict[str, Any]) -> str:
+    """Return one line about the points that would leave the fused engine; empty if they are at most a tenth."""
+    left: Counter[str] = Counter()
+    for points, why in answer["cohorts"]:
+        if why:
+            left[why] += points
+    return alone.warning(left, answer["points"], answer.get("by_keras_s", 0.0), answer["workers"])

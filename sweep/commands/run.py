@@ -20,11 +20,13 @@ from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.schema import NOT_WELL
 from results.store.read import read_points
+from results.verified import sentences
 from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 from sweep.commands.printing import command, printable
 from sweep.commands.tables import points_table
+from sweep.commands.verify import again_of
 from sweep.driver import runner
-from sweep.process import supervisor
+from sweep.process import alone, supervisor
 from sweep.process.exits import RESUME
 from sweep.process.signals import Stopper
 from trainables.error_text import cause_of
@@ -32,7 +34,7 @@ from trainables.error_text import cause_of
 EXIT_CODES = """\b
 Exit codes:
   0  every point has a row and none failed
-  1  every point has a row, some failed or ran out of time
+  1  every point has a row; some failed, ran out of time, or are not what Keras trains
   2  bad input; nothing was started
   3  stopped before the end; the same command resumes
 """
@@ -49,6 +51,11 @@ Exit codes:
     help="Head of a running Ray cluster that this machine is a node of; if not given, Ray runs on this machine alone.",
 )
 @INSECURE
+@click.option(
+    "--no-verify",
+    is_flag=True,
+    help="Do not train the best points again by plain Keras at the end. (`verify` in the plan says how many.)",
+)
 @click.option("--submitted-as", type=click.Path(path_type=Path), hidden=True)
 @JSON
 def run(
@@ -59,6 +66,7 @@ def run(
     cpus: int | None,
     address: str | None,
     insecure: bool,
+    no_verify: bool,
     submitted_as: Path | None,
     as_json: bool,
     **overrides: Any,
@@ -67,6 +75,9 @@ def run(
 
     Run it again on the same DIR to resume: it trains only points without a row. Ctrl-C stops it and keeps all finished
     points. --points and --idx choose some points; a later run with more points adds them to the same folder.
+
+    At the end the ten best points, and one in a thousand of the others, are trained again alone by plain Keras, as far as
+    5% of the sweep's core time allows. `sweep verify` does the same without a limit.
     """
     if address is not None and not supervisor.is_supervised():
         head = reach.head_address(address)
@@ -79,10 +90,12 @@ def run(
             outcome = runner.run(
                 loaded, out, points=points, idx=idx, cpus=cpus, address=address, insecure=insecure,
                 stored_plan=submitted_as.read_text(encoding="utf-8") if submitted_as else None,
-                resume=_resume(),
+                resume=_resume(), verify=not no_verify,
             )  # fmt: skip
         if as_json:
+            found = outcome.verification
             answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
+            answer["verification"] = sentences(found) if found else []
             click.echo(json.dumps(answer))
         else:
             _ending(outcome, out)
@@ -99,12 +112,18 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
         more = ", ..." if noted["points"] > len(noted["idx"]) else ""
         shown = ", ".join(map(str, noted["idx"])) + more
         click.echo(f"Trained {noted['points']:,} points (idx {shown}) one by one: {printable(why)}.")
+    if warning := alone.of_tally(outcome.tally):
+        click.echo(f"Warning: {printable(warning)}")
     try:
         _what_came_out(read_points(RunFolder(out)))
     except FolderError as error:  # the store is unreachable, which has most likely stopped the run
         if not outcome.error:
             click.echo(f"\nNote: {error}")
     sweep, folder = shlex.quote(command()), shlex.quote(str(out))
+    if outcome.verification and not outcome.tally.open:
+        click.echo()
+        for line in sentences(outcome.verification, again_of(out) if outcome.verification.waiting else ""):
+            click.echo(printable(line))
     if outcome.error:
         click.echo(f"\nError: {outcome.error}")
     if outcome.tally.open:

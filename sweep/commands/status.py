@@ -10,6 +10,7 @@ import click
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.store.outbox import spooled
+from results.verified import sentences, verification
 from sweep.commands.chosen import rows_of
 from sweep.commands.options import FOLDER, JSON
 from sweep.commands.printing import command, printable
@@ -31,9 +32,11 @@ def status(folder: AnyPath, as_json: bool) -> None:
         last["open"] = max(0, last["asked"] - last["done"])
     state = "running" if running else "finished" if last and not last["open"] else "stopped"
     kept = spooled(run_folder.spool)
+    verified = sentences(verification(run_folder, rows)) if run_folder.verified.is_file() else []
     answer = {
         **last,
         "kept_here": kept,
+        "verification": verified,
         "state": state,
         "rows": len(rows),
         "counts_in_folder": counts,
@@ -58,6 +61,8 @@ def status(folder: AnyPath, as_json: bool) -> None:
             click.echo(
                 f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {printable(str(best['config']))}"
             )
+    for line in verified:
+        click.echo(f"verified   {printable(line)}")
     if answer["kept_here"]:
         click.echo(f"kept here  {answer['kept_here']:,} points, finished but not stored: {run_folder.spool}")
     if state == "stopped":

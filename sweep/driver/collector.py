@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -20,6 +21,7 @@ from results.schema import Status
 from results.store.store import Finished, Store
 from sweep.driver.deaths import Deaths, Fault, fault_of
 from sweep.driver.searcher import PointSearcher, Unsaved
+from sweep.driver.verifier import ENGINE, STOPPED, Verifier
 from sweep.plan.plan import Plan
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
@@ -54,6 +56,8 @@ class Collector(Unsaved, Callback):
         start_timeout_s: seconds within which the first worker must start.
         check_nodes: called every `CHECK_NODES_EVERY_S`; raises `ClusterError` if a node has joined that must not. None if
             no node can join.
+        verifier: verifies some points once all are in; None to verify none.
+        on_verify: called when it begins.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class Collector(Unsaved, Callback):
         should_stop: Callable[[], bool],
         start_timeout_s: float = START_TIMEOUT_S,
         check_nodes: Callable[[], None] | None = None,
+        verifier: Verifier | None = None,
+        on_verify: Callable[[], None] | None = None,
     ) -> None:
         self._plan, self._store, self._tally = plan, store, tally
         self.searcher = searcher
@@ -73,6 +79,7 @@ class Collector(Unsaved, Callback):
         self._start_timeout_s = start_timeout_s
         self._check_nodes, self._checked_at = check_nodes, time.monotonic()
         self._on_step, self._should_stop = on_step, should_stop
+        self._verifier, self._on_verify = verifier, on_verify
         self._pending: list[Finished] = []
         self._entered: list[pa.RecordBatch] = []
         self._in_training: dict[str, int] = {}  # points of each running trial
@@ -99,7 +106,10 @@ class Collector(Unsaved, Callback):
         """Take the report out of a result: turn finished points into rows, and hand out again those that it gives back."""
         report: Report = result.pop(PAYLOAD)
         for what, seconds in report.timing.items():
-            self._tally.spent_s[what] = self._tally.spent_s.get(what, 0.0) + seconds
+            self._tally.spend(what, seconds)
+        if trial.config["engine"] == ENGINE:
+            self._take_check(trial, report)
+            return
         if report.rungs is not None:
             self._entered.append(report.rungs)
         if report.rows is not None:
@@ -142,6 +152,11 @@ class Collector(Unsaved, Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Give back the points of a worker that ended, or store a row for a point that hung or ended too many workers."""
         points = trial.config["points"]
+        if trial.config["engine"] == ENGINE:
+            self._forget(trial)
+            if self._verifier is not None:
+                self._verifier.lose(trial)
+            return
         key = (int(points[0]), len(points))
         # A worker may end between two trials, for example after it has grown too large.
         if trial.trial_id not in self._started_at and self._deaths.false_start(key):
@@ -196,8 +211,11 @@ class Collector(Unsaved, Callback):
         if not self._any_started and time.monotonic() - self._begun_at > self._start_timeout_s:
             message = f"No worker has started within {self._start_timeout_s:g} s. sweep.log in the folder tells more."
             raise StopRequested(RuntimeError(message))
-        if self._should_stop() or not self._tally.open:
+        if self._should_stop():
             self.commit()
+            self._verify(stop=True)
+            raise StopRequested
+        if not self._tally.open and not self._verify():
             raise StopRequested
 
     def commit(self) -> None:
@@ -213,6 +231,31 @@ class Collector(Unsaved, Callback):
             raise StopRequested(error) from error
         self._pending.clear()
         self._entered.clear()
+
+    def _verify(self, stop: bool = False) -> bool:
+        """Commit, and go on verifying; return whether the sweep has to wait for it."""
+        try:
+            if self._pending or self._entered:
+                self.commit()
+            verifier = self._verifier
+            if verifier is None or (stop and not verifier.begun):
+                return False
+            if not verifier.begun and verifier.begin() and self._on_verify is not None:
+                self._on_verify()
+            if not stop and verifier.go_on():
+                return True
+            verifier.keep(STOPPED if stop else "")
+        except FolderError as error:
+            raise StopRequested(error) from error
+        return False
+
+    def _take_check(self, trial: Trial, report: Report) -> None:
+        self._forget(trial) if report.done else self._count(trial, 1)
+        try:
+            if self._verifier is not None:
+                self._verifier.take(trial, report)
+        except FolderError as error:
+            raise StopRequested(error) from error
 
     def _look_at_nodes(self) -> None:
         if self._check_nodes is None or time.monotonic() - self._checked_at < CHECK_NODES_EVERY_S:
@@ -241,3 +284,7 @@ class Collector(Unsaved, Callback):
     def _finish(self, rows: Rows) -> None:
         self._pending.append(Finished(rows.points, rows.curves, rows.weights))
         self._tally.add(rows.points, self._plan.space.__getitem__)
+        by_keras = rows.points.filter(pc.equal(rows.points["engine"], "keras"))
+        if by_keras.num_rows:
+            self._tally.by_keras += by_keras.num_rows
+            self._tally.spend("keras", pc.sum(by_keras["seconds"]).as_py() or 0.0)

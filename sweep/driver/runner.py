@@ -19,6 +19,8 @@ from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
 from results.store.read import read_points
 from results.store.store import Store
+from results.verified import Verification, verification
+from sweep.driver.estimate import guessed_point_s
 from sweep.driver.lost import end_without_ray
 from sweep.driver.train import Task, train
 from sweep.plan.fingerprint import changes, fingerprint
@@ -44,19 +46,25 @@ class Outcome:
         tally: the last numbers.
         notes: one sentence for each damage that was found and mended.
         error: what stopped the run, or None.
+        verification: which points are known to be what Keras trains; None if the folder cannot be read.
     """
 
     folder: AnyPath
     tally: Tally
     notes: Sequence[str]
     error: str | None
+    verification: Verification | None = None
 
     @property
     def exit_code(self) -> int:
-        """0: all points have a row and none failed. 1: all have one, some failed. 3: the run stopped before the end."""
+        """0: all points have a row and none failed. 1: all have one, some failed. 3: the run stopped before the end.
+
+        It is also 1 if a point was verified and is not what Keras trains.
+        """
         if self.tally.open or self.error:
             return EXIT_STOPPED
-        return EXIT_SOME_FAILED if self.tally.not_well else EXIT_DONE
+        differs = self.verification is not None and self.verification.differing
+        return EXIT_SOME_FAILED if self.tally.not_well or differs else EXIT_DONE
 
 
 def run(
@@ -71,6 +79,7 @@ def run(
     stored_plan: str | None = None,
     resume: str | None = None,
     show: bool = True,
+    verify: bool = True,
     trainable: type[Trial] | None = None,
 ) -> Outcome:
     """Train the points of `plan` that have no row in the folder `out` yet, and return how the run ended.
@@ -94,6 +103,7 @@ def run(
         stored_plan: the text for the folder's plan.yaml, if the plan's paths are different where it was submitted.
         resume: the command that resumes the run, for the message if Ray's process is killed.
         show: whether to show the progress on the standard output.
+        verify: whether to train some finished points again by plain Keras; the plan's `verify` says how many.
         trainable: the class of the trials, if not `trainables.trials.trial.Trial`.
 
     Raises:
@@ -123,6 +133,8 @@ def run(
         tally = _tally(folder, plan, selection)
         tally.selection = _as_options(points, selection, idx is not None)
         tally.versions, tally.machine = versions(), machine()
+        if plan.engine == "auto" and tally.open:
+            tally.guess_s = guessed_point_s(plan)
         tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open)) if cpus else 0
         reason: str | None = None
         with (
@@ -132,7 +144,7 @@ def run(
         ):
             if tally.open:
                 lost = functools.partial(end_without_ray, view, stopper, resume)
-                task = Task(plan, folder, store, selection, cpus, address, trainable)
+                task = Task(plan, folder, store, selection, cpus, address, trainable, verify)
                 reason = train(task, tally, view, stopper, lost)
             if reason:  # the points that were pending have no row after all
                 try:
@@ -143,7 +155,7 @@ def run(
             if not tally.open:
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
             view.begin("stopped" if tally.open else "finished")
-        return Outcome(folder.path, tally, tuple(store.notes), reason)
+        return Outcome(folder.path, tally, tuple(store.notes), reason, _verified(folder, plan))
 
 
 def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> int:
@@ -208,6 +220,14 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
         idx = int(best["idx"].iloc[0])
         tally.best = {"loss_te": float(best["loss_te"].iloc[0]), "idx": idx, "config": plan.space[idx]}
     return tally
+
+
+def _verified(folder: RunFolder, plan: Plan) -> Verification | None:
+    """Return what is known of the run's points; None if the store is unreachable, which has most likely stopped the run."""
+    try:
+        return verification(folder, read_points(folder), plan.verify, plan.seed)
+    except FolderError:
+        return None
 
 
 def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:

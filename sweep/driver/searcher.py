@@ -36,6 +36,7 @@ class PointSearcher(Unsaved, Searcher):
         # A heap: minus the cost, a counter, the points.
         self._groups: list[tuple[float, int, np.ndarray]] = []
         self._counter = itertools.count()
+        self._checks: deque[dict[str, Any]] = deque()
         self._known: Any = None
 
     def learn(self, known: Any) -> None:
@@ -49,17 +50,31 @@ class PointSearcher(Unsaved, Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial's configuration, or None while there is none."""
         if self._groups:
-            return {"points": heapq.heappop(self._groups)[2], "engine": "fused", "known": self._known}
+            return {
+                "points": heapq.heappop(self._groups)[2],
+                "engine": "fused",
+                "given": {"known": self._known},
+            }
         while self._again:
             if (idx := next(self._again[0], None)) is not None:
                 return _single(idx)
             self._again.popleft()
         idx = next(self._open, None)
-        return None if idx is None else _single(idx)
+        if idx is None:
+            return self._checks.popleft() if self._checks else None
+        return _single(idx)
 
     def give_back(self, points: np.ndarray) -> None:
         """Hand out `points` one by one, before the points that have not been tried."""
         self._again.append(map(int, points))
+
+    def add_check(self, config: dict[str, Any]) -> None:
+        """Hand out a trial with this configuration when no point is left: it verifies one that has finished."""
+        self._checks.append(config)
+
+    def forget_checks(self) -> None:
+        """Do not hand out the checks that were not begun."""
+        self._checks.clear()
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Do nothing: results do not change the order."""

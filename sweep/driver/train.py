@@ -37,6 +37,7 @@ class Task:
         cpus: cores to use; 0 for all of a cluster.
         address: `HOST:PORT` of a cluster's head; None for a Ray on this machine.
         trainable: the class of the trials, if not `Trial`.
+        verify: whether to train some finished points again by plain Keras.
     """
 
     plan: Plan
@@ -46,6 +47,7 @@ class Task:
     cpus: int
     address: str | None
     trainable: type[Trial] | None
+    verify: bool = True
 
 
 def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable[[str], None]) -> str | None:
@@ -71,6 +73,7 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
             from sweep.driver import tuning
             from sweep.driver.collector import JOIN_TIMEOUT_S, START_TIMEOUT_S, Collector
             from sweep.driver.rung_actor import start_rungs
+            from sweep.driver.verifier import Verifier
 
             on_cluster, waiting, check_nodes = None, "", None
             if address:
@@ -87,9 +90,11 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
             view.begin(waiting or "training")
             searcher = _searcher(task)
             rungs = start_rungs(plan, task.store.entered()) if plan.training.milestones else None
+            verifies = task.verify and plan.verify and plan.engine != "keras"
+            verifier = Verifier(plan, task.folder, tally, searcher) if verifies else None
             collector = Collector(
                 plan, task.store, searcher, tally, view.update, stopper.is_set,
-                JOIN_TIMEOUT_S if address else START_TIMEOUT_S, check_nodes,
+                JOIN_TIMEOUT_S if address else START_TIMEOUT_S, check_nodes, verifier, lambda: view.begin("verifying"),
             )  # fmt: skip
             checkpoints = task.folder.checkpoints
             tuner = tuning.tuner(plan, collector, rungs, on_cluster, checkpoints, scratch, task.trainable)

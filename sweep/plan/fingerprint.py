@@ -1,9 +1,9 @@
 """The fingerprint of a plan: everything that the results of its points depend on.
 
 A run's folder keeps the fingerprint of the plan that it was begun with. A plan with another fingerprint is refused there,
-because its results could not be compared with those in the folder. The engine, the resources, the timeout and the retries
-are not in the fingerprint, so they may change between two runs on one folder. `keep_weights` is in it, so that one rule
-holds for all points of a folder.
+because its results could not be compared with those in the folder. The engine, the resources, the timeout, the retries
+and `verify` are not in the fingerprint, so they may change between two runs on one folder. `keep_weights` is in it, so
+that one rule holds for all points of a folder.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import yaml
 
 from results.folder.path import AnyPath, any_path
 from results.space import Space
+from results.verified import MOST
 from sweep.plan.asha import Asha
 from sweep.plan.axes import check_axes, made_space
 from sweep.plan.form import PlanError, line_of, read_yaml, refuse_unknown, validated
@@ -38,7 +39,7 @@ class Plan:
         data: "abalone" or a `DataSpec` (or a mapping of its arguments).
         builder: `package.module:function` or `path/to/file.py:function`.
         space: the axes' values by name, or a `Space`.
-        fit, callbacks, scheduler, asha, engine, resources, seed, timeout_s, retries, keep_weights: as in the
+        fit, callbacks, scheduler, asha, engine, resources, seed, timeout_s, retries, keep_weights, verify: as in the
             default plan.
         base: the folder that relative paths start from.
 
@@ -59,6 +60,7 @@ class Plan:
     timeout_s: float = 600.0
     retries: int = 2
     keep_weights: bool | int = True
+    verify: int = MOST
     base: Path = field(default_factory=Path.cwd, compare=False)
 
     def __post_init__(self) -> None:
@@ -131,6 +133,10 @@ class Plan:
             raise PlanError(
                 f"keep_weights got {self.keep_weights}, but needs true, false, or a number of best points, at least 1.",
                 ("keep_weights",),
+            )
+        if self.verify < 0:
+            raise PlanError(
+                f"verify got {self.verify}, but needs a number of points, 0 or more.", ("verify",)
             )
         if self.scheduler == "asha" and (self.asha.max_t or 0) > self.fit.epochs:
             raise PlanError(

@@ -40,7 +40,11 @@ class Tally:
         retried: how often the trial of a worker that died was begun again.
         workers: trials that can run at once.
         versions, machine: of the packages and the machine that compute, as in `sweep.process.provenance`.
-        spent_s: core seconds of the fused engine, by phase: compose, compile, train, evaluate.
+        spent_s: core seconds, by what took them: compose, compile, train, evaluate of the fused engine, keras of the points
+            that Keras trained, verify.
+        by_keras: how many points Keras has trained in this run.
+        guess_s: core seconds that Keras may take for one point, before any is known.
+        verified: how far the verification is, in words; empty before it begins.
         alone: by reason, the points that are trained one by one, because the fused engine cannot train them: how many,
             and the first few idx.
         notes: what the user must know about the builder, each once.
@@ -60,6 +64,9 @@ class Tally:
     retried: int = 0
     workers: int = 0
     spent_s: dict[str, float] = field(default_factory=dict)
+    by_keras: int = 0
+    guess_s: float = 0.0
+    verified: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     machine: str = ""
     alone: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -88,6 +95,10 @@ class Tally:
         if lowest is not None and (self.best is None or lowest < self.best["loss_te"]):
             idx = points["idx"][pc.index(losses, lowest).as_py()].as_py()
             self.best = {"loss_te": lowest, "idx": idx, "config": config_of(idx)}
+
+    def spend(self, what: str, seconds: float) -> None:
+        """Count core seconds that `what` took."""
+        self.spent_s[what] = self.spent_s.get(what, 0.0) + seconds
 
     def note_one_by_one(self, points: np.ndarray, why: str) -> None:
         """Note that these points are trained one by one, because the fused engine cannot train them, and why."""

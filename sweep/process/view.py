@@ -18,6 +18,7 @@ from rich.text import Text
 
 from results.folder.files import explained, write_json
 from results.folder.run_folder import RunFolder
+from sweep.process import alone
 from sweep.process.tally import Tally, counts_text, duration
 
 LINE_EVERY_S = 10.0
@@ -48,6 +49,10 @@ def draw(tally: Tally) -> Group:
     retried = f", {tally.retried} began again after a worker died" if tally.retried else ""
     facts.add_row("workers", f"{tally.workers}{retried}")
     facts.add_row("memory", f"{tally.memory_mb:,.0f} MiB")
+    if warning := alone.of_tally(tally):
+        facts.add_row("alone", Text(warning, "yellow"))
+    if tally.verified:
+        facts.add_row("verified", tally.verified)
     if tally.best:
         config = ", ".join(f"{name}={value}" for name, value in tally.best["config"].items())
         facts.add_row(
@@ -71,6 +76,8 @@ class View:
         self._tally, self._folder, self._file = tally, folder, file
         self._began = time.monotonic()
         self._training_since: float | None = None
+        self._training_until: float | None = None
+        self._told_alone = 0
         self._next_line = self._began + LINE_EVERY_S
         self._next_file = self._began
         self._noted = 0  # notes of the tally that were printed
@@ -96,10 +103,15 @@ class View:
             write_json(self._folder.progress_here, self._tally.to_dict())
 
     def begin(self, stage: str) -> None:
-        """Set and show what the run does now. The first stage called "training" starts the clock of the rate."""
+        """Set and show what the run does now.
+
+        The first stage called "training" starts the clock of the rate, and a stage called "verifying" stops it.
+        """
         self._tally.stage = stage
         if stage == "training" and self._training_since is None:
             self._training_since = time.monotonic()
+        if stage == "verifying":
+            self._training_until = time.monotonic()
         if self._live is None and self._file is not None:
             print(f"[{duration(time.monotonic() - self._began)}] {stage}", file=self._file, flush=True)
 
@@ -119,6 +131,7 @@ class View:
         if self._live is None and self._file is not None and now >= self._next_line:
             self._next_line = now + LINE_EVERY_S
             print(line(self._tally), file=self._file, flush=True)
+        self._warn()
 
     def end_with(self, text: str) -> None:
         """Stop drawing and print `text`. Any thread may call this when the process is about to end."""
@@ -129,7 +142,17 @@ class View:
 
     def _tick(self, now: float) -> None:
         self._tally.seconds = now - self._began
-        self._tally.training_s = now - self._training_since if self._training_since else 0.0
+        until = self._training_until or now
+        self._tally.training_s = until - self._training_since if self._training_since else 0.0
+
+    def _warn(self) -> None:
+        """Print one line if many points have left the fused engine, and again when they have doubled."""
+        left = sum(lot["points"] for lot in self._tally.alone.values())
+        if self._live is not None or self._file is None or left < 2 * self._told_alone or not left:
+            return
+        if warning := alone.of_tally(self._tally):
+            self._told_alone = left
+            print(f"[{duration(self._tally.seconds)}] Warning: {warning}", file=self._file, flush=True)
 
     def _render(self) -> Group:
         self._tick(time.monotonic())

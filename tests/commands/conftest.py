@@ -30,9 +30,11 @@ def other_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pruned_run(tmp_path_factory):
-    """The same grid with rungs: point 1 stopped at epoch 1."""
+    """The same grid with rungs, entered twice: point 1 stopped at epoch 1."""
     path = make_run(tmp_path_factory.mktemp("runs") / "asha", GRID, pruned=[1])
     store = Store(RunFolder(path), Space(GRID), keep_weights=False)
     seen = {"milestone": [1, 1, 2], "idx": [0, 1, 0], "value": [1.0, 2.0, 0.5], "passed": [True, False, True]}
     store.commit([], [pa.record_batch(seen)])
+    # A run that is killed before its next commit enters its points again when it is resumed.
+    store.commit([], [pa.record_batch({**seen, "value": [9.0, 9.0, 9.0], "passed": [True, True, True]})])
     return path

@@ -9,6 +9,7 @@ def test_the_account_is_of_rungs_and_of_an_exhaustive_run(grid_run, pruned_run):
         (1, 2, 1),
         (2, 1, 1),
     ]
+    assert found["rungs"][0]["worst"] == 1.0  # of two records the first counts
     assert found["pruned"] == 1 and found["saved_at_most"] == 3
     found = answer("account", pruned_run, "--against", grid_run)
     assert found["saved"] == 3 and found["regret"]["rank"] == 1 and found["regret"]["lost"] == 0

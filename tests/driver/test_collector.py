@@ -459,5 +459,12 @@ def test_of_finished_trials_only_one_is_kept(sweep):
     assert trials[2].run_metadata.last_result == {} and trials[2].run_metadata.metric_analysis == {}
 
 
+def test_seconds_of_points_that_keras_trains_are_counted(sweep):
+    sweep.report(sweep.group(1, 2), done=True, rows=rows_of(1, 2), timing={"train": 3.0})
+    for idx in (3, 4):
+        sweep.report(sweep.point(idx), done=True, rows=rows_of(idx, engine="keras"))
+    assert sweep.tally.spent_s == {"train": 3.0, "keras": 1.0} and sweep.tally.by_keras == 2
+
+
 def test_it_pickles_without_what_it_holds(sweep):
     assert vars(pickle.loads(pickle.dumps(sweep.collector))) == {}

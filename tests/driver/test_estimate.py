@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sweep import Plan
+from sweep.commands.plan import _about_alone
 from sweep.driver import estimate
 from tests.help.plans import small_plan
 from trainables.engine import Work
@@ -97,3 +98,34 @@ def test_a_group_is_bounded_by_the_memory_of_what_trains_it(plan_of, monkeypatch
     )
     groups = planned(plan, range(4))
     assert [len(points) for points, _ in groups] == sizes and groups == trained(plan, range(4))
+
+
+def test_asha_halves_what_a_point_trains_on_average(plan_of):
+    space = {"units": [3], "rate": RATES}
+    assert estimate.expected_epochs(plan_of(space, fit={"epochs": 40})) == 40
+    asha = {"grace_period": 10, "reduction_factor": 4}
+    plan = plan_of(space, fit={"epochs": 100}, scheduler="asha", asha=asha)
+    assert plan.training.milestones == (10, 40)
+    assert estimate.expected_epochs(plan) == 10 + 30 / 4 + 60 / 16
+
+
+def test_the_guess_grows_with_epochs_and_batches(plan_of):
+    def guess(batch_size, epochs):
+        space = {"units": [3], "rate": RATES, "batch_size": batch_size}
+        return estimate.guessed_point_s(plan_of(space, fit={"epochs": epochs}))
+
+    # 96 train rows, of which 76.8 are fitted.
+    assert guess([8], 10) == pytest.approx(2.5 + 10 * (0.04 + 9.6 * 0.0005))
+    assert guess([8, 16], 10) == pytest.approx(2.5 + 10 * (0.04 + 7.2 * 0.0005))
+    assert guess([8], 20) > guess([8], 10) > guess([16], 10)
+
+
+def test_points_that_leave_the_fused_engine_are_told_with_what_they_cost(plan_of):
+    space = {"rate": [0.01, 0.02, 0.03, 0.04], "loss": ["mse", "spelt"], "units": [3]}
+    plan = plan_of(space, fit={"epochs": 7})
+    points = [idx for idx in range(8) if plan.space[idx]["loss"] == "spelt" or plan.space[idx]["rate"] < 0.03]
+    answer = estimate.estimate(plan, points, 1, workers=1)
+    assert answer["by_keras_s"] > 0
+    said = _about_alone({**answer, "by_keras_s": 60.0, "points": 6, "workers": 2})
+    assert said.startswith("4 of 6 points (67%) leave the fused engine") and "XLA can compile" in said
+    assert "about 2 min more. Why: it cannot be compiled (" in said

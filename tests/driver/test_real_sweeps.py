@@ -271,3 +271,48 @@ def test_a_killed_worker_s_cohort_goes_on_from_its_checkpoint(workplace):
         )
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     assert not (workplace / "out" / "checkpoints").exists()
+
+
+@pytest.mark.ci
+@pytest.mark.xdist_group("verified")
+def test_the_best_points_are_trained_again_by_keras_within_the_time(sweeps):
+    """The first run has no time for more than the best; `sweep verify` checks the rest, and finds what was altered."""
+    space = {"units": [2, 3], "rate": [0.01, 0.02], "batch_size": [16]}
+    write_plan(sweeps.folder, space=space, fit={"epochs": 14})
+    code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--cpus", "1")
+    assert code == 0, output
+    assert "verifying" in output
+    found = json.loads((sweeps.out / "verified.json").read_text())
+    [best] = found["points"]
+    assert int(best) == sweeps.rows().sort_values("loss_va")["idx"].iloc[0]
+    assert found["points"][best]["epochs"] >= 10 and found["points"][best]["differences"] == []
+    assert "5% of the sweep's time was used; `sweep verify out --trust` checks the rest" in output
+    assert (sweeps.rows()["engine"] == "fused").all() and len(sweeps.rows()) == 4
+
+    code, output = sweeps.run("verify", "out")
+    assert code == 2 and "--trust" in output
+    code, output = sweeps.run("verify", "out", "--trust")
+    assert code == 0 and "4 of the 4 best points are what Keras trains." in output, output
+    code, output = sweeps.run("run", "plan.yaml", "--out", "out")
+    assert (
+        code == 0 and "4 of the 4 best points are what Keras trains." in output and "verifying" not in output
+    )
+    (sweeps.folder / "model.py").write_text((sweeps.folder / "model.py").read_text() + "\nMORE = 1\n")
+    code, output = sweeps.run("verify", "out", "--trust", best)
+    assert code == 2 and "builder: its source changed" in output
+
+
+@pytest.mark.ci
+@pytest.mark.xdist_group("verified in time")
+def test_all_of_the_best_are_verified_if_there_is_time(workplace, monkeypatch):
+    from sweep.driver import verifier
+
+    monkeypatch.setattr(verifier, "SHARE", 1e6)
+    space = {"units": [2, 3], "rate": [0.01, 0.02], "batch_size": [16]}
+    plan = Plan(**small_plan(space=space, fit={"epochs": 12}, verify=3), base=workplace)
+    outcome = run(plan, workplace / "out", cpus=1, show=False)
+    assert outcome.exit_code == 0 and outcome.verification.waiting == []
+    assert (
+        len(outcome.verification.best) == 3 and outcome.verification.agreeing(outcome.verification.best) == 3
+    )
+    assert outcome.tally.spent_s["verify"] > 0 and outcome.tally.done == 4

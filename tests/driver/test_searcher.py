@@ -93,3 +93,14 @@ def test_it_pickles_without_its_points():
     searcher = PointSearcher(idx for idx in range(3))  # a generator, which no pickle can hold
     assert vars(pickle.loads(pickle.dumps(searcher))) == {}
     assert alone(searcher.suggest("a")) == 0
+
+
+def test_checks_come_when_no_point_is_left():
+    searcher = PointSearcher([3])
+    checks = [{"points": np.array([idx]), "engine": "verify"} for idx in (8, 9)]
+    searcher.add_check(checks[0])
+    assert searcher.suggest("trial")["engine"] == "keras"
+    assert searcher.suggest("trial") is checks[0] and searcher.suggest("trial") is None
+    searcher.add_check(checks[1])
+    searcher.forget_checks()
+    assert searcher.suggest("trial") is None

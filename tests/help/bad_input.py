@@ -196,6 +196,8 @@ BAD_PLANS = {
     "seed -1": (small_plan(seed=-1), ["seed got -1", "line"]),
     "timeout 0": (small_plan(timeout_s=0), ["timeout_s got 0"]),
     "retries": (small_plan(retries=-1), ["retries got -1"]),
+    "verify": (small_plan(verify=-1), ["verify got -1", "0 or more"]),
+    "verify in words": (small_plan(verify="all"), ["verify got 'all'"]),
     "weights of none": (
         small_plan(keep_weights=0),
         ["keep_weights got 0", "true, false, or a number of best points"],

@@ -9,11 +9,14 @@ from sweep import Plan
 from tests.help import zoo
 from trainables.builder import find
 from trainables.builder.build import fit_of
+from trainables.engine import Work
 from trainables.fused.compose.members import Composer, Members, Split
 from trainables.fused.compose.points import Points
 from trainables.fused.training.cohort import Cohort
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
+from trainables.single.compare import Trained, compare
 from trainables.single.point import Point
+from trainables.single.verify import nudge, rows_of, trained
 from trainables.table.data import ABALONE, Table, load
 
 ABALONE_TABLE = load(ABALONE)
@@ -24,9 +27,6 @@ PLAN = Plan.load()
 
 # Short patience, so that plateau and early stopping both happen within the few epochs of a fast test.
 RULES = Callbacks(EarlyStopping(patience=3), ReduceLROnPlateau(factor=0.3, patience=2, min_lr=1e-5))
-
-
-RTOL = 1e-3
 
 
 def small_table(rows=230, features=10):
@@ -70,16 +70,22 @@ class Fused:
             found |= by_point(cohort.report(np.arange(len(cohort.idx))))
         return found
 
-    def alone(self, idx, nudge=0):
-        """Return the point trained by Keras; with a `nudge`, from weights that are some of them a rounding away."""
+    def alone(self, idx, nudged=0):
+        """Return the point trained by Keras; `nudged` is the seed of a nudge of its weights, 0 for none."""
         point = Point(self.function, self.builder, self.space[idx], self.table, self.training)
-        chance = np.random.default_rng(nudge)
-        for variable in point.model.trainable_variables if nudge else ():
-            value = variable.numpy()
-            ulps = chance.choice([-1, 0, 1], value.shape)
-            variable.assign((value * (1 + np.finfo("float32").eps * ulps)).astype("float32"))
+        if nudged:
+            nudge(point.model, nudged)
         point.advance(10**6)
         return point
+
+    def differences(self, fused, point, nudged=(), **factor):
+        """Return how a point of the fused engine differs from the same point trained by Keras."""
+        row, curve, _ = fused
+        metrics = {name: row[name] for name in point.metrics() if row.get(name) is not None}
+        found = Trained(row["status"], row["epochs"], row["best_epoch"], curve, metrics, row["params"])
+        others = [trained(one) for one in nudged]
+        rows = rows_of(point, Work(self.space, self.builder, self.table, self.training))
+        return compare(found, trained(point), self.training, others, rows, **factor).differences
 
 
 def by_point(rows):
@@ -105,23 +111,13 @@ def flat(stored):
     return np.concatenate(parts)
 
 
-def assert_equal(fused, point):
+def assert_equal(fused, point, engine):
     """Compare a point of the fused engine with the same point trained by Keras."""
-    row, curve, kept = fused
-    expected = {name: np.array([entry[name] for entry in point.recorder.curve]) for name in curve}
-    epochs = min(len(curve["loss"]), len(expected["loss"]))
-    for name, column in curve.items():
-        np.testing.assert_allclose(column[:epochs], expected[name][:epochs], rtol=RTOL, err_msg=name)
-    if row["epochs"] != point.epoch or row["best_epoch"] != point.recorder.best_epoch:
-        # Only a tie within the tolerance may be decided otherwise.
-        a, b = sorted([int(row["best_epoch"]), point.recorder.best_epoch])
-        losses = expected["val_loss"]
-        assert abs(losses[a - 1] - losses[min(b, len(losses)) - 1]) <= 2 * RTOL * losses[a - 1]
+    differences = engine.differences(fused, point)
+    assert not differences, differences
+    row, _, kept = fused
+    if row["best_epoch"] != point.recorder.best_epoch:  # a tie
         return
-    assert row["status"] == point.status
-    assert row["params"] == point.model.count_params()
-    for name, value in point.metrics().items():
-        np.testing.assert_allclose(row[name], value, rtol=RTOL, err_msg=name)
     alone = np.concatenate([np.ravel(value) for value in point.recorder.best_weights])
     np.testing.assert_allclose(kept, alone, rtol=0.01, atol=0.01 * np.abs(alone).max())
 

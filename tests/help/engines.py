@@ -28,8 +28,8 @@ def train(work, points):
             if report.rows is not None:
                 found |= by_point(report.rows)
             waiting += [(fused, np.asarray(group)) for group in report.parts]
-            if report.alone is not None:
-                left = [idx for idx in report.alone.tolist() if idx not in found]
+            if report.refused is not None:
+                left = [idx for idx in report.refused.tolist() if idx not in found]
                 reasons |= dict.fromkeys(left, report.why)
                 waiting += [(keras, np.array([idx])) for idx in left]
     return found, reasons

@@ -20,7 +20,10 @@ PAYLOAD = "payload"
 
 
 class Trial(tune.Trainable):
-    """Trains the points `config["points"]`, an int array, by the engine that `config["engine"]` names."""
+    """Trains the points `config["points"]`, an int array, by the engine that `config["engine"]` names.
+
+    `config["given"]` has more arguments of that engine's `begin`, if it takes any.
+    """
 
     def setup(  # type: ignore[override]  # Tune passes the arguments of with_parameters
         self, config: dict[str, Any], work: Work, guard: Callable[[], None] | None = None
@@ -53,8 +56,13 @@ class Trial(tune.Trainable):
         """Return a new engine of this name."""
         from trainables.fused.engine import FusedEngine
         from trainables.single.engine import KerasEngine
+        from trainables.single.verify import VerifyEngine
 
-        engines: dict[str, type[Engine]] = {"fused": FusedEngine, "keras": KerasEngine}
+        engines: dict[str, type[Engine]] = {
+            "fused": FusedEngine,
+            "keras": KerasEngine,
+            "verify": VerifyEngine,
+        }
         return engines[name](self.work)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -65,7 +73,7 @@ class Trial(tune.Trainable):
         if name not in self._engines:
             self._engines[name] = self.make_engine(name)
         self._engine = self._engines[name]
-        self._engine.begin(np.asarray(new_config["points"], np.int64), new_config.get("known"))
+        self._engine.begin(np.asarray(new_config["points"], np.int64), **new_config.get("given", {}))
         return True
 
     def step(self) -> dict[str, Any]:

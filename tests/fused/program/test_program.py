@@ -60,7 +60,7 @@ def test_every_chunk_has_the_draws_of_keras(layer):
     assert cohort.program.chunks == 3
     fused = engine.train(range(6))
     for idx in (0, 5):
-        assert_equal(fused[idx], engine.alone(idx))
+        assert_equal(fused[idx], engine.alone(idx), engine)
 
 
 @pytest.mark.parametrize(

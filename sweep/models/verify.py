@@ -1,0 +1,77 @@
+"""Verification of a run in this process, without Ray: finished points are trained again by plain Keras and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from results.folder.run_folder import RunFolder
+from results.run import Run
+from results.verified import Entry
+from sweep.errors import InputError
+from sweep.models.rebuild import check_builder
+from sweep.models.stored import entry_of, stored
+from sweep.plan.fingerprint import changes, fingerprint
+from sweep.plan.plan import Plan
+
+
+def loaded(run: Run, trust: bool) -> Plan:
+    """Return the plan of a run, after a check that builder and table are those of the sweep.
+
+    Args:
+        run: the run.
+        trust: whether to run the builder even if it is not installed or differs from what the sweep ran.
+
+    Raises:
+        UntrustedError: the builder may not run without the user's consent.
+        InputError: the builder or the table is not what the sweep had.
+    """
+    if not trust:
+        check_builder(run.folder)
+    plan = Plan.load(run.folder.plan)
+    try:
+        before = json.loads(run.folder.fingerprint.read_text())
+    except (OSError, ValueError):
+        raise InputError(
+            f"{run.folder.fingerprint}: cannot be read, so nothing tells what the sweep ran. Put it back."
+        ) from None
+    if found := changes(before, fingerprint(plan)):
+        listed = "\n".join(f"  {change}" for change in found)
+        raise InputError(
+            f"{run.folder.path} cannot be verified, because its plan gives other numbers now:\n{listed}\n"
+            "Put the builder and the table back as they were."
+        )
+    return plan
+
+
+def verified(run: Run, plan: Plan, idx: Sequence[int]) -> Iterator[tuple[int, Entry, bool]]:
+    """Train each point again by Keras, without a limit of time, and compare it with its row and curve.
+
+    Args:
+        run: the run.
+        plan: its plan, from `loaded`.
+        idx: the points, in this order.
+
+    Yields:
+        After each step of about a second: the point, how it compares so far, and whether it is done.
+    """
+    from trainables.engine import Work
+    from trainables.fused.internals import xla
+    from trainables.single.verify import VerifyEngine
+    from trainables.trials.trial import set_up_tensorflow
+
+    xla.set_up()
+    set_up_tensorflow(plan.resources.cpu)
+    found = stored(RunFolder(run.folder.path), run.points, idx, plan.space.names)
+    engine = VerifyEngine(Work(plan.space, plan.found_builder, plan.table, plan.training))
+    for point in idx:
+        training, mark = found[point]
+        engine.begin(np.array([point], np.int64), training)
+        done = False
+        while not done:
+            report = engine.step()
+            done = report.done
+            assert report.check is not None  # this engine's reports have one
+            yield point, entry_of(report.check, mark), done

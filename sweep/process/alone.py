@@ -1,0 +1,100 @@
+"""What is said when many points leave the fused engine: how many, what that costs, why, and what would let them fuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from sweep.process.tally import Tally
+
+SHARE = 0.1
+"""The share of a sweep's points above which a person is told."""
+
+_SHOWN = 2
+"""How many reasons are named."""
+
+REMEDIES = (
+    (
+        r"has a \w+ of its own|train_step",
+        "express what the model's own step does by a loss, by add_loss, or by layers",
+    ),
+    (r"run_eagerly", "compile without run_eagerly=True"),
+    (r"jit_compile", "compile without jit_compile=True; the fused engine uses XLA anyway"),
+    (
+        r"not built before its first batch",
+        "begin the model with keras.Input of the builder's argument input_shape",
+    ),
+    (r"nothing to train", "leave some weights trainable"),
+    (
+        r"keeps a core busy",
+        "nothing has to be done: a model of this size gains nothing from sharing a program",
+    ),
+    (r"not all float32", "use the dtype policy float32"),
+    (r"recurrent layer", "use dense layers or attention in its place, if you can"),
+    (r"convolution", "use dense layers in its place, if you can"),
+    (r"scales the loss", "leave out loss_scale_factor and LossScaleOptimizer"),
+    (r"averages weights or accumulates", "leave out use_ema and gradient_accumulation_steps"),
+    (r"learning rate is a function", "give the optimizer a number or a LearningRateSchedule"),
+    (
+        r"changes its Python attributes",
+        "keep what the layer counts in a weight (add_weight), not in an attribute",
+    ),
+    (r"no usable get_config", "give the layer a get_config that returns its arguments"),
+    (r"cannot be copied|does not keep its", "let the optimizer's get_config return all of its arguments"),
+    (r"out of weight decay", "decay all weights or none"),
+    (r"clips a sparse gradient", "leave out the clipping, or give the Embedding a regularizer"),
+    (r"sparse gradient has different regularizers", "give the Embedding the same regularizer in all points"),
+    (r"not the mean over its rows", "use a loss and metrics that are means over rows"),
+    (r"activation function draws random numbers", "draw random numbers in a layer, with a SeedGenerator"),
+    (r"draws random numbers", "draw by keras.random.uniform or keras.random.normal, in float32"),
+    (r"compared with one other than zero", "make that number an axis of fewer values, or do not compare it"),
+    (r"derived initial values differ", "let the builder's model depend on nothing but its arguments"),
+    (r"cannot be compiled", "use operations that XLA can compile in place of the one that is named"),
+    (r"worker died", "see sweep.log in the run's folder; a lower resources.memory_mb may help"),
+)
+"""Patterns of the reasons that the fused engine gives, and for each what would let such a point fuse."""
+
+_FALLBACK = "`sweep plan` shows the groups, and trainables/README.md what fuses"
+
+
+def remedy(why: str) -> str:
+    """Return what would let points fuse that were left alone for the reason `why`."""
+    return next((text for pattern, text in REMEDIES if re.search(pattern, why)), _FALLBACK)
+
+
+def warning(alone: Mapping[str, int], asked: int, point_s: float, workers: int) -> str:
+    """Return one line about the points that leave the fused engine; empty if they are at most a tenth.
+
+    Args:
+        alone: how many points left, by reason.
+        asked: how many points there are in all.
+        point_s: core seconds that Keras takes for one point; 0 if unknown.
+        workers: trials that can run at once.
+    """
+    left = sum(alone.values())
+    if left <= SHARE * asked:
+        return ""
+    reasons = sorted(alone.items(), key=lambda item: -item[1])
+    shown = [f"{why} ({count:,} points)" for why, count in reasons[:_SHOWN]]
+    if more := len(reasons) - _SHOWN:
+        shown += [f"{more} more reason{'s' if more > 1 else ''}"] if more > 0 else []
+    remedies = dict.fromkeys(remedy(why) for why, _ in reasons[:_SHOWN])
+    cost = f", which takes about {about(left * point_s / max(1, workers))} more" if point_s else ""
+    return (
+        f"{left:,} of {asked:,} points ({left / asked:.0%}) leave the fused engine and are trained one by one by Keras"
+        f"{cost}. Why: {'; '.join(shown)}. To let them fuse: {'; '.join(remedies)}."
+    )
+
+
+def of_tally(tally: Tally) -> str:
+    """Return `warning` for a running or finished sweep, from the seconds that its own points took by Keras, if any did."""
+    alone = {why: int(lot["points"]) for why, lot in tally.alone.items()}
+    point_s = tally.spent_s.get("keras", 0.0) / tally.by_keras if tally.by_keras else tally.guess_s
+    return warning(alone, tally.asked, point_s, tally.workers)
+
+
+def about(seconds: float) -> str:
+    """Return a rough duration, such as `40 min`."""
+    if seconds < 90:
+        return f"{max(1, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
