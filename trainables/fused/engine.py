@@ -197,7 +197,7 @@ class FusedEngine(Engine):
         if not rows.any():
             return None
         if rows.all():
-            return self._leave(why)
+            return self._refuse(why)
         wrong = cohort.idx[rows]
         others = np.setdiff1d(self._points, wrong)
         return Report(done=True, parts=[wrong, others], why=why)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from trainables.engine import Engine, Report, Work
-from trainables.limits import TimeUpError, explain, time_limit
+from trainables.error_text import explain
+from trainables.limits import TimeUpError, time_limit
 from trainables.single.compare import Check, Comparison, Difference, Trained, compare
 from trainables.single.point import Point
 

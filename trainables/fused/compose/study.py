@@ -19,7 +19,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -31,6 +30,9 @@ from trainables.fused.model.describe import Described
 
 MOST_MODELS = 400
 """The maximum number of models in a covering array."""
+
+Describe = Callable[[Config], Described | Failed]
+"""Returns the description of a configuration's model."""
 
 Structure = Mapping[str, list[int]]
 """For each axis on which the points differ, the codes of one class."""
@@ -58,9 +60,9 @@ def _of_structure(
     """Return `found` and what acts together where each axis has values of one class only."""
     base = {**points.config(0, names), **{a: points.value_of(a, codes[0]) for a, codes in structure.items()}}
     axes = [axis for axis, codes in structure.items() if len(codes) > 1]
-    inside = np.all(
-        [np.isin(points.codes_of([axis])[:, 0], structure[axis]) for axis in axes] or [[False]], 0
-    )
+    inside = np.ones(len(points), bool)
+    for axis in axes:
+        inside &= np.isin(points.codes_of([axis])[:, 0], structure[axis])
     first = builds.describe(base)
     if isinstance(first, Failed) or len(axes) < 2 or not inside.any():
         return found
@@ -87,7 +89,7 @@ def learn(
     base: Config,
     axes: Sequence[str],
     acting: dict[str, set[str]],
-    describe: Callable[[Config], Described | Failed],
+    describe: Describe,
 ) -> None:
     """Add axes to `acting` until it explains the model of `config`.
 
@@ -106,7 +108,7 @@ def learn(
             simpler = {**base, **{axis: config[axis] for axis in axes if axis in acting.get(part, ())}}
             if same(value_of(describe(simpler), part), value_of(observed, part)):
                 break
-            axis = _acting_axis(simpler, config, axes, lambda c, part=part: value_of(describe(c), part))
+            axis = _acting_axis(simpler, config, axes, part, describe)
             acting.setdefault(part, set()).add(axis)
 
 
@@ -118,16 +120,17 @@ def differing(one: Described | Failed, other: Described | Failed) -> list[str]:
     return [part for part in keys if not same(value_of(one, part), value_of(other, part))]
 
 
-def _acting_axis(low: Config, high: Config, axes: Sequence[str], value: Callable[[Config], Any]) -> str:
-    """Return an axis that acts on a value that differs between `low` and `high`.
+def _acting_axis(low: Config, high: Config, axes: Sequence[str], part: str, describe: Describe) -> str:
+    """Return an axis that acts on a part that differs between `low` and `high`.
 
     From `low` to `high` there is a step for each axis. One of the steps changes the value; it is found by halving.
     """
     steps = [axis for axis in axes if repr(low[axis]) != repr(high[axis])]
-    start, end, initial = 0, len(steps), value(low)
+    start, end, initial = 0, len(steps), value_of(describe(low), part)
     while end - start > 1:
         middle = (start + end) // 2
-        unchanged = same(value({**low, **{axis: high[axis] for axis in steps[:middle]}}), initial)
+        config = {**low, **{axis: high[axis] for axis in steps[:middle]}}
+        unchanged = same(value_of(describe(config), part), initial)
         start, end = (middle, end) if unchanged else (start, middle)
     return steps[start]
 

@@ -241,7 +241,7 @@ def _by_keras(model: keras.Model, program: Program, start: Stack, sample: Sample
             verbose=0,
         ).history
     result: Result = {
-        f"{name} of epoch {epoch}": np.float32(value)
+        f"{name} of epoch {epoch}": np.asarray(value, "float32")
         for name, column in history.items()
         for epoch, value in enumerate(column, 1)
     }
