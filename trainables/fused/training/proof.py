@@ -75,10 +75,13 @@ def prove(program: Program, stack: Stack, rows: Sequence[int], build: Build, see
         chance = np.random.default_rng([seed, attempt])
         sample = _sample(program, chance)
         starts = {row: _perturbed(stack.take(np.array([row])), chance) for row in waiting}
+        # A builder may set a global that a loss reads. All members have the same value of it, or they would be in other
+        # groups; so the program is traced right after some of them were built.
+        models = {row: build(row) for row in waiting}
         found = _by_program(program, [starts[row] for row in waiting], sample)
         wrong = {}
         for row, result in zip(waiting, found, strict=True):
-            expected = _by_keras(build(row), program, starts[row], sample)
+            expected = _by_keras(models[row], program, starts[row], sample)
             difference = _difference(result, expected, None)
             if difference and attempt == ATTEMPTS - 1:
                 nudged = _by_keras(build(row), program, _nudged(starts[row], chance), sample)
