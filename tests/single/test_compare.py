@@ -124,7 +124,10 @@ def test_a_chaotic_point_may_be_some_times_as_far_from_keras_as_keras_from_itsel
     assert columns(made(growing(2 * FACTOR * 1e-3), best_epoch=EPOCHS), made(), FREE, nudged) == [
         ("val_loss", 6)
     ]
-    # What grew before stays allowed, and nothing is allowed before.
+    # What was far apart once stays allowed, and nothing is allowed before.
+    once = curve(val_loss=curve()["val_loss"] * np.where(np.arange(EPOCHS) == 5, 1.001, 1.0))
+    later = made(scaled("val_loss", 1.003, 9), best_epoch=EPOCHS)
+    assert columns(later, made(), FREE, [made(once, best_epoch=EPOCHS)]) == []
     assert columns(made(scaled("val_loss", 1.003, 9), best_epoch=EPOCHS), made(), FREE, nudged) == []
     assert columns(made(scaled("val_loss", 1.003, 3), best_epoch=EPOCHS), made(), FREE, nudged) == [
         ("val_loss", 4)
@@ -155,6 +158,8 @@ def test_a_pruned_point_is_compared_with_as_many_epochs_of_keras():
     half = {name: values[:8] for name, values in curve().items()}
     keras = made(half, status="running")
     assert columns(made(half, status="pruned"), keras, FREE) == []
+    off = {**half, "loss": half["loss"] * 1.01}
+    assert columns(made(off, status="pruned"), keras, FREE) == [("loss", 1)]
     assert columns(made(half, status="pruned"), made(half, status="running", params=3), FREE) == [
         ("params", 0)
     ]
