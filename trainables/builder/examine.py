@@ -8,6 +8,7 @@ two models still differ then, the builder is not deterministic.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -196,10 +197,11 @@ def _settings(model: keras.Model) -> dict[str, Any]:
     for layer in model.layers:
         found[f"layer {layer.name}"] = [type(layer).__qualname__, _config(layer)]
     found["optimizer"] = [type(model.optimizer).__qualname__, _config(model.optimizer)]
-    try:
-        found["compilation"] = _plain(model.get_compile_config())
-    except Exception:  # some losses and metrics cannot be written down
-        found["compilation"] = None
+    with warnings.catch_warnings(action="ignore"):  # Keras warns of functions that it could not load again
+        try:
+            found["compilation"] = _plain(model.get_compile_config())
+        except Exception:  # some losses and metrics cannot be written down
+            found["compilation"] = None
     return found
 
 
