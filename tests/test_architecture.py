@@ -141,6 +141,7 @@ BASES = {
 NEVER_LET_THROUGH = {
     "UnfusableError": "the points are trained one by one, by Keras",
     "TimeUpError": "the point's row says timeout",
+    "UnreadableError": "the points are trained one by one, by Keras",
     "StopRequested": "the command ends with its own exit code",
 }
 
