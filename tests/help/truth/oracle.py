@@ -1,7 +1,7 @@
 """Trains points by plain Keras, after the rules that `trainables/README.md` documents, with nothing of this software.
 
 `python oracle.py FILE` reads a JSON file with the cases, each point of them in a fresh state: the builder's module is
-imported anew for each point, with the seed set before. It writes the curves and metrics as JSON to the standard output.
+imported anew for each point, with the seed set before. For each case, it writes a line of JSON with the curves and metrics.
 """
 
 import importlib.util
@@ -84,11 +84,9 @@ def point(path, function, config, fit, data, seed=0):
 if __name__ == "__main__":
     tf.config.threading.set_intra_op_parallelism_threads(1)
     asked = json.loads(Path(sys.argv[1]).read_text())
-    found = [
-        [
-            point(case["path"], case["function"], config, asked["fit"], case["data"])
-            for config in case["configs"]
-        ]
-        for case in asked["cases"]
-    ]
-    print(json.dumps(found))
+    for case in asked["cases"]:
+        given = case["path"], case["function"]
+        print(
+            json.dumps([point(*given, config, asked["fit"], case["data"]) for config in case["configs"]]),
+            flush=True,
+        )
