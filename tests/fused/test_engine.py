@@ -82,7 +82,7 @@ def test_the_cause_of_what_cannot_be_compiled_is_told():
 
 
 def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):
-    monkeypatch.setattr("trainables.fused.model.describe.MAX_WEIGHTS", 10)
+    monkeypatch.setattr("trainables.fused.model.refuse.MAX_WEIGHTS", 10)
     [report] = reports_of(engine(Training(Fit(epochs=3), RULES)), [0, 1])
     assert report.refused.tolist() == [0, 1] and "keeps a core busy by itself" in report.why
 

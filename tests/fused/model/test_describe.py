@@ -350,5 +350,5 @@ def test_a_model_of_keras_parts_is_described_in_milliseconds():
     started = time.process_time()
     for _ in range(5):
         describe(model)
-    # About 4 ms each; the bound is far above it, and far below the 30 ms that building a model takes.
+    # About 3 ms each on an idle core; the bound is far above it, and far below the 30 ms that building a model takes.
     assert (time.process_time() - started) / 5 < 0.02

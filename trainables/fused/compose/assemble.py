@@ -95,11 +95,10 @@ def assemble(
     def of_state(position: int) -> np.ndarray:
         return initial.to_array(lambda sets: np.stack([arrays[count + position] for arrays in sets]))
 
-    weights = initial.to_array(flat)
     stack = Stack(
-        weights,
+        initial.to_array(flat),
         [of_state(position) for position in stacked],
-        template.updates.initial(optimizer, weights),
+        template.updates.initial(optimizer),
         np.stack([numbers[key].to_array(_floats) for key in keys], 1),
         optimizer,
         variant,

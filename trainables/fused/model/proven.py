@@ -7,6 +7,7 @@ program that has one is proven by training.
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import Any
 
@@ -90,14 +91,9 @@ def why_unproven(word: str, item: Any) -> str | None:
         word: what it is: one of the keys of `LISTS`.
         item: an object, a class or a function; for a loss, metric or activation also a name for it.
     """
-    if isinstance(item, str):
-        if item in _SHORT:
-            return None
-        modules: dict[str, Any] = {
-            "loss": keras.losses, "metric": keras.metrics, "activation": keras.activations,
-        }  # fmt: skip
-        item = modules[word].get(item)
-    kind = item if isinstance(item, type | types.FunctionType) else type(item)
+    if isinstance(item, str) and item in _SHORT:
+        return None
+    kind = _named(word, item) if isinstance(item, str) else _kind_of(item)
     if not kind.__module__.startswith("keras.") or kind.__name__ in LISTS[word]:
         return None
     if word == "activation" and not kind.__module__.startswith(
@@ -105,3 +101,16 @@ def why_unproven(word: str, item: Any) -> str | None:
     ):
         return None  # an operation, which users' functions may call too
     return f"the {word} {kind.__name__} of Keras is not among those proven to train in a program"
+
+
+@functools.cache  # Keras makes a metric, with its variables, to look one up
+def _named(word: str, name: str) -> Any:
+    """Return the class or function that `compile` takes a name for."""
+    modules: dict[str, Any] = {
+        "loss": keras.losses, "metric": keras.metrics, "activation": keras.activations,
+    }  # fmt: skip
+    return _kind_of(modules[word].get(name))
+
+
+def _kind_of(item: Any) -> Any:
+    return item if isinstance(item, type | types.FunctionType) else type(item)

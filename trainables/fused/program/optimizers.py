@@ -43,7 +43,6 @@ class Update:
 
     Attributes:
         slots: the initial value of each variable of the optimizer, except its iterations and learning rate.
-        copied: for each slot, the position of the variable with whose values it starts; None if it is a constant.
         schedule: the learning-rate schedule; None if there is none.
         is_flat: whether it works element by element, on the vector of all weights.
         clips: whether it clips gradients.
@@ -67,7 +66,8 @@ class Update:
             self._optimizer = _built(optimizer, built_on)
             self._own = _slots_of(self._optimizer)
             self.slots = [variable.numpy() for variable in self._own]
-            self.copied = [None] * len(self.slots) if self.is_flat else self._weights_in_slots(optimizer)
+            if not self.is_flat:
+                self._check_start(optimizer)
         except Exception as error:
             if isinstance(error, UnfusableError):
                 raise
@@ -149,34 +149,32 @@ class Update:
         values = {id(v): np.asarray(value) for v, value in zip(self._own, slots, strict=True)}
         return slots_by_name(self._optimizer, values)
 
-    def _weights_in_slots(self, optimizer: Any) -> list[int | None]:
-        """Return for each slot the position of the variable with whose values it starts; None if it is a constant.
+    def _check_start(self, optimizer: Any) -> None:
+        """Raise if the slots start from anything but constants.
 
         Raises:
-            UnfusableError: a slot depends on the weights in another way.
+            UnfusableError: they start from the weights or from random numbers, or `build` assigns to them. In `fit`, the
+                first step is traced before the optimizer is built, so that each step repeats such an assignment.
         """
+        name = type(optimizer).__name__
         others = [keras.Variable(0.5 * v.numpy() + 0.25, name=v.name) for v in self._variables]
         slots = [v.numpy() for v in _slots_of(_built(optimizer, others))]
-        found: list[int | None] = []
-        for mine, other in zip(self.slots, slots, strict=True):
-            pairs = enumerate(zip(self._variables, others, strict=True))
-            taken = [i for i, (v, w) in pairs if _equal(mine, v.numpy()) and _equal(other, w.numpy())]
-            if not taken and not _equal(mine, other):
-                raise UnfusableError(
-                    f"the optimizer {type(optimizer).__name__} starts from numbers that it computes from the weights, "
-                    "or draws"
-                )
-            found.append(taken[0] if taken else None)
-        return found
+        if not all(map(np.array_equal, self.slots, slots)):
+            raise UnfusableError(f"the optimizer {name} starts from the weights, or draws numbers")
 
-    def initial(self, slot: int, weights: np.ndarray) -> np.ndarray:
-        """Return what a slot starts from; `weights` are those of some lanes, shape (lanes, numbers)."""
-        position = self.copied[slot]
-        if position is None:
-            return self.slots[slot]
-        ends = np.cumsum([0, *(int(np.prod(v.shape)) for v in self._variables)])
-        part = weights[:, ends[position] : ends[position + 1]]
-        return part.reshape(len(weights), *self.slots[slot].shape)
+        copy = copied(optimizer)
+        kinds: list[str] = []
+
+        def build() -> None:
+            if not copy.built:  # TensorFlow traces again what has made variables
+                copy.build(self._variables)
+                kinds.extend(one.type for one in tf.compat.v1.get_default_graph().get_operations())
+
+        tf.function(build, autograph=False).get_concrete_function()
+        if any(kind.startswith("Assign") for kind in kinds):
+            raise UnfusableError(
+                f"the build of the optimizer {name} assigns to variables, which `fit` repeats in each step"
+            )
 
     def _decay_some(self, vector: Any, mask: np.ndarray) -> None:
         optimizer = self._optimizer
@@ -210,20 +208,14 @@ class Updates:
                 taken.append(free[0])
             self.positions.append(taken)
 
-    def initial(self, optimizer: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
-        """Return the slots before training.
-
-        Args:
-            optimizer: the number of each lane's optimizer, shape (lanes,).
-            weights: the weights of each lane, shape (lanes, numbers).
-        """
+    def initial(self, optimizer: np.ndarray) -> list[np.ndarray]:
+        """Return the slots before training; `optimizer` is the number of each lane's optimizer, shape (lanes,)."""
         found = []
         for position, (shape, dtype) in enumerate(self.shapes):
             slot = np.zeros((len(optimizer), *shape), dtype)
             for number, (update, taken) in enumerate(zip(self.each, self.positions, strict=True)):
                 if position in taken:
-                    lanes = optimizer == number
-                    slot[lanes] = update.initial(taken.index(position), weights[lanes])
+                    slot[optimizer == number] = update.slots[taken.index(position)]
             found.append(slot)
         return found
 
@@ -283,10 +275,6 @@ def _built(optimizer: Any, variables: Sequence[Any]) -> Any:
 def _slots_of(optimizer: Any) -> list[Any]:
     others = (optimizer.iterations, rate_of(optimizer))
     return [v for v in optimizer.variables if all(v is not other for other in others)]
-
-
-def _equal(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.shape == other.shape and np.array_equal(one, other)
 
 
 def flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
