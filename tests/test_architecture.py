@@ -142,7 +142,6 @@ NEVER_LET_THROUGH = {
     "UnfusableError": "the points are trained one by one, by Keras",
     "UnreadableError": "an UnfusableError says where the value was found",
     "TimeUpError": "the point's row says timeout",
-    "UnreadableError": "the points are trained one by one, by Keras",
     "StopRequested": "the command ends with its own exit code",
 }
 
