@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import pandas as pd
 import pytest
 import yaml
 from filelock import FileLock
@@ -51,14 +52,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)  # pytest-xdist reads the groups in the hook that is wrapped
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Keep the tests of a file in one process, for what they share; those with a group of their own come first."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """Keep the tests of a file in one process, for what they share; run the groups that take longest first.
+
+    So no long test runs alone at the end. Tests with a group of their own are taken for long ones.
+    """
+    seconds: dict[str, float] = {}
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
+        own = item.get_closest_marker("xdist_group")
+        if own is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(config.rootpath))))
+        long = item.get_closest_marker("long")
+        taken = float(long.args[0]) if long else 10.0 if own else 0.0
+        seconds[_group(item)] = max(taken, seconds.get(_group(item), 0.0))
+    items.sort(key=lambda item: -seconds[_group(item)])
     yield
     if config.getoption("loadgroup", False) and not all("@" in item.nodeid for item in items):
         raise pytest.UsageError("This pytest-xdist cannot tell this pytest's tests which group they are of.")
+
+
+def _group(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("xdist_group")
+    assert marker is not None
+    return str(marker.args[0])
 
 
 @pytest.fixture
@@ -121,21 +136,10 @@ def make_small_run(position: Path) -> None:
     plan = {"data": "abalone", "builder": "trainables.abalone:build_and_compile_model", "space": SMALL_SPACE}
     plan |= {"fit": {"epochs": 3, "batch_size": 128}, "scheduler": "none"}
     (position / "plan.yaml").write_text(yaml.safe_dump(plan))
-    for engine, idx in (("fused", "0,1,2,3"), ("keras", "4,5,6,7")):
-        command = [
-            *SWEEP,
-            "run",
-            "plan.yaml",
-            "--out",
-            "out",
-            "--engine",
-            engine,
-            "--idx",
-            idx,
-            "--cpus",
-            "1",
-        ]
-        subprocess.run(command, cwd=position, check=True, capture_output=True, timeout=300)
+    command = [*SWEEP, "run", "plan.yaml", "--out", "out", "--cpus", "1"]
+    subprocess.run(command, cwd=position, check=True, capture_output=True, timeout=300)
+    engines = pd.read_parquet(position / "out" / "points").sort_values("idx")["engine"]
+    assert engines.tolist() == ["fused", "fused", "keras", "keras"] * 2
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from sweep import Plan
 from tests.help.plans import SMALL_SPACE
 from tests.help.repository import blocks
 
+pytestmark = pytest.mark.long(200)  # first: it makes the small run, for which the others would wait
+
 
 def test_tables_are_those_of_pandas(small_run):
     run = results.open(small_run)

@@ -14,6 +14,7 @@ from results.folder.run_folder import RunFolder
 from sweep import Plan, run
 from sweep.commands.main import main
 from sweep.plan.order import Selection
+from tests.help.commands import refused
 from tests.help.plans import small_plan, write_plan
 from tests.help.s3 import CANARY
 
@@ -127,13 +128,13 @@ def test_a_store_that_goes_away_stops_the_sweep_and_nothing_finished_is_lost(wor
         ("ftp://host/run", "A run cannot live on ftp://"),
     ],
 )
-def test_a_wrong_uri_is_answered_by_one_message(sweeps, s3, uri, said):
-    write_plan(sweeps.folder)
+def test_a_wrong_uri_is_answered_by_one_message(workplace, s3, monkeypatch, uri, said):
+    monkeypatch.chdir(workplace)
+    write_plan(workplace)
     for words in (("run", "plan.yaml", "--out", uri), ("status", uri)):
         began = time.monotonic()
-        code, output = sweeps.run(*words)
+        output = refused(*words)
         said_here = "there is no sweep here" if words[0] == "status" and "none/" in uri else said
-        assert code == 2 and said_here in " ".join(output.split()), output
-        assert "Traceback" not in output and "hush" not in output
-        assert time.monotonic() - began < 60  # of which most is Python's start on a busy machine
-    assert not (sweeps.folder / "s3:").exists()
+        assert said_here in " ".join(output.split()) and "hush" not in output
+        assert time.monotonic() - began < 60
+    assert not (workplace / "s3:").exists()

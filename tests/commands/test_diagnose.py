@@ -15,20 +15,20 @@ from tests.help.commands import refused, sweep
 
 @pytest.fixture(scope="module")
 def answer(small_run):
-    return sweep("diagnose", small_run, 3, "--json")
+    return sweep("diagnose", small_run, 1, "--json")
 
 
 def test_the_diagnosis_is_that_of_the_point_s_row_and_of_its_model(small_run, answer):
     assert answer.exit_code == 0, answer.output
     found = json.loads(answer.stdout)
     run, table = results.open(small_run), Plan.load(small_run / "plan.yaml").table
-    row = run.points.set_index("idx").loc[3]
+    row = run.points.set_index("idx").loc[1]
     [loss, mae] = found["gaps_at_end"]
     assert (loss["train"], mae["test"]) == pytest.approx((row["loss_tr"], row["MAE_te"]), rel=1e-12)
     assert [part["validation"] for part in found["gaps_over_epochs"][:3]] == pytest.approx(
-        list(run.curves(3)["val_loss"])
+        list(run.curves(1)["val_loss"])
     )
-    predicted = run.predict(3, table.x_test)[:, 0].astype("float64")
+    predicted = run.predict(1, table.x_test)[:, 0].astype("float64")
     this = {part["metric"]: part for part in found["baselines"] if part["model"] == THIS_MODEL}
     assert this["MSE"]["value"] == pytest.approx(np.mean((predicted - table.y_test) ** 2), rel=1e-5)
     assert this["MAE"]["value"] == pytest.approx(row["MAE_te"], rel=1e-5)
@@ -48,7 +48,7 @@ def test_the_command_answers_four_questions(small_run, answer, monkeypatch):
     found = Diagnosis(**{name: pd.DataFrame(tables[name]) for name in Diagnosis.__dataclass_fields__})
     found.dependence.loc[0, "feature"] = "\x1b]0;Length"  # nothing that click itself takes out
     monkeypatch.setattr("sweep.commands.diagnose.diagnosed", lambda run, idx, trust: found)
-    text = sweep("diagnose", small_run, 3).stdout
+    text = sweep("diagnose", small_run, 1).stdout
     for question in ("over-fit?", "range of the target?", "features matter?", "simpler models?"):
         assert question in text
     assert all(sentence in text for sentence in tables["verdicts"].values())

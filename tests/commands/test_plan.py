@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from sweep.commands.main import main
 from tests.help.bad_input import BAD_PLANS
 from tests.help.commands import answer, message, refused, sweep
 from tests.help.plans import write_plan
@@ -32,35 +33,38 @@ def test_plan_without_timing(here):
 
 
 @pytest.mark.heavy
-def test_plan_times_a_few_points(sweeps):
+def test_plan_times_a_few_points_and_prints_the_answer_alone(sweeps):
     write_plan(sweeps.folder)
     code, output = sweeps.run("plan", "plan.yaml", "--timed", "1", "--json", "--engine", "keras")
-    answer = json.loads(output)
+    found = json.loads(output)
     assert code == 0
-    assert 0 < answer["epoch_s"] < answer["setup_s"]
-    expected = 12 * (answer["setup_s"] + 3 * answer["epoch_s"]) / answer["workers"]
-    assert answer["at_most_s"] == pytest.approx(expected)
+    assert 0 < found["epoch_s"] < found["setup_s"]
+    expected = 12 * (found["setup_s"] + 3 * found["epoch_s"]) / found["workers"]
+    assert found["at_most_s"] == pytest.approx(expected)
 
 
-@pytest.mark.heavy
-def test_plan_shows_the_cohorts_and_what_cannot_be_fused(sweeps):
+def planned(capfd, *words):
+    """Return the exit code of the command and what it printed, in a process that has a real standard error."""
+    code = main(["plan", *words], standalone_mode=False)
+    return code or 0, "".join(capfd.readouterr())
+
+
+def test_plan_shows_the_cohorts_and_what_cannot_be_fused(here, capfd):
     space = {"units": [2, 3], "rate": [0.1, 0.2], "behaviour": ["fine", "raises"]}
-    write_plan(sweeps.folder, space=space)
-    code, output = sweeps.run("plan", "plan.yaml", "--points", "8", "--json", "--timed", "0")
-    assert code == 0 and "cohorts" not in json.loads(output)
-    write_plan(sweeps.folder, space={**space, "behaviour": ["fine"]})
-    code, output = sweeps.run("plan", "plan.yaml", "--json")
-    answer = json.loads(output)
-    assert code == 0 and sorted(answer["cohorts"]) == [[2, ""], [2, ""]]
-    assert 0 < answer["epoch_s"] < answer["setup_s"]
-    expected = (2 * answer["setup_s"] + 4 * 3 * answer["epoch_s"]) / answer["workers"]
-    assert answer["at_most_s"] == pytest.approx(expected)
+    write_plan(here, space=space)
+    assert "cohorts" not in answer("plan", "plan.yaml", "--points", "8", "--timed", "0")
+    write_plan(here, space={**space, "behaviour": ["fine"]})
+    code, output = planned(capfd, "plan.yaml", "--json")
+    found = json.loads(output)
+    assert code == 0 and sorted(found["cohorts"]) == [[2, ""], [2, ""]]
+    assert 0 < found["epoch_s"] < found["setup_s"]
+    expected = (2 * found["setup_s"] + 4 * 3 * found["epoch_s"]) / found["workers"]
+    assert found["at_most_s"] == pytest.approx(expected)
 
 
-@pytest.mark.heavy
-def test_plan_says_what_a_builder_raises(sweeps):
-    write_plan(sweeps.folder, space={"units": [2], "rate": [0.1], "behaviour": ["raises"]})
-    code, output = sweeps.run("plan", "plan.yaml")
+def test_plan_says_what_a_builder_raises(here, capfd):
+    write_plan(here, space={"units": [2], "rate": [0.1], "behaviour": ["raises"]})
+    code, output = planned(capfd, "plan.yaml")
     assert code == 2 and "RuntimeError: cannot build 2 units" in output and "Traceback" not in output
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from sweep.plan.order import Selection
 from tests.help import clusters
+from tests.help.commands import message
 from tests.help.plans import write_plan
 from tests.help.sweeps import read_json
 
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.heavy]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.heavy, pytest.mark.long(60)]
 
 TOKEN = "token-that-nobody-may-see-" + "5" * 40
 ENVIRONMENT = {"RAY_AUTH_TOKEN": TOKEN, "AWS_SECRET_ACCESS_KEY": "canary-of-a-secret"}
@@ -32,11 +33,12 @@ def test_a_sweep_on_two_nodes_is_whole_and_tells_no_secret(cluster, sweeps):
     (sweeps.folder / "neighbour.py").write_text("SEEN = 1\n")
     model = sweeps.folder / "model.py"
     model.write_text("import neighbour\n" + model.read_text())
-    write_plan(sweeps.folder, resources={"custom": {}, "labels": {}})
+    space = {"units": [2, 3], "rate": [0.01, 0.02]}  # two groups, one for each node
+    write_plan(sweeps.folder, space=space, resources={"custom": {}, "labels": {}})
     code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--address", cluster.address, **ENVIRONMENT)
     assert code == 0, output
     rows = sweeps.rows()
-    assert sorted(rows["idx"]) == list(range(12)) and (rows["status"] == "completed").all()
+    assert sorted(rows["idx"]) == list(range(4)) and (rows["status"] == "completed").all()
     for secret in (TOKEN, ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]):
         assert secret.encode() not in everything_in(sweeps.out) and secret not in output
 
@@ -175,13 +177,20 @@ def test_a_resource_that_no_node_has_is_waited_for_and_got_when_one_joins(cluste
     ],
 )
 def test_a_cluster_that_cannot_be_used_is_one_message_in_two_seconds(
-    cluster, sweeps, address, environment, words
+    cluster, workplace, monkeypatch, address, environment, words
 ):
-    write_plan(sweeps.folder)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    plan = write_plan(workplace)
     began = time.monotonic()
-    code, output = sweeps.run(
-        "run", "plan.yaml", "--out", "out", "--address", address or cluster.address, **environment
-    )
-    assert code == 2 and words in output and "Traceback" not in output, output
-    assert len(output.splitlines()) == 1 and not sweeps.out.exists()
+    said = message("run", plan, "--out", workplace / "out", "--address", address or cluster.address)
     assert time.monotonic() - began < 60  # two on an idle machine
+    assert words in said and len(said.splitlines()) == 1 and not (workplace / "out").exists()
+
+
+def test_a_refused_token_is_all_that_the_command_prints(cluster, sweeps):
+    """The libraries that asked the cluster add no words of their own."""
+    write_plan(sweeps.folder)
+    arguments = ("run", "plan.yaml", "--out", "out", "--address", cluster.address)
+    code, output = sweeps.run(*arguments, RAY_AUTH_TOKEN="wrong")
+    assert code == 2 and len(output.splitlines()) == 1 and "does not take the token" in output

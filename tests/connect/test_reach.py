@@ -127,6 +127,19 @@ def test_a_token_that_others_could_read_on_its_way_is_told(closed_cluster, monke
 
 
 @pytest.mark.heavy
+def test_a_job_that_the_cluster_does_not_know_is_told(closed_cluster, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    code = f"""
+from sweep.commands.main import main
+for name in ("logs", "stop"):
+    print(main([name, "raysubmit_none", "--address", "{closed_cluster.url}"], standalone_mode=False))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.stdout.split() == ["2", "2"] and "Traceback" not in ran.stderr, ran.stderr
+    assert ran.stderr.count('knows no sweep "raysubmit_none"') == 2
+
+
+@pytest.mark.heavy
 def test_what_the_environment_says_does_not_override_what_was_given(open_cluster, monkeypatch):
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.setenv(name, "http://10.1.1.1:8265")
@@ -241,6 +254,8 @@ import json, os, psutil, sys
 from cluster.connect import local
 from cluster.connect.attached import attached
 from ray._private import ray_constants
+
+pytestmark = pytest.mark.long(50)
 def settings():
     names = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
     return [*map(os.environ.get, names), ray_constants.ENABLE_RAY_CLUSTER]

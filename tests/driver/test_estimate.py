@@ -16,6 +16,8 @@ BUILDER = """
 import keras
 import tensorflow as tf
 
+pytestmark = pytest.mark.long(45)
+
 
 def build(units, rate, optimizer="sgd", momentum=0.0, loss="mse"):
     # The momentum counts for one optimizer alone, which no axis shows that is varied alone.

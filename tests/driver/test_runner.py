@@ -19,6 +19,7 @@ import pytest
 from sweep import Plan, run
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
+from tests.help.commands import answer, refused, sweep
 from tests.help.plans import small_plan, write_folder, write_plan
 from tests.help.sweeps import Sweeps, is_trial, read_json
 
@@ -50,6 +51,7 @@ def trouble(tmp_path_factory):
 
 
 @pytest.mark.heavy
+@pytest.mark.long(35)
 def test_every_point_has_its_row_whatever_its_worker_does(trouble):
     _, code, output, rows = trouble
     assert code == 1 and "1 points failed or ran out of time" in output and "Traceback" not in output, output
@@ -60,13 +62,11 @@ def test_every_point_has_its_row_whatever_its_worker_does(trouble):
 
 @pytest.mark.heavy
 def test_status_and_top_tell_it_from_the_files(trouble):
-    sweeps = trouble[0]
-    code, output = sweeps.run("status", "out", "--json")
-    said = json.loads(output)
-    assert code == 0 and said["state"] == "finished" and said["rows"] == len(BEHAVIOURS)
+    out = trouble[0].out
+    said = answer("status", out)
+    assert said["state"] == "finished" and said["rows"] == len(BEHAVIOURS)
     assert said["counts_in_folder"] == {"failed": 1, "completed": 2}
-    code, output = sweeps.run("top", "out", "--json", "--by", "MAE_te")
-    assert code == 0 and {row["behaviour"] for row in json.loads(output)} == {"fine", "dies once"}
+    assert {row["behaviour"] for row in answer("top", out, "--by", "MAE_te")} == {"fine", "dies once"}
 
 
 @pytest.mark.heavy
@@ -74,8 +74,8 @@ def test_running_again_trains_nothing(trouble):
     sweeps = trouble[0]
     before = {path: path.stat().st_mtime_ns for path in sweeps.out.rglob("*.parquet")}
     code, output = sweeps.run("run", "--out", "out", "--json")  # the plan is the folder's own
-    answer = json.loads(output.splitlines()[-1])
-    assert code == 1 and answer["folder"] == str(sweeps.out) and answer["error"] is None
+    said = json.loads(output.splitlines()[-1])
+    assert code == 1 and said["folder"] == str(sweeps.out) and said["error"] is None
     assert {path: path.stat().st_mtime_ns for path in sweeps.out.rglob("*.parquet")} == before
 
 
@@ -86,8 +86,7 @@ def test_a_changed_plan_is_refused_with_what_changed(trouble):
         (["--seed", "5"], "seed: was 0, is 5"),
         (["--scheduler", "asha"], "was none, is asha"),
     ]:
-        code, output = sweeps.run("run", "--out", "out", *arguments)
-        assert code == 2 and said in output and "Traceback" not in output
+        assert said in refused("run", "--out", sweeps.out, *arguments)
     assert len(sweeps.rows()) == len(BEHAVIOURS)
 
 
@@ -99,17 +98,29 @@ def test_the_folder_holds_the_resolved_plan(trouble):
 
 
 ARGUMENTS = ("run", "plan.yaml", "--out", "out", "--points", "9", "--cpus", "1")
+ORDER = [*Selection(12, 0, points=9)]
+"""The points of that sweep, in the order in which they are trained."""
 
 
-def held_after_three(sweeps):
-    """Start a sweep of nine points, and return it when three of them have a row; the others do not end."""
-    write_plan(sweeps.folder, engine="keras")
-    first = [*Selection(12, 0, points=9)][:3]
-    sweeps.hold.write_text(" ".join(map(str, first)))
+def held_after(count, sweeps):
+    """Begin or resume a sweep of nine points, and return it when `count` have a row; the others do not end.
+
+    What had a row before is not trained again.
+    """
+    kept = sweeps.rows()
+    sweeps.hold.write_text(" ".join(map(str, ORDER[:count])))
     process = sweeps.start(*ARGUMENTS)
-    sweeps.wait_for(lambda: len(sweeps.rows()) == 3, process)
-    assert set(sweeps.rows()["idx"]) == set(first)
+    sweeps.wait_for(lambda: len(sweeps.rows()) == count, process)
+    check_kept(sweeps, kept)
+    assert set(sweeps.rows()["idx"]) == set(ORDER[:count])
     return process
+
+
+def check_kept(sweeps, kept):
+    rows = sweeps.rows()
+    assert rows["idx"].is_unique
+    if len(kept):
+        pd.testing.assert_frame_equal(rows.head(len(kept)), kept)
 
 
 def check_resumed(sweeps, kept):
@@ -117,38 +128,77 @@ def check_resumed(sweeps, kept):
     sweeps.hold.unlink()
     code, output = sweeps.run(*ARGUMENTS)
     assert code == 0, output
-    rows = sweeps.rows()
-    pd.testing.assert_frame_equal(rows.head(len(kept)), kept)
+    check_kept(sweeps, kept)
     # The first nine of the plan's order, whatever was stopped and resumed in between.
-    assert rows["idx"].is_unique and set(rows["idx"]) == set(Selection(12, 0, points=9))
-    assert (rows["status"] == "completed").all()
+    rows = sweeps.rows()
+    assert set(rows["idx"]) == set(ORDER) and (rows["status"] == "completed").all()
     curves = pd.read_parquet(sweeps.out / "curves")
     assert (curves.groupby("idx").size() == 4).all() and not curves.duplicated(["idx", "epoch"]).any()
 
 
-@pytest.mark.heavy
-@pytest.mark.xdist_group("a made-up sweep that is stopped")
-def test_a_stop_keeps_what_is_finished_and_is_resumed(numpy_sweeps):
-    process = held_after_three(numpy_sweeps)
-    code, output = numpy_sweeps.run("run", "plan.yaml", "--out", "out")  # a second run on the folder
-    assert code == 2 and f"held by process {process.pid} on" in output and "since 20" in output
-    code, output = numpy_sweeps.run("status", "out")
-    assert "state      running, by process" in output
+def stop(sweeps, process):
+    """Stop a sweep by Ctrl-C; before, others see that it runs, and no second one begins."""
+    # Commands that train nothing are run in this process: to start Python takes longer.
+    said = refused("run", sweeps.folder / "plan.yaml", "--out", sweeps.out)
+    assert f"held by process {process.pid} on" in said and "since 20" in said
+    assert "state      running, by process" in sweep("status", sweeps.out).output
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 3, output
     assert f"Resume:  sweep {' '.join(ARGUMENTS)}" in output
-    kept = numpy_sweeps.rows()
-    assert len(kept) == 3
-    code, output = numpy_sweeps.run("status", "out", "--json")
-    assert json.loads(output)["state"] == "stopped" and json.loads(output)["open"] == 6
-    check_resumed(numpy_sweeps, kept)
+    said = answer("status", sweeps.out)
+    assert said["state"] == "stopped" and said["open"] == 9 - len(sweeps.rows())
+
+
+def kill_ray(sweeps, process, name):
+    """Kill a process of a sweep's Ray."""
+    [ray] = [child for child in psutil.Process(process.pid).children() if child.name() == name]
+    ray.kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 3, output
+    assert f"Ray's process on this machine ended ({name} was killed by signal 9" in output
+    assert f"Resume:  sweep {' '.join(ARGUMENTS)}" in output and "Traceback" not in output
+    assert answer("status", sweeps.out)["state"] == "stopped"
+    assert "Ray's process" in (sweeps.out / "sweep.log").read_text()
+
+
+def kill_driver(sweeps, process):
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    trials = [worker for worker in workers if is_trial(worker)]
+    assert not psutil.wait_procs(trials, timeout=60)[1]  # they end with the driver
+
+
+@pytest.mark.heavy
+@pytest.mark.long(70)
+@pytest.mark.xdist_group("a made-up sweep that is ended in many ways")
+def test_a_sweep_that_is_stopped_then_loses_ray_then_is_killed_loses_and_doubles_nothing(numpy_sweeps):
+    """One sweep, which is resumed after each of these ends."""
+    sweeps = numpy_sweeps
+    write_plan(sweeps.folder, engine="keras")
+    stop(sweeps, held_after(3, sweeps))
+    assert len(sweeps.rows()) == 3
+    kill_ray(sweeps, held_after(5, sweeps), "raylet")
+    assert len(sweeps.rows()) == 5
+    kill_driver(sweeps, held_after(7, sweeps))
+    check_resumed(sweeps, sweeps.rows())
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+@pytest.mark.xdist_group("a made-up sweep that loses the head")
+def test_a_sweep_whose_ray_has_lost_its_head_says_so_and_is_resumed(numpy_sweeps):
+    write_plan(numpy_sweeps.folder, engine="keras")
+    kill_ray(numpy_sweeps, held_after(3, numpy_sweeps), "gcs_server")
+    check_resumed(numpy_sweeps, numpy_sweeps.rows())
 
 
 @pytest.mark.heavy
 @pytest.mark.xdist_group("a made-up sweep with two signals")
 def test_a_second_signal_ends_at_once(numpy_sweeps):
-    process = held_after_three(numpy_sweeps)
+    write_plan(numpy_sweeps.folder, engine="keras")
+    process = held_after(3, numpy_sweeps)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
@@ -157,36 +207,7 @@ def test_a_second_signal_ends_at_once(numpy_sweeps):
 
 
 @pytest.mark.heavy
-@pytest.mark.xdist_group("a made-up sweep that loses Ray")
-@pytest.mark.parametrize("name", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
-def test_a_sweep_whose_ray_is_killed_says_so_and_is_resumed(numpy_sweeps, name):
-    process = held_after_three(numpy_sweeps)
-    kept = numpy_sweeps.rows()
-    [ray] = [child for child in psutil.Process(process.pid).children() if child.name() == name]
-    ray.kill()
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 3, output
-    assert f"Ray's process on this machine ended ({name} was killed by signal 9" in output
-    assert f"Resume:  sweep {' '.join(ARGUMENTS)}" in output and "Traceback" not in output
-    code, output = numpy_sweeps.run("status", "out", "--json")
-    assert code == 0 and json.loads(output)["state"] == "stopped"
-    assert "Ray's process" in (numpy_sweeps.out / "sweep.log").read_text()
-    check_resumed(numpy_sweeps, kept)
-
-
-@pytest.mark.heavy
-@pytest.mark.xdist_group("a made-up sweep that is killed")
-def test_a_killed_driver_loses_and_doubles_nothing(numpy_sweeps):
-    process = held_after_three(numpy_sweeps)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    trials = [worker for worker in workers if is_trial(worker)]
-    assert not psutil.wait_procs(trials, timeout=60)[1]  # they end with the driver
-    check_resumed(numpy_sweeps, numpy_sweeps.rows())
-
-
-@pytest.mark.heavy
+@pytest.mark.long(30)
 @pytest.mark.xdist_group("a made-up sweep with a full disk")
 def test_a_full_disk_stops_the_sweep_and_room_resumes_it(numpy_sweeps):
     sweeps = numpy_sweeps
@@ -195,7 +216,8 @@ def test_a_full_disk_stops_the_sweep_and_room_resumes_it(numpy_sweeps):
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
-        process = held_after_three(sweeps)
+        write_plan(sweeps.folder, engine="keras")
+        process = held_after(3, sweeps)
         filler = sweeps.out / "filler"
         with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
             while True:
@@ -220,6 +242,7 @@ def numpy_trial():
     return NumpyTrial
 
 
+@pytest.mark.long(40)
 @pytest.mark.xdist_group("a made-up sweep with rungs")
 def test_a_sweep_that_is_resumed_goes_on_pruning(workplace):
     trial = numpy_trial()
@@ -257,9 +280,9 @@ def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
             (workplace / f"worker-{os.getpid()}").touch()
 
     plan = Plan(**small_plan(retries=0, engine="keras"), base=workplace)
-    outcome = run(plan, workplace / "out", points=3, cpus=1, show=False, trainable=Growing)
-    assert outcome.exit_code == 0 and outcome.tally.counts == {"completed": 3} and outcome.tally.retried == 0
-    assert len(list(workplace.glob("worker-*"))) == 3
+    outcome = run(plan, workplace / "out", points=2, cpus=1, show=False, trainable=Growing)
+    assert outcome.exit_code == 0 and outcome.tally.counts == {"completed": 2} and outcome.tally.retried == 0
+    assert len(list(workplace.glob("worker-*"))) == 2
 
 
 def test_bad_choices_are_refused_before_anything_is_made(workplace):

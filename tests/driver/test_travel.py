@@ -12,6 +12,9 @@ from sweep.driver import travel
 from sweep.plan.fingerprint import fingerprint
 from tests.help.plans import BUILDER, small_plan, write_table
 
+LIGHT = "def build(units, rate):\n    import keras\n"
+"""A builder that is imported in no time, since it imports Keras only when it is called."""
+
 ARRIVE = """
 import pickle, sys
 from pathlib import Path
@@ -36,7 +39,7 @@ def arrived(plan, into):
 @pytest.mark.heavy
 def test_a_builder_s_file_arrives_with_its_neighbours(workplace, tmp_path):
     (workplace / "layers.py").write_text("WIDTH = 3\n")
-    (workplace / "model.py").write_text("from layers import WIDTH\n" + BUILDER)
+    (workplace / "model.py").write_text("from layers import WIDTH\n" + LIGHT)
     plan = Plan(**small_plan(), base=workplace)
     assert travel.user_folder(plan) == workplace
     assert arrived(plan, tmp_path / "parcel") == "_builder_model user/model.py user"
@@ -46,7 +49,7 @@ def test_a_builder_s_file_arrives_with_its_neighbours(workplace, tmp_path):
 def test_a_builder_s_package_arrives(workplace, tmp_path):
     (workplace / "mine").mkdir()
     (workplace / "mine" / "__init__.py").write_text("")
-    (workplace / "mine" / "model.py").write_text(BUILDER)
+    (workplace / "mine" / "model.py").write_text(LIGHT)
     plan = Plan(**small_plan(builder="mine.model:build"), base=workplace)
     assert travel.user_folder(plan) == workplace
     assert arrived(plan, tmp_path / "parcel") == "mine.model user/mine/model.py user"

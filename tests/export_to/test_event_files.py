@@ -72,7 +72,7 @@ def test_the_hparams_tab_has_every_axis_and_metric(small_run, tmp_path):
     export(run, tmp_path / "logs")
     experiment, sessions = hparams_tab(tmp_path / "logs")
     assert {info.name: MessageToDict(info.domain_discrete) for info in experiment.hparam_infos} == {
-        "hidden": ["[8]", "[8, 4]"],
+        "hidden": ["[8]", "[512, 512]"],
         "activation": ["relu"],
         "use_batch": [True],
         "dropout_rate": [0, 0.5],

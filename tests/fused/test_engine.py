@@ -1,5 +1,6 @@
 """The engine `fused`: what it reports of a group, step by step."""
 
+import shutil
 from pathlib import Path
 
 import keras
@@ -21,8 +22,10 @@ from trainables.fused.engine import FusedEngine
 from trainables.settings import Callbacks, Fit, Training
 from trainables.trials.checkpoints import LocalCheckpoints
 
+pytestmark = pytest.mark.long(40)
+
 TABLE = small_table()
-SPACE = Space({"units": [4], "learning_rate": [0.01, 0.02, 0.03, 0.04]})
+SPACE = Space({"units": [4], "learning_rate": [0.01, 0.02, 0.03, 0.04, 0.05]})
 
 
 def engine(training, builder="custom_layer", space=SPACE, file=zoo.__file__, **work):
@@ -102,12 +105,13 @@ def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypat
         Training(Fit(epochs=6, batch_size=32), Callbacks()),
         LocalCheckpoints(str(tmp_path / "checkpoints")),
     )
-    undisturbed = finished(reports_of(engine(training), [0, 1, 2, 3]))
+    undisturbed = finished(reports_of(engine(training), range(5)))
 
     killed = engine(training, checkpoints=kept)
     killed.begin(np.arange(4))
     for _ in range(4):
         assert killed.step().rows is None
+    also_kept = LocalCheckpoints(str(shutil.copytree(tmp_path / "checkpoints", tmp_path / "copy")))
     taken_over = engine(training, checkpoints=kept)
     taken_over.begin(np.arange(4))
     reports = [taken_over.step()]
@@ -122,13 +126,9 @@ def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypat
         np.testing.assert_array_equal(values, undisturbed[idx][2])
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
-    # Some of the points have a row by now, and another has never been begun.
-    killed = engine(training, checkpoints=kept)
-    killed.begin(np.arange(3))
-    for _ in range(3):
-        killed.step()
-    rows = finished(reports_of(engine(training, checkpoints=kept), [1, 2, 3]))
-    assert sorted(rows) == [1, 2, 3]
+    # One of the points has a row by now, and another has never been begun.
+    rows = finished(reports_of(engine(training, checkpoints=also_kept), [1, 2, 3, 4]))
+    assert sorted(rows) == [1, 2, 3, 4]
     for idx, (_, curve, _) in rows.items():
         np.testing.assert_allclose(curve["val_loss"], undisturbed[idx][1]["val_loss"], rtol=1e-3)
 

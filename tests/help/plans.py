@@ -83,7 +83,7 @@ def write_plan(folder: Path, **changes: Any) -> Path:
 
 
 SMALL_SPACE = {
-    "hidden": [[8], [8, 4]],
+    "hidden": [[8], [512, 512]],  # models of the second kind are too large for a program of many
     "activation": ["relu"],
     "use_batch": [True],
     "dropout_rate": [0, 0.5],

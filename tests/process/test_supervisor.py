@@ -17,8 +17,8 @@ from tests.help.clusters import wait_until
 PARENT = """
 import sys
 from sweep.process import supervisor
-supervisor.CHECK_EVERY_S = 1.5
-supervisor.GRACE_S = 5.0
+supervisor.CHECK_EVERY_S = 0.5
+supervisor.GRACE_S = 2.0
 sys.argv = [{child!r}, "--some", "a b"]
 sys.exit(supervisor.supervised(sys.argv[1:], sys.stdin.readline().strip()))
 """

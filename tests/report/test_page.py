@@ -13,6 +13,8 @@ import results
 from results.report.page import page
 from tests.help.reports import AXES, CANARY, HOSTILE, make_run
 
+pytestmark = pytest.mark.long(30)
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 

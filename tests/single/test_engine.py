@@ -34,6 +34,8 @@ def row_of(report):
 
 SIMPLE = """
 import keras, time
+
+pytestmark = pytest.mark.long(30)
 def build(units, wrong=None, input_shape=None):
     if wrong == "sleep":
         try:

@@ -2,9 +2,8 @@
 
 import itertools
 import multiprocessing
+import queue
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -16,9 +15,11 @@ from results.folder.errors import FolderError
 from results.folder.run_folder import RunFolder
 from results.store.read import read_points
 from results.store.store import Store
-from tests.help.repository import ROOT
 from tests.help.rows import AXES, check_entered, entered, finished
 from tests.help.s3 import at_random
+from tests.help.writers import Writer
+
+pytestmark = pytest.mark.long(40)
 
 OUT = "s3://bucket/a/run"
 
@@ -188,37 +189,25 @@ def test_a_damaged_object_is_set_aside_and_its_points_open(folder, lost):
     check([finished(idx) for idx in range(3)])
 
 
-WRITER = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from tests.help.rows import AXES, finished
-from results.folder.run_folder import RunFolder
-from results.store.store import Store
-store = Store(RunFolder(sys.argv[2]), AXES)
-for idx in range(len(store), len(store) + 3):
-    store.commit([finished(idx)])
-"""
-
-
 @pytest.mark.heavy
 @pytest.mark.parametrize("answered", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_writer_that_dies_between_any_two_puts_loses_and_doubles_nothing(folder, s3, answered):
-    here = str(ROOT)
     Store(folder, AXES)
     expected = 0
     for nth in range(1, 7):
-        puts, started = itertools.count(1), []
+        puts, started = itertools.count(1), queue.Queue()
 
         def decide(method, path, nth=nth, puts=puts, started=started):
             if method == "PUT" and ".parquet" in path and next(puts) == nth:
-                started[0].send_signal(signal.SIGKILL)
+                started.get(timeout=60).kill()
                 return "cut after" if answered else "cut before"
             return None
 
         s3.decide = decide
-        process = subprocess.Popen([sys.executable, "-c", WRITER, here, OUT])
-        started.append(process)
-        assert process.wait(timeout=60) == -signal.SIGKILL
+        writer = Writer(OUT, most=3)
+        started.put(writer.process)
+        writer.process.join(60)
+        assert writer.process.exitcode == -signal.SIGKILL
         s3.decide = lambda method, path: None
         seen = sorted(read("points")["idx"])
         # Three PUTs a commit (and twice one of columns, before the first row), the points' the last.

@@ -1,8 +1,6 @@
 import itertools
 import multiprocessing
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -21,8 +19,8 @@ from results.store import local_dataset as dataset_module
 from results.store import parquet
 from results.store import store as store_module
 from results.store.store import Store
-from tests.help.repository import ROOT
 from tests.help.rows import AXES, check_entered, entered, finished
+from tests.help.writers import Writer
 
 
 @pytest.fixture
@@ -245,39 +243,17 @@ def test_a_point_keeps_its_weights_though_its_first_commit_failed(folder, monkey
     assert pd.read_parquet(folder.points)["has_weights"].tolist() == [True, True]
 
 
-WRITER = """
-import sys, pathlib
-sys.path.insert(0, sys.argv[2])
-from tests.help.rows import AXES, finished
-from results.store import store as module
-from results.folder.run_folder import RunFolder
-module.MAX_ROWS = {"points": 7, "curves": 30, "weights": 9, "rungs": 9}
-store = module.Store(RunFolder(pathlib.Path(sys.argv[1])), AXES)
-for idx in range(10_000):
-    store.commit([finished(idx)])
-    print(idx, flush=True)
-"""
-
-
-def start_writer(folder):
-    here = str(ROOT)
-    command = [sys.executable, "-c", WRITER, str(folder.path), here]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
 @pytest.mark.heavy
 def test_a_writer_killed_at_any_moment_loses_and_doubles_nothing(folder, monkeypatch):
     monkeypatch.setattr(store_module, "MAX_ROWS", {"points": 7, "curves": 30, "weights": 9, "rungs": 9})
     chance = np.random.default_rng(5)
     said = -1
     for _ in range(10):
-        writer = start_writer(folder)
-        while int(writer.stdout.readline()) < said + 5:
+        writer = Writer(folder.path, again=True, MAX_ROWS=store_module.MAX_ROWS)
+        while writer.next() < said + 5:
             pass
         time.sleep(chance.random() * 0.05)
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.communicate()[0].split()
-        said = max([said + 5, *map(int, rest)])
+        said = max([said + 5, *writer.kill()])
         points = pd.read_parquet(folder.points)
         assert points["idx"].is_unique
         assert set(range(said + 1)) <= set(points["idx"]) <= set(range(said + 2))

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.help import clusters
+from tests.help.commands import refused
 from tests.help.plans import write_plan
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.heavy]
@@ -139,15 +140,13 @@ def test_losing_the_terminal_loses_nothing(jobs):
             ["submit", "plan.yaml", "--out", "out", "--address", "127.0.0.1:6379"],
             "dashboard, such as http://HEAD:8265",
         ),
-        (["logs", "raysubmit_none"], 'knows no sweep "raysubmit_none"'),
-        (["stop", "raysubmit_none"], 'knows no sweep "raysubmit_none"'),
         (["jobs", "--address", "http://127.0.0.1:1"], "No Ray dashboard answers"),
     ],
 )
-def test_bad_input_is_one_message(jobs, arguments, words):
-    write_plan(jobs.folder)
+def test_bad_input_is_one_message(workplace, monkeypatch, arguments, words):
+    monkeypatch.chdir(workplace)
+    write_plan(workplace)
     began = time.monotonic()
-    code, output = jobs.run(*arguments)
-    assert code == 2 and words in output and "Traceback" not in output, output
+    assert words in refused(*arguments)
     assert time.monotonic() - began < 60  # two on an idle machine
-    assert not jobs.out.exists()
+    assert not (workplace / "out").exists()

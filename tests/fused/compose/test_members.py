@@ -18,6 +18,8 @@ from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.model.describe import describe
 from trainables.settings import Fit
 
+pytestmark = pytest.mark.long(30)
+
 TABLE = small_table()
 FIT = Fit(epochs=3, batch_size=32)
 

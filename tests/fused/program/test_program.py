@@ -11,6 +11,8 @@ from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.program import program
 from trainables.settings import Callbacks, Fit, Training
 
+pytestmark = pytest.mark.long(45)
+
 
 class BranchNoise(keras.layers.Layer):
     """Draws in a branch, where the engine cannot reach the draw from outside."""
