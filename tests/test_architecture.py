@@ -197,3 +197,27 @@ def test_the_lock_names_no_registry_and_hashes_everything():
 def test_every_file_says_what_it_is():
     for path in MODULES.values():
         assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+ABOUT_THE_WHOLE = {"architecture", "readme", "scaling"}
+"""Tests at the top that are about no single module: this file, the documents, and the benchmarks."""
+
+
+def test_tests_mirror_the_folders():
+    """The tests of sweep/plan are in tests/plan: the name of the package is left out."""
+    homes = {(package_of(module), path.parent) for module, path in MODULES.items()}
+    folders = [parent.relative_to(ROOT / package).as_posix() for package, parent in homes]
+    inner = [folder for folder in folders if folder != "."]
+    assert len(set(inner)) == len(inner), "two packages have a folder of one name, so their tests would mix"
+    at_the_top = {path.stem for path in MODULES.values() if path.parent.parent == ROOT} | ABOUT_THE_WHOLE
+    seen = set()
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        folder = path.parent.relative_to(ROOT / "tests").as_posix()
+        seen.add(folder)
+        assert folder in folders, f"{path.relative_to(ROOT)}: no package has a folder {folder}"
+        if folder == ".":
+            subject = path.stem.removeprefix("test_")
+            assert subject in at_the_top, (
+                f"{path.relative_to(ROOT)}: no package has a module {subject} at its top"
+            )
+    assert seen == set(folders), f"no test is about the folders {sorted(set(folders) - seen)}"

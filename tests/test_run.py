@@ -1,13 +1,10 @@
-"""The Python door: a real run of both engines, its tables, its models and what a stranger's folder may do."""
+"""The Python door: a real run of both engines, its tables and its models."""
 
-import json
-import shutil
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 import results
 from sweep import Plan
@@ -90,65 +87,6 @@ def test_what_is_no_run_is_said(tmp_path):
     (tmp_path / "plan.yaml").write_text("space: 3")
     with pytest.raises(ValueError, match="has no space"):
         results.open(tmp_path)
-
-
-CANARY = "open(__file__ + '.canary', 'w').close()\n"
-
-
-@pytest.fixture
-def strange(small_run, tmp_path, monkeypatch):
-    """A stranger's copy of the run, with code of its own in it."""
-    monkeypatch.setattr(sys, "path", list(sys.path))  # what is trusted here is not trusted in the next test
-    copy = tmp_path / "copy"
-    shutil.copytree(small_run, copy)
-
-    def with_builder(name, source=None):
-        plan = yaml.safe_load((copy / "plan.yaml").read_text()) | {"builder": name}
-        (copy / "plan.yaml").write_text(yaml.safe_dump(plan))
-        if source is not None:
-            (copy / "evil.py").write_text(CANARY + source)
-            ran = json.loads((copy / "fingerprint.json").read_text())
-            ran["builder"]["source"] = CANARY + source
-            (copy / "fingerprint.json").write_text(json.dumps(ran))
-        return copy
-
-    return with_builder
-
-
-@pytest.mark.parametrize("name", ["evil.py:build", "evil:build"])
-def test_a_stranger_s_builder_is_not_run_unasked(strange, name, monkeypatch):
-    copy = strange(name, "from trainables.abalone import build_and_compile_model as build\n")
-    monkeypatch.chdir(copy)
-    run = results.open(copy)
-    assert len(run.points) == 8 and len(run.curves(0)) == 3 and run.top(1) is not None
-    with pytest.raises(
-        ValueError, match=r"not installed here as a module. Making the model would run .*evil.py"
-    ):
-        run.model(0)
-    assert not (copy / "evil.py.canary").exists()
-    assert run.model(0, trust=True).count_params() == run.points.set_index("idx").loc[0, "params"]
-    assert (copy / "evil.py.canary").exists()
-
-
-def test_a_builder_that_has_changed_is_not_run_unasked(strange):
-    copy = strange("trainables.abalone:build_and_compile_model")
-    ran = json.loads((copy / "fingerprint.json").read_text())
-    ran["builder"]["source"] += "# another line\n"
-    (copy / "fingerprint.json").write_text(json.dumps(ran))
-    with pytest.raises(ValueError, match="is not the one that the sweep ran"):
-        results.open(copy).model(0)
-    results.open(copy).model(0, trust=True)
-
-
-def test_a_builder_of_another_shape_is_said(strange):
-    copy = strange("evil.py:build", "from trainables.abalone import build_and_compile_model\n"
-                   "def build(input_shape, normalizer, **axes):\n"
-                   "    given = {**axes, 'hidden': [3], 'input_shape': input_shape, 'normalizer': normalizer}\n"
-                   "    return build_and_compile_model(**given)\n")  # fmt: skip
-    with pytest.raises(
-        ValueError, match=r"weights of the shapes .* this is not the builder that the sweep ran"
-    ):
-        results.open(copy).model(0, trust=True)
 
 
 def test_the_package_hands_on_the_names_that_scripts_use():

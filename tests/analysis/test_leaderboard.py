@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.analysis.leaderboard import best_of_each, leaderboard, pareto, to_csv
-from results.folder.run_folder import RunFolder
-from results.store.read import read_points
 
 POINTS = pd.DataFrame({"idx": [5, 3, 9, 1], "loss_te": [2.0, 1.0, None, 1.0], "MAE_te": [4.0, 3.0, 2.0, 1.0]})
 
@@ -23,11 +21,6 @@ def test_the_best_come_first_and_ties_by_idx():
 def test_an_unknown_column_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match='Did you mean "loss_te"'):
         leaderboard(POINTS, by="los_te")
-
-
-def test_a_folder_without_a_sweep_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no sweep here"):
-        read_points(RunFolder(tmp_path))
 
 
 def test_the_best_of_each_value_best_first():

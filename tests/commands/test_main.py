@@ -1,6 +1,8 @@
 """The group: a table of commands that are imported when asked for, and errors as messages."""
 
 import re
+import subprocess
+import sys
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -93,3 +95,8 @@ def raise_in_plan(monkeypatch, error):
 def test_the_entry_point_is_this_module():
     (script,) = [item for item in entry_points(group="console_scripts") if item.name == "sweep"]
     assert script.load() is main
+
+
+def test_the_former_address_still_works():
+    ran = subprocess.run([sys.executable, "-m", "sweep.cli", "--help"], capture_output=True, text=True)
+    assert ran.returncode == 0 and "sweep run --points 60" in ran.stdout, ran.stderr

@@ -20,6 +20,21 @@ def test_top_answers_where_per_and_pareto(abalone_run):
     assert "no such point" in sweep("top", abalone_run.path, "--where", "idx < 0").output
 
 
+def test_points_without_a_value_are_not_ranked_and_others_are_shown_with_their_status(ended_run):
+    assert [row["idx"] for row in answer("top", ended_run)] == [1, 0, 3, 2]
+    title, header, *rows = sweep("top", ended_run).output.splitlines()
+    assert title.strip() == "The best 4 of 7 by loss_te"
+    assert header.split() == ["idx", "units", "status", "epochs", "loss_tr", "loss_te", "has_weights"]
+    assert rows[0].split()[:6] == ["1", "2", "early_stopped", "3", "0.5000", "0.5000"]
+    assert [row.split()[2] for row in rows] == ["early_stopped", "completed", "completed", "pruned"]
+    # Ranked by what every point has, those that diverged, failed or ran out of time are there, without losses.
+    rows = sweep("top", ended_run, "--by", "epochs", "--descending").output.splitlines()[2:]
+    shown = {row.split()[2]: row.split()[3:6] for row in rows}
+    assert len(rows) == 7 and shown["diverged"] == ["2", "-", "-"]
+    assert shown["timeout"] == shown["failed"] == ["0", "-", "-"]
+    assert "no such point" in sweep("top", ended_run, "--where", "status == 'timeout'").output
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 from cluster.connect import reach
-from cluster.connect.token import keep_private
 from cluster.errors import ClusterError
 from tests.help import clusters
 from tests.help.clusters import free_port
@@ -237,16 +236,6 @@ def test_auto_is_the_cluster_of_a_submitted_driver(monkeypatch):
 )
 def test_who_is_reached_from_this_machine_only(host, expected):
     assert reach.is_loopback(host) is expected
-
-
-def test_the_token_file_is_its_owner_s_alone(home):
-    file = home / ".ray" / "auth_token"
-    keep_private()
-    assert re.fullmatch(r"[0-9a-f]{64}", file.read_text()) and stat.S_IMODE(file.stat().st_mode) == 0o600
-    file.write_text("kept")
-    file.chmod(0o644)  # as Ray writes it
-    keep_private()
-    assert file.read_text() == "kept" and stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 ONE_AFTER_THE_OTHER = """

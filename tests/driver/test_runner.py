@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from tests.help.sweeps import Sweeps, is_trial, read_json
 
 pytestmark = pytest.mark.timeout(600)
 
-BEHAVIOURS = ["fine", "dies", "dies once"]
+BEHAVIOURS = ["fine", "dies", "dies once", "nan", "sleeps"]
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +55,9 @@ def trouble(tmp_path_factory):
 @pytest.mark.long(35)
 def test_every_point_has_its_row_whatever_its_worker_does(trouble):
     _, code, output, rows = trouble
-    assert code == 1 and "1 points failed or ran out of time" in output and "Traceback" not in output, output
-    expected = {"fine": "completed", "dies": "failed", "dies once": "completed"}
-    assert rows["status"].to_dict() == expected
+    assert code == 1 and "2 points failed or ran out of time" in output and "Traceback" not in output, output
+    expected = {"fine": "completed", "dies": "failed", "dies once": "completed", "nan": "diverged"}
+    assert rows["status"].to_dict() == {**expected, "sleeps": "timeout"}
     assert rows.loc["dies", "error"].startswith("WorkerDied: the point's worker died 2 times")
 
 
@@ -65,7 +66,8 @@ def test_status_and_top_tell_it_from_the_files(trouble):
     out = trouble[0].out
     said = answer("status", out)
     assert said["state"] == "finished" and said["rows"] == len(BEHAVIOURS)
-    assert said["counts_in_folder"] == {"failed": 1, "completed": 2}
+    assert said["counts_in_folder"] == {"completed": 2, "diverged": 1, "failed": 1, "timeout": 1}
+    assert "5: 2 completed, 1 diverged, 1 failed, 1 timeout" in sweep("status", out).output
     assert {row["behaviour"] for row in answer("top", out, "--by", "MAE_te")} == {"fine", "dies once"}
 
 
@@ -126,9 +128,11 @@ def check_kept(sweeps, kept):
 def check_resumed(sweeps, kept):
     """Let the sweep that was stopped go on to its end: what is kept is not trained again."""
     sweeps.hold.unlink()
+    sweeps.record.unlink()
     code, output = sweeps.run(*ARGUMENTS)
     assert code == 0, output
     check_kept(sweeps, kept)
+    assert not set(kept["idx"]) & {idx for trial in sweeps.begun() for idx in trial["points"]}
     # The first nine of the plan's order, whatever was stopped and resumed in between.
     rows = sweeps.rows()
     assert set(rows["idx"]) == set(ORDER) and (rows["status"] == "completed").all()
@@ -199,11 +203,20 @@ def test_a_sweep_whose_ray_has_lost_its_head_says_so_and_is_resumed(numpy_sweeps
 def test_a_second_signal_ends_at_once(numpy_sweeps):
     write_plan(numpy_sweeps.folder, engine="keras")
     process = held_after(3, numpy_sweeps)
+    # A file that cannot be opened before somebody reads it: no stop comes to its end now.
+    os.mkfifo(numpy_sweeps.out / ".progress.json.tmp")
+    process.send_signal(signal.SIGINT)
+    numpy_sweeps.wait_for(lambda: not is_pending(signal.SIGINT, process.pid), process)
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    assert process.returncode == 3 and len(numpy_sweeps.rows()) == 3
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3 and "Resume:" not in output, output
+    assert len(numpy_sweeps.rows()) == 3
+
+
+def is_pending(number, pid):
+    """Return whether the signal was sent to the process, which has not received it yet."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return any(int(status[name], 16) >> (number - 1) & 1 for name in ("SigPnd", "ShdPnd"))
 
 
 @pytest.mark.heavy

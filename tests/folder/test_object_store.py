@@ -86,17 +86,3 @@ def test_what_does_not_pass_is_said_at_once(root, s3, monkeypatch):
     with pytest.raises(UnreachableError, match="does not answer"):
         root.check_bucket()
     assert time.monotonic() - began < 30
-
-
-def test_pauses_are_drawn_and_doubled(monkeypatch):
-    pauses, bounds = [], []
-    monkeypatch.setattr(retry.time, "sleep", pauses.append)
-    monkeypatch.setattr(retry.random, "uniform", lambda low, high: bounds.append((low, high)) or high)
-
-    def fail():
-        if len(bounds) < 9:
-            raise OSError("AWS Error SLOW_DOWN during PutObject")
-        return 7
-
-    assert retry.patiently(fail, 60) == 7
-    assert bounds == [(0, pytest.approx(min(0.1 * 2**n, 5.0))) for n in range(9)] and len(pauses) == 9

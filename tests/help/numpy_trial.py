@@ -5,6 +5,7 @@ The numbers of a point depend on its idx alone, and losses fall from epoch to ep
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import ray
 
-from trainables.engine import Engine, Report, Rows, curves_of, weights_of
+from trainables.engine import Engine, Report, Rows, curves_of, weights_of, without_training
 from trainables.trials.trial import Trial
 
 WEIGHTS = 400
@@ -26,24 +28,32 @@ class NumpyEngine(Engine):
     """Makes up the numbers of its points.
 
     A point misbehaves as its value on an axis "behaviour" says: "dies", or "dies once", for which the variable
-    SWEEP_TEST_MARK names a file to be made. A group that is larger than `COHORT` is split.
+    SWEEP_TEST_MARK names a file to be made; "nan" and "sleeps" end as they do in the real engine, which needs no time for
+    it here. A group that is larger than `COHORT` is split.
 
     Attributes:
         hold: a file; while it is there, only the points end whose idx it lists, by spaces between. None for no such file.
+        record: a file for a line of JSON of each trial that begins: its points and the labels of its node. None for none.
     """
 
     COHORT = 1000
     hold: Path | None = None
+    record: Path | None = None
 
     def begin(self, points, known=None):
         self._points, self._epoch = points, 0
+        if self.record:
+            labels = ray.get_runtime_context().get_node_labels()
+            with self.record.open("a") as file:
+                file.write(json.dumps({"points": points.tolist(), "labels": labels}) + "\n")
 
     def step(self):
         points, training = self._points, self.work.training
         if len(points) > self.COHORT:
             parts = np.array_split(points, -(-len(points) // self.COHORT))
             return Report(done=True, parts=parts, why="a cohort has so many points at most")
-        self._misbehave()
+        if (rows := self._misbehave()) is not None:
+            return Report(done=True, rows=rows)
         while self._held():
             time.sleep(0.01)
         epochs = training.fit.epochs
@@ -71,14 +81,34 @@ class NumpyEngine(Engine):
         return may_end is not None and not set(self._points) <= set(map(int, may_end.split()))
 
     def _misbehave(self):
+        """End the worker, or return the row of a point that is not trained to its end."""
         if "behaviour" not in self.work.space.to_dict():
-            return
+            return None
         for behaviour in (self.work.space[int(idx)]["behaviour"] for idx in self._points):
             mark = Path(os.environ.get("SWEEP_TEST_MARK", "/"))
             if behaviour == "dies" or (behaviour == "dies once" and not mark.exists()):
                 if behaviour == "dies once":
                     mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
+            if behaviour in ("nan", "sleeps"):
+                assert len(self._points) == 1, "such points are trained one by one"
+                return self._diverged() if behaviour == "nan" else self._out_of_time()
+        return None
+
+    def _diverged(self):
+        row = {
+            "idx": self._points,
+            "status": ["diverged"],
+            "epochs": np.ones(1, "int32"),
+            "engine": ["numpy"],
+        }
+        logs = dict.fromkeys(("loss", "val_loss"), np.full(1, np.nan, "float32"))
+        return Rows(pa.record_batch(row), curves_of(self._points, row["epochs"], logs))
+
+    def _out_of_time(self):
+        training = self.work.training
+        error = f"The point took longer than timeout_s={training.timeout_s:g}."
+        return without_training(self._points, "timeout", error, "numpy", training.seed)
 
     def _losses(self, points):
         """Losses up to this epoch: float32, shape (points, epochs)."""

@@ -34,7 +34,7 @@ def by_numpy(*arguments, **named):
     from tests.help import numpy_trial
 
     cloudpickle.register_pickle_by_value(numpy_trial)  # for workers that cannot import the tests
-    numpy_trial.NumpyEngine.hold = Path({hold!r})
+    numpy_trial.NumpyEngine.hold, numpy_trial.NumpyEngine.record = Path({hold!r}), Path({record!r})
     return run(*arguments, **named, trainable=numpy_trial.NumpyTrial)
 
 
@@ -48,16 +48,17 @@ class Sweeps:
 
     Args:
         folder: the folder, with a plan's builder and table in it.
-        by_numpy: whether `NumpyTrial` makes up the training; the file `hold` of the folder is then its engine's.
+        by_numpy: whether `NumpyTrial` makes up the training; the files `hold` and `record` of the folder are then its
+            engine's.
     """
 
     def __init__(self, folder: Path, by_numpy: bool = False) -> None:
         self.folder = folder
-        self.hold = folder / "hold"
+        self.hold, self.record = folder / "hold", folder / "record"
         self.command = SWEEP
         if by_numpy:
             script = folder / "by_numpy"  # not .py: whoever starts it again calls it by its path then
-            script.write_text(BY_NUMPY.format(root=str(ROOT), hold=str(self.hold)))
+            script.write_text(BY_NUMPY.format(root=str(ROOT), hold=str(self.hold), record=str(self.record)))
             self.command = [sys.executable, str(script)]
         self.out = folder / "out"
         self.started: list[subprocess.Popen[str]] = []
@@ -83,6 +84,10 @@ class Sweeps:
     def rows(self) -> pd.DataFrame:
         parts = list((self.out / "points").glob("*.parquet"))  # there may be none yet, nor the folder
         return pd.read_parquet(self.out / "points") if parts else pd.DataFrame({"idx": []})
+
+    def begun(self) -> list[dict[str, Any]]:
+        """Return the trials that have begun, each with its points and the labels of its node; only by NumPy."""
+        return [json.loads(line) for line in self.record.read_text().splitlines()]
 
     def wait_for(
         self, condition: Callable[[], Any], process: subprocess.Popen[str], timeout_s: float = 240

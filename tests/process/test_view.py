@@ -1,42 +1,17 @@
 import io
-import json
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-import pyarrow as pa
 from rich.console import Console
 
 from results.folder.run_folder import RunFolder
 from sweep.process import view as progress
-from sweep.process.tally import Tally, counts_text, duration, read_progress
+from sweep.process.tally import read_progress
 from sweep.process.view import View, draw, line
-
-
-def tally():
-    made = Tally(asked=10, counts={"completed": 2}, before=2, workers=2)
-    made.training_s = 60
-    points = [
-        {"status": "completed", "loss_te": 3.0, "idx": 4},
-        {"status": "pruned", "loss_te": 2.5, "idx": 5},
-        {"status": "diverged", "loss_te": 0.1, "idx": 6},
-        {"status": "failed", "loss_te": None, "idx": 7},
-        {"status": "timeout", "loss_te": None, "idx": 8},
-    ]
-    for some in (points[:1], points[1:]):
-        made.add(pa.RecordBatch.from_pylist(some), {4: {"rate": 0.1}, 5: {"rate": "[/] [bold]"}}.__getitem__)
-    return made
-
-
-def test_points_are_counted():
-    made = tally()
-    assert (made.done, made.open, made.not_well) == (7, 3, 2)
-    assert made.best == {"loss_te": 2.5, "idx": 5, "config": {"rate": "[/] [bold]"}}
-    assert made.points_per_minute == 5 and made.eta_s == 36
-    assert Tally(asked=3).eta_s is None
-    assert counts_text(made.counts) == "3 completed, 1 pruned, 1 diverged, 1 failed, 1 timeout"
+from tests.help.tallies import tally
 
 
 def test_the_view_shows_everything():
@@ -53,10 +28,6 @@ def test_the_view_shows_everything():
     ):
         assert fragment in shown
     assert "7/10 points (3 completed" in line(tally()) and "best loss_te 2.5000 (idx 5)" in line(tally())
-
-
-def test_durations_are_readable():
-    assert [duration(s) for s in (None, 0.4, 75, 90_061)] == ["?", "0:00:00", "0:01:15", "1 day, 1:01:01"]
 
 
 def test_without_a_terminal_there_are_lines_and_a_file(tmp_path, monkeypatch):
@@ -97,26 +68,6 @@ def test_last_words_end_the_drawing_and_give_the_cursor_back(tmp_path, monkeypat
     os.close(reads)
     assert "7 of 10 points" in shown
     assert shown.index("\x1b[?25l") < shown.index("\x1b[?25h") < shown.index("why it ends")
-
-
-def test_a_broken_progress_file_is_no_news(tmp_path):
-    folder, well = RunFolder(tmp_path), tally().to_dict()
-    folder.progress.write_text(json.dumps(well))
-    assert read_progress(folder)["best"]["idx"] == 5
-    folder.progress.unlink()
-    # As a stranger may write it: what is told of it is computed with, and pasted into a shell.
-    strange = [
-        json.dumps({**well, **change})
-        for change in (
-            {"asked": "many"}, {"eta_s": 1e300}, {"workers": None}, {"training_s": float("nan")},
-            {"best": {"idx": 1}}, {"best": 3}, {"selection": "--points 3; rm x"}, {"selection": 3},
-        )
-    ]  # fmt: skip
-    strange.append('{"asked": 3}')
-    for content in (None, "", "[1]", '{"asked": ', *strange):
-        if content is not None:
-            folder.progress.write_text(content)
-        assert read_progress(folder) == {}
 
 
 def test_noise_goes_to_the_log_and_the_answer_to_the_terminal(tmp_path):

@@ -1,3 +1,5 @@
+"""The hold of a folder on this machine: one process has it, and it ends with that process."""
+
 import os
 import signal
 import socket
@@ -8,7 +10,6 @@ import time
 import pytest
 
 from results.folder.errors import FolderError, HeldError
-from results.folder.files import replace_file, write_json
 from results.folder.run_folder import RunFolder
 
 HOLD = """
@@ -60,16 +61,6 @@ def test_children_do_not_inherit_the_hold(folder):
 
 def test_a_folder_that_never_was_is_not_held(tmp_path):
     assert not RunFolder(tmp_path / "none").is_held()
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(folder):
-    write_json(folder.progress, {"a": 1})
-    write_json(folder.progress, {"a": 2})
-    assert folder.progress.read_text() == '{\n "a": 2\n}'
-    with pytest.raises(FolderError) as error:
-        replace_file(folder.path / "none" / "file", b"")
-    assert "none/file" in str(error.value) and "run the same command again" in str(error.value)
-    assert {path.name for path in folder.path.iterdir()} == {"lock", "progress.json"}
 
 
 def test_a_path_that_cannot_be_a_folder_is_named(tmp_path):

@@ -1,0 +1,33 @@
+"""What is typed to call the command again, and pages that are written."""
+
+import pytest
+
+from sweep.commands.printing import command, printable, write_page
+from sweep.errors import InputError
+
+
+def test_the_command_is_its_name_or_its_path_if_the_shell_would_not_find_it(tmp_path, monkeypatch):
+    script = tmp_path / "bin" / "sweep"
+    script.parent.mkdir()
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [str(script), "run"])
+    assert command() == "bin/sweep"
+    monkeypatch.setattr("sys.argv", ["/somewhere/sweep/__main__.py", "run"])
+    assert command() == "sweep"
+    monkeypatch.setenv("PATH", str(script.parent))
+    monkeypatch.setattr("sys.argv", [str(script), "run"])
+    assert command() == "sweep"
+
+
+def test_what_a_terminal_would_obey_is_replaced():
+    assert printable("é \x1b]0;title\x07\u202e") == "é ?]0;title??"
+
+
+def test_a_page_is_replaced_and_needs_its_folder(tmp_path):
+    for page in ("<p>one", "<p>é"):
+        write_page(tmp_path / "page.html", page)
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "<p>é"
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere\. Make it first"):
+        write_page(tmp_path / "nowhere" / "page.html", "")

@@ -1,0 +1,32 @@
+"""The file is the point's model, in every format."""
+
+import keras
+import numpy as np
+import pytest
+
+import results
+from sweep import Plan
+from sweep.models.save import FORMATS, ExportError, export
+
+
+@pytest.mark.parametrize("kind", ["keras", "weights", pytest.param("savedmodel", marks=pytest.mark.slow)])
+def test_a_saved_model_is_the_point_s(small_run, tmp_path, kind):
+    run, name = results.open(small_run), f"my{FORMATS[kind]}"
+    written = export(run, 1, tmp_path / name, kind)
+    assert written["metrics"]["MAE"] == pytest.approx(run.points.set_index("idx").loc[1, "MAE_te"], rel=1e-5)
+    card = (tmp_path / f"{name}.card.md").read_text()
+    assert "build_and_compile_model" in card and "| MAE |" in card and "sweep export" in card
+    x = Plan.load().table.x_test[:9]
+    expected = run.predict(1, x)
+    if kind == "keras":
+        found = keras.saving.load_model(tmp_path / name, safe_mode=True).predict(x, verbose=0)
+    elif kind == "weights":
+        model = run.model(1)
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        model.load_weights(tmp_path / name)
+        found = model.predict(x, verbose=0)
+    else:
+        found = keras.layers.TFSMLayer(tmp_path / name, call_endpoint="serve")(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    with pytest.raises(ExportError, match="is there already"):
+        export(run, 1, tmp_path / name, kind)

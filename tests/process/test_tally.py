@@ -1,0 +1,40 @@
+"""The numbers that a person watches, and what is read of them from a folder."""
+
+import json
+
+from results.folder.run_folder import RunFolder
+from sweep.process.tally import Tally, counts_text, duration, read_progress
+from tests.help.tallies import tally
+
+
+def test_points_are_counted():
+    made = tally()
+    assert (made.done, made.open, made.not_well) == (7, 3, 2)
+    assert made.best == {"loss_te": 2.5, "idx": 5, "config": {"rate": "[/] [bold]"}}
+    assert made.points_per_minute == 5 and made.eta_s == 36
+    assert Tally(asked=3).eta_s is None
+    assert counts_text(made.counts) == "3 completed, 1 pruned, 1 diverged, 1 failed, 1 timeout"
+
+
+def test_durations_are_readable():
+    assert [duration(s) for s in (None, 0.4, 75, 90_061)] == ["?", "0:00:00", "0:01:15", "1 day, 1:01:01"]
+
+
+def test_a_broken_progress_file_is_no_news(tmp_path):
+    folder, well = RunFolder(tmp_path), tally().to_dict()
+    folder.progress.write_text(json.dumps(well))
+    assert read_progress(folder)["best"]["idx"] == 5
+    folder.progress.unlink()
+    # As a stranger may write it: what is told of it is computed with, and pasted into a shell.
+    strange = [
+        json.dumps({**well, **change})
+        for change in (
+            {"asked": "many"}, {"eta_s": 1e300}, {"workers": None}, {"training_s": float("nan")},
+            {"best": {"idx": 1}}, {"best": 3}, {"selection": "--points 3; rm x"}, {"selection": 3},
+        )
+    ]  # fmt: skip
+    strange.append('{"asked": 3}')
+    for content in (None, "", "[1]", '{"asked": ', *strange):
+        if content is not None:
+            folder.progress.write_text(content)
+        assert read_progress(folder) == {}

@@ -1,0 +1,98 @@
+"""A worker of Tune: its guard comes first, an engine is made once, and a worker that has grown takes no more points."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trainables.engine import Engine, Report
+from trainables.trials import trial as module
+from trainables.trials.trial import PAYLOAD, Trial
+
+
+class Counting(Engine):
+    """Needs two steps for whatever it is given."""
+
+    def begin(self, points):
+        self.points, self.steps = points, 0
+
+    def step(self):
+        self.steps += 1
+        return Report(done=self.steps == 2, open=len(self.points))
+
+
+@dataclass
+class Worker:
+    """What a test sees of a worker."""
+
+    trial: Any
+    done: list[str]
+
+    def take(self, points, engine="keras"):
+        return self.trial.reset_config({"points": points, "engine": engine})
+
+
+@pytest.fixture
+def worker():
+    """A worker outside of Tune, which has taken the points 4 and 2; what it did is noted."""
+    done = []
+
+    class Noted(Trial):
+        def prepare(self):
+            done.append("prepared")
+
+        def make_engine(self, name):
+            done.append(f"made {name}")
+            return Counting(self.work)
+
+    made = Noted.__new__(Noted)  # Tune's own constructor asks Ray for the node
+    made.setup({"points": [4, 2], "engine": "keras"}, "work", guard=lambda: done.append("guarded"))
+    return Worker(made, done)
+
+
+def test_a_trial_reports_until_its_engine_is_done(worker):
+    assert worker.trial.work == "work" and worker.done == ["guarded", "prepared", "made keras"]
+    results = [worker.trial.step() for _ in range(2)]
+    assert [result["done"] for result in results] == [False, True]
+    assert [result[PAYLOAD].open for result in results] == [2, 2]
+
+
+def test_the_next_points_go_to_the_engine_that_is_there(worker):
+    first = worker.trial._engine
+    for engine, points in (("fused", [1]), ("keras", [7, 8, 9])):
+        assert worker.take(points, engine)
+    assert worker.done == ["guarded", "prepared", "made keras", "made fused"]
+    assert worker.trial._engine is first and first.steps == 0
+    np.testing.assert_array_equal(first.points, np.array([7, 8, 9], np.int64))
+    assert first.points.dtype == np.int64
+
+
+def test_a_worker_that_may_not_train_prepares_nothing(worker):
+    def guard():
+        raise RuntimeError("other versions")
+
+    worker.done.clear()
+    with pytest.raises(RuntimeError, match="other versions"):
+        worker.trial.setup({"points": [1], "engine": "keras"}, "work", guard)
+    assert not worker.done
+
+
+def test_a_worker_that_has_grown_ends_before_it_takes_points(worker, monkeypatch):
+    memory_mb = [100.0]
+
+    def end():
+        raise SystemExit("the actor ends")
+
+    monkeypatch.setattr(module, "resident_mb", lambda: memory_mb[0])
+    monkeypatch.setattr(module.ray.actor, "exit_actor", end)
+    memory_mb[0] = 10.0 * module.RETIRE_AFTER_MB
+    assert worker.take([1])  # before its first trial has ended there is nothing to compare with
+    for _ in range(2):
+        worker.trial.step()
+    memory_mb[0] += module.RETIRE_AFTER_MB
+    assert worker.take([2])
+    memory_mb[0] += 1
+    with pytest.raises(SystemExit, match="the actor ends"):
+        worker.take([3])
+    assert worker.trial._engine.points.tolist() == [2]
