@@ -7,7 +7,6 @@ A point that differs by more than the tolerance is trained a second time, from n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,6 @@ class VerifyEngine(Engine):
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
-        self._build: Callable[..., Any] | None = None
 
     def begin(self, points: np.ndarray, found: Trained | None = None) -> None:
         """Take the one point of the next trial.
@@ -90,8 +88,7 @@ class VerifyEngine(Engine):
 
     def _new(self) -> Point:
         work = self.work
-        self._build = self._build or work.builder.load()
-        return Point(self._build, work.builder, work.space[self._idx], work.table, work.training)
+        return Point(work.maker, work.builder, work.space[self._idx], work.table, work.training)
 
     def _train(self, point: Point, to_epoch: int) -> None:
         if point.finished or point.epoch >= to_epoch:

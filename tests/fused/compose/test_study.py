@@ -58,7 +58,7 @@ def groups(composer, space):
         part = waiting.pop()
         while True:
             found = composer._study(Points.of(space, part), Fit())
-            if isinstance(found, Split | Refused) or not composer._learn(found):
+            if isinstance(found, Split | Refused) or not composer._learn(found, range(min(2, len(part)))):
                 break
         if isinstance(found, Split):
             waiting += [part[rows] for rows in found.parts]

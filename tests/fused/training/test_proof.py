@@ -98,9 +98,11 @@ def test_rounding_that_adam_amplifies_is_no_difference():
 
 def test_every_optimizer_and_variant_that_is_not_proven_has_a_member():
     optimizer, variant = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, 1])
-    rows = proof.chosen(optimizer, variant, 0)
+    nothing = np.zeros(6, bool)
+    rows = proof.chosen(optimizer, variant, nothing, 0)
     assert set(optimizer[rows]) == {0, 1, 2} and set(variant[rows]) == {0, 1} and len(rows) == 3
-    assert len(proof.chosen(np.full(6, -1), np.full(6, -1), 0)) == 1
+    assert len(proof.chosen(np.full(6, -1), np.full(6, -1), nothing, 0)) == 1
+    assert proof.chosen(np.full(6, -1), np.full(6, -1), np.arange(6) == 4, 0) == [4]
 
 
 def test_keras_own_optimizers_are_proven_once():

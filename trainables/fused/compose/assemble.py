@@ -30,20 +30,27 @@ class Members:
         stack: the models of all points before training.
         optimizers: the optimizers, as described, in the order of their numbers in `stack`.
         variants: the activations of the layers, as described, for each variant, in the same order.
+        checked: bool, shape (points,): the points whose models were built by themselves.
     """
 
     template: Template
     stack: Stack
     optimizers: Sequence[Hashable]
     variants: Sequence[tuple[Hashable, ...]]
+    checked: np.ndarray
 
     def take(self, part: np.ndarray) -> Members:
         """Return the members in the rows `part`, of the same program."""
-        return replace(self, stack=self.stack.take(part))
+        return replace(self, stack=self.stack.take(part), checked=self.checked[part])
 
 
 def assemble(
-    builds: Builds, table: Table, points: Points, names: Sequence[str], columns: Mapping[str, Column]
+    builds: Builds,
+    table: Table,
+    points: Points,
+    names: Sequence[str],
+    columns: Mapping[str, Column],
+    checked: Sequence[int],
 ) -> Members:
     """Return the points as members of one program.
 
@@ -53,6 +60,7 @@ def assemble(
         points: points that share a program.
         names: names of the axes that the builder takes.
         columns: the initial values of each point, by `PARTS` and the keys of the numbers.
+        checked: rows of points whose models were built by themselves.
 
     Raises:
         UnfusableError: no program can train them.
@@ -104,7 +112,8 @@ def assemble(
         variant,
     )
     optimizers = [columns["optimizer"][row] for row in of_optimizer]
-    return Members(template, stack, optimizers, [columns["variant"][row] for row in of_variant])
+    variants = [columns["variant"][row] for row in of_variant]
+    return Members(template, stack, optimizers, variants, np.isin(np.arange(len(points)), checked))
 
 
 def _stacked(

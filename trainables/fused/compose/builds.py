@@ -83,7 +83,11 @@ class Builds:
 
     def fresh(self, config: Config) -> keras.Model:
         """Return a model of `config` as its builder returned it; no other caller gets the same model."""
-        return self._fresh.pop(_key(config), None) or self.build(config)
+        key = _key(config)
+        model, described = self._fresh.pop(key, None), self._known.get(key)
+        if isinstance(described, Described) and described.reads_globals:
+            model = None  # the globals may have changed since it was built
+        return model or self.build(config)
 
     def describe(self, config: Config) -> Described | Failed:
         """Return the description of the model of `config`. Build the model unless its description is cached.

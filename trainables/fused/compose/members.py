@@ -36,7 +36,7 @@ from trainables.fused.model.describe import Described
 from trainables.settings import Fit
 from trainables.table.data import Table
 
-CHECKED = 3
+CHECKED = 2
 """The number of random members of each group that are built by themselves and compared with their derived values."""
 
 MAX_COMBINATIONS = 256
@@ -132,12 +132,14 @@ class Composer:
             study = self._study(points, fit)
             if not isinstance(study, _Study):
                 return study
-            if not self._learn(study):
-                return assemble(self._builds, self._table, points, study.names, study.columns)
+            random = np.random.default_rng([self._seed, len(points)])
+            checked = random.permutation(len(points))[:CHECKED].tolist()
+            if not self._learn(study, checked):
+                return assemble(self._builds, self._table, points, study.names, study.columns, checked)
 
     def build(self, config: Config) -> Any:
         """Return a new model of a point, as its builder returns it; `config` is the point's configuration."""
-        return self._builds.build(build.builder_axes(config, self._builder))
+        return self._builds.fresh(build.builder_axes(config, self._builder))
 
     def _study(self, points: Points, fit: Fit) -> _Study | Split | Refused:
         of_fit = build.fit_axes(points.names, self._builder)
@@ -244,13 +246,12 @@ class Composer:
             columns[key] = Column([value_of(d, key) for d in described], together)
         return columns, acting_on
 
-    def _learn(self, study: _Study) -> bool:
-        """Compare random members with models built by themselves; return whether that taught which axes act together."""
+    def _learn(self, study: _Study, rows: Sequence[int]) -> bool:
+        """Compare the members `rows` with models built by themselves; return whether that taught which axes act together."""
         assert self.known is not None
         points, names = study.points, study.names
         base = points.config(0, names)
-        random = np.random.default_rng([self._seed, len(points)])
-        for row in random.permutation(len(points))[:CHECKED].tolist():
+        for row in rows:
             config = points.config(row, names)
             described = self._builds.describe(config)
             if described.signature == self._builds.describe(base).signature and all(

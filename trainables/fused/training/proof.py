@@ -20,6 +20,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from trainables.fused.compose.members import Members
 from trainables.fused.model.refuse import has_users_parts
@@ -110,7 +111,7 @@ def refused(
     """
     stack = members.stack
     optimizers, variants = _unproven(members, proven)
-    rows = chosen(optimizers[stack.optimizer], variants[stack.variant], seed)
+    rows = chosen(optimizers[stack.optimizer], variants[stack.variant], members.checked, seed)
     wrong = prove(program, stack, rows, build, seed)
     if not wrong:
         if not any(map(has_users_parts, (*program.template.optimizers, *program.template.variants))):
@@ -132,15 +133,17 @@ def _unproven(members: Members, proven: set[Hashable]) -> tuple[np.ndarray, np.n
     return np.array(of_optimizer), np.array(of_variant)
 
 
-def chosen(optimizer: np.ndarray, variant: np.ndarray, seed: int) -> list[int]:
+def chosen(optimizer: np.ndarray, variant: np.ndarray, first: np.ndarray, seed: int) -> list[int]:
     """Return rows of members in which each optimizer and each variant occurs.
 
     Args:
         optimizer, variant: int, shape (points,): the numbers of those that need a proof, -1 for the others.
+        first: bool, shape (points,): the points to take before others.
         seed: seed of the choice.
     """
     rows: list[int] = []
     order = np.random.default_rng(seed).permutation(len(optimizer))
+    order = order[np.argsort(~first[order], kind="stable")]
     missing = {("optimizer", int(n)) for n in np.unique(optimizer[optimizer >= 0])}
     missing |= {("variant", int(n)) for n in np.unique(variant[variant >= 0])}
     for wanted in (2, 1):  # first the members that have two of the missing ones
@@ -227,22 +230,16 @@ def _by_keras(model: keras.Model, program: Program, start: Stack, sample: Sample
         model.non_trainable_variables[position].assign(value[0])
     # Without users' code, there is nothing that could behave otherwise in a graph, and tracing takes most of the time.
     model.run_eagerly = not has_users_parts(model)
-    x, y = (np.asarray(array)[sample.order] for array in program.fitted)
-    validation = tuple(np.asarray(array)[: sample.validation] for array in program.validation)
+    taken = [tuple(np.asarray(array)[sample.order] for array in program.fitted)]
+    taken.append(tuple(np.asarray(array)[: sample.validation] for array in program.validation))
+    fitted, validation = (
+        tf.data.Dataset.from_tensor_slices(arrays).batch(program.batch_size) for arrays in taken
+    )
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # from Keras, on layers that lose a mask, as in any training of this model
-        history = model.fit(
-            x,
-            y,
-            batch_size=program.batch_size,
-            epochs=EPOCHS,
-            shuffle=False,
-            validation_data=validation,
-            validation_batch_size=program.batch_size,
-            verbose=0,
-        ).history
+        history = model.fit(fitted, epochs=EPOCHS, validation_data=validation, verbose=0).history
     result: Result = {
         f"{name} of epoch {epoch}": np.asarray(value, "float32")
         for name, column in history.items()
