@@ -30,7 +30,7 @@ TRAINING = Training(FIT, Callbacks(), seed=stateful.SEED)
 SPACE = Space(stateful.SPACE)
 
 KEPT = {
-    "generator_at_top": "initial values",
+    "generator_at_top": "made when the file is imported",
     "numbers_at_top": "initial values",
     "optimizer_at_top": "the Adam 'adam' is made when the file is imported",
     "layer_at_top": "the Dense 'dense' is made when the file is imported",

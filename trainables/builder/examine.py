@@ -1,8 +1,8 @@
-"""Examines whether the user's builder keeps state between calls: it builds one point twice and compares the models.
+"""Examines whether the user's builder keeps state between calls: it builds two points twice in turn and compares the models.
 
-The second time is after another point was built. Two models must have equal variables and settings, and no layer,
-variable, optimizer or metric may be a part of both. Otherwise the builder's module is imported anew for each model. If
-two models still differ then, the builder is not deterministic.
+Two models of a point must have equal variables and settings, and no layer, variable, optimizer or metric may be a part of two
+models. Otherwise the builder's module is imported anew for each model. If two models still differ then, the builder is not
+deterministic.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def examine(
         table: the data.
         seed: the plan's seed.
         timeout_s: seconds that one call of the builder may take.
-        point: the configuration that is built twice.
-        others: configurations of other points, the best first; one of them is built in between.
+        point: the configuration that is built first.
+        others: configurations of other points, the best first; the first of them that can be built is built in turn.
 
     Returns:
         Whether `point` could be built, and one of the others, so that no other examination is needed.
@@ -76,11 +76,14 @@ def examine(
         if first is None:
             return False
         before = modules.globals_of(maker.builder)
-        other = next((model for model in map(built, others) if model is not None), None)
+        between = ((config, built(config)) for config in others)
+        config, other = next((pair for pair in between if pair[1] is not None), ({}, None))
         after = modules.globals_of(maker.builder)
         _let_clocks_go_on(maker, started)
         second = built(point)
         state = _state([first, second, other]) or _changed(before, after)
+        if not state and other is not None:  # the other point may use what the first one does not
+            state = _state([other, built(config), second])
         if not state:
             return other is not None
     maker.import_anew(state)
@@ -161,7 +164,7 @@ def _parts(items: Sequence[Any]) -> Iterator[Any]:
             yield item
             if not isinstance(item, keras.Variable):
                 waiting += list(vars(item).values())
-        elif isinstance(item, keras.losses.Loss):
+        elif isinstance(item, keras.losses.Loss | keras.initializers.Initializer):
             waiting += list(vars(item).values())
         elif isinstance(item, Mapping):
             waiting += list(item.values())

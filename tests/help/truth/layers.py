@@ -54,7 +54,7 @@ def watched(activation, rate, *, input_shape, normalizer):
 
 
 def normalizations(kind, rate, *, input_shape, normalizer):
-    """Keras' normalizations besides the plain one."""
+    """Keras' normalizations besides the plain one; a bias before them would have a gradient of mere rounding."""
     kinds: dict[str, Any] = {
         "renorm": lambda: layers.BatchNormalization(renorm=True),
         "layer": layers.LayerNormalization,
@@ -63,7 +63,7 @@ def normalizations(kind, rate, *, input_shape, normalizer):
         "plain": lambda: layers.BatchNormalization(scale=False, center=False),
     }
     inputs = keras.Input(input_shape)
-    x = kinds[kind]()(hidden(normalizer(inputs), activation=None))
+    x = kinds[kind]()(hidden(normalizer(inputs), activation=None, use_bias=False))
     return compiled(inputs, layers.Activation("tanh")(x), keras.optimizers.Adam(rate))
 
 
