@@ -66,13 +66,24 @@ def test_cpus_caps_the_use_and_ctrl_c_stops_it_and_the_same_command_resumes(clus
     sweeps = numpy_sweeps
     write_plan(sweeps.folder, engine="keras", fit={"epochs": 2})
     sweeps.hold.write_text(str(next(iter(Selection(12, 0)))))
-    arguments = ["run", "plan.yaml", "--out", "out", "--points", "5", "--address", cluster.address]
-    arguments += ["--cpus", "1"]  # of two
+    capped = ["run", "plan.yaml", "--address", cluster.address, "--cpus", "1"]  # of two
+    arguments = [*capped, "--out", "out", "--points", "5"]
     process = sweeps.start(*arguments, **ENVIRONMENT)
     sweeps.wait_for(lambda: len(sweeps.rows()) == 1, process)
-    sweeps.wait_for(lambda: read_json(sweeps.out / "progress.json")["running"], process)
-    time.sleep(3)  # The second point is held; meanwhile the other node would take the third one.
-    assert read_json(sweeps.out / "progress.json")["running"] == 1
+
+    def running():
+        return read_json(sweeps.out / "progress.json")["running"]
+
+    sweeps.wait_for(running, process)  # the second point, which is held
+    # The other core stays free: a sweep that comes later gets it.
+    other = sweeps.start(*capped, "--out", "other", "--points", "1", **ENVIRONMENT)
+
+    def other_has_ended():
+        assert running() <= 1
+        return other.poll() is not None
+
+    sweeps.wait_for(other_has_ended, process)
+    assert other.returncode == 0, other.communicate()[0]
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 3, output
@@ -120,6 +131,7 @@ def test_a_node_with_other_versions_that_joins_later_trains_nothing_and_stops_th
         node.kill()
     assert process.returncode == 3 and has_table_of_versions(output), output
     assert "Resume:" in output and "Traceback" not in output
+    assert len({trial["labels"]["ray.io/node-id"] for trial in sweeps.begun()}) <= 2  # the sound ones
     kept = sweeps.rows()
     assert len(kept) == 1
     sweeps.hold.unlink()
@@ -162,6 +174,7 @@ def test_a_resource_that_no_node_has_is_waited_for_and_got_when_one_joins(cluste
         output, _ = process.communicate(timeout=180)
         assert process.returncode == 0, output
         assert "waiting for a node that has" in output and len(sweeps.rows()) == 2
+        assert {trial["labels"].get("zone") for trial in sweeps.begun()} == {"north"}
     finally:
         wrong.kill()
         node.kill()

@@ -75,10 +75,12 @@ def test_status_and_top_tell_it_from_the_files(trouble):
 def test_running_again_trains_nothing(trouble):
     sweeps = trouble[0]
     before = {path: path.stat().st_mtime_ns for path in sweeps.out.rglob("*.parquet")}
+    begun = sweeps.begun()
     code, output = sweeps.run("run", "--out", "out", "--json")  # the plan is the folder's own
     said = json.loads(output.splitlines()[-1])
     assert code == 1 and said["folder"] == str(sweeps.out) and said["error"] is None
     assert {path: path.stat().st_mtime_ns for path in sweeps.out.rglob("*.parquet")} == before
+    assert sweeps.begun() == begun
 
 
 @pytest.mark.heavy
