@@ -28,7 +28,8 @@ class Members:
     Attributes:
         template: what the program is made from.
         stack: the models of all points before training.
-        optimizers: the optimizers, as described, in the order of their numbers in `stack`.
+        optimizers: the optimizers, as described but without the variables that they decay, in the order of their numbers
+            in `stack`.
         variants: the activations of the layers, as described, for each variant, in the same order.
         checked: bool, shape (points,): the points whose models were built by themselves.
     """
@@ -111,7 +112,7 @@ def assemble(
         optimizer,
         variant,
     )
-    optimizers = [columns["optimizer"][row] for row in of_optimizer]
+    optimizers = [columns["optimizer"][row][0] for row in of_optimizer]
     variants = [columns["variant"][row] for row in of_variant]
     return Members(template, stack, optimizers, variants, np.isin(np.arange(len(points)), checked))
 
