@@ -20,6 +20,7 @@ from tests.help.cohorts import (
     engine_of,
 )
 from trainables.fused.compose.members import Refused, Split
+from trainables.fused.compose.members import Members
 from trainables.fused.compose.points import Points
 from trainables.fused.internals.errors import UnfusableError
 from trainables.settings import Fit, Training
@@ -55,7 +56,9 @@ def two_of_one_program(engine, points):
     """Return the first of the points and the next one that can share its program."""
     first, *others = points.tolist()
     for other in others:
-        if engine.composer.divide(Points.of(engine.space, [first, other]), engine.training.fit) is None:
+        if isinstance(
+            engine.composer.compose(Points.of(engine.space, [first, other]), engine.training.fit), Members
+        ):
             return [first, other]
     raise AssertionError(f"no other point shares the program of {engine.space[first]}")
 
