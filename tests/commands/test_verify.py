@@ -39,7 +39,7 @@ def test_a_run_is_verified_once_and_what_was_altered_is_found(run):
     assert "4 of the 4 best points are what Keras trains." in output
     assert output.count("3 of 3 epochs, as by Keras") == 4
     again = answer("verify", run)  # trains nothing
-    assert again["waiting"] == [] and sorted(again["agreeing"]) == [0, 1, 2, 3]
+    assert again["waiting"] == [] and sorted(again["agreeing"]) == [0, 1, 4, 5]
     assert "verified   4 of the 4 best" in sweep("status", run).output
     assert sweep("report", run, run / "page.html").exit_code == 0
     assert "4 of the 4 best points are what Keras trains" in (run / "page.html").read_text()

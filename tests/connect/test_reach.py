@@ -238,13 +238,13 @@ def test_who_is_reached_from_this_machine_only(host, expected):
     assert reach.is_loopback(host) is expected
 
 
+pytestmark = pytest.mark.long(50)
+
 ONE_AFTER_THE_OTHER = """
 import json, os, psutil, sys
 from cluster.connect import local
 from cluster.connect.attached import attached
 from ray._private import ray_constants
-
-pytestmark = pytest.mark.long(50)
 def settings():
     names = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
     return [*map(os.environ.get, names), ray_constants.ENABLE_RAY_CLUSTER]

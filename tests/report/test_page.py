@@ -267,7 +267,7 @@ def test_every_section_of_a_real_run_is_there(browser, small_run, tmp_path):
     titles = [head.text for head in browser.find_elements(By.TAG_NAME, "h2")]
     assert titles == [
         "The points", "What matters", "What each value does", "What size buys", "Learning curves", "The winner",
-        "Where it comes from",
+        "What Keras trains", "Where it comes from",
     ]  # fmt: skip
     best = run.top(1, "loss_va").iloc[0]
     assert f"{best['loss_va']:.4g}" in browser.find_element(By.ID, "cards").text

@@ -32,10 +32,10 @@ def row_of(report):
     return row
 
 
+pytestmark = pytest.mark.long(30)
+
 SIMPLE = """
 import keras, time
-
-pytestmark = pytest.mark.long(30)
 def build(units, wrong=None, input_shape=None):
     if wrong == "sleep":
         try:

@@ -118,7 +118,7 @@ def test_no_handler_of_the_engine_takes_it_for_a_reason_to_refuse_a_model(monkey
         token(keras.layers.Dense(1))
     composer = Composer(builder.load(), builder, table, 0)
     with monkeypatch.context() as change, pytest.raises(InternalsError):
-        lacking(change, sys.modules["trainables.fused.compose.members"], "describe")
+        lacking(change, sys.modules["trainables.fused.compose.builds"], "describe")
         composer.compose(Points([], np.zeros((2, 0), int)), Fit(epochs=1, batch_size=32))
     template = Template(
         model := built(), [model], [model], ["learning_rate"], {}, [], (table.x_train[:2], table.y_train[:2])

@@ -82,7 +82,7 @@ def test_lanes_with_other_seeds_have_the_draws_of_keras(axes):
     assert cohort._template.stacked
     fused = engine.train(points)
     for idx in points:
-        assert_equal(fused[idx], engine.alone(idx))
+        assert_equal(fused[idx], engine.alone(idx), engine)
     assert len({fused[idx][0]["loss_tr"] for idx in points}) == len(points)
 
 

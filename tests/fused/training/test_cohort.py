@@ -19,8 +19,7 @@ from tests.help.cohorts import (
     by_point,
     engine_of,
 )
-from trainables.fused.compose.members import Refused, Split
-from trainables.fused.compose.members import Members
+from trainables.fused.compose.members import Members, Refused, Split
 from trainables.fused.compose.points import Points
 from trainables.fused.internals.errors import UnfusableError
 from trainables.settings import Fit, Training

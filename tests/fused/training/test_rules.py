@@ -102,7 +102,7 @@ def by_keras(settings: Callbacks, case: Case) -> list[After]:
     rate = schedules.ExponentialDecay(case.rate, 10, 0.9) if case.scheduled else case.rate
     model = SimpleNamespace(optimizer=keras.optimizers.SGD(rate), stop_training=False, get_weights=list)
     recorder = keras_rules.Recorder()
-    called = [recorder, *keras_rules.rules(settings, model)]
+    called = [recorder, *keras_rules.rules(settings)]
     for callback in called:
         callback.set_model(model)
         callback.on_train_begin()
@@ -231,7 +231,7 @@ def test_a_real_fit_has_the_rates_and_the_end_of_the_rules():
         *(x[:16], y[:16]),
         epochs=40,
         validation_data=(x[16:], y[16:]),
-        callbacks=[recorder, *keras_rules.rules(settings, model)],
+        callbacks=[recorder, *keras_rules.rules(settings)],
         verbose=0,
     )
     rules = Rules(settings, np.array([0.3], np.float32), np.array([False]))
