@@ -76,7 +76,7 @@ def test_axes_that_act_together_are_seen_as_the_trials_see_them(plan_of):
     groups = planned(plan, range(8))
     assert [len(points) for points, _ in groups] == [8] and groups == trained(plan, range(8))
     answer = estimate.estimate(plan, range(8), 1, workers=1)
-    assert answer["cohorts"] == [(4, ""), (4, "")] and answer["at_most_s"] > 0
+    assert answer["cohorts"] == [(8, "")] and answer["at_most_s"] > 0
 
 
 def test_a_group_that_cannot_be_compiled_is_told_and_another_one_is_timed(plan_of):

@@ -1,6 +1,7 @@
 """A worker of Tune: its guard comes first, an engine is made once, and a worker that has grown takes no more points."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ class Counting(Engine):
     def step(self):
         self.steps += 1
         return Report(done=self.steps == 2, open=len(self.points))
+
+
+WORK = SimpleNamespace(maker=SimpleNamespace(notes=("a note",)))
 
 
 @dataclass
@@ -47,15 +51,16 @@ def worker():
             return Counting(self.work)
 
     made = Noted.__new__(Noted)  # Tune's own constructor asks Ray for the node
-    made.setup({"points": [4, 2], "engine": "keras"}, "work", guard=lambda: done.append("guarded"))
+    made.setup({"points": [4, 2], "engine": "keras"}, WORK, guard=lambda: done.append("guarded"))
     return Worker(made, done)
 
 
 def test_a_trial_reports_until_its_engine_is_done(worker):
-    assert worker.trial.work == "work" and worker.done == ["guarded", "prepared", "made keras"]
+    assert worker.trial.work == WORK and worker.done == ["guarded", "prepared", "made keras"]
     results = [worker.trial.step() for _ in range(2)]
     assert [result["done"] for result in results] == [False, True]
     assert [result[PAYLOAD].open for result in results] == [2, 2]
+    assert all(result[PAYLOAD].notes == ("a note",) for result in results)
 
 
 def test_the_next_points_go_to_the_engine_that_is_there(worker):
