@@ -1,8 +1,8 @@
 """Examines whether the user's builder keeps state between calls: it builds two points twice in turn and compares the models.
 
-Two models of a point must have equal variables and settings, and no layer, variable, optimizer or metric may be a part of two
-models. Otherwise the builder's module is imported anew for each model. If two models still differ then, the builder is not
-deterministic.
+Two models of a point must have equal variables and settings, and no layer, variable, optimizer or metric may be a part of
+two models. Otherwise the builder's module is imported anew for each model. If two models still differ then, the builder is
+not deterministic.
 """
 
 from __future__ import annotations
