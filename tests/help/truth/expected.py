@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -50,7 +51,13 @@ class Oracle:
         path.write_text(json.dumps(asked))
         command = [sys.executable, oracle.__file__, str(path)]
         self._errors = (folder / "errors").open("w+")
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._errors, text=True)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+        }  # the builders import from tests
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
+        )
         self._found = []
 
     def __getitem__(self, number):
