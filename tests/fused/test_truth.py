@@ -77,7 +77,7 @@ def marked(case):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.xdist_group("truth")
-@pytest.mark.parametrize("case", map(marked, CASES))
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_every_point_has_the_numbers_of_plain_keras(case, expected):
     work = work_of(case)
     found, reasons = train(work, range(len(work.space)))
