@@ -15,7 +15,7 @@ _SHOWN = 2
 
 REMEDIES = (
     (
-        r"has a \w+ of its own|train_step",
+        r"the model has a \w+ of its own",
         "express what the model's own step does by a loss, by add_loss, or by layers",
     ),
     (r"run_eagerly", "compile without run_eagerly=True"),
@@ -40,8 +40,19 @@ REMEDIES = (
         "keep what the layer counts in a weight (add_weight), not in an attribute",
     ),
     (r"no usable get_config", "give the layer a get_config that returns its arguments"),
-    (r"cannot be copied|does not keep its", "let the optimizer's get_config return all of its arguments"),
-    (r"out of weight decay", "decay all weights or none"),
+    (r"cannot be copied", "use an optimizer of Keras, or override update_step only"),
+    (r"has a \w+ of its own", "use an optimizer of Keras, or override update_step only"),
+    (
+        r"starts from the weights|assigns to variables",
+        "let the optimizer's build only make variables, of constants",
+    ),
+    (r"not among those proven", "use a class from the table in trainables/fused/README.md"),
+    (
+        r"does not train them as Keras does",
+        "the reason names what differs: some part of the model keeps a state that a program cannot carry",
+    ),
+    (r"cannot be compared between models", "let functions read numbers, lists or arrays"),
+    (r"not deterministic", "use no clock, and draw random numbers that the plan's seed sets"),
     (r"clips a sparse gradient", "leave out the clipping, or give the Embedding a regularizer"),
     (r"sparse gradient has different regularizers", "give the Embedding the same regularizer in all points"),
     (r"not the mean over its rows", "use a loss and metrics that are means over rows"),

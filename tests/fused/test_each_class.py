@@ -26,9 +26,12 @@ def table(target):
     x = chance.normal(size=(150, 6)).astype("float32")
     score = x[:, 0] + x[:, 1] * x[:, 2]
     codes = np.digitize(score, [-0.5, 0.5])
-    y = {"number": np.abs(score) + 0.1, "binary": score > 0, "one_hot": np.eye(3)[codes], "codes": codes}[
-        target
-    ]
+    y = {
+        "number": np.abs(score) + 0.1,
+        "binary": (score > 0)[:, None],
+        "one_hot": np.eye(3)[codes],
+        "codes": codes,
+    }[target]
     y = y.astype("float32")
     return Table(x[:120], y[:120], x[120:], y[120:], tuple(f"x{i}" for i in range(6)), "y", "0")
 

@@ -220,9 +220,11 @@ def _metric(name: str) -> Any:
     found = getattr(keras.metrics, name, None) or getattr(keras.losses, name)
     if not isinstance(found, type):
         return keras.metrics.MeanMetricWrapper(found, name=f"function_{name}")
-    return (found if issubclass(found, keras.metrics.Metric) else getattr(keras.metrics, name))(
-        name=f"class_{name}"
-    )
+    found = found if issubclass(found, keras.metrics.Metric) else getattr(keras.metrics, name)
+    given = (
+        {"average": "macro"} if name in ("F1Score", "FBetaScore") else {}
+    )  # else they log a number for each class
+    return found(name=f"class_{name}", **given)
 
 
 def table() -> str:

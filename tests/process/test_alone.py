@@ -1,6 +1,8 @@
 """What is said when many points leave the fused engine."""
 
+import ast
 import io
+import re
 
 import pytest
 
@@ -9,6 +11,7 @@ from sweep.process import alone
 from sweep.process.alone import about, of_tally, remedy, warning
 from sweep.process.tally import Tally
 from sweep.process.view import View, draw
+from tests.help.repository import ROOT
 
 LSTM = "a recurrent layer (LSTM) cannot be vectorized over models"
 OWN = "the model has a train_step of its own"
@@ -92,3 +95,22 @@ def test_every_pattern_is_reached():
     """A pattern behind one that is wider would never be used."""
     samples = [pattern.replace(r"\w+", "step").split("|")[0] for pattern, _ in alone.REMEDIES]
     assert [remedy(sample) for sample in samples] == [text for _, text in alone.REMEDIES]
+
+
+def test_every_pattern_is_of_a_reason_that_the_code_gives():
+    """A reason that was reworded would lose its remedy."""
+    texts = []
+    for path in [*(ROOT / "trainables").rglob("*.py"), *(ROOT / "sweep" / "driver").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                texts.append(
+                    "".join(
+                        getattr(part, "value", "x") if isinstance(part, ast.Constant) else "x"
+                        for part in node.values
+                    )
+                )
+    for pattern, _ in alone.REMEDIES:
+        for one in pattern.split("|"):
+            assert any(re.search(one, text) for text in texts), one

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,11 @@ class FusedEngine(Engine):
 
     def step(self) -> Report:
         """Compose the group, or train it for a while, and report."""
+        report = self._step()
+        learned = self._composer.known if self._composer else None
+        return replace(report, known=learned, notes=learned.notes if learned else ())
+
+    def _step(self) -> Report:
         try:
             started = time.perf_counter()
             report = self._compose() if self._waiting is None else None
@@ -102,16 +108,13 @@ class FusedEngine(Engine):
                 training.timeout_s,
                 cohort_memory_mb(training.memory_mb, training.gpu),
             )
-        composer = self._composer
-        composer.know(self._known)
-        found = composer.compose(Points.of(work.space, points), training.fit)
+        self._composer.know(self._known)
+        found = self._composer.compose(Points.of(work.space, points), training.fit)
         if isinstance(found, Refused):
-            return Report(done=True, refused=points, why=found.why, known=composer.known)
+            return Report(done=True, refused=points, why=found.why)
         if isinstance(found, Split):
             parts = [points[part] for part in found.parts]
-            return Report(
-                done=True, parts=parts, costs=list(found.costs), why=found.why, known=composer.known
-            )
+            return Report(done=True, parts=parts, costs=list(found.costs), why=found.why)
         self._waiting = [
             (points, found, build.fit_of(work.space[int(points[0])], work.builder, training.fit))
         ]
@@ -150,7 +153,6 @@ class FusedEngine(Engine):
             rows=finished,
             rungs=self.work.rungs.entered() if self.work.rungs else None,
             timing=timing,
-            known=self._composer.known,
         )
 
     def _begin_cohort(self) -> Report | None:
@@ -165,7 +167,7 @@ class FusedEngine(Engine):
             is_present = np.isin(idx, present)
             rows, others = np.flatnonzero(is_present), np.flatnonzero(~is_present)
             cohort = Cohort(idx[rows], members.take(rows), fit, work.table, work.training, LANES)
-            if report := self._prove(cohort, members.take(rows)):
+            if report := self._prove(cohort, members.take(rows), idx[others]):
                 return report
             try:
                 cohort.restore(state)
@@ -176,13 +178,18 @@ class FusedEngine(Engine):
             self._cohort = cohort
             return None
         cohort = Cohort(idx, members, fit, work.table, work.training, LANES)
-        if report := self._prove(cohort, members):
+        if report := self._prove(cohort, members, idx[:0]):
             return report
         self._cohort = cohort
         return None
 
-    def _prove(self, cohort: Any, members: Any) -> Report | None:
-        """Prove the program of a cohort before its first epoch; report if it cannot train all points."""
+    def _prove(self, cohort: Any, members: Any, others: np.ndarray) -> Report | None:
+        """Prove the program of a cohort before its first epoch; report if it cannot train all points.
+
+        Args:
+            cohort, members: the cohort.
+            others: points of the group that are in no cohort yet.
+        """
         from trainables.fused.training.proof import refused
 
         started = time.perf_counter()
@@ -198,9 +205,9 @@ class FusedEngine(Engine):
             return None
         if rows.all():
             return self._refuse(why)
-        wrong = cohort.idx[rows]
-        others = np.setdiff1d(self._points, wrong)
-        return Report(done=True, parts=[wrong, others], why=why)
+        # Cohorts of this group that have finished are not trained again.
+        rest = [cohort.idx[~rows], others, *(idx for idx, *_ in self._waiting or ())]
+        return Report(done=True, parts=[cohort.idx[rows], np.concatenate(rest)], why=why)
 
     def _enter(self, trained: np.ndarray) -> np.ndarray:
         """Enter the points that were trained into the rung of a milestone; return the rows of those that ASHA stops."""

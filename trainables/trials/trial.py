@@ -82,7 +82,7 @@ class Trial(tune.Trainable):
         if report.done:
             gc.collect()
             self._first_mb = self._first_mb or resident_mb()
-        return {"done": report.done, PAYLOAD: replace(report, notes=self.work.maker.notes)}
+        return {"done": report.done, PAYLOAD: replace(report, notes=(*report.notes, *self.work.maker.notes))}
 
 
 def set_up_tensorflow(threads: int) -> None:

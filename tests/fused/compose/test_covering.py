@@ -50,3 +50,9 @@ def test_a_limit_on_the_rows_is_kept_and_told():
     found = covering(codes, 50)
     assert len(found.rows) == 50
     assert found.pairs == 50 / 400
+
+
+def test_axes_of_many_values_take_memory_for_the_points_only():
+    codes = np.random.default_rng(0).integers(0, 10**5, (500, 4))
+    found = covering(codes, 20)
+    assert len(found.rows) == 20 and 0 < found.pairs < 1

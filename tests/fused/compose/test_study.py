@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.space import Space
+from trainables.fused.compose import study
 from trainables.fused.compose.builds import PARTS, Failed, same, value_of
 from trainables.fused.compose.members import MAX_COMBINATIONS, Composer, Refused, Split
 from trainables.fused.compose.points import Points
@@ -148,6 +149,24 @@ def test_an_axis_of_a_layer_that_the_first_point_lacks_is_studied_with_the_layer
     }
     parts["signature"] = lambda c, f=parts["signature"]: f(c)
     assert_composed_as_described(parts, space)
+
+
+def test_pairs_that_did_not_meet_are_told(monkeypatch):
+    space = Space({"a": [1, 2, 3], "b": [1, 2, 3], "c": [1, 2]})
+    parts = {"optimizer": lambda c: c["a"]}
+    assert assert_composed_as_described(parts, space).known.notes == ()
+    monkeypatch.setattr(study, "MOST_MODELS", 3)
+    [note] = assert_composed_as_described(parts, space).known.notes
+    assert "of the pairs of values of two axes were tried together, in 3 models" in note
+
+
+def test_an_axis_of_many_values_is_sampled_and_its_effect_is_found():
+    rates = [i / 100 for i in range(1, 41)]
+    space = Space({"a": ["adam", "sgd"], "b": rates, "c": [1, 2, 3]})
+    parts = {"optimizer.momentum": lambda c: c["b"] if c["a"] == "sgd" else 0.0}
+    composer = assert_composed_as_described(parts, space)
+    assert composer.known.sampled == {"b"} and composer.known.models <= 6 * study.STAND_INS
+    assert "b had many values" in composer.known.notes[0]
 
 
 def test_the_study_is_made_once_and_later_groups_use_it():

@@ -143,3 +143,41 @@ def test_the_zoo_is_proven():
     build = lambda row: engine.composer.build(engine.space[int(points[row])])  # noqa: E731
     rows, why = proof.refused(cohort.program, found, build, set(), 0)
     assert not rows.any(), why
+
+
+def result(*numbers):
+    return {"the weights": np.array(numbers, "float32")}
+
+
+def test_rounding_is_no_difference_and_more_is():
+    plain = result(1.0, -3.0)
+    assert proof._difference(result(1.0, -3.00001), plain, plain) == ""
+    assert (
+        proof._difference(result(1.0, -3.001), plain, plain) == "the weights is -3.001, but -3 by Keras' fit"
+    )
+    assert proof._difference(result(1.0, np.nan), plain, plain) != ""
+    assert proof._difference(result(1.0), plain, plain) == "the weights has 1 numbers, but 2 by Keras' fit"
+    assert proof._difference({}, plain, plain) == "only Keras' fit has the weights"
+    nans = result(np.nan, np.inf)
+    assert proof._difference(nans, nans, nans) == ""
+
+
+def test_a_difference_is_measured_by_that_of_keras_nudged():
+    plain, nudged = result(1.0, 2.0), result(1.0, 2.001)
+    assert proof._difference(result(1.01, 2.0), plain, nudged) == ""
+    assert proof._difference(result(1.03, 2.0), plain, nudged) != ""
+
+
+def test_the_validation_of_the_compiled_epoch_is_compared_too(group, monkeypatch):
+    program = group.cohort.program
+    epoch = program.epoch
+
+    def altered(stack, order):
+        done, logs = epoch(stack, order)
+        logs = logs.copy()
+        logs[:, -1] *= 1.01
+        return done, logs
+
+    monkeypatch.setattr(program, "epoch", altered)
+    [why] = set(group.wrong(group.members.stack).values())
+    assert "on all rows" in why

@@ -62,42 +62,40 @@ class _Combinations:
         self._codes = codes
         self._sizes = codes.max(0) + 1
         self._axes = list(itertools.combinations(range(codes.shape[1]), strength))
-        self._occur = [
-            np.bincount(self._labels(axes), minlength=self._count(axes)) > 0 for axes in self._axes
-        ]
+        self._occur = [np.unique(self._labels(axes)) for axes in self._axes]
 
     @property
     def most_values(self) -> int:
         """The number of combinations of the axes that have most of them; so many points are needed at least."""
-        return max((int(occur.sum()) for occur in self._occur), default=0)
+        return max(map(len, self._occur), default=0)
 
     def share(self, rows: np.ndarray) -> float:
         """Return the share of the combinations that occur in the points `rows`."""
-        total = sum(int(occur.sum()) for occur in self._occur)
+        total = sum(map(len, self._occur))
         found = sum(len(np.unique(self._labels(axes, rows))) for axes in self._axes)
         return found / total if total else 1.0
 
     def cover(self, most: int, seed: int) -> np.ndarray:
         """Return at most `most` points in which all combinations occur, or as many of them as that allows."""
         chance = np.random.default_rng(seed)
-        missing = [occur.copy() for occur in self._occur]
+        missing = [np.ones(len(occur), bool) for occur in self._occur]
         chosen: list[int] = []
         while len(chosen) < most and any(one.any() for one in missing):
             # One combination that is missing, of the axes that lack most; then the most useful point that has it.
             worst = int(np.argmax([one.sum() for one in missing]))
-            wanted = chance.choice(np.flatnonzero(missing[worst]))
+            wanted = self._occur[worst][chance.choice(np.flatnonzero(missing[worst]))]
             having = np.flatnonzero(self._labels(self._axes[worst]) == wanted)
             some = chance.choice(having, min(CANDIDATES, len(having)), replace=False)
-            labels = [self._labels(axes, some) for axes in self._axes]
-            gain = np.sum([one[label] for one, label in zip(missing, labels, strict=True)], 0)
+            numbers = [
+                np.searchsorted(occur, self._labels(axes, some))
+                for occur, axes in zip(self._occur, self._axes, strict=True)
+            ]
+            gain = np.sum([one[number] for one, number in zip(missing, numbers, strict=True)], 0)
             best = int(np.argmax(gain))
             chosen.append(int(some[best]))
-            for one, label in zip(missing, labels, strict=True):
-                one[label[best]] = False
+            for one, number in zip(missing, numbers, strict=True):
+                one[number[best]] = False
         return np.array(chosen, np.int64)
-
-    def _count(self, axes: tuple[int, ...]) -> int:
-        return int(np.prod(self._sizes[list(axes)]))
 
     def _labels(self, axes: tuple[int, ...], rows: np.ndarray | None = None) -> np.ndarray:
         """Return the number of the combination that each point has on `axes`, int64, shape (points,)."""

@@ -24,12 +24,30 @@ class Interactions:
         models: the number of models in the covering array.
         pairs: share of the pairs of values of two axes that met in it; below 1 if `MOST_MODELS` was too low.
         triples: the same of three axes.
+        sampled: axes of so many values that a few stood for all.
     """
 
     sets: frozenset[tuple[str, frozenset[str]]] = frozenset()
     models: int = 0
     pairs: float = 1.0
     triples: float = 1.0
+    sampled: frozenset[str] = frozenset()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user must know: which values were not tried together."""
+        found = []
+        if self.sampled:
+            found.append(
+                f"{' and '.join(sorted(self.sampled))} had many values, of which a few stood for all when values of two "
+                "axes were tried together; `sweep verify` trains points again by Keras"
+            )
+        if self.pairs < 1.0:
+            found.append(
+                f"only {self.pairs:.0%} of the pairs of values of two axes were tried together, in {self.models} models; "
+                "`sweep verify` trains points again by Keras"
+            )
+        return tuple(found)
 
     def with_sets(self, more: Mapping[str, set[str]]) -> Interactions:
         """Return these interactions and `more`, the acting axes of each part."""

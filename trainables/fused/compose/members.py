@@ -29,7 +29,7 @@ from trainables.fused.compose.assemble import Members, assemble
 from trainables.fused.compose.builds import PARTS, Builds, Config, Failed, same, value_of
 from trainables.fused.compose.interactions import SIGNATURE, Interactions
 from trainables.fused.compose.points import Column, Combinations, Points, numbered
-from trainables.fused.compose.study import interactions, learn
+from trainables.fused.compose.study import MANY_VALUES, interactions, learn
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import check_objects
 from trainables.fused.model.describe import Described
@@ -41,9 +41,6 @@ CHECKED = 2
 
 MAX_COMBINATIONS = 256
 """The maximum number of models built for axes that change the same value; a group that needs more is split."""
-
-FEW_VALUES = 16
-"""An axis with more values is studied after the others."""
 
 LEAST_POINTS = 16
 """A group may always have this many points, whatever memory they take: a chunk has this size anyway."""
@@ -154,7 +151,7 @@ class Composer:
         base, axes = points.config(0, names), points.varying(names)
         by_axis = {axis: points.combinations([axis]) for axis in axes}
         # If an axis with few values splits the points, the long ones are studied in the parts only.
-        short = [axis for axis in axes if len(by_axis[axis]) <= FEW_VALUES]
+        short = [axis for axis in axes if len(by_axis[axis]) <= MANY_VALUES]
         first = self._builds.describe(base)
         found: dict[str, Column] = {}
         for some in (short, [axis for axis in axes if axis not in short]):

@@ -12,6 +12,9 @@ What is found
     or of two together, is found with certainty. An effect of three is found if their values meet in an array;
     `Interactions.triples` is the share of triples that do. In the groups, each axis is varied by itself again, so an effect
     of a single axis is found in each of them, and random members are compared.
+
+    Of an axis of many values, a few stand for all here: which axes act together seldom depends on one learning rate of a
+    hundred. `Interactions.sampled` has these axes.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +34,12 @@ from trainables.fused.model.describe import Described
 
 MOST_MODELS = 400
 """The maximum number of models in a covering array."""
+
+MANY_VALUES = 16
+"""Of an axis with more values, only `STAND_INS` take part in the study."""
+
+STAND_INS = 8
+"""The number of values that stand for those of an axis of many."""
 
 Describe = Callable[[Config], Described | Failed]
 """Returns the description of a configuration's model."""
@@ -47,34 +57,53 @@ def interactions(points: Points, names: Sequence[str], builds: Builds, seed: int
         builds: makes the models.
         seed: seed of the random choices.
     """
-    classes = _classes(points, names, builds)
-    found = Interactions()
-    for structure in _structures(classes):
-        found = _of_structure(points, names, structure, builds, seed, found)
+    every = {axis: points.codes_of([axis])[:, 0] for axis in points.varying(names)}
+    columns = {axis: _few(column) for axis, column in every.items()}
+    found = Interactions(sampled=frozenset(axis for axis in every if columns[axis] is not every[axis]))
+    base = points.config(0, names)
+    for structure in _structures(_classes(points, base, columns, builds)):
+        found = _of_structure(points, base, columns, structure, builds, seed, found)
     return found
 
 
+def _few(column: np.ndarray) -> np.ndarray:
+    """Return codes in which a few stand for all, if there are many."""
+    codes = np.unique(column)
+    if len(codes) <= MANY_VALUES:
+        return column
+    kept = codes[np.linspace(0, len(codes) - 1, STAND_INS).round().astype(int)]
+    return kept[np.searchsorted(codes, column) * STAND_INS // len(codes)]
+
+
 def _of_structure(
-    points: Points, names: Sequence[str], structure: Structure, builds: Builds, seed: int, found: Interactions
+    points: Points,
+    base: Config,
+    columns: Mapping[str, np.ndarray],
+    structure: Structure,
+    builds: Builds,
+    seed: int,
+    found: Interactions,
 ) -> Interactions:
     """Return `found` and what acts together where each axis has values of one class only."""
-    base = {**points.config(0, names), **{a: points.value_of(a, codes[0]) for a, codes in structure.items()}}
+
+    def values(codes: Mapping[str, int]) -> dict[str, Any]:
+        return {axis: points.value_of(axis, code) for axis, code in codes.items()}
+
+    base = {**base, **values({axis: codes[0] for axis, codes in structure.items()})}
     axes = [axis for axis, codes in structure.items() if len(codes) > 1]
-    inside = np.ones(len(points), bool)
-    for axis in axes:
-        inside &= np.isin(points.codes_of([axis])[:, 0], structure[axis])
+    inside = np.all([np.isin(columns[axis], structure[axis]) for axis in axes], 0)
     first = builds.describe(base)
-    if isinstance(first, Failed) or len(axes) < 2 or not inside.any():
+    if isinstance(first, Failed) or not inside.any():
         return found
     acting: dict[str, set[str]] = {}
     for axis in axes:
         for code in structure[axis]:
-            for part in differing(builds.describe({**base, axis: points.value_of(axis, code)}), first):
+            for part in differing(builds.describe({**base, **values({axis: code})}), first):
                 acting.setdefault(part, set()).add(axis)
-    rows = np.flatnonzero(inside)
-    chosen = covering(points.codes_of(axes)[rows], MOST_MODELS, seed)
-    for row in rows[chosen.rows].tolist():
-        learn({**base, **points.config(row, axes)}, base, axes, acting, builds.describe)
+    codes = np.column_stack([columns[axis][inside] for axis in axes])
+    chosen = covering(codes, MOST_MODELS, seed)
+    for row in codes[chosen.rows].tolist():
+        learn({**base, **values(dict(zip(axes, row, strict=True)))}, base, axes, acting, builds.describe)
     found = replace(
         found,
         models=found.models + len(chosen.rows),
@@ -135,14 +164,15 @@ def _acting_axis(low: Config, high: Config, axes: Sequence[str], part: str, desc
     return steps[start]
 
 
-def _classes(points: Points, names: Sequence[str], builds: Builds) -> dict[str, list[list[int]]]:
+def _classes(
+    points: Points, base: Config, columns: Mapping[str, np.ndarray], builds: Builds
+) -> dict[str, list[list[int]]]:
     """Return the codes of each axis on which the points differ by classes, the class with the largest model first."""
-    base = points.config(0, names)
     found: dict[str, list[list[int]]] = {}
-    for axis in points.varying(names):
+    for axis, column in columns.items():
         by_signature: dict[Hashable, list[int]] = {}
         sizes: dict[Hashable, int] = {}
-        for code in np.unique(points.codes_of([axis])).tolist():
+        for code in np.unique(column).tolist():
             described = builds.describe({**base, axis: points.value_of(axis, code)})
             by_signature.setdefault(described.signature, []).append(code)
             sizes[described.signature] = _size(described)

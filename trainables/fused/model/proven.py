@@ -45,19 +45,19 @@ LOSSES = words(
 )
 """Classes, and the functions that `compile` accepts."""
 
-METRICS = LOSSES | words(
+METRICS = frozenset(n for n in LOSSES if n.islower() or hasattr(keras.metrics, n)) | words(
     "AUC Accuracy BinaryAccuracy CategoricalAccuracy F1Score FBetaScore FalseNegatives FalsePositives LogCoshError Mean"
     " MeanMetricWrapper Precision R2Score Recall RootMeanSquaredError SparseCategoricalAccuracy"
     " SparseTopKCategoricalAccuracy TopKCategoricalAccuracy TrueNegatives TruePositives"
     " binary_accuracy categorical_accuracy sparse_categorical_accuracy sparse_top_k_categorical_accuracy"
     " top_k_categorical_accuracy"
 )
-"""Classes, and the functions that `compile` accepts: losses are metrics too."""
+"""Classes, and the functions that `compile` accepts: functions of losses are metrics too."""
 
 ACTIVATIONS = words(
     "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid log_softmax"
     " mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid squareplus"
-    " tanh tanh_shrink threshold"
+    " tanh tanh_shrink"
 )
 
 REGULARIZERS = words("L1 L1L2 L2 OrthogonalRegularizer")
