@@ -146,18 +146,19 @@ def test_the_zoo_is_proven():
 
 
 def result(*numbers):
-    return {"the weights": np.array(numbers, "float32")}
+    return {"the variable 3": np.array(numbers, "float32")}
 
 
 def test_rounding_is_no_difference_and_more_is():
     plain = result(1.0, -3.0)
     assert proof._difference(result(1.0, -3.00001), plain, plain) == ""
     assert (
-        proof._difference(result(1.0, -3.001), plain, plain) == "the weights is -3.001, but -3 by Keras' fit"
+        proof._difference(result(1.0, -3.001), plain, plain)
+        == "the variable 3 is -3.001, but -3 by Keras' fit"
     )
     assert proof._difference(result(1.0, np.nan), plain, plain) != ""
-    assert proof._difference(result(1.0), plain, plain) == "the weights has 1 numbers, but 2 by Keras' fit"
-    assert proof._difference({}, plain, plain) == "only Keras' fit has the weights"
+    assert proof._difference(result(1.0), plain, plain) == "the variable 3 has 1 numbers, but 2 by Keras' fit"
+    assert proof._difference({}, plain, plain) == "only Keras' fit has the variable 3"
     nans = result(np.nan, np.inf)
     assert proof._difference(nans, nans, nans) == ""
 

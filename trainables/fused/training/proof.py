@@ -299,7 +299,7 @@ def _difference(found: Result, expected: Result, nudged: Result) -> str:
             return f"{name} has {a.size} numbers, but {b.size} by Keras' fit"
         is_finite = np.isfinite(b) & np.isfinite(c)
         largest = np.abs(b[is_finite]).max(initial=0.0)
-        allowed = RTOL * largest + 1e-7 + NUDGES * np.abs(b - c)[is_finite].max(initial=0.0)
+        allowed = RTOL * largest + 1e-7 + NUDGES * np.abs(b[is_finite] - c[is_finite]).max(initial=0.0)
         differ = ~np.isclose(a, b, rtol=0.0, atol=allowed, equal_nan=True)
         if differ.any():
             worst = int(np.argmax(differ))
