@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -40,19 +41,32 @@ ABALONE = DataSpec(
 )
 
 
+Task = Literal["regression", "binary", "multiclass", "multilabel"]
+"""What is learned: numbers, one of two classes, one of several classes, or several yes-or-no answers."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A table ready to train on.
 
+    The validation rows are the last of the train rows.
+
     Attributes:
         x_train: float32, shape (train rows, features).
-        y_train: float32, shape (train rows,).
+        y_train: float32, shape (train rows,), or (train rows, targets) if there are several. Classes are their codes.
         x_test: float32, shape (test rows, features).
-        y_test: float32, shape (test rows,).
+        y_test: float32, shape (test rows,) or (test rows, targets).
         features: the features' names, in the arrays' order.
-        target: the target's name.
+        target: the target's name; several are joined by a comma.
         sha256: SHA-256 of the file's bytes, in hexadecimal.
         groups: for each text column, by its name, the positions of its indicator columns among the features.
+        task: what is learned.
+        classes: the label of each code, in the order of the codes; empty for a regression.
+        targets: the names of the target columns.
+        weights: for each column that may weight the rows: the weights of the train rows and of the test rows, float32,
+            shapes (train rows,) and (test rows,).
+        validation: how many of the train rows are the validation rows; None: as `validation_split` of `fit` says.
+        notes: what the user must know about the preparation of the table, a sentence each.
     """
 
     x_train: np.ndarray
@@ -63,6 +77,12 @@ class Table:
     target: str
     sha256: str
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    task: Task = "regression"
+    classes: tuple[Any, ...] = ()
+    targets: tuple[str, ...] = ()
+    weights: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    validation: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def load(spec: DataSpec) -> Table:
@@ -100,7 +120,7 @@ def load(spec: DataSpec) -> Table:
         )
     features = encoded.columns.drop(spec.target)
     groups = _groups(frame, features)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for part, rows in (("train", train), ("test", test)):
         arrays[f"x_{part}"] = rows[features].to_numpy("float32")
         arrays[f"y_{part}"] = rows[spec.target].to_numpy("float32")
