@@ -40,11 +40,25 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
             "delimiter": spec.delimiter,
             "encoding": spec.encoding,
             "drop": spec.drop,
+            **_later_options(plan),
         },
         "budget": budget,
         "seed": plan.seed,
         "keep_weights": plan.keep_weights,
     }
+
+
+def _later_options(plan: Plan) -> dict[str, Any]:
+    """Return the options of the data that runs of earlier versions did not have, if they do not have their defaults."""
+    spec = plan.data_spec
+    known = ("test_fraction", "split_seed", "header", "columns", "delimiter", "encoding", "drop")
+    # The files of other parts are in the checksum.
+    found = {
+        key: value
+        for key, value in spec.changed().items()
+        if key not in (*known, "test_path", "validation_path")
+    }
+    return found | ({"split": asdict(spec.split)} if spec.split is not None else {})
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

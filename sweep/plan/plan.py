@@ -36,7 +36,7 @@ class Plan:
     """What to sweep: data, builder, axes and budget. The default plan, `sweep/plans/abalone.yaml`, explains each key.
 
     Args:
-        data: "abalone" or a `DataSpec` (or a mapping of its arguments).
+        data: "abalone", a `DataSpec` (or a mapping of its arguments), or `my_data.py:load`, a function that returns arrays.
         builder: `package.module:function` or `path/to/file.py:function`.
         space: the axes' values by name, or a `Space`.
         fit, callbacks, scheduler, asha, engine, resources, seed, timeout_s, retries, keep_weights, verify: as in the
@@ -71,6 +71,8 @@ class Plan:
                 continue
             if item.name == "space":
                 value = made_space(value)
+            elif item.name == "data" and isinstance(value, str) and DataSpec(value, "y").function:
+                value = DataSpec(value, "y")
             elif item.name != "data" or value != "abalone":
                 value = validated(_nested(item.name) or hints[item.name], value, (item.name,))
             object.__setattr__(self, item.name, value)
@@ -158,12 +160,15 @@ class Plan:
         """The plan's `data` as a `DataSpec` with an absolute path."""
         if isinstance(self.data, str):
             return data.ABALONE
-        try:
-            return replace(self.data, path=str((self.base / Path(self.data.path).expanduser()).resolve()))
-        except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long a path
-            raise PlanError(
-                f"data.path got {self.data.path!r}, which is no path ({error}).", ("data",)
-            ) from None
+        paths: dict[str, Any] = {}
+        for key in ("path", "test_path", "validation_path"):
+            if (given := getattr(self.data, key)) is None or "://" in given:
+                continue
+            try:
+                paths[key] = str((self.base / Path(given).expanduser()).resolve())
+            except (ValueError, RuntimeError, OSError) as error:  # a zero byte, no such home, too long a path
+                raise PlanError(f"data.{key} got {given!r}, which is no path ({error}).", ("data",)) from None
+        return replace(self.data, **paths)
 
     @cached_property
     def table(self) -> Table:
@@ -172,14 +177,25 @@ class Plan:
         Raises:
             PlanError: the table cannot be used (see `trainables.table.data.load`), or a validation split leaves no rows.
         """
+        axes = {
+            axis.name: axis.values
+            for axis in self.space.axes
+            if axis.name not in self.found_builder.parameters
+        }
+        weights = [str(name) for name in axes.get("weight", []) if name is not None]
         try:
-            found = data.load(self.data_spec)
+            found = data.load(self.data_spec, self.fit.validation_split, weights)
         except data.DataError as error:
             raise PlanError(str(error), ("data",)) from None
-        splits = {self.fit.validation_split}
-        for axis in self.space.axes:
-            if axis.name == "validation_split" and axis.name not in self.found_builder.parameters:
-                splits = set(axis.values)
+        splits = set(axes.get("validation_split", [self.fit.validation_split]))
+        if found.validation is not None:
+            if "validation_split" in axes:
+                raise PlanError(
+                    "validation_split is an axis, but the data say which rows are the validation rows "
+                    "(split or validation_path). Remove the axis, or write split: {kind: random} under data.",
+                    ("space", "validation_split"),
+                )
+            return found
         for split in splits:
             if not 0 < math.floor(len(found.x_train) * (1 - split)) < len(found.x_train):
                 raise PlanError(

@@ -33,7 +33,7 @@ BAD_TABLES = {
     "names only": (text("a,b,kind,target\n"), {}, ["row"]),
     "target missing": (None, {"target": "price"}, ['no column "price"', "target"]),
     "target is text": (changed("target", 4, "high"), {}, ['"target"', "'high'", "row 6"]),
-    "target is category": (None, {"target": "kind"}, ['target "kind"', "row 2"]),
+    "a number asked for": (None, {"target": "kind", "task": "regression"}, ['target "kind"', "row 2"]),
     "target constant": (edited(lambda t: t.assign(target=1.0)), {}, ["in every row", "target"]),
     "target value missing": (changed("target", 9, ""), {}, ['"target" has no value in row 11']),
     "value missing": (changed("b", 2, None), {}, ['"b" has no value in row 4', "1 missing"]),
@@ -41,8 +41,11 @@ BAD_TABLES = {
     "infinite": (changed("a", 3, "inf"), {}, ['"a" is', "row 5"]),
     "beyond float32": (changed("a", 3, "1e200"), {}, ['"a" is 1e+200', "row 5"]),
     "number with a slip": (changed("a", 7, "12x"), {}, ["'12x'", "row 9", "number in most rows"]),
-    "constant column": (edited(lambda t: t.assign(b=3)), {}, ['"b" is', "in every row"]),
-    "constant category": (edited(lambda t: t.assign(kind="x")), {}, ['"kind" is', "in every row"]),
+    "only constant columns": (
+        edited(lambda t: t.assign(a=1, b=3, kind="x")),
+        {},
+        ["no column is left", '"b" is left out: it is 3 in every train row'],
+    ),
     "empty column": (edited(lambda t: t.assign(b=None)), {}, ['"b" is empty']),
     "identifier": (
         edited(lambda t: t.assign(kind=[f"id{i}" for i in range(len(t))])),

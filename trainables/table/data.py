@@ -1,23 +1,28 @@
 """Reads the table of a sweep, checks it, turns it into float32 arrays and splits it, the same way every time.
 
-The rules are those of the reference task: text columns become indicator columns (`pandas.get_dummies`), the
-train rows are `DataFrame.sample(frac=1 - test_fraction, random_state=split_seed)`, the test rows are the rest
-in file order. `Model.fit` takes the validation rows from the end of the train rows.
+The rules are those of the reference task: text columns become indicator columns (as by `pandas.get_dummies`), the train
+rows are `DataFrame.sample(frac=1 - test_fraction, random_state=split_seed)`, the test rows are the rest in file order.
+`Model.fit` takes the validation rows from the end of the train rows. A plan may ask for other ways of each.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from trainables.table import readers
-from trainables.table.readers import DataError, DataSpec
+from trainables.table import columns, raws, recipe, splits, targets
+from trainables.table.columns import Problem
+from trainables.table.given import WEIGHTS, Given
+from trainables.table.readers import Source
+from trainables.table.recipe import Recipe
+from trainables.table.spec import DataError, DataSpec, Split, Task
+
+__all__ = ["ABALONE", "DataError", "DataSpec", "Recipe", "Split", "Table", "Task", "load"]
 
 ABALONE_PATH = Path(__file__).parents[1] / "abalone.data"
 ABALONE_SHA256 = "de37cdcdcaaa50c309d514f248f7c2302a5f1f88c168905eba23fe2fbc78449f"
@@ -33,16 +38,10 @@ ABALONE_COLUMNS = (
     "Rings",
 )
 MIN_ROWS = 20
-MAX_CATEGORIES = 100
-
 
 ABALONE = DataSpec(
     path=str(ABALONE_PATH), target="Rings", header=False, columns=list(ABALONE_COLUMNS), test_fraction=0.2
 )
-
-
-Task = Literal["regression", "binary", "multiclass", "multilabel"]
-"""What is learned: numbers, one of two classes, one of several classes, or several yes-or-no answers."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class Table:
         weights: for each column that may weight the rows: the weights of the train rows and of the test rows, float32,
             shapes (train rows,) and (test rows,).
         validation: how many of the train rows are the validation rows; None: as `validation_split` of `fit` says.
+        recipe: what each raw column becomes; None for arrays that were given as they are.
         notes: what the user must know about the preparation of the table, a sentence each.
     """
 
@@ -82,180 +82,175 @@ class Table:
     targets: tuple[str, ...] = ()
     weights: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     validation: int | None = None
+    recipe: Recipe | None = None
     notes: tuple[str, ...] = ()
 
 
-def load(spec: DataSpec) -> Table:
+def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] = ()) -> Table:
     """Read, check, encode and split the table that `spec` names.
 
+    Args:
+        spec: names the file and says what to do with it.
+        validation_split: share of the train rows that are the validation rows, if `spec` does not say it and rows are not
+            split at random. A random split leaves it to `fit`.
+        weights: columns that weight the rows at some points, besides `spec.weight`.
+
     Raises:
-        DataError: the file cannot be read as a table, or a column cannot be trained on.
+        DataError: the file cannot be read as a table, or columns cannot be trained on; the message names them all.
     """
-    path = Path(spec.path)
-    try:
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file. Correct data.path.") from None
-    except OSError as error:
+    raw = raws.read(spec)
+    if isinstance(raw, Given):
+        return _of_arrays(raw, spec)
+    source = raw.source()
+    path = source.name
+    by_weight = list(dict.fromkeys([*([spec.weight] if spec.weight else []), *weights]))
+    frame = columns.stripped(raws.chosen(raw, spec, by_weight), spec)
+    raw = replace(raw, frame=frame)
+    how = spec.how
+    aside = {*spec.targets, *by_weight, *([how.column] if how.column else [])}
+    features = [str(name) for name in frame.columns if name not in aside]
+    if not features:
+        names = ", ".join(f'"{name}"' for name in spec.targets)
+        raise DataError(f"{path}: beside the target {names} there is no column to learn from. Add one.")
+
+    kinds: dict[str, Literal["number", "onehot", "ordinal", "hash"]] = {}
+    target, problems = targets.target_of(frame, source, spec)
+    for name in features:
+        kind = columns.kind_of(frame[name], source, spec)
+        if isinstance(kind, Problem):
+            problems.append(kind)
+        else:
+            kinds[name] = kind
+    problems += raws.gaps(frame, source, spec, [*kinds, *aside])
+    problems += [problem for name in by_weight if (problem := raws.weight_problem(frame[name], source))]
+    by, wrong = raws.split_column(frame, source, how)
+    problems += wrong
+    if problems:
+        raise DataError(columns.message(path, problems))
+    assert target is not None
+
+    rows = [raws.kept(frame, part, spec) for part in raw.parts]
+    dropped = sum(map(len, raw.parts)) - sum(map(len, rows))
+    notes = [*source.notes, *target.notes]
+    if how.column:
+        notes.append(f'The column "{how.column}" splits the rows and is no feature.')
+    if dropped:
+        notes.append(f"{dropped:,} of {len(frame):,} rows have gaps and are left out (missing: drop_rows).")
+    if len(rows[0]) < MIN_ROWS:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}). Correct data.path or its rights."
-        ) from None
-    frame = readers.read(spec)
-    frame = _without(frame, spec, path)
-    _check_target(frame, spec.target, path)
-    _check_features(frame.drop(columns=spec.target), path)
-    encoded = pd.get_dummies(frame, prefix_sep="_")
-    # get_dummies names an indicator column COLUMN_VALUE; another column may have that name already.
-    if not encoded.columns.is_unique:
-        name = encoded.columns[encoded.columns.duplicated()][0]
+            f"{path}: the table has {len(rows[0])} rows, but needs at least {MIN_ROWS}. Give more data."
+        )
+    classes = None if target.task in ("regression", "multilabel") else pd.Series(target.values)
+    if how.kind is None and target.are_texts and classes is not None:
+        how = replace(how, kind="stratified")
+        if (rare := classes.iloc[rows[0]].value_counts()).min() < 4:
+            label = target.classes[int(np.asarray(rare.index)[rare.argmin()])]
+            notes.append(
+                f'The class "{label}" of "{spec.target}" has {rare.min()} rows, too few to have its share in each part. So '
+                "the rows are split at random."
+            )
+            how = replace(how, kind="random")
+    if how.kind == "stratified" and classes is None:
+        raise DataError(
+            f"data.split.kind is stratified, but the target is no class (the task is {target.task}). "
+            "Write task: multiclass under data, or split: {kind: random}."
+        )
+    named = dict(zip([name for name, _ in raws.files(spec)], rows, strict=True))
+    empty = np.array([], int)
+    share = validation_split if how.validation is None else how.validation
+    if how.kind == "random" or how.kind is None:
+        share = how.validation or validation_split
+    found = splits.split(
+        rows[0], how, share, named.get("test", empty), named.get("validation", empty), by, classes
+    )
+    if len(found.train) < 2 or len(found.test) < 1:
+        raise DataError(
+            f"{path}: {len(rows[0])} rows with test_fraction={how.test:g} leave {len(found.train)} to train on and "
+            f"{len(found.test)} to test on, but both need some. Change data.test_fraction."
+        )
+    return _table(raw, spec, target, kinds, found.train, found.test, found.validation, by_weight, notes)
+
+
+def _table(
+    raw: raws.Raw, spec: DataSpec, target: targets.Target, kinds: Mapping[str, Any], train: np.ndarray,
+    test: np.ndarray, validation: int | None, by_weight: Sequence[str], notes: list[str],
+) -> Table:  # fmt: skip
+    """Encode the rows."""
+    frame, path = raw.frame, raw.sources[0].name
+    fills = [name for name in kinds if spec.missing_in(name) == "fill"]
+    made, left_out = recipe.fitted(frame, train, kinds, fills, spec.targets, target.classes)
+    notes += [f'The column "{name}" is left out: {why}.' for name, why in left_out.items()]
+    if not made.columns:
+        raise DataError(f"{path}: no column is left to learn from. {' '.join(notes)}")
+    if len(set(made.features)) < len(made.features):
+        name = next(name for name in made.features if made.features.count(name) > 1)
         raise DataError(
             f'{path}: an indicator column would be called "{name}", as another column is. Rename it.'
         )
-    train = encoded.sample(frac=1 - spec.test_fraction, random_state=spec.split_seed)
-    test = encoded.drop(train.index)
-    if len(train) < 2 or len(test) < 1:
-        raise DataError(
-            f"{path}: {len(frame)} rows with test_fraction={spec.test_fraction} leave {len(train)} to train on and "
-            f"{len(test)} to test on, but both need some. Change data.test_fraction."
+    x_train, _ = made.encode(frame, train)
+    x_test, unseen = made.encode(frame, test)
+    for name, rows in unseen.items():
+        values = sorted(set(recipe.texts_of(frame[name].iloc[test][rows])))
+        notes.append(
+            f'The column "{name}" is {_listed(values)} in {int(rows.sum()):,} test rows and in no train row; these rows '
+            "have no category there."
         )
-    features = encoded.columns.drop(spec.target)
-    groups = _groups(frame, features)
-    arrays: dict[str, Any] = {}
-    for part, rows in (("train", train), ("test", test)):
-        arrays[f"x_{part}"] = rows[features].to_numpy("float32")
-        arrays[f"y_{part}"] = rows[spec.target].to_numpy("float32")
-    names = tuple(map(str, features))
-    return Table(**arrays, features=names, target=spec.target, sha256=sha256, groups=groups)
-
-
-def _groups(frame: pd.DataFrame, features: pd.Index) -> dict[str, tuple[int, ...]]:
-    """Return, for each column of `frame` that became indicator columns, their positions among the features."""
-    groups = {}
-    for name in frame.columns:
-        # Names do not suffice: "a_b_c" may be from a column "a", from "a_b", or a numeric column of that name.
-        made = pd.get_dummies(frame[[name]], prefix_sep="_").columns
-        if list(made) != [name]:
-            groups[str(name)] = tuple(int(position) for position in features.get_indexer(made))
-    return groups
-
-
-def _without(frame: pd.DataFrame, spec: DataSpec, path: Path) -> pd.DataFrame:
-    for key, names in (("drop", spec.drop or []), ("target", [spec.target])):
-        for name in names:
-            if name not in frame.columns:
-                raise DataError(
-                    f'{path}: there is no column "{name}", which data.{key} names. '
-                    f"The columns are: {', '.join(frame.columns[:30])}."
-                )
-    if spec.target in (spec.drop or []):
-        raise DataError(f'data.drop names the target "{spec.target}". Remove it from one of the two.')
-    frame = frame.drop(columns=spec.drop or [])
-    if len(frame) < MIN_ROWS:
-        raise DataError(
-            f"{path}: the table has {len(frame)} rows, but needs at least {MIN_ROWS}. Give more data."
-        )
-    if frame.shape[1] < 2:
-        raise DataError(
-            f'{path}: beside the target "{spec.target}" there is no column to learn from. Add one.'
-        )
-    return frame
-
-
-def _check_target(frame: pd.DataFrame, target: str, path: Path) -> None:
-    values = frame[target]
-    _check_missing(values, path)
-    numbers = _to_numbers(values)
-    if not pd.api.types.is_numeric_dtype(values) or numbers.isna().any():
-        row = int(numbers.isna().to_numpy().argmax()) if numbers.isna().any() else 0
-        raise DataError(
-            f'{path}: the target "{target}" is {_shown(values, row)} in row {values.index[row]}, but needs a number in '
-            "every row. Encode the target as numbers, or name another column in data.target."
-        )
-    _check_finite(values, path)
-    if values.nunique() == 1:
-        raise DataError(
-            f'{path}: the target "{target}" is {_shown(values, 0)} in every row, so there is nothing to learn. '
-            "Name another column in data.target."
-        )
-
-
-def _check_features(features: pd.DataFrame, path: Path) -> None:
-    for name in features.columns:
-        values = features[name]
-        remedy = f'Correct it, or leave it out with data.drop: ["{name}"].'
-        if values.isna().all():
-            raise DataError(f'{path}: column "{name}" is empty in every row. {remedy}')
-        _check_missing(values, path)
-        if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
-            _check_finite(values, path)
-        elif odd := {type(value).__name__ for value in values} - {"str", "int", "float", "bool"}:
-            raise DataError(
-                f'{path}: column "{name}" holds values of type {min(odd)}, but a feature is a number or a text. '
-                f"{remedy}"
+    y_train, y_test = target.values[train], target.values[test]
+    if target.classes and y_train.ndim == 1:
+        unlearned = [label for code, label in enumerate(target.classes) if not (y_train == code).any()]
+        if unlearned:
+            notes.append(f"No train row has the class {_listed(unlearned)}.")
+    for position, name in enumerate(made.features):
+        if y_train.ndim == 1 and np.array_equal(x_train[:, position], y_train):
+            notes.append(
+                f'The feature "{name}" equals the target in every train row, so it gives the answer away. '
+                f'If it is not known before the target, leave it out: drop: ["{name}"].'
             )
-        else:
-            _check_categories(values, path, remedy)
-        if values.astype(str).nunique() == 1:
-            raise DataError(f'{path}: column "{name}" is {_shown(values, 0)} in every row. {remedy}')
+    weights = {
+        name: (frame[name].iloc[train].to_numpy("float32"), frame[name].iloc[test].to_numpy("float32"))
+        for name in by_weight
+    }
+    return Table(
+        x_train, y_train, x_test, y_test, made.features, ", ".join(spec.targets), raw.sha256, made.groups,
+        target.task, target.classes, spec.targets, weights, validation, made, tuple(notes),
+    )  # fmt: skip
 
 
-def _check_categories(values: pd.Series, path: Path, remedy: str) -> None:
-    texts = values.astype(str)
-    with_points = _to_numbers(texts.str.replace(",", ".", regex=False))
-    if texts.str.contains(",").any() and with_points.notna().mean() >= 0.9:
+def _of_arrays(given: Given, spec: DataSpec) -> Table:
+    """Return the table of arrays, which are not encoded. Given test rows are taken as they are; their order, too."""
+    y = given.y if given.test is None else pd.concat([given.y, given.test.y], ignore_index=True)
+    named = replace(spec, target=list(y.columns) if y.shape[1] > 1 else str(y.columns[0]))
+    source = Source(spec.path, y)
+    target, problems = targets.target_of(y, source, named)
+    problems += raws.gaps(y, source, replace(named, missing="refuse"), list(y.columns))
+    if target is None or problems:
+        raise DataError(columns.message(spec.path, problems))
+    rows, how, x = np.arange(len(given.x)), spec.how, given.x
+    if how.column is not None or spec.test_path or spec.validation_path or spec.weight:
         raise DataError(
-            f'{path}: column "{values.name}" looks like numbers with commas, such as {_shown(values, 0)}. '
-            f"Write them with a decimal point and nothing else. {remedy}"
+            f"{spec.path}: arrays have no columns or other files, so data.split.column, test_path, validation_path and "
+            "weight have no meaning. Give x_test, y_test and weights as arrays instead."
         )
-    numbers = _to_numbers(values)
-    if 0 < numbers.isna().sum() <= 0.1 * len(values):  # a numeric column with a few mistakes
-        row = int(numbers.isna().to_numpy().argmax())
-        raise DataError(
-            f'{path}: column "{values.name}" is {_shown(values, row)} in row {values.index[row]}, '
-            f"but a number in most rows. {remedy}"
-        )
-    if (distinct := values.astype(str).nunique()) > MAX_CATEGORIES:
-        raise DataError(
-            f'{path}: column "{values.name}" has {distinct:,} different texts, but an indicator column is made for '
-            f"each, at most {MAX_CATEGORIES}. {remedy}"
-        )
+    weights = {} if given.weights is None else {WEIGHTS: (given.weights, given.weights)}
+    if given.test is not None:
+        train, test, validation = rows, np.arange(len(rows), len(y)), None
+        if how.validation is not None:
+            validation = len(rows) - splits.fitted(len(rows), how.validation)
+        x = np.concatenate([given.x, given.test.x])
+        of_test = given.test.weights if given.test.weights is not None else np.ones(len(test), np.float32)
+        weights = {name: (pair[0], of_test) for name, pair in weights.items()}
+    else:
+        classes = pd.Series(target.values) if target.classes and target.values.ndim == 1 else None
+        parts = splits.split(rows, how, how.validation or 0.2, rows[:0], rows[:0], None, classes)
+        train, test, validation = parts.train, parts.test, parts.validation
+        weights = {name: (pair[0][train], pair[1][test]) for name, pair in weights.items()}
+    features = tuple(f"x{n}" for n in range(x.shape[1])) if x.ndim == 2 else ()
+    return Table(
+        x[train], target.values[train], x[test], target.values[test], features, named.targets[0], given.sha256, {},
+        target.task, target.classes, named.targets, weights, validation, None, target.notes,
+    )  # fmt: skip
 
 
-def _to_numbers(values: pd.Series) -> pd.Series:
-    """Return `values` as floats: NaN for each that is no number or too large for a float."""
-    if pd.api.types.is_numeric_dtype(values):
-        return values.astype("float64")
-    return pd.Series([_to_number(value) for value in values], values.index, dtype="float64")
-
-
-def _to_number(value: object) -> float:
-    try:
-        return float(value)  # type: ignore[arg-type]  # any type
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")
-
-
-def _shown(values: pd.Series, row: int) -> str:
-    value = values.iloc[row]
-    return repr(value.item() if isinstance(value, np.generic) else value)
-
-
-def _check_missing(values: pd.Series, path: Path) -> None:
-    missing = values.isna().to_numpy()
-    if missing.any():
-        raise DataError(
-            f'{path}: column "{values.name}" has no value in row {values.index[int(missing.argmax())]} '
-            f"({int(missing.sum()):,} missing in all). Fill or remove these rows first."
-        )
-
-
-def _check_finite(values: pd.Series, path: Path) -> None:
-    # A number outside float32's range counts as infinite, because it would be infinite in training.
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(values.to_numpy("float32"))
-    if not finite.all():
-        row = int(finite.argmin())
-        raise DataError(
-            f'{path}: column "{values.name}" is {_shown(values, row)} in row {values.index[row]}, '
-            "but needs a finite number that float32 can hold. Correct or remove this row."
-        )
+def _listed(values: Sequence[Any]) -> str:
+    texts = [repr(value) for value in values[:5]]
+    return ", ".join(texts) + (f" and {len(values) - 5} others" if len(values) > 5 else "")

@@ -1,138 +1,288 @@
-"""Reads a table from a text or Parquet file into a data frame, with a separate error for each possible fault."""
+"""Reads a table from a file into a data frame, with a separate error for each possible fault.
+
+Formats: delimited text (also compressed), Parquet, Feather, Excel. A path may be a URI that pyarrow can open.
+"""
 
 from __future__ import annotations
 
+import bz2
+import contextlib
 import csv
+import gzip
+import io
+import itertools
+import lzma
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.fs
 import pyarrow.parquet as pq
 
-from trainables.errors import TrainablesError
+from trainables.table.spec import COMPRESSIONS, DataError, DataSpec
 
-
-class DataError(TrainablesError, ValueError):
-    """The table cannot be used; the message names the file, the line or column, and the remedy."""
+FIRST_LINES = 100
+"""Lines of a text file that are looked at before it is read."""
 
 
 @dataclass(frozen=True)
-class DataSpec:
-    """The table's file, and how to read and split it.
+class Source:
+    """A table as it is in its file.
 
-    Args:
-        path: a .csv (or .data, .tsv, .txt) or .parquet file.
-        target: name of the numeric column to predict.
-        test_fraction: share of the rows kept for the test, between 0 and 1.
-        split_seed: seed of the train/test split.
-        header: whether the first line of a text file holds the columns' names.
-        columns: the columns' names where `header` is false.
-        drop: columns to leave out, such as an identifier.
-        delimiter: the character that separates the fields of a text file.
-        encoding: the encoding of a text file.
-
-    Raises:
-        DataError: an option is out of range or contradicts another one.
+    Attributes:
+        name: the file's path, for messages.
+        frame: the table. Its column names are unique texts; its index counts the rows from 0.
+        nameless: the names that were given to columns without a name.
+        notes: what was left out.
+        lines: returns the line of each row in a text file, as an editor counts; None for other formats.
     """
 
-    path: str
-    target: str
-    test_fraction: float = 0.2
-    split_seed: int = 0
-    header: bool = True
-    columns: list[str] | None = None
-    drop: list[str] | None = None
-    delimiter: str = ","
-    encoding: str = "utf-8"
+    name: str
+    frame: pd.DataFrame
+    nameless: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    lines: Callable[[], np.ndarray] | None = None
 
-    def __post_init__(self) -> None:
-        if not 0 < self.test_fraction < 1:
-            raise DataError(
-                f"data.test_fraction got {self.test_fraction}, but needs a share between 0 and 1, such as 0.2."
-            )
-        if not 0 <= self.split_seed < 2**32:
-            raise DataError(
-                f"data.split_seed got {self.split_seed}, but needs an integer from 0 to 2**32 - 1."
-            )
-        if len(self.delimiter) != 1:
-            raise DataError(f'data.delimiter got {self.delimiter!r}, but needs one character, such as ";".')
-        if self.header and self.columns is not None:
-            raise DataError(
-                "data.columns is given, but data.header is true. "
-                "Set header: false if the file has no line of names, or remove columns."
-            )
-        if not self.header and self.columns is None and not self.is_parquet:
-            raise DataError(
-                "data.header is false, so data.columns must name the columns, in the file's order."
-            )
-
-    @property
-    def is_parquet(self) -> bool:
-        """Whether the file is read as Parquet."""
-        return Path(self.path).suffix.lower() in (".parquet", ".pq")
+    def row(self, position: int) -> int:
+        """Return where the row at `position` is: its line in a text file, or its number in another file, from 1."""
+        if self.lines is not None:
+            lines = self.lines()
+            if len(lines) == len(self.frame):  # unequal only if pandas and csv parse quotes differently
+                return int(lines[position])
+        return position + 1
 
 
-def read(spec: DataSpec) -> pd.DataFrame:
-    """Return the table in the file that `spec` names. Column names are unique texts.
+def content(path: str) -> bytes:
+    """Return the bytes of the file `path`, a path or a URI.
 
-    The index of a row is its line in a text file, as an editor counts, or its number in a Parquet file, from 1.
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        if "://" not in path:
+            return Path(path).read_bytes()
+        system, inside = pyarrow.fs.FileSystem.from_uri(path)
+        with system.open_input_file(inside) as file:
+            return bytes(file.read())
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file. Correct data.path.") from None
+    except pa.ArrowInvalid as error:
+        remedy = (
+            "Download it, and name the file in data.path."
+            if path.startswith("http")
+            else "Correct data.path."
+        )
+        raise DataError(f"{path}: no file system is known for this address ({error}). {remedy}") from None
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise DataError(f"{path}: cannot be read ({reason}). Correct data.path or its rights.") from None
+
+
+def read(path: str, data: bytes, spec: DataSpec) -> Source:
+    """Return the table in a file.
+
+    Args:
+        path: of the file.
+        data: its bytes.
+        spec: how to read it; its own path is not used but for the format of files without an ending.
 
     Raises:
         DataError: the file cannot be read as a table.
     """
-    path = Path(spec.path)
-    return _read_parquet(path) if spec.is_parquet else _read_text(path, spec)
+    ending = DataSpec(path, "y", header=True).ending
+    if ending in (".parquet", ".pq"):
+        # Unlike `read_table`, this reads a file in which a name is there twice, so that the message can say so.
+        return _read_arrow(path, "Parquet", lambda: pq.ParquetFile(pa.BufferReader(data)).read())
+    if ending in (".feather", ".arrow"):
+        return _read_arrow(path, "Feather", lambda: pyarrow.feather.read_table(pa.BufferReader(data)))
+    if ending in (".xlsx", ".xls"):
+        return _read_excel(path, data, spec)
+    return _read_text(path, _decompressed(path, data), spec)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table]) -> Source:
     try:
-        schema = pq.read_schema(path)
-        _check_names([str(name) for name in schema.names], path)
-        frame = pd.read_parquet(path).reset_index(drop=True)
+        table = load()
+        _check_names([str(name) for name in table.schema.names], path)
+        frame = table.to_pandas().reset_index(drop=True)
     except DataError:
         raise
     except Exception as error:  # pyarrow raises many types
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: cannot be read as Parquet ({reason}). Correct data.path.") from None
+        raise DataError(f"{path}: cannot be read as {kind} ({reason}). Correct data.path.") from None
     frame.columns = frame.columns.map(str)
-    frame.index = pd.RangeIndex(1, len(frame) + 1)
-    return frame
+    return Source(path, frame)
 
 
-def _read_text(path: Path, spec: DataSpec) -> pd.DataFrame:
+def _read_excel(path: str, data: bytes, spec: DataSpec) -> Source:
+    try:
+        frame = pd.read_excel(
+            io.BytesIO(data),
+            header=0 if spec.header else None,
+            names=spec.columns,
+            na_values=spec.na,
+            decimal=spec.decimal,
+            thousands=spec.thousands,
+        )
+    except ImportError:
+        raise DataError(
+            f"{path}: an Excel file needs the package openpyxl, which is not installed. "
+            "Install it (pip install openpyxl), or save the file as CSV."
+        ) from None
+    except Exception as error:  # openpyxl raises many types
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path}: cannot be read as Excel ({reason}). Correct data.path.") from None
+    names = ["" if str(name).startswith("Unnamed: ") else str(name) for name in frame.columns]
+    _check_names([name for name in names if name], path)
+    return _with_names(path, frame, names, None)
+
+
+def _decompressed(path: str, data: bytes) -> bytes:
+    ending = next((one for one in COMPRESSIONS if path.lower().endswith(one)), "")
+    try:
+        if ending == ".gz":
+            return gzip.decompress(data)
+        if ending == ".bz2":
+            return bz2.decompress(data)
+        if ending == ".xz":
+            return lzma.decompress(data)
+        if ending == ".zst":
+            with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+                return bytes(stream.read())
+        if ending == ".zip":
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                [name] = [name for name in archive.namelist() if not name.endswith("/")]
+                return archive.read(name)
+    except ValueError:
+        raise DataError(
+            f"{path}: the archive holds more than one file, or none. Unpack it, and name one file in data.path."
+        ) from None
+    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be decompressed ({error}). Correct the file.") from None
+    return data
+
+
+def _read_text(path: str, data: bytes, spec: DataSpec) -> Source:
     # Spreadsheet programs begin a UTF-8 file with a byte order mark, which is no part of the first name.
     encoding = "utf-8-sig" if spec.encoding.lower() in ("utf-8", "utf8") else spec.encoding
+    with _readable(path, data, spec, encoding):
+        first = list(itertools.islice(_rows(data, spec, encoding), FIRST_LINES))
+    if not first:
+        raise DataError(f"{path}: the file is empty, but needs a table. Correct data.path.")
+    names = _names(path, [row for row, _ in first], spec)
+    body = first[1:] if spec.header else first
+    if not body:
+        raise DataError(f"{path}: there is no row below the names. Correct data.path.")
+    if len(body[0][0]) != len(names):
+        raise _ragged(path, len(body[0][0]), body[0][1], len(names), first[0][1])
+    labels = [name or f"column {position}" for position, name in enumerate(names, 1)]
+    with _readable(path, data, spec, encoding), warnings.catch_warnings():
+        # A column of several types is refused later, by name.
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        try:
+            frame = pd.read_csv(
+                io.BytesIO(data), header=None, names=labels, index_col=False, skipinitialspace=True,
+                skiprows=first[0][1] if spec.header else 0, sep=spec.delimiter, encoding=encoding,
+                decimal=spec.decimal, thousands=spec.thousands, na_values=spec.na, low_memory=False,
+            )  # fmt: skip
+        except pd.errors.ParserError as error:
+            _check_lengths(path, data, spec, encoding, len(names))
+            raise DataError(
+                f"{path}: this is no delimited text ({str(error).strip()}). Correct data.path or the file."
+            ) from None
+    if frame.iloc[:, -1].isna().any():  # pandas fills short rows
+        _check_lengths(path, data, spec, encoding, len(names))
+
+    def lines() -> np.ndarray:
+        # The file is read again, so that its bytes take no memory meanwhile.
+        rows = _rows(_decompressed(path, content(path)), spec, encoding)
+        return np.array([line for _, line in itertools.islice(rows, int(spec.header), None)])
+
+    return _with_names(path, frame, names, lines)
+
+
+def _with_names(
+    path: str, frame: pd.DataFrame, names: list[str], lines: Callable[[], np.ndarray] | None
+) -> Source:
+    """Return the table without the empty columns behind its last name, and with names for other columns without one."""
+    frame.columns = pd.Index([name or f"column {position}" for position, name in enumerate(names, 1)])
+    empty = 0
+    while empty < len(names) and not names[-1 - empty] and frame.iloc[:, -1 - empty].isna().all():
+        empty += 1
+    notes = []
+    if empty:
+        frame, names = frame.iloc[:, :-empty], names[:-empty]
+        notes.append(f"{path}: the last {empty} columns have neither names nor values, and are left out.")
+    nameless = tuple(str(label) for label, name in zip(frame.columns, names, strict=True) if not name)
+    return Source(path, frame, nameless, tuple(notes), lines)
+
+
+def _rows(data: bytes, spec: DataSpec, encoding: str) -> Iterator[tuple[list[str], int]]:
+    """Yield each row that is not empty, and the line on which it ends."""
+    file: IO[str] = io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="")
+    reader = csv.reader(file, delimiter=spec.delimiter, skipinitialspace=True)
+    return ((row, reader.line_num) for row in reader if row)
+
+
+@contextlib.contextmanager
+def _readable(path: str, data: bytes, spec: DataSpec, encoding: str) -> Iterator[None]:
+    """Turn the errors of decoding and parsing into a `DataError`."""
     try:
-        with path.open(encoding=encoding, newline="") as file:
-            reader = csv.reader(file, delimiter=spec.delimiter, skipinitialspace=True)
-            # All rows that are not empty, and the line on which each ends.
-            rows = [(row, reader.line_num) for row in reader if row]
+        yield
     except UnicodeDecodeError as error:
-        line = path.read_bytes().count(b"\n", 0, _offset_of_bad_byte(path, encoding)) + 1
+        offset = _offset_of_bad_byte(data, encoding)
+        line = data.count(b"\n", 0, offset) + 1
         raise DataError(
             f"{path}: line {line} is not {spec.encoding} (byte 0x{error.object[error.start]:02x}). "
             "Set data.encoding, such as latin-1, or save the file as UTF-8."
-        ) from None
-    except (LookupError, UnicodeError, ValueError) as error:
-        raise DataError(
-            f'{path}: data.encoding "{spec.encoding}" does not fit the file ({error}). Set utf-8, for example.'
         ) from None
     except csv.Error as error:
         raise DataError(
             f"{path}: this is no delimited text ({error}). Correct data.path or the file."
         ) from None
-    if not rows:
-        raise DataError(f"{path}: the file is empty, but needs a table. Correct data.path.")
-    first = rows[0][0]
-    names = [name.strip() for name in first] if spec.header else list(spec.columns or [])
-    if len(first) == 1 and (other := _likelier_delimiter(first[0], spec.delimiter)):
+    except DataError:
+        raise
+    except (LookupError, UnicodeError, ValueError) as error:
+        raise DataError(
+            f'{path}: data.encoding "{spec.encoding}" does not fit the file ({error}). Set utf-8, for example.'
+        ) from None
+
+
+def _check_lengths(path: str, data: bytes, spec: DataSpec, encoding: str, fields: int) -> None:
+    """Raise a DataError if a row has more or fewer fields than there are names."""
+    with _readable(path, data, spec, encoding):
+        first = 0
+        for row, line in _rows(data, spec, encoding):
+            first = first or line
+            if len(row) != fields:
+                raise _ragged(path, len(row), line, fields, first)
+
+
+def _ragged(path: str, found: int, line: int, expected: int, first: int) -> DataError:
+    return DataError(
+        f"{path}: line {line} has {found} fields, but line {first} has {expected}. Correct the line."
+    )
+
+
+def _names(path: str, first: list[list[str]], spec: DataSpec) -> list[str]:
+    """Return the columns' names, empty for a column without one, from the first rows of a text file."""
+    row = first[0]
+    names = [name.strip() for name in row] if spec.header else list(spec.columns or [])
+    if len(row) == 1 and (other := _likelier_delimiter(row[0], spec.delimiter)):
         raise DataError(
             f'{path}: line 1 has one field when split at "{spec.delimiter}", but looks split at '
             f"{other!r}. Set data.delimiter: {other!r}."
         )
-    if len(names) != len(first):
+    if len(names) != len(row):
         raise DataError(
-            f"{path}: line 1 has {len(first)} fields, but data.columns names {len(names)}. "
+            f"{path}: line 1 has {len(row)} fields, but data.columns names {len(names)}. "
             "Name every column of the file, in its order."
         )
     if spec.header and all(map(_is_number, names)):
@@ -140,34 +290,13 @@ def _read_text(path: Path, spec: DataSpec) -> pd.DataFrame:
             f"{path}: line 1 should hold the columns' names, but holds only numbers ({', '.join(names[:4])}, ...). "
             "Set data.header: false and name the columns in data.columns."
         )
-    _check_names(names, path)
-    body = rows[1:] if spec.header else rows
-    if not body:
-        raise DataError(f"{path}: there is no row below the names. Correct data.path.")
-    for row, line in body:
-        if len(row) != len(names):
-            raise DataError(
-                f"{path}: line {line} has {len(row)} fields, but line {rows[0][1]} has {len(names)}. Correct the line."
-            )
-    frame = pd.read_csv(
-        path,
-        header=None,
-        names=names,
-        index_col=False,
-        skiprows=rows[0][1] if spec.header else 0,
-        sep=spec.delimiter,
-        encoding=encoding,
-        skipinitialspace=True,
-        low_memory=False,
-    )
-    if len(frame) == len(body):  # unequal only if pandas and csv parse quotes differently
-        frame.index = pd.Index([line for _, line in body])
-    return frame
+    _check_names([name for name in names if name], path, names)
+    return names
 
 
-def _offset_of_bad_byte(path: Path, encoding: str) -> int:
+def _offset_of_bad_byte(data: bytes, encoding: str) -> int:
     try:
-        path.read_bytes().decode(encoding)
+        data.decode(encoding)
     except UnicodeDecodeError as error:
         return error.start
     return 0
@@ -187,15 +316,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _check_names(names: list[str], path: Path) -> None:
+def _check_names(names: list[str], path: str, placed: list[Any] | None = None) -> None:
+    """Raise a DataError if a name is there twice; `placed` are the names by position, if some columns have none."""
     seen: set[str] = set()
-    for position, name in enumerate(names, start=1):
-        if not name:
-            raise DataError(
-                f"{path}: column {position} has no name. Name every column, or drop it from the file."
-            )
+    for name in names:
         if name in seen:
+            positions = [n for n, one in enumerate(placed or names, start=1) if one == name]
             raise DataError(
-                f'{path}: two columns are called "{name}" (the second is column {position}). Rename one.'
+                f'{path}: two columns are called "{name}" (the second is column {positions[1]}). Rename one.'
             )
         seen.add(name)

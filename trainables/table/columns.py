@@ -1,0 +1,247 @@
+"""Looks at the columns of a raw table: what each becomes, and everything that is wrong with them, named at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from trainables.table.readers import Source
+from trainables.table.recipe import shown
+from trainables.table.spec import DataSpec
+
+MAX_CATEGORIES = 100
+"""The most categories that become indicators without being asked for."""
+
+MAX_ONEHOT = 1000
+"""The most categories that become indicators if asked for."""
+
+SIGNS = "$€£¥%"
+"""Signs that people write into numbers."""
+
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one column.
+
+    Attributes:
+        column: its name.
+        text: what is wrong, and where.
+        remedies: lines of the plan's `data`, one of which mends it.
+        is_target: whether the column is a target, which cannot be left out.
+        is_nameless: whether the column has no name, so that its position names it.
+    """
+
+    column: str
+    text: str
+    remedies: tuple[str, ...]
+    is_target: bool = False
+    is_nameless: bool = False
+
+
+def message(name: str, problems: Sequence[Problem]) -> str:
+    """Return one message about everything that is wrong with a table."""
+    if len(problems) == 1:
+        [only] = problems
+        found = f"{name}: {only.text}."
+    else:
+        listed = "\n".join(f"  {problem.text}" for problem in problems)
+        found = f"{name}: {len(problems)} columns cannot be used as they are:\n{listed}"
+    fills = [p.column for p in problems if any(line.startswith("missing") for line in p.remedies)]
+    lines: list[str] = []
+    if fills and len(fills) == len(problems):
+        by_column = f"missing: {{{', '.join(f'{json.dumps(c, ensure_ascii=False)}: fill' for c in fills)}}}"
+        lines += ["missing: fill", "missing: drop_rows", *([by_column] if len(fills) > 1 else [])]
+    elif fills:
+        lines.append(f"missing: {{{', '.join(f'{json.dumps(c, ensure_ascii=False)}: fill' for c in fills)}}}")
+    lines += [line for problem in problems for line in problem.remedies if not line.startswith("missing")]
+    drops = [int(p.column.split()[1]) if p.is_nameless else p.column for p in problems if not p.is_target]
+    if drops:
+        lines.append(f"drop: {json.dumps(drops, ensure_ascii=False)}")
+    if not lines:
+        return found
+    listed = "\n".join(f"  {line}" for line in dict.fromkeys(lines))
+    return f"{found}\nCorrect the file, or put what fits under data: in the plan:\n{listed}"
+
+
+def stripped(frame: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
+    """Return the table with the texts of `na` as gaps, and without the signs of `strip` in numbers."""
+    if not spec.na and not spec.strip:
+        return frame
+    frame = frame.copy(deep=False)
+    for name in frame.columns:
+        values = frame[name]
+        if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+            continue
+        if spec.na:
+            values = values.mask(values.isin(spec.na))
+        if spec.strip:
+            numbers = pd.to_numeric(_without(values.astype(object), spec.strip, spec), errors="coerce")
+            if bool((numbers.notna() | values.isna()).all()) and bool(numbers.notna().any()):
+                values = numbers
+        frame[name] = values
+    return frame
+
+
+def _without(values: pd.Series, signs: Sequence[str], spec: DataSpec) -> pd.Series:
+    texts = values.where(values.isna(), values.astype(str)).str.strip()
+    for sign in signs:
+        texts = texts.str.replace(sign, "", regex=False)
+    if spec.thousands:
+        texts = texts.str.replace(spec.thousands, "", regex=False)
+    return texts.str.replace(spec.decimal, ".", regex=False).str.strip()
+
+
+def kind_of(
+    values: pd.Series, source: Source, spec: DataSpec
+) -> Literal["number", "onehot", "ordinal", "hash"] | Problem:
+    """Return what a feature's column becomes, or what is wrong with it, but for gaps."""
+    name = str(values.name)
+    if name in source.nameless:
+        return _nameless(values, source)
+    if values.isna().all():
+        return Problem(name, f'column "{name}" is empty in every row', ())
+    present = values.dropna()
+    if chosen := (spec.categories or {}).get(name):
+        distinct = present.nunique()
+        if chosen == "onehot" and distinct > MAX_ONEHOT:
+            return Problem(
+                name,
+                f'column "{name}" has {distinct:,} different values, but an indicator column is made for at most '
+                f"{MAX_ONEHOT:,}",
+                (_category(name, "hash"), _category(name, "ordinal")),
+            )
+        return chosen
+    if pd.api.types.is_numeric_dtype(values):  # truth values too
+        return not_finite(values, source) or "number"
+    kinds = {"str"} if isinstance(values.dtype, pd.StringDtype) else {type(v).__name__ for v in present}
+    if odd := kinds - {"str", "int", "float", "bool"}:
+        return Problem(
+            name,
+            f'column "{name}" holds values of type {min(odd)}, but a feature is a number or a text',
+            _for_time(name, min(odd)),
+        )
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return _category_kind(present, name)
+    return _text_problem(values, source, spec) or _category_kind(present, name)
+
+
+def gaps(values: pd.Series, source: Source, what: str = "column") -> Problem | None:
+    """Return what is wrong with a column that has gaps; None if it has none."""
+    missing = values.isna().to_numpy()
+    if not missing.any():
+        return None
+    row, count = source.row(int(missing.argmax())), int(missing.sum())
+    text = f'{what} "{values.name}" has no value in row {row} ({count:,} missing in all)'
+    return Problem(str(values.name), text, ("missing: fill",))
+
+
+def not_finite(values: pd.Series, source: Source, what: str = "column") -> Problem | None:
+    """Return what is wrong with a column that has a number outside float32's range; None if it has none."""
+    # Such a number counts as infinite, because it would be infinite in training.
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(values.to_numpy("float32", na_value=0.0))
+    if finite.all():
+        return None
+    row = int(finite.argmin())
+    return Problem(
+        str(values.name),
+        f'{what} "{values.name}" is {shown(values, row)} in row {source.row(row)}, but needs a finite number that '
+        "float32 can hold",
+        (),
+    )
+
+
+def to_number(value: object) -> float:
+    """Return a value as a float: NaN if it is no number or too large for a float."""
+    try:
+        return float(value)  # type: ignore[arg-type]  # any type
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
+
+
+def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem | None:
+    """Return what is wrong with a column of texts that is a column of numbers or dates; None if it is neither."""
+    name = str(values.name)
+    counts = values.astype(object).value_counts()
+    texts = counts.index.map(str)
+    is_plain = np.array([not np.isnan(to_number(value)) for value in counts.index])
+    bare = [re.sub(rf"[{SIGNS}\s]", "", text) for text in texts]
+    is_signed = np.array([not np.isnan(to_number(text)) for text in bare])
+    with_points = np.array([not np.isnan(to_number(text.replace(",", "."))) for text in bare])
+    rows = counts.to_numpy()
+    share = rows[is_signed].sum() / rows.sum()
+    as_category = _category(name, "onehot")
+    has_commas = np.array(["," in text for text in texts])
+    if (has_commas & with_points).any() and rows[with_points].sum() >= 0.9 * rows.sum():
+        row = int(values.astype(str).str.contains(",", regex=False).to_numpy().argmax())
+        mark = 'decimal: ","' if spec.delimiter != "," else 'thousands: ","'
+        return Problem(
+            name,
+            f'column "{name}" looks like numbers with commas, such as {shown(values, row)}',
+            (mark, 'thousands: ","', as_category),
+        )
+    if is_plain.all():
+        return None
+    if share >= 0.5 or is_signed.sum() >= 10:
+        others = [str(text) for text, number in zip(texts, is_signed, strict=True) if not number]
+        odd = ~is_plain if is_plain.any() else ~is_signed if (~is_signed).any() else ~is_plain
+        first = values.isin(counts.index[odd]).to_numpy().argmax()
+        signs = sorted({sign for text in texts for sign in SIGNS if sign in text})
+        remedies = [f"strip: {json.dumps(signs, ensure_ascii=False)}"] if signs else []
+        if 0 < len(others) <= 10:
+            remedies.append(f"na: {json.dumps(others, ensure_ascii=False)}")
+        what = "a number in most rows" if share > 0.5 else f"a number in {share:.0%} of the rows"
+        if is_signed.all():
+            what = f"a number with {' and '.join(signs) or 'spaces'} in each row"
+        return Problem(
+            name,
+            f'column "{name}" is {shown(values, int(first))} in row {source.row(int(first))}, but {what}',
+            (*remedies, as_category),
+        )
+    some = texts[:50]
+    if sum(bool(_DATE.fullmatch(text)) for text in some) >= 0.9 * len(some):
+        return Problem(
+            name, f'column "{name}" holds dates, such as {some[0]!r}, but a feature is a number or a category',
+            _for_time(name, "date"),
+        )  # fmt: skip
+    return None
+
+
+def _category_kind(present: pd.Series, name: str) -> Literal["onehot"] | Problem:
+    distinct = present.nunique()
+    if distinct <= MAX_CATEGORIES:
+        return "onehot"
+    return Problem(
+        name,
+        f'column "{name}" has {distinct:,} different texts, but an indicator column is made for each, at most '
+        f"{MAX_CATEGORIES}",
+        tuple(_category(name, kind) for kind in ("hash", "ordinal", "onehot")),
+    )
+
+
+def _nameless(values: pd.Series, source: Source) -> Problem:
+    name = str(values.name)
+    counts: Any = values.to_numpy()
+    is_index = pd.api.types.is_integer_dtype(values) and (np.diff(counts) == 1).all()
+    what = f"{name} has no name"
+    if is_index:
+        what += f" and counts the rows from {counts[0]}, so it is an index"
+    return Problem(name, what, (), is_nameless=True)
+
+
+def _category(name: str, kind: str) -> str:
+    return f"categories: {{{json.dumps(name, ensure_ascii=False)}: {kind}}}"
+
+
+def _for_time(name: str, kind: str) -> tuple[str, ...]:
+    if kind not in ("date", "datetime", "Timestamp"):
+        return ()
+    return (f"split: {{kind: time, column: {json.dumps(name, ensure_ascii=False)}}}",)

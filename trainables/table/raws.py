@@ -1,0 +1,179 @@
+"""The raw rows of a table, from all of its files, and the checks that need the plan: which columns are there, and gaps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from trainables.table import columns, readers
+from trainables.table.columns import Problem
+from trainables.table.given import Given, called, from_npz
+from trainables.table.readers import Source
+from trainables.table.recipe import shown
+from trainables.table.spec import DataError, DataSpec, Split
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The rows of all files of a table, one after another, and where each is from."""
+
+    sources: tuple[Source, ...]
+    frame: pd.DataFrame
+    sha256: str
+
+    @property
+    def parts(self) -> tuple[np.ndarray, ...]:
+        """The positions of each source's rows."""
+        ends = np.cumsum([len(source.frame) for source in self.sources])
+        return tuple(
+            np.arange(end - len(source.frame), end) for source, end in zip(self.sources, ends, strict=True)
+        )
+
+    def source(self) -> Source:
+        """Return all rows as one source, for the messages; a row has the number that it has in its own file."""
+        if len(self.sources) == 1:
+            return replace(self.sources[0], frame=self.frame)
+
+        def rows() -> np.ndarray:
+            return np.concatenate(
+                [[source.row(row) for row in range(len(source.frame))] for source in self.sources]
+            )
+
+        notes = tuple(note for source in self.sources for note in source.notes)
+        names = ", ".join(source.name for source in self.sources)
+        return Source(names, self.frame, self.sources[0].nameless, notes, rows)
+
+
+def read(spec: DataSpec) -> Raw | Given:
+    """Read the files that `spec` names, or call the function.
+
+    Raises:
+        DataError: one cannot be read as a table, or lacks a column that the first has.
+    """
+    if spec.function:
+        found = called(spec)
+        if isinstance(found, Given):
+            return found
+        found.columns = found.columns.map(str)
+        digest_of_frame = hashlib.sha256(pd.util.hash_pandas_object(found, index=False).to_numpy().tobytes())
+        source = Source(spec.path, found.reset_index(drop=True))
+        return Raw((source,), source.frame, digest_of_frame.hexdigest())
+    sources, digest = [], []
+    for _, path in files(spec):
+        data = readers.content(path)
+        if spec.ending == ".npz":
+            return from_npz(path, data)
+        digest.append(hashlib.sha256(data).hexdigest())
+        sources.append(readers.read(path, data, spec))
+    first = sources[0]
+    for other in sources[1:]:
+        if lacking := [name for name in first.frame.columns if name not in other.frame.columns]:
+            raise DataError(
+                f"{other.name}: there is no column {', '.join(map(repr, lacking))}, as in {first.name}. "
+                "Both files need the same columns, in any order."
+            )
+    frames = [first.frame, *(source.frame[list(first.frame.columns)] for source in sources[1:])]
+    frame = first.frame if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    # The checksum of one file is that of its bytes; several files have that of their checksums.
+    sha256 = digest[0] if len(digest) == 1 else hashlib.sha256(" ".join(digest).encode()).hexdigest()
+    return Raw(tuple(sources), frame, sha256)
+
+
+def files(spec: DataSpec) -> list[tuple[str, str]]:
+    """Return the files of a table: the part that each one is, and its path."""
+    others = (("test", spec.test_path), ("validation", spec.validation_path))
+    return [("all", spec.path), *((part, path) for part, path in others if path)]
+
+
+def chosen(raw: Raw, spec: DataSpec, by_weight: Sequence[str]) -> pd.DataFrame:
+    """Return the columns that are not dropped. All names that the plan gives must be there."""
+    frame, path, wrong = raw.frame, raw.sources[0].name, []
+    drop = []
+    for item in spec.drop or []:
+        if isinstance(item, int) and 1 <= item <= frame.shape[1]:
+            drop.append(str(frame.columns[item - 1]))
+        elif isinstance(item, int):
+            wrong.append(f"there is no column {item}, which data.drop names by position, counted from 1")
+        else:
+            drop.append(item)
+    how = spec.how
+    named = [
+        ("drop", drop),
+        ("target", spec.targets),
+        ("weight", by_weight),
+        ("split.column", [how.column] if how.column else []),
+        ("categories", spec.categories or {}),
+        ("missing", spec.missing if isinstance(spec.missing, dict) else {}),
+    ]
+    for key, names in named:
+        wrong += [
+            f'there is no column "{name}", which data.{key} names'
+            for name in names
+            if name not in frame.columns
+        ]
+    for target in spec.targets:
+        if target in drop:
+            raise DataError(f'data.drop names the target "{target}". Remove it from one of the two.')
+    if wrong:
+        names = ", ".join(map(str, frame.columns[:30]))
+        raise DataError(f"{path}: {'; '.join(wrong)}. The columns are: {names}.")
+    # A column that splits the rows may be dropped as a feature.
+    return frame.drop(columns=[name for name in drop if name != how.column and name not in by_weight])
+
+
+def gaps(frame: pd.DataFrame, source: Source, spec: DataSpec, names: Sequence[str]) -> list[Problem]:
+    """Return what is wrong with the columns that have gaps and are not to be filled."""
+    found = []
+    for name in names:
+        is_feature = name not in (*spec.targets, spec.weight, spec.how.column)
+        policy = spec.missing_in(name)
+        if policy == "drop_rows" or (policy == "fill" and is_feature) or frame[name].isna().all():
+            continue
+        what = "column" if is_feature else "the target" if name in spec.targets else "column"
+        if problem := columns.gaps(frame[name], source, what):
+            remedy = f'missing: {{"{name}": drop_rows}}' if not is_feature else problem.remedies[0]
+            found.append(replace(problem, remedies=(remedy,), is_target=name in spec.targets))
+    return found
+
+
+def kept(frame: pd.DataFrame, part: np.ndarray, spec: DataSpec) -> np.ndarray:
+    """Return the rows of `part` without those that have a gap in a column whose rows with gaps are left out."""
+    names = [name for name in frame.columns if spec.missing_in(str(name)) == "drop_rows"]
+    if not names:
+        return part
+    return part[~frame[names].iloc[part].isna().any(axis=1).to_numpy()]
+
+
+def weight_problem(values: pd.Series, source: Source) -> Problem | None:
+    """Return what is wrong with a column of weights but for gaps; None if nothing is."""
+    name = str(values.name)
+    if not pd.api.types.is_numeric_dtype(values):
+        return Problem(name, f'column "{name}" holds texts, but the weights of rows are numbers', ())
+    if problem := columns.not_finite(values, source):
+        return problem
+    if (values < 0).any():
+        row = int((values < 0).to_numpy().argmax())
+        return Problem(
+            name, f'column "{name}" is {shown(values, row)} in row {source.row(row)}, but a weight is not negative',
+            (),
+        )  # fmt: skip
+    return None
+
+
+def split_column(frame: pd.DataFrame, source: Source, how: Split) -> tuple[pd.Series | None, list[Problem]]:
+    """Return the column of groups or of times, which are numbers."""
+    if how.column is None:
+        return None, []
+    values = frame[how.column]
+    if how.kind == "group" or pd.api.types.is_numeric_dtype(values):
+        return values, []
+    try:
+        return pd.to_datetime(values, format="mixed", utc=True), []
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        text = f'column "{how.column}", which data.split.column names, holds no times or numbers ({reason})'
+        return None, [Problem(how.column, text, ())]

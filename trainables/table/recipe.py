@@ -1,0 +1,268 @@
+"""The recipe of a table: what each of its columns becomes. It is fitted on the train rows and applied to any raw rows.
+
+Terminology
+    feature     one column of the array that a model is trained on
+    indicator   a feature that is 1 in the rows of one category, or in the rows with a gap, and 0 in the others
+    unseen      said of a category that no train row has: all of its column's indicators are 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction import FeatureHasher
+
+from trainables.table.spec import DataError
+
+BUCKETS = 32
+"""The indicators of a column that is hashed."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column becomes.
+
+    Attributes:
+        name: of the column.
+        kind: number; onehot, ordinal or hash for categories.
+        categories: the categories of the train rows as texts, in the order of the features or codes.
+        fill: what takes the place of a gap: a number or a category; None if a gap is an error.
+        indicates_gaps: whether a feature says in which rows the gaps were.
+    """
+
+    name: str
+    kind: Literal["number", "onehot", "ordinal", "hash"]
+    categories: tuple[str, ...] = ()
+    fill: float | str | None = None
+    indicates_gaps: bool = False
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features that the values become."""
+        if self.kind == "onehot":
+            return tuple(f"{self.name}_{category}" for category in self.categories)
+        if self.kind == "hash":
+            return tuple(f"{self.name}_hash{bucket}" for bucket in range(BUCKETS))
+        return (self.name,)
+
+    def encode(self, values: pd.Series, into: np.ndarray) -> np.ndarray:
+        """Write the features into `into`, float32, shape (rows, features), which is 0. Return which rows are unseen.
+
+        An unseen category has the code after the last one if it is ordinal.
+        """
+        unseen = np.zeros(len(values), bool)
+        if self.kind == "number":
+            numbers = values.to_numpy("float64", na_value=np.nan)
+            into[:, 0] = numbers if self.fill is None else np.where(np.isnan(numbers), self.fill, numbers)
+            return unseen
+        if self.kind == "hash":
+            texts = [
+                self.fill if gap else text for gap, text in zip(values.isna(), texts_of(values), strict=True)
+            ]
+            hasher = FeatureHasher(BUCKETS, input_type="string", alternate_sign=False)
+            into[:] = hasher.transform([text] for text in texts).toarray()
+            return unseen
+        gaps = values.isna().to_numpy()
+        numbers, distinct = pd.factorize(values)  # -1 for a gap
+        known = pd.Index(self.categories, dtype=object).get_indexer(
+            pd.Index(texts_of(pd.Series(distinct)), dtype=object)
+        )
+        codes = np.append(known, -1)[numbers]
+        if self.fill is not None and gaps.any():
+            codes[gaps] = self.categories.index(str(self.fill))
+        unseen = (codes < 0) & ~gaps
+        if self.kind == "ordinal":
+            into[:, 0] = np.where(codes < 0, len(self.categories), codes)
+        else:
+            rows = np.flatnonzero(codes >= 0)
+            into[rows, codes[rows]] = 1
+        return unseen
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all columns of a table become.
+
+    Attributes:
+        columns: in the order of their features; the indicators of gaps follow at the end.
+        targets: the names of the target columns.
+        classes: the label of each code of the target; empty for numbers.
+    """
+
+    columns: tuple[Column, ...]
+    targets: tuple[str, ...]
+    classes: tuple[Any, ...] = ()
+    positions: Mapping[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ends = np.cumsum([0, *(len(column.features) for column in self.columns)]).tolist()
+        spans = zip(self.columns, ends[:-1], ends[1:], strict=True)
+        object.__setattr__(
+            self, "positions", {column.name: tuple(range(start, end)) for column, start, end in spans}
+        )
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features' names, in the order of the array."""
+        made = [name for column in self.columns for name in column.features]
+        return (*made, *(f"{column.name}_missing" for column in self.columns if column.indicates_gaps))
+
+    @property
+    def groups(self) -> dict[str, tuple[int, ...]]:
+        """For each column that became several features, their positions."""
+        kinds = {column.name: column.kind for column in self.columns}
+        return {name: span for name, span in self.positions.items() if kinds[name] in ("onehot", "hash")}
+
+    def encode(
+        self, frame: pd.DataFrame, rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the features of raw rows, and where they have unseen categories.
+
+        Args:
+            frame: has every column of the recipe; their order does not matter, and others are ignored.
+            rows: positions of the rows to encode; None for all.
+
+        Returns:
+            float32, shape (rows, features); and for each column with unseen categories, bool, shape (rows,).
+        """
+        rows = np.arange(len(frame)) if rows is None else rows
+        array = np.zeros((len(rows), len(self.features)), np.float32)
+        unseen = {}
+        for column in self.columns:  # one after another, because a copy of all rows may not fit into memory
+            span = self.positions[column.name]
+            new = column.encode(frame[column.name].iloc[rows], array[:, span[0] : span[-1] + 1])
+            if new.any():
+                unseen[column.name] = new
+        indicated = [column.name for column in self.columns if column.indicates_gaps]
+        for position, name in enumerate(indicated, len(self.features) - len(indicated)):
+            array[:, position] = frame[name].isna().to_numpy()[rows]
+        return array, unseen
+
+    def checked(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Return raw rows for `encode`: columns found by name, numbers as numbers.
+
+        Raises:
+            DataError: columns are missing, hold texts instead of numbers, or have gaps that the recipe does not fill.
+        """
+        missing = [column.name for column in self.columns if column.name not in frame.columns]
+        if missing:
+            raise DataError(
+                f"{name}: there is no column {', '.join(map(repr, missing))}. "
+                f"The model needs {', '.join(column.name for column in self.columns)}, in any order. Add what is missing."
+            )
+        found, wrong = {}, []
+        for column in self.columns:
+            values = frame[column.name]
+            if column.kind == "number" and not pd.api.types.is_numeric_dtype(values):
+                numbers = pd.to_numeric(values, errors="coerce")
+                if (bad := numbers.isna() & values.notna()).any():
+                    wrong.append(
+                        f'"{column.name}" is {values[bad].iloc[0]!r} in row {_row(bad)}, but needs a number'
+                    )
+                values = numbers
+            if column.fill is None and values.isna().any():
+                wrong.append(f'"{column.name}" has no value in row {_row(values.isna())}')
+            found[column.name] = values
+        if wrong:
+            raise DataError(f"{name}: {'; '.join(wrong)}. Correct these rows, or leave them out.")
+        return pd.DataFrame(found)
+
+    def labels(self, codes: np.ndarray) -> np.ndarray:
+        """Return the class labels of codes, object, of the same shape."""
+        return np.array(self.classes, object)[np.asarray(codes, int)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain data for JSON."""
+        return {
+            "columns": [
+                {name: value for name, value in vars(column).items() if value not in (None, (), False)}
+                for column in self.columns
+            ],
+            "targets": list(self.targets),
+            "classes": list(self.classes),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of which `to_dict` returned `data`."""
+        columns = [
+            Column(**{**column, "categories": tuple(column.get("categories", ()))})
+            for column in data["columns"]
+        ]
+        return cls(tuple(columns), tuple(data["targets"]), tuple(data["classes"]))
+
+
+def shown(values: pd.Series, row: int) -> str:
+    """Return a value for a message."""
+    value = values.iloc[row]
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def texts_of(values: pd.Series) -> list[str]:
+    """Return categories as texts; whole numbers have no decimal point."""
+    if pd.api.types.is_float_dtype(values):
+        return [str(int(v)) if v == v and v == int(v) else str(v) for v in values.tolist()]
+    return [str(value) for value in values.tolist()]
+
+
+def categories_of(values: pd.Series) -> tuple[str, ...]:
+    """Return the categories of a column, sorted: numbers by value, others as texts; those of pandas in their order."""
+    values = values.dropna()
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        there = set(texts_of(pd.Series(values.unique())))
+        ordered = texts_of(pd.Series(values.dtype.categories))
+        return tuple(text for text in ordered if text in there)
+    distinct = pd.Series(values.unique())
+    if pd.api.types.is_numeric_dtype(distinct):
+        return tuple(dict.fromkeys(texts_of(distinct.sort_values())))
+    return tuple(sorted(set(texts_of(distinct))))
+
+
+def fitted(
+    frame: pd.DataFrame,
+    rows: np.ndarray,
+    kinds: Mapping[str, Literal["number", "onehot", "ordinal", "hash"]],
+    fills: Sequence[str],
+    targets: tuple[str, ...],
+    classes: tuple[Any, ...],
+) -> tuple[Recipe, dict[str, str]]:
+    """Return a recipe that is fitted on the train rows, and the columns that are left out, with the reason.
+
+    A column that has one value in all train rows is left out.
+
+    Args:
+        frame: the raw table.
+        rows: positions of the train rows.
+        kinds: what each column becomes.
+        fills: the columns whose gaps are filled.
+        targets, classes: see `Recipe`.
+    """
+    numbers, others, left_out = [], [], {}
+    for name, kind in kinds.items():
+        values = frame[name].iloc[rows]
+        gaps = bool(values.isna().any())
+        if values.isna().all():
+            left_out[name] = "it has no value in any train row"
+            continue
+        if values.nunique() == 1 and not gaps:
+            left_out[name] = f"it is {shown(values, 0)} in every train row"
+            continue
+        fill: float | str | None = None
+        if kind == "number":
+            if name in fills:
+                fill = float(values.median())
+            numbers.append(Column(name, kind, (), fill, gaps and name in fills))
+            continue
+        categories = categories_of(values)
+        if name in fills:
+            [fill, *_] = texts_of(values.mode().astype(values.dtype))
+        others.append(Column(name, kind, () if kind == "hash" else categories, fill, gaps and name in fills))
+    return Recipe((*numbers, *others), targets, classes), left_out
+
+
+def _row(mask: pd.Series) -> int:
+    return int(mask.to_numpy().argmax()) + 1

@@ -1,0 +1,107 @@
+"""Splits the rows of a table into train rows, of which the last are the validation rows, and test rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+from trainables.table.spec import DataError, Split
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows of each part, as positions.
+
+    Attributes:
+        train: in their order; the last of them are the validation rows.
+        test: in their order.
+        validation: how many of the train rows are the validation rows; None if `validation_split` of `fit` says it.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    validation: int | None = None
+
+
+def split(
+    rows: np.ndarray,
+    how: Split,
+    share: float,
+    given_test: np.ndarray,
+    given_validation: np.ndarray,
+    by: pd.Series | None,
+    classes: pd.Series | None,
+) -> Parts:
+    """Split `rows` as `how` says. A part that is given as a file of its own is taken as it is.
+
+    Args:
+        rows: positions of the rows to split.
+        how: kind, shares and seed.
+        share: share of the train rows that are the validation rows.
+        given_test, given_validation: positions of the rows of these parts; may be empty.
+        by: groups or times, of all rows.
+        classes: the classes of all rows; needed if the kind is stratified.
+
+    Raises:
+        DataError: a part would be empty, or has not enough classes or groups.
+    """
+    kind = how.kind or "random"
+    if kind == "random":
+        if len(given_test):
+            train, test = _sampled(rows, 1.0, how.seed), given_test
+        else:
+            train = _sampled(rows, 1 - how.test, how.seed)
+            test = np.setdiff1d(rows, train)  # in the order of the file
+        if len(given_validation):
+            return Parts(np.concatenate([train, given_validation]), test, len(given_validation))
+        if how.validation is None:
+            return Parts(train, test)
+        return Parts(train, test, len(train) - fitted(len(train), how.validation))
+    if kind == "time":
+        assert by is not None
+        rows = rows[np.argsort(by.iloc[rows].to_numpy(), kind="stable")]
+    train, test = (
+        (rows, given_test) if len(given_test) else _apart(rows, how.test, kind, how.seed, by, classes)
+    )
+    if len(given_validation):
+        return Parts(np.concatenate([train, given_validation]), test, len(given_validation))
+    fit, validation = _apart(train, share, kind, how.seed, by, classes)
+    return Parts(np.concatenate([fit, validation]), test, len(validation))
+
+
+def fitted(train: int, share: float) -> int:
+    """Return how many of the train rows are fitted; rounded as `array_slicing.train_validation_split` of Keras does."""
+    return math.floor(train * (1 - share))
+
+
+def _sampled(rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    return pd.Series(rows).sample(frac=share, random_state=seed).to_numpy()
+
+
+def _apart(
+    rows: np.ndarray, share: float, kind: str, seed: int, by: pd.Series | None, classes: pd.Series | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return two parts of `rows`; the second has the share `share` of them, or of their groups."""
+    try:
+        if kind == "group":
+            assert by is not None
+            splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+            [(first, second)] = splitter.split(rows, groups=by.iloc[rows].to_numpy())
+            # GroupShuffleSplit sorts the rows. Their order must say nothing, so that batches without shuffling are mixed.
+            return np.random.default_rng(seed).permutation(rows[first]), rows[second]
+        if kind == "time":
+            first, second = train_test_split(rows, test_size=share, shuffle=False)
+        else:
+            assert classes is not None
+            labels = classes.iloc[rows].to_numpy()
+            first, second = train_test_split(rows, test_size=share, random_state=seed, stratify=labels)
+    except ValueError as error:
+        raise DataError(
+            f"data.split: {len(rows):,} rows cannot be split with kind: {kind} and a share of {share} ({error}). "
+            "Write split: {kind: random}, or change the share."
+        ) from None
+    return first, second

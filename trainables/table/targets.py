@@ -1,0 +1,165 @@
+"""Turns the target columns of a raw table into the numbers that a model learns, and finds out the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trainables.table.columns import Problem, not_finite, to_number
+from trainables.table.readers import Source
+from trainables.table.recipe import shown
+from trainables.table.spec import DataSpec, Task
+
+MAX_CLASSES = 1000
+MAX_CODES = 10
+"""The most whole numbers from 0 that are taken as classes without being asked for."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target of all rows.
+
+    Attributes:
+        task: what is learned.
+        values: float32, shape (rows,) or (rows, targets); classes are their codes. NaN in rows with a gap.
+        classes: the label of each code, sorted; empty for numbers.
+        notes: what the user must know.
+        are_texts: whether the labels are texts or truth values, or the plan says that the numbers are classes.
+    """
+
+    task: Task
+    values: np.ndarray
+    classes: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+    are_texts: bool = False
+
+
+def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Target | None, list[Problem]]:
+    """Return the target, or everything that is wrong with its columns; gaps are no fault here.
+
+    Args:
+        frame: the raw table.
+        source: where it is from.
+        spec: names the target columns and the task.
+    """
+    names = spec.targets
+    found = [_wrong(frame[name], source, spec, len(names) > 1) for name in names]
+    if problems := [replace(problem, is_target=True) for problem in found if problem]:
+        return None, problems
+    if len(names) > 1:
+        return _several(frame[list(names)], spec), []
+    values = frame[names[0]]
+    is_regression = spec.task == "regression"
+    if (_are_texts(values) and not is_regression) or spec.task in ("binary", "multiclass", "multilabel"):
+        return _classes(values, spec), []
+    numbers = values.to_numpy("float32", na_value=np.nan)
+    distinct = np.unique(numbers[~np.isnan(numbers)])
+    if spec.task == "auto" and _are_codes(distinct):
+        made = _classes(values, spec)
+        labels = ", ".join(map(str, made.classes))
+        note = (
+            f'The target "{names[0]}" has the values {labels}, so they are taken as classes with the codes 0 to '
+            f"{len(made.classes) - 1}. Write task: regression under data if they are amounts."
+        )
+        notes = () if distinct.tolist() == [0.0, 1.0] else (note,)
+        return replace(made, notes=notes, are_texts=False), []
+    return Target("regression", numbers), []
+
+
+def _are_codes(distinct: np.ndarray) -> bool:
+    """Return whether numbers look like codes of classes: two values, or whole numbers from 0 that are few."""
+    if len(distinct) == 2:
+        return bool(distinct.tolist() != [-1.0, 1.0])  # which some losses need as they are
+    return len(distinct) <= MAX_CODES and np.array_equal(distinct, np.arange(len(distinct)))
+
+
+def _several(frame: pd.DataFrame, spec: DataSpec) -> Target:
+    values = frame.to_numpy("float32", na_value=np.nan)
+    flags = bool(np.isin(values[~np.isnan(values)], (0, 1)).all())
+    task: Task = (
+        "multilabel" if (spec.task == "auto" and flags) or spec.task == "multilabel" else "regression"
+    )
+    return Target(task, values, tuple(map(str, frame.columns)) if task == "multilabel" else ())
+
+
+def _classes(values: pd.Series, spec: DataSpec) -> Target:
+    present = values.dropna()
+    if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
+        labels = [label for label in values.dtype.categories if bool((present == label).any())]
+    else:
+        labels = sorted(present.unique().tolist())
+    classes = tuple(
+        int(label) if isinstance(label, float) and label.is_integer() else label for label in labels
+    )
+    codes = pd.Index(labels).get_indexer(pd.Index(values.astype(object))).astype("float32")
+    codes[values.isna().to_numpy()] = np.nan
+    return Target("binary" if len(classes) == 2 else "multiclass", codes, classes, (), True)
+
+
+def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> Problem | None:
+    name, what = str(values.name), f'the target "{values.name}"'
+    present = values.dropna()
+    if present.empty:
+        return Problem(name, f"{what} is empty in every row", ())
+    if present.nunique() == 1:
+        return Problem(
+            name, f"{what} is {shown(present, 0)} in every row, so there is nothing to learn. "
+            "Name another column in data.target", (),
+        )  # fmt: skip
+    if pd.api.types.is_numeric_dtype(values):
+        if problem := not_finite(values, source, "the target"):
+            return problem
+        distinct = present.nunique()
+        if spec.task == "binary" and distinct > 2:
+            return Problem(
+                name,
+                f"{what} has {distinct:,} different values, but data.task is binary",
+                ("task: multiclass",),
+            )
+        if spec.task == "multiclass" and distinct > MAX_CLASSES:
+            return Problem(
+                name,
+                f"{what} has {distinct:,} different values, but a classification has at most {MAX_CLASSES:,} classes",
+                ("task: regression",),
+            )
+        if spec.task == "multilabel" and not present.isin([0, 1]).all():
+            return Problem(name, f"{what} has other values than 0 and 1, but data.task is multilabel", ())
+        return None
+    codes, distinct_values = pd.factorize(values)  # -1 for a gap
+    is_text = np.append(np.isnan([to_number(value) for value in distinct_values]), False)
+    bad = is_text[codes]
+    share = 1 - bad.sum() / len(present)
+    if share > 0.5 or spec.task == "regression" or several:
+        row = int(bad.argmax())
+        why = "but a number in most rows" if share > 0.5 else "but needs a number in every row"
+        remedy = ("task: multiclass",) if not several else ()
+        return Problem(name, f"{what} is {shown(values, row)} in row {source.row(row)}, {why}", remedy)
+    if (distinct := present.astype(str).nunique()) > max(MAX_CLASSES, 0):
+        return Problem(
+            name,
+            f"{what} has {distinct:,} different texts, but a classification has at most {MAX_CLASSES:,} classes",
+            (),
+        )
+    if spec.task == "binary" and distinct > 2:
+        return Problem(
+            name,
+            f"{what} has {distinct} classes ({_first(present)}), but data.task is binary",
+            ("task: multiclass",),
+        )
+    if distinct > len(present) / 2:
+        return Problem(
+            name, f"{what} has {distinct} different texts in {len(present)} rows, so they are no classes. "
+            "Name another column in data.target", (),
+        )  # fmt: skip
+    return None
+
+
+def _are_texts(values: pd.Series) -> bool:
+    return pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values)
+
+
+def _first(values: pd.Series) -> str:
+    return ", ".join(map(str, sorted(values.astype(str).unique())[:5]))
