@@ -9,8 +9,10 @@ import sys
 
 import click
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from results import schema
 from sweep import Plan
@@ -20,7 +22,7 @@ from tests.help.repository import DOCUMENTS, README, ROOT, blocks, spans, text
 
 EXAMPLES = {
     (README, "python"): 1,
-    ("sweep/README.md", "yaml"): 1,
+    ("sweep/README.md", "yaml"): 2,
     ("results/README.md", "python"): 3,  # the first here, the others in test_run.py
     ("results/README.md", "sql"): 1,
 }
@@ -65,6 +67,28 @@ def test_the_plan_file_is_the_same_plan_but_for_its_callbacks(houses):
         base=houses,
     )
     assert plan.to_dict() == made.to_dict()
+
+
+def test_the_options_of_a_table_are_taken_together(tmp_path):
+    chance = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"id": range(90), "age": chance.normal(size=90), "city": [f"city {n % 200}" for n in range(90)]}
+    )
+    table["household"], table["w"], table["income"] = (
+        np.arange(90) // 3,
+        1.0,
+        chance.choice(["low", "high"], 90),
+    )
+    table.loc[::9, "age"] = None
+    (tmp_path / "model.py").write_text("def build():\n    pass\n")
+    table.reset_index().to_csv(
+        tmp_path / "people.csv", index=False
+    )  # the first column is dropped by position
+    options = yaml.safe_load(blocks("yaml", "sweep/README.md")[1])["data"]
+    plan = Plan(data=options, builder="model.py:build", space={"batch_size": [8]}, base=tmp_path)
+    prepared = plan.table
+    assert prepared.classes == ("high", "low") and prepared.features[0] == "age"
+    assert prepared.features[-1] == "age_missing" and len(prepared.features) == 34
 
 
 def test_the_snippets_read_a_folder(abalone_run, capsys):

@@ -18,6 +18,9 @@ from trainables.errors import TrainablesError
 
 COMMANDS = {
     "plan": "Say what PLAN would do: points, order, cohorts, and how long it would take at most.",
+    "data": (
+        "Show the table of PLAN as a sweep sees it: columns and what they become, parts, classes, and what may be wrong."
+    ),
     "run": "Train the points of PLAN (a YAML file; the abalone grid if not given) that have no row in DIR yet.",
     "verify": "Train points of the run in DIR again by plain Keras, and compare them with their rows and curves.",
     "status": "Say how far the sweep in DIR is, from its files alone: it may be running, stopped or finished.",
@@ -94,6 +97,7 @@ def main() -> None:
 
     \b
     sweep plan                      what the default plan would do, and how long it would take
+    sweep data plan.yaml            what your table becomes, and what may be wrong with it
     sweep run --points 60           train 60 random points of it
     sweep run plan.yaml --out DIR   train all points of your own plan; run it again to resume
     sweep status DIR                how far it is

@@ -61,6 +61,7 @@ def plan(
         "train_rows": len(table.x_train),
         "test_rows": len(table.x_test),
         "features": len(table.features),
+        "notes": list(table.notes),
     }
     if timed:
         with as_input_error(), quiet():
@@ -76,6 +77,8 @@ def plan(
     )
     click.echo(f"data       {answer['train_rows']:,} train rows, {answer['test_rows']:,} test rows, "
                f"{answer['features']} features, target {table.target}")  # fmt: skip
+    for sentence in table.notes:
+        click.echo(f"note       {printable(sentence)}")
     pruning = f", ASHA at epochs {answer['milestones']}" if loaded.scheduler == "asha" else ", no pruning"
     click.echo(f"budget     at most {loaded.epochs} epochs a point{pruning}")
     click.echo(f"workers    {answer['workers']}, engine {answer['engine']}")

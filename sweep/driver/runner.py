@@ -131,6 +131,7 @@ def run(
         _claim(folder, stored_plan or plan.to_yaml(), marks)
         store = Store(folder, plan.space, plan.keep_weights)
         tally = _tally(folder, plan, selection)
+        tally.note(plan.table.notes)
         tally.selection = _as_options(points, selection, idx is not None)
         tally.versions, tally.machine = versions(), machine()
         if plan.engine == "auto" and tally.open:

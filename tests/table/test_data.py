@@ -9,7 +9,7 @@ import pytest
 from tests.help.bad_input import BAD_TABLES
 from tests.help.plans import write_table
 from trainables.table import data
-from trainables.table.data import ABALONE, DataError, DataSpec, load
+from trainables.table.data import ABALONE, DataError, DataSpec, Split, load
 
 
 def test_the_shipped_table_is_the_one_of_the_source():
@@ -179,3 +179,127 @@ def test_nullable_and_categorical_parquet_columns_are_features(tmp_path):
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(DataError, match=r"data\."):
         DataSpec("table.csv", "target", **options)
+
+
+def test_an_unseen_category_changes_its_own_row_only_and_is_told(csv):
+    frame = pd.read_csv(csv)
+    plain = load(DataSpec(str(csv), "target"))
+    test = frame.drop(frame.sample(frac=0.8, random_state=0).index)
+    frame.loc[test.index[0], "kind"] = "only in the test rows"
+    frame.to_csv(csv, index=False)
+    table = load(DataSpec(str(csv), "target"))
+    np.testing.assert_array_equal(table.x_train, plain.x_train)
+    np.testing.assert_array_equal(table.x_test[1:], plain.x_test[1:])
+    assert table.x_test[0, 2:].tolist() == [0, 0]
+    assert ["only in the test rows" in note for note in table.notes] == [True]
+
+
+def test_gaps_are_filled_or_their_rows_left_out(csv):
+    frame = pd.read_csv(csv)
+    frame.loc[::7, "a"] = None
+    frame.loc[::11, "kind"] = None
+    frame.to_csv(csv, index=False)
+    with pytest.raises(DataError, match="2 columns cannot be used"):
+        load(DataSpec(str(csv), "target"))
+    filled = load(DataSpec(str(csv), "target", missing="fill"))
+    assert filled.features == ("a", "b", "kind_x", "kind_y", "a_missing", "kind_missing")
+    train = frame.sample(frac=0.8, random_state=0)
+    np.testing.assert_array_equal(
+        filled.x_train[:, 0], train["a"].fillna(train["a"].median()).to_numpy("float32")
+    )
+    np.testing.assert_array_equal(filled.x_train[:, 4], train["a"].isna())
+    dropped = load(DataSpec(str(csv), "target", missing={"a": "drop_rows", "kind": "fill"}))
+    assert len(dropped.x_train) + len(dropped.x_test) == frame["a"].notna().sum()
+    assert "rows have gaps and are left out" in dropped.notes[0]
+
+
+def test_a_gap_in_the_target_is_never_filled(csv):
+    frame = pd.read_csv(csv)
+    frame.loc[3, "target"] = None
+    frame.to_csv(csv, index=False)
+    with pytest.raises(DataError, match=r'the target "target" has no value in row 5'):
+        load(DataSpec(str(csv), "target", missing="fill"))
+    table = load(DataSpec(str(csv), "target", missing={"target": "drop_rows"}))
+    assert len(table.y_train) + len(table.y_test) == len(frame) - 1
+
+
+def test_classes_are_stratified_if_the_target_is_of_texts(csv):
+    frame = pd.read_csv(csv).assign(target=["no", "no", "no", "yes"] * 30)
+    frame.to_csv(csv, index=False)
+    table = load(DataSpec(str(csv), "target"))
+    assert table.task == "binary" and table.classes == ("no", "yes")
+    validation = table.y_train[-table.validation :]
+    assert [round(part.mean(), 2) for part in (table.y_train, validation, table.y_test)] == [0.25, 0.25, 0.25]
+    # Numbers are split at random, as before there were classes.
+    frame.assign(target=[0, 0, 0, 1] * 30).to_csv(csv, index=False)
+    assert load(DataSpec(str(csv), "target")).validation is None
+    # A class with too few rows does not stop anything.
+    frame.assign(target=["one", *["no", "yes"] * 59, "no"]).to_csv(csv, index=False)
+    rare = load(DataSpec(str(csv), "target"))
+    assert rare.validation is None and 'The class "one"' in rare.notes[0]
+
+
+def test_other_files_give_the_test_and_validation_rows(csv):
+    frame = pd.read_csv(csv)
+    parts = {"path": frame[:80], "test_path": frame[80:100][list(reversed(frame.columns))],
+             "validation_path": frame[100:]}  # fmt: skip
+    paths = {}
+    for key, part in parts.items():
+        paths[key] = str(csv.with_name(f"{key}.csv"))
+        part.to_csv(paths[key], index=False)
+    table = load(DataSpec(target="target", **paths))
+    assert table.validation == 20 and len(table.x_train) == 100
+    np.testing.assert_array_equal(table.y_test, frame["target"][80:100].to_numpy("float32"))
+    np.testing.assert_array_equal(table.y_train[80:], frame["target"][100:].to_numpy("float32"))
+    assert sorted(table.y_train[:80]) == sorted(frame["target"][:80].to_numpy("float32"))
+    frame[:30].drop(columns="b").to_csv(paths["test_path"], index=False)
+    with pytest.raises(DataError, match=r"test_path\.csv: there is no column 'b', as in"):
+        load(DataSpec(target="target", **paths))
+
+
+def test_weights_of_rows_are_no_feature(csv):
+    frame = pd.read_csv(csv).assign(w=lambda t: t["a"].abs(), v=1.0)
+    frame.to_csv(csv, index=False)
+    table = load(DataSpec(str(csv), "target", weight="w"), weights=["v"])
+    assert table.features == ("a", "b", "kind_x", "kind_y") and list(table.weights) == ["w", "v"]
+    np.testing.assert_array_equal(table.weights["w"][0], np.abs(table.x_train[:, 0]))
+    np.testing.assert_array_equal(table.weights["w"][1], np.abs(table.x_test[:, 0]))
+    frame.loc[3, "w"] = -1
+    frame.to_csv(csv, index=False)
+    with pytest.raises(DataError, match=r'"w" is -1.0 in row 5, but a weight is not negative'):
+        load(DataSpec(str(csv), "target", weight="w"))
+
+
+def test_a_feature_that_is_the_target_is_told(csv):
+    frame = pd.read_csv(csv)
+    frame.assign(leak=frame["target"]).to_csv(csv, index=False)
+    assert 'The feature "leak" equals the target' in load(DataSpec(str(csv), "target")).notes[0]
+
+
+def test_two_targets(csv):
+    frame = pd.read_csv(csv)
+    table = load(DataSpec(str(csv), ["target", "b"]))
+    assert table.y_train.shape == (96, 2) and table.targets == ("target", "b")
+    train = frame.sample(frac=0.8, random_state=0)
+    np.testing.assert_array_equal(table.y_train, train[["target", "b"]].to_numpy("float32"))
+
+
+def test_columns_that_are_not_there_are_named_together(csv):
+    spec = DataSpec(str(csv), "target", drop=["q", 9], categories={"r": "hash"}, missing={"s": "fill"})
+    with pytest.raises(DataError, match=r'column 9, which .*column "q".*column "r".*column "s"'):
+        load(spec)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"test": 0}, "data.split.test"),
+        ({"validation": 1.5}, "data.split.validation"),
+        ({"kind": "group"}, "data.split.column must name"),
+        ({"column": "day"}, "split: {kind: group, column: day}"),
+        ({"seed": -1}, "data.split.seed"),
+    ],
+)
+def test_a_split_out_of_range_is_refused(options, words):
+    with pytest.raises(DataError, match=words.replace("{", r"\{")):
+        Split(**options)

@@ -164,8 +164,8 @@ class Recipe:
                         f'"{column.name}" is {values[bad].iloc[0]!r} in row {_row(bad)}, but needs a number'
                     )
                 values = numbers
-            if column.fill is None and values.isna().any():
-                wrong.append(f'"{column.name}" has no value in row {_row(values.isna())}')
+            if column.fill is None and (gaps := frame[column.name].isna()).any():
+                wrong.append(f'"{column.name}" has no value in row {_row(gaps)}')
             found[column.name] = values
         if wrong:
             raise DataError(f"{name}: {'; '.join(wrong)}. Correct these rows, or leave them out.")

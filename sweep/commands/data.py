@@ -1,0 +1,85 @@
+"""The command `data`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sweep.commands.options import JSON, PLAN, loaded_plan
+from sweep.commands.printing import printable
+from sweep.plan.plan import PlanError
+from trainables.table.spec import DataError
+
+
+@click.command()
+@PLAN
+@JSON
+def data(plan: Path | None, as_json: bool) -> None:
+    """Show the table of PLAN as a sweep sees it: columns and what they become, parts, classes, and what may be wrong.
+
+    Nothing is trained. If the table cannot be used, the columns are shown all the same, and then what is wrong.
+    """
+    from trainables.table import overview
+
+    loaded = loaded_plan(plan)
+    fault: PlanError | None = None
+    try:
+        table = loaded.table
+    except PlanError as error:
+        table, fault = None, error
+    try:
+        listed = overview.columns_of(loaded.data_spec, table)
+    except DataError as error:  # it cannot be read
+        raise fault or error from None
+    answer: dict[str, Any] = {"columns": listed}
+    if table is not None:
+        answer |= overview.parts_of(table, loaded.fit.validation_split)
+        answer |= {
+            "task": table.task,
+            "targets": list(table.targets),
+            "labels": list(table.classes),
+            "features": list(table.features),
+            "shape": list(table.x_train.shape[1:]),
+            "notes": list(table.notes),
+            "warnings": overview.warnings_of(table),
+        }
+    if as_json:
+        if fault is not None:
+            raise fault
+        click.echo(json.dumps(answer))
+        return
+    _show(answer)
+    if fault is not None:
+        raise fault
+
+
+def _show(answer: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table as Page
+
+    console = Console(highlight=False)
+    if answer["columns"]:
+        page = Page("column", "type", "gaps", "values", "distinct", "becomes", box=None, header_style="bold")
+        for one in answer["columns"]:
+            gaps = f"{one['gaps']:,}" if one["gaps"] else ""
+            cells = [one["column"], one["type"], gaps, one["values"], f"{one['distinct']:,}", one["becomes"]]
+            page.add_row(*map(printable, cells))
+        console.print(page)
+    if "rows" not in answer:
+        return
+    rows = ", ".join(f"{count:,} {name}" for name, count in answer["rows"].items())
+    console.print(f"rows       {rows}")
+    shape = " x ".join(map(str, answer["shape"]))
+    console.print(f"features   {shape}")
+    console.print(f"target     {printable(', '.join(answer['targets']))} ({answer['task']})")
+    for label, counts in answer["classes"].items():
+        shares = ", ".join(
+            f"{counts[name] / max(1, answer['rows'][name]):.1%} of {name}" for name in answer["rows"]
+        )
+        console.print(f"class      {printable(label)}: {shares}", markup=False)
+    for kind in ("notes", "warnings"):
+        for sentence in answer[kind]:
+            console.print(f"{kind[:-1]:<10} {printable(sentence)}", markup=False)

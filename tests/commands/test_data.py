@@ -1,0 +1,37 @@
+"""`sweep data` shows what a table becomes, and what is wrong with it."""
+
+import pandas as pd
+
+from tests.help.commands import answer, refused, sweep
+from tests.help.plans import small_plan, write_plan
+
+
+def test_the_default_table(here):
+    found = answer("data")
+    assert found["rows"] == {"fitted": 2673, "validation": 669, "test": 835}
+    assert found["columns"][0]["becomes"] == "3 indicators" and found["task"] == "regression"
+    output = sweep("data").output
+    assert "Sex" in output and "target     Rings (regression)" in output
+
+
+def test_classes_notes_and_warnings(here):
+    write_plan(here, data={"path": "table.csv", "target": "target", "missing": "fill"})
+    frame = pd.read_csv("table.csv")
+    frame.assign(target=["rare", *["usual"] * 23] * 5, b=3, a=frame["a"].mask(frame["a"] > 1)).to_csv(
+        "table.csv", index=False
+    )
+    found = answer("data", "plan.yaml")
+    assert found["labels"] == ["rare", "usual"] and found["classes"]["rare"]["test"] == 1
+    assert found["notes"] == ['The column "b" is left out: it is 3 in every train row.']
+    assert "accuracy says little" in found["warnings"][-1]
+    output = sweep("data", "plan.yaml").output
+    assert "class      rare: " in output and "gaps are" in output
+
+
+def test_a_table_that_cannot_be_used_is_shown_before_the_message(here):
+    write_plan(here, data=small_plan()["data"])
+    frame = pd.read_csv("table.csv")
+    frame.assign(a=frame["a"].mask(frame["a"] > 1)).to_csv("table.csv", index=False)
+    said = refused("data", "plan.yaml")
+    assert '"a" has no value' in said and "missing: fill" in said
+    assert "refused: gaps" in sweep("data", "plan.yaml").output

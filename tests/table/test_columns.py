@@ -1,0 +1,73 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainables.table.columns import Problem, kind_of, message, stripped
+from trainables.table.readers import Source
+from trainables.table.spec import DataSpec
+
+CHANCE = np.random.default_rng(1)
+
+
+def judged(values, **options):
+    spec = DataSpec("t.csv", "y", **options)
+    frame = stripped(pd.DataFrame({"c": values}), spec)
+    return kind_of(frame["c"], Source("t.csv", frame), spec)
+
+
+def with_texts(share, text):
+    numbers = CHANCE.integers(60, 110, 200).astype(str)
+    numbers[: int(200 * share)] = text
+    return numbers
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.6, 0.9])
+def test_a_column_of_numbers_with_texts_is_refused_however_many(share):
+    problem = judged(with_texts(share, "?"))
+    assert isinstance(problem, Problem) and "'?'" in problem.text and 'na: ["?"]' in problem.remedies
+    assert judged(with_texts(share, "?"), categories={"c": "onehot"}) == "onehot"
+
+
+def test_the_remedies_work():
+    assert judged(["1", "2", "?"] * 20, na=["?"]) != "number"  # texts, as in Parquet
+    frame = stripped(pd.DataFrame({"c": ["$1,200", "$35", None]}), DataSpec("t", "y", strip=["$"], thousands=",",
+                                                                       delimiter=";"))  # fmt: skip
+    np.testing.assert_array_equal(frame["c"], [1200, 35, np.nan])
+    frame = stripped(pd.DataFrame({"c": ["5 %", "35%"]}), DataSpec("t", "y", strip=["%"]))
+    assert frame["c"].tolist() == [5, 35]
+
+
+@pytest.mark.parametrize(
+    ("values", "words", "remedy"),
+    [
+        ([f"${n}" for n in range(40)], "a number with $", 'strip: ["$"]'),
+        ([f"{n}%" for n in range(40)], "a number with %", 'strip: ["%"]'),
+        ([f"{n},5" for n in range(40)], "commas", 'thousands: ","'),
+        (["2020-01-31", "2021-02-28"] * 20, "dates", 'split: {kind: time, column: "c"}'),
+        ([f"id{n}x" for n in range(120)], "120 different texts", 'categories: {"c": hash}'),
+        ([None] * 20, "empty in every row", None),
+        (pd.date_range("2020", periods=20), "type Timestamp", 'split: {kind: time, column: "c"}'),
+    ],
+)
+def test_other_columns_are_refused_with_a_remedy(values, words, remedy):
+    problem = judged(values)
+    assert words in problem.text and (remedy is None or remedy in problem.remedies)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["3a", "4b", "5"] * 10, ["x", "y"] * 10, ["1st", "2nd", "3rd"] * 9, ["10-20", "20-30"] * 9],
+)
+def test_categories_are_categories(values):
+    assert judged(values) == "onehot"
+
+
+def test_all_that_is_wrong_is_one_message():
+    gaps = Problem("a", 'column "a" has no value in row 2 (1 missing in all)', ("missing: fill",))
+    other = Problem("b", 'column "b" is "?"', ('na: ["?"]',))
+    nameless = Problem("column 3", "column 3 has no name", (), is_nameless=True)
+    lines = message("t.csv", [gaps, other, nameless]).splitlines()
+    assert lines[0] == "t.csv: 3 columns cannot be used as they are:"
+    assert lines[-3:] == ['  missing: {"a": fill}', '  na: ["?"]', '  drop: ["a", "b", 3]']
+    both = message("t.csv", [gaps, Problem("z", "z", ("missing: fill",))])
+    assert "  missing: fill\n  missing: drop_rows\n" in both

@@ -1,0 +1,84 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainables.table.data import DataError, DataSpec, load
+from trainables.table.given import given
+
+CHANCE = np.random.default_rng(0)
+X, Y = CHANCE.normal(size=(60, 3)).astype("float32"), CHANCE.normal(size=60).astype("float32")
+
+
+def saved(folder, **arrays):
+    np.savez(folder / "data.npz", **arrays)
+    return DataSpec(str(folder / "data.npz"), "y")
+
+
+def written(folder, body):
+    path = folder / "my_data.py"
+    path.write_text(f"import numpy as np\nimport pandas as pd\n\n\ndef load():\n    {body}\n")
+    return DataSpec(f"{path}:load", "y")
+
+
+def test_arrays_are_split_as_tables_are(tmp_path):
+    table = load(saved(tmp_path, x=X, y=Y, weights=np.arange(60.0)))
+    order = pd.Series(range(60)).sample(frac=0.8, random_state=0).to_numpy()
+    rest = np.setdiff1d(np.arange(60), order)
+    np.testing.assert_array_equal(table.x_train, X[order])
+    np.testing.assert_array_equal(table.y_test, Y[rest])
+    np.testing.assert_array_equal(table.weights["weights"][0], order)
+    assert table.task == "regression" and table.recipe is None and table.features == ("x0", "x1", "x2")
+
+
+def test_given_test_rows_keep_all_rows_in_their_order(tmp_path):
+    table = load(saved(tmp_path, x_train=X[:40], y_train=Y[:40], x_test=X[40:], y_test=Y[40:]))
+    np.testing.assert_array_equal(table.x_train, X[:40])
+    np.testing.assert_array_equal(table.y_test, Y[40:])
+
+
+def test_a_function_gives_what_keras_data_sets_give(tmp_path):
+    body = "return (np.ones((50, 4, 2)), np.array(['b', 'a'] * 25)), (np.ones((10, 4, 2)), np.array(['b', 'a'] * 5))"
+    table = load(written(tmp_path, body))
+    assert table.x_train.shape == (50, 4, 2) and table.features == ()
+    assert table.task == "binary" and table.classes == ("a", "b") and table.y_test[:2].tolist() == [1, 0]
+
+
+def test_a_function_may_return_a_data_frame(tmp_path):
+    body = "return pd.DataFrame({'a': range(40), 'kind': ['u', 'v'] * 20, 'y': range(40)})"
+    table = load(written(tmp_path, body))
+    assert table.features == ("a", "kind_u", "kind_v") and table.recipe is not None
+
+
+def test_the_checksum_is_that_of_the_content(tmp_path):
+    first = given((X, Y), "x").sha256
+    assert first == given({"x": X.copy(), "y": Y.copy()}, "x").sha256
+    assert first != given((X + 1, Y), "x").sha256
+    assert first != given((X, Y, np.ones(60)), "x").sha256
+    assert first != given(((X, Y), (X, Y)), "x").sha256
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"x": X}, "'y' is missing"),
+        ({"x": X, "y": Y, "z": Y}, "got the array 'z'"),
+        ({"x": X, "y": Y, "x_test": X}, "only one"),
+        ((X, Y[:5]), "x has 60 rows, but y has 5"),
+        ((X[:, 0], Y), r"needs \(rows, ...\)"),
+        ((X * np.nan, Y), "not finite in row 0"),
+        ((X, Y, -np.ones(60)), "weights"),
+        (((X, Y), (X[:, :2], Y)), "a test row has the shape"),
+        ((np.array([["a"]] * 60), Y), "data frame"),
+        (3, "got int"),
+    ],
+)
+def test_other_data_are_refused(data, words):
+    with pytest.raises(DataError, match=words):
+        given(data, "my_data.py:load")
+
+
+def test_a_function_that_fails_is_told(tmp_path):
+    with pytest.raises(DataError, match="ZeroDivisionError"):
+        load(written(tmp_path, "return 1 / 0"))
+    with pytest.raises(DataError, match="no such file"):
+        load(DataSpec(str(tmp_path / "gone.py:load"), "y"))

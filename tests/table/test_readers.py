@@ -1,0 +1,107 @@
+import bz2
+import gzip
+import lzma
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pytest
+
+from tests.help.plans import write_table
+from trainables.table import readers
+from trainables.table.data import load
+from trainables.table.spec import DataError, DataSpec
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "table.csv"
+    write_table(path)
+    return path
+
+
+def zipped(path, data):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("table.csv", data)
+
+
+WRITERS = {
+    ".gz": lambda path, data: path.write_bytes(gzip.compress(data)),
+    ".bz2": lambda path, data: path.write_bytes(bz2.compress(data)),
+    ".xz": lambda path, data: path.write_bytes(lzma.compress(data)),
+    ".zst": lambda path, data: path.write_bytes(pa.Codec("zstd").compress(data, asbytes=True)),
+    ".zip": zipped,
+}
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_a_compressed_text_is_read(csv, ending):
+    packed = csv.with_name(f"table.csv{ending}")
+    WRITERS[ending](packed, csv.read_bytes())
+    np.testing.assert_array_equal(
+        load(DataSpec(str(packed), "target")).x_train, load(DataSpec(str(csv), "target")).x_train
+    )
+    packed.write_bytes(b"no archive")
+    with pytest.raises(DataError, match="cannot be decompressed"):
+        load(DataSpec(str(packed), "target"))
+
+
+def test_feather_and_an_address_are_read(csv):
+    plain = load(DataSpec(str(csv), "target"))
+    feather = csv.with_suffix(".feather")
+    pyarrow.feather.write_feather(pa.Table.from_pandas(pd.read_csv(csv)), feather)
+    np.testing.assert_array_equal(load(DataSpec(str(feather), "target")).x_train, plain.x_train)
+    np.testing.assert_array_equal(load(DataSpec(csv.as_uri(), "target")).x_train, plain.x_train)
+
+
+def test_an_address_that_cannot_be_opened_is_told():
+    with pytest.raises(DataError, match=r"no file system is known.*Download it"):
+        load(DataSpec("https://example.com/table.csv", "y"))
+
+
+def test_excel_without_its_package_is_told(tmp_path, monkeypatch):
+    def missing(*arguments, **options):
+        raise ImportError("Missing optional dependency 'openpyxl'.")
+
+    (tmp_path / "table.xlsx").write_bytes(b"PK")
+    monkeypatch.setattr(readers.pd, "read_excel", missing)
+    with pytest.raises(DataError, match=r"pip install openpyxl"):
+        load(DataSpec(str(tmp_path / "table.xlsx"), "y"))
+
+
+def test_numbers_in_other_countries_are_read(tmp_path):
+    plain = write_table(tmp_path / "plain.csv")
+    texts = plain.astype(object)
+    for name in ("a", "b", "target"):
+        texts[name] = [f"{value * 1000:,.4f}".translate(str.maketrans(",.", ".,")) for value in plain[name]]
+    texts.to_csv(tmp_path / "table.csv", sep=";", index=False)
+    spec = DataSpec(str(tmp_path / "table.csv"), "target", delimiter=";", decimal=",", thousands=".")
+    expected = load(DataSpec(str(tmp_path / "plain.csv"), "target"))
+    np.testing.assert_allclose(load(spec).x_train[:, :2], expected.x_train[:, :2] * 1000, rtol=1e-6)
+
+
+def test_empty_columns_at_the_end_are_left_out(tmp_path):
+    lines = ["a;b;y;;", *(f"{n};{n % 7};{n % 5};;" for n in range(30))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    table = load(DataSpec(str(tmp_path / "t.csv"), "y", delimiter=";"))
+    assert table.features == ("a", "b") and "the last 2 columns" in table.notes[0]
+
+
+def test_an_index_is_recognised_and_dropped_by_position(tmp_path):
+    path = tmp_path / "t.csv"
+    write_table(tmp_path / "plain.csv").to_csv(path)
+    with pytest.raises(
+        DataError, match=r"column 1 has no name and counts the rows from 0.*\n.*\n  drop: \[1\]"
+    ):
+        load(DataSpec(str(path), "target"))
+    table = load(DataSpec(str(path), "target", drop=[1]))
+    assert table.features == ("a", "b", "kind_x", "kind_y")
+
+
+def test_a_row_is_named_by_its_line(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + '"1\n",2\n' * 10 + "3,4\n" * 20 + "x,5\n")
+    with pytest.raises(DataError, match="row 42"):
+        load(DataSpec(str(path), "y"))

@@ -1,0 +1,116 @@
+"""The recipe of a table is compared with pandas and scikit-learn on random tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.feature_extraction import FeatureHasher
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+
+from trainables.table.recipe import BUCKETS, Recipe, fitted
+from trainables.table.spec import DataError
+
+KINDS = {"n": "number", "c": "onehot", "o": "ordinal", "h": "hash"}
+
+
+def drawn(seed, rows=60, gaps=True):
+    chance = np.random.default_rng(seed)
+    frame = pd.DataFrame({"n": chance.normal(size=rows)})
+    for name in "coh":
+        frame[name] = chance.choice(list("uvwxyz"), rows, p=[0.5, 0.2, 0.1, 0.1, 0.06, 0.04])
+    if gaps:
+        for name in frame:
+            frame.loc[chance.random(rows) < 0.2, name] = None
+    return frame.sample(frac=1, random_state=seed, ignore_index=True)
+
+
+@given(st.integers(0, 10_000))
+def test_it_is_what_scikit_learn_fits_on_the_train_rows(seed):
+    frame, train = drawn(seed), np.arange(30)
+    recipe, left_out = fitted(frame, train, KINDS, list(KINDS), ("y",), ())
+    assert not left_out
+    found, unseen = recipe.encode(frame)
+    positions = recipe.positions
+    for name, kind in KINDS.items():
+        values = frame[[name]].astype(object).where(frame[[name]].notna(), np.nan)
+        strategy = "median" if kind == "number" else "most_frequent"
+        values = values.astype(float) if kind == "number" else values
+        filled = SimpleImputer(strategy=strategy).fit(values.iloc[train]).transform(values)
+        if kind == "number":
+            expected = filled
+        elif kind == "onehot":
+            encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+            expected = encoder.fit(values.iloc[train].dropna().to_numpy()).transform(filled)
+        elif kind == "ordinal":
+            present = values.iloc[train].dropna()
+            encoder = OrdinalEncoder(
+                handle_unknown="use_encoded_value", unknown_value=present[name].nunique()
+            )
+            expected = encoder.fit(present.to_numpy()).transform(filled)
+        else:
+            hasher = FeatureHasher(BUCKETS, input_type="string", alternate_sign=False)
+            expected = hasher.transform([str(value)] for value in filled[:, 0]).toarray()
+        np.testing.assert_array_equal(found[:, positions[name]], expected.astype("float32"))
+        if kind in ("onehot", "ordinal"):
+            there = set(frame[name].iloc[train].dropna())
+            new = ~frame[name].isin(there) & frame[name].notna()
+            np.testing.assert_array_equal(unseen.get(name, np.zeros(len(frame), bool)), new)
+    gaps = [f"{name}_missing" for name in KINDS if frame[name].iloc[train].isna().any()]
+    assert [name for name in recipe.features if name.endswith("_missing")] == gaps
+    for name in gaps:
+        column = found[:, recipe.features.index(name)]
+        np.testing.assert_array_equal(column, frame[name.removesuffix("_missing")].isna())
+
+
+def test_indicators_are_those_of_get_dummies():
+    frame = drawn(3, gaps=False)[["n", "c"]]
+    recipe, _ = fitted(frame, np.arange(len(frame)), {"c": "onehot", "n": "number"}, [], ("y",), ())
+    expected = pd.get_dummies(frame, prefix_sep="_")
+    assert recipe.features == tuple(expected.columns)
+    np.testing.assert_array_equal(recipe.encode(frame)[0], expected.to_numpy("float32"))
+
+
+def test_categories_of_numbers_are_sorted_by_value():
+    frame = pd.DataFrame({"zip": [100, 20, 3, 20, None]})
+    recipe, _ = fitted(frame, np.arange(5), {"zip": "onehot"}, ["zip"], ("y",), ())
+    assert recipe.features == ("zip_3", "zip_20", "zip_100", "zip_missing")
+    np.testing.assert_array_equal(recipe.encode(frame)[0][4], [0, 1, 0, 1])
+
+
+def test_a_column_with_one_value_in_the_train_rows_is_left_out():
+    frame = pd.DataFrame({"a": [1, 1, 1, 2], "b": [1, 2, 3, 4], "c": [None, None, None, "x"]})
+    recipe, left_out = fitted(
+        frame, np.arange(3), {"a": "number", "b": "number", "c": "onehot"}, ["c"], ("y",), ()
+    )
+    assert recipe.features == ("b",)
+    assert left_out == {"a": "it is 1 in every train row", "c": "it has no value in any train row"}
+
+
+def test_it_survives_json():
+    frame = drawn(5)
+    recipe, _ = fitted(frame, np.arange(40), KINDS, list(KINDS), ("y",), ("high", "low"))
+    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert again == recipe
+    np.testing.assert_array_equal(again.encode(frame)[0], recipe.encode(frame)[0])
+    assert again.labels(np.array([1, 0])).tolist() == ["low", "high"]
+
+
+def test_raw_rows_are_found_by_name():
+    frame = drawn(6, gaps=False)
+    recipe, _ = fitted(frame, np.arange(60), KINDS, [], ("y",), ())
+    shuffled = frame[["h", "o", "c", "n"]].assign(n=frame["n"].astype(str), more=1)
+    np.testing.assert_array_equal(
+        recipe.encode(recipe.checked(shuffled, "new.csv"))[0], recipe.encode(frame)[0]
+    )
+    with pytest.raises(DataError, match=r"new\.csv: there is no column 'n', 'o'"):
+        recipe.checked(frame[["c", "h"]], "new.csv")
+    frame.loc[4, "c"] = None
+    frame["n"] = ["?", *frame["n"].astype(str)[1:]]
+    with pytest.raises(
+        DataError, match=r'"n" is \'\?\' in row 1, but needs a number; "c" has no value in row 5'
+    ):
+        recipe.checked(frame, "new.csv")
