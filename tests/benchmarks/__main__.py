@@ -15,6 +15,7 @@ from tests.benchmarks import (
     scaling,
     startup,
     submission,
+    tables,
     throughput,
 )
 
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "throughput": throughput.main,
     "grid": grid.main,
     "million": million.main,
+    "data": tables.main,
     "reading": reading.main,
     "commits": commits.main,
     "submission": submission.main,

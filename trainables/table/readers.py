@@ -183,15 +183,9 @@ def _read_text(path: str, data: bytes, spec: DataSpec) -> Source:
     if len(body[0][0]) != len(names):
         raise _ragged(path, len(body[0][0]), body[0][1], len(names), first[0][1])
     labels = [name or f"column {position}" for position, name in enumerate(names, 1)]
-    with _readable(path, data, spec, encoding), warnings.catch_warnings():
-        # A column of several types is refused later, by name.
-        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+    with _readable(path, data, spec, encoding):
         try:
-            frame = pd.read_csv(
-                io.BytesIO(data), header=None, names=labels, index_col=False, skipinitialspace=True,
-                skiprows=first[0][1] if spec.header else 0, sep=spec.delimiter, encoding=encoding,
-                decimal=spec.decimal, thousands=spec.thousands, na_values=spec.na, low_memory=False,
-            )  # fmt: skip
+            frame = _parsed(data, spec, encoding, labels, first[0][1] if spec.header else 0)
         except pd.errors.ParserError as error:
             _check_lengths(path, data, spec, encoding, len(names))
             raise DataError(
@@ -206,6 +200,21 @@ def _read_text(path: str, data: bytes, spec: DataSpec) -> Source:
         return np.array([line for _, line in itertools.islice(rows, int(spec.header), None)])
 
     return _with_names(path, frame, names, lines)
+
+
+def _parsed(data: bytes, spec: DataSpec, encoding: str, labels: list[str], skip: int) -> pd.DataFrame:
+    """Return the rows below the first `skip` lines of a text file."""
+    for low_memory in (True, False):
+        with warnings.catch_warnings():
+            # Reading in parts takes two thirds of the memory, but a part of a column may have a type of its own.
+            warnings.simplefilter("error", pd.errors.DtypeWarning)
+            with contextlib.suppress(pd.errors.DtypeWarning):
+                return pd.read_csv(
+                    io.BytesIO(data), header=None, names=labels, index_col=False, skipinitialspace=True, skiprows=skip,
+                    sep=spec.delimiter, encoding=encoding, decimal=spec.decimal, thousands=spec.thousands,
+                    na_values=spec.na, low_memory=low_memory,
+                )  # fmt: skip
+    raise AssertionError("pandas finds several types in a column that it reads at once")
 
 
 def _with_names(
