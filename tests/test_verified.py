@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from results.folder.files import replace_file
 from results.folder.run_folder import RunFolder
 from results.verified import Entry, Verification, chosen, mark_of, sentences, verification, write
 
@@ -43,9 +44,13 @@ def test_a_mark_changes_with_the_row_and_not_with_the_others():
         assert mark_of(row) != mark_of(row | change)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    made = RunFolder(tmp_path)
+@pytest.fixture(params=["here", "on an object store"])
+def folder(request, tmp_path):
+    if request.param == "here":
+        made = RunFolder(tmp_path)
+    else:
+        request.getfixturevalue("s3")
+        made = RunFolder("s3://bucket/a/run")
     made.create()
     return made
 
@@ -69,7 +74,7 @@ def test_what_was_verified_is_kept_until_its_row_changes(folder):
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"points": {"1": 3}}', '{"points": {"x": {}}}'])
 def test_a_file_of_a_stranger_is_no_verification(folder, content):
-    folder.verified.write_text(content)
+    replace_file(folder.verified, content.encode())
     found = verification(folder, rows(2))
     assert found.entries == {} and sentences(found) == ["No point was verified by plain Keras."]
 
