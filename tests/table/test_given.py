@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainables.table import inputs
 from trainables.table.data import DataError, DataSpec, load
 from trainables.table.given import given
 
@@ -82,3 +83,23 @@ def test_a_function_that_fails_is_told(tmp_path):
         load(written(tmp_path, "return 1 / 0"))
     with pytest.raises(DataError, match="no such file"):
         load(DataSpec(str(tmp_path / "gone.py:load"), "y"))
+
+
+def test_several_inputs_and_outputs_are_named(tmp_path):
+    x = {"left": X, "right": CHANCE.normal(size=(60, 2, 4))}
+    y = {"size": Y, "kind": np.resize(["b", "a"], 60)}
+    with pytest.raises(DataError, match='the target "kind" is'):  # several targets are numbers
+        load(
+            saved(
+                tmp_path, **{f"x/{name}": a for name, a in x.items()}, **{f"y/{n}": a for n, a in y.items()}
+            )
+        )
+    y["kind"] = np.resize([0, 1], 60)
+    table = load(
+        saved(tmp_path, **{f"x/{n}": a for n, a in x.items()}, **{f"y/{n}": a for n, a in y.items()})
+    )
+    order = pd.Series(range(60)).sample(frac=0.8, random_state=0).to_numpy()
+    np.testing.assert_array_equal(table.x_train["right"], x["right"][order].astype("float32"))
+    np.testing.assert_array_equal(table.y_train, np.column_stack([Y, y["kind"]])[order].astype("float32"))
+    assert table.targets == ("size", "kind") and inputs.count(table.x_test) == 12
+    assert inputs.shape(table.x_train) == {"left": (3,), "right": (2, 4)}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from trainables.table import columns, raws, recipe, splits, targets
+from trainables.table import columns, inputs, raws, recipe, splits, targets
 from trainables.table.columns import Problem
 from trainables.table.given import WEIGHTS, Given
 from trainables.table.readers import Source
@@ -51,9 +51,10 @@ class Table:
     The validation rows are the last of the train rows.
 
     Attributes:
-        x_train: float32, shape (train rows, features).
+        x_train: float32, shape (train rows, features). Given arrays may have any rank, and be several in a dictionary, one
+            for each input: see `inputs`.
         y_train: float32, shape (train rows,), or (train rows, targets) if there are several. Classes are their codes.
-        x_test: float32, shape (test rows, features).
+        x_test: the same for the test rows.
         y_test: float32, shape (test rows,) or (test rows, targets).
         features: the features' names, in the arrays' order.
         target: the target's name; several are joined by a comma.
@@ -69,9 +70,9 @@ class Table:
         notes: what the user must know about the preparation of the table, a sentence each.
     """
 
-    x_train: np.ndarray
+    x_train: Any  # `inputs.Features`
     y_train: np.ndarray
-    x_test: np.ndarray
+    x_test: Any
     y_test: np.ndarray
     features: tuple[str, ...]
     target: str
@@ -225,7 +226,7 @@ def _of_arrays(given: Given, spec: DataSpec) -> Table:
     problems += raws.gaps(y, source, replace(named, missing="refuse"), list(y.columns))
     if target is None or problems:
         raise DataError(columns.message(spec.path, problems))
-    rows, how, x = np.arange(len(given.x)), spec.how, given.x
+    positions, how, x = np.arange(inputs.count(given.x)), spec.how, given.x
     if how.column is not None or spec.test_path or spec.validation_path or spec.weight:
         raise DataError(
             f"{spec.path}: arrays have no columns or other files, so data.split.column, test_path, validation_path and "
@@ -233,20 +234,24 @@ def _of_arrays(given: Given, spec: DataSpec) -> Table:
         )
     weights = {} if given.weights is None else {WEIGHTS: (given.weights, given.weights)}
     if given.test is not None:
-        train, test, validation = rows, np.arange(len(rows), len(y)), None
+        train, test, validation = positions, np.arange(len(positions), len(y)), None
         if how.validation is not None:
-            validation = len(rows) - splits.fitted(len(rows), how.validation)
-        x = np.concatenate([given.x, given.test.x])
+            validation = len(positions) - splits.fitted(len(positions), how.validation)
+        x = inputs.joined(given.x, given.test.x)
         of_test = given.test.weights if given.test.weights is not None else np.ones(len(test), np.float32)
         weights = {name: (pair[0], of_test) for name, pair in weights.items()}
     else:
         classes = pd.Series(target.values) if target.classes and target.values.ndim == 1 else None
-        parts = splits.split(rows, how, how.validation or 0.2, rows[:0], rows[:0], None, classes)
+        parts = splits.split(
+            positions, how, how.validation or 0.2, positions[:0], positions[:0], None, classes
+        )
         train, test, validation = parts.train, parts.test, parts.validation
         weights = {name: (pair[0][train], pair[1][test]) for name, pair in weights.items()}
-    features = tuple(f"x{n}" for n in range(x.shape[1])) if x.ndim == 2 else ()
+    is_matrix = not isinstance(x, Mapping) and x.ndim == 2
+    features = tuple(f"x{n}" for n in range(inputs.shape(x)[0])) if is_matrix else ()
     return Table(
-        x[train], target.values[train], x[test], target.values[test], features, named.targets[0], given.sha256, {},
+        inputs.taken(x, train), target.values[train], inputs.taken(x, test), target.values[test], features,
+        ", ".join(named.targets), given.sha256, {},
         target.task, target.classes, named.targets, weights, validation, None, target.notes,
     )  # fmt: skip
 

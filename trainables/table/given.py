@@ -6,7 +6,8 @@ Forms
     (x_train, y_train), (x_test, y_test)       as `keras.datasets.*.load_data` return them
     a dictionary with the keys of `KEYS`       the same by name; the keys of an .npz file
 
-Arrays are taken as they are: they may have any rank, and no column is encoded or left out.
+Arrays are taken as they are: they may have any rank, and no column is encoded or left out. `x` may be a dictionary of arrays
+for a model with several inputs, and `y` one for several outputs. In an .npz file their names are `x/NAME` and `y/NAME`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from trainables.table import inputs
+from trainables.table.inputs import Features
 from trainables.table.spec import DataError, DataSpec
 
 KEYS = ("x", "y", "weights", "x_test", "y_test", "weights_test")
@@ -36,13 +39,13 @@ class Given:
     """Arrays of rows.
 
     Attributes:
-        x: float32, shape (rows, ...).
-        y: shape (rows,) or (rows, targets).
+        x: float32, shape (rows, ...), or a dictionary of such arrays.
+        y: one column for each target.
         weights: float32, shape (rows,); None if rows have no weights.
         test: the same for the test rows; None if they are a share of the rows.
     """
 
-    x: np.ndarray
+    x: Features
     y: pd.DataFrame
     weights: np.ndarray | None = None
     test: Given | None = None
@@ -51,10 +54,11 @@ class Given:
     def sha256(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
         digest = hashlib.sha256()
-        for array in (self.x, self.y.to_numpy(object), self.weights):
+        arrays = dict(self.x) if isinstance(self.x, Mapping) else {"": self.x}
+        for name, array in (*arrays.items(), ("y", self.y.to_numpy(object)), ("weights", self.weights)):
             if array is None:
                 continue
-            digest.update(f"{array.shape} {array.dtype}".encode())
+            digest.update(f"{name} {array.shape} {array.dtype}".encode())
             plain = array if array.dtype != object else np.array(list(map(repr, array.ravel())))
             digest.update(np.ascontiguousarray(plain).tobytes())
         if self.test is not None:
@@ -92,7 +96,13 @@ def from_npz(path: str, content: bytes) -> Given:
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
+            found: dict[str, Any] = {}
+            for name in arrays.files:
+                key, several, inner = name.partition("/")
+                if several:
+                    found.setdefault(key, {})[inner] = arrays[name]
+                else:
+                    found[name] = arrays[name]
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read as arrays of NumPy ({error}). Correct data.path.") from None
     result = given(found, path)
@@ -126,10 +136,12 @@ def given(data: Any, name: str) -> Given | pd.DataFrame:
     if named.get("x_test") is not None:
         test = _rows(named["x_test"], named["y_test"], named.get("weights_test"), f"{name}, the test rows")
     found = _rows(named["x"], named["y"], named.get("weights"), name)
-    if test is not None and test.x.shape[1:] != found.x.shape[1:]:
+    if test is not None and inputs.shape(test.x) != inputs.shape(found.x):
         raise DataError(
-            f"{name}: a test row has the shape {test.x.shape[1:]}, but a train row has {found.x.shape[1:]}."
+            f"{name}: a test row has the shape {inputs.shape(test.x)}, but a train row has {inputs.shape(found.x)}."
         )
+    if test is not None and list(test.y.columns) != list(found.y.columns):
+        raise DataError(f"{name}: y_test has the targets {list(test.y)}, but y has {list(found.y)}.")
     return Given(found.x, found.y, found.weights, test)
 
 
@@ -152,30 +164,48 @@ def _by_key(data: Any, name: str) -> dict[str, Any]:
 
 
 def _rows(x: Any, y: Any, weights: Any, name: str) -> Given:
-    if isinstance(x, Mapping):
-        raise DataError(
-            f"{name}: x is a dictionary of several inputs, but one array is needed. Join the inputs."
-        )
-    try:
-        x = np.asarray(x, "float32")
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{name}: x is not of numbers ({error}). Give a data frame, whose texts are encoded."
-        ) from None
-    y = y if isinstance(y, pd.DataFrame) else pd.DataFrame(np.asarray(y).reshape(len(y), -1))
-    y = y.reset_index(drop=True)
-    y.columns = pd.Index([f"y{number}" if y.shape[1] > 1 else "y" for number in range(y.shape[1])])
-    wrong = []
-    if x.ndim < 2:
-        wrong.append(f"x has the shape {x.shape}, but needs (rows, ...)")
-    if len(x) != len(y):
-        wrong.append(f"x has {len(x):,} rows, but y has {len(y):,}")
-    if not np.isfinite(x).all():
-        wrong.append(f"x is not finite in row {int(np.argwhere(~np.isfinite(x))[0][0])}, counted from 0")
+    found, wrong = {}, []
+    for key, values in (x if isinstance(x, Mapping) else {"x": x}).items():
+        label = f"x[{key!r}]" if isinstance(x, Mapping) else "x"
+        try:
+            array = found[str(key)] = np.asarray(values, "float32")
+        except (TypeError, ValueError) as error:
+            wrong.append(f"{label} is not of numbers ({error}); give a data frame, whose texts are encoded")
+            continue
+        if array.ndim < 2 and not isinstance(x, Mapping):
+            wrong.append(f"{label} has the shape {array.shape}, but needs (rows, ...)")
+        elif not np.isfinite(array).all():
+            wrong.append(
+                f"{label} is not finite in row {int(np.argwhere(~np.isfinite(array))[0][0])}, counted from 0"
+            )
+    targets = _targets(y, wrong)
+    sizes = {len(array) for array in found.values()}
+    if len(sizes) > 1 or (sizes and targets is not None and sizes != {len(targets)}):
+        listed = ", ".join(f"{len(array):,}" for array in found.values())
+        wrong.append(f"x has {listed} rows, but y has {len(targets) if targets is not None else 0:,}")
     if weights is not None:
         weights = np.asarray(weights, "float32")
-        if weights.shape != (len(x),) or not (np.isfinite(weights) & (weights >= 0)).all():
-            wrong.append(f"the weights need the shape ({len(x)},), and numbers from 0")
-    if wrong:
+        if weights.shape != (max(sizes, default=0),) or not (np.isfinite(weights) & (weights >= 0)).all():
+            wrong.append(f"the weights need the shape ({max(sizes, default=0)},), and numbers from 0")
+    if wrong or targets is None:
         raise DataError(f"{name}: {'; '.join(wrong)}. Correct the arrays.")
-    return Given(x, y.infer_objects(), weights)
+    return Given(found if isinstance(x, Mapping) else found["x"], targets, weights)
+
+
+def _targets(y: Any, wrong: list[str]) -> pd.DataFrame | None:
+    """Return a column for each target; None, and a sentence more in `wrong`, if `y` is something else."""
+    if isinstance(y, Mapping):
+        columns = {str(name): np.asarray(values) for name, values in y.items()}
+        if any(column.ndim > 2 or column[:1].size > 1 for column in columns.values()):
+            wrong.append("y is a dictionary, so each of its arrays needs the shape (rows,)")
+            return None
+        return pd.DataFrame({name: column.reshape(len(column)) for name, column in columns.items()})
+    if isinstance(y, pd.DataFrame):
+        return y.reset_index(drop=True)
+    array = np.asarray(y)
+    if array.ndim not in (1, 2):
+        wrong.append(f"y has the shape {array.shape}, but needs (rows,) or (rows, targets)")
+        return None
+    frame = pd.DataFrame(array.reshape(len(array), -1)).infer_objects()
+    frame.columns = pd.Index([f"y{n}" for n in range(frame.shape[1])] if frame.shape[1] > 1 else ["y"])
+    return frame
