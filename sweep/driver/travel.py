@@ -11,6 +11,7 @@ from cluster.connect import parcel
 from sweep.plan.plan import Plan
 from trainables.builder import find
 from trainables.builder.find import Builder
+from trainables.table.given import Given, called, save
 
 PLAN_FILE = "submitted-plan.yaml"
 ORIGINAL_FILE = "original-plan.yaml"
@@ -50,15 +51,36 @@ def make_job(plan: Plan, into: Path) -> Path:
     if sent["builder"].startswith(f"{parcel.USER}/"):
         sent["builder"] = sent["builder"].removeprefix(f"{parcel.USER}/")  # relative to the plan's folder
     if isinstance(sent["data"], dict):
-        table = Path(sent["data"]["path"])
         plan.table  # noqa: B018  # this checks the table before it is sent
         (user / TABLE_FOLDER).mkdir()
-        shutil.copyfile(table, user / TABLE_FOLDER / table.name)
-        sent["data"]["path"] = f"{TABLE_FOLDER}/{table.name}"
+        for key in ("path", "test_path", "validation_path"):
+            if (where := sent["data"].get(key)) and "://" not in where:
+                sent["data"][key] = f"{TABLE_FOLDER}/{_copied(plan, where, user / TABLE_FOLDER)}"
     path = user / PLAN_FILE
     path.write_text(yaml.safe_dump(sent, sort_keys=False, allow_unicode=True), encoding="utf-8")
     path.with_name(ORIGINAL_FILE).write_text(plan.to_yaml(), encoding="utf-8")
     return path.relative_to(into)
+
+
+def _copied(plan: Plan, where: str, folder: Path) -> str:
+    """Write a file of the table into `folder` and return its name. What a function returns is written as a file."""
+    if where == plan.data_spec.path and plan.data_spec.function:
+        found = called(plan.data_spec)
+        name = (
+            f"{plan.data_spec.function}.npz"
+            if isinstance(found, Given)
+            else f"{plan.data_spec.function}.parquet"
+        )
+        if isinstance(found, Given):
+            save(found, folder / name)
+        else:
+            found.to_parquet(folder / name, index=False)
+        return name
+    name = Path(where).name
+    while (folder / name).exists():  # the files of two parts may have one name
+        name = f"other-{name}"
+    shutil.copyfile(where, folder / name)
+    return name
 
 
 def _own_package(builder: Builder) -> Path | None:

@@ -101,3 +101,22 @@ def test_a_hostile_table_name_stays_a_name(workplace, tmp_path):
     plan = Plan(**small_plan(data={"path": "a 'table', é.csv", "target": "target"}), base=workplace)
     job = tmp_path / "job"
     assert Plan.load(job / travel.make_job(plan, job)).table.sha256 == plan.table.sha256
+
+
+def test_the_files_of_all_parts_and_what_a_function_returns_are_sent(workplace, tmp_path):
+    (workplace / "more").mkdir()
+    write_table(workplace / "more" / "table.csv")
+    (workplace / "my_data.py").write_text(
+        "import pandas as pd\ndef load():\n    return pd.read_csv('gone.csv')\n"
+    )
+    data = {**small_plan()["data"], "test_path": "more/table.csv"}
+    made = travel.make_job(Plan(**small_plan(data=data), base=workplace), tmp_path / "one")
+    sent = Plan.load(tmp_path / "one" / made)
+    assert sent.table.sha256 == Plan(**small_plan(data=data), base=workplace).table.sha256
+    body = "import numpy as np\n\ndef load():\n    return np.ones((60, 4)), np.resize(['b', 'a'], 60)\n"
+    (workplace / "my_data.py").write_text(body)
+    plan = Plan(**small_plan(data="my_data.py:load"), base=workplace)
+    made = travel.make_job(plan, tmp_path / "two")
+    (workplace / "my_data.py").unlink()
+    sent = Plan.load(tmp_path / "two" / made)
+    assert sent.table.sha256 == plan.table.sha256 and sent.table.classes == ("a", "b")

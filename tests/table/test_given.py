@@ -4,7 +4,7 @@ import pytest
 
 from trainables.table import inputs
 from trainables.table.data import DataError, DataSpec, load
-from trainables.table.given import given
+from trainables.table.given import from_npz, given, save
 
 CHANCE = np.random.default_rng(0)
 X, Y = CHANCE.normal(size=(60, 3)).astype("float32"), CHANCE.normal(size=60).astype("float32")
@@ -103,3 +103,20 @@ def test_several_inputs_and_outputs_are_named(tmp_path):
     np.testing.assert_array_equal(table.y_train, np.column_stack([Y, y["kind"]])[order].astype("float32"))
     assert table.targets == ("size", "kind") and inputs.count(table.x_test) == 12
     assert inputs.shape(table.x_train) == {"left": (3,), "right": (2, 4)}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (X, Y),
+        (X, np.resize(["b", "a"], 60), np.arange(60.0)),
+        ((X, np.column_stack([Y, Y])), (X[:5], np.column_stack([Y, Y])[:5])),
+        ({"x": {"left": X, "right": X[:, 0]}, "y": {"size": Y, "kind": Y > 0}}),
+    ],
+)
+def test_what_is_saved_is_read_again(tmp_path, data):
+    before = given(data, "x")
+    save(before, tmp_path / "data.npz")
+    after = from_npz("data.npz", (tmp_path / "data.npz").read_bytes())
+    assert after.sha256 == before.sha256
+    assert list(after.y.columns) == list(before.y.columns)

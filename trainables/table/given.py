@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from trainables.table import inputs
 from trainables.table.inputs import Features
@@ -64,6 +65,30 @@ class Given:
         if self.test is not None:
             digest.update(self.test.sha256.encode())
         return digest.hexdigest()
+
+
+def save(found: Given, path: Path) -> None:
+    """Write the arrays into an .npz file, from which `from_npz` reads the same."""
+    arrays: dict[str, Any] = {}
+    for ending, part in (("", found), ("_test", found.test)):
+        if part is None:
+            continue
+        if isinstance(part.x, Mapping):
+            arrays |= {f"x{ending}/{name}": array for name, array in part.x.items()}
+        else:
+            arrays[f"x{ending}"] = part.x
+        # Texts are written as texts, because an array of objects would be code.
+        columns = {
+            name: column.to_numpy() if is_numeric_dtype(column) else np.array(column.tolist())
+            for name, column in part.y.items()
+        }
+        several = len(columns) > 1
+        arrays |= {
+            f"y{ending}/{name}" if several else f"y{ending}": column for name, column in columns.items()
+        }
+        if part.weights is not None:
+            arrays[f"weights{ending}"] = part.weights
+    np.savez(path, **arrays)
 
 
 def called(spec: DataSpec) -> Given | pd.DataFrame:
