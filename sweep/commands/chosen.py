@@ -7,9 +7,10 @@ import difflib
 import click
 import pandas as pd
 
-from results.analysis.condition import ConditionError, matching
+from results.analysis.condition import matching
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
+from results.grammar import ConditionError
 from results.run import Run
 from results.store.read import read_points
 from sweep.commands.printing import printable
