@@ -63,20 +63,22 @@ class ConditionalAxes:
     def __init__(self, axes: Sequence[Any], only: Mapping[str, str]) -> None:
         self._axes = {axis.name: axis for axis in axes}
         self._place = {name: place for place, name in enumerate(self._axes)}
-        conditions = self._read(only)
+        faults: dict[str, str] = {}
+        conditions = self._read(only, faults)
         names = {name for condition in conditions.values() for name in condition.names}
         self._named = [name for name in self._axes if name in names]
         self._sizes = [len(self._axes[name].values) for name in self._named]
         if math.prod(self._sizes) > MAX_COMBINATIONS:
-            raise OnlyError(
-                {
-                    next(iter(only)): f"The conditions name axes ({', '.join(self._named)}) that have "
-                    f"{math.prod(self._sizes):,} combinations, but may have {MAX_COMBINATIONS:,}. Name fewer axes."
-                }
+            faults[next(iter(only))] = (
+                f"The conditions name axes ({', '.join(self._named)}) that have {math.prod(self._sizes):,} combinations, "
+                f"but may have {MAX_COMBINATIONS:,}. Name fewer axes."
             )
-        codes = np.unravel_index(np.arange(math.prod(self._sizes)), self._sizes)
-        self._codes = dict(zip(self._named, codes, strict=True))
-        self._acting = self._evaluated(conditions)
+        elif conditions:
+            codes = np.unravel_index(np.arange(math.prod(self._sizes)), self._sizes)
+            self._codes = dict(zip(self._named, codes, strict=True))
+            self._acting = self._evaluated(conditions, faults)
+        if faults:
+            raise OnlyError({name: faults[name] for name in only if name in faults})
         # The axes whose values are free: those with a condition that no condition names, and those without one.
         self._inner = [name for name in self._axes if name in conditions and name not in names]
         self._outer = [name for name in self._axes if name not in conditions and name not in names]
@@ -140,15 +142,20 @@ class ConditionalAxes:
             found = found * size + codes[:, self._place[name]]
         return found
 
-    def _read(self, only: Mapping[str, str]) -> dict[str, Parsed]:
-        """Return the conditions, each after those of the axes that it names."""
-        found, faults = {}, {}
+    def _read(self, only: Mapping[str, str], faults: dict[str, str]) -> dict[str, Parsed]:
+        """Return the conditions that can be read, each after those of the axes that it names; note other `faults`."""
+        found = {}
         for name, text in only.items():
             try:
                 self._check_axis(name, "")
-                found[name] = parsed(text)
-                for other in found[name].names:
+                condition = parsed(text)
+                for other in condition.names:
                     self._check_axis(other, f'The condition {text!r} of "{name}" names ')
+                if not condition.names:
+                    raise ConditionError(
+                        f"The condition {text!r} names no axis. Name one, such as layers >= 2."
+                    )
+                found[name] = condition
             except ConditionError as error:
                 faults[name] = str(error)
         needs = {name: [one for one in found[name].names if one in found] for name in found}
@@ -160,8 +167,7 @@ class ConditionalAxes:
                 f'Whether "{circle[0]}" acts depends on itself: {" needs ".join(reversed(circle))}. '
                 "Change one of these conditions."
             )
-        if faults:
-            raise OnlyError({name: faults[name] for name in only if name in faults})
+            return {}
         return {name: found[name] for name in order}
 
     def _check_axis(self, name: str, where: str) -> None:
@@ -170,10 +176,9 @@ class ConditionalAxes:
             hint = f'Did you mean "{near[0]}"?' if near else f"The axes are {', '.join(self._axes)}."
             raise ConditionError(f'{where}"{name}", which is no axis. {hint}')
 
-    def _evaluated(self, conditions: Mapping[str, Parsed]) -> dict[str, np.ndarray]:
-        """Return for each conditional axis in which combinations it acts."""
+    def _evaluated(self, conditions: Mapping[str, Parsed], faults: dict[str, str]) -> dict[str, np.ndarray]:
+        """Return for each conditional axis in which combinations it acts; note the `faults` of conditions."""
         acting: dict[str, np.ndarray] = {}
-        faults = {}
         for name, condition in conditions.items():
             try:
                 acting[name], _ = _Condition(self._axes, self._codes, acting, condition).value(condition.tree)
@@ -188,8 +193,6 @@ class ConditionalAxes:
                         f"or remove the axis."
                     )
             acting.setdefault(name, np.ones(math.prod(self._sizes), bool))
-        if faults:
-            raise OnlyError(faults)
         return acting
 
 

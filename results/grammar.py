@@ -56,6 +56,11 @@ class Parsed:
         found = (self.name(node) for node in ast.walk(self.tree) if isinstance(node, ast.Name))
         return list(dict.fromkeys(found))
 
+    @property
+    def plain(self) -> str:
+        """The condition in one way of writing, whatever its spaces, quotes and brackets are."""
+        return ast.unparse(self.tree)
+
     def constant(self, node: ast.expr) -> Any:
         """Return the value of `node`, a number, a string, True, False, None, or a list of these.
 

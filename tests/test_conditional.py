@@ -139,6 +139,7 @@ def test_an_immense_space_is_never_listed():
         ({"width_2": "layers in 3"}, {"width_2": "has '3'"}),
         ({"width_2": "layers in width_3"}, {"width_2": "has 'width_3'"}),
         ({"width_2": "2 in layers"}, {"width_2": "has '2'"}),
+        ({"width_2": "1 < 2"}, {"width_2": "names no axis"}),
         ({"width_2": "layers"}, {"width_2": "has 'layers'"}),
         ({"width_2": "kind > 'a'"}, {"width_2": "no common order"}),
         ({"width_2": "layers < None"}, {"width_2": "orders None"}),
@@ -151,6 +152,7 @@ def test_an_immense_space_is_never_listed():
             {"width_2": "layer > 1", "width_3": "layers = 1"},
             {"width_2": "layer", "width_3": "cannot be read"},
         ),
+        ({"width_2": "layer > 1", "width_3": "layers > 9"}, {"width_2": "layer", "width_3": "nowhere"}),
         ({"width_2": "layers > 9", "width_3": "layers > 'x'"}, {"width_2": "nowhere", "width_3": "with 'x'"}),
     ],
 )
