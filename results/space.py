@@ -182,13 +182,19 @@ class Space(Sequence[Config]):
 
     def acting(self, idx: np.ndarray) -> np.ndarray:
         """Return whether each axis acts at each point: bool, shape (points, axes), in the order of `axes`."""
-        if self._conditional is None:
-            return np.ones((len(idx), len(self.axes)), bool)
-        return self._conditional.acting(self.codes(idx))
+        return self.acting_codes(self.codes(idx))
+
+    def acting_codes(self, codes: np.ndarray) -> np.ndarray:
+        """Return the same as `acting` for points that are given by their codes, shape (points, axes)."""
+        return np.ones(codes.shape, bool) if self._conditional is None else self._conditional.acting(codes)
 
     def standing_for(self, idx: np.ndarray) -> np.ndarray:
         """Return the point that stands for each point, which is trained in its place: int64, shape (points,)."""
-        return self._idx(self.codes(idx) * self.acting(idx))
+        return self.standing(self.codes(idx))
+
+    def standing(self, codes: np.ndarray) -> np.ndarray:
+        """Return the same as `standing_for` for points that are given by their codes, shape (points, axes)."""
+        return self._idx(codes * self.acting_codes(codes))
 
     def shown(self, idx: int) -> Config:
         """Return the value of each axis that acts at a point, for people."""
