@@ -3,13 +3,16 @@
 import inspect
 import re
 
+import pandas as pd
 import pytest
 import yaml
 
+import results
 from sweep import Plan
 from sweep.plan import hints
 from sweep.plan.form import PlanError
 from tests.help.plans import small_plan, write_plan
+from tests.help.reports import GRID, make_run
 from trainables.settings import FIT_AXES, FIT_PARAMETERS, Callbacks, Fit
 
 LATER = {"weight", "validation_path", "split"}
@@ -98,3 +101,13 @@ def test_what_is_to_be_pasted_is_a_part_of_a_plan():
             assert section in Plan.__dataclass_fields__
             unknown = set(keys) - known.get(section, set(keys))
             assert not unknown - LATER, text
+
+
+def test_the_best_within_some_epochs_come_from_the_curves(tmp_path, monkeypatch):
+    make_run(tmp_path / "DIR", GRID)
+    monkeypatch.chdir(tmp_path)
+    paste = hints.about_epochs([2, 4]).split("import results; ")[1]
+    found = eval(paste, {"results": results})
+    curves = pd.read_parquet(tmp_path / "DIR" / "curves")
+    expected = [(idx, part["val_loss"][part["epoch"] <= 2].min()) for idx, part in curves.groupby("idx")]
+    assert list(found.items()) == sorted(expected, key=lambda item: item[1])[:10] and len(found) == 5
