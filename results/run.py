@@ -25,7 +25,7 @@ from results.folder.errors import FolderError
 from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
 from results.schema import metrics_of
-from results.space import codes_of
+from results.space import Space, codes_of
 from results.store.read import read_dataset, read_points
 
 REBUILD = "keras_grid_sweep.rebuild"
@@ -82,8 +82,23 @@ class Run:
 
     @property
     def size(self) -> int:
-        """The number of points in the whole grid."""
-        return math.prod(map(len, self.axes.values()))
+        """The number of different points in the grid."""
+        space = self.conditional
+        return math.prod(map(len, self.axes.values())) if space is None else space.different
+
+    @functools.cached_property
+    def conditional(self) -> Space | None:
+        """The space, if some of its axes act only at some points; None if each axis acts at each point.
+
+        Raises:
+            ValueError: the conditions in the run's plan cannot be used.
+        """
+        if not self.plan.get("only"):
+            return None
+        try:
+            return Space(self.axes, self.plan["only"])
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.folder.plan}: {error}") from None
 
     @property
     def budget(self) -> int:
@@ -193,9 +208,25 @@ class Run:
         """
         return self.model(idx, trust).predict(np.asarray(table, "float32"), verbose=0)
 
+    def check_stands_for_itself(self, idx: int) -> None:
+        """Check that no other point stands for a point, which has no row then.
+
+        Raises:
+            ValueError: another one does; the message names it.
+        """
+        if self.conditional is None or not 0 <= idx < len(self.conditional):
+            return
+        [instead] = self.conditional.standing_for(np.array([idx])).tolist()
+        if instead != idx:
+            raise ValueError(
+                f"Point {idx} has no row in {self.folder.path}, because point {instead} stands for it: the axes on which "
+                f"they differ do not act there. Name {instead}."
+            )
+
     def _row(self, idx: int) -> pd.Series:
         rows = self.points[self.points["idx"] == idx]
         if rows.empty:
+            self.check_stands_for_itself(idx)
             raise ValueError(
                 f"Point {idx} has no row in {self.folder.path} (yet): `sweep status` tells how far it is."
             )

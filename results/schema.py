@@ -158,15 +158,17 @@ def axis_type(values: Sequence[Any]) -> pa.DataType:
     return pa.string()
 
 
-def axis_column(values: Sequence[Any], codes: np.ndarray) -> pa.Array:
+def axis_column(values: Sequence[Any], codes: np.ndarray, acting: np.ndarray | None = None) -> pa.Array:
     """Return the column of an axis.
 
     Args:
         values: of the axis.
         codes: the code of each point on the axis, shape (points,).
+        acting: whether the axis acts at each point, shape (points,); the cell is null where it does not. None: everywhere.
     """
+    idle = None if acting is None else ~acting
     if isinstance(values, range):  # may be too long for a list
-        return pa.array(values.start + values.step * codes, pa.int64())
+        return pa.array(values.start + values.step * codes, pa.int64(), mask=idle)
     kind = axis_type(values)
     if pa.types.is_floating(kind):
         cells: list[Any] = [None if value is None else float(value) for value in values]
@@ -174,7 +176,7 @@ def axis_column(values: Sequence[Any], codes: np.ndarray) -> pa.Array:
         cells = [None if value is None else json.dumps(value) for value in values]
     else:
         cells = list(values)
-    return pa.array(cells, kind).take(pa.array(codes))
+    return pa.array(cells, kind).take(pa.array(codes, mask=idle))
 
 
 def finite_or_null(column: pa.Array) -> pa.Array:

@@ -7,6 +7,7 @@ Terminology
     idx     the number of a point in scikit-learn's `ParameterGrid` of the same axes: axes sorted by name,
             the last one varying fastest, counted from 0
     code    the number of a value on its axis, counted from 0; a point is one code for each axis
+    acting, different points    see `results.conditional`; without conditions, each axis acts and all points are different
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from results.conditional import ConditionalAxes
 
 Config = dict[str, Any]
 
@@ -101,12 +104,16 @@ class Space(Sequence[Config]):
 
     Args:
         axes: values by axis name, in any order, or `Axis` objects.
+        only: the conditions of axes that act only at some points, by axis name, such as `{"width_2": "layers >= 2"}`.
 
     Raises:
+        OnlyError: a condition cannot be used.
         ValueError: there is no axis, two axes have the same name, or `Axis` refuses one.
     """
 
-    def __init__(self, axes: Mapping[str, Sequence[Any]] | Sequence[Axis]) -> None:
+    def __init__(
+        self, axes: Mapping[str, Sequence[Any]] | Sequence[Axis], only: Mapping[str, str] | None = None
+    ) -> None:
         made = [Axis(*item) for item in axes.items()] if isinstance(axes, Mapping) else list(axes)
         if not made:
             raise ValueError(
@@ -121,6 +128,8 @@ class Space(Sequence[Config]):
             raise ValueError(
                 f"The space has {self._len:.1e} points, but an index holds at most {sys.maxsize:.1e}. Remove an axis."
             )
+        self.only: dict[str, str] = dict(only or {})
+        self._conditional = ConditionalAxes(self.axes, self.only) if self.only else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,6 +163,50 @@ class Space(Sequence[Config]):
         """
         return codes_of(idx, [len(axis) for axis in self.axes])
 
+    @property
+    def different(self) -> int:
+        """The number of different points: those that are trained."""
+        return self._len if self._conditional is None else len(self._conditional)
+
+    def nth(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the idx of different points by their numbers, from 0 to `different` - 1: int64, shape (points,)."""
+        if self._conditional is None:
+            return np.asarray(numbers, np.int64)
+        return self._idx(self._conditional.codes(numbers))
+
+    def numbers(self, idx: np.ndarray) -> np.ndarray:
+        """Return the numbers of points, the inverse of `nth`; -1 for a point that another one stands for."""
+        if self._conditional is None:
+            return np.asarray(idx, np.int64)
+        return self._conditional.numbers(self.codes(idx))
+
+    def acting(self, idx: np.ndarray) -> np.ndarray:
+        """Return whether each axis acts at each point: bool, shape (points, axes), in the order of `axes`."""
+        return self.acting_codes(self.codes(idx))
+
+    def acting_codes(self, codes: np.ndarray) -> np.ndarray:
+        """Return the same as `acting` for points that are given by their codes, shape (points, axes)."""
+        return np.ones(codes.shape, bool) if self._conditional is None else self._conditional.acting(codes)
+
+    def standing_for(self, idx: np.ndarray) -> np.ndarray:
+        """Return the point that stands for each point, which is trained in its place: int64, shape (points,)."""
+        return self.standing(self.codes(idx))
+
+    def standing(self, codes: np.ndarray) -> np.ndarray:
+        """Return the same as `standing_for` for points that are given by their codes, shape (points, axes)."""
+        return self._idx(codes * self.acting_codes(codes))
+
+    def shown(self, idx: int) -> Config:
+        """Return the value of each axis that acts at a point, for people."""
+        acting = self.acting(np.array([idx]))[0]
+        return {name: value for (name, value), acts in zip(self[idx].items(), acting, strict=True) if acts}
+
+    def _idx(self, codes: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(codes), np.int64)
+        for axis, column in zip(self.axes, codes.T, strict=True):
+            found = found * len(axis) + column
+        return found
+
     def index(self, config: Mapping[str, Any]) -> int:  # type: ignore[override]  # a point occurs once
         """Return the idx of `config`, which has a value for every axis.
 
@@ -176,13 +229,14 @@ class Space(Sequence[Config]):
         return idx
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self.to_dict() == other.to_dict()
+        return isinstance(other, Space) and (self.to_dict(), self.only) == (other.to_dict(), other.only)
 
     def __hash__(self) -> int:
         return hash((self.names, self._len))
 
     def __repr__(self) -> str:
-        return f"Space({len(self)} points: {', '.join(f'{axis.name} x{len(axis)}' for axis in self.axes)})"
+        different = f", {self.different} of them different" if self.only else ""
+        return f"Space({len(self)} points{different}: {', '.join(f'{axis.name} x{len(axis)}' for axis in self.axes)})"
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return the values by axis name, as plain data for YAML and JSON."""

@@ -81,8 +81,8 @@ def check_comparable(run: Run, exhaustive: Run) -> None:
     Raises:
         ValueError: their grids or their trainings differ.
     """
-    for key in ("space", "data", "builder", "fit", "callbacks", "seed"):
-        if run.plan.get(key) != exhaustive.plan.get(key):
+    for key in ("space", "only", "data", "builder", "fit", "callbacks", "seed"):
+        if (run.plan.get(key) or None) != (exhaustive.plan.get(key) or None):
             raise ValueError(
                 f"{exhaustive.folder.path}: its plan has another {key} than {run.folder.path}. Give a run of the same plan."
             )

@@ -1,7 +1,6 @@
 """Conditions on rows, such as `activation == "relu" and params < 200`: they are parsed and never run as code.
 
-A condition consists of names of columns, numbers, strings, True, False, None, lists, comparisons, `in`, `and`, `or`,
-`not` and brackets. Names that are not plain words need backticks. Anything else is refused.
+`results.grammar` says what a condition consists of. Its names are those of columns.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ import ast
 import difflib
 import json
 import operator
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from results.errors import ResultsError
+from results.grammar import FLIPPED, ConditionError, Parsed, parsed
 
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -26,18 +24,6 @@ _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-_FLIPPED: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.Gt,
-    ast.LtE: ast.GtE,
-    ast.Gt: ast.Lt,
-    ast.GtE: ast.LtE,
-}
-_QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""")
-MAX_CHARACTERS = 10_000
-
-
-class ConditionError(ResultsError, ValueError):
-    """The condition cannot be used; the message quotes it and says what is expected."""
 
 
 def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
@@ -48,35 +34,17 @@ def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
     Raises:
         ConditionError: the text is not a condition, or it names a column that does not exist.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise ConditionError(
-            f"The condition has {len(text):,} characters, but may have {MAX_CHARACTERS:,} at most."
-        )
-    names: dict[str, str] = {}
-
-    def plain(match: re.Match[str]) -> str:
-        if match[1] is not None:  # a string, whose backticks quote no column
-            return match[1]
-        return names.setdefault(match[2], f"quoted_column_{len(names)}_")
-
+    condition = parsed(text)
     try:
-        tree = ast.parse(_QUOTED.sub(plain, text).strip(), mode="eval")
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise ConditionError(
-            f"The condition {text!r} cannot be read ({getattr(error, 'msg', error)}). "
-            'It needs the form activation == "relu" and params < 200.'
-        ) from None
-    columns = {placeholder: name for name, placeholder in names.items()}
-    try:
-        found = _Condition(rows, columns, text).value(tree.body)
+        found = _Condition(rows, condition).value(condition.tree)
     except RecursionError:
         raise ConditionError(f"The condition {text[:80]!r}... is nested too deeply.") from None
     return rows[found]
 
 
 class _Condition:
-    def __init__(self, rows: pd.DataFrame, columns: Mapping[str, str], text: str) -> None:
-        self._rows, self._columns, self._text = rows, columns, text
+    def __init__(self, rows: pd.DataFrame, condition: Parsed) -> None:
+        self._rows, self._parsed, self._text = rows, condition, condition.text
 
     def value(self, node: ast.expr) -> pd.Series:
         """Return whether each row fulfils `node`."""
@@ -97,23 +65,23 @@ class _Condition:
             return found
         if isinstance(node, ast.Name) and self._column(node).dtype.kind == "b":
             return self._column(node).fillna(False).astype(bool)
-        raise self._refused(node)
+        raise self._parsed.refused(node)
 
     def _compare(self, left: ast.expr, comparison: ast.cmpop, right: ast.expr) -> pd.Series:
         if not isinstance(left, ast.Name) and isinstance(right, ast.Name):
-            flipped = _FLIPPED.get(type(comparison), type(comparison))
+            flipped = FLIPPED.get(type(comparison), type(comparison))
             if flipped not in _COMPARISONS:
-                raise self._refused(left)
+                raise self._parsed.refused(left)
             return self._compare(right, flipped(), left)
         if not isinstance(left, ast.Name):
-            raise self._refused(left)
+            raise self._parsed.refused(left)
         column = self._column(left)
         if isinstance(right, ast.Name):
             return self._ordered(column, comparison, self._column(right))
-        constant = self._constant(right)
+        constant = self._parsed.constant(right)
         if isinstance(comparison, ast.In | ast.NotIn):
             if not isinstance(constant, list):
-                raise self._refused(right)
+                raise self._parsed.refused(right)
             found = pd.Series(False, index=column.index)
             for item in constant:
                 found |= self._equal(column, item)
@@ -153,29 +121,11 @@ class _Condition:
                 f"with {other if not isinstance(other, pd.Series) else other.name!r}: these cannot be ordered."
             ) from None
 
-    def _constant(self, node: ast.expr) -> Any:
-        if isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float | str | None):
-            return node.value
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            inner = self._constant(node.operand)
-            if isinstance(inner, int | float) and not isinstance(inner, bool):
-                return -inner
-        if isinstance(node, ast.List | ast.Tuple):
-            return [self._constant(item) for item in node.elts]
-        raise self._refused(node)
-
     def _column(self, node: ast.Name) -> pd.Series:
-        name = self._columns.get(node.id, node.id)
+        name = self._parsed.name(node)
         if name not in self._rows.columns:
             raise unknown_column(name, self._rows)
         return self._rows[name]
-
-    def _refused(self, node: ast.expr) -> ConditionError:
-        part = ast.unparse(node)
-        return ConditionError(
-            f"The condition {self._text!r} has {part[:80]!r}, but may have columns, numbers, strings and lists, "
-            'compared and joined by and, or, not: activation == "relu" and params < 200.'
-        )
 
 
 def numbers(rows: pd.DataFrame, name: str) -> pd.Series:

@@ -34,6 +34,10 @@ MAX_CELLS = 200_000
 """The most combinations that an estimate is computed on; of a larger grid, this many are drawn at random."""
 
 
+PAIRS = ["value", "other", "pairs", "mean", "median", "low", "high", "lower"]
+"""The columns of `paired`."""
+
+
 class NoGridError(ResultsError, ValueError):
     """The rows are not a full factorial; the message says what is missing."""
 
@@ -115,8 +119,8 @@ def exact(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va") -> Impor
         )
     if axes and len(np.unique(np.ravel_multi_index(codes.T, sizes))) != cells:
         raise NoGridError("A combination of the axes' values is there twice.")
-    shares, variance = _decomposed(codes, sizes, metric)
-    return Importance(_table(axes, shares, {}), variance, len(metric), True, 1.0)
+    shares, variance = decomposed(codes, sizes, metric)
+    return Importance(shares_table(axes, shares, {}), variance, len(metric), True, 1.0)
 
 
 def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed: int = 0) -> Importance:
@@ -130,22 +134,52 @@ def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed
     Raises:
         ValueError: there is no such column, or fewer than 20 rows with a finite metric.
     """
+    axes, codes, sizes, metric = _coded(rows, axes, by)
+    chance = np.random.default_rng(seed)
+    cells = math.prod(sizes)
+    if cells <= MAX_CELLS:
+        positions = np.stack(np.unravel_index(np.arange(cells), sizes), 1) if axes else codes[:0]
+    else:
+        positions = np.stack([chance.integers(0, size, MAX_CELLS) for size in sizes], 1)
+    return estimate(axes, codes, sizes, metric, positions, sizes, positions, by, chance)
+
+
+def estimate(
+    axes: Sequence[str],
+    codes: np.ndarray,
+    of_axis: Sequence[int],
+    metric: np.ndarray,
+    positions: np.ndarray,
+    sizes: Sequence[int],
+    asked: np.ndarray,
+    by: str,
+    chance: np.random.Generator,
+) -> Importance:
+    """Return the shares of variance that random forests estimate; see `estimated`.
+
+    Args:
+        axes: the names of the axes that vary.
+        codes: of each row on each axis, int, shape (rows, axes).
+        of_axis: how many codes each axis has.
+        metric: of each row, finite.
+        positions: the cells of the grid that is decomposed, int, shape (cells, axes).
+        sizes: how many positions each axis has.
+        asked: the codes of each cell, shape (cells, axes).
+        by: the metric's name, for the message.
+        chance: draws the bootstrap samples.
+
+    Raises:
+        ValueError: there are fewer than 20 rows, or no axis.
+    """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.preprocessing import OneHotEncoder
 
-    axes, codes, sizes, metric = _coded(rows, axes, by)
     if len(metric) < 20 or not axes:
         raise ValueError(
             f"{len(metric):,} rows have a finite {by}; an estimate needs at least 20, and an axis with several values."
         )
-    encoder = OneHotEncoder(categories=[np.arange(size) for size in sizes], sparse_output=False)
-    features = encoder.fit_transform(codes)
-    chance = np.random.default_rng(seed)
-    cells = math.prod(sizes)
-    if cells <= MAX_CELLS:
-        positions = np.stack(np.unravel_index(np.arange(cells), sizes), 1)
-    else:
-        positions = np.stack([chance.integers(0, size, MAX_CELLS) for size in sizes], 1)
+    encoder = OneHotEncoder(categories=[np.arange(size) for size in of_axis], sparse_output=False)
+    features, cells = encoder.fit_transform(codes), encoder.transform(asked)
     found: list[Shares] = []
     variances, seen, expected = [], [], []
     for number in range(FORESTS):
@@ -155,14 +189,14 @@ def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed
         out = np.setdiff1d(np.arange(len(metric)), drawn)
         seen.append(metric[out])
         expected.append(forest.predict(features[out]))
-        shares, variance = _decomposed(positions, sizes, forest.predict(encoder.transform(positions)))
+        shares, variance = decomposed(positions, sizes, forest.predict(cells))
         variances.append(variance)
         found.append(shares)
     mean = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
     spread = {key: float(np.std([one[key] for one in found], ddof=1)) for key in found[0]}
     true, predicted = np.concatenate(seen), np.concatenate(expected)
     fit = 1 - float(np.sum((true - predicted) ** 2) / max(np.sum((true - true.mean()) ** 2), 1e-300))
-    return Importance(_table(axes, mean, spread), float(np.mean(variances)), len(metric), False, fit)
+    return Importance(shares_table(axes, mean, spread), float(np.mean(variances)), len(metric), False, fit)
 
 
 def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va") -> pd.DataFrame:
@@ -207,20 +241,23 @@ def paired(rows: pd.DataFrame, axes: Sequence[str], axis: str, by: str = "loss_v
         table = keyed.groupby(axis, dropna=False)[by].mean().to_frame().T
     found = []
     for value, other in itertools.combinations(values, 2):
-        difference = (table[other] - table[value]).dropna()
-        if len(difference):
-            low, median, high = difference.quantile([0.05, 0.5, 0.95])
-            found.append(
-                {
-                    "value": value, "other": other, "pairs": len(difference), "mean": difference.mean(),
-                    "median": median, "low": low, "high": high, "lower": float((difference < 0).mean()),
-                }
-            )  # fmt: skip
-    columns = ["value", "other", "pairs", "mean", "median", "low", "high", "lower"]
-    return pd.DataFrame(found, columns=columns)
+        if (one := difference_of((table[other] - table[value]).dropna())) is not None:
+            found.append({"value": value, "other": other, **one})
+    return pd.DataFrame(found, columns=PAIRS)
 
 
-def _decomposed(codes: np.ndarray, sizes: Sequence[int], metric: np.ndarray) -> tuple[Shares, float]:
+def difference_of(difference: pd.Series) -> dict[str, float] | None:
+    """Return the statistics of the differences of some pairs, by the columns of `paired`; None if there is no pair."""
+    if not len(difference):
+        return None
+    low, median, high = difference.quantile([0.05, 0.5, 0.95])
+    return {
+        "pairs": len(difference), "mean": difference.mean(), "median": median, "low": low, "high": high,
+        "lower": float((difference < 0).mean()),
+    }  # fmt: skip
+
+
+def decomposed(codes: np.ndarray, sizes: Sequence[int], metric: np.ndarray) -> tuple[Shares, float]:
     """Return the share of each main effect and each interaction of two axes, and the variance.
 
     Args:
@@ -278,7 +315,8 @@ def _check_axis(rows: pd.DataFrame, name: str) -> None:
         )
 
 
-def _table(axes: Sequence[str], shares: Shares, spread: Shares) -> pd.DataFrame:
+def shares_table(axes: Sequence[str], shares: Shares, spread: Shares) -> pd.DataFrame:
+    """Return the shares as the table of `Importance`."""
     table = [
         {
             "axis": axes[key[0]],

@@ -1,7 +1,7 @@
 """Chooses the points of a run that are exported to other tools, and collects what is exported of each point.
 
 Terminology
-    settings        the point's value of each axis, as text, a boolean or a number
+    settings        the point's value of each axis that acts there, as text, a boolean or a number
     final metrics   the numbers of the point's row: each metric on each split, params, epochs, best_epoch, seconds
     curve           each metric on the train and the validation rows, and the learning rate, epoch by epoch
     others          points that are drawn at random besides the best; without them, every setting would look good
@@ -61,7 +61,7 @@ class Point:
     Attributes:
         idx: of the point.
         row: its row in `points`.
-        settings: the value of each axis.
+        settings: the value of each axis that acts at the point.
         metrics: the final metrics that are finite numbers.
         curve: (epoch, values by name) for each epoch, finite numbers only; empty if the curve is not exported.
     """
@@ -118,8 +118,11 @@ class ChosenPoints:
     def __iter__(self) -> Iterator[Point]:
         names = self.metrics
         configs = self.run.configs(self._rows["idx"].tolist())
+        space = self.run.conditional
         for row, config in zip(_records(self._rows), configs, strict=True):
-            settings = {name: setting(value) for name, value in config.items()}
+            settings = {
+                name: setting(value) for name, value in (space.shown(row["idx"]) if space else config).items()
+            }
             yield Point(row["idx"], row, settings, _finite(row, names), self._curves.get(row["idx"], []))
 
     @property

@@ -106,7 +106,13 @@ def _cards(
     run: Run, points: pd.DataFrame, well: pd.DataFrame, winner: pd.DataFrame, by: str
 ) -> list[tuple[str, str, str]]:
     """Return label, value and explanation of each number at the top of the page."""
-    cards = [("points", f"{len(points):,}", f"of {run.size:,} in the grid")]
+    cards = [
+        (
+            "points",
+            f"{len(points):,}",
+            f"of {run.size:,} {'different points ' if run.conditional else ''}in the grid",
+        )
+    ]
     test = f"{by.rsplit('_', 1)[0]}_te"
     if len(winner):
         best = winner.iloc[0]

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from results import figures, fingerprint
-from results.analysis import account, curves
+from results.analysis import account, acting, curves
 from results.analysis.importance import about_pruned, distribution, importance
 from results.analysis.leaderboard import leaderboard, pareto
 from results.figures.runs import MOST_MARKS
@@ -60,7 +60,8 @@ def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
     """Return the importance of the axes for the metric `by`; `rows` are those of points that were not pruned."""
     section = Section("What matters")
     try:
-        found = importance(rows, list(run.axes), by)
+        space = run.conditional
+        found = acting.importance(rows, space, by) if space else importance(rows, list(run.axes), by)
     except ValueError as error:
         section.notes.append(str(error))
         return section
@@ -79,7 +80,9 @@ def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
     )
     section.notes += _without_pruned(run, rows)
     for axis in varying(run, rows):
-        section.add(axis, figures.distribution_figure(distribution(rows, axis, by), axis, by))
+        acts, note = acting.where_acting(rows, axis, run.conditional)
+        section.notes += [note] if note else []
+        section.add(axis, figures.distribution_figure(distribution(acts, axis, by), axis, by))
     return section
 
 
@@ -118,7 +121,8 @@ def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
     section.add(f"the best {len(best)}", figures.curves_figure(shown, run.metrics))
     everything = run.curves()
     for axis in varying(run, rows):
-        section.add(f"by {axis}", figures.bands_figure(curves.bands(everything, rows, axis), axis))
+        acts, _ = acting.where_acting(rows, axis, run.conditional)
+        section.add(f"by {axis}", figures.bands_figure(curves.bands(everything, acts, axis), axis))
     return section
 
 

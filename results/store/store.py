@@ -185,9 +185,10 @@ class Store:
         if curves.num_rows:
             self._curves.append(conform(curves, self._curves.schema))
         columns = dict(zip(points.column_names, map(schema.finite_or_null, points.columns), strict=True))
-        codes = self._space.codes(points["idx"].to_numpy())
-        for axis, of_axis in zip(self._space.axes, codes.T, strict=True):
-            columns[axis.name] = schema.axis_column(axis.values, of_axis)
+        idx = points["idx"].to_numpy()
+        codes, acting = self._space.codes(idx), self._space.acting(idx)
+        for axis, of_axis, acts in zip(self._space.axes, codes.T, acting.T, strict=True):
+            columns[axis.name] = schema.axis_column(axis.values, of_axis, acts)
         self._points.append(conform(pa.table({**columns, "has_weights": has_weights}), self._points.schema))
         return _counts(points)
 

@@ -7,10 +7,12 @@ import difflib
 import click
 import pandas as pd
 
-from results.analysis.condition import ConditionError, matching
+from results.analysis.condition import matching
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
+from results.grammar import ConditionError
 from results.run import Run
+from results.space import Space
 from results.store.read import read_points
 from sweep.commands.printing import printable
 from sweep.errors import InputError, as_input_error
@@ -49,6 +51,18 @@ def rows_of(folder: AnyPath) -> pd.DataFrame:
     """
     with as_input_error():
         return read_points(RunFolder(folder))
+
+
+def conditional_of(folder: AnyPath) -> Space | None:
+    """Return the space of the run in `folder` if it has conditional axes; rows without a plan beside them have none.
+
+    Raises:
+        InputError: its conditions cannot be used.
+    """
+    if not RunFolder(folder).plan.is_file():
+        return None
+    with as_input_error():
+        return Run(folder).conditional
 
 
 def say_builder(run: Run, idx: int) -> None:

@@ -8,6 +8,7 @@ import click
 
 from results import figures
 from results.analysis import curves as learning
+from results.analysis.acting import where_acting
 from results.analysis.condition import numbers
 from results.analysis.importance import about_pruned
 from results.analysis.leaderboard import leaderboard, to_csv
@@ -15,7 +16,7 @@ from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
-from sweep.commands.printing import write_page
+from sweep.commands.printing import printable, write_page
 from sweep.commands.tables import plain_table
 from sweep.errors import InputError, as_input_error
 
@@ -58,11 +59,12 @@ def curves(
     sweep curves DIR 17 4242 --html curves.html    these two, drawn
     sweep curves DIR --per activation --html a.html
     """
-    run, rows = opened(folder), chosen_rows(folder, where)
+    run, rows, note = opened(folder), chosen_rows(folder, where), ""
     with as_input_error():
         if idx:
             missing = sorted(set(idx) - set(rows["idx"]))
             if missing:
+                run.check_stands_for_itself(missing[0])
                 such = " that fulfils the condition" if where else ""
                 verb = "have" if len(missing) > 1 else "has"
                 raise InputError(f"{folder}: {', '.join(map(str, missing))} {verb} no row{such} yet.")
@@ -76,6 +78,7 @@ def curves(
         read = run.curves(rows["idx"].tolist())
         if per:
             check_axis(run, per)
+            rows, note = where_acting(rows, per, run.conditional)
             every = table = learning.bands(read, rows, per)
             if table.empty:
                 raise InputError(f"{folder}: no point that was trained to its end has a curve yet.")
@@ -95,6 +98,8 @@ def curves(
         )
         if pruned.any():
             click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")
+        if note:
+            click.echo(f"Note: {printable(note)}")
     else:
         plain_table(table, "val_loss of each point")
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from results import figures
+from results.analysis import acting
 from results.analysis.importance import about_pruned, distribution, paired
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, opened
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
-from sweep.commands.printing import write_page
+from sweep.commands.printing import printable, write_page
 from sweep.commands.tables import plain_table
 from sweep.errors import as_input_error
 
@@ -42,14 +43,20 @@ def effects(
         rows = rows[~pruned]
     with as_input_error():
         check_axis(run, axis)
-        table, pairs = distribution(rows, axis, by), paired(rows, list(run.axes), axis, by)
+        space = run.conditional
+        acts, note = acting.where_acting(rows, axis, space)
+        table = distribution(acts, axis, by)
+        pairs = acting.paired(acts, space, axis, by) if space else paired(rows, list(run.axes), axis, by)
     if html:
         write_page(html, figures.distribution_figure(table, axis, by).to_html())
     if as_json:
         answer = {"values": table.to_json(orient="records"), "pairs": pairs.to_json(orient="records")}
-        click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()}))
+        notes = {"notes": [note]} if note else {}
+        click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()} | notes))
         return
     plain_table(table, f"{by} for each value of {axis}; low and high are the 5% and 95% quantiles")
     plain_table(pairs, f"{by} of other minus {by} of value, all other axes equal")
     if pruned.any():
         click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")
+    if note:
+        click.echo(f"Note: {printable(note)}")

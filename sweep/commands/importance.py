@@ -6,6 +6,7 @@ import json
 
 import click
 
+from results.analysis import acting
 from results.analysis.importance import about_pruned
 from results.analysis.importance import importance as shares_of
 from results.folder.path import AnyPath
@@ -36,7 +37,8 @@ def importance(
     if not with_pruned:
         chosen = chosen[~pruned]
     with as_input_error():
-        found = shares_of(chosen, list(run.axes), by)
+        space = run.conditional
+        found = acting.importance(chosen, space, by) if space else shares_of(chosen, list(run.axes), by)
     notes = [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
     if as_json:
         answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}

@@ -46,10 +46,11 @@ def plan(
     """
     loaded = loaded_plan(plan, **overrides)
     with as_input_error():
-        selection = Selection(len(loaded.space), loaded.seed, points, idx)
+        selection = Selection.of(loaded.space, loaded.seed, points, idx)
     table = loaded.table
     answer: dict[str, Any] = {
         "points_in_space": len(loaded.space),
+        "points_different": loaded.space.different,
         "points": len(selection),
         "axes": {axis.name: len(axis) for axis in loaded.space.axes},
         "first_idx": list(itertools.islice(selection, 10)),
@@ -71,7 +72,13 @@ def plan(
         click.echo(json.dumps(answer))
         return
     axes = ", ".join(f"{name} ({count})" for name, count in answer["axes"].items())
-    click.echo(f"points     {answer['points']:,} of {answer['points_in_space']:,}: {axes}")
+    click.echo(f"points     {answer['points']:,} of {answer['points_different']:,}: {axes}")
+    if only := loaded.space.only:
+        conditions = ", ".join(f"{name} acts only where {text}" for name, text in only.items())
+        click.echo(
+            f"only       {answer['points_different']:,} of {answer['points_in_space']:,} points are different: "
+            f"{printable(conditions)}"
+        )
     click.echo(
         f"order      shuffled by seed {loaded.seed}: idx {', '.join(map(str, answer['first_idx']))}, ..."
     )

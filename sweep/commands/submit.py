@@ -54,7 +54,7 @@ def submit(
     """
     chosen = loaded_plan(plan, None, **overrides)
     with as_input_error():
-        Selection(len(chosen.space), chosen.seed, points, idx)
+        Selection.of(chosen.space, chosen.seed, points, idx)
     chosen.table  # noqa: B018  # this checks the table before anything is sent
     folder = str(out.expanduser().resolve())
     jobs = cluster_jobs(address, insecure)

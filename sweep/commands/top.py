@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from results.analysis import leaderboard
+from results.analysis.acting import where_acting
 from results.folder.path import AnyPath
-from sweep.commands.chosen import chosen_rows
+from sweep.commands.chosen import chosen_rows, conditional_of
 from sweep.commands.options import DESCENDING, FOLDER, JSON, RANK_BY, WHERE
+from sweep.commands.printing import printable
 from sweep.commands.tables import points_table
 from sweep.errors import InputError, as_input_error
 
@@ -52,8 +54,10 @@ def top(
     if pareto and descending:
         raise InputError("With --pareto, lower is better in both columns. Leave --descending out.")
     chosen = chosen_rows(folder, where)
+    note = ""
     with as_input_error():
         if per:
+            chosen, note = where_acting(chosen, per, conditional_of(folder))
             best = leaderboard.best_of_each(chosen, per, by, descending).head(count)
         elif pareto:
             best = leaderboard.pareto(chosen, by, pareto).head(count)
@@ -66,5 +70,7 @@ def top(
     elif len(best):
         what = f"by {by}" + (f", one for each {per}" if per else f" against {pareto}" if pareto else "")
         points_table(best, f"The best {len(best):,} of {len(chosen):,} {what}", shown=[by, per, pareto])
+        if note:
+            click.echo(f"Note: {printable(note)}")
     else:
         click.echo(f"{folder} has no {'such ' if where else ''}point with a {by} yet.")

@@ -104,6 +104,7 @@ def _chosen(run: Run, idx: tuple[int, ...]) -> list[int]:
     rows = run.points.set_index("idx")
     for point in idx:
         if point not in rows.index:
+            run.check_stands_for_itself(point)
             raise InputError(
                 f"Point {point} has no row in {run.folder.path}. `sweep top` lists points that have."
             )

@@ -283,7 +283,7 @@ class Collector(Unsaved, Callback):
 
     def _finish(self, rows: Rows) -> None:
         self._pending.append(Finished(rows.points, rows.curves, rows.weights))
-        self._tally.add(rows.points, self._plan.space.__getitem__)
+        self._tally.add(rows.points, self._plan.space.shown)
         by_keras = rows.points.filter(pc.equal(rows.points["engine"], "keras"))
         if by_keras.num_rows:
             self._tally.by_keras += by_keras.num_rows

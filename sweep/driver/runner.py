@@ -118,7 +118,7 @@ def run(
         reach.check_head(address, insecure)
     cpus = checked_cpus(plan, cpus, address)
     try:
-        selection = Selection(len(plan.space), plan.seed, points, idx)
+        selection = Selection.of(plan.space, plan.seed, points, idx)
     except ValueError as error:
         raise PlanError(str(error)) from None
     marks = fingerprint(plan)
@@ -219,7 +219,7 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     best = leaderboard(rows[rows["status"].isin(FINISHED_WELL)], n=1)
     if len(best):
         idx = int(best["idx"].iloc[0])
-        tally.best = {"loss_te": float(best["loss_te"].iloc[0]), "idx": idx, "config": plan.space[idx]}
+        tally.best = {"loss_te": float(best["loss_te"].iloc[0]), "idx": idx, "config": plan.space.shown(idx)}
     return tally
 
 

@@ -106,7 +106,7 @@ def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]
         "",
         "| axis | value |",
         "|---|---|",
-        *(f"| {_cell(name)} | {_cell(json.dumps(value))} |" for name, value in run.config(idx).items()),
+        *(f"| {_cell(name)} | {_cell(json.dumps(value))} |" for name, value in _settings(run, idx).items()),
         "",
         "| metric | train rows | validation rows | test rows |",
         "|---|---|---|---|",
@@ -125,6 +125,11 @@ def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]
         "",
     ]
     return "\n".join(lines)
+
+
+def _settings(run: Run, idx: int) -> dict[str, Any]:
+    """Return the value of each axis that acts at a point."""
+    return run.conditional.shown(idx) if run.conditional else run.config(idx)
 
 
 def _cell(text: str) -> str:

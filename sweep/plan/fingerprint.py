@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from results.grammar import parsed
 from sweep.plan.plan import Plan
 
 
@@ -30,6 +31,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         budget["asha"] = asdict(plan.asha)
     return {
         "space": plan.space.to_dict(),
+        "only": {name: parsed(text).plain for name, text in plan.space.only.items()},
         "builder": {"function": builder.function, "source": builder.source},
         "data": {
             "sha256": plan.table.sha256,

@@ -1,6 +1,7 @@
 """Parsing of a plan: it reads YAML with the line of every key, and turns plain data into checked dataclasses.
 
-An error is a `PlanError` with the path of the wrong key. The caller that knows the file adds the line.
+An error is a `PlanError` with the path of the wrong key. The caller that knows the file adds the line. All faults of a plan
+that do not depend on each other are found before one error with all of them is raised.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -17,6 +18,7 @@ import yaml
 
 from results.folder.path import AnyPath
 from sweep.errors import SweepError
+from sweep.plan import hints
 
 Key = tuple[str, ...]
 """The path of a key: `("fit", "epochs")`."""
@@ -31,64 +33,162 @@ class PlanError(SweepError, ValueError):
     Args:
         message: what happened, what was given, what is expected, how to mend it.
         key: the path of the wrong key; empty if the error concerns no single key.
+        faults: the errors that this one joins; none if it is a single one.
     """
 
-    def __init__(self, message: str, key: Key = ()) -> None:
+    def __init__(self, message: str, key: Key = (), faults: Sequence[PlanError] = ()) -> None:
         super().__init__(message)
         self.key = key
+        self.faults: tuple[PlanError, ...] = tuple(faults) or (self,)
 
 
-def refuse_unknown(given: Mapping[str, Any], known: Iterable[str], where: Key) -> None:
-    """Raise a PlanError that suggests the nearest known key if `given` has a key that is not `known`."""
+def joined(faults: Sequence[PlanError], where: str = "") -> PlanError:
+    """Return one error for all `faults`: the fault itself if it is the only one, else one with a line for each.
+
+    Args:
+        faults: at least one.
+        where: begins the message of several faults, such as the file.
+    """
+    if len(faults) == 1:
+        return faults[0]
+    listed = "\n".join(f"  {fault}" for fault in faults)
+    return PlanError(f"{where}{len(faults)} things are wrong:\n{listed}", (), faults)
+
+
+def located(error: PlanError, path: AnyPath, lines: Lines) -> PlanError:
+    """Return the error with the file and the line of each of its faults, in the order of the file."""
+    order = {key: place for place, key in enumerate(lines)}
+    faults = sorted(error.faults, key=lambda fault: order.get(_known_part(fault.key, lines), -1))
+    if len(faults) == 1:
+        return PlanError(f"{path}{line_of(error, lines)}: {error}", error.key)
+    in_file = []
+    for fault in faults:
+        line = line_of(fault, lines).removeprefix(", ")
+        in_file.append(PlanError(f"{line}: {fault}" if line else str(fault), fault.key))
+    return joined(in_file, f"{path}: ")
+
+
+def unknown_keys(given: Mapping[Any, Any], known: Iterable[str], where: Key) -> list[PlanError]:
+    """Return an error for each key of `given` that is not `known`; it says what to write instead."""
     known = list(known)
+    found = []
     for key in given:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
             hint = f'Did you mean "{near[0]}"?' if near else f"The keys are {', '.join(known)}."
+            hint = hints.instead_of(where, str(key)) or hint
             parent = f" in {'.'.join(where)}" if where else ""
-            raise PlanError(f'unknown key "{key}"{parent}. {hint}', (*where, str(key)))
+            found.append(PlanError(f'unknown key "{key}"{parent}. {hint}', (*where, str(key))))
+    return found
 
 
-def validated(kind: Any, value: Any, where: Key) -> Any:
-    """Return `value` converted to `kind`, a type or dataclass, by pydantic's strict rules for JSON.
+def validated(kind: Any, value: Any, where: Key) -> tuple[Any, list[PlanError]]:
+    """Convert `value` to `kind`, a type or dataclass, by pydantic's strict rules for JSON.
 
-    Raises:
-        PlanError: a key is unknown or missing, or a value has the wrong type.
+    Returns:
+        The converted value, and all faults that were found: unknown and missing keys, wrong types, values out of range.
+        If there are faults, the value counts for nothing.
     """
+    faults: list[PlanError] = []
     if is_dataclass(kind):
-        _refuse_unknown_deeply(kind, value, where)
-    try:
-        text = json.dumps(value)
-    except (TypeError, ValueError):
-        raise PlanError(
-            f"{'.'.join(where)} got {value!r}, which is not plain data. Use text or numbers.", where
-        ) from None
-    try:
-        return pydantic.TypeAdapter(kind).validate_json(text, strict=True)
-    except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = [str(part) for part in first["loc"] if isinstance(part, int) or str(part).isidentifier()]
-        where = (*where, *path)
-        if first["type"] == "value_error":
-            raise PlanError(str(first["ctx"]["error"]), where) from None
-        key = ".".join(where)
-        if first["type"] in ("missing", "missing_argument"):
-            raise PlanError(f'the key "{key}" is missing. Add it.', where) from None
-        expected = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-        raise PlanError(f"{key} got {first['input']!r}, but needs {expected}.", where) from None
+        value = _known_keys(kind, value, where, faults)
+    removed: set[Key] = set()
+    while value is not _NOTHING:
+        try:
+            text = json.dumps(value)
+        except (TypeError, ValueError):
+            message = f"{'.'.join(where)} got {value!r}, which is not plain data. Use text or numbers."
+            return None, [*faults, PlanError(message, where)]
+        try:
+            return pydantic.TypeAdapter(kind).validate_json(text, strict=True), faults
+        except pydantic.ValidationError as error:
+            before = len(removed)
+            for detail in error.errors(include_url=False):
+                faults += _new_faults(detail, value, where, removed, faults)
+            if len(removed) == before:  # nothing is left that could hide another fault
+                break
+    return None, faults
 
 
-def _refuse_unknown_deeply(kind: Any, value: Any, where: Key) -> None:
+def _new_faults(
+    detail: Any, value: Any, where: Key, removed: set[Key], faults: Sequence[PlanError]
+) -> list[PlanError]:
+    """Return the fault that pydantic found, unless it is known, and remove its key from `value`."""
+    path, inner = _path_in(value, detail["loc"])
+    if detail["type"] == "value_error":
+        message = str(detail["ctx"]["error"])
+        keys = inner if isinstance(inner, dict) else {}
+        named = sorted((match.start(), key) for key in keys if (match := _word(key).search(message)))
+        if named:
+            path = (*path, named[0][1])
+        # A fault that speaks of a key with a fault would not be there with the right value.
+        if any(one[:-1] == path[:-1] and _word(one[-1]).search(message) for one in removed):
+            message = ""
+    elif detail["type"] in ("missing", "missing_argument"):
+        message = f'the key "{".".join((*where, *path))}" is missing. Add it.'
+    else:
+        expected = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+        message = f"{'.'.join((*where, *path))} got {detail['input']!r}, but needs {expected}."
+    wrong = tuple(part for part in path if not part.isdigit())
+    if wrong in removed:  # pydantic has an error for each type that a value could have
+        return []
+    if _remove(value, wrong):
+        removed.add(wrong)
+    elif any(one.key == (*where, *path) for one in faults):
+        return []
+    return [PlanError(message, (*where, *path))] if message else []
+
+
+def _path_in(value: Any, loc: Sequence[Any]) -> tuple[Key, Any]:
+    """Return pydantic's path of a fault without the names of types in it, and what `value` has there."""
+    path: list[str] = []
+    for part in loc:
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, dict) and str(part).isidentifier():  # a missing key
+            value = None
+        elif not isinstance(part, int):
+            continue
+        path.append(str(part))
+    return tuple(path), value
+
+
+def _remove(value: Any, key: Key) -> bool:
+    """Remove a key from nested mappings; return whether it was there."""
+    for part in key[:-1]:
+        value = value.get(part) if isinstance(value, dict) else None
+    if not key or not isinstance(value, dict) or key[-1] not in value:
+        return False
+    del value[key[-1]]
+    return True
+
+
+def _word(key: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{re.escape(key)}\b")
+
+
+_NOTHING = object()
+
+
+def _known_keys(kind: Any, value: Any, where: Key, faults: list[PlanError]) -> Any:
+    """Return a copy of `value` with the known keys of the dataclass `kind`, or `_NOTHING`; note other keys as faults."""
     if not isinstance(value, Mapping):
         if value is None:
-            raise PlanError(f"{'.'.join(where)} is empty. Give it its keys, or remove it.", where)
-        example = " (or the word abalone)" if where == ("data",) else ""
-        raise PlanError(f"{'.'.join(where)} got {value!r}, but needs keys and values{example}.", where)
-    refuse_unknown(value, [item.name for item in fields(kind)], where)
+            message = f"{'.'.join(where)} is empty. Give it its keys, or remove it."
+        else:
+            message = f"{'.'.join(where)} got {value!r}, but needs keys and values{hints.example_of(where)}."
+        faults.append(PlanError(message, where))
+        return _NOTHING
+    known = [item.name for item in fields(kind)]
+    faults += unknown_keys(value, known, where)
+    kept = {name: item for name, item in value.items() if name in known}
     for name, hint in get_type_hints(kind).items():
         inner = next((part for part in getattr(hint, "__args__", ()) if is_dataclass(part)), None)
-        if inner is not None and value.get(name) is not None:
-            _refuse_unknown_deeply(inner, value[name], (*where, name))
+        if inner is not None and kept.get(name) is not None:
+            kept[name] = _known_keys(inner, kept[name], (*where, name), faults)
+            if kept[name] is _NOTHING:
+                del kept[name]
+    return kept
 
 
 class _Loader(yaml.SafeLoader):
@@ -158,7 +258,12 @@ def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: AnyPath) -> Non
 
 def line_of(error: PlanError, lines: Lines) -> str:
     """Return `, line N` for the wrong key, or for its nearest parent that the file has; empty if it has none."""
-    key = error.key
+    key = _known_part(error.key, lines)
+    return f", line {lines[key]}" if key else ""
+
+
+def _known_part(key: Key, lines: Lines) -> Key:
+    """Return the path of a key, or of its nearest parent that the file has; empty if it has none."""
     while key and key not in lines:
         key = key[:-1]
-    return f", line {lines[key]}" if key else ""
+    return key

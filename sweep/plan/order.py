@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import Self
 
 import numpy as np
 
+from results.space import Space
+
 _ROUNDS = 4  # Luby and Rackoff (1988): four Feistel rounds give a strong pseudo-random permutation
+_AT_ONCE = 256  # points of the order that are computed together
 
 
 class Permutation:
@@ -68,52 +72,100 @@ class Selection:
         seed: the plan's seed.
         points: how many points, from the start of the order; None for all.
         idx: only these points, sorted by the order; None for all. At most one of `points` and `idx` is given.
+        space: the space, if some of its points are the same point; None if all `n` are different. The order is then one of
+            its different points only, by their numbers.
 
     Raises:
-        ValueError: both are given, `points` is not positive, `idx` is empty, or an idx is outside the space.
+        ValueError: both are given, `points` is not positive, `idx` is empty, or an idx is outside the space or not trained
+            because another point stands for it.
     """
 
     def __init__(
-        self, n: int, seed: int, points: int | None = None, idx: Iterable[int] | None = None
+        self,
+        n: int,
+        seed: int,
+        points: int | None = None,
+        idx: Iterable[int] | None = None,
+        space: Space | None = None,
     ) -> None:
         if points is not None and idx is not None:
             raise ValueError("--points and --idx were both given, but only one can choose the points.")
         if points is not None and points < 1:
             raise ValueError(f"--points got {points}, but needs at least 1.")
-        self._permutation = Permutation(n, seed)
+        self._space = space
+        self._n = n if space is None else space.different
+        self._permutation = Permutation(self._n, seed)
         self._idx: list[int] | None = None
         if idx is not None:
-            chosen = set(idx)
-            if outside := sorted(i for i in chosen if not 0 <= i < n):
+            chosen = sorted(set(idx))
+            if outside := [i for i in chosen if not 0 <= i < n]:
                 raise ValueError(f"--idx got {outside[0]}, but the space has the points 0 to {n - 1}.")
             if not chosen:
                 raise ValueError("--idx got no point. Give at least one, such as --idx 0,17.")
-            self._idx = sorted(chosen, key=self._permutation.position)
+            numbers = self._numbers(np.array(chosen, np.int64))
+            if (numbers < 0).any():
+                raise ValueError(_not_trained(space, chosen))  # type: ignore[arg-type]
+            at = dict(zip(chosen, map(self._permutation.position, numbers.tolist()), strict=True))
+            self._idx = sorted(chosen, key=at.__getitem__)
         self._chosen = set(self._idx or ())
-        self._n = n
-        self._len = len(self._idx) if self._idx is not None else min(n, points or n)
+        self._len = len(self._idx) if self._idx is not None else min(self._n, points or self._n)
+
+    @classmethod
+    def of(cls, space: Space, seed: int, points: int | None = None, idx: Iterable[int] | None = None) -> Self:
+        """Return a selection of the different points of a space; see the arguments of the class."""
+        return cls(len(space), seed, points, idx, space if space.only else None)
 
     def __len__(self) -> int:
         return self._len
 
     def __iter__(self) -> Iterator[int]:
         if self._idx is not None:
-            return iter(self._idx)
-        return (self._permutation[position] for position in range(self._len))
+            yield from self._idx
+            return
+        for start in range(0, self._len, _AT_ONCE):
+            some = [self._permutation[at] for at in range(start, min(start + _AT_ONCE, self._len))]
+            yield from some if self._space is None else self._space.nth(np.array(some)).tolist()
 
     def __contains__(self, idx: int) -> bool:
-        if self._idx is not None:
-            return idx in self._chosen
-        return self._len == self._n or self._permutation.position(idx) < self._len
+        return bool(self.has(np.array([idx]))[0])
 
     def has(self, idx: np.ndarray) -> np.ndarray:
         """Return whether each of the points is selected: bool, shape (points,)."""
-        if self._idx is None and self._len == self._n:
-            return np.ones(len(idx), bool)
-        return np.fromiter(map(self.__contains__, idx.tolist()), bool, len(idx))
+        if self._idx is not None:
+            return np.fromiter((one in self._chosen for one in idx.tolist()), bool, len(idx))
+        numbers = self._numbers(idx)
+        if self._len == self._n:
+            return numbers >= 0
+        position = self._permutation.position
+        return np.fromiter(
+            (one >= 0 and position(one) < self._len for one in numbers.tolist()), bool, len(idx)
+        )
 
     def to_array(self) -> np.ndarray:
         """Return the selected points: int64, shape (points,), ascending."""
         if self._idx is None and self._len == self._n:
-            return np.arange(self._n)
+            return np.arange(self._n) if self._space is None else np.sort(self._space.nth(np.arange(self._n)))
         return np.sort(np.fromiter(self, np.int64, self._len))
+
+    def _numbers(self, idx: np.ndarray) -> np.ndarray:
+        return idx if self._space is None else self._space.numbers(idx)
+
+
+def _not_trained(space: Space, chosen: list[int]) -> str:
+    """Return the message for points that are not trained, because other points stand for them."""
+    idx = np.array(chosen)
+    stand_in = space.standing_for(idx)
+    one = int(np.flatnonzero(stand_in != idx)[0])
+    acting = space.acting(idx[one : one + 1])[0]
+    idle = [name for name, acts in zip(space.names, acting, strict=True) if not acts]
+    rest = int((stand_in != idx).sum()) - 1
+    others = f" The same is true of {rest} others." if rest else ""
+    instead = ",".join(map(str, dict.fromkeys(stand_in.tolist())))
+    return (
+        f"--idx got {chosen[one]}, which is not trained: {' and '.join(idle)} {_acts(idle)} not act there, so point "
+        f"{stand_in[one]} stands for it.{others} Write --idx {instead}."
+    )
+
+
+def _acts(names: list[str]) -> str:
+    return "do" if len(names) > 1 else "does"

@@ -7,8 +7,8 @@ key, line), what was given, what is expected, how to mend it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -19,8 +19,8 @@ from results.folder.path import AnyPath, any_path
 from results.space import Space
 from results.verified import MOST
 from sweep.plan.asha import Asha
-from sweep.plan.axes import check_axes, made_space
-from sweep.plan.form import PlanError, line_of, read_yaml, refuse_unknown, validated
+from sweep.plan.axes import axis_faults, made_space, with_conditions
+from sweep.plan.form import PlanError, joined, located, read_yaml, unknown_keys, validated
 from sweep.plan.resources import Resources
 from trainables.builder import find
 from trainables.builder.find import Builder
@@ -39,6 +39,7 @@ class Plan:
         data: "abalone", a `DataSpec` (or a mapping of its arguments), or `my_data.py:load`, a function that returns arrays.
         builder: `package.module:function` or `path/to/file.py:function`.
         space: the axes' values by name, or a `Space`.
+        only: the conditions of axes that act only at some points, by axis name.
         fit, callbacks, scheduler, asha, engine, resources, seed, timeout_s, retries, keep_weights, verify: as in the
             default plan.
         base: the folder that relative paths start from.
@@ -50,6 +51,7 @@ class Plan:
     data: Literal["abalone"] | DataSpec
     builder: str
     space: Space
+    only: dict[str, str] = field(default_factory=dict)
     fit: Fit = field(default_factory=Fit)
     callbacks: Callbacks = field(default_factory=Callbacks)
     scheduler: Literal["asha", "none"] = "asha"
@@ -64,20 +66,30 @@ class Plan:
     base: Path = field(default_factory=Path.cwd, compare=False)
 
     def __post_init__(self) -> None:
+        faults: list[PlanError] = []
         hints = get_type_hints(type(self))
+        given: Mapping[str, Any] = self.space if isinstance(self.space, Mapping) else {}
         for item in fields(self):
-            value = getattr(self, item.name)
+            value, found = getattr(self, item.name), []
             if item.name == "base" or is_dataclass(value) or isinstance(value, Space):
                 continue
-            if item.name == "space":
-                value = made_space(value)
+            if value is _ABSENT:
+                found = [PlanError(f'the key "{item.name}" is missing. Add it; the default plan shows how.')]
+            elif item.name == "space":
+                value, found = made_space(value)
             elif item.name == "data" and isinstance(value, str) and DataSpec(value, "y").function:
                 value = DataSpec(value, "y")
             elif item.name != "data" or value != "abalone":
-                value = validated(_nested(item.name) or hints[item.name], value, (item.name,))
+                value, found = validated(_nested(item.name) or hints[item.name], value, (item.name,))
+            faults += [PlanError(str(fault), fault.key or (item.name,)) for fault in found]
+            if found and item.name != "space":
+                value = _default(item)
             object.__setattr__(self, item.name, value)
-        self._check_numbers()
-        check_axes(self.space, self.found_builder)
+        wrong = {fault.key[0] for fault in faults}
+        faults += self._faults_of_numbers(wrong)
+        faults += self._faults_of_axes(wrong, [*map(str, given)])
+        if faults:
+            raise joined(faults)
 
     @classmethod
     def load(cls, path: str | AnyPath = DEFAULT_PLAN) -> Plan:
@@ -102,7 +114,7 @@ class Plan:
             base = path.resolve().parent if isinstance(path, Path) else Path.cwd()
             return cls.from_mapping(raw, base=base)
         except PlanError as error:
-            raise PlanError(f"{path}{line_of(error, lines)}: {error}") from None
+            raise located(error, path, lines) from None
 
     @classmethod
     def from_mapping(cls, raw: Mapping[str, Any], base: Path | None = None) -> Plan:
@@ -116,36 +128,69 @@ class Plan:
             PlanError: the data is no plan; its `key` attribute is the path of the key to blame.
         """
         known = [item.name for item in fields(cls) if item.name != "base"]
-        refuse_unknown(raw, known, ())
+        faults = unknown_keys(raw, known, ())
+        given = {name: value for name, value in raw.items() if name in known}
         for key in ("data", "builder", "space"):
-            if raw.get(key) is None:
-                raise PlanError(f'the key "{key}" is missing. Add it; the default plan shows how.', ())
-        return cls(**raw, base=base or Path.cwd())
+            if given.get(key) is None:
+                given[key] = _ABSENT
+        try:
+            plan = cls(**given, base=base or Path.cwd())
+        except PlanError as error:
+            faults += error.faults
+        if faults:
+            raise joined(faults)
+        return plan
 
-    def _check_numbers(self) -> None:
+    def _faults_of_numbers(self, wrong: Set[str]) -> Iterator[PlanError]:
+        """Yield a fault for each value out of range; `wrong` are keys with a fault already, which have their defaults."""
         if not 0 <= self.seed < 2**32:
-            raise PlanError(f"seed got {self.seed}, but needs a whole number from 0 to 2**32 - 1.", ("seed",))
+            yield PlanError(f"seed got {self.seed}, but needs a whole number from 0 to 2**32 - 1.", ("seed",))
         if not 0 < self.timeout_s <= 1e9:
-            raise PlanError(
+            yield PlanError(
                 f"timeout_s got {self.timeout_s}, but needs seconds above 0 and up to 1e9.", ("timeout_s",)
             )
         if self.retries < 0:
-            raise PlanError(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
+            yield PlanError(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
         if self.keep_weights is not True and self.keep_weights is not False and self.keep_weights < 1:
-            raise PlanError(
+            yield PlanError(
                 f"keep_weights got {self.keep_weights}, but needs true, false, or a number of best points, at least 1.",
                 ("keep_weights",),
             )
         if self.verify < 0:
-            raise PlanError(
+            yield PlanError(
                 f"verify got {self.verify}, but needs a number of points, 0 or more.", ("verify",)
             )
+        if wrong & {"fit", "asha", "scheduler"}:
+            return
         if self.scheduler == "asha" and (self.asha.max_t or 0) > self.fit.epochs:
-            raise PlanError(
+            yield PlanError(
                 f"asha.max_t got {self.asha.max_t}, but fit.epochs={self.fit.epochs} is all that a point trains. "
                 "Lower max_t, or set it to null.",
                 ("asha", "max_t"),
             )
+
+    def _faults_of_axes(self, wrong: Set[str], given: Sequence[str]) -> Iterator[PlanError]:
+        """Yield the faults of the builder, the axes and their conditions, and join the conditions to the space.
+
+        Args:
+            wrong: the keys with a fault already.
+            given: the names of all axes, if the plan's data has them.
+        """
+        builder = None
+        if "builder" not in wrong:
+            try:
+                builder = self.found_builder
+            except PlanError as error:
+                yield error
+        if not isinstance(self.space, Space):
+            return
+        if builder is not None:
+            yield from axis_faults(self.space, builder, given or self.space.names)
+        if not wrong & {"space", "only"}:
+            space, faults = with_conditions(self.space, self.only or self.space.only)
+            yield from faults
+            object.__setattr__(self, "space", space)
+            object.__setattr__(self, "only", space.only)
 
     @cached_property
     def found_builder(self) -> Builder:
@@ -247,6 +292,17 @@ class Plan:
     def to_yaml(self) -> str:
         """Return `to_dict` as the text of a plan file."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=110)
+
+
+_ABSENT = object()
+"""The value of a required key that the plan does not have."""
+
+
+def _default(item: Field[Any]) -> Any:
+    """Return the default of a key; None if it is required."""
+    if item.default is not MISSING:
+        return item.default
+    return None if item.default_factory is MISSING else item.default_factory()
 
 
 def _nested(key: str) -> type | None:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.analysis.condition import ConditionError, matching
+from results.analysis.condition import matching
+from results.grammar import ConditionError
 
 ROWS = pd.DataFrame(
     {

@@ -30,6 +30,14 @@ def grid_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def layers_run(tmp_path_factory):
+    """A finished run with conditional axes: seven points of a grid of twelve."""
+    axes = {"layers": [1, 2, 3], "width_2": [4, 8], "width_3": [2, 4]}
+    only = {"width_2": "layers >= 2", "width_3": "layers >= 3"}
+    return make_run(tmp_path_factory.mktemp("runs") / "layers", axes, only=only)
+
+
+@pytest.fixture(scope="module")
 def other_run(tmp_path_factory):
     """A run of another plan."""
     return make_run(tmp_path_factory.mktemp("runs") / "other", {"units": [2, 4], "rate": [0.1, 0.01]})

@@ -44,3 +44,12 @@ def test_bands_leave_pruned_points_out_and_say_so(pruned_run):
     assert "are included" in sweep("curves", pruned_run, "--per", "units", "--with-pruned").output
     none = message("curves", pruned_run, "--per", "units", "--where", "idx == 1")
     assert "no point that was trained to its end" in none
+
+
+def test_bands_of_an_axis_are_of_points_at_which_it_acts(layers_run):
+    said = sweep("curves", layers_run, "--per", "width_2").output
+    assert (
+        "1 point is left out, because width_2 acts only where layers >= 2." in said
+        and "nan" not in said.lower()
+    )
+    assert "because point 0 stands for it" in message("curves", layers_run, 3)

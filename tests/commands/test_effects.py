@@ -23,3 +23,14 @@ def test_effects_are_distributions_and_pairs(grid_run):
 )
 def test_what_cannot_be_told_is_said(grid_run, words, said):
     assert said in message("effects", grid_run, *words)
+
+
+def test_an_axis_has_effects_only_where_it_acts(layers_run):
+    found = answer("effects", layers_run, "width_3")
+    assert sum(row["rows"] for row in found["values"]) == 4 and found["pairs"][0]["pairs"] == 2
+    assert found["notes"] == ["3 points are left out, because width_3 acts only where layers >= 3."]
+    # From one layer to two, each of the two widths is a pair; and so on.
+    pairs = {
+        (row["value"], row["other"]): row["pairs"] for row in answer("effects", layers_run, "layers")["pairs"]
+    }
+    assert pairs == {(1, 2): 2, (1, 3): 4, (2, 3): 4}

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+import results
+from results.report.page import page
 from tests.help.commands import message, sweep
 from tests.help.http import get
 from tests.help.sweeps import SWEEP
@@ -54,3 +56,10 @@ def test_what_cannot_be_told_is_said(grid_run, tmp_path, monkeypatch, words, sai
 
 def test_a_run_of_another_plan_is_refused(pruned_run, other_run):
     assert "has another space" in message("report", pruned_run, "--against", other_run)
+
+
+def test_a_run_with_conditional_axes_has_a_report(layers_run, tmp_path):
+    sweep("report", layers_run, "--out", tmp_path / "report.html")
+    run = results.open(layers_run)
+    assert run.size == 7 and run.conditional.different == 7
+    assert "of 7 different points in the grid" in page(run)

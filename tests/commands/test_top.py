@@ -48,3 +48,12 @@ def test_points_without_a_value_are_not_ranked_and_others_are_shown_with_their_s
 )
 def test_bad_questions_are_one_message(abalone_run, words, said):
     assert said in message("top", abalone_run.path, *words)
+
+
+def test_the_best_of_each_value_is_one_at_which_the_axis_acts(layers_run):
+    each = answer("top", layers_run, "--per", "width_3")
+    assert sorted(row["width_3"] for row in each) == [2, 4] and {row["layers"] for row in each} == {3}
+    said = sweep("top", layers_run, "--per", "width_3").output
+    assert "3 points are left out, because width_3 acts only where layers >= 3." in said
+    assert "left out" not in sweep("top", layers_run, "--per", "layers").output
+    assert len(answer("top", layers_run, "--where", "width_2 == None")) == 1

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import yaml
 
 from sweep import Plan, run
 from sweep.plan.form import PlanError
@@ -326,3 +327,40 @@ def test_a_gpu_that_is_not_there_is_said(workplace):
     plan = Plan(**small_plan(resources={"gpu": 0.5}), base=workplace)
     with pytest.raises(PlanError, match=r"resources\.gpu=0\.5 is more than the 0 GPUs"):
         run(plan, workplace / "out", show=False)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+def test_points_that_are_the_same_are_trained_once(tmp_path, engine):
+    write_folder(tmp_path / "x")
+    only = {"batch_size": "units > 2"}
+    asha = {"scheduler": "asha", "asha": {"grace_period": 1}}
+    write_plan(tmp_path / "x", only=only, engine=engine, **asha)
+    sweeps = Sweeps(tmp_path / "x", by_numpy=True)
+    words = ("run", "plan.yaml", "--out", "out", "--cpus", "1")
+    code, output = sweeps.run(*words, "--points", "4")
+    assert code == 0 and len(sweeps.rows()) == 4, output
+    code, output = sweeps.run(*words)
+    assert code == 0, output
+    rows = sweeps.rows().set_index("idx")
+    assert sorted(rows.index) == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        7,
+        8,
+        10,
+        11,
+    ]  # of 6 and 9, 0 and 3 have the other batch size
+    assert rows.index[rows["batch_size"].isna()].tolist() == [one for one in rows.index if one in (0, 3)]
+    progress = answer("status", sweeps.out)
+    assert progress["state"] == "finished" and (progress["asked"], progress["done"]) == (10, 10)
+    assert yaml.safe_load((sweeps.out / "plan.yaml").read_text())["only"] == only
+    code, output = sweeps.run(*words, "--idx", "6,1")
+    assert code == 2 and "batch_size does not act there, so point 0 stands for it. Write --idx 1,0." in output
+    write_plan(tmp_path / "x", engine=engine, **asha)
+    code, output = sweeps.run(*words)
+    assert code == 2 and "only.batch_size: was units > 2, is nothing" in output

@@ -6,6 +6,7 @@ import numpy as np
 import yaml
 
 from results.folder.run_folder import RunFolder
+from results.space import Space
 from results.store.store import Store
 from tests.help.rows import Made, space_of
 
@@ -33,16 +34,21 @@ GRID = {"units": [2, 4], "rate": [0.1, 0.01, 0.001]}
 """Axes that are not hostile."""
 
 
-def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=()):
-    """Write a run of the whole grid whose losses follow from the axes; its last point has failed."""
+def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=(), only=None):
+    """Write a run of the whole grid whose losses follow from the axes; its last point has failed.
+
+    With conditions of axes, `only`, it has the different points, and none has failed.
+    """
     folder = RunFolder(path)
     folder.create()
     folder.plan.write_text(
         yaml.safe_dump(
-            {"space": axes, "builder": HOSTILE[0], "fit": {"epochs": 4}, "seed": 0}, allow_unicode=True
+            {"space": axes, "only": only or {}, "builder": HOSTILE[0], "fit": {"epochs": 4}, "seed": 0},
+            allow_unicode=True,
         )
     )
-    store = Store(folder, space_of(axes))
+    space = Space(axes, only) if only else space_of(axes)
+    store = Store(folder, space)
     chance = np.random.default_rng(0)
     axes = dict(sorted(axes.items()))  # as ParameterGrid numbers the points
     points = list(itertools.product(*axes.values()))
@@ -60,7 +66,9 @@ def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=()):
         if idx in pruned:  # after its first epoch
             row |= {"status": "pruned", "epochs": 1, "best_epoch": 1}
             curve = {name: values[:1] for name, values in curve.items()}
-        if idx == len(points) - 1:
+        if space.numbers(np.array([idx]))[0] < 0:
+            continue
+        if idx == len(points) - 1 and not only:
             row = {name: row[name] for name in ("idx", "seed", "engine")}
             row |= {"status": "failed", "epochs": 0, "best_epoch": None, "error": error}
             curve = {}

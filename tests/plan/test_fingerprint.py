@@ -24,6 +24,7 @@ def marks(workplace, **changed):
         ({"space": {**small_plan()["space"], "units": [2, 3]}}, ["space.units: was [2, 3, 4], is [2, 3]"]),
         ({"space": {**small_plan()["space"], "units": [2, 3, 4.0]}}, ["space.units"]),
         ({"space": {**small_plan()["space"], "behaviour": ["fine"]}}, ["behaviour: was nothing"]),
+        ({"only": {"rate": "units > 2"}}, ["only.rate: was nothing, is units > 2"]),
         (
             {"data": {"path": "table.csv", "target": "target", "split_seed": 1}},
             ["data.split_seed: was 0, is 1"],
@@ -70,3 +71,16 @@ def test_it_survives_json(workplace):
 
     found = marks(workplace)
     assert changes(json.loads(json.dumps(found)), found) == []
+
+
+def test_the_writing_of_a_condition_does_not_count(workplace):
+    one, other = marks(workplace, only={"rate": "units>2"}), marks(workplace, only={"rate": "(units) > 2"})
+    assert changes(one, other) == []
+    assert changes(one, marks(workplace, only={"rate": "units > 3"})) == [
+        "only.rate: was units > 2, is units > 3"
+    ]
+
+
+def test_a_fingerprint_from_before_conditions_is_the_same(workplace):
+    before = {key: value for key, value in marks(workplace).items() if key != "only"}
+    assert changes(before, marks(workplace)) == []

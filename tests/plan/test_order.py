@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from results.space import Space
 from sweep.plan.order import Permutation, Selection
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -73,3 +74,47 @@ def test_given_points_keep_the_order():
 def test_a_wrong_choice_is_refused(chosen, message):
     with pytest.raises(ValueError, match=message):
         Selection(10, 0, **chosen)
+
+
+LAYERS = Space(
+    {"layers": [1, 2, 3], "width_2": [4, 8], "width_3": [2, 4]},
+    {"width_2": "layers >= 2", "width_3": "layers >= 3"},
+)
+
+
+@given(SEEDS, st.integers(1, 9))
+def test_only_different_points_are_chosen(seed, points):
+    everything = list(Selection.of(LAYERS, seed))
+    assert sorted(everything) == [0, 4, 6, 8, 9, 10, 11] == Selection.of(LAYERS, seed).to_array().tolist()
+    chosen = Selection.of(LAYERS, seed, points=points)
+    assert len(chosen) == min(points, 7) and list(chosen) == everything[:points]
+    assert chosen.to_array().tolist() == sorted(everything[:points])
+    assert [idx for idx in range(12) if idx in chosen] == sorted(chosen)
+    assert chosen.has(np.arange(12)).tolist() == [idx in chosen for idx in range(12)]
+    some = Selection.of(LAYERS, seed, idx=[8, 0])
+    assert list(some) == [idx for idx in everything if idx in (0, 8)] and 4 not in some
+
+
+@pytest.mark.parametrize(
+    ("idx", "words"),
+    [
+        (
+            [5],
+            "--idx got 5, which is not trained: width_3 does not act there, so point 4 stands for it. Write --idx 4.",
+        ),
+        ([0, 3, 2, 11], "got 2.*width_2 and width_3 do not act.*true of 1 others. Write --idx 0,11."),
+    ],
+)
+def test_a_point_that_is_not_trained_is_answered_with_the_one_that_is(idx, words):
+    with pytest.raises(ValueError, match=words):
+        Selection.of(LAYERS, 0, idx=idx)
+
+
+def test_a_sample_of_an_immense_space_of_conditional_axes_comes_at_once():
+    space = Space(
+        {"kind": [0, 1], **{f"p{n}": range(1000) for n in range(6)}},
+        {f"p{n}": f"kind == {n % 2}" for n in range(6)},
+    )
+    chosen = list(Selection.of(space, 0, points=1000))
+    assert len(space) == 2 * 10**18 and space.different == 2 * 10**9
+    assert len(set(chosen)) == 1000 and (space.numbers(np.array(chosen)) >= 0).all()

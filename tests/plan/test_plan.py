@@ -1,4 +1,5 @@
 import difflib
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -154,3 +155,94 @@ def test_points_report_weights_where_any_are_kept(workplace, keep_weights, repor
 def test_wrong_resources_are_told(workplace, resources, words):
     with pytest.raises(PlanError, match=words):
         Plan(**small_plan(resources=resources), base=workplace)
+
+
+def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_file(workplace):
+    path = workplace / "plan.yaml"
+    path.write_text(
+        """data: {path: table.csv, target: target, split_seed: x}
+builder: model.py:build
+callbacks:
+  early_stopping: {patience: -1, min_delta: many}
+  reduce_lr: {}
+space:
+  units: []
+  rate: [0.1]
+  unitz: [3]
+seed: -1
+fit:
+  batch_size: 0
+  epochs: 0
+  epoch: 3
+asha: {grace_period: 0, max_t: 3}
+scheduler: hyperband
+"""
+    )
+    with pytest.raises(PlanError) as error:
+        Plan.load(path)
+    first, *lines = str(error.value).splitlines()
+    assert first == f"{path}: 12 things are wrong:"
+    expected = [
+        "line 1: data.split_seed got 'x'",
+        "line 4: early_stopping.patience got -1",
+        "line 4: callbacks.early_stopping.min_delta got 'many'",
+        'line 5: unknown key "reduce_lr" in callbacks. Did you mean "reduce_lr_on_plateau"?',
+        'line 7: Axis "units" got values=[]',
+        'line 9: axis "unitz" is no argument',
+        "line 10: seed got -1",
+        "line 12: batch_size got 0",
+        "line 13: epochs got 0",
+        'line 14: unknown key "epoch" in fit',
+        "line 15: asha.grace_period got 0",
+        "line 16: scheduler got 'hyperband'",
+    ]
+    assert len(lines) == len(expected)
+    for line, words in zip(lines, expected, strict=True):
+        assert line.startswith(f"  {words}")
+
+
+def test_faults_that_follow_from_another_fault_are_not_said(workplace):
+    def faults(**changes):
+        with pytest.raises(PlanError) as error:
+            Plan(**small_plan(**changes), base=workplace)
+        return [fault.key for fault in error.value.faults]
+
+    # Without a budget nothing is known about max_t, without a builder nothing about its arguments.
+    assert faults(fit={"epochs": "x"}, scheduler="asha", asha={"max_t": 300}) == [("fit", "epochs")]
+    assert faults(builder="modle.py:build", space={"unit": [1]}) == [("builder",)]
+    assert faults(asha={"grace_period": 0, "max_t": 3}) == [("asha", "grace_period")]
+    assert faults(asha={"max_t": 3, "brackets": 0}) == [("asha", "max_t"), ("asha", "brackets")]
+    assert faults(space={"units": [], "rate": [1]}, only={"units": "rat > 1"}) == [("space", "units")]
+
+
+def test_missing_keys_and_other_faults_are_said_together():
+    with pytest.raises(PlanError) as error:
+        Plan.from_mapping({"data": "iris", "sed": 1, "retries": -1})
+    words = ["5 things", '"sed"', "'iris'", '"builder" is missing', '"space" is missing', "retries"]
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(words)
+    for line, word in zip(lines, words, strict=True):
+        assert word in line
+
+
+def test_axes_act_where_their_conditions_hold(workplace):
+    plan = Plan(**small_plan(only={"batch_size": "units > 2"}), base=workplace)
+    assert (len(plan.space), plan.space.different) == (12, 10)
+    again = Plan.from_mapping(plan.to_dict(), workplace)
+    assert again.only == plan.only == {"batch_size": "units > 2"} and again.space == plan.space
+    assert replace(plan, seed=3).space == plan.space
+    space = Space(small_plan()["space"], {"rate": "units != 3"})
+    assert Plan(**small_plan(space=space), base=workplace).only == {"rate": "units != 3"}
+
+
+def test_wrong_conditions_are_refused_together(workplace):
+    path = write_plan(workplace, only={"unit": "rate > 0", "rate": "units == '2'", "batch_size": "units >"})
+    with pytest.raises(PlanError) as error:
+        Plan.load(path)
+    first, *lines = str(error.value).splitlines()
+    assert first == f"{path}: 3 things are wrong:"
+    assert all(line.startswith("  line ") for line in lines)
+    found = "".join(lines)
+    assert 'Did you mean "units"?' in found and "with '2'" in found and "cannot be read" in found
+    with pytest.raises(PlanError, match=r"only\.rate got 3, but needs string"):
+        Plan(**small_plan(only={"rate": 3}), base=workplace)

@@ -19,6 +19,7 @@ class Case:
         file, function: where the builder is.
         space: the axes.
         target: "number", or "class" (0 and 1 in equal parts), or "rare" (one in eight is 1).
+        only: where axes act, if they do not act at all points.
         engines: the engines that may train its points; "fused" alone says that it must be fused, as it always was.
     """
 
@@ -27,6 +28,7 @@ class Case:
     space: dict[str, list[Any]] = field(hash=False)
     target: str = "number"
     engines: tuple[str, ...] = ("fused", "keras")
+    only: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.file}-{self.function}"
@@ -64,6 +66,13 @@ CASES = [
         engines=FUSED,
     ),
     Case("conditional", "three", {"a": [0, 1], "b": [0, 1], "c": [0, 1]}, engines=FUSED),
+    Case(
+        "conditional",
+        "depth",
+        {"layers": [1, 2, 3], "width_2": [4, 8], "width_3": [2, 4]},
+        engines=FUSED,
+        only={"width_2": "layers >= 2", "width_3": "layers >= 3"},
+    ),
     # Optimizers.
     Case("optimizers", "centralized", {"momentum": [0.0, 0.9], "rate": RATES}),
     Case("optimizers", "signed", {"sign": [False, True], "rate": RATES}),
@@ -89,9 +98,11 @@ CASES = [
     Case("layers", "updated_in_validation", {"activation": ["relu", "tanh"], "rate": RATES}),
     Case("layers", "always_dropping", {"share": [0.2, 0.4], "rate": RATES}),
     Case("layers", "seeded", {"share": [0.2, 0.4], "rate": RATES}, engines=FUSED),
+    Case("layers", "replica", {"replica": [1, 2, 3], "rate": RATES}, engines=FUSED),
     # State of the module.
     Case("policy", "build", {"units": [4, 6], "rate": RATES}, engines=KERAS),
     Case("initializers", "build", {"init": ["he", "glorot"], "rate": RATES}),
     Case("reads_global", "build", {"low": [0.5, 1.0, 2.0], "rate": RATES}),
+    Case("reads_global", "from_dictionary", {"alpha": [0.5, 1.0, 2.0], "units": [4]}),
     Case("cached", "build", {"units": [4, 6], "rate": RATES}),
 ]

@@ -71,3 +71,12 @@ def three(a, b, c, *, input_shape, normalizer):
     inputs = keras.Input(input_shape)
     rate = 0.02 if a and b and c else 0.005
     return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.SGD(rate))
+
+
+def depth(layers, width_2, width_3, *, input_shape, normalizer):
+    """A layer that is not there has no width."""
+    inputs = keras.Input(input_shape)
+    x = hidden(normalizer(inputs))
+    for width in (width_2, width_3)[: layers - 1]:
+        x = hidden(x, width)
+    return compiled(inputs, x, keras.optimizers.Adam(0.02))

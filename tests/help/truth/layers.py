@@ -107,3 +107,10 @@ def seeded(share, rate, *, input_shape, normalizer):
     keras.utils.set_random_seed(7)
     inputs = keras.Input(input_shape)
     return compiled(inputs, layers.Dropout(share)(hidden(normalizer(inputs))), keras.optimizers.Adam(rate))
+
+
+def replica(replica, rate, *, input_shape, normalizer):
+    """A seed is an axis, to train each point several times."""
+    keras.utils.set_random_seed(replica)
+    inputs = keras.Input(input_shape)
+    return compiled(inputs, layers.Dropout(0.2)(hidden(normalizer(inputs))), keras.optimizers.Adam(rate))
