@@ -45,9 +45,11 @@ def test_the_diagnosis_is_that_of_the_point_s_row_and_of_its_model(small_run, an
 def test_the_command_answers_four_questions(small_run, answer, monkeypatch):
     # Diagnosed once for both forms of the answer: the tables come back from the JSON.
     tables = json.loads(answer.stdout)
-    found = Diagnosis(**{name: pd.DataFrame(tables[name]) for name in Diagnosis.__dataclass_fields__})
+    found = Diagnosis(
+        **{name: pd.DataFrame(tables[name]) for name in Diagnosis.__dataclass_fields__ if name != "notes"}
+    )
     found.dependence.loc[0, "feature"] = "\x1b]0;Length"  # nothing that click itself takes out
-    monkeypatch.setattr("sweep.commands.diagnose.diagnosed", lambda run, idx, trust: found)
+    monkeypatch.setattr("sweep.commands.diagnose.diagnosed", lambda run, idx, trust, target: found)
     text = sweep("diagnose", small_run, 1).stdout
     for question in ("over-fit?", "range of the target?", "features matter?", "simpler models?"):
         assert question in text
