@@ -36,12 +36,12 @@ def accuracy(scores: pd.DataFrame, per_class: pd.DataFrame, confusion: pd.DataFr
     if found == worst["support"]:
         text += "; the rows of every class are recognised"
     else:
-        text += f"; {worst['class']} is recognised worst: {found:,} of its {worst['support']:,} rows"
+        text += f"; class {worst['class']} is recognised worst: {found:,} of its {worst['support']:,} rows"
         text += f" (recall {worst['recall']:.3f})"
         wrong = confusion[(confusion["true"] == worst["class"]) & (confusion["predicted"] != worst["class"])]
         if task == "multiclass" and len(wrong) and wrong["count"].max() > 0:
             most = wrong.iloc[wrong["count"].argmax()]
-            text += f", and {most['count']:,} are taken for {most['predicted']}"
+            text += f", and its others are most often taken for class {most['predicted']} ({most['count']:,})"
     if len(known) < len(per_class):
         absent = per_class[per_class["support"] == 0]["class"]
         text += f"; no test row tells about {_listed(absent)}"
@@ -70,10 +70,10 @@ def imbalance(scores: pd.DataFrame, per_class: pd.DataFrame, task: str) -> str:
     if most["support"] < IMBALANCED * least["support"]:
         return f"No class has {IMBALANCED:g} times the test rows of another."
     return (
-        f"The classes are imbalanced: {most['class']} has {most['share']:.1%} of the test rows, {least['class']} "
-        f"{least['share']:.1%}. Always predicting {most['class']} has an accuracy of {most['share']:.3f} (this model: "
-        f"{value['accuracy']:.3f}), so accuracy misleads; look at balanced accuracy ({value['balanced accuracy']:.3f}, of a "
-        f"guess {1 / len(known):.3f}) and at each class."
+        f"The classes are imbalanced: class {most['class']} has {most['share']:.1%} of the test rows, class "
+        f"{least['class']} {least['share']:.1%}. Always predicting class {most['class']} has an accuracy of "
+        f"{most['share']:.3f} (this model: {value['accuracy']:.3f}), so accuracy misleads; look at balanced accuracy "
+        f"({value['balanced accuracy']:.3f}, of a guess {1 / len(known):.3f}) and at each class."
     )
 
 
@@ -100,7 +100,7 @@ def threshold(table: pd.DataFrame, positive: str) -> str:
         table[table["chosen_by"] == name].iloc[0] for name in ("default", "F1", "Youden's J")
     )
     return (
-        f"{positive} is predicted above a probability of 0.5, with a test F1 of {half['f1']:.3f}, recall "
+        f"Class {positive} is predicted above a probability of 0.5, with a test F1 of {half['f1']:.3f}, recall "
         f"{half['recall']:.3f} and precision {half['precision']:.3f}. From {by_f1['threshold']:.3g} on, which has the "
         f"highest F1 on the {by_f1['chosen_on']}, they are {by_f1['f1']:.3f}, {by_f1['recall']:.3f} and "
         f"{by_f1['precision']:.3f}. From {by_j['threshold']:.3g} on, which has the highest Youden's J on the "

@@ -117,7 +117,7 @@ def confidence_figure(table: pd.DataFrame) -> go.Figure:
     figure = _diagonal()
     _reliable(figure, table, "decisions, two standard errors", {"color": BLUE}, bars=True)
     figure.update_xaxes(title_text="mean confidence")
-    figure.update_yaxes(title_text="share of right decisions")
+    figure.update_yaxes(title_text="share of right decisions", range=[-0.05, 1.05])
     return titled(figure, "How sure the model is, and how often it is right", 420)
 
 
@@ -133,7 +133,7 @@ def reliability_figure(table: pd.DataFrame) -> go.Figure:
     for number, name in enumerate(shown):
         _reliable(figure, table[table["class"] == name], text(name), line_of(number), bars=len(names) == 1)
     figure.update_xaxes(title_text="mean probability of the class")
-    figure.update_yaxes(title_text="share of rows that are of the class")
+    figure.update_yaxes(title_text="share of rows that are of the class", range=[-0.05, 1.05])
     about = "" if len(shown) == len(names) else f": {len(shown)} of {len(names)} classes"
     return titled(figure, f"Probabilities, and how often they come true{about}", 460)
 
@@ -150,7 +150,7 @@ def _curves(table: pd.DataFrame, x: str, y: str, line: dict[str, Any] | None = N
     for number, name in enumerate(shown):
         part = table[table["class"] == name]
         figure.add_scatter(
-            x=part[x], y=part[y], name=f"{text(name)}: {areas[name]:.3f}", mode="lines",
+            x=part[x], y=part[y], name=f"{text(name)}: {areas[name]:.3f}", mode="lines", showlegend=True,
             line={**line_of(number), **(line or {})}, customdata=part["threshold"],
             hovertemplate=f"{text(name)}<br>threshold %{{customdata:.3g}}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>",
         )  # fmt: skip

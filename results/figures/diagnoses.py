@@ -163,7 +163,7 @@ def dependence_figure(table: pd.DataFrame) -> go.Figure:
             part = drawn[(drawn["feature"] == name) & (drawn["class"] == label)]
             line = line_of(position)
             shown = {
-                "name": text(label), "legendgroup": str(position), "showlegend": by_class and number == 0,
+                "name": text(label), "legendgroup": str(position), "showlegend": len(classes) > 1 and number == 0,
                 "row": number // columns + 1, "col": number % columns + 1,
             }  # fmt: skip
             if part["value"].isna().all():
@@ -181,17 +181,22 @@ def dependence_figure(table: pd.DataFrame) -> go.Figure:
                     marker={"size": 4},
                     **shown,
                 )
-    figure.update_yaxes(title_text="mean probability" if by_class else "mean prediction", col=1)
-    return titled(figure, "What the model predicts along each feature", 220 * rows + 100)
+    one = f" of {text(classes[0])}" if len(classes) == 1 else ""
+    figure.update_yaxes(title_text=f"mean probability{one}" if by_class else "mean prediction", col=1)
+    figure = titled(figure, "What the model predicts along each feature", 220 * rows + 100)
+    if len(classes) > 1:  # above, the panels have their titles
+        figure.update_layout(legend={"y": -40 / (220 * rows), "yanchor": "top"})
+    return figure
 
 
 def baselines_figure(table: pd.DataFrame) -> go.Figure:
     """Return each model's metrics on the test rows with their intervals; this model has another colour."""
     metrics = list(table["metric"].unique())
-    titles = [f"{name}, {_BETTER[name]} is better" if name in _BETTER else name for name in metrics]
-    figure = subplots(rows=1, cols=len(metrics), shared_yaxes=True, subplot_titles=titles)
+    figure = subplots(rows=1, cols=len(metrics), shared_yaxes=True, subplot_titles=metrics)
     for number, metric in enumerate(metrics, 1):
         part = table[table["metric"] == metric]
+        if metric in _BETTER:
+            figure.update_xaxes(title_text=f"{_BETTER[metric]} is better", row=1, col=number)
         for this, colour in ((True, BLUE), (False, ORANGE)):
             some = part[(part["model"] == THIS_MODEL) == this]
             figure.add_scatter(

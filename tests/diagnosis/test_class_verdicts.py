@@ -30,10 +30,11 @@ def tables(support=(90, 10), recall=(0.9, 0.5), predicted=(86, 14)):
 def test_the_class_that_is_recognised_worst_is_named():
     said = verdicts.accuracy(*tables(), "binary")
     assert said == (
-        "Accuracy on the test rows is 0.860, balanced accuracy (the mean recall of the classes) 0.700; c1 is recognised "
-        "worst: 5 of its 10 rows (recall 0.500)."
+        "Accuracy on the test rows is 0.860, balanced accuracy (the mean recall of the classes) 0.700; class c1 is "
+        "recognised worst: 5 of its 10 rows (recall 0.500)."
     )
-    assert verdicts.accuracy(*tables(), "multiclass").endswith("(recall 0.500), and 5 are taken for c0.")
+    said = verdicts.accuracy(*tables(), "multiclass")
+    assert said.endswith("(recall 0.500), and its others are most often taken for class c0 (5).")
     assert "the rows of every class are recognised" in verdicts.accuracy(*tables(recall=(1, 1)), "binary")
     odd = verdicts.accuracy(*tables((90, 10, 0), (0.9, 0, float("nan")), (100, 0, 0)), "multiclass")
     assert "no test row tells about c2; never predicted: c1." in odd
@@ -43,7 +44,7 @@ def test_accuracy_misleads_where_classes_are_imbalanced():
     found, classes, _ = tables()
     said = verdicts.imbalance(found, classes, "binary")
     assert (
-        "c0 has 90.0% of the test rows, c1 10.0%. Always predicting c0 has an accuracy of 0.900 (this model: 0.860)"
+        "class c0 has 90.0% of the test rows, class c1 10.0%. Always predicting class c0 has an accuracy of 0.900 "
         in said
     )
     assert "accuracy misleads; look at balanced accuracy (0.700, of a guess 0.500)" in said
@@ -78,9 +79,9 @@ def test_a_threshold_says_what_chose_it():
     rows.append(["Youden's J", "validation rows", 0.1, 0.55, 0.9, 0.4, 0.45])
     names = ["chosen_by", "chosen_on", "threshold", "f1", "recall", "precision", "youden_j"]
     assert verdicts.threshold(pd.DataFrame(rows, columns=names), "ill") == (
-        "ill is predicted above a probability of 0.5, with a test F1 of 0.500, recall 0.400 and precision 0.900. From 0.2 "
-        "on, which has the highest F1 on the validation rows, they are 0.600, 0.700 and 0.500. From 0.1 on, which has the "
-        "highest Youden's J on the validation rows, test J is 0.450 instead of 0.300."
+        "Class ill is predicted above a probability of 0.5, with a test F1 of 0.500, recall 0.400 and precision 0.900. From "
+        "0.2 on, which has the highest F1 on the validation rows, they are 0.600, 0.700 and 0.500. From 0.1 on, which has "
+        "the highest Youden's J on the validation rows, test J is 0.450 instead of 0.300."
     )
 
 
@@ -113,7 +114,10 @@ def test_sentences_are_those_of_real_tables():
     classes, counts = per_class(y, p, split), confusion(y, p, split)
     said = verdicts.accuracy(scores(y, p, split), classes, counts, "multiclass")
     worst = classes.loc[classes["recall"].idxmin()]
-    assert f"{worst['class']} is recognised worst: {round(worst['recall'] * worst['support'])} of its" in said
+    assert (
+        f"class {worst['class']} is recognised worst: {round(worst['recall'] * worst['support'])} of its"
+        in said
+    )
 
 
 @pytest.mark.long(10)
