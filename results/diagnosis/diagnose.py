@@ -34,6 +34,7 @@ class Diagnosis:
         residuals_by_bin, calibration: where in the target's range is it accurate?
         sensitivity, dependence: which features is it sensitive to?
         baselines: is it better than simpler models?
+        notes: sentences about what was diagnosed.
     """
 
     gaps_over_epochs: pd.DataFrame
@@ -43,10 +44,21 @@ class Diagnosis:
     sensitivity: pd.DataFrame
     dependence: pd.DataFrame
     baselines: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def tables(found: Any) -> dict[str, pd.DataFrame]:
+    """Return the tables of a `Diagnosis` or a `Classification` by their names."""
+    return {name: value for name, value in vars(found).items() if isinstance(value, pd.DataFrame)}
 
 
 def diagnose(
-    predict: Predict, split: Split, curve: pd.DataFrame, row: Mapping[str, Any] | pd.Series, seed: int = 0
+    predict: Predict,
+    split: Split,
+    curve: pd.DataFrame,
+    row: Mapping[str, Any] | pd.Series,
+    seed: int = 0,
+    notes: tuple[str, ...] = (),
 ) -> Diagnosis:
     """Return the answers to the four questions about a regression model of one output.
 
@@ -56,10 +68,14 @@ def diagnose(
         curve: of the point, as `Run.curves` returns it.
         row: of the point in `Run.points`.
         seed: of all shuffles, random samples and fits.
+        notes: sentences about what is diagnosed.
 
     Raises:
-        ValueError: the model does not return one finite number for each row.
+        ValueError: the task is a classification (see `results.diagnosis.classification`), or the model does not
+            return one finite number for each row.
     """
+    if split.task != "regression":
+        raise ValueError(f"The task is {split.task}, which diagnose_classes diagnoses: call it instead.")
     predicted = predictions(predict, split.x_test)
     over_epochs = gaps_over_epochs(curve)
     return Diagnosis(
@@ -70,6 +86,7 @@ def diagnose(
         sensitivity(predict, split, seed=seed),
         dependence(predict, split, seed=seed),
         baselines(split, predicted, seed=seed),
+        notes,
     )
 
 

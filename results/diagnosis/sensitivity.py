@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from results.diagnosis.probabilities import log_losses, names, probabilities, right, scored
 from results.diagnosis.split import Predict, Split, drawn, predictions
 
 REPEATS = 10
@@ -28,7 +29,8 @@ def sensitivity(predict: Predict, split: Split, repeats: int = REPEATS, seed: in
 
     Returns:
         One row for each group, the most important first: `feature`, `columns` (how many), `increase` (of the mean squared
-        error, averaged over the repeats) and `spread` (the standard deviation over the repeats).
+        error, averaged over the repeats) and `spread` (the standard deviation over the repeats). For a classification it is
+        the increase of the log loss, and there are `metric` ("log loss") and `accuracy_drop` (averaged over the repeats).
     """
     from sklearn.base import BaseEstimator
     from sklearn.inspection import permutation_importance
@@ -39,27 +41,37 @@ def sensitivity(predict: Predict, split: Split, repeats: int = REPEATS, seed: in
         def fit(self, x: np.ndarray, y: np.ndarray) -> Moved:
             return self
 
-    def score(_: Moved, sources: np.ndarray, true: np.ndarray) -> float:
+    def score(_: Moved, sources: np.ndarray, true: np.ndarray) -> dict[str, float]:
         moved = x.copy()
         for number in np.flatnonzero((sources != positions).any(0)):
-            columns = groups[names[number]]
+            columns = groups[features[number]]
             moved[:, columns] = x[sources[:, [number]], columns]
-        return -float(np.mean((predictions(predict, moved) - true) ** 2))
+        if split.task == "regression":
+            return {"MSE": -float(np.mean((predictions(predict, moved) - true) ** 2))}
+        p = probabilities(predict, moved, split)
+        return {
+            "log loss": -float(log_losses(true, p, split).mean()),
+            "accuracy": float(right(true, p, split).mean()),
+        }
 
     rows = drawn(len(split.x_test), MAX_ROWS, seed)
     x, y = split.x_test[rows], split.y_test[rows].astype("float64")
     groups = split.every_group
-    names = list(groups)
-    positions = np.tile(np.arange(len(x))[:, None], len(names))
-    found = permutation_importance(Moved(), positions, y, scoring=score, n_repeats=repeats, random_state=seed)
+    features = list(groups)
+    positions = np.tile(np.arange(len(x))[:, None], len(features))
+    every = permutation_importance(Moved(), positions, y, scoring=score, n_repeats=repeats, random_state=seed)
+    metric = "MSE" if split.task == "regression" else "log loss"
+    found = every[metric]
     table = pd.DataFrame(
         {
-            "feature": names,
-            "columns": [len(groups[name]) for name in names],
+            "feature": features,
+            "columns": [len(groups[name]) for name in features],
             "increase": found.importances_mean,
             "spread": found.importances_std,
         }
     )
+    if split.task != "regression":
+        table = table.assign(metric=metric, accuracy_drop=every["accuracy"].importances_mean)
     return table.sort_values("increase", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -71,10 +83,12 @@ def dependence(predict: Predict, split: Split, most: int = GRID, seed: int = 0) 
     the test rows or, if there are more than `most`, this many quantiles from 1% to 99%.
 
     Returns:
-        `feature`, `category` (empty for a number), `value` (NaN for a category), `prediction`.
+        `feature`, `category` (empty for a number), `value` (NaN for a category), `prediction`. For a classification there is
+        `class`, too, and the prediction is its probability; of two classes, that of the second.
     """
     x = split.x_test[drawn(len(split.x_test), MAX_ROWS, seed)]
-    table = []
+    table: list[list[object]] = []
+    classes = names(split)
     for name, columns in split.every_group.items():
         if name in split.groups:
             settings = np.eye(len(columns), dtype=x.dtype)
@@ -86,8 +100,13 @@ def dependence(predict: Predict, split: Split, most: int = GRID, seed: int = 0) 
         for setting, label, value in zip(settings, labels, values, strict=True):
             moved = x.copy()
             moved[:, columns] = setting
-            table.append([name, label, value, predictions(predict, moved).mean()])
-    return pd.DataFrame(table, columns=["feature", "category", "value", "prediction"])
+            if split.task == "regression":
+                table.append([name, label, value, predictions(predict, moved).mean()])
+                continue
+            means = probabilities(predict, moved, split).mean(0)
+            table += [[name, label, value, means[code], classes[code]] for code in scored(split)]
+    columns_of = ["feature", "category", "value", "prediction"]
+    return pd.DataFrame(table, columns=columns_of if split.task == "regression" else [*columns_of, "class"])
 
 
 def _grid(values: np.ndarray, most: int) -> np.ndarray:

@@ -1,16 +1,34 @@
-"""Turns the numbers of a diagnosis into one sentence for each of its four questions."""
+"""Turns the numbers of a diagnosis into sentences: one for each of a regression's four questions, some more for classes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from results.diagnosis import class_verdicts
 from results.diagnosis.baselines import THIS_MODEL
+from results.diagnosis.classification import Classification
 from results.diagnosis.diagnose import Diagnosis
 
 
-def verdicts(found: Diagnosis) -> dict[str, str]:
-    """Return the sentence for each question: `overfitting`, `accuracy`, `sensitivity`, `baselines`."""
+def verdicts(found: Diagnosis | Classification) -> dict[str, str]:
+    """Return the sentences by what they answer: `overfitting`, `accuracy`, `sensitivity`, `baselines`.
+
+    A classification has `imbalance` and `calibration`, too, and `threshold` if it has two classes.
+    """
+    if isinstance(found, Classification):
+        said = {
+            "overfitting": overfitting(found.gaps_over_epochs, found.gaps_at_end),
+            "accuracy": class_verdicts.accuracy(found.scores, found.per_class, found.confusion, found.task),
+            "imbalance": class_verdicts.imbalance(found.scores, found.per_class, found.task),
+            "calibration": class_verdicts.calibration(found.confidence),
+        }
+        if found.thresholds is not None:
+            said["threshold"] = class_verdicts.threshold(found.thresholds, found.per_class["class"].iloc[-1])
+        return said | {
+            "sensitivity": sensitivity(found.sensitivity),
+            "baselines": class_verdicts.baselines(found.baselines),
+        }
     return {
         "overfitting": overfitting(found.gaps_over_epochs, found.gaps_at_end),
         "accuracy": accuracy(found.residuals_by_bin, found.calibration),
@@ -65,12 +83,15 @@ def accuracy(by_bin: pd.DataFrame, calibrated: pd.DataFrame) -> str:
 
 def sensitivity(table: pd.DataFrame) -> str:
     """Return which feature matters most, and which ones have no measurable effect."""
+    metric = "MSE" if "metric" not in table else table["metric"].iloc[0]
     none = table[table["increase"] <= 2 * table["spread"]]["feature"]
     if len(none) == len(table):
-        return "Shuffling no feature raises the MSE by more than two standard deviations of the shuffles."
+        return (
+            f"Shuffling no feature raises the {metric} by more than two standard deviations of the shuffles."
+        )
     first, *others = table.to_dict("records")
     text = (
-        f"{first['feature']} matters most: shuffled, it raises the MSE by {first['increase']:.3g} "
+        f"{first['feature']} matters most: shuffled, it raises the {metric} by {first['increase']:.3g} "
         f"(+-{first['spread']:.2g})"
     )
     if others:

@@ -1,5 +1,13 @@
 """Plotly figures: each function draws one table that a function of `results.analysis` or `results.diagnosis` returns."""
 
+from results.figures.class_diagnoses import (
+    confidence_figure,
+    confusion_figure,
+    per_class_figure,
+    precision_recall_figure,
+    reliability_figure,
+    roc_figure,
+)
 from results.figures.diagnoses import (
     baselines_figure,
     calibration_figure,
@@ -24,6 +32,8 @@ __all__ = [
     "bands_figure",
     "baselines_figure",
     "calibration_figure",
+    "confidence_figure",
+    "confusion_figure",
     "curves_figure",
     "dependence_figure",
     "distribution_figure",
@@ -33,7 +43,11 @@ __all__ = [
     "interactions_figure",
     "parallel_figure",
     "pareto_figure",
+    "per_class_figure",
+    "precision_recall_figure",
+    "reliability_figure",
     "residuals_by_bin_figure",
+    "roc_figure",
     "rungs_figure",
     "sensitivity_figure",
 ]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ BROWN, GREY = "#8C6D1F", "#7F7F7F"
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY, BROWN, GREY)
 """The colours of the first, second ... line of a figure."""
+
+MOST_CLASSES = 2 * len(COLOURS)
+"""The most classes that are drawn as lines: each colour solid, then each dotted."""
 
 MAX_LABEL = 60
 """The most characters of a label; longer labels are cut."""
@@ -57,3 +61,27 @@ def laid_out(figure: Figure, **layout: Any) -> Figure:
         margin={"l": 60, "r": 20, "t": 40, "b": 50},
         **layout,
     )
+
+
+def line_of(number: int) -> dict[str, Any]:
+    """Return colour and dash of the line of a class, by its number among those that are drawn."""
+    return {"color": COLOURS[number % len(COLOURS)], "dash": ("solid", "dot")[number // len(COLOURS) % 2]}
+
+
+def subplots(**options: Any) -> Figure:
+    """Return a figure of panels; `options` are those of plotly's `make_subplots`."""
+    from plotly.subplots import make_subplots
+
+    return make_subplots(**options)
+
+
+def titled(figure: Figure, title: str, height: int) -> Figure:
+    """Return the figure with the common style, a title, its height in pixels, and its legend above."""
+    above = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"}
+    return laid_out(figure, title_text=title, height=height, legend=above, margin_t=70)
+
+
+def error_bars(middle: pd.Series, low: pd.Series, high: pd.Series, colour: str = BLUE) -> dict[str, Any]:
+    """Return error bars from `low` to `high`."""
+    array, minus = np.maximum(high - middle, 0), np.maximum(middle - low, 0)
+    return {"type": "data", "array": array, "arrayminus": minus, "color": colour, "thickness": 1.5}

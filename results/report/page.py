@@ -27,6 +27,7 @@ from results.run import Run
 from results.schema import NOT_WELL, Status
 
 if TYPE_CHECKING:
+    from results.diagnosis.classification import Classification
     from results.diagnosis.diagnose import Diagnosis
 
 MOST_POINTS = 100_000
@@ -37,7 +38,7 @@ def page(
     run: Run,
     by: str = "loss_va",
     against: Run | None = None,
-    diagnosis: Diagnosis | None = None,
+    diagnosis: Diagnosis | Classification | None = None,
     version: str = "",
 ) -> str:
     """Return the report of a run as HTML.

@@ -20,6 +20,7 @@ from results.schema import SPLITS
 from results.verified import sentences, verification
 
 if TYPE_CHECKING:
+    from results.diagnosis.classification import Classification
     from results.diagnosis.diagnose import Diagnosis
 
 SHOWN_CURVES = 5
@@ -136,21 +137,26 @@ def ends(winner: pd.DataFrame, metrics: list[str]) -> Section:
     ]
     section.add_table("Metrics", pd.DataFrame(table))
     section.notes.append(
-        "`sweep report --diagnose` adds residuals, sensitivity and baselines; this rebuilds the model, so it runs the "
+        "`sweep report --diagnose` adds where it is good, what it is sensitive to, and simpler models; this "
+        "rebuilds the model, so it runs the "
         "plan's builder."
     )
     return section
 
 
-def diagnosed(winner: pd.DataFrame, found: Diagnosis) -> Section:
-    """Return the diagnosis of the winner."""
+def diagnosed(winner: pd.DataFrame, found: Diagnosis | Classification) -> Section:
+    """Return the diagnosis of the winner: a figure of each table that has one, and the other tables as they are."""
+    from results.diagnosis.diagnose import tables
     from results.diagnosis.verdicts import verdicts
-    from results.figures import diagnoses
 
     section = Section(f"Diagnosis of the winner, point {winner['idx'].iloc[0]}")
-    section.notes += verdicts(found).values()
-    for name, table in vars(found).items():
-        figure = getattr(diagnoses, f"{name}_figure")(table)
+    section.notes += [*found.notes, *verdicts(found).values()]
+    for name, table in tables(found).items():
+        draw = getattr(figures, f"{name}_figure", None)
+        if draw is None:
+            section.add_table(name.capitalize(), table)
+            continue
+        figure = draw(table)
         title = figure.layout.title.text
         section.add(title, figure.update_layout(title_text=None, margin_t=40))
     return section

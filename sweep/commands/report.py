@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from results.diagnosis.classification import Classification
 from results.diagnosis.diagnose import Diagnosis
 from results.folder.path import AnyPath, is_remote
 from results.report.page import page, winner_of
@@ -85,7 +86,7 @@ def report(
         webbrowser.open(target.resolve().as_uri())
 
 
-def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis:
+def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis | Classification:
     idx = winner_of(run, by)
     say_builder(run, idx)
     with quiet():

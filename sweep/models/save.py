@@ -1,20 +1,17 @@
-"""Export of a trained model: this writes the model as a file, and a card with its settings, metrics and origin."""
+"""Export of a trained model: this writes the model as a file, and a card beside it."""
 
 from __future__ import annotations
 
-import json
-import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from results import fingerprint
 from results.folder.files import replace_file
 from results.run import Run
 from sweep.errors import SweepError
-from sweep.process.provenance import versions
+from sweep.models.card import card
 
 FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
 """The formats of a model's file, and how its name must end; a SavedModel is a folder."""
@@ -45,13 +42,15 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
         ExportError: the target exists or has the wrong ending, its folder is missing, or the metrics differ.
         ValueError: see `Run.model`.
     """
+    from sweep.plan.plan import Plan
+
     ending = FORMATS[kind]
     if not target.name.endswith(ending):
         raise ExportError(
             f"{target}: a file of the format {kind} has to end with {ending}. Correct the name."
         )
-    card = target.with_name(f"{target.name}.card.md")
-    for path in (target, card):
+    beside = target.with_name(f"{target.name}.card.md")
+    for path in (target, beside):
         if path.exists():
             raise ExportError(f"{path} is there already. Remove it, or give another name.")
     if not target.absolute().parent.is_dir():
@@ -68,8 +67,9 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
         else:
             model.export(part, verbose=False)
         part.replace(target)
-    replace_file(card, _card(run, idx, target, kind, metrics).encode())
-    return {"model": str(target), "card": str(card), "metrics": metrics}
+    table = Plan.load(run.folder.plan).table
+    replace_file(beside, card(run, idx, target, kind, metrics, model, table).encode())
+    return {"model": str(target), "card": str(beside), "metrics": metrics}
 
 
 def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
@@ -93,44 +93,3 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
                 f"stored {stored:.6g}: the builder, the data or a version has changed since."
             )
     return metrics
-
-
-def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]) -> str:
-    row = run.points.set_index("idx").loc[idx]
-    ran = fingerprint.read(run.folder)
-    command = shlex.join(["sweep", "export", str(run.folder.path), str(idx), str(target), "--format", kind])
-    lines = [
-        f"# {target.name}",
-        "",
-        f"Point {idx} of a sweep, with the weights of its best epoch ({row['best_epoch']} of {row['epochs']}).",
-        "",
-        "| axis | value |",
-        "|---|---|",
-        *(f"| {_cell(name)} | {_cell(json.dumps(value))} |" for name, value in _settings(run, idx).items()),
-        "",
-        "| metric | train rows | validation rows | test rows |",
-        "|---|---|---|---|",
-        *(
-            f"| {_cell(name)} | {row[f'{name}_tr']:.6g} | {row[f'{name}_va']:.6g} | {value:.6g} |"
-            for name, value in metrics.items()
-        ),
-        "",
-        f"- Target: {_cell(str(ran.target))}; the table's SHA-256: {_cell(str(ran.table_sha256))}",
-        f"- Builder: {_cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {_cell(str(row['engine']))}; "
-        f"parameters: {row['params']}",
-        "- Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()),
-        f"- Made by: `{command.replace('`', '')}`",
-        "",
-        "The best of many points on the same validation rows looks better than it is: see its metrics on the test rows.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _settings(run: Run, idx: int) -> dict[str, Any]:
-    """Return the value of each axis that acts at a point."""
-    return run.conditional.shown(idx) if run.conditional else run.config(idx)
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

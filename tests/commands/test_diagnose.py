@@ -1,16 +1,23 @@
 """`sweep diagnose`: the numbers are the run's own, the answer is in words or in JSON."""
 
+import functools
 import json
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from sklearn.datasets import load_wine
+from sklearn.metrics import accuracy_score, log_loss
 
 import results
 from results.diagnosis.baselines import THIS_MODEL
 from results.diagnosis.diagnose import Diagnosis
 from sweep import Plan
+from sweep.models.diagnose import diagnosed
 from tests.help.commands import refused, sweep
+from tests.help.sweeps import SWEEP
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +52,11 @@ def test_the_diagnosis_is_that_of_the_point_s_row_and_of_its_model(small_run, an
 def test_the_command_answers_four_questions(small_run, answer, monkeypatch):
     # Diagnosed once for both forms of the answer: the tables come back from the JSON.
     tables = json.loads(answer.stdout)
-    found = Diagnosis(**{name: pd.DataFrame(tables[name]) for name in Diagnosis.__dataclass_fields__})
+    found = Diagnosis(
+        **{name: pd.DataFrame(tables[name]) for name in Diagnosis.__dataclass_fields__ if name != "notes"}
+    )
     found.dependence.loc[0, "feature"] = "\x1b]0;Length"  # nothing that click itself takes out
-    monkeypatch.setattr("sweep.commands.diagnose.diagnosed", lambda run, idx, trust: found)
+    monkeypatch.setattr("sweep.commands.diagnose.diagnosed", lambda run, idx, trust, target: found)
     text = sweep("diagnose", small_run, 1).stdout
     for question in ("over-fit?", "range of the target?", "features matter?", "simpler models?"):
         assert question in text
@@ -57,3 +66,69 @@ def test_the_command_answers_four_questions(small_run, answer, monkeypatch):
 
 def test_a_point_without_a_row_is_refused(small_run):
     assert "Point 99 has no row" in refused("diagnose", small_run, 99)
+
+
+BUILDER = """
+import keras
+
+
+def build(units, *, input_shape, normalizer):
+    inputs = keras.Input(input_shape)
+    hidden = keras.layers.Dense(units, "relu")(normalizer(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(hidden))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, metrics=["accuracy"], optimizer=keras.optimizers.Adam(0.01))
+    return model
+"""
+
+
+@pytest.mark.long(60)
+@pytest.mark.heavy
+def test_a_real_classification_is_diagnosed_reported_and_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = load_wine(as_frame=True).frame
+    frame.to_csv("wine.csv", index=False)
+    (tmp_path / "wine.py").write_text(BUILDER)
+    plan = {
+        "data": {"path": "wine.csv", "target": "target"},
+        "builder": "wine.py:build",
+        "space": {"units": [4, 8]},
+    }
+    plan |= {"fit": {"epochs": 5, "batch_size": 32}, "scheduler": "none"}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    command = [*SWEEP, "run", "plan.yaml", "--out", "out", "--cpus", "1", "--no-verify"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    # Diagnosed once for all commands.
+    once = functools.cache(lambda *given: diagnosed(results.open("out"), 1, trust=True))
+    for command in ("diagnose", "report"):
+        monkeypatch.setattr(f"sweep.commands.{command}.diagnosed", lambda *given: once())
+    answer = sweep("diagnose", "out", 1, "--trust", "--json")
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(answer.stdout)
+    run, table = results.open("out"), Plan.load("out/plan.yaml").table
+    logits = run.predict(1, table.x_test, trust=True).astype("float64")
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    scores = {part["score"]: part["value"] for part in found["scores"]}
+    assert scores["accuracy"] == pytest.approx(accuracy_score(table.y_test, p.argmax(1)))
+    assert scores["log loss"] == pytest.approx(log_loss(table.y_test, p), rel=1e-5)
+    row = run.points.set_index("idx").loc[1]
+    assert (scores["log loss"], scores["accuracy"]) == pytest.approx(
+        (row["loss_te"], row["accuracy_te"]), rel=1e-5
+    )
+    assert {part["class"] for part in found["roc"]} == {"0", "1", "2"} and "thresholds" not in found
+    said = sweep("diagnose", "out", 1, "--trust").stdout
+    assert (
+        "How good is it for each class" in said
+        and "true, and predicted" in said
+        and "logistic regression" in said
+    )
+    assert sweep("report", "out", "--diagnose", "--trust").exit_code == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    for title in (
+        "What is taken for what",
+        "ROC curves, with their areas",
+        "Probabilities, and how often they come true",
+    ):
+        assert title in page
+    assert sweep("export", "out", 1, "m.keras", "--trust").exit_code == 0
+    assert "- Outputs: logits, one for each class" in (tmp_path / "m.keras.card.md").read_text()

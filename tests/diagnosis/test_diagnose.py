@@ -128,7 +128,7 @@ def test_a_diagnosis_holds_what_its_functions_give():
 
 
 def test_what_is_no_regression_of_one_output_is_refused():
-    with pytest.raises(ValueError, match="only regression models of one output"):
+    with pytest.raises(ValueError, match="a regression needs one number for each row"):
         diagnose(lambda x: x, split(), CURVE, ROW)
     with pytest.raises(ValueError, match="not finite in 4 of 4 rows"):
         diagnose(lambda x: np.full(len(x), np.nan), split(), CURVE, ROW)

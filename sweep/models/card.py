@@ -1,0 +1,171 @@
+"""The card of an exported model, in Markdown: its settings and metrics, what goes in, what comes out, and its origin."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from results import fingerprint
+from results.run import Run
+from sweep.models.outputs import Learned, are_logits, ends_in_probabilities, learned
+from sweep.process.provenance import versions
+
+if TYPE_CHECKING:
+    from trainables.table.data import Table
+
+MOST_FEATURES = 500
+"""The most features that a card lists."""
+
+
+def card(
+    run: Run, idx: int, target: Path, kind: str, metrics: Mapping[str, float], model: Any, table: Table
+) -> str:
+    """Return the card of an exported model.
+
+    Args:
+        run: the run.
+        idx: of the point.
+        target: where the model is exported to.
+        kind: the format.
+        metrics: on the test rows.
+        model: the compiled `keras.Model`.
+        table: that it was trained on.
+    """
+    row = run.points.set_index("idx").loc[idx]
+    ran = fingerprint.read(run.folder)
+    command = shlex.join(["sweep", "export", str(run.folder.path), str(idx), str(target), "--format", kind])
+    lines = [
+        f"# {target.name}",
+        "",
+        f"Point {idx} of a sweep, with the weights of its best epoch ({row['best_epoch']} of {row['epochs']}).",
+        "",
+        "| axis | value |",
+        "|---|---|",
+        *(f"| {_cell(name)} | {_cell(json.dumps(value))} |" for name, value in _settings(run, idx).items()),
+        "",
+        "| metric | train rows | validation rows | test rows |",
+        "|---|---|---|---|",
+        *(
+            f"| {_cell(name)} | {row[f'{name}_tr']:.6g} | {row[f'{name}_va']:.6g} | {value:.6g} |"
+            for name, value in metrics.items()
+        ),
+        "",
+        *_outputs(model, table),
+        *_inputs(table),
+        "## Where it comes from",
+        "",
+        f"- Target: {_cell(str(ran.target))}; the table's SHA-256: {_cell(str(ran.table_sha256))}",
+        f"- Builder: {_cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {_cell(str(row['engine']))}; "
+        f"parameters: {row['params']}",
+        "- Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()),
+        f"- Made by: `{command.replace('`', '')}`",
+        "",
+        "The best of many points on the same validation rows looks better than it is: see its metrics on the test rows.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _outputs(model: Any, table: Table) -> list[str]:
+    """Return the lines about task, targets and classes, and how outputs become labels."""
+    try:
+        found = learned(model, table)
+    except ValueError as error:  # the loss does not fit the target; the model is exported all the same
+        found = Learned(table.task, tuple(table.classes), str(error))
+    targets = ", ".join(map(_code, table.targets or (table.target,)))
+    lines = ["## What comes out", "", f"- Task: {found.task}; target: {targets}"]
+    if found.task == "regression":
+        lines.append("- Outputs: the predicted number, or one for each target in this order")
+    else:
+        what = "logits" if are_logits(model) else "probabilities"
+        if what == "probabilities" and not ends_in_probabilities(model):
+            what += " (by the loss; the last activation is neither a sigmoid nor a softmax)"
+        known = "answers, in the order of the outputs"
+        if found.task != "multilabel":
+            known = "classes, in the order of their codes"
+        lines.append(f"- {known.capitalize()}: {', '.join(map(_code, found.classes))}")
+        lines.append(f"- Outputs: {what}{_meaning(found, model)}")
+    if found.note:
+        lines.append(f"- {_cell(found.note)}")
+    if found.task != "regression" and found.classes:
+        lines += ["", "```python", *_decision(found, are_logits(model), _width(model)), "```"]
+    return [*lines, ""]
+
+
+def _meaning(found: Learned, model: Any) -> str:
+    if found.task == "multilabel":
+        return ", one for each answer, of yes"
+    if _width(model) == 1 and found.classes:
+        return f", one for each row, of the class {_code(found.classes[-1])}"
+    return ", one for each class, in this order"
+
+
+def _decision(found: Learned, logits: bool, width: int | None) -> list[str]:
+    """Return the lines of Python that turn outputs into labels."""
+    level = "0" if logits else "0.5"
+    labels = [_plain(label) for label in found.classes]
+    # No backtick of a label can end the block of code.
+    lines = [
+        f"classes = {labels!r}".replace("`", "\\x60"),
+        "outputs = model.predict(x)  # x: float32, shape (rows, features)",
+    ]
+    if found.task == "multilabel":
+        return [
+            *lines,
+            f"labels = [[name for name, value in zip(classes, row) if value > {level}] for row in outputs]",
+        ]
+    if width == 1:
+        return [*lines, f"labels = [classes[int(value > {level})] for value in outputs[:, 0]]"]
+    return [*lines, "labels = [classes[code] for code in outputs.argmax(axis=1)]"]
+
+
+def _inputs(table: Table) -> list[str]:
+    """Return the lines about the features, their order and their encodings."""
+    names = [_code(name) for name in table.features[:MOST_FEATURES]]
+    if len(table.features) > MOST_FEATURES:
+        names.append(f"and {len(table.features) - MOST_FEATURES:,} more")
+    lines = [
+        "## What goes in",
+        "",
+        f"- Inputs: float32, shape (rows, {len(table.features)}); the features in this order: {', '.join(names)}",
+    ]
+    for name, positions in table.groups.items():
+        columns = ", ".join(_code(table.features[position]) for position in positions[:MOST_FEATURES])
+        lines.append(
+            f"- {_code(name)} is encoded as indicators, of which one is 1 and the others are 0: {columns}"
+        )
+    return [*lines, *(f"- {_cell(note)}" for note in table.notes), ""]
+
+
+def _width(model: Any) -> int | None:
+    """Return how many numbers the model gives for a row; None if it has several outputs, or does not know."""
+    shape = getattr(model, "output_shape", None)
+    return (
+        int(shape[-1])
+        if isinstance(shape, Sequence) and len(shape) > 1 and isinstance(shape[-1], int)
+        else None
+    )
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _code(label: Any) -> str:
+    """Return a name or label as Markdown's code, which shows it literally."""
+    text = str(_plain(label)).replace("\n", " ")
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def _settings(run: Run, idx: int) -> dict[str, Any]:
+    """Return the value of each axis that acts at a point."""
+    return run.conditional.shown(idx) if run.conditional else run.config(idx)
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

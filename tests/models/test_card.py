@@ -1,0 +1,105 @@
+"""The card tells what goes in and what comes out, and its code turns outputs into labels."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import results
+from sweep.models import card as module
+from sweep.models.card import card
+from trainables.table.data import Table
+
+
+def table(task, y, **changes):
+    x = np.random.default_rng(3).normal(size=(30, 3)).astype("float32")
+    y = np.asarray(y(x), "float32")
+    given = {
+        "groups": {"kind": (1, 2)},
+        "notes": ("Gaps in a are filled with its median, 3 < 4.",),
+        **changes,
+    }
+    return Table(x[:20], y[:20], x[20:], y[20:], ("a", "kind_x", "kind_`y`"), "y", "", task=task, **given)
+
+
+def made(small_run, model, data):
+    run = results.open(small_run)
+    row = run.points.set_index("idx").loc[1]
+    return card(run, 1, small_run / "m.keras", "keras", {"MAE": float(row["MAE_te"])}, model, data)
+
+
+def model_of(loss, units, activation=None):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, activation)])
+    model.compile(loss=loss, optimizer="sgd")
+    return model
+
+
+def labels(text, model, x):
+    """Run the card's code."""
+    [code] = re.findall("```python\n(.*?)```", text, re.S)
+    names = {"model": model, "x": x}
+    exec(code, names)
+    return names["labels"]
+
+
+@pytest.mark.parametrize("logits", [False, True])
+def test_two_classes(small_run, logits):
+    loss = keras.losses.BinaryCrossentropy(from_logits=logits)
+    model = model_of(loss, 1, None if logits else "sigmoid")
+    data = table("binary", lambda x: x[:, 0] > 0, classes=("``` ill", "well"), targets=("state",))
+    text = made(small_run, model, data)
+    assert "- Task: binary; target: `state`" in text
+    assert "- Classes, in the order of their codes: `` ``` ill ``, `well`" in text
+    assert (
+        f"- Outputs: {'logits' if logits else 'probabilities'}, one for each row, of the class `well`" in text
+    )
+    p = model.predict(data.x_test, verbose=0)[:, 0]
+    expected = ["well" if value > (0 if logits else 0.5) else "``` ill" for value in p]
+    assert labels(text, model, data.x_test) == expected and len(set(expected)) == 2
+
+
+def test_several_classes(small_run):
+    model = model_of("sparse_categorical_crossentropy", 3, "softmax")
+    data = table("multiclass", lambda x: np.digitize(x[:, 0], [-0.5, 0.5]), classes=(4, np.int64(5), "six"))
+    text = made(small_run, model, data)
+    assert "`4`, `5`, `six`" in text and "one for each class, in this order" in text
+    codes = model.predict(data.x_test, verbose=0).argmax(1)
+    assert labels(text, model, data.x_test) == [(4, 5, "six")[code] for code in codes]
+
+
+def test_answers(small_run):
+    model = model_of("binary_crossentropy", 2, "sigmoid")
+    data = table("multilabel", lambda x: x[:, :2] > 0, targets=("wet", "cold"))
+    text = made(small_run, model, data)
+    assert "Answers, in the order of the outputs: `wet`, `cold`" in text
+    p = model.predict(data.x_test, verbose=0)
+    assert labels(text, model, data.x_test) == [
+        [name for name, value in zip(("wet", "cold"), row, strict=True) if value > 0.5] for row in p
+    ]
+
+
+def test_numbers_need_no_labels(small_run):
+    text = made(small_run, model_of("mse", 1), table("regression", lambda x: x[:, 0]))
+    assert "- Task: regression; target: `y`" in text and "```" not in text
+
+
+def test_features_are_in_order_with_their_encodings(small_run, monkeypatch):
+    data = table("regression", lambda x: x[:, 0])
+    text = made(small_run, model_of("mse", 1), data)
+    assert "shape (rows, 3); the features in this order: `a`, `kind_x`, `` kind_`y` ``" in text
+    assert (
+        "- `kind` is encoded as indicators, of which one is 1 and the others are 0: `kind_x`, `` kind_`y` ``"
+        in text
+    )
+    assert "- Gaps in a are filled with its median, 3 &lt; 4." in text
+    monkeypatch.setattr(module, "MOST_FEATURES", 1)
+    assert "`a`, and 2 more" in made(small_run, model_of("mse", 1), data)
+
+
+def test_what_is_not_sure_is_said(small_run):
+    data = table("binary", lambda x: x[:, 0] > 0, classes=("no", "yes"))
+    text = made(small_run, model_of("binary_crossentropy", 1), data)
+    assert "probabilities (by the loss; the last activation is neither a sigmoid nor a softmax)" in text
+    text = made(small_run, model_of("hinge", 1), table("regression", lambda x: x[:, 0]))
+    assert "- Task: regression" in text and "a loss for classification" in text
