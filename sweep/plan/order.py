@@ -159,7 +159,7 @@ def _not_trained(space: Space, chosen: list[int]) -> str:
     acting = space.acting(idx[one : one + 1])[0]
     idle = [name for name, acts in zip(space.names, acting, strict=True) if not acts]
     rest = int((stand_in != idx).sum()) - 1
-    others = f" The same is true of {rest} others." if rest else ""
+    others = f" The same is true of {rest} more." if rest else ""
     instead = ",".join(map(str, dict.fromkeys(stand_in.tolist())))
     return (
         f"--idx got {chosen[one]}, which is not trained: {' and '.join(idle)} {_acts(idle)} not act there, so point "

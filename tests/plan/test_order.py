@@ -102,7 +102,7 @@ def test_only_different_points_are_chosen(seed, points):
             [5],
             "--idx got 5, which is not trained: width_3 does not act there, so point 4 stands for it. Write --idx 4.",
         ),
-        ([0, 3, 2, 11], "got 2.*width_2 and width_3 do not act.*true of 1 others. Write --idx 0,11."),
+        ([0, 3, 2, 11], "got 2.*width_2 and width_3 do not act.*true of 1 more. Write --idx 0,11."),
     ],
 )
 def test_a_point_that_is_not_trained_is_answered_with_the_one_that_is(idx, words):
