@@ -180,6 +180,14 @@ class Plan:
         for axis in self.space.axes:
             if axis.name == "validation_split" and axis.name not in self.found_builder.parameters:
                 splits = set(axis.values)
+                if found.validation is not None and len(splits) > 1:
+                    raise PlanError(
+                        f"axis {axis.name} changes nothing, because data says which rows are the validation rows. "
+                        "Remove the axis.",
+                        ("space", axis.name),
+                    )
+        if found.validation is not None:
+            return found
         for split in splits:
             if not 0 < math.floor(len(found.x_train) * (1 - split)) < len(found.x_train):
                 raise PlanError(

@@ -1,5 +1,7 @@
 """Models as the user's builder makes them, and the arguments of `Model.fit`, against Keras itself."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -107,6 +109,15 @@ def test_rows_are_split_as_by_keras(rows, share):
             models.fitted_rows(fit, table)
     else:
         assert models.fitted_rows(fit, table) == len(fitted)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_validation_rows_of_the_table_come_before_a_share(share):
+    fit = Fit(validation_split=share)
+    assert models.fitted_rows(fit, replace(TABLE, validation=13)) == 27
+    for rows in (0, 40, 41):
+        with pytest.raises(ValueError, match="validation rows among 40 train rows"):
+            models.fitted_rows(fit, replace(TABLE, validation=rows))
 
 
 def test_the_layer_supplied_is_adapted_on_all_train_rows():

@@ -81,11 +81,19 @@ def build(
 def fitted_rows(fit: Fit, table: Table) -> int:
     """Return how many train rows are fitted; the rows after these are the validation rows.
 
-    The number is rounded like in `array_slicing.train_validation_split` of Keras.
+    A table with validation rows of its own keeps them. Otherwise `validation_split` gives them, and the number is rounded
+    like in `array_slicing.train_validation_split` of Keras.
 
     Raises:
         ValueError: one of the two parts would be empty.
     """
+    if table.validation is not None:
+        if not 0 < table.validation < len(table.x_train):
+            raise ValueError(
+                f"The table has {table.validation} validation rows among {len(table.x_train)} train rows, but needs at "
+                "least one, and at least one other to fit."
+            )
+        return len(table.x_train) - table.validation
     rows = math.floor(len(table.x_train) * (1 - fit.validation_split))
     if not 0 < rows < len(table.x_train):
         raise ValueError(
