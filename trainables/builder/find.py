@@ -7,8 +7,8 @@ The contract of a builder
     4. Every argument without a default must be an axis of the plan, or `input_shape` or `normalizer`.
     5. `input_shape` is the shape of one row, such as `(10,)`.
     6. `normalizer` is a `keras.layers.Normalization` that is adapted on all train rows.
-    7. An axis that is not a parameter of it goes to `Model.fit`, if it is `batch_size`, `shuffle` or
-       `validation_split`.
+    7. An axis that is not a parameter of it goes to `Model.fit`, if it is `batch_size`, `shuffle`,
+       `validation_split`, `class_weight`, or `weight`, which names the column of `sample_weight`.
     8. A point's numbers are those of a fresh process that sets the plan's seed (`keras.utils.set_random_seed`), imports
        the builder's module, sets the seed again, and calls the builder once. Both engines keep this rule.
     9. It may be called many times in one process. If it keeps state between calls, its module and those beside it are

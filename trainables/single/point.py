@@ -16,6 +16,7 @@ from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
 from trainables.settings import Training
 from trainables.table.data import Table
+from trainables.table.weights import row_weights
 
 
 class Point:
@@ -49,11 +50,13 @@ class Point:
         order = tf.Variable(np.arange(rows), trainable=False)
         batch = self.fit.batch_size
         steps = math.ceil(rows / batch)
-        x, y = tf.constant(table.x_train[:rows]), tf.constant(table.y_train[:rows])
+        weights = row_weights(self.fit, table, rows)
+        x, y = table.x_train, table.y_train
+        fitted = [tf.constant(a) for a in _with(weights.fitted, x[:rows], y[:rows])]
 
-        def gather(step: Any) -> tuple[Any, Any]:
+        def gather(step: Any) -> tuple[Any, ...]:
             taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
-            return tf.gather(x, taken), tf.gather(y, taken)
+            return tuple(tf.gather(array, taken) for array in fitted)
 
         # The data set is endless, because a new iterator over a mapped data set costs as much as an epoch. It must not
         # prefetch: the first batch of an epoch needs the row order of that epoch.
@@ -62,9 +65,9 @@ class Point:
         options.experimental_optimization.inject_prefetch = False
         self._steps = steps
         self._fitted = tf.data.Dataset.range(steps).map(gather).repeat().with_options(options)
-        self._validation = _batches(table.x_train[rows:], table.y_train[rows:], batch)
-        self._train = _batches(table.x_train, table.y_train, batch)
-        self._test = _batches(table.x_test, table.y_test, batch)
+        self._validation = _batches(_with(weights.validation, x[rows:], y[rows:]), batch)
+        self._train = _batches(_with(weights.train, x, y), batch)
+        self._test = _batches(_with(weights.test, table.x_test, table.y_test), batch)
         # One call of the training function runs a whole epoch: the same numbers in half the time.
         if not self.model.run_eagerly:
             self.model.steps_per_execution = steps
@@ -166,7 +169,12 @@ def _unchanged(model: Any) -> Iterator[None]:
         np.random.set_state(drawn_by_numpy)
 
 
-def _batches(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:
+def _with(weights: np.ndarray | None, x: Any, y: Any) -> tuple[Any, ...]:
+    """Return features, target and, if there are any, weights, in the order in which Keras takes them."""
+    return (x, y) if weights is None else (x, y, weights)
+
+
+def _batches(rows: tuple[Any, ...], batch_size: int) -> Any:
     import tensorflow as tf
 
-    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
+    return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
