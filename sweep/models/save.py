@@ -81,6 +81,7 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
     """
     from sweep.plan.plan import Plan
     from trainables.builder import build
+    from trainables.builder.target import target_of
 
     plan = Plan.load(run.folder.plan)
     table, row = plan.table, run.points[run.points["idx"] == idx]
@@ -88,7 +89,7 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
     weights = row_weights(fit, table, build.fitted_rows(fit, table)).test
     found = model.evaluate(
         table.x_test,
-        table.y_test,
+        target_of(model, table).of(table.y_test),
         sample_weight=weights,
         batch_size=fit.batch_size,
         verbose=0,

@@ -83,7 +83,7 @@ def check_axes(space: Space, builder: Builder) -> None:
                 f"nor of Model.fit({', '.join(FIT_PARAMETERS)}). {hint}",
                 where,
             )
-    if missing := sorted(builder.required - set(space.names) - set(find.SUPPLIED)):
+    if missing := sorted(builder.required - {*space.names, *find.SUPPLIED, *find.OFFERED}):
         raise PlanError(
             f'the builder {builder.signature} needs "{missing[0]}", which no axis gives. '
             f"Add it to the space, with one value if it is fixed: {missing[0]}: [...].",

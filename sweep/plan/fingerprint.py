@@ -41,6 +41,8 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
             "delimiter": spec.delimiter,
             "encoding": spec.encoding,
             "drop": spec.drop,
+            # Left out if it is the default, because earlier versions had no such key.
+            **({} if spec.target_shape == "auto" else {"target_shape": spec.target_shape}),
         },
         "budget": budget,
         "seed": plan.seed,

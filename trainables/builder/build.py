@@ -30,6 +30,13 @@ def fit_axes(names: Collection[str], builder: Builder) -> list[str]:
     return [name for name in FIT_AXES if name in names and name not in builder.parameters]
 
 
+def outputs_of(table: Table) -> int:
+    """Return how many outputs a model of the table's target needs."""
+    if table.y_train.ndim > 1:
+        return int(table.y_train.shape[1])
+    return len(table.classes) if table.task == "multiclass" else 1
+
+
 def normalizer(table: Table) -> keras.layers.Normalization:
     """Return the `normalizer` layer for builders, adapted on all train rows."""
     layer = keras.layers.Normalization()
@@ -67,6 +74,9 @@ def build(
         supplied["input_shape"] = table.x_train.shape[1:]
     if "normalizer" in builder.parameters:
         supplied["normalizer"] = adapted or normalizer(table)
+    for name, value in {"outputs": outputs_of(table), "classes": list(table.classes)}.items():
+        if name in builder.required and name not in config:
+            supplied[name] = value
     keras.utils.set_random_seed(seed)
     model = function(**builder_axes(config, builder), **supplied)
     if not isinstance(model, keras.Model):

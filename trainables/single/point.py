@@ -40,7 +40,7 @@ class Point:
     ) -> None:
         import tensorflow as tf
 
-        from trainables.builder import build
+        from trainables.builder import build, target
         from trainables.single import rules
 
         self.fit = build.fit_of(config, builder, training.fit)
@@ -51,12 +51,15 @@ class Point:
         batch = self.fit.batch_size
         steps = math.ceil(rows / batch)
         weights = row_weights(self.fit, table, rows)
-        x, y = table.x_train, table.y_train
-        fitted = [tf.constant(a) for a in _with(weights.fitted, x[:rows], y[:rows])]
+        self.target = target.target_of(self.model, table)
+        x, y, of = table.x_train, table.y_train, self.target.of
+        if self.target.columns and self.fit.class_weight is not None:
+            raise ValueError("class_weight needs a model with one output, as in Keras. Remove class_weight.")
+        fitted = tf.nest.map_structure(tf.constant, _with(weights.fitted, x[:rows], of(y[:rows])))
 
-        def gather(step: Any) -> tuple[Any, ...]:
+        def gather(step: Any) -> Any:
             taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
-            return tuple(tf.gather(array, taken) for array in fitted)
+            return tf.nest.map_structure(lambda array: tf.gather(array, taken), fitted)
 
         # The data set is endless, because a new iterator over a mapped data set costs as much as an epoch. It must not
         # prefetch: the first batch of an epoch needs the row order of that epoch.
@@ -65,9 +68,9 @@ class Point:
         options.experimental_optimization.inject_prefetch = False
         self._steps = steps
         self._fitted = tf.data.Dataset.range(steps).map(gather).repeat().with_options(options)
-        self._validation = _batches(_with(weights.validation, x[rows:], y[rows:]), batch)
-        self._train = _batches(_with(weights.train, x, y), batch)
-        self._test = _batches(_with(weights.test, table.x_test, table.y_test), batch)
+        self._validation = _batches(_with(weights.validation, x[rows:], of(y[rows:])), batch)
+        self._train = _batches(_with(weights.train, x, of(y)), batch)
+        self._test = _batches(_with(weights.test, table.x_test, of(table.y_test)), batch)
         # One call of the training function runs a whole epoch: the same numbers in half the time.
         if not self.model.run_eagerly:
             self.model.steps_per_execution = steps

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from trainables.table import readers
-from trainables.table.readers import DataError, DataSpec
+from trainables.table.readers import DataError, DataSpec, TargetShape
 
 ABALONE_PATH = Path(__file__).parents[1] / "abalone.data"
 ABALONE_SHA256 = "de37cdcdcaaa50c309d514f248f7c2302a5f1f88c168905eba23fe2fbc78449f"
@@ -66,6 +66,7 @@ class Table:
         weights: for each column that may weight the rows: the weights of the train rows and of the test rows, float32,
             shapes (train rows,) and (test rows,).
         validation: how many of the train rows are the validation rows; None: as `validation_split` of `fit` says.
+        target_shape: the shape in which models take the target: auto, flat, column or onehot; see `builder.target`.
         notes: what the user must know about the preparation of the table, a sentence each.
     """
 
@@ -82,6 +83,7 @@ class Table:
     targets: tuple[str, ...] = ()
     weights: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     validation: int | None = None
+    target_shape: TargetShape = "auto"
     notes: tuple[str, ...] = ()
 
 
@@ -125,7 +127,14 @@ def load(spec: DataSpec) -> Table:
         arrays[f"x_{part}"] = rows[features].to_numpy("float32")
         arrays[f"y_{part}"] = rows[spec.target].to_numpy("float32")
     names = tuple(map(str, features))
-    return Table(**arrays, features=names, target=spec.target, sha256=sha256, groups=groups)
+    return Table(
+        **arrays,
+        features=names,
+        target=spec.target,
+        sha256=sha256,
+        groups=groups,
+        target_shape=spec.target_shape,
+    )
 
 
 def _groups(frame: pd.DataFrame, features: pd.Index) -> dict[str, tuple[int, ...]]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from trainables.errors import TrainablesError
+
+TargetShape = Literal["auto", "flat", "column", "onehot"]
+"""The shape in which models take one target column."""
 
 
 class DataError(TrainablesError, ValueError):
@@ -30,6 +34,8 @@ class DataSpec:
         drop: columns to leave out, such as an identifier.
         delimiter: the character that separates the fields of a text file.
         encoding: the encoding of a text file.
+        target_shape: how models take one target column: flat, shape (rows,); column, shape (rows, 1); onehot, shape
+            (rows, classes); auto finds out what a model's loss and metrics need.
 
     Raises:
         DataError: an option is out of range or contradicts another one.
@@ -44,6 +50,7 @@ class DataSpec:
     drop: list[str] | None = None
     delimiter: str = ","
     encoding: str = "utf-8"
+    target_shape: TargetShape = "auto"
 
     def __post_init__(self) -> None:
         if not 0 < self.test_fraction < 1:
@@ -64,6 +71,10 @@ class DataSpec:
         if not self.header and self.columns is None and not self.is_parquet:
             raise DataError(
                 "data.header is false, so data.columns must name the columns, in the file's order."
+            )
+        if self.target_shape not in get_args(TargetShape):
+            raise DataError(
+                f"data.target_shape got {self.target_shape!r}, but needs one of {', '.join(get_args(TargetShape))}."
             )
 
     @property

@@ -162,6 +162,15 @@ def loss_of(
         model._losses_override = []
 
 
+def forget_shapes(model: keras.Model) -> None:
+    """Let a model build its losses and metrics again with its next batch, as if it had seen none."""
+    if (losses := model._compile_loss) is not None:
+        losses.built = False
+        losses.metrics.clear()
+    if (metrics := model._compile_metrics) is not None:
+        metrics.built = False
+
+
 def log_loss(model: keras.Model, loss: Any, rows: Any) -> None:
     """Add the loss of a batch with `rows` rows to the mean that is logged."""
     model._loss_tracker.update_state(loss, sample_weight=rows)

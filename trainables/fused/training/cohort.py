@@ -60,7 +60,7 @@ class Cohort:
         def with_weights(x: np.ndarray, y: np.ndarray, of_rows: np.ndarray | None) -> tuple[np.ndarray, ...]:
             return (x, y) if of_rows is None else (x, y, of_rows)
 
-        x, y = table.x_train, table.y_train
+        x, y = table.x_train, members.target.of(table.y_train)
         self.program = Program(
             members.template,
             fit.batch_size,
@@ -70,7 +70,7 @@ class Cohort:
             lanes,
         )
         self._train_rows = with_weights(x, y, weights.train)
-        self._test_rows = with_weights(table.x_test, table.y_test, weights.test)
+        self._test_rows = with_weights(table.x_test, members.target.of(table.y_test), weights.test)
         self._rows = rows
         self._stack = members.stack
         self._best = Stack(
