@@ -82,6 +82,7 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
     from sweep.plan.plan import Plan
     from trainables.builder import build
     from trainables.builder.target import target_of
+    from trainables.single.rules import number
 
     plan = Plan.load(run.folder.plan)
     table, row = plan.table, run.points[run.points["idx"] == idx]
@@ -95,7 +96,7 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
         verbose=0,
         return_dict=True,
     )
-    metrics = {name: float(value) for name, value in found.items()}
+    metrics = {name: number(value) for name, value in found.items()}
     for name, value in metrics.items():
         stored = float(row[f"{name}_te"].iloc[0])
         if not np.isclose(value, stored, rtol=_TOLERANCE, atol=_TOLERANCE):

@@ -128,6 +128,7 @@ FOUR = np.resize(np.arange(4, dtype="float32"), 60)
         (BINARY, {}, (1, "softmax", "sparse_categorical_crossentropy"), ["1 output, but"]),
         (NUMBERS, {}, (3, None, "mse"), ["(rows,): ", "(rows, 3), one-hot: ", '"y" has 0.8']),
         (THREE, {}, (3, "softmax", "sparse_categorical_crossentropy", [metrics.F1Score()]), ["2D inputs", "one-hot"]),
+        (THREE, {}, (3, "softmax", "categorical_crossentropy", [metrics.F1Score()]), ["f1_score gives 3 numbers", "macro"]),
         (np.stack([NUMBERS, BINARY], 1), {}, (1, None, "mse"), ["1 output", "2 target columns"]),
     ],
 )  # fmt: skip

@@ -77,3 +77,31 @@ def by_keras(model, table, fit, **weights):
         )
         metrics |= {f"{name}_{split}": value for name, value in found.items()}
     return history, metrics
+
+
+def shapes(units, kind="f1", *, outputs, classes, input_shape):
+    """Build a model whose loss and metrics need a target of some shape."""
+    last, loss, metrics = {
+        "f1": (
+            keras.layers.Dense(1, "sigmoid"),
+            "binary_crossentropy",
+            [keras.metrics.F1Score(threshold=0.5)],
+        ),
+        "one-hot": (
+            keras.layers.Dense(outputs, "softmax"),
+            "categorical_crossentropy",
+            [keras.metrics.CategoricalAccuracy(), keras.metrics.F1Score("macro")],
+        ),
+        "too few": (keras.layers.Dense(len(classes) - 1, "softmax"), "sparse_categorical_crossentropy", []),
+        "pairs": (keras.layers.Dense(1), Pairs(), ["mae"]),
+    }[kind]
+    model = keras.Sequential([keras.Input(input_shape), keras.layers.Dense(units, "relu"), last])
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=metrics)
+    return model
+
+
+class Pairs(keras.losses.Loss):
+    """Correct if y has the shape of p; of (rows,) it compares every row with every other."""
+
+    def call(self, y, p):
+        return keras.ops.mean(keras.ops.square(y - p), axis=-1)

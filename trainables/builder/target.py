@@ -118,6 +118,7 @@ def target_of(model: keras.Model, table: Table) -> Target:
             if len(choices[0]) > 1 or several:
                 _forget(model)
             continue
+        _refuse_vectors(values)
         return Target(shapes, widths, columns, named, _note(model, table, rows, target, outputs, values))
     raise TargetError(
         f'The loss and the metrics of the model do not take the target "{table.target}". {" ".join(causes)}'
@@ -214,6 +215,15 @@ def _try(
         if model.loss is not None:
             found["loss"] = model.compute_loss(x, y, p, None)
         return {name: np.asarray(value) for name, value in found.items()}
+
+
+def _refuse_vectors(values: Mapping[str, np.ndarray]) -> None:
+    for name, value in values.items():
+        if value.size != 1:
+            raise TargetError(
+                f"The metric {name} gives {value.size} numbers, one for each class, but a column of the results has one. "
+                'Give it average="macro", "micro" or "weighted", if it is F1Score or FBetaScore.'
+            )
 
 
 def _note(

@@ -122,6 +122,8 @@ class Point:
 
         The result is empty before the first epoch with a finite validation loss. The model does not change.
         """
+        from trainables.single import rules
+
         best = self.recorder.best_epoch
         if best is None:
             return {}
@@ -131,9 +133,9 @@ class Point:
             test = self.model.evaluate(self._test, verbose=0, return_dict=True)
         found = {}
         for name in train:
-            found[f"{name}_tr"] = float(train[name])
+            found[f"{name}_tr"] = rules.number(train[name])
             found[f"{name}_va"] = self.recorder.curve[best - 1][f"val_{name}"]
-            found[f"{name}_te"] = float(test[name])
+            found[f"{name}_te"] = rules.number(test[name])
         return found
 
     def layout(self) -> str:

@@ -308,7 +308,9 @@ class Program:
         return tf.vectorized_map(lane, models)
 
     def _ordered(self, logs: Mapping[str, Any]) -> Any:
-        return tf.stack([tf.cast(logs[name], tf.float32) for name in self.template.logs])
+        found = [tf.cast(logs[name], tf.float32) for name in self.template.logs]
+        # A metric by class gives an array of one number for one class.
+        return tf.stack([value if value.shape.rank == 0 else tf.reshape(value, []) for value in found])
 
 
 def _at_once(rows: int) -> int:

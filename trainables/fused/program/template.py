@@ -245,7 +245,7 @@ class Template:
                             self.parts(weights), values, metrics, some_x, some_y, False, None, counts
                         )
                         start = end
-                found.append([float(logs[name]) for name in self.logs])
+                found.append([float(np.asarray(logs[name]).reshape(())) for name in self.logs])
             # The tolerance is float32's rounding: the sums have another order.
             if not np.allclose(found[0], found[1], rtol=1e-5, atol=1e-7, equal_nan=True):
                 return False
