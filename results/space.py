@@ -16,6 +16,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ class Axis:
     Args:
         name: the name of an argument of the builder or of `Model.fit`.
         values: at least one; each is a number, string, boolean, null, or a list of these. A `range` is not expanded.
+            A value of the axis `class_weight` may also be a mapping.
 
     Raises:
         ValueError: the name or a value cannot be used; the message says which and what to write.
@@ -73,6 +75,10 @@ def _plain(axis: str, value: Any) -> Any:
     """Return `value` as plain Python data; raise ValueError if it cannot be a value of `axis`."""
     if isinstance(value, list | tuple):
         return [_plain(axis, item) for item in value]
+    if axis == "class_weight" and isinstance(
+        value, Mapping
+    ):  # by the labels of classes, which JSON has as texts
+        return {str(_plain(axis, key)): _plain(axis, one) for key, one in value.items()}
     if hasattr(value, "item") and not isinstance(value, str):  # a NumPy scalar
         value = value.item()
     if isinstance(value, str):
@@ -146,7 +152,7 @@ class Space(Sequence[Config]):
         for axis in reversed(self.axes):
             idx, offset = divmod(idx, len(axis))
             value = axis.values[offset]
-            config[axis.name] = list(value) if isinstance(value, list) else value
+            config[axis.name] = copy(value) if isinstance(value, list | dict) else value
         return {axis.name: config[axis.name] for axis in self.axes}
 
     def __iter__(self) -> Iterator[Config]:

@@ -5,10 +5,16 @@ A setting that exists in Keras has its name from Keras. The defaults are those o
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-FIT_AXES = ("batch_size", "shuffle", "validation_split")
-"""The arguments of `Model.fit` that may be axes."""
+FIT_AXES = ("batch_size", "shuffle", "validation_split", "class_weight", "weight")
+"""The arguments of `Model.fit` that may be axes, and `weight`, the column of its `sample_weight`."""
+
+BALANCED = "balanced"
+"""The `class_weight` that gives every class the same sum of weights."""
 
 # Listed here because importing Keras takes seconds. A test compares the list with `keras.Model.fit`.
 FIT_PARAMETERS = (
@@ -40,6 +46,20 @@ def check_fit_value(name: str, value: object) -> None:
         raise ValueError(f"shuffle got {value!r}, but needs true or false.")
     if name == "validation_split" and not (isinstance(value, float) and 0 < value < 1):
         raise ValueError(f"validation_split got {value!r}, but needs a share between 0 and 1, such as 0.2.")
+    if name == "class_weight" and not (value is None or value == BALANCED or _are_weights(value)):
+        raise ValueError(
+            f"class_weight got {value!r}, but needs null, {BALANCED}, or a weight for each class, 0 or more, such as "
+            "{0: 1.0, 1: 5.0}."
+        )
+    if name == "weight" and not (value is None or (isinstance(value, str) and value)):
+        raise ValueError(f"weight got {value!r}, but needs null or the name of a column of weights.")
+
+
+def _are_weights(value: object) -> bool:
+    if not isinstance(value, Mapping) or not value:
+        return False
+    numbers = [one for one in value.values() if isinstance(one, int | float) and not isinstance(one, bool)]
+    return len(numbers) == len(value) and all(math.isfinite(one) and one >= 0 for one in numbers)
 
 
 @dataclass(frozen=True)
@@ -51,12 +71,19 @@ class Fit:
         batch_size: rows in a batch; the last batch of an epoch may be smaller.
         validation_split: share of the train rows, taken from their end, on which `val_loss` is measured.
         shuffle: whether each epoch takes the fitted rows in a new order.
+        class_weight: None, "balanced", or the weights of the classes by their labels or codes; for the fitted rows only.
+        weight: the column with the weight of each row, on all splits; None if every row counts once.
+
+    Raises:
+        ValueError: a value cannot be used, or both class_weight and weight are given, which Keras refuses too.
     """
 
     epochs: int = 200
     batch_size: int = 32
     validation_split: float = 0.2
     shuffle: bool = True
+    class_weight: Any = None
+    weight: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= 10**6:
@@ -65,6 +92,14 @@ class Fit:
             )
         for name in FIT_AXES:
             check_fit_value(name, getattr(self, name))
+        if self.class_weight is not None and self.weight is not None:
+            raise ValueError(
+                f"class_weight got {self.class_weight!r} and weight got {self.weight!r}, but Keras takes one of the two. "
+                "Multiply the column by the weights of the classes, or leave one out."
+            )
+
+    def __hash__(self) -> int:
+        return hash(repr(vars(self)))  # a mapping has no hash
 
 
 @dataclass(frozen=True)

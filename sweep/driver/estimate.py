@@ -96,7 +96,9 @@ def expected_epochs(plan: Plan) -> float:
 def guessed_point_s(plan: Plan) -> float:
     """Return the core seconds that Keras may take for one point of a plan, without any training."""
     batch_sizes = plan.space.to_dict().get("batch_size", [plan.fit.batch_size])
-    rows = len(plan.table.x_train) * (1 - plan.fit.validation_split)
+    table = plan.table
+    share = plan.fit.validation_split if table.validation is None else table.validation / len(table.x_train)
+    rows = len(table.x_train) * (1 - share)
     batches = mean(rows / size for size in batch_sizes)
     return KERAS_SETUP_S + expected_epochs(plan) * (KERAS_EPOCH_S + batches * KERAS_STEP_S)
 

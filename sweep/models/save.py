@@ -12,6 +12,7 @@ from results.folder.files import replace_file
 from results.run import Run
 from sweep.errors import SweepError
 from sweep.models.card import card
+from trainables.table.weights import row_weights
 
 FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
 """The formats of a model's file, and how its name must end; a SavedModel is a folder."""
@@ -79,12 +80,23 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
         ExportError: they differ from those in the point's row.
     """
     from sweep.plan.plan import Plan
+    from trainables.builder import build
+    from trainables.builder.target import target_of
+    from trainables.single.rules import number
 
     plan = Plan.load(run.folder.plan)
     table, row = plan.table, run.points[run.points["idx"] == idx]
-    batch = int(run.config(idx).get("batch_size", plan.fit.batch_size))
-    found = model.evaluate(table.x_test, table.y_test, batch_size=batch, verbose=0, return_dict=True)
-    metrics = {name: float(value) for name, value in found.items()}
+    fit = build.fit_of(run.config(idx), plan.found_builder, plan.training.fit)
+    weights = row_weights(fit, table, build.fitted_rows(fit, table)).test
+    found = model.evaluate(
+        table.x_test,
+        target_of(model, table).of(table.y_test),
+        sample_weight=weights,
+        batch_size=fit.batch_size,
+        verbose=0,
+        return_dict=True,
+    )
+    metrics = {name: number(value) for name, value in found.items()}
     for name, value in metrics.items():
         stored = float(row[f"{name}_te"].iloc[0])
         if not np.isclose(value, stored, rtol=_TOLERANCE, atol=_TOLERANCE):

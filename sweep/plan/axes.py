@@ -53,7 +53,7 @@ def axis_faults(space: Space, builder: Builder, given: Iterable[str]) -> Iterato
             _check_axis(axis, builder)
         except PlanError as error:
             yield error
-    if missing := sorted(builder.required - set(given) - set(find.SUPPLIED)):
+    if missing := sorted(builder.required - {*given, *find.SUPPLIED, *find.OFFERED}):
         example = ", ".join(f"{name}: [...]" for name in missing)
         names = " and ".join(f'"{name}"' for name in missing)
         yield PlanError(

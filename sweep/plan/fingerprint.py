@@ -23,7 +23,8 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
     """Return everything that the results of `plan` depend on, as plain data. Reads the table."""
     spec, builder = plan.data_spec, plan.found_builder
     budget: dict[str, Any] = {
-        "fit": asdict(plan.fit),
+        # An argument that a plan does not give is left out: it was no argument in earlier versions.
+        "fit": {name: value for name, value in asdict(plan.fit).items() if value is not None},
         "callbacks": asdict(plan.callbacks),
         "scheduler": plan.scheduler,
     }

@@ -27,6 +27,7 @@ from trainables.builder.find import Builder
 from trainables.settings import Callbacks, Fit, Training
 from trainables.table import data
 from trainables.table.data import DataSpec, Table
+from trainables.table.weights import check_weights
 
 DEFAULT_PLAN = Path(__file__).parents[1] / "plans" / "abalone.yaml"
 
@@ -149,6 +150,12 @@ class Plan:
             yield PlanError(
                 f"timeout_s got {self.timeout_s}, but needs seconds above 0 and up to 1e9.", ("timeout_s",)
             )
+        if self.fit.weight is not None:
+            yield PlanError(
+                f"fit.weight got {self.fit.weight!r}, but the column of weights is a key of data: "
+                f'"data: {{weight: {self.fit.weight}}}".',
+                ("fit", "weight"),
+            )
         if self.retries < 0:
             yield PlanError(f"retries got {self.retries}, but needs 0 or more.", ("retries",))
         if self.keep_weights is not True and self.keep_weights is not False and self.keep_weights < 1:
@@ -232,6 +239,7 @@ class Plan:
             found = data.load(self.data_spec, self.fit.validation_split, weights)
         except data.DataError as error:
             raise PlanError(str(error), ("data",)) from None
+        self._check_weights(found)
         splits = set(axes.get("validation_split", [self.fit.validation_split]))
         if found.validation is not None:
             if "validation_split" in axes:
@@ -250,6 +258,32 @@ class Plan:
                 )
         return found
 
+    def _check_weights(self, table: Table) -> None:
+        """Check that the table has the classes and the columns that weight its rows."""
+        axes = {axis.name: axis for axis in self.space.axes if axis.name not in self.found_builder.parameters}
+        try:
+            default = self._fit
+        except ValueError as error:
+            raise PlanError(str(error), ("fit", "class_weight")) from None
+        given = {name: getattr(default, name) for name in ("class_weight", "weight")}
+        values = {name: axes[name].values if name in axes else [value] for name, value in given.items()}
+        for name, some in values.items():
+            where = ("space", name) if name in axes else ("fit", name)
+            for value in some:
+                try:
+                    check_weights(
+                        replace(default, **{"class_weight": None, "weight": None, name: value}), table
+                    )
+                except ValueError as error:
+                    raise PlanError(str(error), where) from None
+        both = [next((value for value in some if value is not None), None) for some in values.values()]
+        if None not in both:
+            raise PlanError(
+                f"some points have class_weight={both[0]!r} and weight={both[1]!r}, but Keras takes one of the two. "
+                "Make two plans, or a column that has the product of both weights.",
+                ("space", "weight" if "weight" in axes else "class_weight"),
+            )
+
     @property
     def epochs(self) -> int:
         """The most epochs that a point trains: the epochs of `fit`, or ASHA's `max_t` where that is lower."""
@@ -260,10 +294,15 @@ class Plan:
         )
 
     @property
+    def _fit(self) -> Fit:
+        """The plan's arguments of fit, with the column of weights that `data` names."""
+        return replace(self.fit, weight=self.data_spec.weight)
+
+    @property
     def training(self) -> Training:
         """The settings of the training, as the trials need them."""
         return Training(
-            fit=replace(self.fit, epochs=self.epochs),
+            fit=replace(self._fit, epochs=self.epochs),
             callbacks=self.callbacks,
             milestones=self.asha.milestones(self.epochs) if self.scheduler == "asha" else (),
             seed=self.seed,
@@ -287,6 +326,7 @@ class Plan:
                 found["builder"] = self.found_builder.name
             elif item.name != "base":
                 found[item.name] = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
+        del found["fit"]["weight"]  # which is a key of data
         return found
 
     def to_yaml(self) -> str:

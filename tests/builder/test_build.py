@@ -1,5 +1,7 @@
 """Models as the user's builder makes them, and the arguments of `Model.fit`, against Keras itself."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -35,6 +37,14 @@ def own_batches(units, batch_size=7, shuffle=True):
 
 
 def anything(units, **others):
+    pass
+
+
+def of_classes(units, outputs, classes):
+    pass
+
+
+def with_default(units, outputs=9):
     pass
 
 
@@ -107,6 +117,42 @@ def test_rows_are_split_as_by_keras(rows, share):
             models.fitted_rows(fit, table)
     else:
         assert models.fitted_rows(fit, table) == len(fitted)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_validation_rows_of_the_table_come_before_a_share(share):
+    fit = Fit(validation_split=share)
+    assert models.fitted_rows(fit, replace(TABLE, validation=13)) == 27
+    for rows in (0, 40, 41):
+        with pytest.raises(ValueError, match="validation rows among 40 train rows"):
+            models.fitted_rows(fit, replace(TABLE, validation=rows))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (1, [])),
+        ({"task": "binary", "classes": ("no", "yes")}, (1, ["no", "yes"])),
+        ({"task": "multiclass", "classes": (1, 2, 5)}, (3, [1, 2, 5])),
+        ({"task": "multilabel", "y_train": X[:, :2]}, (2, [])),
+    ],
+)
+def test_outputs_and_classes_are_supplied_if_nothing_else_gives_them(find, changes, expected):
+    table, given = replace(TABLE, **changes), {}
+
+    def function(**named):
+        given.update(named)
+        raise StopIteration
+
+    def asked(name, **config):
+        with pytest.raises(StopIteration):
+            models.build(function, find(name), {"units": 2, **config}, table, 0)
+        return dict(given)
+
+    assert asked("of_classes") == {"units": 2, "outputs": expected[0], "classes": expected[1]}
+    assert asked("of_classes", outputs=7) == {"units": 2, "outputs": 7, "classes": expected[1]}
+    given.clear()
+    assert asked("with_default") == {"units": 2}
 
 
 def test_the_layer_supplied_is_adapted_on_all_train_rows():

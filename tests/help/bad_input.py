@@ -169,6 +169,13 @@ BAD_PLANS = {
     "batch size of text": (small_plan(space={**SPACE, "batch_size": ["big"]}), ["batch_size got 'big'"]),
     "batch size 0": (small_plan(space={**SPACE, "batch_size": [0]}), ["at least 1"]),
     "split of 2": (small_plan(space={**SPACE, "validation_split": [2.0]}), ["validation_split got 2.0"]),
+    "class weight of a word": (small_plan(fit={"class_weight": "balance"}), ["class_weight got 'balance'"]),
+    "class weight below 0": (
+        small_plan(space={**SPACE, "class_weight": [None, {"yes": -1}]}),
+        ["axis class_weight got {'yes': -1}", "0 or more"],
+    ),
+    "weight of a number": (small_plan(space={**SPACE, "weight": [0.5]}), ["weight got 0.5", "column"]),
+    "weight among fit": (small_plan(fit={"weight": "w"}), ["data: {weight: w}"]),
     "epochs text": (small_plan(fit={"epochs": "many"}), ["fit.epochs got 'many'", "integer", "line"]),
     "epochs fraction": (small_plan(fit={"epochs": 1.5}), ["fit.epochs got 1.5"]),
     "epochs without end": (small_plan(fit={"epochs": 10**30}), ["epochs"]),

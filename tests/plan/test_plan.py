@@ -1,15 +1,18 @@
 import difflib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 
 from sweep import Plan, Space
+from sweep.plan.fingerprint import fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.plan import DEFAULT_PLAN
 from tests.help.bad_input import BAD_FILES, BAD_PLANS
 from tests.help.plans import small_plan, write_plan
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau
+from trainables.table import data
 
 
 def test_the_default_plan_is_the_reference_task():
@@ -40,6 +43,73 @@ def test_the_resolved_plan_is_the_same_plan(workplace, tmp_path):
     again = Plan.load(elsewhere)
     assert again.to_dict() == plan.to_dict()
     assert again.table.sha256 == plan.table.sha256
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"fit": {"class_weight": {"maybe": 2}}}, ["names maybe", "no, yes"]),
+        ({"space": {"class_weight": ["balanced", {"maybe": 2}]}}, ["names maybe", "no, yes"]),
+        ({"space": {"weight": [None, "v"]}}, ['"v"', "The weights are w"]),
+        (
+            {"space": {"weight": [None, "w"], "class_weight": [None, "balanced"]}},
+            ["one of the two", "balanced"],
+        ),
+        ({"space": {"weight": ["w"]}, "fit": {"class_weight": {"yes": 2}}}, ["one of the two", "{'yes': 2}"]),
+    ],
+)
+def test_weights_that_the_table_has_not_are_told(workplace, monkeypatch, changes, words):
+    plan = with_classes(workplace, monkeypatch, **changes)
+    with pytest.raises(PlanError) as error:
+        _ = plan.table
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_weights_of_the_table_are_taken(workplace, monkeypatch):
+    plan = with_classes(
+        workplace,
+        monkeypatch,
+        fit={"class_weight": {1: 2}},
+        space={"class_weight": [{"no": 2, "yes": 3}, None]},
+    )
+    assert plan.table.classes == ("no", "yes")
+    assert plan.training.fit.class_weight == {"1": 2}
+    assert plan.space[0]["class_weight"] == {"no": 2, "yes": 3}
+    again = Plan.from_mapping(yaml.safe_load(plan.to_yaml()))
+    assert again.space == plan.space and again.fit == plan.fit
+    assert fingerprint(again) == fingerprint(plan)
+    assert fingerprint(plan)["budget"]["fit"]["class_weight"] == {"1": 2}
+    # Folders of earlier versions know no such argument.
+    assert set(fingerprint(Plan.load())["budget"]["fit"]) == {
+        "epochs",
+        "batch_size",
+        "validation_split",
+        "shuffle",
+    }
+
+
+def with_classes(workplace, monkeypatch, space=None, **changes):
+    """A plan whose table is read as one of two classes with a column of weights."""
+    loaded = data.load
+
+    def load(spec, *rest):
+        table = loaded(spec)
+        y = (table.y_train > 0).astype("float32")
+        weights = {"w": (np.ones(len(y)), np.ones(len(table.y_test)))}
+        return replace(table, y_train=y, classes=("no", "yes"), weights=weights)
+
+    monkeypatch.setattr(data, "load", load)
+    return Plan.load(write_plan(workplace, space={**small_plan()["space"], **(space or {})}, **changes))
+
+
+def test_the_tables_validation_rows_leave_nothing_to_the_share(workplace, monkeypatch):
+    loaded = data.load
+    monkeypatch.setattr(data, "load", lambda spec, *rest: replace(loaded(spec), validation=7))
+    assert Plan.load(write_plan(workplace, fit={"validation_split": 0.999})).table.validation == 7
+    space = {**small_plan()["space"], "validation_split": [0.1, 0.2]}
+    with pytest.raises(PlanError, match="validation_split is an axis, but the data say"):
+        _ = Plan.load(write_plan(workplace, space=space)).table
 
 
 def test_numbers_are_numbers(workplace):

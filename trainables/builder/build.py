@@ -30,6 +30,13 @@ def fit_axes(names: Collection[str], builder: Builder) -> list[str]:
     return [name for name in FIT_AXES if name in names and name not in builder.parameters]
 
 
+def outputs_of(table: Table) -> int:
+    """Return how many outputs a model of the table's target needs."""
+    if table.y_train.ndim > 1:
+        return int(table.y_train.shape[1])
+    return len(table.classes) if table.task == "multiclass" else 1
+
+
 def normalizer(table: Table) -> keras.layers.Normalization:
     """Return the `normalizer` layer for builders, adapted on all train rows."""
     layer = keras.layers.Normalization()
@@ -67,6 +74,9 @@ def build(
         supplied["input_shape"] = table.x_train.shape[1:]
     if "normalizer" in builder.parameters:
         supplied["normalizer"] = adapted or normalizer(table)
+    for name, value in {"outputs": outputs_of(table), "classes": list(table.classes)}.items():
+        if name in builder.required and name not in config:
+            supplied[name] = value
     keras.utils.set_random_seed(seed)
     model = function(**builder_axes(config, builder), **supplied)
     if not isinstance(model, keras.Model):
@@ -81,11 +91,19 @@ def build(
 def fitted_rows(fit: Fit, table: Table) -> int:
     """Return how many train rows are fitted; the rows after these are the validation rows.
 
-    The number is rounded like in `array_slicing.train_validation_split` of Keras.
+    A table with validation rows of its own keeps them. Otherwise `validation_split` gives them, and the number is rounded
+    like in `array_slicing.train_validation_split` of Keras.
 
     Raises:
         ValueError: one of the two parts would be empty.
     """
+    if table.validation is not None:
+        if not 0 < table.validation < len(table.x_train):
+            raise ValueError(
+                f"The table has {table.validation} validation rows among {len(table.x_train)} train rows, but needs at "
+                "least one, and at least one other to fit."
+            )
+        return len(table.x_train) - table.validation
     rows = math.floor(len(table.x_train) * (1 - fit.validation_split))
     if not 0 < rows < len(table.x_train):
         raise ValueError(

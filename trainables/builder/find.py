@@ -4,11 +4,15 @@ The contract of a builder
     1. It is a function that returns a compiled Keras model; it needs no code for this software.
     2. It is named `package.module:function` or `path/to/file.py:function`.
     3. It is called with keyword arguments, one for each axis that is a parameter of it.
-    4. Every argument without a default must be an axis of the plan, or `input_shape` or `normalizer`.
+    4. Every argument without a default must be an axis of the plan, or `input_shape`, `normalizer`, `outputs` or
+       `classes`.
     5. `input_shape` is the shape of one row, such as `(10,)`.
     6. `normalizer` is a `keras.layers.Normalization` that is adapted on all train rows.
-    7. An axis that is not a parameter of it goes to `Model.fit`, if it is `batch_size`, `shuffle` or
-       `validation_split`.
+       `outputs` is how many outputs the target needs: 1 for numbers and for two classes, else a number for each class,
+       or for each target column. `classes` is the list of the classes' labels, in the order of their codes. An axis of
+       one of these two names, or a default, comes first.
+    7. An axis that is not a parameter of it goes to `Model.fit`, if it is `batch_size`, `shuffle`,
+       `validation_split`, `class_weight`, or `weight`, which names the column of `sample_weight`.
     8. A point's numbers are those of a fresh process that sets the plan's seed (`keras.utils.set_random_seed`), imports
        the builder's module, sets the seed again, and calls the builder once. Both engines keep this rule.
     9. It may be called many times in one process. If it keeps state between calls, its module and those beside it are
@@ -37,6 +41,10 @@ from typing import Any
 from trainables.errors import TrainablesError
 
 SUPPLIED = ("input_shape", "normalizer")
+"""Arguments that are always supplied from the data."""
+
+OFFERED = ("outputs", "classes")
+"""Arguments without a default that are supplied from the data, unless the plan has an axis of that name."""
 
 
 class BuilderError(TrainablesError, ValueError):

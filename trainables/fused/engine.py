@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from trainables.engine import Engine, Report, Work
-from trainables.error_text import cause_of
+from trainables.builder.target_range import TargetError
+from trainables.engine import Engine, Report, Work, without_training
+from trainables.error_text import cause_of, explain
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
 from trainables.limits import KILL_AFTER_S, cohort_memory_mb, time_limit
 from trainables.trials.checkpoints import name_of
@@ -46,6 +47,7 @@ class FusedEngine(Engine):
         super().__init__(work)
         self._composer: Any = None
         self._composed_s = 0.0
+        self._notes: set[str] = set()  # how models take the target
         self._proven: set[Hashable] = set()  # what proofs of earlier programs need not repeat
 
     def begin(self, points: np.ndarray, known: Any = None) -> None:
@@ -60,7 +62,8 @@ class FusedEngine(Engine):
         """Compose the group, or train it for a while, and report."""
         report = self._step()
         learned = self._composer.known if self._composer else None
-        return replace(report, known=learned, notes=learned.notes if learned else ())
+        notes = learned.notes if learned else ()
+        return replace(report, known=learned, notes=(*notes, *sorted(self._notes)))
 
     def _step(self) -> Report:
         try:
@@ -72,6 +75,11 @@ class FusedEngine(Engine):
             return Report(done=True, broken=str(error))
         except UnfusableError as error:
             return self._refuse(str(error))
+        except TargetError as error:  # the models of all points take the target in the same way
+            failed = without_training(
+                self._points, "failed", explain(error), "fused", self.work.training.seed
+            )
+            return Report(done=True, rows=failed)
         except Exception as error:
             if is_ours(error):
                 return Report(done=True, broken=str(ours(error)))
@@ -115,6 +123,8 @@ class FusedEngine(Engine):
         if isinstance(found, Split):
             parts = [points[part] for part in found.parts]
             return Report(done=True, parts=parts, costs=list(found.costs), why=found.why)
+        if found.target.note:
+            self._notes.add(f"builder: {found.target.note}")
         self._waiting = [
             (points, found, build.fit_of(work.space[int(points[0])], work.builder, training.fit))
         ]

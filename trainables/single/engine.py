@@ -47,9 +47,11 @@ class KerasEngine(Engine):
             status, error = "failed", explain(raised)
         self._seconds += time.perf_counter() - started
         entered = self.work.rungs.entered() if self.work.rungs else None
+        note = self._point.target.note if self._point else ""
+        notes = (f"builder: {note}",) if note else ()
         if status == "running":
-            return Report(open=1, rungs=entered)
-        report = Report(done=True, rows=self._rows(status, error, metrics), rungs=entered)
+            return Report(open=1, rungs=entered, notes=notes)
+        report = Report(done=True, rows=self._rows(status, error, metrics), rungs=entered, notes=notes)
         self._point = None  # frees the model while the worker waits for its next point
         return report
 

@@ -16,6 +16,7 @@ from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
 from trainables.settings import Training
 from trainables.table.data import Table
+from trainables.table.weights import row_weights
 
 
 class Point:
@@ -39,7 +40,7 @@ class Point:
     ) -> None:
         import tensorflow as tf
 
-        from trainables.builder import build
+        from trainables.builder import build, target
         from trainables.single import rules
 
         self.fit = build.fit_of(config, builder, training.fit)
@@ -49,11 +50,16 @@ class Point:
         order = tf.Variable(np.arange(rows), trainable=False)
         batch = self.fit.batch_size
         steps = math.ceil(rows / batch)
-        x, y = tf.constant(table.x_train[:rows]), tf.constant(table.y_train[:rows])
+        weights = row_weights(self.fit, table, rows)
+        self.target = target.target_of(self.model, table)
+        x, y, of = table.x_train, table.y_train, self.target.of
+        if self.target.columns and self.fit.class_weight is not None:
+            raise ValueError("class_weight needs a model with one output, as in Keras. Remove class_weight.")
+        fitted = tf.nest.map_structure(tf.constant, _with(weights.fitted, x[:rows], of(y[:rows])))
 
-        def gather(step: Any) -> tuple[Any, Any]:
+        def gather(step: Any) -> Any:
             taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
-            return tf.gather(x, taken), tf.gather(y, taken)
+            return tf.nest.map_structure(lambda array: tf.gather(array, taken), fitted)
 
         # The data set is endless, because a new iterator over a mapped data set costs as much as an epoch. It must not
         # prefetch: the first batch of an epoch needs the row order of that epoch.
@@ -62,9 +68,9 @@ class Point:
         options.experimental_optimization.inject_prefetch = False
         self._steps = steps
         self._fitted = tf.data.Dataset.range(steps).map(gather).repeat().with_options(options)
-        self._validation = _batches(table.x_train[rows:], table.y_train[rows:], batch)
-        self._train = _batches(table.x_train, table.y_train, batch)
-        self._test = _batches(table.x_test, table.y_test, batch)
+        self._validation = _batches(_with(weights.validation, x[rows:], of(y[rows:])), batch)
+        self._train = _batches(_with(weights.train, x, of(y)), batch)
+        self._test = _batches(_with(weights.test, table.x_test, of(table.y_test)), batch)
         # One call of the training function runs a whole epoch: the same numbers in half the time.
         if not self.model.run_eagerly:
             self.model.steps_per_execution = steps
@@ -116,6 +122,8 @@ class Point:
 
         The result is empty before the first epoch with a finite validation loss. The model does not change.
         """
+        from trainables.single import rules
+
         best = self.recorder.best_epoch
         if best is None:
             return {}
@@ -125,9 +133,9 @@ class Point:
             test = self.model.evaluate(self._test, verbose=0, return_dict=True)
         found = {}
         for name in train:
-            found[f"{name}_tr"] = float(train[name])
+            found[f"{name}_tr"] = rules.number(train[name])
             found[f"{name}_va"] = self.recorder.curve[best - 1][f"val_{name}"]
-            found[f"{name}_te"] = float(test[name])
+            found[f"{name}_te"] = rules.number(test[name])
         return found
 
     def layout(self) -> str:
@@ -166,7 +174,12 @@ def _unchanged(model: Any) -> Iterator[None]:
         np.random.set_state(drawn_by_numpy)
 
 
-def _batches(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:
+def _with(weights: np.ndarray | None, x: Any, y: Any) -> tuple[Any, ...]:
+    """Return features, target and, if there are any, weights, in the order in which Keras takes them."""
+    return (x, y) if weights is None else (x, y, weights)
+
+
+def _batches(rows: tuple[Any, ...], batch_size: int) -> Any:
     import tensorflow as tf
 
-    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
+    return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)

@@ -16,6 +16,11 @@ from trainables.settings import Callbacks
 from trainables.table.order import row_order
 
 
+def number(value: Any) -> float:
+    """Return a log of Keras as a number: a metric by class, such as `F1Score`, gives an array, here of one class."""
+    return float(np.asarray(value).reshape(()))
+
+
 class _StartsOnce:
     """Resets a Keras callback before the first `fit` of a point, but not before the later ones."""
 
@@ -61,7 +66,7 @@ class Recorder(keras.callbacks.Callback):
         """Record `epoch` (0-based, as Keras counts)."""
         rate = getattr(self.model.optimizer, "learning_rate", None)  # an optimizer of optimizers has several
         rate = np.nan if rate is None else float(keras.ops.convert_to_numpy(rate))
-        entry = {name: float(value) for name, value in (logs or {}).items()}
+        entry = {name: number(value) for name, value in (logs or {}).items()}
         entry["learning_rate"] = rate
         self.curve.append(entry)
         if not (np.isfinite(entry["loss"]) and np.isfinite(entry["val_loss"])):

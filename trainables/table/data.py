@@ -20,7 +20,7 @@ from trainables.table.columns import Problem
 from trainables.table.given import WEIGHTS, Given
 from trainables.table.readers import Source
 from trainables.table.recipe import Recipe
-from trainables.table.spec import DataError, DataSpec, Split, Task
+from trainables.table.spec import DataError, DataSpec, Split, TargetShape, Task
 
 __all__ = ["ABALONE", "DataError", "DataSpec", "Recipe", "Split", "Table", "Task", "load"]
 
@@ -67,6 +67,7 @@ class Table:
             shapes (train rows,) and (test rows,).
         validation: how many of the train rows are the validation rows; None: as `validation_split` of `fit` says.
         recipe: what each raw column becomes; None for arrays that were given as they are.
+        target_shape: the shape in which models take the target: auto, flat, column or onehot; see `builder.target`.
         notes: what the user must know about the preparation of the table, a sentence each.
     """
 
@@ -84,6 +85,7 @@ class Table:
     weights: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     validation: int | None = None
     recipe: Recipe | None = None
+    target_shape: TargetShape = "auto"
     notes: tuple[str, ...] = ()
 
 
@@ -213,7 +215,7 @@ def _table(
     }
     return Table(
         x_train, y_train, x_test, y_test, made.features, ", ".join(spec.targets), raw.sha256, made.groups,
-        target.task, target.classes, spec.targets, weights, validation, made, tuple(notes),
+        target.task, target.classes, spec.targets, weights, validation, made, spec.target_shape, tuple(notes),
     )  # fmt: skip
 
 
@@ -252,7 +254,7 @@ def _of_arrays(given: Given, spec: DataSpec) -> Table:
     return Table(
         inputs.taken(x, train), target.values[train], inputs.taken(x, test), target.values[test], features,
         ", ".join(named.targets), given.sha256, {},
-        target.task, target.classes, named.targets, weights, validation, None, target.notes,
+        target.task, target.classes, named.targets, weights, validation, None, spec.target_shape, target.notes,
     )  # fmt: skip
 
 

@@ -17,6 +17,9 @@ Missing = Literal["refuse", "fill", "drop_rows"]
 Encoding = Literal["onehot", "ordinal", "hash"]
 """What a column of categories becomes."""
 
+TargetShape = Literal["auto", "flat", "column", "onehot"]
+"""The shape in which models take one target column."""
+
 Kind = Literal["random", "stratified", "group", "time"]
 """How rows are split."""
 
@@ -98,6 +101,8 @@ class DataSpec:
         test_path: a file of test rows, instead of a share of the rows.
         validation_path: a file of validation rows, instead of a share of the train rows.
         weight: the column that weights the rows in loss and weighted metrics; it is no feature.
+        target_shape: how models take one target column: flat, shape (rows,); column, shape (rows, 1); onehot, shape
+            (rows, classes); auto finds out what a model's loss and metrics need.
 
     Raises:
         DataError: an option is out of range or contradicts another one.
@@ -123,6 +128,7 @@ class DataSpec:
     test_path: str | None = None
     validation_path: str | None = None
     weight: str | None = None
+    target_shape: TargetShape = "auto"
 
     def __post_init__(self) -> None:
         wrong = list(self._wrong())

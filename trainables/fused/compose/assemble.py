@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainables.builder.target import Target, target_of
 from trainables.fused.compose.builds import PARTS, Builds
 from trainables.fused.compose.points import Column, Points
 from trainables.fused.compose.tryout import changed_by_training
@@ -32,6 +33,7 @@ class Members:
             in `stack`.
         variants: the activations of the layers, as described, for each variant, in the same order.
         checked: bool, shape (points,): the points whose models were built by themselves.
+        target: how their models take the target.
     """
 
     template: Template
@@ -39,6 +41,7 @@ class Members:
     optimizers: Sequence[Hashable]
     variants: Sequence[tuple[Hashable, ...]]
     checked: np.ndarray
+    target: Target
 
     def take(self, part: np.ndarray) -> Members:
         """Return the members in the rows `part`, of the same program."""
@@ -81,6 +84,9 @@ def assemble(
         return builds.fresh(points.config(row, names))
 
     model = fresh(0)
+    target = target_of(model, table)
+    if target.columns:
+        raise UnfusableError("the model has several outputs")
     initial = columns["initial"]
     stacked, sparse = _stacked(model, table, initial.values)
     if any(key.startswith(tuple(f"penalty.{position}." for position in sparse)) for key in lifted):
@@ -94,7 +100,7 @@ def assemble(
         {key: float(_floats(column.values)[column.combinations.of_point[0]])
          for key, column in numbers.items() if key not in keys},
         stacked,
-        (table.x_train[:2], table.y_train[:2]),
+        (table.x_train[:2], target.of(table.y_train[:2])),
     )  # fmt: skip
     count = len(model.trainable_variables)
 
@@ -114,7 +120,8 @@ def assemble(
     )
     optimizers = [columns["optimizer"][row][0] for row in of_optimizer]
     variants = [columns["variant"][row] for row in of_variant]
-    return Members(template, stack, optimizers, variants, np.isin(np.arange(len(points)), checked))
+    is_checked = np.isin(np.arange(len(points)), checked)
+    return Members(template, stack, optimizers, variants, is_checked, target)
 
 
 def _stacked(

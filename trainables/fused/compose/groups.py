@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.builder.target_range import TargetError
 from trainables.error_text import cause_of
 from trainables.fused.compose.members import Composer, Members, Refused, Split
 from trainables.fused.compose.points import Points
@@ -60,5 +61,7 @@ def why_not(error: Exception) -> str:
     Raises:
         InternalsError: the reason is not in their model.
     """
+    if isinstance(error, TargetError):
+        return str(error)
     raise_ours(error)
     return str(error) if isinstance(error, UnfusableError) else f"it cannot be compiled ({cause_of(error)})"

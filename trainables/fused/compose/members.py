@@ -147,7 +147,7 @@ class Composer:
         fits = [build.fit_of(points.config(row), self._builder, fit) for row in given_to_fit.first.tolist()]
         if len(set(fits)) > 1:
             labels = np.array([fits.index(one) for one in fits])[given_to_fit.of_point]
-            return _split(numbered(labels), "arguments of fit change the batches")
+            return _split(numbered(labels), "arguments of fit change the batches or the weights of rows")
         base, axes = points.config(0, names), points.varying(names)
         by_axis = {axis: points.combinations([axis]) for axis in axes}
         # If an axis with few values splits the points, the long ones are studied in the parts only.

@@ -137,7 +137,13 @@ def training_argument(model: keras.Model, training: bool) -> dict[str, bool]:
 
 
 def loss_of(
-    model: keras.Model, x: Any, y: Any, predicted: Any, training: bool, penalties: Sequence[Any] = ()
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    predicted: Any,
+    training: bool,
+    penalties: Sequence[Any] = (),
+    weights: Any = None,
 ) -> Any:
     """Return the loss of a batch, computed like in `train_step` and `test_step`.
 
@@ -147,12 +153,22 @@ def loss_of(
         predicted: the model's outputs.
         training: the argument `training` of the loss.
         penalties: the losses that `stateless_call` returned; if empty, the model's own are used.
+        weights: of the rows; None if every row counts once.
     """
     model._losses_override = list(penalties)
     try:
-        return model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=None, training=training)
+        return model._compute_loss(x=x, y=y, y_pred=predicted, sample_weight=weights, training=training)
     finally:
         model._losses_override = []
+
+
+def forget_shapes(model: keras.Model) -> None:
+    """Let a model build its losses and metrics again with its next batch, as if it had seen none."""
+    if (losses := model._compile_loss) is not None:
+        losses.built = False
+        losses.metrics.clear()
+    if (metrics := model._compile_metrics) is not None:
+        metrics.built = False
 
 
 def log_loss(model: keras.Model, loss: Any, rows: Any) -> None:

@@ -32,8 +32,8 @@ class Program:
     Args:
         template: what the program is made from.
         batch_size: rows of a batch; the last batch of an epoch may be smaller.
-        fitted: features and target of the fitted rows.
-        validation: features and target of the validation rows.
+        fitted: features and target of the fitted rows, and their weights if they have some.
+        validation: the same of the validation rows.
         stack: all points before training.
         lanes: maximum number of points in a chunk.
 
@@ -47,8 +47,8 @@ class Program:
         self,
         template: Template,
         batch_size: int,
-        fitted: tuple[np.ndarray, np.ndarray],
-        validation: tuple[np.ndarray, np.ndarray],
+        fitted: tuple[np.ndarray, ...],
+        validation: tuple[np.ndarray, ...],
         stack: Stack,
         lanes: int,
     ) -> None:
@@ -63,11 +63,11 @@ class Program:
         self.iterations = 0
         self.steps = math.ceil(len(fitted[0]) / batch_size)
         some = slice(min(256, len(validation[0])))
-        if not template.is_additive(lane, validation[0][some], validation[1][some]):
+        if not template.is_additive(lane, *(array[some] for array in validation)):
             raise UnfusableError("a loss or metric of a batch is not the mean over its rows")
         rest = len(fitted[0]) % batch_size
-        first = slice(min(batch_size, len(fitted[0])))
-        self._masks = bool(rest) and template.can_mask(lane, fitted[0][first], fitted[1][first], rest)
+        x, y, *weights = (array[: min(batch_size, len(fitted[0]))] for array in fitted)
+        self._masks = bool(rest) and template.can_mask(lane, x, y, rest, *weights)
         self._epoch: Any = None
         self._evaluate: Any = None
 
@@ -118,7 +118,11 @@ class Program:
             (type(layer).__name__, [v.shape for v in layer.variables]) for layer in self.template.model.layers
         ]
         optimizers = [type(model.optimizer).__name__ for model in self.template.optimizers]
-        rows = [len(self.fitted[0]), len(self.validation[0])]
+        rows = [
+            len(self.fitted[0]),
+            len(self.validation[0]),
+            *(tuple(a.shape[1:]) for a in (*self.fitted, *self.validation)),
+        ]
         return repr([layers, optimizers, self.template.keys, self.batch_size, rows, self.lanes, self.chunks])
 
     def _chunked(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,18 +143,23 @@ class Program:
         rows = self.steps * self.batch_size if self._masks else len(self.fitted[0])
         return np.resize(order, rows).astype(np.int32)
 
-    def evaluate(self, stack: Stack, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the logs of every point of `stack` on other rows: float32, shape (points, len(template.logs))."""
-        x, y = tf.constant(x), tf.constant(y)
+    def evaluate(self, stack: Stack, *rows: np.ndarray) -> np.ndarray:
+        """Return the logs of every point of `stack` on other rows: float32, shape (points, len(template.logs)).
+
+        Args:
+            stack: the points.
+            rows: features and target, and the weights of the rows if the validation rows have some.
+        """
+        constants = [tf.constant(array) for array in rows]
         found = np.zeros((len(stack.weights), len(self.template.logs)), np.float32)
         for variant in np.unique(stack.variant):
             points = np.flatnonzero(stack.variant == variant)
-            at_once = _at_once(len(x))
+            at_once = _at_once(len(rows[0]))
             for some in np.split(points, range(at_once, len(points), at_once)):
                 # Append one more point, whose result is dropped: the last numbers of an array are not computed by
                 # vectors and may differ in their last bit. So a point's numbers do not depend on the other points.
                 part = stack.take(np.append(some, some[-1]))
-                arguments = ((part.weights, part.state, part.numbers), variant, self.shared, x, y)
+                arguments = ((part.weights, part.state, part.numbers), variant, self.shared, *constants)
                 if self._evaluate is None:
                     traced = tf.function(self._evaluate_chunk, autograph=False)
                     with traced_as(f"evaluation of {self._key()}"):
@@ -160,13 +169,14 @@ class Program:
 
     def _trace_epoch(
         self, weights: Any, state: Any, slots: Any, numbers: Any, optimizer: Any, variants: Any, shared: Any,
-        iterations: Any, order: Any, whole: Any, chunks: Any, x: Any, y: Any, x_validation: Any, y_validation: Any,
+        iterations: Any, order: Any, whole: Any, chunks: Any, *rows: Any,
     ) -> Any:  # fmt: skip
-        x, y = tf.gather(x, order), tf.gather(y, order)
+        fitted = [tf.gather(array, order) for array in rows[: len(self.fitted)]]
+        validation = rows[len(self.fitted) :]
         everything = [weights, *state, *slots]
         columns = 2 * len(self.template.logs)
         logs = tf.zeros([self.chunks * self.lanes, columns])
-        floats = self._draws(weights[0], [a[0] for a in state], numbers[0], list(shared), x, y)
+        floats = self._draws(weights[0], [a[0] for a in state], numbers[0], list(shared), *fitted[:2])
 
         def chunk(number: Any, logs: Any, everything: Any, _: Any) -> Any:
             first = number * self.lanes
@@ -182,9 +192,9 @@ class Program:
             )
             variant = variants[number]
             w, s, o, new_shared, trained = self._train_chunk(
-                w, s, o, n, r, variant, shared, iterations, floats, whole, x, y
+                w, s, o, n, r, variant, shared, iterations, floats, whole, fitted
             )
-            tested = self._evaluate_chunk((w, s, n), variant, new_shared, x_validation, y_validation)
+            tested = self._evaluate_chunk((w, s, n), variant, new_shared, *validation)
             logs = put(logs, tf.concat([trained, tested], 1), first)
             everything = [put(a, b, first) for a, b in zip(everything, [w, *s, *o], strict=True)]
             return number + 1, logs, everything, new_shared
@@ -215,22 +225,21 @@ class Program:
         iterations: Any,
         floats: Sequence[Any],
         whole: Any,
-        x: Any,
-        y: Any,
+        rows: Sequence[Any],
     ) -> Any:
         batch, rest = self.batch_size, len(self.fitted[0]) % self.batch_size
         metrics = [tf.tile(v[None], [self.lanes] + [1] * v.ndim) for v in self.template.metrics]
 
         def step(first: Any, size: int, carried: Any) -> Any:
             w, s, o, shared, m, iterations, _ = carried
-            x_batch, y_batch = sliced(x, first, size), sliced(y, first, size)
+            batch_rows = [sliced(array, first, size) for array in rows]
             mask = first + tf.range(size) < whole * batch + rest if self._masks else None
             drawn = [sliced(a, first // batch, 1)[0] for a in floats]
 
             def lane(arguments: Any) -> Any:
                 w, s, o, m, n, r = arguments
                 return self._train_lane(
-                    w, s, o, m, n, r, variant, shared, iterations, drawn, x_batch, y_batch, mask
+                    w, s, o, m, n, r, variant, shared, iterations, drawn, mask, *batch_rows
                 )
 
             w, s, o, shared, m, logs = tf.vectorized_map(lane, (w, s, o, m, n, r))
@@ -259,7 +268,7 @@ class Program:
 
     def _train_lane(
         self, w: Any, s: Any, o: Any, m: Any, n: Any, r: Any, variant: Any, shared: Any, iterations: Any,
-        drawn: Sequence[Any], x: Any, y: Any, mask: Any,
+        drawn: Sequence[Any], mask: Any, x: Any, y: Any, row_weights: Any = None,
     ) -> Any:  # fmt: skip
         template = self.template
         numbers, ready = template.by_key(n), list(drawn)
@@ -273,7 +282,9 @@ class Program:
             with tf.GradientTape() as tape:
                 parts = template.parts(w)
                 tape.watch(parts)
-                loss, values, m, logs = template.run(parts, template.merge(s, shared), m, x, y, True, mask)
+                loss, values, m, logs = template.run(
+                    parts, template.merge(s, shared), m, x, y, True, mask, row_weights
+                )
             if ready:
                 raise UnfusableError("an activation function draws random numbers")
             gradients = tape.gradient(loss, parts, unconnected_gradients=ZERO)
@@ -282,21 +293,24 @@ class Program:
         s, shared = template.part([tf.identity(value) for value in values])
         return w, s, o, shared, m, self._ordered(logs)
 
-    def _evaluate_chunk(self, models: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
+    def _evaluate_chunk(self, models: Any, variant: Any, shared: Any, *rows: Any) -> Any:
         template = self.template
+        x, y, row_weights = (*rows, None)[:3]
 
         def lane(arguments: Any) -> Any:
             w, s, n = arguments
             with template.lifted(template.by_key(n), variant), kernels.fast(template.draw):
                 metrics = [tf.constant(v) for v in template.metrics]
                 values = template.merge(s, shared)
-                *_, logs = template.run(template.parts(w), values, metrics, x, y, training=False)
+                *_, logs = template.run(template.parts(w), values, metrics, x, y, False, None, row_weights)
             return self._ordered(logs)
 
         return tf.vectorized_map(lane, models)
 
     def _ordered(self, logs: Mapping[str, Any]) -> Any:
-        return tf.stack([tf.cast(logs[name], tf.float32) for name in self.template.logs])
+        found = [tf.cast(logs[name], tf.float32) for name in self.template.logs]
+        # A metric by class gives an array of one number for one class.
+        return tf.stack([value if value.shape.rank == 0 else tf.reshape(value, []) for value in found])
 
 
 def _at_once(rows: int) -> int:
@@ -304,11 +318,11 @@ def _at_once(rows: int) -> int:
     return max(1, ROWS_AT_ONCE // rows)
 
 
-def _specs(models: Any, variant: Any, shared: Any, x: Any, y: Any) -> Any:
+def _specs(models: Any, variant: Any, shared: Any, *rows: Any) -> Any:
     """Return the specs of the arguments of `_evaluate_chunk` for any number of points and rows."""
-    models, x, y = (
+    models, rows = (
         tf.nest.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], a.dtype), part)
-        for part in (models, x, y)
+        for part in (models, rows)
     )
     variant, shared = tf.nest.map_structure(lambda a: tf.TensorSpec(np.shape(a), a.dtype), (variant, shared))
-    return models, variant, shared, x, y
+    return models, variant, shared, *rows

@@ -187,6 +187,7 @@ class Template:
         y: Any,
         training: bool,
         mask: Any = None,
+        row_weights: Any = None,
     ) -> tuple[Any, list[Any], list[Any], dict[str, Any]]:
         """Return the loss, the new non-trainable variables, the new metrics' variables and the logs so far.
 
@@ -199,6 +200,7 @@ class Template:
             x, y: features and target of a batch.
             training: the argument `training` of the layers.
             mask: bool, shape (rows,): which rows count; None if all do.
+            row_weights: float32, shape (rows,): how much each row counts, as Keras' `sample_weight`; None for once each.
         """
         model = self.model
         count = tf.shape(y)[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
@@ -214,13 +216,15 @@ class Template:
         variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
         mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
         with keras.StatelessScope(mapping) as scope:
-            loss = loss_of(model, x, y, predicted, training, losses)
+            loss = loss_of(model, x, y, predicted, training, losses, row_weights)
             log_loss(model, loss, count)
-            logs = model.compute_metrics(x, y, predicted, sample_weight=None)
+            logs = model.compute_metrics(x, y, predicted, sample_weight=row_weights)
             metrics = [scope.get_current_value(variable) for variable in model.metrics_variables]
         return loss, list(values), metrics, logs
 
-    def is_additive(self, lane: Stack, x: np.ndarray, y: np.ndarray) -> bool:
+    def is_additive(
+        self, lane: Stack, x: np.ndarray, y: np.ndarray, row_weights: np.ndarray | None = None
+    ) -> bool:
         """Return whether evaluating all rows at once gives the same logs as evaluating them in batches, as Keras does.
 
         It does so for means over rows, but not for a function of a whole batch, such as a correlation. Where both are
@@ -236,16 +240,20 @@ class Template:
                 metrics, start = list(map(tf.constant, self.metrics)), 0
                 with self.lifted(numbers, int(lane.variant[0])):
                     for end in ends:
-                        rows = tf.constant(x[start:end]), tf.constant(y[start:end])
-                        *_, metrics, logs = self.run(self.parts(weights), values, metrics, *rows, False)
+                        some_x, some_y, counts = _constants(slice(start, end), x, y, row_weights)
+                        *_, metrics, logs = self.run(
+                            self.parts(weights), values, metrics, some_x, some_y, False, None, counts
+                        )
                         start = end
-                found.append([float(logs[name]) for name in self.logs])
+                found.append([float(np.asarray(logs[name]).reshape(())) for name in self.logs])
             # The tolerance is float32's rounding: the sums have another order.
             if not np.allclose(found[0], found[1], rtol=1e-5, atol=1e-7, equal_nan=True):
                 return False
         return True
 
-    def can_mask(self, lane: Stack, x: np.ndarray, y: np.ndarray, rows: int) -> bool:
+    def can_mask(
+        self, lane: Stack, x: np.ndarray, y: np.ndarray, rows: int, row_weights: np.ndarray | None = None
+    ) -> bool:
         """Return whether a batch with all but its first `rows` rows masked gives the same results as only these rows.
 
         If so, the smaller last batch of an epoch needs no separate trace, which would be nearly half of the compilation.
@@ -261,17 +269,12 @@ class Template:
             with self.lifted(numbers, int(lane.variant[0])), kernels.fast():
                 for mask, taken in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):
                     parts, metrics = self.parts(weights), list(map(tf.constant, self.metrics))
+                    some_x, some_y, counts = _constants(taken, x, y, row_weights)
                     try:
                         with tf.GradientTape() as tape:
                             tape.watch(parts)
                             loss, after, metrics, _ = self.run(
-                                parts,
-                                values,
-                                metrics,
-                                tf.constant(x[taken]),
-                                tf.constant(y[taken]),
-                                True,
-                                mask,
+                                parts, values, metrics, some_x, some_y, True, mask, counts
                             )
                         gradients = map(
                             tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO)
@@ -296,6 +299,11 @@ class Template:
             for scale in (0.5, 2.0):
                 noise = chance.normal(size=lane.weights[0].shape).astype(np.float32)
                 yield tf.constant(lane.weights[0] + scale * noise)
+
+
+def _constants(taken: slice, *arrays: np.ndarray | None) -> list[Any]:
+    """Return some rows of arrays as tensors; None for an array that there is not."""
+    return [None if array is None else tf.constant(array[taken]) for array in arrays]
 
 
 def _counts_masked_rows(metric: Any) -> bool:

@@ -25,6 +25,7 @@ from trainables.fused.training.rules import Rules
 from trainables.settings import Fit, Training
 from trainables.table.data import Table
 from trainables.table.order import row_order
+from trainables.table.weights import row_weights
 
 
 class Cohort:
@@ -51,14 +52,25 @@ class Cohort:
         self, idx: np.ndarray, members: Members, fit: Fit, table: Table, training: Training, lanes: int
     ) -> None:
         self.idx, self.fit = idx, fit
-        self._table, self._training = table, training
+        self._training = training
         self._template = members.template
         rows = fitted_rows(fit, table)
-        x, y = table.x_train, table.y_train
+        weights = row_weights(fit, table, rows)
+
+        def with_weights(x: np.ndarray, y: np.ndarray, of_rows: np.ndarray | None) -> tuple[np.ndarray, ...]:
+            return (x, y) if of_rows is None else (x, y, of_rows)
+
+        x, y = table.x_train, members.target.of(table.y_train)
         self.program = Program(
-            members.template, fit.batch_size, (x[:rows], y[:rows]), (x[rows:], y[rows:]),
-            members.stack, lanes,
-        )  # fmt: skip
+            members.template,
+            fit.batch_size,
+            with_weights(x[:rows], y[:rows], weights.fitted),
+            with_weights(x[rows:], y[rows:], weights.validation),
+            members.stack,
+            lanes,
+        )
+        self._train_rows = with_weights(x, y, weights.train)
+        self._test_rows = with_weights(table.x_test, members.target.of(table.y_test), weights.test)
         self._rows = rows
         self._stack = members.stack
         self._best = Stack(
@@ -161,10 +173,10 @@ class Cohort:
             np.stack(self._history) if self._history else np.zeros((0, len(self.idx), 2 * len(names) + 1))
         )
         if len(evaluated):
-            models, table = self._best.take(evaluated), self._table
+            models = self._best.take(evaluated)
             found = {
-                "tr": self.program.evaluate(models, table.x_train, table.y_train),
-                "te": self.program.evaluate(models, table.x_test, table.y_test),
+                "tr": self.program.evaluate(models, *self._train_rows),
+                "te": self.program.evaluate(models, *self._test_rows),
                 "va": history[self._rules.best_epoch[evaluated] - 1, evaluated, len(names) : 2 * len(names)],
             }
             where = np.isin(rows, evaluated)

@@ -198,14 +198,14 @@ def _by_program(program: Program, starts: Sequence[Stack], sample: Sample) -> li
     """
     template, before = program.template, (program.shared, program.iterations)
     part = _joined(starts)
-    x, y = (array[: sample.validation] for array in program.validation)
+    tested_rows = [array[: sample.validation] for array in program.validation]
     found: list[Result] = [{} for _ in starts]
     apart: list[Result] = [{} for _ in starts]
     names = template.logs
     try:
         for epoch in range(1, EPOCHS + 1):
             part, logs = program.epoch(part, sample.order)
-            compiled, tested = logs[:, len(names) :], program.evaluate(part, x, y)
+            compiled, tested = logs[:, len(names) :], program.evaluate(part, *tested_rows)
             again = program.evaluate(part, *program.validation)
             for row, result in enumerate(found):
                 for column, name in enumerate(names):

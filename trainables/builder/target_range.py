@@ -1,0 +1,113 @@
+"""Checks the values of a target against a model's losses of Keras, which train nonsense in silence if they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trainables.errors import TrainablesError
+from trainables.table.data import Table
+
+_BINARY = ("binarycrossentropy", "binaryfocalcrossentropy")
+_CATEGORICAL = ("categoricalcrossentropy", "categoricalfocalcrossentropy")
+_SPARSE = "sparsecategoricalcrossentropy"
+
+
+class TargetError(TrainablesError, ValueError):
+    """The model cannot be trained on the table's target; the message says why and what to change."""
+
+
+def losses_of(model: Any, outputs: int, names: Sequence[str] | None) -> list[Any]:
+    """Return what was passed to `compile` as the loss of each output; None where that is not known."""
+    given = model.loss
+    if isinstance(given, Mapping) and names:
+        return [given.get(name) for name in names]
+    if isinstance(given, list | tuple):
+        return list(given) if len(given) == outputs else [None] * outputs
+    return [None if isinstance(given, Mapping) else given] * outputs
+
+
+def name_of(loss: Any) -> str:
+    """Return the name of a loss, for messages."""
+    return loss if isinstance(loss, str) else getattr(loss, "__name__", None) or type(loss).__name__
+
+
+def check(loss: Any, width: int, table: Table, column: int | None) -> None:
+    """Raise if the target's values are none for a loss of Keras.
+
+    Args:
+        loss: as passed to `compile`; other losses are not checked.
+        width: of the output; 0 if it is unknown.
+        table: the data.
+        column: the target's position, if the model has several outputs.
+
+    Raises:
+        TargetError: see the message.
+    """
+    kind = _kind(loss, width)
+    values = _values(table, column)
+    if not kind or not width:
+        return
+    if values.ndim > 1 and values.shape[1] != width:
+        raise TargetError(
+            f"The model has {width} output{'s' * (width > 1)}, but there are {values.shape[1]} target columns: "
+            f"{table.target}. Give the last layer {values.shape[1]} units."
+        )
+    if kind == _SPARSE:
+        check_classes(width, table, column, name_of(loss))
+    if kind in _CATEGORICAL and values.ndim == 1:
+        if width == 1:
+            raise TargetError(
+                f"{name_of(loss)} needs an output for each class, but the model has 1 output. Give the last layer a unit "
+                "for each class, or use binary_crossentropy."
+            )
+        check_classes(width, table, column, name_of(loss))
+    if kind in _BINARY and (width == 1 or values.ndim > 1):
+        odd = values[(values < 0) | (values > 1)]
+        if odd.size:
+            raise TargetError(
+                f'{name_of(loss)} needs a target from 0 to 1, but "{_title(table, column)}" has {odd.flat[0]:g}. '
+                "Encode its classes as 0 and 1, or use another loss."
+            )
+
+
+def check_classes(width: int, table: Table, column: int | None, loss: str = "") -> None:
+    """Raise if the target's values are not whole numbers from 0 to `width` - 1."""
+    values = _values(table, column)
+    words = f"the model has {width} output{'s' * (width > 1)}, but the target"
+    if len(table.classes) > width and column is None:
+        labels = [str(label) for label in table.classes]
+        shown = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
+        raise TargetError(
+            f"{words} has {len(labels)} classes: {shown}. Give the last layer {len(labels)} units."
+        )
+    odd = values[(values < 0) | (values > width - 1) | (values != np.rint(values))]
+    if odd.size:
+        by = f"{loss} needs classes from 0 to {width - 1}: " if loss else ""
+        raise TargetError(
+            f'{by}{words} "{_title(table, column)}" has {odd.flat[0]:g}. Give the last layer a unit for each class, and '
+            "number the classes from 0."
+        )
+
+
+def _kind(loss: Any, width: int) -> str:
+    """Return the name of a loss of Keras, in small letters without underscores; empty for any other loss."""
+    if loss is None or not (
+        isinstance(loss, str)
+        or str(getattr(loss, "__module__", None) or type(loss).__module__).startswith("keras.")
+    ):
+        return ""
+    name = name_of(loss).lower().replace("_", "")
+    return (_BINARY[0] if width == 1 else _SPARSE) if name in ("crossentropy", "ce") else name
+
+
+def _values(table: Table, column: int | None) -> np.ndarray:
+    """Return the target of all rows: shape (rows,), or (rows, targets) if the model has one output for all."""
+    values = np.concatenate([table.y_train, table.y_test])
+    return values if column is None or values.ndim == 1 else values[:, column]
+
+
+def _title(table: Table, column: int | None) -> str:
+    return table.target if column is None or not table.targets else str(table.targets[column])
