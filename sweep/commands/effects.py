@@ -11,7 +11,7 @@ from results import figures
 from results.analysis.importance import about_pruned, distribution, paired
 from results.folder.path import AnyPath
 from results.schema import Status
-from sweep.commands.chosen import check_axis, chosen_rows, opened
+from sweep.commands.chosen import check_axis, chosen_rows, opened, ranking
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import write_page
 from sweep.commands.tables import plain_table
@@ -29,7 +29,7 @@ from sweep.errors import as_input_error
 def effects(
     folder: AnyPath,
     axis: str,
-    by: str,
+    by: str | None,
     where: str | None,
     with_pruned: bool,
     html: Path | None,
@@ -37,12 +37,13 @@ def effects(
 ) -> None:
     """Say what the values of AXIS do: the metric's distribution for each value, and the differences, all else equal."""
     run, rows = opened(folder), chosen_rows(folder, where)
+    by, mode = ranking(folder, rows, by)
     pruned = rows["status"] == Status.PRUNED
     if not with_pruned:
         rows = rows[~pruned]
     with as_input_error():
         check_axis(run, axis)
-        table, pairs = distribution(rows, axis, by), paired(rows, list(run.axes), axis, by)
+        table, pairs = distribution(rows, axis, by, mode), paired(rows, list(run.axes), axis, by)
     if html:
         write_page(html, figures.distribution_figure(table, axis, by).to_html())
     if as_json:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import click
+import pandas as pd
 
 from results.analysis import leaderboard
+from results.directions import Mode
 from results.folder.path import AnyPath
-from sweep.commands.chosen import chosen_rows
-from sweep.commands.options import DESCENDING, FOLDER, JSON, RANK_BY, WHERE
+from sweep.commands.chosen import chosen_rows, ranking
+from sweep.commands.options import FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.commands.tables import points_table
 from sweep.errors import InputError, as_input_error
 
@@ -16,28 +18,30 @@ from sweep.errors import InputError, as_input_error
 @FOLDER
 @click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many points.")
 @RANK_BY
-@DESCENDING
+@MODE
 @WHERE
 @click.option("--per", metavar="AXIS", help="Only the best point of each value of this column.")
 @click.option(
     "--pareto",
     metavar="COL",
-    help="Only the Pareto front of --by and COL, such as params or seconds; lower is better in both.",
+    help="Only the Pareto front of --by and COL, such as params or seconds.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, safe to open in a spreadsheet.")
 @JSON
 def top(
     folder: AnyPath,
     count: int,
-    by: str,
-    descending: bool,
+    by: str | None,
+    mode: Mode | None,
     where: str | None,
     per: str | None,
     pareto: str | None,
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Print the best points in DIR.
+    """Print the best points in DIR: the best value on the validation rows first. The test rows do not rank unless --by asks.
+
+    Points that diverged, failed or ran out of time come after all others; --where "status == 'diverged'" shows them alone.
 
     \b
     sweep top DIR --where 'activation == "relu" and params < 200'
@@ -49,16 +53,15 @@ def top(
         raise InputError(
             "--per and --pareto were both given, but only one can choose the points. Leave one of the two out."
         )
-    if pareto and descending:
-        raise InputError("With --pareto, lower is better in both columns. Leave --descending out.")
     chosen = chosen_rows(folder, where)
+    by, mode = ranking(folder, chosen, by, mode)
     with as_input_error():
         if per:
-            best = leaderboard.best_of_each(chosen, per, by, descending).head(count)
+            best = leaderboard.best_of_each(chosen, per, by, mode).head(count)
         elif pareto:
-            best = leaderboard.pareto(chosen, by, pareto).head(count)
+            best = leaderboard.pareto(chosen, by, *_against(folder, chosen, pareto, mode)).head(count)
         else:
-            best = leaderboard.leaderboard(chosen, count, by, descending)
+            best = leaderboard.leaderboard(chosen, count, by, mode)
     if as_json:
         click.echo(best.to_json(orient="records"))
     elif as_csv:
@@ -68,3 +71,9 @@ def top(
         points_table(best, f"The best {len(best):,} of {len(chosen):,} {what}", shown=[by, per, pareto])
     else:
         click.echo(f"{folder} has no {'such ' if where else ''}point with a {by} yet.")
+
+
+def _against(folder: AnyPath, rows: pd.DataFrame, pareto: str, mode: Mode) -> tuple[str, Mode, Mode]:
+    """Return the other column of a front, and the modes of both columns."""
+    other, other_mode = ranking(folder, rows, pareto)
+    return other, mode, other_mode

@@ -16,6 +16,10 @@ from dataclasses import asdict
 from typing import Any
 
 from sweep.plan.plan import Plan
+from trainables.settings import Callbacks
+
+_LATER = {"monitor": None, "mode": "auto", "start_from_epoch": 0, "baseline": None}
+"""Settings of the rules that earlier versions did not have, each with the value that changes nothing."""
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
@@ -23,9 +27,11 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
     spec, builder = plan.data_spec, plan.found_builder
     budget: dict[str, Any] = {
         "fit": asdict(plan.fit),
-        "callbacks": asdict(plan.callbacks),
+        "callbacks": _rules(plan.callbacks),
         "scheduler": plan.scheduler,
     }
+    if (plan.objective.metric, plan.objective.mode) not in (("loss", "auto"), ("loss", "min")):
+        budget["objective"] = asdict(plan.objective)
     if plan.scheduler == "asha":
         budget["asha"] = asdict(plan.asha)
     return {
@@ -44,6 +50,14 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "budget": budget,
         "seed": plan.seed,
         "keep_weights": plan.keep_weights,
+    }
+
+
+def _rules(callbacks: Callbacks) -> dict[str, Any]:
+    """Return the rules as data, without the settings of `_LATER` that have no effect: earlier runs did not have them."""
+    return {
+        name: rule and {key: value for key, value in rule.items() if value != _LATER.get(key, ...)}
+        for name, rule in asdict(callbacks).items()
     }
 
 

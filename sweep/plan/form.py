@@ -82,7 +82,11 @@ def _refuse_unknown_deeply(kind: Any, value: Any, where: Key) -> None:
     if not isinstance(value, Mapping):
         if value is None:
             raise PlanError(f"{'.'.join(where)} is empty. Give it its keys, or remove it.", where)
-        example = " (or the word abalone)" if where == ("data",) else ""
+        examples: dict[Key, str] = {
+            ("data",): " (or the word abalone)",
+            ("objective",): " (or only the name of a metric, such as auc)",
+        }
+        example = examples.get(where, "")
         raise PlanError(f"{'.'.join(where)} got {value!r}, but needs keys and values{example}.", where)
     refuse_unknown(value, [item.name for item in fields(kind)], where)
     for name, hint in get_type_hints(kind).items():

@@ -24,7 +24,7 @@ from sweep.plan.form import PlanError, line_of, read_yaml, refuse_unknown, valid
 from sweep.plan.resources import Resources
 from trainables.builder import find
 from trainables.builder.find import Builder
-from trainables.settings import Callbacks, Fit, Training
+from trainables.settings import Callbacks, Fit, Objective, Training
 from trainables.table import data
 from trainables.table.data import DataSpec, Table
 
@@ -39,6 +39,7 @@ class Plan:
         data: "abalone" or a `DataSpec` (or a mapping of its arguments).
         builder: `package.module:function` or `path/to/file.py:function`.
         space: the axes' values by name, or a `Space`.
+        objective: an `Objective`, a mapping of its arguments, or only the name of its metric.
         fit, callbacks, scheduler, asha, engine, resources, seed, timeout_s, retries, keep_weights, verify: as in the
             default plan.
         base: the folder that relative paths start from.
@@ -50,6 +51,7 @@ class Plan:
     data: Literal["abalone"] | DataSpec
     builder: str
     space: Space
+    objective: Objective = field(default_factory=Objective)
     fit: Fit = field(default_factory=Fit)
     callbacks: Callbacks = field(default_factory=Callbacks)
     scheduler: Literal["asha", "none"] = "asha"
@@ -71,6 +73,8 @@ class Plan:
                 continue
             if item.name == "space":
                 value = made_space(value)
+            elif item.name == "objective" and isinstance(value, str):
+                value = validated(Objective, {"metric": value}, ("objective",))
             elif item.name != "data" or value != "abalone":
                 value = validated(_nested(item.name) or hints[item.name], value, (item.name,))
             object.__setattr__(self, item.name, value)
@@ -211,6 +215,7 @@ class Plan:
             keep_weights=self.keep_weights is not False,
             memory_mb=self.resources.memory_mb,
             gpu=self.resources.gpu,
+            objective=self.objective,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -235,5 +240,12 @@ class Plan:
 
 def _nested(key: str) -> type | None:
     """Return the dataclass that `key` of a plan holds, or None."""
-    kinds = {"data": DataSpec, "fit": Fit, "callbacks": Callbacks, "asha": Asha, "resources": Resources}
+    kinds = {
+        "data": DataSpec,
+        "objective": Objective,
+        "fit": Fit,
+        "callbacks": Callbacks,
+        "asha": Asha,
+        "resources": Resources,
+    }
     return kinds.get(key)

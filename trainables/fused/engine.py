@@ -24,6 +24,7 @@ from trainables.engine import Engine, Report, Work
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
 from trainables.limits import KILL_AFTER_S, cohort_memory_mb, time_limit
+from trainables.objective import ObjectiveError
 from trainables.trials.checkpoints import name_of
 
 STEP_S = 2.0
@@ -60,7 +61,8 @@ class FusedEngine(Engine):
         """Compose the group, or train it for a while, and report."""
         report = self._step()
         learned = self._composer.known if self._composer else None
-        return replace(report, known=learned, notes=learned.notes if learned else ())
+        losses = dict(self._composer.losses) if self._composer else {}
+        return replace(report, known=learned, notes=learned.notes if learned else (), losses=losses)
 
     def _step(self) -> Report:
         try:
@@ -70,6 +72,8 @@ class FusedEngine(Engine):
             return report or self._train()
         except InternalsError as error:
             return Report(done=True, broken=str(error))
+        except ObjectiveError as error:
+            return Report(done=True, unusable=str(error))
         except UnfusableError as error:
             return self._refuse(str(error))
         except Exception as error:
@@ -153,6 +157,7 @@ class FusedEngine(Engine):
             rows=finished,
             rungs=self.work.rungs.entered() if self.work.rungs else None,
             timing=timing,
+            modes=cohort.modes,
         )
 
     def _begin_cohort(self) -> Report | None:
@@ -213,7 +218,10 @@ class FusedEngine(Engine):
         """Enter the points that were trained into the rung of a milestone; return the rows of those that ASHA stops."""
         cohort, rungs = self._cohort, self.work.rungs
         assert rungs is not None
-        passed = rungs.enter(cohort.epoch, cohort.idx[trained], cohort.lowest[trained], together=True)
+        mode = cohort.watched.objective.mode
+        passed = rungs.enter(
+            cohort.epoch, cohort.idx[trained], cohort.best[trained], together=True, mode=mode
+        )
         stopped = trained[~passed & cohort.alive[trained]]
         cohort.prune(stopped)
         return stopped
