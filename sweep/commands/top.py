@@ -39,8 +39,9 @@ def top(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Print the best points in DIR: the best value on the validation rows first. The test rows do not rank unless --by asks.
+    """Print the best points in DIR.
 
+    The best value of the objective on the validation rows comes first; test rows rank only if --by asks for them.
     Points that diverged, failed or ran out of time come after all others; --where "status == 'diverged'" shows them alone.
 
     \b

@@ -151,9 +151,9 @@ class Collector(Unsaved, Callback):
     def _compare_losses(self, losses: Mapping[str, Sequence[str]]) -> None:
         """End the sweep if its points would be compared by values of different losses."""
         self._losses |= losses
-        if self._plan.objective.metric in ("loss", "data_loss") and len(self._losses) > 1:
+        if self._plan.objective.metric == "loss" and len(self._losses) > 1:
             self.commit()
-            raise StopRequested(PlanError(different_losses(self._losses, self._plan.objective.metric)))
+            raise StopRequested(PlanError(different_losses(self._losses)))
 
     def _train_one_by_one(self, points: np.ndarray, why: str) -> None:
         """Hand out one by one the points that no program can train; with `engine: fused` they fail instead."""

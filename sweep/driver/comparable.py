@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 
-def different_losses(losses: Mapping[str, Sequence[str]], metric: str = "loss") -> str:
+def different_losses(losses: Mapping[str, Sequence[str]]) -> str:
     """Return the message for models that are compiled with different losses.
 
     Args:
         losses: for each loss the metrics of the models that have it.
-        metric: the objective of the plan.
     """
     first, *others = losses.values()
     common = [name for name in first if all(name in other for other in others)]
     said = (
-        f"objective: {metric} compares values of different losses, which mean different things: the points' models are "
+        "objective: loss compares values of different losses, which mean different things: the points' models are "
         f"compiled with {_and(list(losses))}. ASHA and the ranking need a metric that all models have. "
     )
     if common:
