@@ -19,8 +19,10 @@ import pandas as pd
 import pyarrow as pa
 import yaml
 
+from results import directions
 from results.analysis.condition import matching
 from results.analysis.leaderboard import leaderboard
+from results.directions import Directions, Mode
 from results.folder.errors import FolderError
 from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
@@ -110,6 +112,11 @@ class Run:
         """The names that Keras logged: "loss" and each compiled metric."""
         return metrics_of(map(str, self.points), self.axes)
 
+    @functools.cached_property
+    def directions(self) -> Directions:
+        """The objective, and whether a lower or a higher value of each metric is better."""
+        return directions.read(self.folder, self.plan)
+
     def curves(self, idx: int | Iterable[int] | None = None) -> pd.DataFrame:
         """Return the learning curves of some or all points: one row for each epoch, sorted by point and epoch."""
         return self._read(self.folder.curves, idx).sort_values(["idx", "epoch"], ignore_index=True)
@@ -122,13 +129,22 @@ class Run:
         seen = self._read(self.folder.rungs, None)
         return seen.drop_duplicates(["milestone", "idx"], ignore_index=True) if len(seen) else seen
 
-    def top(self, n: int = 10, by: str = "loss_te", where: str | None = None) -> pd.DataFrame:
-        """Return, of the points that fulfil `where`, the `n` points with the lowest value in the column `by`.
+    def top(
+        self, n: int = 10, by: str | None = None, where: str | None = None, mode: Mode | None = None
+    ) -> pd.DataFrame:
+        """Return, of the points that fulfil `where`, the `n` best ones; see `results.analysis.leaderboard`.
+
+        Args:
+            n: at most this many rows.
+            by: the column to rank by; None for the objective on the validation rows.
+            where: a condition; None for all points.
+            mode: whether a lower or a higher value is better; None for the column's own mode, or "min" if that is not known.
 
         Raises:
             ValueError: there is no such column, or the condition cannot be used (see `results.analysis.condition`).
         """
-        return leaderboard(self.points if where is None else matching(self.points, where), n, by)
+        rows = self.points if where is None else matching(self.points, where)
+        return leaderboard(rows, n, *self.directions.chosen(by, mode))
 
     def config(self, idx: int) -> dict[str, Any]:
         """Return the value of each axis for a point, as in the plan.

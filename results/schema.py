@@ -64,7 +64,7 @@ _BEFORE_METRICS = (
         "best_epoch",
         pa.int32(),
         "epochs",
-        "1-based epoch with the lowest val_loss; the metrics are those of its model",
+        "1-based epoch with the best objective on the validation rows; the metrics are those of its model",
     ),
 )
 _AFTER_METRICS = (
@@ -95,7 +95,12 @@ WEIGHTS = (
 RUNGS = (
     Column("milestone", pa.int32(), "epochs", "the epoch at which ASHA compared the point with others"),
     _IDX,
-    Column("value", pa.float64(), "", "the point's lowest val_loss by then; NaN without a finite one"),
+    Column(
+        "value",
+        pa.float64(),
+        "",
+        "the point's best objective on the validation rows by then; NaN without a finite one",
+    ),
     Column("passed", pa.bool_(), "", "whether the point continued"),
 )
 

@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from results import directions
+from results.directions import Mode
 from results.folder.files import write_json
 from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL, Status
-
-OBJECTIVE = "loss_va"
-"""The column that decides which points are the best; lower is better."""
 
 MOST = 10
 """How many of the best points are checked, if a plan does not say."""
@@ -106,7 +105,9 @@ class Verification:
         return sum(idx in self.entries and self.entries[idx].agrees for idx in points)
 
 
-def chosen(points: pd.DataFrame, most: int, seed: int, by: str = OBJECTIVE) -> tuple[list[int], list[int]]:
+def chosen(
+    points: pd.DataFrame, most: int, seed: int, by: str = "loss_va", mode: Mode = "min"
+) -> tuple[list[int], list[int]]:
     """Return the best points, the best first, and others that are drawn at random.
 
     Only points that the fused engine trained for some epochs are chosen.
@@ -115,7 +116,8 @@ def chosen(points: pd.DataFrame, most: int, seed: int, by: str = OBJECTIVE) -> t
         points: the rows of a run.
         most: how many of the best.
         seed: of the draw; the same rows and seed give the same points.
-        by: the metric of which a low value is good.
+        by: the column that decides which points are the best.
+        mode: whether a lower or a higher value of it is better.
     """
     if not most or by not in points or not len(points):
         return [], []
@@ -123,7 +125,8 @@ def chosen(points: pd.DataFrame, most: int, seed: int, by: str = OBJECTIVE) -> t
     trained = points[
         (points["engine"] == _CHECKED_ENGINE) & points["status"].isin(statuses) & (points["epochs"] > 0)
     ]
-    ranked = trained[trained["status"] != Status.DIVERGED].dropna(subset=[by]).sort_values([by, "idx"])
+    ranked = trained[trained["status"] != Status.DIVERGED].dropna(subset=[by])
+    ranked = ranked.sort_values([by, "idx"], ascending=[mode == "min", True])
     best = [int(idx) for idx in ranked["idx"].head(most)]
     rest = np.sort(trained.loc[~trained["idx"].isin(best), "idx"].to_numpy())
     drawn = np.random.default_rng([seed, len(rest)]).permutation(rest)[: len(rest) // ONE_IN]
@@ -159,7 +162,7 @@ def verification(
     marks = {int(row["idx"]): mark_of(row) for row in rows.to_dict("records")}
     entries = {idx: entry for idx, entry in stored.items() if marks.get(idx) == entry.row}
     most, seed = last.most if most is None else most, last.seed if seed is None else seed
-    best, others = chosen(points, most, seed)
+    best, others = chosen(points, most, seed, *directions.read(folder).chosen())
     # Points that an earlier run drew count, too.
     others += [idx for idx in sorted(entries) if idx not in best and idx not in others]
     return Verification(best, others, entries, last.why, most, seed)

@@ -52,7 +52,7 @@ def test_the_example_runs_as_written(houses):
     assert ran.returncode == 0, ran.stderr
     rows = pd.read_parquet(houses / "runs/houses/points")
     assert sorted(rows["idx"]) == [0, 1, 2, 3]
-    assert ran.stdout.splitlines()[-1].startswith("{'loss_te': ")
+    assert ran.stdout.splitlines()[-1].startswith("{'by': 'loss_va', 'loss_va': ")
 
 
 def test_the_plan_file_is_the_same_plan_but_for_its_callbacks(houses):

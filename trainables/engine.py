@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
-from trainables.settings import Training
+from trainables.settings import Mode, Training
 from trainables.single.compare import Check
 from trainables.table.data import Table
 
@@ -25,14 +25,17 @@ class Rungs(ABC):
     """The interface through which an engine asks ASHA's rungs."""
 
     @abstractmethod
-    def enter(self, epoch: int, idx: np.ndarray, lowest: np.ndarray, together: bool) -> np.ndarray:
+    def enter(
+        self, epoch: int, idx: np.ndarray, best: np.ndarray, together: bool, mode: Mode = "min"
+    ) -> np.ndarray:
         """Enter points that have reached a milestone, and return which of them continue: bool, shape (points,).
 
         Args:
             epoch: the milestone.
             idx: the points' numbers in the grid, int64, shape (points,).
-            lowest: each point's lowest validation loss so far, float64, shape (points,); NaN if none was finite.
+            best: each point's best objective so far, float64, shape (points,); NaN if none was finite.
             together: whether all points are entered before any is judged.
+            mode: whether a lower or a higher objective is better.
         """
 
     @abstractmethod
@@ -119,6 +122,11 @@ class Report:
         why: the reason for `parts` or `refused`.
         timing: core seconds since the last report, by activity: compose, compile, train, evaluate, verify.
         broken: why the engine cannot train any point, which ends the sweep; empty if it can.
+        unusable: what in the plan the models contradict, which ends the sweep like bad input; empty if nothing does.
+        modes: whether a lower or a higher value of each metric is better, by its name: "min", "max", or None if Keras
+            cannot tell; empty if nothing new is known.
+        losses: the losses of the models that were built so far, each as a text that is equal for losses whose values can be
+            compared, with the names of these models' metrics.
         known: what the engine has learned about all points of the sweep, for `Engine.begin` of later trials.
         notes: what the user must know about the builder; each is printed once.
     """
@@ -134,6 +142,9 @@ class Report:
     why: str = ""
     timing: Mapping[str, float] = field(default_factory=dict)
     broken: str = ""
+    unusable: str = ""
+    modes: Mapping[str, str | None] = field(default_factory=dict)
+    losses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known: Any = None
     notes: tuple[str, ...] = ()
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+Mode = Literal["min", "max"]
+"""Whether a lower or a higher value is better, in Keras' words."""
+
+ModeSetting = Literal["auto", "min", "max"]
+"""A mode, or "auto" to follow Keras' own rule: the class of the compiled metric knows its direction."""
 
 FIT_AXES = ("batch_size", "shuffle", "validation_split", "class_weight", "weight")
 """The arguments of `Model.fit` that may be axes, and `weight`, the column of its `sample_weight`."""
@@ -103,26 +109,68 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Objective:
+    """The metric that decides which epoch of a point, and which point, is best. It is measured on the validation rows.
+
+    Args:
+        metric: a name that the compiled model logs, such as "loss" or "auc".
+        mode: whether a lower or a higher value is better; "auto" takes it from the metric's class, as Keras does.
+    """
+
+    metric: str = "loss"
+    mode: ModeSetting = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.metric:
+            raise ValueError(
+                "objective.metric is empty, but needs a name that the model logs, such as loss or auc."
+            )
+        if self.metric.startswith("val_"):
+            raise ValueError(
+                f"objective.metric got {self.metric!r}, but the objective is always measured on the validation rows, "
+                f"so it needs the plain name. Write: objective: {self.metric.removeprefix('val_') or 'loss'}"
+            )
+
+    @property
+    def log(self) -> str:
+        """The name under which Keras logs the objective."""
+        return f"val_{self.metric}"
+
+
+@dataclass(frozen=True)
 class EarlyStopping:
-    """Stop a point when `val_loss` has not improved by more than `min_delta` for `patience` epochs.
+    """Stop a point when a log has not improved by more than `min_delta` for `patience` epochs.
 
     It works like `keras.callbacks.EarlyStopping`.
+
+    Args:
+        patience: epochs without an improvement.
+        min_delta: a smaller change is no improvement.
+        monitor: the log, as Keras names it, such as "val_auc"; None for the objective on the validation rows.
+        mode: whether a lower or a higher value is better.
+        start_from_epoch: epochs at the start that do not count.
+        baseline: the wait starts anew only with a value that is also better than this; None for no such value.
     """
 
     patience: int = 20
     min_delta: float = 0.0
+    monitor: str | None = None
+    mode: ModeSetting = "auto"
+    start_from_epoch: int = 0
+    baseline: float | None = None
 
     def __post_init__(self) -> None:
         _at_least("early_stopping.patience", self.patience, 0)
         _at_least("early_stopping.min_delta", self.min_delta, 0)
+        _at_least("early_stopping.start_from_epoch", self.start_from_epoch, 0)
 
 
 @dataclass(frozen=True)
 class ReduceLROnPlateau:
-    """Multiply the learning rate by `factor` when `val_loss` has not improved for `patience` epochs.
+    """Multiply the learning rate by `factor` when a log has not improved for `patience` epochs.
 
     It works like `keras.callbacks.ReduceLROnPlateau`. It leaves out models with a learning-rate schedule, because
-    Keras cannot set the rate of such an optimizer.
+    Keras cannot set the rate of such an optimizer. `monitor` and `mode` are as in `EarlyStopping`.
     """
 
     factor: float = 0.1
@@ -130,6 +178,8 @@ class ReduceLROnPlateau:
     min_lr: float = 1e-5
     min_delta: float = 1e-4
     cooldown: int = 0
+    monitor: str | None = None
+    mode: ModeSetting = "auto"
 
     def __post_init__(self) -> None:
         if not 0 < self.factor < 1:
@@ -169,6 +219,7 @@ class Training:
         keep_weights: whether a report carries the best epoch's weights.
         memory_mb: MiB that the arrays of one cohort may take; on a GPU, its memory is the limit instead.
         gpu: share of a GPU, or number of GPUs, that a trial has.
+        objective: the metric that decides which epoch is best, and that ASHA compares.
     """
 
     fit: Fit
@@ -180,3 +231,4 @@ class Training:
     keep_weights: bool = True
     memory_mb: float = 256.0
     gpu: float = 0.0
+    objective: Objective = Objective()

@@ -5,12 +5,14 @@ Everything is computed from the points' rows and from the stored records of the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from results.analysis.condition import numbers
+from results.directions import Mode
 from results.schema import Status
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ class Regret:
     Attributes:
         by: the metric that decides which point wins.
         winner, best: idx of the pruned run's winner, and of the exhaustive run's.
-        lost: the exhaustive run's value of the winner, minus that of the best.
+        lost: how much worse the exhaustive run's value of the winner is than that of the best, 0 or more.
         rank: of the winner among the exhaustive run's points, 1 for the best.
         points: how many points have a value in the exhaustive run.
     """
@@ -37,11 +39,12 @@ class Regret:
     points: int
 
 
-def rungs(seen: pd.DataFrame) -> pd.DataFrame:
+def rungs(seen: pd.DataFrame, mode: Mode = "min") -> pd.DataFrame:
     """Return one row for each rung.
 
     Args:
         seen: as `Run.rungs` returns it.
+        mode: whether a lower or a higher objective is better.
 
     Returns:
         `milestone`, how many points `entered` and `passed`, the `best` value of all, and the `worst` value that passed.
@@ -54,8 +57,8 @@ def rungs(seen: pd.DataFrame) -> pd.DataFrame:
                 "milestone": milestone,
                 "entered": len(part),
                 "passed": len(passed),
-                "best": part["value"].min(),
-                "worst": passed["value"].max(),
+                "best": part["value"].min() if mode == "min" else part["value"].max(),
+                "worst": passed["value"].max() if mode == "min" else passed["value"].min(),
             }
         )
     return pd.DataFrame(table, columns=["milestone", "entered", "passed", "best", "worst"])
@@ -81,11 +84,28 @@ def check_comparable(run: Run, exhaustive: Run) -> None:
     Raises:
         ValueError: their grids or their trainings differ.
     """
-    for key in ("space", "only", "data", "builder", "fit", "callbacks", "seed"):
-        if (run.plan.get(key) or None) != (exhaustive.plan.get(key) or None):
+    for key in ("space", "only", "data", "builder", "objective", "fit", "callbacks", "seed"):
+        if _as_today(key, run.plan.get(key)) != _as_today(key, exhaustive.plan.get(key)):
             raise ValueError(
                 f"{exhaustive.folder.path}: its plan has another {key} than {run.folder.path}. Give a run of the same plan."
             )
+
+
+def _as_today(key: str, value: Any) -> Any:
+    """Return the value of a plan's key, without what plans of earlier versions lack and what has no effect."""
+    if key == "objective":
+        given = value if isinstance(value, Mapping) else {"metric": value}
+        return {"metric": given.get("metric") or "loss", "mode": given.get("mode") or "auto"}
+    if key == "callbacks" and isinstance(value, Mapping):
+        return {name: rule and _with_effect(rule) for name, rule in value.items()}
+    return value or None
+
+
+def _with_effect(rule: Any) -> Any:
+    later = {"monitor": None, "mode": "auto", "start_from_epoch": 0, "baseline": None}
+    if not isinstance(rule, Mapping):
+        return rule
+    return {name: value for name, value in rule.items() if name not in later or value != later[name]}
 
 
 def saved(points: pd.DataFrame, exhaustive: pd.DataFrame) -> int:
@@ -94,12 +114,13 @@ def saved(points: pd.DataFrame, exhaustive: pd.DataFrame) -> int:
     return int((both["epochs_there"] - both["epochs"]).sum())
 
 
-def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") -> Regret:
+def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va", mode: Mode = "min") -> Regret:
     """Return how much worse the pruned run's winner is than the best point, by the exhaustive run's values.
 
     Args:
         pruned, exhaustive: points of two runs of the same plan.
-        by: the metric; lower is better.
+        by: the metric.
+        mode: whether a lower or a higher value of it is better.
 
     Raises:
         ValueError: one run has no point with the metric, or the exhaustive run lacks the winner.
@@ -107,16 +128,18 @@ def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") 
     truth, tried = (numbers(rows.set_index("idx"), by).dropna() for rows in (exhaustive, pruned))
     if truth.empty or tried.empty:
         raise ValueError(f"One of the runs has no point with a {by}.")
-    winner = int(tried.sort_values(kind="stable").index[0])
+    is_min = mode == "min"
+    winner = int(tried.sort_values(kind="stable", ascending=is_min).index[0])
     if winner not in truth.index:
         raise ValueError(f"The winner, point {winner}, has no {by} in the exhaustive run.")
-    lost = float(truth[winner] - truth.min())
+    lost = float(truth[winner] - truth.min() if is_min else truth.max() - truth[winner])
+    better = truth < truth[winner] if is_min else truth > truth[winner]
     return Regret(
         by,
         winner,
-        int(truth.sort_values(kind="stable").index[0]),
+        int(truth.sort_values(kind="stable", ascending=is_min).index[0]),
         lost,
-        int((truth < truth[winner]).sum()) + 1,
+        int(better.sum()) + 1,
         len(truth),
     )
 

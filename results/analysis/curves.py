@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from results.analysis.condition import unknown_column
+from results.directions import Mode
 
 QUANTILES = (0.1, 0.5, 0.9)
 """The lower edge, the middle and the upper edge of a band."""
@@ -46,18 +47,31 @@ def annotated(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def summary(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+def summary(
+    curves: pd.DataFrame, points: pd.DataFrame, log: str = "val_loss", mode: Mode = "min"
+) -> pd.DataFrame:
     """Return how the training of each point went: one row for each, in the order of `points`.
 
+    Args:
+        curves: as `Run.curves` returns them.
+        points: rows of these points.
+        log: a column of `curves`.
+        mode: whether a lower or a higher value of it is better.
+
     Returns:
-        `idx`, `epochs`, `best_epoch`, `first`, `lowest` and `last` val_loss, `cuts` (the epochs, as text), `ended`.
+        `idx`, `epochs`, `best_epoch`, `first`, `best` and `last` value of the log, `cuts` (the epochs, as text), `ended`.
+
+    Raises:
+        ValueError: there is no such column.
     """
+    if log not in curves.columns and len(curves):
+        raise unknown_column(log, curves)
     table = []
     marked = dict(list(annotated(curves, points).groupby("idx")))
     for idx in points["idx"]:
         if (part := marked.get(idx)) is None:
             continue
-        values = part["val_loss"]
+        values = part[log]
         best = part.loc[part["is_best"], "epoch"]
         table.append(
             {
@@ -65,13 +79,13 @@ def summary(curves: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
                 "epochs": len(part),
                 "best_epoch": int(best.iloc[0]) if len(best) else 0,
                 "first": values.iloc[0],
-                "lowest": values.min(),
+                "best": values.min() if mode == "min" else values.max(),
                 "last": values.iloc[-1],
                 "cuts": ", ".join(map(str, part.loc[part["is_cut"], "epoch"])),
                 "ended": part["ended"].iloc[-1],
             }
         )
-    columns = ["idx", "epochs", "best_epoch", "first", "lowest", "last", "cuts", "ended"]
+    columns = ["idx", "epochs", "best_epoch", "first", "best", "last", "cuts", "ended"]
     return pd.DataFrame(table, columns=columns)
 
 

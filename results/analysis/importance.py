@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from results.analysis.condition import numbers, unknown_column
+from results.directions import Mode
 from results.errors import ResultsError
 
 FORESTS = 10
@@ -199,8 +200,14 @@ def estimate(
     return Importance(shares_table(axes, mean, spread), float(np.mean(variances)), len(metric), False, fit)
 
 
-def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va") -> pd.DataFrame:
+def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va", mode: Mode = "min") -> pd.DataFrame:
     """Return how the metric is distributed for each value of one axis, best median first.
+
+    Args:
+        rows: of `points`.
+        axis: its name.
+        by: the metric's column.
+        mode: whether a lower or a higher value of it is better.
 
     Returns:
         `value`, `rows`, `mean`, and the quantiles `low` (5%), `quarter`, `median`, `three_quarters`, `high` (95%), `best`.
@@ -209,15 +216,17 @@ def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va") -> pd.DataF
     finite = rows[np.isfinite(numbers(rows, by))]
     table = []
     for value, part in finite.groupby(axis, dropna=False, sort=False):
+        best = part[by].min() if mode == "min" else part[by].max()
         low, quarter, median, three, high = part[by].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
         table.append(
             {
                 "value": value, "rows": len(part), "mean": part[by].mean(), "low": low, "quarter": quarter,
-                "median": median, "three_quarters": three, "high": high, "best": part[by].min(),
+                "median": median, "three_quarters": three, "high": high, "best": best,
             }
         )  # fmt: skip
     columns = ["value", "rows", "mean", "low", "quarter", "median", "three_quarters", "high", "best"]
-    return pd.DataFrame(table, columns=columns).sort_values("median", ignore_index=True)
+    ranked = pd.DataFrame(table, columns=columns)
+    return ranked.sort_values("median", ascending=mode == "min", ignore_index=True)
 
 
 def paired(rows: pd.DataFrame, axes: Sequence[str], axis: str, by: str = "loss_va") -> pd.DataFrame:

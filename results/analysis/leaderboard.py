@@ -5,34 +5,43 @@ from __future__ import annotations
 import pandas as pd
 
 from results.analysis.condition import unknown_column
+from results.directions import Mode
+from results.schema import FINISHED_WELL
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins with one of these for a formula."""
 
 
-def leaderboard(
-    points: pd.DataFrame, n: int = 10, by: str = "loss_te", descending: bool = False
-) -> pd.DataFrame:
+def leaderboard(points: pd.DataFrame, n: int = 10, by: str = "loss_va", mode: Mode = "min") -> pd.DataFrame:
     """Return the `n` best points by one column, without points that have no value there.
+
+    Points that diverged, failed or ran out of time come after all others, whatever their values: the value of such a point
+    is that of a training that broke.
 
     Args:
         points: as `read_points` returns them.
         n: at most this many rows.
         by: a column that can be ordered.
-        descending: whether a higher value is better.
+        mode: whether a lower or a higher value is better.
 
     Raises:
         ValueError: there is no column `by`.
     """
     if by not in points.columns:
         raise unknown_column(by, points)
-    ranked = points.dropna(subset=[by]).sort_values([by, "idx"], ascending=[not descending, True])
-    return ranked.head(n).reset_index(drop=True)
+    ranked = points.dropna(subset=[by]).sort_values([by, "idx"], ascending=[mode == "min", True])
+    return _well_first(ranked).head(n).reset_index(drop=True)
 
 
-def best_of_each(
-    points: pd.DataFrame, axis: str, by: str = "loss_te", descending: bool = False
-) -> pd.DataFrame:
+def _well_first(ranked: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with those of points that finished well first, else in their order."""
+    if "status" not in ranked.columns:
+        return ranked
+    well = ranked["status"].isin(FINISHED_WELL)
+    return pd.concat([ranked[well], ranked[~well]])
+
+
+def best_of_each(points: pd.DataFrame, axis: str, by: str = "loss_va", mode: Mode = "min") -> pd.DataFrame:
     """Return the best point for each value of a column, best first.
 
     Raises:
@@ -40,14 +49,26 @@ def best_of_each(
     """
     if axis not in points.columns:
         raise unknown_column(axis, points)
-    ranked = leaderboard(points, len(points), by, descending)
+    ranked = leaderboard(points, len(points), by, mode)
     return ranked.groupby(axis, dropna=False, sort=False).head(1).reset_index(drop=True)
 
 
-def pareto(points: pd.DataFrame, by: str = "loss_te", against: str = "params") -> pd.DataFrame:
-    """Return the Pareto front of two columns, in ascending order of `against`; lower is better in both.
+def pareto(
+    points: pd.DataFrame,
+    by: str = "loss_va",
+    against: str = "params",
+    mode: Mode = "min",
+    against_mode: Mode = "min",
+) -> pd.DataFrame:
+    """Return the Pareto front of two columns, from the best to the worst of `against`.
 
-    Of points that are equal in both columns, only the one with the lowest idx is returned.
+    Of points that are equal in both columns, only the one with the lowest idx is returned. Points that diverged, failed or
+    ran out of time are left out, unless there are no others.
+
+    Args:
+        points: as `read_points` returns them.
+        by, against: columns that can be ordered.
+        mode, against_mode: whether a lower or a higher value is better, in each of the two.
 
     Raises:
         ValueError: there is no such column.
@@ -55,9 +76,14 @@ def pareto(points: pd.DataFrame, by: str = "loss_te", against: str = "params") -
     for name in (by, against):
         if name not in points.columns:
             raise unknown_column(name, points)
-    ranked = points.dropna(subset=[by, against]).sort_values([against, by, "idx"])
-    lowest = ranked[by].cummin().shift(fill_value=float("inf"))
-    return ranked[ranked[by] < lowest].reset_index(drop=True)
+    present = points.dropna(subset=[by, against])
+    if "status" in present.columns and (well := present["status"].isin(FINISHED_WELL)).any():
+        present = present[well]
+    ascending = [against_mode == "min", mode == "min", True]
+    ranked = present.sort_values([against, by, "idx"], ascending=ascending)
+    cost = ranked[by] if mode == "min" else -ranked[by].astype(float)
+    lowest = cost.cummin().shift(fill_value=float("inf"))
+    return ranked[cost < lowest].reset_index(drop=True)
 
 
 def to_csv(points: pd.DataFrame) -> str:

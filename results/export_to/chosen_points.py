@@ -22,6 +22,7 @@ import pandas as pd
 
 from results.analysis.condition import matching
 from results.analysis.leaderboard import leaderboard
+from results.directions import Mode
 from results.folder.run_folder import RunFolder
 from results.run import Run
 from results.schema import FINISHED_WELL, SPLITS, Column, curves_columns, points_columns
@@ -41,16 +42,16 @@ class Choice:
         best: how many of the best points.
         others: how many of the other points; they are drawn at random, but the same ones each time.
         curves: how many of the best points have their learning curves exported.
-        by: the column to rank the points by.
-        descending: whether a higher value of it is better.
+        by: the column to rank the points by; None for the objective on the validation rows.
+        mode: whether a lower or a higher value of it is better; None for the column's own mode.
         where: only points that fulfil this condition (see `results.analysis.condition`).
     """
 
     best: int
     others: int = 0
     curves: int = 0
-    by: str = "loss_te"
-    descending: bool = False
+    by: str | None = None
+    mode: Mode | None = None
     where: str | None = None
 
 
@@ -91,6 +92,7 @@ class ChosenPoints:
         choice: says which of its points.
 
     Attributes:
+        by: the column by which they are ranked.
         total: how many points fulfil the condition, including those that are not chosen.
 
     Raises:
@@ -100,7 +102,8 @@ class ChosenPoints:
     def __init__(self, run: Run, choice: Choice) -> None:
         self.run, self.choice = run, choice
         rows = run.points if choice.where is None else matching(run.points, choice.where)
-        ranked = leaderboard(rows, len(rows), choice.by, choice.descending)
+        self.by, mode = run.directions.chosen(choice.by, choice.mode)
+        ranked = leaderboard(rows, len(rows), self.by, mode)
         best = ranked.head(choice.best)
         rest = rows[~rows["idx"].isin(best["idx"])]
         others = rest if choice.best == ALL else _drawn(rest, choice.others)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from results.directions import Mode
 from results.figures.style import BLUE, COLOURS, ORANGE, RED, SKY, labels, laid_out, text
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ MOST_LINES = 1000
 
 MOST_MARKS = 2000
 """The most marks in a scatter plot."""
+
+
+def _kind(values: pd.Series) -> str:
+    """Return the kind of a value axis: logarithmic, unless a value is not above zero, as a correlation or R2 may be."""
+    return "linear" if bool((values <= 0).any()) else "log"
 
 
 def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
@@ -35,6 +41,8 @@ def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
     for number, (idx, part) in enumerate(table.groupby("idx")):
         colour = COLOURS[number % len(COLOURS)]
         for column, name in enumerate(metrics, 1):
+            logged = pd.concat([table[name], table[f"val_{name}"]])
+            figure.update_yaxes(type=_kind(logged), row=1, col=column)
             for key, dash in ((name, "dot"), (f"val_{name}", "solid")):
                 where = "train" if key == name else "validation"
                 figure.add_scatter(
@@ -53,7 +61,7 @@ def curves_figure(table: pd.DataFrame, metrics: Sequence[str] = ()) -> Figure:
                         legendgroup=str(idx), marker={"color": colour, "symbol": symbol, "size": 9},
                         hovertemplate=f"{idx}: {what} at epoch %{{x}}, %{{y}}<extra></extra>", row=1, col=column,
                     )  # fmt: skip
-    figure.update_yaxes(type="log").update_xaxes(title="epoch")
+    figure.update_xaxes(title="epoch")
     return laid_out(figure)
 
 
@@ -78,7 +86,7 @@ def bands_figure(table: pd.DataFrame, axis: str, metric: str = "val_loss") -> Fi
             x=part["epoch"], y=part["middle"], mode="lines", name=text(value), line={"color": colour},
             customdata=part["training"], hovertemplate="epoch %{x}: %{y}, %{customdata} in training", **group,
         )  # fmt: skip
-    figure.update_yaxes(type="log", title=text(metric)).update_xaxes(title="epoch")
+    figure.update_yaxes(type=_kind(table["low"]), title=text(metric)).update_xaxes(title="epoch")
     return laid_out(figure, legend_title_text=text(axis))
 
 
@@ -142,7 +150,8 @@ def distribution_figure(table: pd.DataFrame, axis: str, by: str = "loss_va") -> 
         x=labels(table["value"]), y=table["best"], mode="markers", name="best",
         marker={"color": RED, "symbol": "star", "size": 9},
     )  # fmt: skip
-    figure.update_yaxes(type="log", title=text(by)).update_xaxes(type="category", title=text(axis))
+    kind = _kind(pd.concat([table["low"], table["best"]]))
+    figure.update_yaxes(type=kind, title=text(by)).update_xaxes(type="category", title=text(axis))
     return laid_out(figure)
 
 
@@ -160,22 +169,28 @@ def thinned(rows: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def parallel_figure(
-    points: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", most: int = MOST_LINES
+    points: pd.DataFrame,
+    axes: Sequence[str],
+    by: str = "loss_va",
+    most: int = MOST_LINES,
+    mode: Mode = "min",
 ) -> Figure:
     """Return parallel coordinates: a line for each point, over the axes that vary and the metric.
 
-    Dragging along an axis selects lines. The best lines are on top and dark. Values of the metric above its 95% quantile
-    are drawn at that quantile, because one diverged point would flatten all others.
+    Dragging along an axis selects lines. The best lines are on top and dark. Of the worst 5%,
+    the metric is drawn at its quantile there, because one diverged point would flatten all others.
 
     Args:
         points: rows of points.
         axes: names of columns.
         by: the metric; points without a finite value are left out.
         most: the most lines: see `thinned`.
+        mode: whether a lower or a higher value of the metric is better.
     """
     import plotly.graph_objects as go
 
-    ranked = points[np.isfinite(points[by])].sort_values(by)
+    is_min = mode == "min"
+    ranked = points[np.isfinite(points[by])].sort_values(by, ascending=is_min)
     rows = thinned(ranked, most)
     dimensions: list[dict[str, Any]] = []
     varying = []
@@ -195,11 +210,17 @@ def parallel_figure(
                 "range": [-0.05, len(values) - 0.95],
             }
         )
-    limit = float(ranked[by].quantile(0.95)) if len(ranked) else 1.0
-    metric = rows[by].astype(float).clip(upper=limit)
+    limit = float(ranked[by].quantile(0.95 if is_min else 0.05)) if len(ranked) else 1.0
+    metric = rows[by].astype(float)
+    metric = metric.clip(upper=limit) if is_min else metric.clip(lower=limit)
     dimensions.append({"name": "metric", "label": text(by), "values": metric})
     # Plotly draws lines with a higher colour value on top, whatever their order. So the best lines get the highest values.
-    line = {"color": -metric, "colorscale": "Viridis", "reversescale": True, "showscale": False}
+    line = {
+        "color": -metric if is_min else metric,
+        "colorscale": "Viridis",
+        "reversescale": True,
+        "showscale": False,
+    }
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
     # `meta` is for programs that read the figure: labels of dimensions may be cut, and dragging changes their order.
     # The margin keeps plotly's buttons off the names of the axes.
@@ -210,7 +231,11 @@ def parallel_figure(
 
 
 def pareto_figure(
-    points: pd.DataFrame, front: pd.DataFrame, by: str = "loss_te", against: str = "params"
+    points: pd.DataFrame,
+    front: pd.DataFrame,
+    by: str = "loss_va",
+    against: str = "params",
+    mode: Mode = "min",
 ) -> Figure:
     """Return one column over another, with the Pareto front.
 
@@ -218,18 +243,19 @@ def pareto_figure(
         points: all rows; at most `MOST_MARKS` are shown: see `thinned`.
         front: as `results.analysis.leaderboard.pareto` returns it.
         by, against: columns.
+        mode: whether a lower or a higher value of `by` is better.
     """
-    shown = thinned(points.dropna(subset=[by, against]).sort_values(by), MOST_MARKS)
+    shown = thinned(points.dropna(subset=[by, against]).sort_values(by, ascending=mode == "min"), MOST_MARKS)
     figure = _figure()
-    for part, mode, name, colour in (
+    for part, drawn, name, colour in (
         (shown, "markers", "points", SKY), (front, "lines+markers", "front", RED),
     ):  # fmt: skip
         figure.add_scatter(
-            x=part[against], y=part[by], mode=mode, name=name, marker={"color": colour, "size": 5},
+            x=part[against], y=part[by], mode=drawn, name=name, marker={"color": colour, "size": 5},
             customdata=part["idx"], hovertemplate="idx %{customdata}: %{x}, %{y}<extra></extra>",
             line={"color": colour, "shape": "hv"},
         )  # fmt: skip
-    figure.update_yaxes(type="log", title=text(by)).update_xaxes(title=text(against))
+    figure.update_yaxes(type=_kind(shown[by]), title=text(by)).update_xaxes(title=text(against))
     return laid_out(figure)
 
 

@@ -87,6 +87,11 @@ class RunFolder:
         return self.state / PROGRESS
 
     @property
+    def metrics(self) -> AnyPath:
+        """Whether a lower or a higher value of each metric is better, as JSON."""
+        return self.path / "metrics.json"
+
+    @property
     def verified(self) -> AnyPath:
         """How the points compare that were trained again by plain Keras, as JSON."""
         return self.path / "verified.json"

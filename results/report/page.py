@@ -36,7 +36,7 @@ MOST_POINTS = 100_000
 
 def page(
     run: Run,
-    by: str = "loss_va",
+    by: str | None = None,
     against: Run | None = None,
     diagnosis: Diagnosis | Classification | None = None,
     version: str = "",
@@ -45,7 +45,8 @@ def page(
 
     Args:
         run: it may be running, stopped or finished.
-        by: the metric that decides which point wins, and whose variance is analysed.
+        by: the metric that decides which point wins, and whose variance is analysed; None for the objective on the
+            validation rows.
         against: an exhaustive run of the same plan, to measure what pruning lost.
         diagnosis: of the winner, if one was made; see `sweep report --diagnose`.
         version: of a served page, which reloads itself when the version changes; see `results.report.serve`.
@@ -54,6 +55,7 @@ def page(
         ValueError: there is no such metric, it is not numeric, or the other run has another plan.
     """
     points = run.points
+    by, mode = run.directions.chosen(by)
     numbers(points, by)
     for name in run.axes:
         if name not in points:
@@ -61,7 +63,7 @@ def page(
     if against is not None:
         account.check_comparable(run, against)
     well = _trained(points)
-    winner = leaderboard(well, 1, by)
+    winner = leaderboard(well, 1, by, mode)
     parts = [
         sections.what_matters(run, well, by),
         sections.values(run, well, by),
@@ -76,23 +78,25 @@ def page(
     content = {
         "title": run.folder.path.resolve().name,
         "by": by,
+        "mode": mode,
         "version": version,
         "cards": _cards(run, points, well, winner, by),
         "table": _table(run, points, by),
-        "parallel": json.loads(figures.parallel_figure(well, list(run.axes), by).to_json()),
+        "parallel": json.loads(figures.parallel_figure(well, list(run.axes), by, mode=mode).to_json()),
         "left_out": int(len(points) - len(well)),
         "sections": [vars(section) for section in parts if section is not None],
     }
     return _html(content)
 
 
-def winner_of(run: Run, by: str = "loss_va") -> int:
-    """Return the idx of the best point that was trained to its end.
+def winner_of(run: Run, by: str | None = None) -> int:
+    """Return the idx of the best point that was trained to its end; `by` is as in `page`.
 
     Raises:
         ValueError: there is none, or no such metric.
     """
-    best = leaderboard(_trained(run.points), 1, by)
+    by, mode = run.directions.chosen(by)
+    best = leaderboard(_trained(run.points), 1, by, mode)
     if best.empty:
         raise ValueError(f"{run.folder.path}: no point that was trained to its end has a {by} yet.")
     return int(best["idx"].iloc[0])
@@ -120,12 +124,13 @@ def _cards(
         cards.append((f"best {by}", f"{best[by]:.4g}", f"point {best['idx']}"))
         if test in points and np.isfinite(best[test]) and test != by:
             cards.append((f"its {test}", f"{best[test]:.4g}", "on rows it was not picked by"))
-            lowest = leaderboard(well, 1, test).iloc[0]
+            mode = run.directions.chosen(test)[1]
+            first = leaderboard(well, 1, test, mode).iloc[0]
             cards.append(
                 (
-                    f"lowest {test}",
-                    f"{lowest[test]:.4g}",
-                    f"point {lowest['idx']}; picked by these rows, so optimistic",
+                    f"{'lowest' if mode == 'min' else 'highest'} {test}",
+                    f"{first[test]:.4g}",
+                    f"point {first['idx']}; picked by these rows, so optimistic",
                 )
             )
     failed = int(points["status"].isin(NOT_WELL).sum())
@@ -148,7 +153,8 @@ def _cards(
 def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
     """Return the leaderboard's columns: numbers directly, other columns as a list of texts and a code for each row."""
     hidden = {"error", "seed"}
-    rows = points.sort_values([by, "idx"]).head(MOST_POINTS)
+    ascending = run.directions.chosen(by)[1] == "min"
+    rows = points.sort_values([by, "idx"], ascending=[ascending, True]).head(MOST_POINTS)
     if "note" in rows and "note" not in run.axes and rows["note"].isna().all():
         hidden.add("note")
     columns = []

@@ -61,7 +61,7 @@ const column = Object.fromEntries(columns.map((one) => [one.name, one]));
 const kept = new Map();  // for each filtered axis, the codes that pass
 let metric = null;  // the ranges of the metric that pass; null for all
 let words = "";
-let order = { name: data.by, falling: false };
+let order = { name: data.by, falling: data.mode === "max" };
 let rows = [];
 let first = 0;
 const PAGE = 50;

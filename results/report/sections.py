@@ -76,6 +76,7 @@ def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
 def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
     """Return the distribution of the metric for each value of each axis."""
     section = Section("What each value does", choose=True)
+    mode = run.directions.chosen(by)[1]
     section.notes.append(
         f"{by} over all points with a value: boxes from 5% to 95%, the star is the best point."
     )
@@ -83,14 +84,15 @@ def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
     for axis in varying(run, rows):
         acts, note = acting.where_acting(rows, axis, run.conditional)
         section.notes += [note] if note else []
-        section.add(axis, figures.distribution_figure(distribution(acts, axis, by), axis, by))
+        section.add(axis, figures.distribution_figure(distribution(acts, axis, by, mode), axis, by))
     return section
 
 
 def size(run: Run, points: pd.DataFrame, by: str) -> Section:
     """Return the metric over the number of parameters, for `points` that were not pruned."""
     section = Section("What size buys")
-    front = pareto(points, by, "params")
+    mode = run.directions.chosen(by)[1]
+    front = pareto(points, by, "params", mode)
     section.notes.append("The line joins the points that no other point beats in both.")
     if len(points) < len(run.points):
         section.notes.append(f"{len(run.points) - len(points):,} pruned points are left out.")
@@ -98,14 +100,14 @@ def size(run: Run, points: pd.DataFrame, by: str) -> Section:
         section.notes.append(
             f"{MOST_MARKS:,} of {len(points):,} points are drawn: the best, and others evenly down to the worst."
         )
-    section.add(f"{by} against params", figures.pareto_figure(points, front, by, "params"))
+    section.add(f"{by} against params", figures.pareto_figure(points, front, by, "params", mode))
     return section
 
 
 def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
     """Return the curves of the best points, and of all points as bands for the values of each axis."""
     section = Section("Learning curves", choose=True)
-    best = leaderboard(rows, SHOWN_CURVES, by)
+    best = leaderboard(rows, SHOWN_CURVES, *run.directions.chosen(by))
     shown = curves.annotated(run.curves(best["idx"].tolist()), best)
     if shown.empty:
         section.notes.append("No point has a curve yet.")
@@ -121,9 +123,10 @@ def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
         )
     section.add(f"the best {len(best)}", figures.curves_figure(shown, run.metrics))
     everything = run.curves()
+    log = run.directions.log if run.directions.log in everything else "val_loss"
     for axis in varying(run, rows):
         acts, _ = acting.where_acting(rows, axis, run.conditional)
-        section.add(f"by {axis}", figures.bands_figure(curves.bands(everything, acts, axis), axis))
+        section.add(f"by {axis}", figures.bands_figure(curves.bands(everything, acts, axis, log), axis, log))
     return section
 
 
@@ -168,7 +171,7 @@ def asha(run: Run, against: Run | None, by: str) -> Section | None:
     if seen.empty:
         return None
     section = Section("ASHA's account")
-    table = account.rungs(seen)
+    table = account.rungs(seen, run.directions.mode)
     spent = account.epochs(run.points, run.budget)
     section.notes.append(f"{spent['spent']:,} epochs were trained, {spent['pruned']:,} points pruned.")
     if against is None:
@@ -176,7 +179,7 @@ def asha(run: Run, against: Run | None, by: str) -> Section | None:
             f"At most {spent['saved_at_most']:,} epochs were saved; some points would have stopped early by themselves."
         )
     else:
-        lost = account.regret(run.points, against.points, by)
+        lost = account.regret(run.points, against.points, by, run.directions.chosen(by)[1])
         section.notes.append(
             f"Against the exhaustive run {account.saved(run.points, against.points):,} epochs were saved. The winner (point "
             f"{lost.winner}) is number {lost.rank:,} of {lost.points:,} there and loses {lost.lost:.4g} of {by} to the best "

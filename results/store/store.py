@@ -14,7 +14,7 @@ When a store is opened, it deletes what a crash has left half-written: see `resu
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results import schema
+from results import directions, schema
 from results.folder.errors import FolderError
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
@@ -62,8 +62,8 @@ class Store:
     Args:
         folder: the run's folder.
         space: the points' axes.
-        keep_weights: whether weights are stored. With a number, a point's weights are stored if its loss_va is among
-            that many lowest when it finishes. They are never deleted, so in the end there are those of the best points
+        keep_weights: whether weights are stored. With a number, a point's weights are stored if its objective is among
+            that many best when it finishes. They are never deleted, so in the end there are those of the best points
             of all and of some that were among the best only at their time.
 
     Attributes:
@@ -90,7 +90,7 @@ class Store:
         self._weights = self._dataset(folder.weights, schema.to_arrow(schema.WEIGHTS))
         self._rungs = self._dataset(folder.rungs, schema.to_arrow(schema.RUNGS))
         self._keep_weights = keep_weights
-        self._kept = KeptWeights(keep_weights)
+        self._kept = KeptWeights(keep_weights, directions.read(folder))
         self._committed = self._recover()
 
     def __contains__(self, idx: int) -> bool:
@@ -102,6 +102,17 @@ class Store:
     def has(self, idx: np.ndarray) -> np.ndarray:
         """Return which of the points are committed: bool, shape (points,)."""
         return self._committed.has(idx)
+
+    def learn(self, modes: Mapping[str, str | None]) -> directions.Directions:
+        """Keep whether a lower or a higher value of each metric is better, and return all that is known of that.
+
+        Raises:
+            FolderError: the folder cannot be written.
+        """
+        directions.add(self._folder, modes)
+        known = directions.read(self._folder)
+        self._kept.direct(known)
+        return known
 
     @property
     def pause_s(self) -> float:

@@ -10,7 +10,7 @@ import click
 
 from results.analysis import account as accounts
 from results.folder.path import AnyPath
-from sweep.commands.chosen import opened
+from sweep.commands.chosen import opened, ranking
 from sweep.commands.options import AGAINST, BY, FOLDER, JSON
 from sweep.commands.tables import plain_table
 from sweep.errors import InputError, as_input_error
@@ -21,10 +21,11 @@ from sweep.errors import InputError, as_input_error
 @AGAINST
 @BY
 @JSON
-def account(folder: AnyPath, against: AnyPath | None, by: str, as_json: bool) -> None:
+def account(folder: AnyPath, against: AnyPath | None, by: str | None, as_json: bool) -> None:
     """Say what ASHA did: how many points reached and passed each rung, what it saved, and what it lost (--against)."""
     run = opened(folder)
-    rungs = accounts.rungs(run.rungs())
+    by, mode = ranking(folder, run.points, by)
+    rungs = accounts.rungs(run.rungs(), run.directions.mode)
     if rungs.empty:
         raise InputError(
             f"{folder}: no point has reached a rung. The run is without ASHA, or it has just begun."
@@ -34,14 +35,14 @@ def account(folder: AnyPath, against: AnyPath | None, by: str, as_json: bool) ->
         if against:
             other = opened(against)
             accounts.check_comparable(run, other)
-            lost = accounts.regret(run.points, other.points, by)
+            lost = accounts.regret(run.points, other.points, by, mode)
             answer |= {"regret": asdict(lost), "saved": accounts.saved(run.points, other.points)}
             known = accounts.rank_correlation(run.rungs(), other.points, by)
             rungs = rungs.merge(known.drop(columns="points"), on="milestone", how="left")
     if as_json:
         click.echo(json.dumps({**answer, "rungs": json.loads(rungs.to_json(orient="records"))}))
         return
-    plain_table(rungs, "Points at each rung, and their val_loss")
+    plain_table(rungs, f"Points at each rung, and their {run.directions.log}")
     click.echo(f"{answer['spent']:,} epochs trained, {answer['pruned']:,} points pruned.")
     if not against:
         click.echo(

@@ -8,6 +8,8 @@ import click
 import pandas as pd
 
 from results.analysis.condition import matching
+from results.directions import Mode
+from results.directions import read as read_directions
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.grammar import ConditionError
@@ -63,6 +65,29 @@ def conditional_of(folder: AnyPath) -> Space | None:
         return None
     with as_input_error():
         return Run(folder).conditional
+
+
+def ranking(
+    folder: AnyPath, rows: pd.DataFrame, by: str | None = None, mode: Mode | None = None
+) -> tuple[str, Mode]:
+    """Return the column to rank by, and whether a lower or a higher value of it is better. Say so if that is not known.
+
+    Args:
+        folder: of the run.
+        rows: of the run.
+        by: the column; None for the objective on the validation rows.
+        mode: as the user gave it, or None.
+    """
+    directions = read_directions(RunFolder(folder))
+    by, chosen = directions.chosen(by, mode)
+    has_numbers = by in rows.columns and rows[by].dtype.kind in "iuf"  # else the caller says what is wrong
+    if mode is None and has_numbers and directions.of(by) is None:
+        click.echo(
+            f"Note: whether a lower or a higher {printable(by)} is better is not known, so the lowest counts as the best. "
+            "`sweep top --mode max` lists the highest first.",
+            err=True,
+        )
+    return by, chosen
 
 
 def say_builder(run: Run, idx: int) -> None:

@@ -14,7 +14,7 @@ from results.analysis.importance import about_pruned
 from results.analysis.leaderboard import leaderboard, to_csv
 from results.folder.path import AnyPath
 from results.schema import Status
-from sweep.commands.chosen import check_axis, chosen_rows, opened
+from sweep.commands.chosen import check_axis, chosen_rows, opened, ranking
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable, write_page
 from sweep.commands.tables import plain_table
@@ -44,7 +44,7 @@ def curves(
     folder: AnyPath,
     idx: tuple[int, ...],
     top: int,
-    by: str,
+    by: str | None,
     per: str | None,
     where: str | None,
     with_pruned: bool,
@@ -60,6 +60,7 @@ def curves(
     sweep curves DIR --per activation --html a.html
     """
     run, rows, note = opened(folder), chosen_rows(folder, where), ""
+    log = run.directions.log
     with as_input_error():
         if idx:
             missing = sorted(set(idx) - set(rows["idx"]))
@@ -70,8 +71,9 @@ def curves(
                 raise InputError(f"{folder}: {', '.join(map(str, missing))} {verb} no row{such} yet.")
             rows = rows[rows["idx"].isin(idx)]
         elif not per:
+            by, mode = ranking(folder, rows, by)
             numbers(rows, by)
-            rows = leaderboard(rows, top, by)
+            rows = leaderboard(rows, top, by, mode)
         pruned = rows["status"] == Status.PRUNED
         if per and not with_pruned:
             rows = rows[~pruned]
@@ -79,13 +81,16 @@ def curves(
         if per:
             check_axis(run, per)
             rows, note = where_acting(rows, per, run.conditional)
-            every = table = learning.bands(read, rows, per)
+            every = table = learning.bands(read, rows, per, log)
             if table.empty:
                 raise InputError(f"{folder}: no point that was trained to its end has a curve yet.")
         else:
-            every, table = learning.annotated(read, rows), learning.summary(read, rows)
+            every, table = (
+                learning.annotated(read, rows),
+                learning.summary(read, rows, log, run.directions.mode),
+            )
     if html:
-        drawn = figures.bands_figure(table, per) if per else figures.curves_figure(every, run.metrics)
+        drawn = figures.bands_figure(table, per, log) if per else figures.curves_figure(every, run.metrics)
         write_page(html, drawn.to_html())
     if as_csv:
         click.echo(to_csv(every), nl=False)
@@ -94,14 +99,14 @@ def curves(
     elif per:
         plain_table(
             table[table["epoch"].isin(_few(table["epoch"].max()))],
-            f"val_loss by {per}, 10% to 90% of the points",
+            f"{log} by {per}, 10% to 90% of the points",
         )
         if pruned.any():
             click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")
         if note:
             click.echo(f"Note: {printable(note)}")
     else:
-        plain_table(table, "val_loss of each point")
+        plain_table(table, f"{log} of each point")
 
 
 def _few(last: int) -> list[int]:

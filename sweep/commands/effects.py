@@ -12,7 +12,7 @@ from results.analysis import acting
 from results.analysis.importance import about_pruned, distribution, paired
 from results.folder.path import AnyPath
 from results.schema import Status
-from sweep.commands.chosen import check_axis, chosen_rows, opened
+from sweep.commands.chosen import check_axis, chosen_rows, opened, ranking
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable, write_page
 from sweep.commands.tables import plain_table
@@ -30,7 +30,7 @@ from sweep.errors import as_input_error
 def effects(
     folder: AnyPath,
     axis: str,
-    by: str,
+    by: str | None,
     where: str | None,
     with_pruned: bool,
     html: Path | None,
@@ -38,6 +38,7 @@ def effects(
 ) -> None:
     """Say what the values of AXIS do: the metric's distribution for each value, and the differences, all else equal."""
     run, rows = opened(folder), chosen_rows(folder, where)
+    by, mode = ranking(folder, rows, by)
     pruned = rows["status"] == Status.PRUNED
     if not with_pruned:
         rows = rows[~pruned]
@@ -45,7 +46,7 @@ def effects(
         check_axis(run, axis)
         space = run.conditional
         acts, note = acting.where_acting(rows, axis, space)
-        table = distribution(acts, axis, by)
+        table = distribution(acts, axis, by, mode)
         pairs = acting.paired(acts, space, axis, by) if space else paired(rows, list(run.axes), axis, by)
     if html:
         write_page(html, figures.distribution_figure(table, axis, by).to_html())

@@ -17,8 +17,8 @@ from rich.progress import Progress
 from results.export_to import event_files, mlflow_server
 from results.export_to.chosen_points import Choice, ChosenPoints
 from results.folder.path import AnyPath
-from sweep.commands.chosen import opened
-from sweep.commands.options import DESCENDING, FOLDER, JSON, RANK_BY, WHERE
+from sweep.commands.chosen import opened, ranking
+from sweep.commands.options import FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.errors import as_input_error
 from sweep.process.exits import EXIT_STOPPED
 from sweep.process.signals import Stopper
@@ -54,7 +54,7 @@ def _choosing(points: int, others: int, curves: int) -> Callable[[_Command], _Co
             click.option("--others", default=str(others), help="How many of the rest, drawn at random.", **amount),
             click.option("--curves", default=str(curves), help="How many of the best with learning curves.", **amount),
             RANK_BY,
-            DESCENDING,
+            MODE,
             WHERE,
             JSON,
         ]):  # fmt: skip
@@ -110,7 +110,9 @@ def mlflow(folder: AnyPath, uri: str, experiment: str | None, as_json: bool, **c
 
 def _chosen_points(folder: AnyPath, choice: dict[str, Any]) -> ChosenPoints:
     with as_input_error():
-        return ChosenPoints(opened(folder), Choice(best=choice.pop("points"), **choice))
+        run = opened(folder)
+        ranking(folder, run.points, choice["by"], choice["mode"])
+        return ChosenPoints(run, Choice(best=choice.pop("points"), **choice))
 
 
 def _finish(written: Iterator[bool], chosen: ChosenPoints, target: str, as_json: bool) -> None:
@@ -141,7 +143,7 @@ def _report(chosen: ChosenPoints, done: int, new: int, target: str) -> Iterator[
         return
     best = min(choice.best, count)
     others = f" and {count - best:,} others" if count > best else ""
-    ranked = f"They are the best {best:,} by {choice.by}{others}; " if count < chosen.total else ""
+    ranked = f"They are the best {best:,} by {chosen.by}{others}; " if count < chosen.total else ""
     yield f"           {ranked}{chosen.with_curves:,} have learning curves."
     counts = {
         "points": chosen.total - count,

@@ -25,7 +25,7 @@ from sweep.errors import as_input_error
 @click.option("-n", "count", type=click.IntRange(1), default=15, show_default=True, help="How many lines.")
 @JSON
 def importance(
-    folder: AnyPath, by: str, where: str | None, with_pruned: bool, count: int, as_json: bool
+    folder: AnyPath, by: str | None, where: str | None, with_pruned: bool, count: int, as_json: bool
 ) -> None:
     """Say which axes matter: how much of a metric's variance each axis, and each pair of axes, explains.
 
@@ -33,6 +33,7 @@ def importance(
     the spread of the estimate is printed. Pruned points are left out, since their training was not finished.
     """
     run, chosen = opened(folder), chosen_rows(folder, where)
+    by = by or run.directions.by
     pruned = chosen["status"] == Status.PRUNED
     if not with_pruned:
         chosen = chosen[~pruned]

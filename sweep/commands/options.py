@@ -32,11 +32,14 @@ INSECURE = click.option(
     "--insecure", is_flag=True, help="Use a cluster even if others can reach it and it asks for no token."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-RANK_BY = click.option(
-    "--by", default="loss_te", show_default=True, metavar="COL", help="The column to rank by."
+_OBJECTIVE = "  [default: the plan's objective on the validation rows, such as loss_va]"
+RANK_BY = click.option("--by", metavar="COL", help=f"The column to rank by.{_OBJECTIVE}")
+MODE = click.option(
+    "--mode",
+    type=click.Choice(["min", "max"]),
+    help="Whether a lower or a higher value is better.  [default: as Keras says of the metric, else min]",
 )
-DESCENDING = click.option("--descending", is_flag=True, help="A higher value is better.")
-BY = click.option("--by", default="loss_va", show_default=True, metavar="COL", help="The metric.")
+BY = click.option("--by", metavar="COL", help=f"The metric.{_OBJECTIVE}")
 WHERE = click.option(
     "--where",
     metavar="CONDITION",

@@ -16,7 +16,7 @@ from results.folder.path import AnyPath, is_remote
 from results.report.page import page, winner_of
 from results.report.serve import served
 from results.run import Run
-from sweep.commands.chosen import opened, say_builder
+from sweep.commands.chosen import opened, ranking, say_builder
 from sweep.commands.options import AGAINST, BY, FOLDER
 from sweep.commands.printing import quiet, write_page
 from sweep.errors import InputError, as_input_error
@@ -50,7 +50,7 @@ from sweep.process.signals import StopRequested
 def report(
     folder: AnyPath,
     file: Path | None,
-    by: str,
+    by: str | None,
     against: AnyPath | None,
     diagnose: bool,
     trust: bool,
@@ -64,6 +64,7 @@ def report(
     the origin of the numbers. It can be made while the sweep runs. No code is executed unless --diagnose asks for it.
     """
     other = opened(against) if against else None
+    by, _ = ranking(folder, opened(folder).points, by)
 
     def made(version: str = "") -> str:
         run = opened(folder)

@@ -15,6 +15,8 @@ import pandas as pd
 
 from cluster.connect import reach
 from results.analysis.leaderboard import leaderboard
+from results.directions import Directions
+from results.directions import read as read_directions
 from results.folder.errors import FolderError
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
@@ -35,7 +37,7 @@ EXIT_CODES = """\b
 Exit codes:
   0  every point has a row and none failed
   1  every point has a row; some failed, ran out of time, or are not what Keras trains
-  2  bad input; nothing was started
+  2  bad input; nothing was trained, or the first models showed that the plan cannot be meant like that
   3  stopped before the end; the same command resumes
 """
 
@@ -115,7 +117,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     if warning := alone.of_tally(outcome.tally):
         click.echo(f"Warning: {printable(warning)}")
     try:
-        _what_came_out(read_points(RunFolder(out)))
+        _what_came_out(read_points(RunFolder(out)), read_directions(RunFolder(out)))
     except FolderError as error:  # the store is unreachable, which has most likely stopped the run
         if not outcome.error:
             click.echo(f"\nNote: {error}")
@@ -137,10 +139,11 @@ def _resume() -> str:
     return os.environ.get(RESUME) or f"{shlex.quote(command())} {shlex.join(sys.argv[1:])}"
 
 
-def _what_came_out(rows: pd.DataFrame) -> None:
-    if len(best := leaderboard(rows)):
+def _what_came_out(rows: pd.DataFrame, directions: Directions) -> None:
+    by, mode = directions.chosen()
+    if by in rows and len(best := leaderboard(rows, 10, by, mode)):
         click.echo()
-        points_table(best, "The ten best by loss_te" if len(best) == 10 else "The best by loss_te")
+        points_table(best, f"The {'ten ' if len(best) == 10 else ''}best by {by}", shown=[by])
     failed = rows[rows["status"].isin(NOT_WELL)]
     if len(failed):
         click.echo(f"\n{len(failed):,} points failed or ran out of time:")

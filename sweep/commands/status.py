@@ -14,7 +14,7 @@ from results.verified import sentences, verification
 from sweep.commands.chosen import rows_of
 from sweep.commands.options import FOLDER, JSON
 from sweep.commands.printing import command, printable
-from sweep.process.tally import counts_text, duration, read_progress
+from sweep.process.tally import best_text, counts_text, duration, read_progress
 
 
 @click.command()
@@ -59,7 +59,7 @@ def status(folder: AnyPath, as_json: bool) -> None:
         click.echo(f"workers    {last['workers']}, {last['memory_mb']:,.0f} MiB")
         if best := last["best"]:
             click.echo(
-                f"best       loss_te {best['loss_te']:.4f} at idx {best['idx']}: {printable(str(best['config']))}"
+                f"best       {printable(best_text(best))} at idx {best['idx']}: {printable(str(best['config']))}"
             )
     for line in verified:
         click.echo(f"verified   {printable(line)}")

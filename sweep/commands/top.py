@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import click
+import pandas as pd
 
 from results.analysis import leaderboard
 from results.analysis.acting import where_acting
+from results.directions import Mode
 from results.folder.path import AnyPath
-from sweep.commands.chosen import chosen_rows, conditional_of
-from sweep.commands.options import DESCENDING, FOLDER, JSON, RANK_BY, WHERE
+from sweep.commands.chosen import chosen_rows, conditional_of, ranking
+from sweep.commands.options import FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.commands.printing import printable
 from sweep.commands.tables import points_table
 from sweep.errors import InputError, as_input_error
@@ -18,21 +20,21 @@ from sweep.errors import InputError, as_input_error
 @FOLDER
 @click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many points.")
 @RANK_BY
-@DESCENDING
+@MODE
 @WHERE
 @click.option("--per", metavar="AXIS", help="Only the best point of each value of this column.")
 @click.option(
     "--pareto",
     metavar="COL",
-    help="Only the Pareto front of --by and COL, such as params or seconds; lower is better in both.",
+    help="Only the Pareto front of --by and COL, such as params or seconds.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, safe to open in a spreadsheet.")
 @JSON
 def top(
     folder: AnyPath,
     count: int,
-    by: str,
-    descending: bool,
+    by: str | None,
+    mode: Mode | None,
     where: str | None,
     per: str | None,
     pareto: str | None,
@@ -40,6 +42,9 @@ def top(
     as_json: bool,
 ) -> None:
     """Print the best points in DIR.
+
+    The best value of the objective on the validation rows comes first; test rows rank only if --by asks for them.
+    Points that diverged, failed or ran out of time come after all others; --where "status == 'diverged'" shows them alone.
 
     \b
     sweep top DIR --where 'activation == "relu" and params < 200'
@@ -51,18 +56,17 @@ def top(
         raise InputError(
             "--per and --pareto were both given, but only one can choose the points. Leave one of the two out."
         )
-    if pareto and descending:
-        raise InputError("With --pareto, lower is better in both columns. Leave --descending out.")
     chosen = chosen_rows(folder, where)
     note = ""
+    by, mode = ranking(folder, chosen, by, mode)
     with as_input_error():
         if per:
             chosen, note = where_acting(chosen, per, conditional_of(folder))
-            best = leaderboard.best_of_each(chosen, per, by, descending).head(count)
+            best = leaderboard.best_of_each(chosen, per, by, mode).head(count)
         elif pareto:
-            best = leaderboard.pareto(chosen, by, pareto).head(count)
+            best = leaderboard.pareto(chosen, by, *_against(folder, chosen, pareto, mode)).head(count)
         else:
-            best = leaderboard.leaderboard(chosen, count, by, descending)
+            best = leaderboard.leaderboard(chosen, count, by, mode)
     if as_json:
         click.echo(best.to_json(orient="records"))
     elif as_csv:
@@ -74,3 +78,9 @@ def top(
             click.echo(f"Note: {printable(note)}")
     else:
         click.echo(f"{folder} has no {'such ' if where else ''}point with a {by} yet.")
+
+
+def _against(folder: AnyPath, rows: pd.DataFrame, pareto: str, mode: Mode) -> tuple[str, Mode, Mode]:
+    """Return the other column of a front, and the modes of both columns."""
+    other, other_mode = ranking(folder, rows, pareto)
+    return other, mode, other_mode

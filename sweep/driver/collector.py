@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,11 @@ from cluster.errors import ClusterError
 from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store
+from sweep.driver.comparable import different_losses
 from sweep.driver.deaths import Deaths, Fault, fault_of
 from sweep.driver.searcher import PointSearcher, Unsaved
 from sweep.driver.verifier import ENGINE, STOPPED, Verifier
+from sweep.plan.form import PlanError
 from sweep.plan.plan import Plan
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
@@ -88,6 +90,8 @@ class Collector(Unsaved, Callback):
         self._first_ended: Trial | None = None
         self._begun_at = time.monotonic()
         self._any_started = False
+        self._modes: dict[str, str | None] = {}  # of the metrics that were seen
+        self._losses: dict[str, Sequence[str]] = {}  # of the models that were built, with their metrics
 
     @property
     def workers(self) -> int:
@@ -110,6 +114,8 @@ class Collector(Unsaved, Callback):
         if trial.config["engine"] == ENGINE:
             self._take_check(trial, report)
             return
+        self._learn(report.modes)
+        self._compare_losses(report.losses)
         if report.rungs is not None:
             self._entered.append(report.rungs)
         if report.rows is not None:
@@ -126,9 +132,28 @@ class Collector(Unsaved, Callback):
             self._forget(trial)
         else:
             self._count(trial, report.open)
+        if report.unusable:
+            self.commit()
+            raise StopRequested(PlanError(report.unusable))
         if report.broken:
             self.commit()
             raise StopRequested(RuntimeError(report.broken))
+
+    def _learn(self, modes: Mapping[str, str | None]) -> None:
+        """Keep whether a lower or a higher value of each metric is better, before the first row with it."""
+        if new := {name: mode for name, mode in modes.items() if name not in self._modes}:
+            self._modes |= new
+            try:
+                self._tally.directions = self._store.learn(new)
+            except FolderError as error:
+                raise StopRequested(error) from error
+
+    def _compare_losses(self, losses: Mapping[str, Sequence[str]]) -> None:
+        """End the sweep if its points would be compared by values of different losses."""
+        self._losses |= losses
+        if self._plan.objective.metric == "loss" and len(self._losses) > 1:
+            self.commit()
+            raise StopRequested(PlanError(different_losses(self._losses)))
 
     def _train_one_by_one(self, points: np.ndarray, why: str) -> None:
         """Hand out one by one the points that no program can train; with `engine: fused` they fail instead."""

@@ -17,6 +17,7 @@ from results.schema import RUNGS, to_arrow
 from sweep.driver.rungs import Rungs
 from sweep.plan.plan import Plan
 from trainables import engine
+from trainables.settings import Mode
 
 
 def start_rungs(plan: Plan, entered: Iterable[pa.Table]) -> RungActor:
@@ -38,10 +39,12 @@ class RungActor(engine.Rungs):
         self._actor = actor
         self._entered: list[pa.RecordBatch] = []
 
-    def enter(self, epoch: int, idx: np.ndarray, lowest: np.ndarray, together: bool) -> np.ndarray:
+    def enter(
+        self, epoch: int, idx: np.ndarray, best: np.ndarray, together: bool, mode: Mode = "min"
+    ) -> np.ndarray:
         """See `trainables.engine.Rungs.enter`; waits for the actor."""
-        passed = ray.get(self._actor.enter.remote(epoch, idx, lowest, together=together))
-        columns = [np.full(len(idx), epoch, np.int32), idx, lowest, passed]
+        passed = ray.get(self._actor.enter.remote(epoch, idx, best, together=together, mode=mode))
+        columns = [np.full(len(idx), epoch, np.int32), idx, best, passed]
         self._entered.append(pa.record_batch(list(map(pa.array, columns)), schema=to_arrow(RUNGS)))
         return passed
 

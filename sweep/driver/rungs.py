@@ -1,9 +1,11 @@
 """ASHA's rungs: they decide which points go on past a milestone.
 
-A point is compared with the points that have reached the milestone so far, by its lowest `val_loss`.
+A point is compared with the points that have reached the milestone so far, by its best objective
+on the validation rows.
 
 Terminology, beside that of `sweep.plan.asha`
-    reward      minus a point's lowest `val_loss` so far (mode "min"): higher is better, as in Ray
+    value       a point's best objective so far, as it is stored
+    reward      the value in mode "max", minus the value in mode "min": higher is better, as in Ray
     cutoff      the percentile 100 * (1 - 1 / reduction factor) of a rung's rewards; a point below it stops
     cohort      points that train side by side and so reach a milestone at once
 """
@@ -19,20 +21,31 @@ import numpy as np
 
 from results.schema import RUNGS
 from sweep.plan.asha import Asha
+from trainables.settings import Mode
 
 
 class _Rung:
-    """One rung of one bracket. It keeps the rewards sorted, so that a cutoff is cheap in a full rung, too."""
+    """One rung of one bracket. It keeps the rewards sorted, so that a cutoff is cheap in a full rung, too.
+
+    `sign` is 1 in mode "max" and -1 in mode "min".
+    """
 
     def __init__(self) -> None:
         self.values: dict[int, float] = {}
         self.passed: dict[int, bool] = {}
+        self._sign = -1
         self._rewards: list[float] = []  # ascending, without NaN
+
+    def direct(self, sign: int) -> None:
+        """Set the sign, also of what is recorded."""
+        if sign != self._sign:
+            self._sign = sign
+            self._rewards = [-reward for reward in reversed(self._rewards)]
 
     def record(self, idx: int, value: float) -> None:
         self.values[idx] = value
         if not math.isnan(value):  # NaN moves no cutoff
-            insort(self._rewards, -value)
+            insort(self._rewards, self._sign * value)
 
     def passes(self, value: float, quantile: float) -> bool:
         """Return whether a point with this `value` goes on: there is no cutoff, or its reward is not below the cutoff.
@@ -48,14 +61,14 @@ class _Rung:
         low, high = rewards[below], rewards[min(below + 1, len(rewards) - 1)]
         weight = position - below
         cutoff = low + (high - low) * weight if weight < 0.5 else high - (high - low) * (1 - weight)
-        return not -value < cutoff
+        return not self._sign * value < cutoff
 
 
 class Rungs:
     """The rungs of a sweep, shared by all its trials.
 
-    The rule is that of `ray.tune.schedulers.async_hyperband` in Ray 2.60 for `mode="min"` with one report at each
-    milestone. As in Ray, a point without a finite loss goes on: NaN is not below any cutoff, and moves none. The trial
+    The rule is that of `ray.tune.schedulers.async_hyperband` in Ray 2.60 for the same mode with one report at each
+    milestone. As in Ray, a point without a finite objective goes on: NaN is not below any cutoff, and moves none. The trial
     ends such points.
 
     Ray draws the bracket of a point at random. Here it follows from the seed and the point, so that a resumed sweep
@@ -96,7 +109,14 @@ class Rungs:
         draw = (int.from_bytes(digest, "little") >> 11) / 2**53  # in [0, 1)
         return min(int(np.searchsorted(self._shares, draw, side="right")), len(self._shares) - 1)
 
-    def enter(self, milestone: int, idx: np.ndarray, value: np.ndarray, together: bool = True) -> np.ndarray:
+    def enter(
+        self,
+        milestone: int,
+        idx: np.ndarray,
+        value: np.ndarray,
+        together: bool = True,
+        mode: Mode = "min",
+    ) -> np.ndarray:
         """Record points that have reached a milestone, and return which of them go on.
 
         If its rung has already recorded a point, the former decision holds: the point comes again after a crash. A point
@@ -111,8 +131,10 @@ class Rungs:
         Args:
             milestone: one of `milestones`.
             idx: the points, `(points,)`.
-            value: lowest `val_loss` of each so far, `(points,)`; NaN for a point without a finite loss.
+            value: best objective of each so far, `(points,)`; NaN for a point without a finite one.
             together: whether to record all points before judging any; if not, each is judged by those before it.
+            mode: whether a lower or a higher value is better, the same in all calls. It is known from the first model on,
+                so entries of an earlier run are recorded before it is known.
 
         Returns:
             Whether each point goes on, `(points,)` of bool.
@@ -125,31 +147,33 @@ class Rungs:
                 f"enter got milestone={milestone}, but needs one of {self.milestones}. "
                 "Enter points at those epochs only."
             )
+        for rung in self._rungs.values():
+            rung.direct(1 if mode == "max" else -1)
         goes_on = np.ones(len(idx), bool)
         waiting: list[tuple[int, int, float, _Rung]] = []
         pairs = zip(np.asarray(idx).tolist(), np.asarray(value, "float64").tolist(), strict=True)
-        for position, (point, loss) in enumerate(pairs):
-            rung = self._rungs.get((self.bracket(point), milestone))
-            if rung is None:
+        for position, (point, entered) in enumerate(pairs):
+            found = self._rungs.get((self.bracket(point), milestone))
+            if found is None:
                 continue
-            if point in rung.values:
-                goes_on[position] = rung.passed[point]
+            if point in found.values:
+                goes_on[position] = found.passed[point]
             elif together:
-                rung.record(point, loss)
-                waiting.append((position, point, loss, rung))
+                found.record(point, entered)
+                waiting.append((position, point, entered, found))
             else:
-                goes_on[position] = rung.passed[point] = rung.passes(loss, self._quantile)
-                rung.record(point, loss)
-        for position, point, loss, rung in waiting:
-            goes_on[position] = rung.passed[point] = rung.passes(loss, self._quantile)
+                goes_on[position] = found.passed[point] = found.passes(entered, self._quantile)
+                found.record(point, entered)
+        for position, point, entered, found in waiting:
+            goes_on[position] = found.passed[point] = found.passes(entered, self._quantile)
         return goes_on
 
     def entries(self) -> dict[str, np.ndarray]:
         """Return all that the rungs have recorded, as the columns of `results.schema.RUNGS`."""
         seen = [
-            (at, point, loss, rung.passed[point])
+            (at, point, value, rung.passed[point])
             for (_, at), rung in self._rungs.items()
-            for point, loss in rung.values.items()
+            for point, value in rung.values.items()
         ]
         columns = zip(*seen, strict=True) if seen else ((), (), (), ())
         return {

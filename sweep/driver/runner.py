@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from cluster.connect import local, reach
+from results import directions
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
 from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
-from results.store.read import read_points
+from results.store.read import read_parts, read_points
 from results.store.store import Store
 from results.verified import Verification, verification
 from sweep.driver.estimate import guessed_point_s
@@ -30,7 +33,7 @@ from sweep.plan.plan import Plan
 from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED
 from sweep.process.provenance import machine, versions
 from sweep.process.signals import Stopper
-from sweep.process.tally import Tally
+from sweep.process.tally import Tally, best_of
 from sweep.process.view import View, noise_to
 
 if TYPE_CHECKING:
@@ -190,7 +193,10 @@ def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
                 f"{folder.fingerprint}: cannot be read, so the rows beside it could be another plan's. "
                 "Put it back, or run into another folder."
             ) from None
-        if found:
+        if found and _is_empty(folder):  # such a run may have been refused after its first model
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            write_json(folder.fingerprint, marks)
+        elif found:
             listed = "\n".join(f"  {change}" for change in found)
             raise PlanError(
                 f"{folder.path} holds the run of another plan, and their numbers cannot be mixed:\n{listed}\n"
@@ -207,6 +213,11 @@ def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
         write_json(folder.fingerprint, marks)
 
 
+def _is_empty(folder: RunFolder) -> bool:
+    """Return whether a folder has nothing that another plan could be mixed with."""
+    return read_points(folder).empty and not any(part.num_rows for part in read_parts(folder.rungs))
+
+
 def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     """Return a tally of the selected points that have a row."""
     tally = Tally(asked=len(selection))
@@ -216,10 +227,11 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     rows = rows[chosen]
     tally.counts = {str(status): int(count) for status, count in rows["status"].value_counts().items()}
     tally.before = len(rows)
-    best = leaderboard(rows[rows["status"].isin(FINISHED_WELL)], n=1)
-    if len(best):
-        idx = int(best["idx"].iloc[0])
-        tally.best = {"loss_te": float(best["loss_te"].iloc[0]), "idx": idx, "config": plan.space.shown(idx)}
+    tally.directions = directions.read(folder, plan.to_dict())
+    by, mode = tally.directions.chosen()
+    if by in rows and len(best := leaderboard(rows[rows["status"].isin(FINISHED_WELL)], 1, by, mode)):
+        row = {str(name): value for name, value in best.iloc[0].items() if pd.notna(value)}
+        tally.best = best_of(row, by, plan.space.shown(int(row["idx"])))
     return tally
 
 

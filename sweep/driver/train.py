@@ -62,7 +62,7 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
 
     Raises:
         ClusterError: the cluster cannot be used, or this version of Ray lacks what the sweep needs.
-        PlanError: this machine has too few GPUs.
+        PlanError: this machine has too few GPUs, or the models contradict the plan, which is known once one is built.
     """
     plan, address = task.plan, task.address
     view.begin(f"attaching to {address}" if address else "starting Ray")
@@ -102,6 +102,8 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
                 tuner.fit()
                 collector.commit()
     except StopRequested as stop:
+        if isinstance(stop.error, PlanError):
+            raise stop.error from None
         return str(stop.error) if stop.error else None
     return None
 

@@ -1,8 +1,8 @@
 """The settings of ASHA, and the epochs at which it may stop a point.
 
 Terminology
-    milestone           an epoch at which a point's lowest `val_loss` so far is compared with that of others
-    rung                the record of a milestone: the lowest `val_loss` of each point that has reached it
+    milestone           an epoch at which a point's best objective so far is compared with that of others
+    rung                the record of a milestone: the best objective of each point that has reached it
     grace period        the first milestone
     reduction factor    the ratio of a milestone to the one before; about 1 / reduction factor of the points pass
     bracket             a set of rungs; each further bracket starts one milestone later

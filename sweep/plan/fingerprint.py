@@ -17,6 +17,10 @@ from typing import Any
 
 from results.grammar import parsed
 from sweep.plan.plan import Plan
+from trainables.settings import Callbacks
+
+_LATER = {"monitor": None, "mode": "auto", "start_from_epoch": 0, "baseline": None}
+"""Settings of the rules that earlier versions did not have, each with the value that changes nothing."""
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
@@ -25,9 +29,11 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
     budget: dict[str, Any] = {
         # An argument that a plan does not give is left out: it was no argument in earlier versions.
         "fit": {name: value for name, value in asdict(plan.fit).items() if value is not None},
-        "callbacks": asdict(plan.callbacks),
+        "callbacks": _rules(plan.callbacks),
         "scheduler": plan.scheduler,
     }
+    if (plan.objective.metric, plan.objective.mode) not in (("loss", "auto"), ("loss", "min")):
+        budget["objective"] = asdict(plan.objective)
     if plan.scheduler == "asha":
         budget["asha"] = asdict(plan.asha)
     return {
@@ -62,6 +68,14 @@ def _later_options(plan: Plan) -> dict[str, Any]:
         if key not in (*known, "test_path", "validation_path")
     }
     return found | ({"split": asdict(spec.split)} if spec.split is not None else {})
+
+
+def _rules(callbacks: Callbacks) -> dict[str, Any]:
+    """Return the rules as data, without the settings of `_LATER` that have no effect: earlier runs did not have them."""
+    return {
+        name: rule and {key: value for key, value in rule.items() if value != _LATER.get(key, ...)}
+        for name, rule in asdict(callbacks).items()
+    }
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -118,6 +118,8 @@ def example_of(where: tuple[str, ...]) -> str:
     """Return an example of a section, in brackets after a space; empty if the section is easy to guess."""
     if where == ("data",):
         return " (or the word abalone)"
+    if where == ("objective",):
+        return " (or only the name of a metric, such as auc)"
     return f", such as {_STOPPING}" if where == ("callbacks",) else ""
 
 

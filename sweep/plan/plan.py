@@ -24,7 +24,7 @@ from sweep.plan.form import PlanError, joined, located, read_yaml, unknown_keys,
 from sweep.plan.resources import Resources
 from trainables.builder import find
 from trainables.builder.find import Builder
-from trainables.settings import Callbacks, Fit, Training
+from trainables.settings import Callbacks, Fit, Objective, Training
 from trainables.table import data
 from trainables.table.data import DataSpec, Table
 from trainables.table.weights import check_weights
@@ -41,6 +41,7 @@ class Plan:
         builder: `package.module:function` or `path/to/file.py:function`.
         space: the axes' values by name, or a `Space`.
         only: the conditions of axes that act only at some points, by axis name.
+        objective: an `Objective`, a mapping of its arguments, or only the name of its metric.
         fit, callbacks, scheduler, asha, engine, resources, seed, timeout_s, retries, keep_weights, verify: as in the
             default plan.
         base: the folder that relative paths start from.
@@ -53,6 +54,7 @@ class Plan:
     builder: str
     space: Space
     only: dict[str, str] = field(default_factory=dict)
+    objective: Objective = field(default_factory=Objective)
     fit: Fit = field(default_factory=Fit)
     callbacks: Callbacks = field(default_factory=Callbacks)
     scheduler: Literal["asha", "none"] = "asha"
@@ -78,6 +80,8 @@ class Plan:
                 found = [PlanError(f'the key "{item.name}" is missing. Add it; the default plan shows how.')]
             elif item.name == "space":
                 value, found = made_space(value)
+            elif item.name == "objective" and isinstance(value, str):
+                value, found = validated(Objective, {"metric": value}, ("objective",))
             elif item.name == "data" and isinstance(value, str) and DataSpec(value, "y").function:
                 value = DataSpec(value, "y")
             elif item.name != "data" or value != "abalone":
@@ -311,6 +315,7 @@ class Plan:
             keep_weights=self.keep_weights is not False,
             memory_mb=self.resources.memory_mb,
             gpu=self.resources.gpu,
+            objective=self.objective,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -347,5 +352,12 @@ def _default(item: Field[Any]) -> Any:
 
 def _nested(key: str) -> type | None:
     """Return the dataclass that `key` of a plan holds, or None."""
-    kinds = {"data": DataSpec, "fit": Fit, "callbacks": Callbacks, "asha": Asha, "resources": Resources}
+    kinds = {
+        "data": DataSpec,
+        "objective": Objective,
+        "fit": Fit,
+        "callbacks": Callbacks,
+        "asha": Asha,
+        "resources": Resources,
+    }
     return kinds.get(key)

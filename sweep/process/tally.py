@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from results.directions import Directions
 from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL, NOT_WELL, Status
 
@@ -48,7 +49,9 @@ class Tally:
         alone: by reason, the points that are trained one by one, because the fused engine cannot train them: how many,
             and the first few idx.
         notes: what the user must know about the builder, each once.
-        best: the lowest test loss so far, its idx and configuration; None before there is one.
+        best: the best point so far: `by` (the objective's column), the value of that column and of the one on the test rows
+            under their names, `idx` and `config`; None before there is one.
+        directions: the objective, and whether a lower or a higher value is better.
         seconds: seconds since the run began.
         training_s: seconds since the training began.
         memory_mb: resident memory of the driver and its workers, in MiB.
@@ -72,6 +75,7 @@ class Tally:
     alone: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     best: dict[str, Any] | None = None
+    directions: Directions = field(default_factory=Directions)
     seconds: float = 0.0
     training_s: float = 0.0
     memory_mb: float = 0.0
@@ -86,15 +90,19 @@ class Tally:
         """
         for count in pc.value_counts(points["status"]).to_pylist():
             self.counts[count["values"]] = self.counts.get(count["values"], 0) + count["counts"]
-        if "loss_te" not in points.schema.names:
+        by, mode = self.directions.chosen()
+        if by not in points.schema.names:
             return
         well = pc.is_in(points["status"], value_set=pa.array(map(str, FINISHED_WELL)))
-        losses = points["loss_te"].cast(pa.float64())
-        losses = pc.if_else(pc.and_(well, pc.is_finite(losses)), losses, None)
-        lowest = pc.min(losses).as_py()
-        if lowest is not None and (self.best is None or lowest < self.best["loss_te"]):
-            idx = points["idx"][pc.index(losses, lowest).as_py()].as_py()
-            self.best = {"loss_te": lowest, "idx": idx, "config": config_of(idx)}
+        values = points[by].cast(pa.float64())
+        values = pc.if_else(pc.and_(well, pc.is_finite(values)), values, None)
+        value = (pc.min if mode == "min" else pc.max)(values).as_py()
+        if value is None:
+            return
+        before = self.best[by] if self.best else None
+        if before is None or (value < before if mode == "min" else value > before):
+            row = points.slice(pc.index(values, value).as_py(), 1).to_pylist()[0]
+            self.best = best_of(row, by, config_of(row["idx"]))
 
     def spend(self, what: str, seconds: float) -> None:
         """Count core seconds that `what` took."""
@@ -137,8 +145,26 @@ class Tally:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tally as plain data, with the derived numbers."""
+        plain = {name: value for name, value in asdict(self).items() if name != "directions"}
         derived = {name: getattr(self, name) for name in ("done", "open", "points_per_minute", "eta_s")}
-        return {**asdict(self), **derived}
+        return {**plain, **derived}
+
+
+def best_of(row: Mapping[str, Any], by: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Return `Tally.best` of a point's row."""
+    test = f"{by.removesuffix('_va')}_te"
+    numbers = {name: float(row[name]) for name in (by, test) if row.get(name) is not None}
+    return {"by": by, **numbers, "idx": int(row["idx"]), "config": config}
+
+
+def best_text(best: Mapping[str, Any]) -> str:
+    """Return the best value and what the same point has on the test rows, such as `val auc 0.9100, test auc 0.9000`."""
+    by = best["by"]
+    metric = by.removesuffix("_va").removesuffix("_te")
+    words = [f"{'test' if by.endswith('_te') else 'val'} {metric} {best[by]:.4f}"]
+    if by.endswith("_va") and (test := best.get(f"{metric}_te")) is not None:
+        words.append(f"test {metric} {test:.4f}")
+    return ", ".join(words)
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
@@ -157,7 +183,12 @@ def read_progress(folder: RunFolder) -> dict[str, Any]:
         found = json.loads(folder.progress.read_text())
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) and _is_tally(found) else {}
+    if not isinstance(found, dict):
+        return {}
+    best = found.get("best")
+    if isinstance(best, dict):
+        best.setdefault("by", "loss_te")  # as earlier versions ranked
+    return found if _is_tally(found) else {}
 
 
 def _is_tally(found: Mapping[str, Any]) -> bool:
@@ -168,7 +199,11 @@ def _is_tally(found: Mapping[str, Any]) -> bool:
     if (best := found.get("best")) is not None:
         if not isinstance(best, dict) or not {"idx", "config"} <= set(best):
             return False
-        numbers += [best.get("loss_te"), best["idx"]]
+        by = best.get("by")
+        if not isinstance(by, str):
+            return False
+        metric = by.removesuffix("_va")
+        numbers += [best.get(by), best["idx"], best.get(f"{metric}_te", 0.0)]
     # The selection becomes a part of the command to resume, which the user pastes into a shell.
     selects = re.fullmatch(r"(--points \d+|--idx [\d,]+)?", str(found.get("selection", "")))
     return bool(selects) and all(isinstance(n, int | float) and abs(n) < _HUGE for n in numbers)

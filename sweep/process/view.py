@@ -19,7 +19,7 @@ from rich.text import Text
 from results.folder.files import explained, write_json
 from results.folder.run_folder import RunFolder
 from sweep.process import alone
-from sweep.process.tally import Tally, counts_text, duration
+from sweep.process.tally import Tally, best_text, counts_text, duration
 
 LINE_EVERY_S = 10.0
 FILE_EVERY_S = 2.0
@@ -27,7 +27,7 @@ FILE_EVERY_S = 2.0
 
 def line(tally: Tally) -> str:
     """Return the tally as one line of text."""
-    best = f", best loss_te {tally.best['loss_te']:.4f} (idx {tally.best['idx']})" if tally.best else ""
+    best = f", best {best_text(tally.best)} (idx {tally.best['idx']})" if tally.best else ""
     return (
         f"[{duration(tally.seconds)}] {tally.done:,}/{tally.asked:,} points ({counts_text(tally.counts)}), "
         f"{tally.running} running, {tally.points_per_minute:.1f}/min, ETA {duration(tally.eta_s)}{best}"
@@ -55,9 +55,7 @@ def draw(tally: Tally) -> Group:
         facts.add_row("verified", tally.verified)
     if tally.best:
         config = ", ".join(f"{name}={value}" for name, value in tally.best["config"].items())
-        facts.add_row(
-            "best", Text(f"loss_te {tally.best['loss_te']:.4f} at idx {tally.best['idx']}: {config}")
-        )
+        facts.add_row("best", Text(f"{best_text(tally.best)} at idx {tally.best['idx']}: {config}"))
     for note in tally.notes:
         facts.add_row("note", Text(note))
     return Group(head, bar, facts)

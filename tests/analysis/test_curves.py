@@ -33,7 +33,7 @@ def test_the_summary_has_a_row_for_each_point():
     table = summary(CURVES, POINTS).set_index("idx")
     assert list(table.index) == [7, 2, 4]
     assert table.loc[7, ["epochs", "best_epoch", "cuts", "ended"]].tolist() == [4, 2, "3", "completed"]
-    assert table.loc[7, ["first", "lowest", "last"]].tolist() == pytest.approx([3, 2, 2.4])
+    assert table.loc[7, ["first", "best", "last"]].tolist() == pytest.approx([3, 2, 2.4])
 
 
 def test_a_stopped_point_holds_its_last_value():

@@ -72,6 +72,10 @@ def ended_run(tmp_path_factory):
             row |= {f"loss_{split}": losses[status] for split in ("tr", "va", "te")} | {"best_epoch": 1}
         rows.append(Made(row, {"loss": np.full(epochs, losses.get(status, np.nan), "float32")}, None))
     Store(folder, space).commit(rows)
-    last = Tally(asked=9, selection="--points 9", best={"loss_te": 0.5, "idx": 1, "config": {"units": 2}})
+    last = Tally(
+        asked=9,
+        selection="--points 9",
+        best={"by": "loss_va", "loss_va": 0.5, "loss_te": 0.6, "idx": 1, "config": {"units": 2}},
+    )
     write_json(folder.progress, last.to_dict())
     return folder.path

@@ -24,7 +24,7 @@ def test_what_is_written_and_what_is_left_out_is_said(small_run, tmp_path):
     answer = sweep(*some)
     assert answer.exit_code == 0, answer.output
     assert "5 of 8 are in" in answer.output and "5 of them new" in answer.output
-    assert "the best 3 by loss_te and 2 others; 1 have learning curves" in answer.output
+    assert "the best 3 by loss_va and 2 others; 1 have learning curves" in answer.output
     assert "Left out:  3 points and 4 of these points' learning curves" in answer.output
     assert "tensorboard --logdir '" in answer.output
     assert len(points_in(logs)) == 5 and len(list(logs.rglob("*curve"))) == 1

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from results.directions import Directions
 from results.folder.run_folder import RunFolder
 from results.store.read import read_points
 from results.store.store import Store
@@ -92,7 +93,7 @@ def test_failed_points_are_counted_by_their_cause_whose_end_is_shown(tmp_path, c
         None,
     ]
     Store(folder, AXES).commit([failed(idx, error) for idx, error in enumerate(errors)])
-    _what_came_out(read_points(folder))
+    _what_came_out(read_points(folder), Directions())
     printed = capsys.readouterr().out
     assert "4 points failed" in printed
     assert f"  2 x InvalidArgumentError: {CAUSE}\n" in printed
@@ -101,5 +102,6 @@ def test_failed_points_are_counted_by_their_cause_whose_end_is_shown(tmp_path, c
 
 
 def test_failed_points_without_a_message_are_counted(capsys):
-    _what_came_out(pd.DataFrame({"idx": [1], "status": ["failed"], "error": [None], "loss_te": [None]}))
+    rows = pd.DataFrame({"idx": [1], "status": ["failed"], "error": [None], "loss_va": [None]})
+    _what_came_out(rows, Directions())
     assert "1 points failed" in capsys.readouterr().out

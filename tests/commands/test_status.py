@@ -23,7 +23,7 @@ def test_points_of_every_status_are_counted_and_those_without_a_row_are_open(end
     said = sweep("status", ended_run).output.splitlines()
     counts = "2 completed, 1 early_stopped, 1 pruned, 1 diverged, 1 failed, 1 timeout"
     assert said[:3] == ["state      stopped", f"rows       7: {counts}", "asked for  9 points, 2 open"]
-    assert "best       loss_te 0.5000 at idx 1: {'units': 2}" in said
+    assert "best       val loss 0.5000, test loss 0.6000 at idx 1: {'units': 2}" in said
     assert said[-1] == f"Resume:    sweep run --out {ended_run} --points 9"
 
 

@@ -5,7 +5,10 @@ import io
 
 import pytest
 
+import results
+from results import directions
 from tests.help.commands import answer, message, sweep
+from tests.help.exports import make_run
 
 
 def test_top_answers_where_per_and_pareto(abalone_run):
@@ -23,16 +26,71 @@ def test_top_answers_where_per_and_pareto(abalone_run):
 def test_points_without_a_value_are_not_ranked_and_others_are_shown_with_their_status(ended_run):
     assert [row["idx"] for row in answer("top", ended_run)] == [1, 0, 3, 2]
     title, header, *rows = sweep("top", ended_run).output.splitlines()
-    assert title.strip() == "The best 4 of 7 by loss_te"
-    assert header.split() == ["idx", "units", "status", "epochs", "loss_tr", "loss_te", "has_weights"]
-    assert rows[0].split()[:6] == ["1", "2", "early_stopped", "3", "0.5000", "0.5000"]
+    assert title.strip() == "The best 4 of 7 by loss_va"
+    assert header.split() == [
+        "idx",
+        "units",
+        "status",
+        "epochs",
+        "loss_tr",
+        "loss_va",
+        "loss_te",
+        "has_weights",
+    ]
+    assert rows[0].split()[:6] == ["1", "2", "early_stopped", "3", *["0.5000"] * 2]
     assert [row.split()[2] for row in rows] == ["early_stopped", "completed", "completed", "pruned"]
     # Ranked by what every point has, those that diverged, failed or ran out of time are there, without losses.
-    rows = sweep("top", ended_run, "--by", "epochs", "--descending").output.splitlines()[2:]
+    rows = sweep("top", ended_run, "--by", "epochs", "--mode", "max").output.splitlines()[2:]
     shown = {row.split()[2]: row.split()[3:6] for row in rows}
-    assert len(rows) == 7 and shown["diverged"] == ["2", "-", "-"]
+    assert len(rows) == 7 and shown["diverged"] == ["2", "-", "-"] and rows[4].split()[2] == "diverged"
     assert shown["timeout"] == shown["failed"] == ["0", "-", "-"]
     assert "no such point" in sweep("top", ended_run, "--where", "status == 'timeout'").output
+
+
+def scored(folder, plan, modes):
+    """Write a run with the metrics auc, which is better when higher, and mine, of which Keras cannot tell."""
+    values = {"auc": [0.7, 0.9, 0.2, 0.8], "mine": [3.0, 1.0, 2.0, 4.0], "loss": [0.3, 0.4, 0.1, 0.2]}
+    rows = [
+        {"idx": idx, "params": 9 - idx, "weights": False, "metrics": ()}
+        | {f"{name}_{split}": of[idx] for name, of in values.items() for split in ("tr", "va", "te")}
+        for idx in range(4)
+    ]
+    run = make_run(folder, {"units": [1, 2, 3, 4]}, rows, **plan)
+    if modes is not None:
+        directions.add(run.folder, modes)
+    return folder
+
+
+@pytest.mark.parametrize("modes", [None, {"auc": "max", "loss": "min", "mine": None}])
+def test_the_best_of_a_metric_are_the_highest_where_it_is_better_when_higher(tmp_path, modes):
+    run = scored(tmp_path / "run", {}, modes)
+
+    def top(*words):
+        return [row["idx"] for row in answer("top", run, *words)]
+
+    assert top() == [2, 3, 0, 1]
+    assert top("--by", "auc_te") == top("--by", "auc_va") == [1, 3, 0, 2]
+    assert top("--by", "auc_te", "--per", "epochs") == [1]
+    assert top("--by", "auc_te", "--pareto", "params") == [3, 1]
+    assert top("--by", "auc_te", "--mode", "min") == top("--by", "auc_te")[::-1]
+    assert list(results.open(run).top(2, "auc_te")["idx"]) == [1, 3]
+    assert list(results.open(run).top(1, "auc_te", mode="min")["idx"]) == [2]
+    # Nothing says how `mine` is meant.
+    assert top("--by", "mine_te") == [1, 2, 0, 3] and top("--by", "mine_te", "--mode", "max") == [3, 0, 2, 1]
+    said = sweep("top", run, "--by", "mine_te").stderr
+    assert "the lowest counts as the best" in said and "--mode max" in said
+    assert not sweep("top", run, "--by", "mine_te", "--mode", "max").stderr
+    assert not sweep("top", run, "--by", "auc_te").stderr
+
+
+def test_the_plans_objective_ranks_in_its_mode(tmp_path):
+    by_auc = scored(tmp_path / "auc", {"objective": "auc"}, {"auc": "max"})
+    assert [row["idx"] for row in answer("top", by_auc)] == [1, 3, 0, 2]
+    assert sweep("top", by_auc).output.splitlines()[0].strip() == "The best 4 of 4 by auc_va"
+    by_mine = scored(tmp_path / "mine", {"objective": {"metric": "mine", "mode": "max"}}, {"mine": None})
+    assert [row["idx"] for row in answer("top", by_mine)] == [3, 0, 2, 1]
+    assert [row["idx"] for row in answer("top", by_mine, "--by", "mine_te")] == [3, 0, 2, 1]
+    assert not sweep("top", by_mine).stderr
 
 
 @pytest.mark.parametrize(
@@ -43,7 +101,6 @@ def test_points_without_a_value_are_not_ranked_and_others_are_shown_with_their_s
         (["--per", "optimizer"], 'Did you mean "optimizers"'),
         (["--pareto", "parms"], 'Did you mean "params"'),
         (["--pareto", "params", "--per", "optimizers"], "only one can choose the points"),
-        (["--pareto", "params", "--descending"], "Leave --descending out"),
     ],
 )
 def test_bad_questions_are_one_message(abalone_run, words, said):

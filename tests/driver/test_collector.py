@@ -134,7 +134,8 @@ def test_a_groups_report_becomes_rows(sweep):
     assert sweep.tally.running == 4
     sweep.report(trial, done=False, open=2, rows=rows_of(5, 2), rungs=entered(2, 5, 7, 8))
     assert sweep.tally.running == 2 and sweep.tally.counts == {"completed": 2}
-    assert sweep.tally.best == {"loss_te": 3.0, "idx": 5, "config": sweep.plan.space[5]}
+    expected = {"by": "loss_va", "loss_va": 2.0, "loss_te": 3.0, "idx": 5, "config": sweep.plan.space[5]}
+    assert sweep.tally.best == expected
     rows = sweep.rows()
     assert list(rows.index) == [5, 2]
     assert rows["loss_te"].tolist() == [3.0, 4.0] and rows["error"].isna().all()

@@ -90,7 +90,7 @@ def test_numbers_of_the_others_are_whole(trouble):
 @pytest.mark.ci
 def test_the_end_says_what_happened(trouble):
     sweeps, _, output, _ = trouble
-    assert "The best by loss_te" in output and "6 points failed or ran out of time" in output
+    assert "The best by loss_va" in output and "6 points failed or ran out of time" in output
     assert "1 x RuntimeError: cannot build 2 units" in output
     assert "sweep top" in output and "Traceback" not in output
     assert "port.cc" not in output  # the noise is in the log

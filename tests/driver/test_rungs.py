@@ -27,11 +27,11 @@ ARRIVALS = st.lists(st.tuples(st.integers(0, 15), VALUES), max_size=60)
 BATCHES = st.lists(st.lists(VALUES, min_size=1, max_size=12), min_size=1, max_size=4)
 
 
-def rays(rule, epochs=EPOCHS):
+def rays(rule, epochs=EPOCHS, mode="min"):
     return ASHAScheduler(
         time_attr="epoch",
         metric="val_loss",
-        mode="min",
+        mode=mode,
         max_t=epochs,
         grace_period=rule.grace_period,
         reduction_factor=rule.reduction_factor,
@@ -45,13 +45,16 @@ def batches_of(lists):
     return [(np.arange(end - len(v), end), np.array(v)) for end, v in zip(ends, lists, strict=True)]
 
 
-def enter_one(rungs, milestone, idx, value, together=False):
-    return bool(rungs.enter(milestone, np.array([idx]), np.array([value]), together)[0])
+def enter_one(rungs, milestone, idx, value, together=False, mode="min"):
+    return bool(rungs.enter(milestone, np.array([idx]), np.array([value]), together, mode)[0])
 
 
-@given(RULES, ARRIVALS, st.integers(0, 99))
-def test_one_after_the_other_is_rays_rule(rule, arrivals, seed):
-    theirs, ours = rays(rule), Rungs(rule, EPOCHS, seed)
+MODES = st.sampled_from(["min", "max"])
+
+
+@given(RULES, ARRIVALS, st.integers(0, 99), MODES)
+def test_one_after_the_other_is_rays_rule(rule, arrivals, seed, mode):
+    theirs, ours = rays(rule, mode=mode), Rungs(rule, EPOCHS, seed)
     milestones = [m for m in ours.milestones if m < EPOCHS]
     passed, stopped = dict.fromkeys(range(16), 0), set()
     for idx in passed:
@@ -61,12 +64,16 @@ def test_one_after_the_other_is_rays_rule(rule, arrivals, seed):
             continue
         result = {"epoch": milestones[passed[idx]], "val_loss": value}
         decision = theirs.on_trial_result(None, SimpleNamespace(trial_id=str(idx)), result)
-        assert enter_one(ours, result["epoch"], idx, value) == (decision == TrialScheduler.CONTINUE)
+        assert enter_one(ours, result["epoch"], idx, value, mode=mode) == (
+            decision == TrialScheduler.CONTINUE
+        )
         passed[idx] += 1
         if decision == TrialScheduler.STOP:
             stopped.add(idx)
     recorded = [v for bracket in theirs._brackets for _, rung in bracket._rungs for v in rung.values()]
-    np.testing.assert_array_equal(np.sort(ours.entries()["value"]), np.sort(-np.array(recorded, float)))
+    np.testing.assert_array_equal(
+        np.sort(ours.entries()["value"]), np.sort((1 if mode == "max" else -1) * np.array(recorded, float))
+    )
 
 
 @given(RULES, BATCHES)
@@ -109,13 +116,13 @@ def test_together_no_order_within_a_batch_matters(rule, lists, chance):
         assert shuffled.enter(milestone, idx[order], value[order]).tolist() == expected.tolist()
 
 
-@given(RULES, BATCHES, BATCHES, st.booleans())
-def test_restored_rungs_decide_as_the_old_ones(rule, before, after, together):
+@given(RULES, BATCHES, BATCHES, st.booleans(), MODES)
+def test_restored_rungs_decide_as_the_old_ones(rule, before, after, together, mode):
     old, new = Rungs(rule, EPOCHS, seed=3), Rungs(rule, EPOCHS, seed=3)
     steps = batches_of(before + after)
     for idx, value in steps[: len(before)]:
         for milestone in old.milestones:
-            old.enter(milestone, idx, value, together)
+            old.enter(milestone, idx, value, together, mode)
     columns = old.entries()
     assert [columns[name].dtype for name in ("milestone", "idx", "value")] == ["int32", "int64", "float64"]
     for _ in range(2):  # the second time changes nothing
@@ -124,8 +131,8 @@ def test_restored_rungs_decide_as_the_old_ones(rule, before, after, together):
             np.testing.assert_array_equal(column, columns[name])
     for idx, value in steps:
         for milestone in old.milestones:
-            expected = old.enter(milestone, idx, value, together).tolist()
-            assert new.enter(milestone, idx, value, together).tolist() == expected
+            expected = old.enter(milestone, idx, value, together, mode).tolist()
+            assert new.enter(milestone, idx, value, together, mode).tolist() == expected
 
 
 @pytest.mark.parametrize("together", [True, False])

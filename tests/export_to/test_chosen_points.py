@@ -26,9 +26,10 @@ def idx_of(run, **choice):
 def test_the_best_come_first_and_others_are_of_the_rest(hostile_run):
     best = [int(idx) for idx in hostile_run.top(99)["idx"]]
     assert idx_of(hostile_run, best=3) == best[:3]
-    assert idx_of(hostile_run, best=3, descending=True) == best[::-1][:3]
-    assert idx_of(hostile_run, best=2, by="loss_va") == [
-        int(idx) for idx in hostile_run.top(2, "loss_va")["idx"]
+    highest = [int(idx) for idx in hostile_run.top(3, mode="max")["idx"]]
+    assert idx_of(hostile_run, best=3, mode="max") == highest != best[:3]
+    assert idx_of(hostile_run, best=2, by="loss_te") == [
+        int(idx) for idx in hostile_run.top(2, "loss_te")["idx"]
     ]
     some = idx_of(hostile_run, best=3, others=5)
     assert some[:3] == best[:3] and len(set(some)) == 8

@@ -108,11 +108,11 @@ def test_of_many_lines_the_best_and_a_fair_choice_are_drawn():
 
 def test_a_front_is_drawn_over_a_fair_choice_of_points():
     many = pd.DataFrame(
-        {"idx": range(5000), "loss_te": np.linspace(1, 2, 5000), "params": np.arange(5000)[::-1]}
+        {"idx": range(5000), "loss_va": np.linspace(1, 2, 5000), "params": np.arange(5000)[::-1]}
     )
     cloud, front = runs.pareto_figure(many, pareto(many)).data
     assert len(cloud.x) == 2000 and len(front.x) == 5000
-    assert list(cloud.y[:500]) == list(many["loss_te"][:500]) and cloud.y[-1] == 2
+    assert list(cloud.y[:500]) == list(many["loss_va"][:500]) and cloud.y[-1] == 2
 
 
 def test_rungs_stack_to_the_points_that_came():

@@ -192,6 +192,20 @@ BAD_PLANS = {
     "builder in main": (small_plan(builder="__main__:build"), ["__main__"]),
     "epochs 0": (small_plan(fit={"epochs": 0}), ["epochs got 0", "at least 1"]),
     "epochs true": (small_plan(fit={"epochs": True}), ["fit.epochs got True"]),
+    "objective on the validation rows": (
+        small_plan(objective="val_auc"),
+        ["objective.metric got 'val_auc'", "objective: auc", "line"],
+    ),
+    "objective of another mode": (
+        small_plan(objective={"metric": "auc", "mode": "up"}),
+        ["objective.mode", "'max'"],
+    ),
+    "objective of no metric": (small_plan(objective=""), ["objective.metric is empty"]),
+    "objective as a list": (small_plan(objective=["auc"]), ["objective got ['auc']", "such as auc"]),
+    "rule of another mode": (
+        small_plan(callbacks={"early_stopping": {"mode": "down"}}),
+        ["early_stopping.mode"],
+    ),
     "factor 2": (small_plan(callbacks={"reduce_lr_on_plateau": {"factor": 2.0}}), ["factor got 2.0"]),
     "patience -1": (small_plan(callbacks={"early_stopping": {"patience": -1}}), ["patience got -1"]),
     "scheduler": (small_plan(scheduler="hyperband"), ["scheduler got 'hyperband'", "'asha' or 'none'"]),

@@ -39,9 +39,10 @@ def build(units, rate, behaviour="fine", normalizer=None):
             os.kill(os.getpid(), signal.SIGKILL)
     inputs = keras.Input((4,))
     outputs = keras.layers.Dense(1)(keras.layers.Dense(units, activation="relu")(normalizer(inputs)))
+    if behaviour == "nan":
+        outputs = keras.layers.Rescaling(float("nan"))(outputs)
     model = keras.Model(inputs, outputs)
-    loss = (lambda y, p: keras.ops.mean(p - y) * float("nan")) if behaviour == "nan" else "mse"
-    model.compile(loss=loss, metrics=["mae"], optimizer=keras.optimizers.SGD(rate))
+    model.compile(loss="mse", metrics=["mae"], optimizer=keras.optimizers.SGD(rate))
     return model
 """
 

@@ -18,9 +18,9 @@ class RungsHere(engine.Rungs):
     def __init__(self, rungs: Rungs) -> None:
         self.rungs, self.told = rungs, []
 
-    def enter(self, epoch, idx, lowest, together):
-        passed = self.rungs.enter(epoch, idx, lowest, together)
-        columns = [np.full(len(idx), epoch, np.int32), idx, lowest, passed]
+    def enter(self, epoch, idx, best, together, mode="min"):
+        passed = self.rungs.enter(epoch, idx, best, together, mode)
+        columns = [np.full(len(idx), epoch, np.int32), idx, best, passed]
         self.told.append(pa.record_batch(list(map(pa.array, columns)), schema=to_arrow(RUNGS)))
         return passed
 

@@ -21,6 +21,8 @@ def marks(workplace, **changed):
             ["scheduler: was none, is asha", "grace_period"],
         ),
         ({"callbacks": {"early_stopping": {"patience": 2}}}, ["early_stopping"]),
+        ({"objective": "mae"}, ["budget.objective.metric: was nothing, is mae"]),
+        ({"objective": {"metric": "loss", "mode": "max"}}, ["budget.objective.mode: was nothing, is max"]),
         ({"space": {**small_plan()["space"], "units": [2, 3]}}, ["space.units: was [2, 3, 4], is [2, 3]"]),
         ({"space": {**small_plan()["space"], "units": [2, 3, 4.0]}}, ["space.units"]),
         ({"space": {**small_plan()["space"], "behaviour": ["fine"]}}, ["behaviour: was nothing"]),
@@ -39,10 +41,35 @@ def test_what_numbers_depend_on_is_in_it(workplace, changed, said):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"engine": "keras"}, {"resources": {"cpu": 2}}, {"timeout_s": 5}, {"retries": 0}, {"asha": {}}],
+    [
+        {"objective": {"metric": "loss", "mode": "min"}},
+        {"engine": "keras"},
+        {"resources": {"cpu": 2}},
+        {"timeout_s": 5},
+        {"retries": 0},
+        {"asha": {}},
+    ],
 )
 def test_what_they_do_not_depend_on_is_not(workplace, changed):
     assert changes(marks(workplace), marks(workplace, **changed)) == []
+
+
+def test_the_rules_of_earlier_versions_count_as_those_of_today(workplace):
+    rules = {"early_stopping": {"patience": 2}, "reduce_lr_on_plateau": {"patience": 1}}
+    found = marks(workplace, callbacks=rules)["budget"]["callbacks"]
+    assert found == {
+        "early_stopping": {"patience": 2, "min_delta": 0.0},
+        "reduce_lr_on_plateau": {
+            "factor": 0.1,
+            "patience": 1,
+            "min_lr": 1e-5,
+            "min_delta": 1e-4,
+            "cooldown": 0,
+        },
+    }
+    rules["early_stopping"]["start_from_epoch"] = 3
+    found = marks(workplace, callbacks=rules)["budget"]["callbacks"]
+    assert found["early_stopping"] == {"patience": 2, "min_delta": 0.0, "start_from_epoch": 3}
 
 
 def test_the_builders_program_counts_and_its_layout_does_not(workplace):

@@ -2,18 +2,46 @@
 
 import json
 
+import pyarrow as pa
+
+from results.directions import Directions
 from results.folder.run_folder import RunFolder
-from sweep.process.tally import Tally, counts_text, duration, read_progress
+from sweep.process.tally import Tally, best_text, counts_text, duration, read_progress
 from tests.help.tallies import tally
 
 
 def test_points_are_counted():
     made = tally()
     assert (made.done, made.open, made.not_well) == (7, 3, 2)
-    assert made.best == {"loss_te": 2.5, "idx": 5, "config": {"rate": "[/] [bold]"}}
+    assert made.best == {
+        "by": "loss_va",
+        "loss_va": 2.5,
+        "loss_te": 4.0,
+        "idx": 5,
+        "config": {"rate": "[/] [bold]"},
+    }
     assert made.points_per_minute == 5 and made.eta_s == 36
     assert Tally(asked=3).eta_s is None
     assert counts_text(made.counts) == "3 completed, 1 pruned, 1 diverged, 1 failed, 1 timeout"
+
+
+def test_the_best_is_the_highest_where_the_objective_is_better_when_higher():
+    made = Tally(asked=3, directions=Directions("auc", {"auc": "max"}))
+    for aucs in ([0.5, 0.7], [0.6, float("nan")]):
+        rows = [
+            {"status": "completed", "auc_va": auc, "auc_te": 0.3, "idx": int(10 * auc)}
+            for auc in aucs
+            if auc == auc
+        ]
+        made.add(pa.RecordBatch.from_pylist(rows), lambda idx: {"units": idx})
+    assert made.best == {"by": "auc_va", "auc_va": 0.7, "auc_te": 0.3, "idx": 7, "config": {"units": 7}}
+    assert best_text(made.best) == "val auc 0.7000, test auc 0.3000"
+
+
+def test_the_progress_of_an_earlier_version_is_read(tmp_path):
+    old = {**tally().to_dict(), "best": {"loss_te": 2.0, "idx": 1, "config": {}}}
+    RunFolder(tmp_path).progress.write_text(json.dumps(old))
+    assert best_text(read_progress(RunFolder(tmp_path))["best"]) == "test loss 2.0000"
 
 
 def test_durations_are_readable():
@@ -30,7 +58,8 @@ def test_a_broken_progress_file_is_no_news(tmp_path):
         json.dumps({**well, **change})
         for change in (
             {"asked": "many"}, {"eta_s": 1e300}, {"workers": None}, {"training_s": float("nan")},
-            {"best": {"idx": 1}}, {"best": 3}, {"selection": "--points 3; rm x"}, {"selection": 3},
+            {"best": {"idx": 1}}, {"best": {"by": "loss_va", "idx": 1, "config": {}}},
+            {"best": 3}, {"selection": "--points 3; rm x"}, {"selection": 3},
         )
     ]  # fmt: skip
     strange.append('{"asked": 3}')

@@ -27,7 +27,9 @@ def test_the_view_shows_everything():
         "rate=[/] [bold]",
     ):
         assert fragment in shown
-    assert "7/10 points (3 completed" in line(tally()) and "best loss_te 2.5000 (idx 5)" in line(tally())
+    assert "7/10 points (3 completed" in line(
+        tally()
+    ) and "best val loss 2.5000, test loss 4.0000 (idx 5)" in line(tally())
 
 
 def test_without_a_terminal_there_are_lines_and_a_file(tmp_path, monkeypatch):

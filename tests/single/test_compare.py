@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from trainables.objective import Watched
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.single.compare import FACTOR, RTOL, Trained, compare
 
@@ -184,11 +185,11 @@ def ruled(val_loss):
     """A training whose rate, best epoch and end follow from these losses."""
     from trainables.fused.training.rules import Rules
 
-    rules = Rules(RULED.callbacks, np.array([0.01], "float32"), np.array([False]))
+    rules = Rules(RULED.callbacks, Watched(), np.array([0.01], "float32"), np.array([False]))
     rates, losses = [], np.asarray(val_loss, "float32")
     for epoch, loss in enumerate(losses):
         rates.append(rules.learning_rate[0])
-        rules.after_epoch(epoch, np.array([0]), losses[:1], np.array([loss]))
+        rules.after_epoch(epoch, np.array([0]), {"loss": losses[:1], "val_loss": np.array([loss])})
         if rules.stopped[0]:
             break
     length = len(rates)

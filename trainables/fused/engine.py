@@ -25,6 +25,7 @@ from trainables.engine import Engine, Report, Work, without_training
 from trainables.error_text import cause_of, explain
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
 from trainables.limits import KILL_AFTER_S, cohort_memory_mb, time_limit
+from trainables.objective import ObjectiveError
 from trainables.trials.checkpoints import name_of
 
 STEP_S = 2.0
@@ -63,7 +64,8 @@ class FusedEngine(Engine):
         report = self._step()
         learned = self._composer.known if self._composer else None
         notes = learned.notes if learned else ()
-        return replace(report, known=learned, notes=(*notes, *sorted(self._notes)))
+        losses = dict(self._composer.losses) if self._composer else {}
+        return replace(report, known=learned, notes=(*notes, *sorted(self._notes)), losses=losses)
 
     def _step(self) -> Report:
         try:
@@ -73,6 +75,8 @@ class FusedEngine(Engine):
             return report or self._train()
         except InternalsError as error:
             return Report(done=True, broken=str(error))
+        except ObjectiveError as error:
+            return Report(done=True, unusable=str(error))
         except UnfusableError as error:
             return self._refuse(str(error))
         except TargetError as error:  # the models of all points take the target in the same way
@@ -163,6 +167,7 @@ class FusedEngine(Engine):
             rows=finished,
             rungs=self.work.rungs.entered() if self.work.rungs else None,
             timing=timing,
+            modes=cohort.modes,
         )
 
     def _begin_cohort(self) -> Report | None:
@@ -223,7 +228,10 @@ class FusedEngine(Engine):
         """Enter the points that were trained into the rung of a milestone; return the rows of those that ASHA stops."""
         cohort, rungs = self._cohort, self.work.rungs
         assert rungs is not None
-        passed = rungs.enter(cohort.epoch, cohort.idx[trained], cohort.lowest[trained], together=True)
+        mode = cohort.watched.objective.mode
+        passed = rungs.enter(
+            cohort.epoch, cohort.idx[trained], cohort.best[trained], together=True, mode=mode
+        )
         stopped = trained[~passed & cohort.alive[trained]]
         cohort.prune(stopped)
         return stopped

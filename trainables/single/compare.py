@@ -10,9 +10,10 @@ small. There, one rounding error grows until two runs are far apart. So Keras is
 by one unit in the last place. From each epoch on, a training may be as far from Keras as `FACTOR` times the largest
 distance so far between Keras and Keras nudged.
 
-Decisions. The learning rate, the best epoch and the end of a training follow from its validation losses. Two losses that
-tie within the tolerance may be decided otherwise. So a different decision is right if it follows, by the plan's rules and
-to the last bit, from the training's own losses. After a different learning rate nothing more can be compared.
+Decisions. The learning rate, the best epoch and the end of a training follow from the logs that its rules watch, such as
+the validation loss. Two values that tie within the tolerance may be decided otherwise. So a different decision is right if
+it follows, by the plan's rules and to the last bit, from the training's own logs. After a different learning rate nothing
+more can be compared.
 
 Terminology
     found     the training that is checked
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from trainables.fused.training.rules import Rules
+from trainables.objective import Watched
 from trainables.settings import Training
 
 RTOL = 1e-3
@@ -129,6 +131,7 @@ def compare(
     nudged: Sequence[Trained] = (),
     rows: Mapping[str, int] | None = None,
     factor: float = FACTOR,
+    watched: Watched = Watched(),  # noqa: B008
 ) -> Comparison:
     """Compare a training with Keras' own.
 
@@ -143,10 +146,11 @@ def compare(
         rows: how many rows the table has of each kind: fitted, tr, va, te. None makes no allowance for metrics that
             count rows.
         factor: see `FACTOR`.
+        watched: the logs that the plan's rules watch.
     """
     epochs = min([found.epochs, keras.epochs, *(one.epochs for one in nudged if one.status == _RUNNING)])
     apart = _first(_gap(found.curve.get("learning_rate"), keras.curve.get("learning_rate"), epochs) > 1e-6)
-    parted = apart is not None and _rates_follow(found, training)
+    parted = apart is not None and _rates_follow(found, training, watched)
     if parted and apart is not None:
         epochs = apart
     differences = []
@@ -161,7 +165,7 @@ def compare(
     is_whole = keras.epochs >= found.epochs or keras.status != _RUNNING
     is_nudged_whole = all(one.status != _RUNNING or one.epochs >= keras.epochs for one in nudged)
     if is_whole and is_nudged_whole and not parted:
-        differences += _ends(found, keras, training, bool(differences))
+        differences += _ends(found, keras, training, bool(differences), watched)
         if found.best_epoch == keras.best_epoch and keras.metrics:
             differences += _metrics(found, keras, nudged, rows, factor)
         if None not in (found.params, keras.params) and found.params != keras.params:
@@ -169,7 +173,9 @@ def compare(
     return Comparison(epochs, parted, tuple(differences))
 
 
-def _ends(found: Trained, keras: Trained, training: Training, differs: bool) -> list[Difference]:
+def _ends(
+    found: Trained, keras: Trained, training: Training, differs: bool, watched: Watched
+) -> list[Difference]:
     """Return how the ends differ, unless losses agree and the end follows from the losses of `found`."""
     columns = ["epochs", "best_epoch"] if found.status == _PRUNED else ["status", "epochs", "best_epoch"]
     if keras.status == _RUNNING:
@@ -179,7 +185,7 @@ def _ends(found: Trained, keras: Trained, training: Training, differs: bool) -> 
         for name in columns
         if getattr(found, name) != getattr(keras, name)
     ]
-    return [] if not differs and _end_follows(found, training) else different
+    return [] if not differs and _end_follows(found, training, watched) else different
 
 
 def _metrics(
@@ -261,24 +267,24 @@ def _first(mask: np.ndarray) -> int | None:
     return int(np.argmax(mask)) if mask.any() else None
 
 
-def _rates_follow(found: Trained, training: Training) -> bool:
+def _rates_follow(found: Trained, training: Training, watched: Watched) -> bool:
     """Return whether the learning rates are those that the plateau rule makes of the training's own losses."""
     if training.callbacks.reduce_lr_on_plateau is None:
         return False
     rates = np.asarray(found.curve["learning_rate"], np.float32)
-    return bool(np.array_equal(_replayed(found, training)[0], rates))
+    return bool(np.array_equal(_replayed(found, training, watched)[0], rates))
 
 
-def _end_follows(found: Trained, training: Training) -> bool:
+def _end_follows(found: Trained, training: Training, watched: Watched) -> bool:
     """Return whether best epoch and end are those that the rules make of the training's own losses."""
-    _, stopped, best_epoch = _replayed(found, training)
+    _, stopped, best_epoch = _replayed(found, training, watched)
     ended = {_PRUNED: False, "completed": False}.get(found.status, True)
     if found.status == "completed" and found.epochs != training.fit.epochs:
         return False
     return not any(stopped[:-1]) and stopped[-1] == ended and (best_epoch or None) == found.best_epoch
 
 
-def _replayed(found: Trained, training: Training) -> tuple[np.ndarray, list[bool], int]:
+def _replayed(found: Trained, training: Training, watched: Watched) -> tuple[np.ndarray, list[bool], int]:
     """Apply the plan's rules to the training's own losses.
 
     Returns:
@@ -286,14 +292,13 @@ def _replayed(found: Trained, training: Training) -> tuple[np.ndarray, list[bool
         budget does not count; the best epoch, 0 if there is none.
     """
     rates = np.asarray(found.curve["learning_rate"], np.float32)
-    rules = Rules(training.callbacks, rates[:1], np.array([False]))
-    losses = zip(
-        *(np.asarray(found.curve[log], np.float32) for log in ("loss", "val_loss")), strict=True
-    )  # fmt: skip
-    made, stopped = [], []
-    for epoch, (loss, val_loss) in enumerate(losses):
+    rules = Rules(training.callbacks, watched, rates[:1], np.array([False]))
+    curve = {log: np.asarray(values, np.float32) for log, values in found.curve.items()}
+    made: list[Any] = []
+    stopped: list[bool] = []
+    for epoch in range(len(curve["loss"])):
         made.append(rules.learning_rate[0])
-        rules.after_epoch(epoch, np.array([0]), np.array([loss]), np.array([val_loss]))
+        rules.after_epoch(epoch, np.array([0]), {log: values[[epoch]] for log, values in curve.items()})
         is_last = epoch + 1 >= training.fit.epochs
         stopped.append(bool(rules.diverged[0] or (rules.stopped[0] and not is_last)))
     return np.array(made, np.float32), stopped, int(rules.best_epoch[0])

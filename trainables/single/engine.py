@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from trainables.engine import Engine, Report, Rows, Work, as_bytes, curves_of, weights_of
 from trainables.error_text import explain
+from trainables.fused.internals.losses import note_loss
 from trainables.limits import TimeUpError, time_limit
+from trainables.objective import ObjectiveError
 from trainables.single.point import Point
 
 
@@ -21,6 +23,7 @@ class KerasEngine(Engine):
     def __init__(self, work: Work) -> None:
         super().__init__(work)
         self._examined = False
+        self._losses: dict[str, list[str]] = {}
         self._earlier: dict[str, Any] | None = None  # the configuration of a point that this worker has built
 
     def begin(self, points: np.ndarray, known: Any = None) -> None:
@@ -41,6 +44,8 @@ class KerasEngine(Engine):
             if (status := self._status(point)) != "running":
                 with time_limit(training.timeout_s - self._seconds):
                     metrics = point.metrics()
+        except ObjectiveError as unusable:
+            return Report(done=True, unusable=str(unusable))
         except TimeUpError:
             status, error = "timeout", f"The point took longer than timeout_s={training.timeout_s:g}."
         except (Exception, SystemExit) as raised:
@@ -50,8 +55,15 @@ class KerasEngine(Engine):
         note = self._point.target.note if self._point else ""
         notes = (f"builder: {note}",) if note else ()
         if status == "running":
-            return Report(open=1, rungs=entered, notes=notes)
-        report = Report(done=True, rows=self._rows(status, error, metrics), rungs=entered, notes=notes)
+            return Report(open=1, rungs=entered, notes=notes, modes=self._modes(), losses=dict(self._losses))
+        report = Report(
+            done=True,
+            rows=self._rows(status, error, metrics),
+            rungs=entered,
+            notes=notes,
+            modes=self._modes(),
+            losses=dict(self._losses),
+        )
         self._point = None  # frees the model while the worker waits for its next point
         return report
 
@@ -73,6 +85,7 @@ class KerasEngine(Engine):
         if self._point is None:
             config = work.space[self._idx]
             self._point = Point(work.maker, work.builder, config, work.table, work.training)
+            note_loss(self._losses, self._point.model)
         point = self._point
         later = [milestone for milestone in work.training.milestones if milestone > point.epoch]
         point.advance(later[0] if later else point.fit.epochs)
@@ -83,11 +96,16 @@ class KerasEngine(Engine):
         rungs = self.work.rungs
         if rungs is None or point.epoch not in self.work.training.milestones:
             return point.status
-        # A point without a finite loss enters its rung as NaN, which does not change the cutoff.
-        lowest = point.recorder.best_val_loss if math.isfinite(point.recorder.best_val_loss) else math.nan
-        lowest = math.nan if point.recorder.diverged else lowest
-        [passed] = rungs.enter(point.epoch, np.array([self._idx]), np.array([lowest]), together=False)
+        # A point without a finite objective enters its rung as NaN, which does not change the cutoff.
+        recorder = point.recorder
+        usable = math.isfinite(recorder.best_value) and not recorder.diverged
+        best = np.array([recorder.best_value if usable else math.nan])
+        mode = recorder.watched.objective.mode
+        [passed] = rungs.enter(point.epoch, np.array([self._idx]), best, together=False, mode=mode)
         return "pruned" if point.status == "running" and not passed else point.status
+
+    def _modes(self) -> dict[str, Any]:
+        return self._point.recorder.modes if self._point else {}
 
     def _rows(self, status: str, error: str | None, metrics: dict[str, float]) -> Rows:
         point, training = self._point, self.work.training

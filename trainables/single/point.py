@@ -74,8 +74,8 @@ class Point:
         # One call of the training function runs a whole epoch: the same numbers in half the time.
         if not self.model.run_eagerly:
             self.model.steps_per_execution = steps
-        self.recorder = rules.Recorder()
-        self._callbacks = [self.recorder, *rules.rules(training.callbacks)]
+        self.recorder = rules.Recorder(training.objective, training.callbacks)
+        self._callbacks = [self.recorder, *rules.rules(training.callbacks, self.recorder)]
         if self.fit.shuffle:
             self._callbacks.append(rules.RowOrder(order, training.seed))
         self.epoch = 0
@@ -120,7 +120,7 @@ class Point:
     def metrics(self) -> dict[str, float]:
         """Return loss and metrics of the best epoch's model as `loss_tr, loss_va, loss_te, ...`.
 
-        The result is empty before the first epoch with a finite validation loss. The model does not change.
+        The result is empty before the first epoch with a finite objective. The model does not change.
         """
         from trainables.single import rules
 

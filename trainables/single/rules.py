@@ -12,7 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainables.settings import Callbacks
+from trainables.fused.internals.directions import modes_of
+from trainables.objective import Watched, watched
+from trainables.settings import Callbacks, Objective
 from trainables.table.order import row_order
 
 
@@ -33,37 +35,70 @@ class _StartsOnce:
 
 
 class _EarlyStopping(_StartsOnce, keras.callbacks.EarlyStopping):
-    pass
+    """Watches what the recorder has found out in the first epoch, and is called after it."""
+
+    recorder: Recorder
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        watch = self.recorder.watched.early_stopping
+        self.monitor, self.mode = watch.log, watch.mode
+        super().on_epoch_end(epoch, logs)
 
 
 class _ReduceLROnPlateau(_StartsOnce, keras.callbacks.ReduceLROnPlateau):
-    """Leaves out models with a schedule. Some optimizers have one only after they were built, so it is looked for late."""
+    """Leaves out models with a schedule. Some optimizers have one only after they were built, so it is looked for late.
+
+    What it watches it gets like `_EarlyStopping`.
+    """
+
+    recorder: Recorder
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        watch = self.recorder.watched.reduce_lr_on_plateau
+        self.monitor, self.mode = watch.log, watch.mode
         if not _has_schedule(self.model.optimizer):
             super().on_epoch_end(epoch, logs)
 
 
 class Recorder(keras.callbacks.Callback):
-    """Keeps the learning curve and the weights of the epoch with the lowest `val_loss`; stops at NaN or Inf.
+    """Keeps the learning curve and the weights of the epoch with the best objective; stops at NaN or Inf.
+
+    Args:
+        objective: of the plan.
+        settings: the rules of the plan.
 
     Attributes:
         curve: one entry for each epoch: the logs of Keras, and the epoch's learning rate, NaN if there is not just one.
-        best_epoch: number of the best epoch, 1-based; None before the first finite `val_loss`.
+        watched: the logs that the rules watch; known after the first epoch.
+        modes: whether a lower or a higher value of each metric is better; empty before the end of the first epoch.
+        best_epoch: number of the best epoch, 1-based; None before the first finite objective.
+        best_value: the objective in that epoch; Inf (-Inf in mode "max") before the first finite one.
         best_weights: the best epoch's weights, as `Model.get_weights` returns them.
         diverged: whether `loss` or `val_loss` has become NaN or infinite.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, objective: Objective = Objective(), settings: Callbacks = Callbacks()) -> None:  # noqa: B008
         super().__init__()
+        self._objective, self._settings = objective, settings
+        self.watched = Watched()
+        self.modes: dict[str, Any] = {}
         self.curve: list[dict[str, float]] = []
         self.best_epoch: int | None = None
-        self.best_val_loss = np.inf
+        self.best_value = np.inf
         self.best_weights: list[np.ndarray] | None = None
         self.diverged = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Record `epoch` (0-based, as Keras counts)."""
+        """Record `epoch` (0-based, as Keras counts).
+
+        Raises:
+            ObjectiveError: the plan names a log that the model does not have, or whose direction only the user knows.
+        """
+        if not self.modes:  # Keras makes the metrics with the first batch
+            modes = modes_of(self.model)
+            self.watched = watched(self._objective, self._settings, list(logs or {}), modes)
+            self.best_value = self.watched.objective.worst
+            self.modes = {name: modes.get(name) for name in logs or {} if not name.startswith("val_")}
         rate = getattr(self.model.optimizer, "learning_rate", None)  # an optimizer of optimizers has several
         rate = np.nan if rate is None else float(keras.ops.convert_to_numpy(rate))
         entry = {name: number(value) for name, value in (logs or {}).items()}
@@ -72,12 +107,16 @@ class Recorder(keras.callbacks.Callback):
         if not (np.isfinite(entry["loss"]) and np.isfinite(entry["val_loss"])):
             self.diverged = True
             self.model.stop_training = True
-        elif (
-            entry["val_loss"] < self.best_val_loss
-        ):  # like keras.callbacks.ModelCheckpoint(save_best_only=True)
-            self.best_val_loss = entry["val_loss"]
+        elif self._is_best(entry[self.watched.objective.log]):
+            self.best_value = entry[self.watched.objective.log]
             self.best_epoch = epoch + 1
             self.best_weights = self.model.get_weights()
+
+    def _is_best(self, value: float) -> bool:
+        """Return whether a value is the best so far, as in `keras.callbacks.ModelCheckpoint(save_best_only=True)`."""
+        if not np.isfinite(value):
+            return False
+        return value < self.best_value if self.watched.objective.mode == "min" else value > self.best_value
 
 
 class RowOrder(keras.callbacks.Callback):
@@ -98,14 +137,17 @@ class RowOrder(keras.callbacks.Callback):
         self._order.assign(row_order(self._seed, epoch, self._order.shape[0]))
 
 
-def rules(settings: Callbacks) -> list[keras.callbacks.Callback]:
-    """Return the Keras callbacks for `settings`. Use the same ones in all `fit` calls of one model."""
-    made: list[keras.callbacks.Callback] = []
+def rules(settings: Callbacks, recorder: Recorder) -> list[keras.callbacks.Callback]:
+    """Return the Keras callbacks for `settings`. Use the same ones in all `fit` calls of one model.
+
+    Args:
+        settings: the rules of the plan.
+        recorder: is called before them; it knows what they watch.
+    """
+    made: list[_EarlyStopping | _ReduceLROnPlateau] = []
     if (plateau := settings.reduce_lr_on_plateau) is not None:
         made.append(
             _ReduceLROnPlateau(
-                monitor="val_loss",
-                mode="min",
                 factor=plateau.factor,
                 patience=plateau.patience,
                 min_lr=plateau.min_lr,
@@ -116,10 +158,15 @@ def rules(settings: Callbacks) -> list[keras.callbacks.Callback]:
     if (stopping := settings.early_stopping) is not None:
         made.append(
             _EarlyStopping(
-                monitor="val_loss", mode="min", patience=stopping.patience, min_delta=stopping.min_delta
+                patience=stopping.patience,
+                min_delta=stopping.min_delta,
+                start_from_epoch=stopping.start_from_epoch,
+                baseline=stopping.baseline,
             )
         )
-    return made
+    for callback in made:
+        callback.recorder = recorder
+    return [*made]
 
 
 def _has_schedule(optimizer: Any) -> bool:

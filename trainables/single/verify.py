@@ -109,7 +109,8 @@ class VerifyEngine(Engine):
         is_whole = all(point.finished or point.epoch >= self._point.epoch for point in trainings)
         with_metrics = is_whole and self._is_whole(self._point)
         keras, *nudged = (trained(point, with_metrics) for point in trainings)
-        return compare(self._found, keras, work.training, nudged, rows_of(self._point, work))
+        watched = self._point.recorder.watched
+        return compare(self._found, keras, work.training, nudged, rows_of(self._point, work), watched=watched)
 
 
 def trained(point: Point, with_metrics: bool = True) -> Trained:

@@ -130,7 +130,8 @@ class Recipe:
             float32, shape (rows, features); and for each column with unseen categories, bool, shape (rows,).
         """
         rows = np.arange(len(frame)) if rows is None else rows
-        array = np.zeros((len(rows), len(self.features)), np.float32)
+        # In the order of pandas, because a sum over the rows has other bits in another order.
+        array = np.zeros((len(rows), len(self.features)), np.float32, order="F")
         unseen = {}
         for column in self.columns:  # one after another, because a copy of all rows may not fit into memory
             span = self.positions[column.name]

@@ -15,6 +15,7 @@ from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import UnfusableError, raise_ours
+from trainables.fused.internals.losses import note_loss
 from trainables.fused.model.describe import Described, describe
 from trainables.limits import TimeUpError, time_limit
 from trainables.table.data import Table
@@ -67,6 +68,7 @@ class Builds:
         self._function, self._builder, self._table, self._seed = function, builder, table, seed
         self._timeout_s = timeout_s
         self._normalizer = build.normalizer(table) if "normalizer" in builder.parameters else None
+        self.losses: dict[str, list[str]] = {}  # of the models that were described, each with their metrics
         self._known: dict[str, Described | Failed] = {}
         self._fresh: dict[str, keras.Model] = {}  # described, and not used since
 
@@ -103,6 +105,7 @@ class Builds:
                 self._refuse_chance()
                 model = self.build(config)
                 self._known[key] = self._configured(describe(model))
+                note_loss(self.losses, model)
                 if len(self._fresh) >= FRESH_MODELS:
                     self._fresh.pop(next(iter(self._fresh)))
                 self._fresh[key] = model

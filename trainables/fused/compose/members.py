@@ -114,6 +114,11 @@ class Composer:
         if more is not None:
             self.known = more if self.known is None else self.known.joined(more)
 
+    @property
+    def losses(self) -> dict[str, list[str]]:
+        """See `Report.losses`."""
+        return self._builds.losses
+
     def compose(self, points: Points, fit: Fit) -> Members | Split | Refused:
         """Return the points as members of one program, or why that is not possible.
 

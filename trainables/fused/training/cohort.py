@@ -19,9 +19,11 @@ import tensorflow as tf
 from trainables.builder.build import fitted_rows
 from trainables.engine import Rows, as_bytes, curves_of, weights_of
 from trainables.fused.compose.members import Members
+from trainables.fused.internals.directions import modes_of
 from trainables.fused.program.program import Program
 from trainables.fused.program.template import Stack
 from trainables.fused.training.rules import Rules
+from trainables.objective import watched
 from trainables.settings import Fit, Training
 from trainables.table.data import Table
 from trainables.table.order import row_order
@@ -39,11 +41,16 @@ class Cohort:
         training: budget and rules.
         lanes: points in a chunk of the program.
 
+    Raises:
+        ObjectiveError: the plan names a log that the model does not have, or whose direction only the user knows.
+
     Attributes:
         epoch: epochs done.
         alive: bool, shape (points,): whether each point is still in training.
         status: the status for each point's row; "running" while the point is in training.
         program: the program that trains the points.
+        watched: the logs that the rules watch.
+        modes: whether a lower or a higher value of each metric is better: "min", "max", or None if Keras cannot tell.
         timing: seconds spent so far, by activity: "compile" (the first epoch, with tracing and compiling), "train",
             "evaluate".
     """
@@ -83,7 +90,12 @@ class Cohort:
         )
         self._schedules = [update.schedule for update in members.template.updates.each]
         follows = np.array([schedule is not None for schedule in self._schedules])[self._stack.optimizer]
-        self._rules = Rules(training.callbacks, self._stack.numbers[:, 0], follows)
+        names = members.template.logs
+        self._labels = [*names, *(f"val_{name}" for name in names)]
+        modes = modes_of(members.template.model)
+        self.modes = {name: modes.get(name) for name in names}
+        self.watched = watched(training.objective, training.callbacks, self._labels, modes)
+        self._rules = Rules(training.callbacks, self.watched, self._stack.numbers[:, 0], follows)
         self.epoch = 0
         self.timing = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
         self.alive = np.ones(len(idx), bool)
@@ -99,10 +111,10 @@ class Cohort:
         return not self.alive.any()
 
     @property
-    def lowest(self) -> np.ndarray:
-        """The lowest `val_loss` of each point so far, float64, shape (points,); NaN if none was finite."""
-        lowest = self._rules.best_val_loss.astype("float64")
-        return np.where(np.isfinite(lowest) & ~self._rules.diverged, lowest, np.nan)
+    def best(self) -> np.ndarray:
+        """The best objective of each point so far, float64, shape (points,); NaN if none was finite."""
+        best = self._rules.best_value.astype("float64")
+        return np.where(np.isfinite(best) & ~self._rules.diverged, best, np.nan)
 
     def train(self) -> np.ndarray:
         """Train one epoch and return the rows of the points that stopped after it."""
@@ -124,9 +136,7 @@ class Cohort:
         record[rows] = np.column_stack([logs, rates])
         self._history.append(record)
 
-        names = self._template.logs
-        loss, val_loss = logs[:, names.index("loss")], logs[:, len(names) + names.index("loss")]
-        better = self._rules.after_epoch(self.epoch, rows, loss, val_loss)
+        better = self._rules.after_epoch(self.epoch, rows, dict(zip(self._labels, logs.T, strict=True)))
         self._put(self._best, rows[better], done.take(np.flatnonzero(better)))
         self.epoch += 1
         took = time.perf_counter() - started
@@ -189,7 +199,7 @@ class Cohort:
         epochs = present.sum(0).astype(np.int32)
         # Point by point: all epochs of the first point come first.
         flat = history[:, rows].transpose(1, 0, 2)[present.T]
-        labels = [*names, *(f"val_{name}" for name in names), "learning_rate"]
+        labels = [*self._labels, "learning_rate"]
         took = time.perf_counter() - started
         self.timing["evaluate"] += took
         self.seconds[rows] += took / max(1, len(rows))

@@ -1,0 +1,86 @@
+"""The text of a compiled loss: equal where values can be compared, and only there."""
+
+import functools
+
+import keras
+import pytest
+
+from trainables.fused.internals.losses import loss_of, metrics_of, note_loss
+
+
+def scaled(by):
+    def mine(y, predicted):
+        return by * keras.ops.mean(keras.ops.square(y - predicted), axis=-1)
+
+    return mine
+
+
+class Mine(keras.losses.Loss):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def call(self, y, predicted):
+        return scaled(self.by)(y, predicted)
+
+
+def power(y, predicted, by=2):
+    return keras.ops.mean((y - predicted) ** by, axis=-1)
+
+
+def compiled(loss, metrics=None, **more):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss, metrics=metrics, **more)
+    return model
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [
+            "mse",
+            "MSE",
+            "mean_squared_error",
+            keras.losses.mean_squared_error,
+            keras.losses.MeanSquaredError(),
+        ],
+        ["huber", keras.losses.Huber(), keras.losses.Huber(delta=1.0, name="other")],
+        ["binary_crossentropy", keras.losses.BinaryCrossentropy(from_logits=True)],
+        [scaled(2), scaled(2)],
+        [Mine(0.5), Mine(0.5)],
+        [power, functools.partial(power, by=2)],
+    ],
+)
+def test_one_loss_has_one_text(losses):
+    assert len({loss_of(compiled(loss)) for loss in losses}) == 1
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        ["mse", "mae", "huber", keras.losses.Huber(delta=2.0), None],
+        ["binary_crossentropy", keras.losses.BinaryCrossentropy(label_smoothing=0.1)],
+        ["mse", keras.losses.MeanSquaredError(reduction="sum")],
+        [scaled(1), scaled(2), Mine(1), Mine(2)],
+        [power, functools.partial(power, by=4)],
+    ],
+)
+def test_other_losses_have_other_texts(losses):
+    assert len({loss_of(compiled(loss)) for loss in losses}) == len(losses)
+
+
+def test_the_text_names_the_loss():
+    assert loss_of(compiled("mse")) == "mean_squared_error"
+    assert loss_of(compiled(keras.losses.Huber(delta=2.0))) == "huber(delta=2.0)"
+    assert loss_of(compiled(scaled(3))) == "mine(by=3)" and loss_of(compiled(Mine(0.5))) == "Mine(by=0.5)"
+
+
+def test_the_metrics_that_all_models_with_a_loss_have_are_noted():
+    found = {}
+    for metrics in (["mae", power, keras.metrics.AUC(name="auc")], ["auc", "mae"], None):
+        model = compiled("mse", metrics)
+        assert set(metrics_of(model)) <= {"mae", "power", "auc"}
+        note_loss(found, model)
+    assert found == {"mean_squared_error": []}
+    note_loss(found, compiled("mae", ["mae"]))
+    assert found["mean_absolute_error"] == ["mae"]

@@ -1,0 +1,119 @@
+"""Reads from a compiled model which loss it has, as a text, and which metrics it was given."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from trainables.fused.internals.keras import given_to_compile
+
+_SAME_SCALE = frozenset({"from_logits", "axis", "dtype", "name", "fn"})
+"""Arguments of losses that do not change what a value of the loss means."""
+
+
+def loss_of(model: Any) -> str:
+    """Return the loss that a model was compiled with, as a text that is equal for losses whose values can be compared.
+
+    A loss of Keras has one text, whether it was given by its name, as a function or as an object.
+    """
+    given = given_to_compile(model)[0]
+    if given is None:
+        return "no loss"
+    weights = given["weights"]
+    return _text(given["loss"]) + (f" with loss_weights={weights}" if weights is not None else "")
+
+
+def metrics_of(model: Any) -> list[str]:
+    """Return the names of the metrics that a model was compiled with, as Keras logs them for a model of one output."""
+    given = given_to_compile(model)[1]
+    found = [] if given is None else [*_names(given["metrics"]), *_names(given["weighted"])]
+    return list(dict.fromkeys(found))
+
+
+def note_loss(losses: dict[str, list[str]], model: Any) -> None:
+    """Note a model's loss, with the metrics that all models with this loss have.
+
+    Args:
+        losses: the metrics by `loss_of`; it is changed.
+        model: a compiled model.
+    """
+    loss, metrics = loss_of(model), metrics_of(model)
+    losses[loss] = [name for name in losses.get(loss, metrics) if name in metrics]
+
+
+def _text(loss: Any) -> str:
+    if isinstance(loss, Mapping):
+        return "{" + ", ".join(f"{name}: {_text(one)}" for name, one in loss.items()) + "}"
+    if isinstance(loss, list | tuple):
+        return _text(loss[0]) if len(loss) == 1 else f"[{', '.join(map(_text, loss))}]"
+    if loss is None:
+        return "no loss"
+    if isinstance(loss, str):
+        try:
+            found = keras.losses.get(loss)
+        except ValueError:  # such as "crossentropy", which depends on the model's output
+            return loss
+        return loss if isinstance(found, str) else _text(found)
+    function, arguments = loss, {}
+    if isinstance(loss, keras.losses.Loss):
+        function = getattr(loss, "fn", type(loss))
+        arguments = dict(getattr(loss, "_fn_kwargs", None) or _plain(vars(loss)))
+        if (reduction := getattr(loss, "reduction", None)) not in (None, "sum_over_batch_size"):
+            arguments["reduction"] = reduction
+    elif isinstance(loss, functools.partial):
+        function, arguments = loss.func, dict(loss.keywords)
+    if (cells := getattr(function, "__closure__", None)) and not _is_keras(function):
+        names = function.__code__.co_freevars
+        arguments |= _plain({n: c.cell_contents for n, c in zip(names, cells, strict=True) if _is_full(c)})
+    return _called(function, arguments)
+
+
+def _called(function: Any, arguments: Mapping[str, Any]) -> str:
+    """Return a name and those of the arguments that matter and are not the defaults."""
+    name = getattr(function, "__name__", None) or type(function).__name__
+    try:
+        defaults = {n: p.default for n, p in inspect.signature(function).parameters.items()}
+    except (TypeError, ValueError):
+        defaults = {}
+    shown = {
+        n: v for n, v in arguments.items() if n not in _SAME_SCALE and not _same(v, defaults.get(n, ...))
+    }
+    return name + (f"({', '.join(f'{n}={v!r}' for n, v in sorted(shown.items()))})" if shown else "")
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) in (int, float, str, bool, type(None)) and one == other
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers, texts and truth values among the attributes that a user gave."""
+    return {
+        name.lstrip("_"): value
+        for name, value in values.items()
+        if type(value) in (int, float, str, bool) and name not in ("reduction", "name", "_name")
+    }
+
+
+def _is_full(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _is_keras(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("keras.")
+
+
+def _names(metrics: Any) -> list[str]:
+    if metrics is None:
+        return []
+    if isinstance(metrics, Mapping):
+        metrics = list(metrics.values())
+    if isinstance(metrics, list | tuple):
+        return [name for one in metrics for name in _names(one)]
+    return [metrics if isinstance(metrics, str) else getattr(metrics, "name", None) or metrics.__name__]
