@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 
 import results
-
 from results.folder.run_folder import RunFolder
 from results.store.read import read_points
 from sweep import Plan, run
 from sweep.driver import here
 from sweep.models.verify import verified
 from tests.help.plans import small_plan
-
 
 pytestmark = pytest.mark.long(40)
 
