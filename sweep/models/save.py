@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ class ExportError(SweepError, ValueError):
     """The model cannot be written to this file in this format; the message says why and what to do."""
 
 
-def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = False) -> dict[str, Any]:
+def export(
+    run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = False, preprocessing: bool = False
+) -> dict[str, Any]:
     """Write the model of a point, with the weights of its best epoch, and a card beside it.
 
     Before anything is written, the model is evaluated on the test rows. Its metrics must equal the stored ones.
@@ -37,6 +40,7 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
         target: the file, or the folder for a SavedModel; it must not exist yet.
         kind: one of `FORMATS`.
         trust: see `Run.model`.
+        preprocessing: whether the model takes raw columns; see `sweep.models.preprocess`.
 
     Returns:
         `model` and `card`, the paths; `metrics` on the test rows.
@@ -56,8 +60,15 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
             raise ExportError(f"{path} is there already. Remove it, or give another name.")
     if not target.absolute().parent.is_dir():
         raise ExportError(f"{target}: there is no folder {target.absolute().parent}. Make it first.")
+    if preprocessing and kind != "keras":
+        raise ExportError(
+            f"--with-preprocessing writes a .keras file, so --format {kind} has no meaning. Remove one."
+        )
     model = run.model(idx, trust)
     metrics = evaluated(run, idx, model)
+    about: list[str] = []
+    if preprocessing:
+        model, about = _with_preprocessing(run, model)
     # The temporary folder is beside the target, so that renaming is atomic.
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".export-") as folder:
         part = Path(folder) / target.name
@@ -68,7 +79,7 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
         else:
             model.export(part, verbose=False)
         part.replace(target)
-    replace_file(card, _card(run, idx, target, kind, metrics).encode())
+    replace_file(card, _card(run, idx, target, kind, metrics, about).encode())
     return {"model": str(target), "card": str(card), "metrics": metrics}
 
 
@@ -95,10 +106,23 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
     return metrics
 
 
-def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]) -> str:
+def _with_preprocessing(run: Run, model: Any) -> tuple[Any, list[str]]:
+    """Return the model of raw columns, and the lines of the card about them."""
+    from sweep.models import preparation, preprocess
+    from sweep.plan.plan import Plan
+
+    prepared = preparation.of_run(run.folder, Plan.load(run.folder.plan))
+    wrapped = preprocess.with_preprocessing(model, prepared)
+    return wrapped, preprocess.card_lines(prepared, _cell)
+
+
+def _card(
+    run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float], about: Sequence[str] = ()
+) -> str:
     row = run.points.set_index("idx").loc[idx]
     ran = fingerprint.read(run.folder)
     command = shlex.join(["sweep", "export", str(run.folder.path), str(idx), str(target), "--format", kind])
+    command += " --with-preprocessing" if about else ""
     lines = [
         f"# {target.name}",
         "",
@@ -115,6 +139,7 @@ def _card(run: Run, idx: int, target: Path, kind: str, metrics: dict[str, float]
             for name, value in metrics.items()
         ),
         "",
+        *about,
         f"- Target: {_cell(str(ran.target))}; the table's SHA-256: {_cell(str(ran.table_sha256))}",
         f"- Builder: {_cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {_cell(str(row['engine']))}; "
         f"parameters: {row['params']}",
