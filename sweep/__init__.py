@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from results.space import Space
     from sweep.driver.runner import run
     from sweep.plan.plan import Plan
+    from sweep.python.estimator import KerasSweepClassifier, KerasSweepRegressor
     from sweep.python.search import search
 
-__all__ = ["Plan", "Space", "run", "search"]
+__all__ = ["KerasSweepClassifier", "KerasSweepRegressor", "Plan", "Space", "run", "search"]
 
 _HOME = {
+    "KerasSweepClassifier": "sweep.python.estimator",
+    "KerasSweepRegressor": "sweep.python.estimator",
     "Plan": "sweep.plan.plan",
     "Space": "results.space",
     "run": "sweep.driver.runner",

@@ -47,7 +47,7 @@ def train_here(task: Task, tally: Tally, view: View, stopper: Stopper) -> str | 
     view.begin("training")
     tally.workers = 1
     trainer = _Trainer(task, tally, view)
-    with _process_as_before():
+    with process_as_before():
         try:
             trainer.train()
         except StopRequested as stop:
@@ -208,7 +208,7 @@ def _engine(name: str, work: Work) -> Engine:
 
 
 @contextlib.contextmanager
-def _process_as_before() -> Iterator[None]:
+def process_as_before() -> Iterator[None]:
     """Restore, at the end of a `with` block, what the training of points changes in this process."""
     from trainables.fused.internals import xla
 

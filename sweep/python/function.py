@@ -81,6 +81,8 @@ def pickled(function: Callable[..., Any]) -> Pickled:
 @contextlib.contextmanager
 def _by_value(function: Callable[..., Any]) -> Iterator[None]:
     """Pickle the functions of the same file by value, too: a worker need not find the file."""
+    while isinstance(function, functools.partial):
+        function = function.func
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     if module is None or module.__name__ == "__main__" or _is_installed(module):
         yield
