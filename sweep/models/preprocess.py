@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sweep.errors import InputError
 from sweep.models.preparation import Preparation
-from sweep.models.save import ExportError
 from trainables.table.recipe import Column, Recipe, texts_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
     If the loss of `model` has from_logits=True, the new model returns the probabilities.
 
     Raises:
-        ExportError: the sweep was run on arrays, or layers of Keras cannot prepare a column.
+        InputError: the sweep was run on arrays, or layers of Keras cannot prepare a column.
     """
     recipe = checked_recipe(prepared)
     import keras
@@ -63,21 +63,21 @@ def checked_recipe(prepared: Preparation) -> Recipe:
     """Return the recipe if layers of Keras can follow it.
 
     Raises:
-        ExportError: the sweep was run on arrays, or a column is hashed.
+        InputError: the sweep was run on arrays, or a column is hashed.
     """
     if prepared.recipe is None:
-        raise ExportError(
+        raise InputError(
             "The sweep was run on arrays, which are not preprocessed. Export the model without --with-preprocessing."
         )
     hashed = [column.name for column in prepared.recipe.columns if column.kind == "hash"]
     if hashed:
-        raise ExportError(
+        raise InputError(
             f"The columns {', '.join(map(repr, hashed))} are hashed (categories: hash), which no layer of Keras does in the "
             "same way. Export the model without --with-preprocessing, and predict by `sweep predict`."
         )
     for column in prepared.recipe.columns:
         if column.fill is not None and GAP in column.categories:
-            raise ExportError(
+            raise InputError(
                 f"The column {column.name!r} has gaps and the empty text as a category, which an exported model cannot tell "
                 "apart. Export the model without --with-preprocessing."
             )
@@ -203,7 +203,7 @@ def _prove(wrapped: keras.Model, model: keras.Model, recipe: Recipe, link: Any) 
     """Check the layers on rows with each category, gaps, and texts that are no category.
 
     Raises:
-        ExportError: they predict something else than the recipe's features.
+        InputError: they predict something else than the recipe's features.
     """
     size = max([3, *(len(column.categories) + 2 for column in recipe.columns)])
     chance = np.random.default_rng(0)
@@ -221,7 +221,7 @@ def _prove(wrapped: keras.Model, model: keras.Model, recipe: Recipe, link: Any) 
     expected = link(model.predict(x, verbose=0))
     found = wrapped.predict(as_tensors(raw_inputs(frame, recipe)), verbose=0)
     if not np.allclose(found, expected, rtol=1e-5, atol=1e-6, equal_nan=True):
-        raise ExportError(
+        raise InputError(
             "The layers for the preprocessing give other predictions than the sweep's preparation of the table, so "
             "nothing is written. Export the model without --with-preprocessing."
         )

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sweep.errors import InputError
 from sweep.models import preparation
 from sweep.models.preparation import Preparation
 from sweep.models.preprocess import as_tensors, checked_recipe, raw_inputs, with_preprocessing
-from sweep.models.save import ExportError, export
+from sweep.models.save import export
 from sweep.plan.plan import Plan
 from tests.help.commands import refused
 from tests.help.predictions import mixed_run, write_mixed_table
@@ -94,7 +95,7 @@ def test_what_differs_is_noticed(monkeypatch):
     prepared = Preparation("regression", (), ("y",), (2,), recipe, (), ())
     encoded = preprocess._encoded
     monkeypatch.setattr(preprocess, "_encoded", lambda *given: 1 - encoded(*given))
-    with pytest.raises(ExportError, match="give other predictions"):
+    with pytest.raises(InputError, match="give other predictions"):
         with_preprocessing(network(2), prepared)
 
 
@@ -109,12 +110,12 @@ def test_logits_become_probabilities():
 
 def test_what_layers_cannot_do_is_refused(run, tmp_path):
     hashed = Recipe((Column("k", "hash", ()), Column("a", "number")), ("y",))
-    with pytest.raises(ExportError, match=r"'k' are hashed .* without --with-preprocessing"):
+    with pytest.raises(InputError, match=r"'k' are hashed .* without --with-preprocessing"):
         checked_recipe(Preparation("regression", (), ("y",), (33,), hashed, (), ()))
-    with pytest.raises(ExportError, match="run on arrays"):
+    with pytest.raises(InputError, match="run on arrays"):
         checked_recipe(Preparation("regression", (), ("y",), (33,), None, (), ()))
     empty = Recipe((Column("k", "onehot", ("", "x"), "x"),), ("y",))
-    with pytest.raises(ExportError, match="the empty text as a category"):
+    with pytest.raises(InputError, match="the empty text as a category"):
         checked_recipe(Preparation("regression", (), ("y",), (2,), empty, (), ()))
     words = [
         "export",
