@@ -31,7 +31,10 @@ from results.space import Space, codes_of
 from results.store.read import read_dataset, read_points
 
 REBUILD = "keras_grid_sweep.rebuild"
-"""The entry point of this group rebuilds a model from the folder, a configuration, the weights, and whether to trust."""
+"""The group of two entry points, which get the folder, a configuration, the weights, and whether to trust.
+
+`default` returns the model of a point. `predict` also gets rows, and returns the predictions.
+"""
 
 
 class Run:
@@ -206,23 +209,32 @@ class Run:
             ValueError: the point has no stored weights, or its builder is not trusted.
         """
         weights = self.weights(idx)
-        [*found] = importlib.metadata.entry_points(group=REBUILD)
-        if not found:
-            raise ValueError("Nothing here can rebuild models: install this project (`make .venv/.ready`).")
-        return found[0].load()(self.folder.path, self.config(idx), weights, trust)
+        return _entry("default")(self.folder.path, self.config(idx), weights, trust)
 
-    def predict(self, idx: int, table: pd.DataFrame | np.ndarray, trust: bool = False) -> np.ndarray:
-        """Return the predictions of a point's model.
+    def predict(self, idx: int, table: pd.DataFrame | np.ndarray, trust: bool = False) -> Any:
+        """Return the predictions of a point's model. This needs the plan's builder, but not the sweep's table.
 
         Args:
             idx: of the point.
-            table: the features, in the order of the sweep's table, shape (rows, features).
+            table: a data frame of raw rows, as in the sweep's file, with texts and gaps. Columns are found by name; their
+                order does not matter, and further ones are ignored. Or an array of the features, in the order of
+                the sweep's table, shape (rows, features).
             trust: see `model`.
 
         Returns:
-            float32, shape (rows, outputs).
+            For a data frame, a data frame with the same index. It has a column for each target: its number, or the label of
+            its class. A classification also has the probability of each class, `p_LABEL`, or `score_LABEL` if the outputs
+            are no probabilities. `attrs["notes"]` says in sentences what was done.
+            For an array, the model's outputs as they are: float32, shape (rows, outputs).
+
+        Raises:
+            ValueError: see `model`; or columns are missing or cannot be used.
+
+        Warns:
+            UserWarning: rows have categories that no train row of the sweep has.
         """
-        return self.model(idx, trust).predict(np.asarray(table, "float32"), verbose=0)
+        weights = self.weights(idx)
+        return _entry("predict")(self.folder.path, self.config(idx), weights, table, trust)
 
     def check_stands_for_itself(self, idx: int) -> None:
         """Check that no other point stands for a point, which has no row then.
@@ -254,6 +266,13 @@ class Run:
         wanted = None if idx is None else [idx] if isinstance(idx, int | np.integer) else list(idx)
         table: pa.Table = read_dataset(folder, None if wanted is None else [int(i) for i in wanted])
         return table.to_pandas()
+
+
+def _entry(name: str) -> Any:
+    """Return the function behind an entry point of the group `REBUILD`."""
+    for found in importlib.metadata.entry_points(group=REBUILD, name=name):
+        return found.load()
+    raise ValueError("Nothing here can rebuild models: install this project (`make .venv/.ready`).")
 
 
 def open(location: str | Path) -> Run:

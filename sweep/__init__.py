@@ -12,10 +12,19 @@ if TYPE_CHECKING:
     from results.space import Space
     from sweep.driver.runner import run
     from sweep.plan.plan import Plan
+    from sweep.python.estimator import KerasSweepClassifier, KerasSweepRegressor
+    from sweep.python.search import search
 
-__all__ = ["Plan", "Space", "run"]
+__all__ = ["KerasSweepClassifier", "KerasSweepRegressor", "Plan", "Space", "run", "search"]
 
-_HOME = {"Plan": "sweep.plan.plan", "Space": "results.space", "run": "sweep.driver.runner"}
+_HOME = {
+    "KerasSweepClassifier": "sweep.python.estimator",
+    "KerasSweepRegressor": "sweep.python.estimator",
+    "Plan": "sweep.plan.plan",
+    "Space": "results.space",
+    "run": "sweep.driver.runner",
+    "search": "sweep.python.search",
+}
 
 
 def __getattr__(name: str) -> Any:

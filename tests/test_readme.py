@@ -23,6 +23,7 @@ from tests.help.repository import DOCUMENTS, README, ROOT, blocks, spans, text
 EXAMPLES = {
     (README, "python"): 1,
     ("sweep/README.md", "yaml"): 2,
+    ("sweep/README.md", "python"): 2,
     ("results/README.md", "python"): 3,  # the first here, the others in test_run.py
     ("results/README.md", "sql"): 1,
 }
@@ -53,6 +54,24 @@ def test_the_example_runs_as_written(houses):
     rows = pd.read_parquet(houses / "runs/houses/points")
     assert sorted(rows["idx"]) == [0, 1, 2, 3]
     assert ran.stdout.splitlines()[-1].startswith("{'by': 'loss_va', 'loss_va': ")
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_the_notebook_s_examples_run_as_written(houses):
+    (houses / "cell.py").write_text("\n".join(blocks("python", "sweep/README.md")))
+    ran = subprocess.run(
+        [sys.executable, "cell.py"],
+        cwd=houses,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert len(pd.read_parquet(houses / "runs/build/points")) == 4
+    *_, first, _, _, _, _, _, scores = ran.stdout.splitlines()
+    assert first.split() == ["price"] and len(scores.strip("[]").split()) == 3
 
 
 def test_the_plan_file_is_the_same_plan_but_for_its_callbacks(houses):

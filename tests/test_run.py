@@ -10,6 +10,7 @@ import results
 from sweep import Plan
 from tests.help.plans import SMALL_SPACE
 from tests.help.repository import blocks
+from trainables.table import data
 
 pytestmark = pytest.mark.long(200)  # first: it makes the small run, for which the others would wait
 
@@ -42,8 +43,13 @@ def test_a_model_evaluates_as_its_row_says(small_run, idx):
         found = model.evaluate(x, y, batch_size=128, verbose=0, return_dict=True)
         assert found["MAE"] == pytest.approx(row[f"MAE_{split}"], rel=1e-5)
         assert found["loss"] == pytest.approx(row[f"loss_{split}"], rel=1e-5)
-    predicted = run.predict(idx, pd.DataFrame(table.x_test[:5], columns=table.features))
+    predicted = run.predict(idx, table.x_test[:5])
     np.testing.assert_allclose(predicted, model.predict(table.x_test[:5], verbose=0))
+    raw = pd.read_csv(data.ABALONE.path, names=data.ABALONE.columns)
+    rows = raw.drop(raw.sample(frac=0.8, random_state=0).index).drop(columns="Rings").iloc[:5]
+    found = run.predict(idx, rows[list(rows)[::-1]])
+    assert list(found) == ["Rings"] and found.index.equals(rows.index)
+    np.testing.assert_allclose(found, predicted, rtol=1e-6)
 
 
 def test_the_readme_s_door_opens_as_written(small_run, tmp_path, monkeypatch, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import signal
+import threading
 from collections.abc import Iterator
 
 import psutil
@@ -27,12 +28,30 @@ class TimeUpError(BaseException):
     """Raised inside code whose time is up; not an Exception, so that a builder's `except Exception` does not catch it."""
 
 
+_gentle = False
+
+
+@contextlib.contextmanager
+def gentle() -> Iterator[None]:
+    """Let `time_limit` end no process inside a `with` block, because the process is the user's own."""
+    global _gentle
+    before, _gentle = _gentle, True
+    try:
+        yield
+    finally:
+        _gentle = before
+
+
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeUpError` in a `with` block that takes longer than `seconds`. Works in the main thread only.
+    """Raise `TimeUpError` in a `with` block that takes longer than `seconds`.
 
-    The alarm interrupts Python code. A second clock ends the whole process if a call never returns to Python.
+    The alarm interrupts Python code. A second clock ends the whole process if a call never returns to Python, but not
+    inside `gentle`. Only the main thread can have an alarm; inside `gentle`, other threads have no limit.
     """
+    if _gentle and threading.current_thread() is not threading.main_thread():
+        yield
+        return
     inside = True
 
     def raise_time_up(signum: int, frame: object) -> None:
@@ -41,7 +60,8 @@ def time_limit(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S, 0.1)
             raise TimeUpError
 
-    faulthandler.dump_traceback_later(max(seconds, 0) + KILL_AFTER_S, exit=True)
+    if not _gentle:
+        faulthandler.dump_traceback_later(max(seconds, 0) + KILL_AFTER_S, exit=True)
     previous = signal.signal(signal.SIGALRM, raise_time_up)
     try:
         try:
@@ -54,7 +74,8 @@ def time_limit(seconds: float) -> Iterator[None]:
         inside = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-        faulthandler.cancel_dump_traceback_later()
+        if not _gentle:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def cohort_memory_mb(memory_mb: float, gpu: float) -> float:

@@ -52,6 +52,11 @@ class RunFolder:
         return self.path / "fingerprint.json"
 
     @property
+    def preparation(self) -> AnyPath:
+        """What the raw columns of the table become, and the labels of its classes, as JSON."""
+        return self.path / "preparation.json"
+
+    @property
     def points(self) -> AnyPath:
         """Parquet dataset: one row for each finished point."""
         return self.path / "points"

@@ -28,9 +28,17 @@ from sweep.models.save import export as write
     show_default=True,
     help="A .keras file, a folder for TensorFlow Serving, or a .weights.h5 file.",
 )
+@click.option(
+    "--with-preprocessing",
+    "preprocessing",
+    is_flag=True,
+    help="The model takes raw columns, a dictionary of arrays: texts, numbers and gaps as in the table.",
+)
 @TRUST
 @JSON
-def export(folder: AnyPath, idx: int, file: Path, kind: str, trust: bool, as_json: bool) -> None:
+def export(
+    folder: AnyPath, idx: int, file: Path, kind: str, preprocessing: bool, trust: bool, as_json: bool
+) -> None:
     """Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.
 
     This runs the plan's builder. First it evaluates the model on the test rows; the metrics must equal the stored ones.
@@ -38,7 +46,7 @@ def export(folder: AnyPath, idx: int, file: Path, kind: str, trust: bool, as_jso
     run = opened(folder)
     say_builder(run, idx)
     with as_input_error(), quiet():
-        answer = write(run, idx, file, kind, trust)
+        answer = write(run, idx, file, kind, trust, preprocessing)
     if as_json:
         click.echo(json.dumps(answer))
         return

@@ -36,6 +36,7 @@ COMMANDS = {
     ),
     "diagnose": "Answer four questions about the model of point IDX, from the test rows.",
     "export": "Write the model of point IDX, with the weights of its best epoch, to FILE, and a card beside it.",
+    "predict": "Predict the rows of the file NEW by the model of point IDX.",
     "export-to": (
         "Write points of a run into another tool: their settings, their metrics and the learning curves of the best."
     ),
@@ -110,6 +111,7 @@ def main() -> None:
     sweep account DIR               what ASHA did
     sweep diagnose DIR IDX          whether a point's model over-fits, where it is good, what moves it
     sweep export DIR IDX my.keras   the model of any point
+    sweep predict DIR IDX new.csv   its predictions for raw rows
     sweep export-to tensorboard ... points and curves in TensorBoard, or in MLflow
     sweep submit plan.yaml --out U  have a cluster run it; sweep jobs, logs and stop go with it
     sweep slurm PLAN --nodes N ...  a batch script for Slurm

@@ -26,6 +26,7 @@ from results.verified import Verification, verification
 from sweep.driver.estimate import guessed_point_s
 from sweep.driver.lost import end_without_ray
 from sweep.driver.train import Task, train
+from sweep.models import preparation
 from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
@@ -84,6 +85,7 @@ def run(
     show: bool = True,
     verify: bool = True,
     trainable: type[Trial] | None = None,
+    in_process: bool = False,
 ) -> Outcome:
     """Train the points of `plan` that have no row in the folder `out` yet, and return how the run ended.
 
@@ -108,6 +110,7 @@ def run(
         show: whether to show the progress on the standard output.
         verify: whether to train some finished points again by plain Keras; the plan's `verify` says how many.
         trainable: the class of the trials, if not `trainables.trials.trial.Trial`.
+        in_process: train in this process, without Ray: this starts sooner, trains on one core, and verifies no point.
 
     Raises:
         PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
@@ -132,6 +135,7 @@ def run(
     folder.create()
     with folder.held():
         _claim(folder, stored_plan or plan.to_yaml(), marks)
+        preparation.keep(folder, plan.table)
         store = Store(folder, plan.space, plan.keep_weights)
         tally = _tally(folder, plan, selection)
         tally.note(plan.table.notes)
@@ -149,7 +153,12 @@ def run(
             if tally.open:
                 lost = functools.partial(end_without_ray, view, stopper, resume)
                 task = Task(plan, folder, store, selection, cpus, address, trainable, verify)
-                reason = train(task, tally, view, stopper, lost)
+                if in_process:
+                    from sweep.driver.here import train_here
+
+                    reason = train_here(task, tally, view, stopper)
+                else:
+                    reason = train(task, tally, view, stopper, lost)
             if reason:  # the points that were pending have no row after all
                 try:
                     tally.counts = _tally(folder, plan, selection).counts

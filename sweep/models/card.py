@@ -23,8 +23,9 @@ MOST_FEATURES = 500
 
 
 def card(
-    run: Run, idx: int, target: Path, kind: str, metrics: Mapping[str, float], model: Any, table: Table
-) -> str:
+    run: Run, idx: int, target: Path, kind: str, metrics: Mapping[str, float], model: Any, table: Table,
+    about: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Return the card of an exported model.
 
     Args:
@@ -35,10 +36,12 @@ def card(
         metrics: on the test rows.
         model: the compiled `keras.Model`.
         table: that it was trained on.
+        about: lines about the raw columns, if the file takes these.
     """
     row = run.points.set_index("idx").loc[idx]
     ran = fingerprint.read(run.folder)
     command = shlex.join(["sweep", "export", str(run.folder.path), str(idx), str(target), "--format", kind])
+    command += " --with-preprocessing" if about else ""
     lines = [
         f"# {target.name}",
         "",
@@ -46,21 +49,22 @@ def card(
         "",
         "| axis | value |",
         "|---|---|",
-        *(f"| {_cell(name)} | {_cell(json.dumps(value))} |" for name, value in _settings(run, idx).items()),
+        *(f"| {cell(name)} | {cell(json.dumps(value))} |" for name, value in _settings(run, idx).items()),
         "",
         "| metric | train rows | validation rows | test rows |",
         "|---|---|---|---|",
         *(
-            f"| {_cell(name)} | {row[f'{name}_tr']:.6g} | {row[f'{name}_va']:.6g} | {value:.6g} |"
+            f"| {cell(name)} | {row[f'{name}_tr']:.6g} | {row[f'{name}_va']:.6g} | {value:.6g} |"
             for name, value in metrics.items()
         ),
         "",
         *_outputs(model, table),
         *_inputs(table),
+        *about,
         "## Where it comes from",
         "",
-        f"- Target: {_cell(str(ran.target))}; the table's SHA-256: {_cell(str(ran.table_sha256))}",
-        f"- Builder: {_cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {_cell(str(row['engine']))}; "
+        f"- Target: {cell(str(ran.target))}; the table's SHA-256: {cell(str(ran.table_sha256))}",
+        f"- Builder: {cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {cell(str(row['engine']))}; "
         f"parameters: {row['params']}",
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()),
         f"- Made by: `{command.replace('`', '')}`",
@@ -91,7 +95,7 @@ def _outputs(model: Any, table: Table) -> list[str]:
         lines.append(f"- {known.capitalize()}: {', '.join(map(_code, found.classes))}")
         lines.append(f"- Outputs: {what}{_meaning(found, model)}")
     if found.note:
-        lines.append(f"- {_cell(found.note)}")
+        lines.append(f"- {cell(found.note)}")
     if found.task != "regression" and found.classes:
         lines += ["", "```python", *_decision(found, are_logits(model), _width(model)), "```"]
     return [*lines, ""]
@@ -139,7 +143,7 @@ def _inputs(table: Table) -> list[str]:
         lines.append(
             f"- {_code(name)} is encoded as indicators, of which one is 1 and the others are 0: {columns}"
         )
-    return [*lines, *(f"- {_cell(note)}" for note in table.notes), ""]
+    return [*lines, *(f"- {cell(note)}" for note in table.notes), ""]
 
 
 def _width(model: Any) -> int | None:
@@ -167,5 +171,6 @@ def _settings(run: Run, idx: int) -> dict[str, Any]:
     return run.conditional.shown(idx) if run.conditional else run.config(idx)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a text for the cell of a table in Markdown."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

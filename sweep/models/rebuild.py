@@ -49,11 +49,15 @@ def model(
         check_builder(run)
     plan = Plan.load(run.plan)
 
+    from sweep.models import preparation
     from trainables.builder import build
     from trainables.builder.maker import Maker
 
-    maker = Maker(plan.found_builder, plan.seed)
-    built = build.build(maker, plan.found_builder, config, plan.table, plan.seed)
+    maker, prepared = Maker(plan.found_builder, plan.seed), preparation.of_run(run, plan)
+    table = prepared.table()
+    built = build.build(maker, maker.builder, config, table, plan.seed, moments=prepared.moments)
+    if not built.built:
+        built(np.zeros((1, *prepared.shape), np.float32))
     shapes, expected = [w.shape for w in weights], [tuple(w.shape) for w in built.weights]
     if shapes != expected:
         raise ValueError(
@@ -76,6 +80,12 @@ def check_builder(run: RunFolder) -> None:
     except find.BuilderError as error:
         raise UntrustedError(f"{run.plan}: {error}") from None
     remedy = f"Read {path}; if you trust it, say so: --trust, or trust=True."
+    if path.suffix == find.PICKLED:
+        raise UntrustedError(
+            f"{run.plan} names the builder {name}, a pickled function. Making the model would run what is in it, and the "
+            f"text beside it, {path.with_suffix('.py').name}, need not be that. If you made it or trust its author, say "
+            "so: --trust, or trust=True."
+        )
     inside = isinstance(run.path, Path) and path.resolve().is_relative_to(run.path.resolve())
     if not installed or inside:
         raise UntrustedError(

@@ -11,7 +11,7 @@ import numpy as np
 from results.folder.files import replace_file
 from results.run import Run
 from sweep.errors import SweepError
-from sweep.models.card import card
+from sweep.models.card import card, cell
 from trainables.table.weights import row_weights
 
 FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
@@ -24,7 +24,9 @@ class ExportError(SweepError, ValueError):
     """The model cannot be written to this file in this format; the message says why and what to do."""
 
 
-def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = False) -> dict[str, Any]:
+def export(
+    run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = False, preprocessing: bool = False
+) -> dict[str, Any]:
     """Write the model of a point, with the weights of its best epoch, and a card beside it.
 
     Before anything is written, the model is evaluated on the test rows. Its metrics must equal the stored ones.
@@ -35,6 +37,7 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
         target: the file, or the folder for a SavedModel; it must not exist yet.
         kind: one of `FORMATS`.
         trust: see `Run.model`.
+        preprocessing: whether the model takes raw columns; see `sweep.models.preprocess`.
 
     Returns:
         `model` and `card`, the paths; `metrics` on the test rows.
@@ -56,8 +59,15 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
             raise ExportError(f"{path} is there already. Remove it, or give another name.")
     if not target.absolute().parent.is_dir():
         raise ExportError(f"{target}: there is no folder {target.absolute().parent}. Make it first.")
-    model = run.model(idx, trust)
+    if preprocessing and kind != "keras":
+        raise ExportError(
+            f"--with-preprocessing writes a .keras file, so --format {kind} has no meaning. Remove one."
+        )
+    model = trained = run.model(idx, trust)
     metrics = evaluated(run, idx, model)
+    about: list[str] = []
+    if preprocessing:
+        model, about = _with_preprocessing(run, model)
     # The temporary folder is beside the target, so that renaming is atomic.
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".export-") as folder:
         part = Path(folder) / target.name
@@ -69,7 +79,7 @@ def export(run: Run, idx: int, target: Path, kind: str = "keras", trust: bool = 
             model.export(part, verbose=False)
         part.replace(target)
     table = Plan.load(run.folder.plan).table
-    replace_file(beside, card(run, idx, target, kind, metrics, model, table).encode())
+    replace_file(beside, card(run, idx, target, kind, metrics, trained, table, about).encode())
     return {"model": str(target), "card": str(beside), "metrics": metrics}
 
 
@@ -105,3 +115,13 @@ def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
                 f"stored {stored:.6g}: the builder, the data or a version has changed since."
             )
     return metrics
+
+
+def _with_preprocessing(run: Run, model: Any) -> tuple[Any, list[str]]:
+    """Return the model of raw columns, and the lines of the card about them."""
+    from sweep.models import preparation, preprocess
+    from sweep.plan.plan import Plan
+
+    prepared = preparation.of_run(run.folder, Plan.load(run.folder.plan))
+    wrapped = preprocess.with_preprocessing(model, prepared)
+    return wrapped, preprocess.card_lines(prepared, cell)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
@@ -37,10 +38,23 @@ def outputs_of(table: Table) -> int:
     return len(table.classes) if table.task == "multiclass" else 1
 
 
-def normalizer(table: Table) -> keras.layers.Normalization:
-    """Return the `normalizer` layer for builders, adapted on all train rows."""
+def normalizer(
+    table: Table, moments: tuple[np.ndarray, np.ndarray] | None = None
+) -> keras.layers.Normalization:
+    """Return the `normalizer` layer for builders, adapted on all train rows.
+
+    Args:
+        table: the data.
+        moments: the features' mean and variance, each of shape (features,), for a table without rows.
+    """
     layer = keras.layers.Normalization()
-    layer.adapt(table.x_train)
+    if moments is None:
+        layer.adapt(table.x_train)
+        return layer
+    layer.build(table.x_train.shape)
+    layer.adapt_mean.assign(moments[0])
+    layer.adapt_variance.assign(moments[1])
+    layer.finalize_state()
     return layer
 
 
@@ -51,6 +65,7 @@ def build(
     table: Table,
     seed: int,
     adapted: keras.layers.Normalization | None = None,
+    moments: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> keras.Model:
     """Return the compiled model of one point, with the weights that Keras draws for `seed`.
 
@@ -61,6 +76,7 @@ def build(
         table: the data.
         seed: passed to `keras.utils.set_random_seed` right before the builder is called.
         adapted: the layer to pass as `normalizer`; None makes a new one.
+        moments: see `normalizer`.
 
     Raises:
         TypeError: the builder returned no compiled model.
@@ -73,7 +89,7 @@ def build(
     if "input_shape" in builder.parameters:
         supplied["input_shape"] = table.x_train.shape[1:]
     if "normalizer" in builder.parameters:
-        supplied["normalizer"] = adapted or normalizer(table)
+        supplied["normalizer"] = adapted or normalizer(table, moments)
     for name, value in {"outputs": outputs_of(table), "classes": list(table.classes)}.items():
         if name in builder.required and name not in config:
             supplied[name] = value

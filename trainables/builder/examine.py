@@ -118,7 +118,7 @@ def _let_clocks_go_on(maker: Maker, since: float) -> None:
 def _at_top(maker: Maker) -> str:
     """Return which object with state the import makes: all calls share it, and it uses up an automatic name."""
     for module in modules.own_modules(maker.builder).values():
-        for part in _parts(list(vars(module).values())):
+        for part in _parts(list(modules.variables_of(module).values())):
             return f"the {_name(part)} is made when the file is imported"
     return ""
 

@@ -2,7 +2,8 @@
 
 The contract of a builder
     1. It is a function that returns a compiled Keras model; it needs no code for this software.
-    2. It is named `package.module:function` or `path/to/file.py:function`.
+    2. It is named `package.module:function` or `path/to/file.py:function`. One that has no file of its own, such as a
+       notebook's, is pickled: `path/to/file.pkl:function`, with its source in `path/to/file.py`.
     3. It is called with keyword arguments, one for each axis that is a parameter of it.
     4. Every argument without a default must be an axis of the plan, or `input_shape`, `normalizer`, `outputs` or
        `classes`.
@@ -30,12 +31,14 @@ import importlib
 import importlib.util
 import inspect
 import os
+import pickle
 import sys
 import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from trainables.errors import TrainablesError
@@ -45,6 +48,9 @@ SUPPLIED = ("input_shape", "normalizer")
 
 OFFERED = ("outputs", "classes")
 """Arguments without a default that are supplied from the data, unless the plan has an axis of that name."""
+
+PICKLED = ".pkl"
+"""The ending of the file of a function that was pickled by value."""
 
 
 class BuilderError(TrainablesError, ValueError):
@@ -112,6 +118,8 @@ class Builder:
         if str(self.folder) not in sys.path:
             sys.path.append(str(self.folder))
         try:
+            if self.path.suffix == PICKLED:
+                return _unpickled(self)
             if self.path.suffix == ".py" and self.name.startswith(str(self.path)):
                 module = _import_file(self.module, self.path)
             else:
@@ -148,7 +156,7 @@ def find(name: str, base: Path) -> Builder:
         BuilderError: there is no such file, module or function, or its source cannot be read.
     """
     where, function = _parts(name)
-    if where.endswith(".py"):
+    if where.endswith((".py", PICKLED)):
         path = _locate_file(where, base, name)
         # The prefix keeps a file called random.py or results.py from hiding the module of that name.
         module, folder, full_name = f"_builder_{path.stem}", path.parent, f"{path}:{function}"
@@ -157,7 +165,9 @@ def find(name: str, base: Path) -> Builder:
         module, full_name = where, name
     source = source_of(path)
     try:
-        tree = ast.parse(path.read_bytes())  # bytes, so that a coding cookie or byte order mark counts
+        tree = ast.parse(
+            _text_file(path).read_bytes()
+        )  # bytes, so that a coding cookie or byte order mark counts
     except SyntaxError as error:
         raise BuilderError(f"builder: {path}, line {error.lineno}: {error.msg}. Correct the file.") from None
     except ValueError as error:
@@ -174,7 +184,7 @@ def locate(name: str, base: Path) -> tuple[Path, bool]:
         BuilderError: there is no such file or module.
     """
     where, _ = _parts(name)
-    if where.endswith(".py"):
+    if where.endswith((".py", PICKLED)):
         return _locate_file(where, base, name), False
     path, _, installed = _locate_module(where, base)
     return path, installed
@@ -187,12 +197,17 @@ def source_of(path: Path) -> str:
         BuilderError: the file cannot be read.
     """
     try:
-        with tokenize.open(path) as file:
+        with tokenize.open(_text_file(path)) as file:
             return file.read()
     except SyntaxError as error:
         raise BuilderError(f"builder: {path}, line {error.lineno}: {error.msg}. Correct the file.") from None
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise BuilderError(f"builder: {path} cannot be read ({error}). Correct the path.") from None
+
+
+def _text_file(path: Path) -> Path:
+    """Return the file with a builder's source."""
+    return path.with_suffix(".py") if path.suffix == PICKLED else path
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -302,6 +317,25 @@ def _imported_parameters(builder: Builder) -> tuple[tuple[str, ...], frozenset[s
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     required = frozenset(p.name for p in named if p.default is p.empty)
     return tuple(p.name for p in named), required, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _unpickled(builder: Builder) -> Callable[..., Any]:
+    """Return a pickled function, and put a module in place that has its globals, for `trainables.builder.modules`."""
+    function = pickle.loads(builder.path.read_bytes())
+    if not callable(function):
+        raise TypeError(f"it holds {type(function).__name__}, which cannot be called")
+    module = ModuleType(builder.module)
+    module.__file__ = str(_text_file(builder.path))
+
+    def variables() -> dict[str, Any]:
+        inner = inspect.unwrap(function)
+        if not inspect.isfunction(inner):
+            return {"function": function}
+        return {**inner.__globals__, **inspect.getclosurevars(inner).nonlocals}
+
+    module.__dict__.update(pickled_variables=variables, **{builder.function: function})
+    sys.modules[builder.module] = module
+    return function
 
 
 def _import_file(name: str, path: Path) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from importlib.util import resolve_name
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -56,6 +56,12 @@ def forget(builder: Builder) -> None:
             delattr(sys.modules[parent], last)
 
 
+def variables_of(module: ModuleType) -> dict[str, Any]:
+    """Return the globals of a module; of the module of a pickled function, those that the function has now."""
+    found = vars(module).get("pickled_variables")
+    return vars(module) if found is None else found()
+
+
 def read_clocks(builder: Builder) -> bool:
     """Return whether an own module imports a module that tells the time."""
     return any(_CLOCKS & set(_imported(module)) for module in own_modules(builder).values())
@@ -68,10 +74,12 @@ def globals_of(builder: Builder) -> dict[str, Any]:
     attributes. Other objects are compared by identity.
     """
     modules = own_modules(builder)
+    # The functions and classes that were pickled with a function have the name of the module that they came from.
+    names = {*modules, *(str(variables_of(module).get("__name__")) for module in modules.values())}
     return {
-        f"{module}.{name}": _content(value, modules)
+        f"{module}.{name}": _content(value, names)
         for module, of_module in modules.items()
-        for name, value in vars(of_module).items()
+        for name, value in variables_of(of_module).items()
         if not name.startswith("__") and not isinstance(value, ModuleType)
     }
 
@@ -88,7 +96,7 @@ class _Same:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _content(value: Any, modules: Mapping[str, ModuleType], depth: int = _DEEP) -> Any:
+def _content(value: Any, modules: Collection[str], depth: int = _DEEP) -> Any:
     if isinstance(value, _PLAIN):
         return type(value).__name__, repr(value)
     if not depth:

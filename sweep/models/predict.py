@@ -1,0 +1,200 @@
+"""Predictions of a point's model for raw rows: it prepares them as the sweep prepared its table, and names the outputs."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from results.folder.path import AnyPath
+from results.folder.run_folder import RunFolder
+from sweep.errors import InputError
+from sweep.models import preparation, rebuild
+from sweep.models.predictions import Outputs, to_frame
+from sweep.models.preparation import Preparation
+from trainables.table import columns, readers
+from trainables.table.data import DataError, DataSpec
+from trainables.table.given import from_npz
+from trainables.table.recipe import Recipe, texts_of
+
+if TYPE_CHECKING:
+    import keras
+
+CHUNK_ROWS = 65536
+"""Rows that are encoded and predicted at once."""
+
+BATCH_ROWS = 1024
+"""Rows of one batch of predictions."""
+
+Progress = Callable[[int, int], None]
+"""Gets the rows that are predicted so far, and all rows."""
+
+
+def predict(
+    folder: AnyPath,
+    config: Mapping[str, Any],
+    weights: Sequence[np.ndarray],
+    table: pd.DataFrame | np.ndarray,
+    trust: bool = False,
+    name: str = "the table",
+    progress: Progress | None = None,
+) -> Any:
+    """Return the predictions of a point's model; see `results.run.Run.predict`.
+
+    Args:
+        folder: the run's folder.
+        config: the point's value of each axis.
+        weights: the stored weights, in the order of `Model.get_weights`.
+        table: raw rows, or an array of features.
+        trust: whether to run the builder without a check.
+        name: where the rows are from, for messages.
+        progress: called after each part of the rows.
+
+    Raises:
+        UntrustedError, ValueError: see `sweep.models.rebuild.model`.
+        DataError, InputError: the rows cannot be used.
+    """
+    from sweep.plan.plan import Plan
+
+    run = RunFolder(folder)
+    if not trust:  # before anything that the folder names is read
+        rebuild.check_builder(run)
+    plan = Plan.load(run.plan)
+    prepared = preparation.of_run(run, plan)
+    if isinstance(table, pd.DataFrame):
+        rows = prepared_rows(table, prepared, plan.data_spec, name)  # before TensorFlow is loaded
+        return predicted(rebuild.model(folder, config, weights, trust), rows, prepared, name, progress)
+    array = np.asarray(table, "float32")
+    if array.shape[1:] != prepared.shape:
+        names = f": {', '.join(prepared.recipe.features)}" if prepared.recipe else ""
+        raise InputError(
+            f"{name} has the shape {array.shape}, but needs (rows, {', '.join(map(str, prepared.shape))}), the features in "
+            f"their order{names}. Give a data frame of raw rows to have them prepared."
+        )
+    return rebuild.model(folder, config, weights, trust).predict(array, verbose=0)
+
+
+def prepared_rows(frame: pd.DataFrame, prepared: Preparation, spec: DataSpec, name: str) -> pd.DataFrame:
+    """Return raw rows with the columns that the recipe needs, checked.
+
+    Raises:
+        DataError, InputError: there are no rows, or columns are missing or cannot be used.
+    """
+    if prepared.recipe is None:
+        raise InputError(
+            f"The sweep was run on arrays, whose columns have no names, so a table of named columns cannot be used. Give "
+            f"{name} as an array of the shape (rows, {', '.join(map(str, prepared.shape))}): table.to_numpy(), or an .npz "
+            "file with the array x."
+        )
+    if not len(frame):
+        raise InputError(f"{name} has no rows, so there is nothing to predict.")
+    frame = frame.set_axis(frame.columns.map(str), axis=1)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"{name} has the column {twice[0]!r} twice. Remove one.")
+    return prepared.recipe.checked(columns.stripped(frame, spec), name)
+
+
+def predicted(
+    model: keras.Model, rows: pd.DataFrame, prepared: Preparation, name: str, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Return the predictions for rows that `prepared_rows` returned.
+
+    Raises:
+        InputError: a number is not finite, or the model has several outputs with names of their own.
+
+    Warns:
+        UserWarning: rows have unseen categories.
+    """
+    recipe = prepared.recipe
+    assert recipe is not None
+    parts: list[np.ndarray] = []
+    unseen: dict[str, Counter[str]] = {}
+    for start in range(0, len(rows), CHUNK_ROWS):
+        chunk = rows.iloc[start : start + CHUNK_ROWS]
+        x, new = recipe.encode(chunk)
+        _check_finite(x, chunk, recipe, name, start)
+        for column, mask in new.items():
+            unseen.setdefault(column, Counter()).update(texts_of(chunk[column][mask]))
+        outputs = model.predict(x, batch_size=BATCH_ROWS, verbose=0)
+        if not isinstance(outputs, np.ndarray):
+            raise InputError(
+                "The model has several outputs with names of their own, so no table can be made of its predictions. "
+                "Call run.model(idx).predict with an array of features."
+            )
+        parts.append(outputs.reshape(len(x), -1))
+        if progress is not None:
+            progress(start + len(x), len(rows))
+    found = np.concatenate(parts)
+    frame, notes = to_frame(found, Outputs.of(model, prepared.task, found.shape[1]), prepared)
+    told = [_unseen_note(column, counts) for column, counts in unseen.items()]
+    for note in told:
+        warnings.warn(note, UserWarning, stacklevel=2)
+    frame.index = rows.index
+    frame.attrs["notes"] = (*notes, *told)
+    return frame
+
+
+def rows_of(path: str, spec: DataSpec) -> pd.DataFrame | np.ndarray:
+    """Return the raw rows in a file, which is read with the options of the sweep's table; of .npz the array x.
+
+    Raises:
+        DataError: the file cannot be read as a table.
+    """
+    content = readers.content(path)
+    if path.lower().endswith(".npz"):
+        return _array_of(path, content)
+    try:
+        return readers.read(path, content, spec).frame
+    except DataError:
+        # A file of new rows without a line of names need not have the targets.
+        fewer = [column for column in spec.columns or [] if column not in spec.targets]
+        if spec.header or not fewer:
+            raise
+        try:
+            return readers.read(path, content, replace(spec, columns=fewer)).frame
+        except DataError:
+            pass
+        raise
+
+
+def _array_of(path: str, content: bytes) -> Any:
+    import io
+
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            if "y" in arrays.files:
+                return from_npz(path, content).x
+            return np.asarray(arrays["x"], "float32")
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise DataError(
+            f"{path}: has no array x of numbers ({error}). Save it by numpy.savez(path, x=x)."
+        ) from None
+
+
+def _check_finite(x: np.ndarray, rows: pd.DataFrame, recipe: Recipe, name: str, start: int) -> None:
+    finite = np.isfinite(x)
+    if finite.all():
+        return
+    row, feature = np.argwhere(~finite)[0].tolist()
+    [column] = [column for column, span in recipe.positions.items() if feature in span]
+    raise InputError(
+        f'{name}: "{column}" is {rows[column].iloc[row]} in row {start + row + 1}, but needs a finite number that '
+        "float32 can hold. Correct this row, or leave it out."
+    )
+
+
+def _unseen_note(column: str, counts: Counter[str]) -> str:
+    listed = ", ".join(
+        f"{text!r} ({count:,} row{'s' * (count > 1)})" for text, count in counts.most_common(5)
+    )
+    more = f" and {len(counts) - 5} others" if len(counts) > 5 else ""
+    return (
+        f'The column "{column}" has values that no train row of the sweep has: {listed}{more}. These rows have no known '
+        "category there, so their predictions are less certain."
+    )

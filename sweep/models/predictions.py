@@ -1,0 +1,155 @@
+"""Turns the outputs of a model into labels, probabilities and numbers under the names of the targets.
+
+Terminology
+    logits   outputs that a link turns into probabilities: the sigmoid of each, or the softmax of all of a row
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sweep.models.preparation import Preparation
+
+if TYPE_CHECKING:
+    import keras
+
+_OF_PROBABILITIES = ("crossentropy", "focal", "kldivergence")
+"""Parts of the names of losses that compare probabilities."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the outputs of a model are.
+
+    Attributes:
+        count: how many there are for a row.
+        link: what turns them into probabilities: "sigmoid" or "softmax"; None if nothing does.
+        are_probabilities: whether they are probabilities, after the link.
+        threshold: of two classes with one output, the second is predicted where the output is above this.
+    """
+
+    count: int
+    link: str | None
+    are_probabilities: bool
+    threshold: float
+
+    @classmethod
+    def of(cls, model: keras.Model, task: str, count: int) -> Outputs:
+        """Return what the outputs of a compiled model are, by its loss and the activation of its last layer.
+
+        Args:
+            model: the model.
+            task: what is learned.
+            count: its outputs for a row.
+        """
+        if task == "regression":
+            return cls(count, None, False, 0.5)
+        loss, name = _loss_of(model)
+        link = None
+        if _from_logits(loss):
+            link = "sigmoid" if count == 1 or task == "multilabel" or "binary" in name else "softmax"
+        activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
+        are_probabilities = any(part in name for part in _OF_PROBABILITIES) or activation in (
+            "sigmoid",
+            "softmax",
+        )
+        return cls(count, link, are_probabilities, 0.0 if "hinge" in name else 0.5)
+
+    def linked(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the outputs after the link, of the same shape."""
+        if self.link == "sigmoid":
+            return np.exp(-np.logaddexp(0, -outputs))
+        if self.link == "softmax":
+            powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+            return powers / powers.sum(axis=1, keepdims=True)
+        return outputs
+
+
+def to_frame(
+    outputs: np.ndarray, kind: Outputs, prepared: Preparation
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return outputs as a table, and what the user must know about them.
+
+    Args:
+        outputs: of the model, shape (rows, outputs).
+        kind: what they are.
+        prepared: names the targets and classes.
+    """
+    names, classes = prepared.targets, prepared.classes
+    joined = ", ".join(names)
+    if prepared.task == "regression":
+        if kind.count == len(names):
+            return pd.DataFrame(outputs, columns=list(names)), ()
+        note = f"The model has {kind.count} outputs for the target {joined}; they are output_0, output_1, ..."
+        return _numbered(outputs), (note,)
+    values, notes = kind.linked(outputs), []
+    if kind.link:
+        notes.append(
+            f"The loss of the model has from_logits=True, so the probabilities are the {kind.link} of its outputs."
+        )
+    is_probability = kind.are_probabilities and bool(((values >= 0) & (values <= 1)).all())
+    if not is_probability:
+        notes.append(
+            "The outputs of the model are no probabilities, so their columns are called score_LABEL."
+        )
+    prefix = "p_" if is_probability else "score_"
+    threshold = 0.5 if is_probability else kind.threshold
+    if prepared.task == "multilabel" and kind.count == len(names):
+        found = pd.DataFrame((values > threshold).astype(int), columns=list(names))
+        return found.join(pd.DataFrame(values, columns=[prefix + name for name in names])), tuple(notes)
+    if kind.count == 1 and len(classes) == 2:
+        codes = (values[:, 0] > threshold).astype(int)
+        if is_probability:
+            values = np.concatenate([1 - values, values], axis=1)
+            shown: list[Any] = list(classes)
+        else:
+            shown = [classes[1]]
+    elif kind.count == len(classes):
+        codes, shown = values.argmax(axis=1), list(classes)
+    else:
+        numbered = ", ".join(f"{code} is {label}" for code, label in enumerate(classes[:10]))
+        note = (
+            f"The model has {kind.count} outputs for {len(classes)} classes of {joined} ({numbered}), so no class "
+            "follows from them."
+        )
+        return _numbered(outputs), (note,)
+    labels = pd.Series(list(np.array(classes, object)[codes]), name=names[0])
+    return labels.to_frame().join(
+        pd.DataFrame(values, columns=[f"{prefix}{label}" for label in shown])
+    ), tuple(notes)
+
+
+def _numbered(outputs: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(outputs, columns=[f"output_{number}" for number in range(outputs.shape[1])])
+
+
+def _loss_of(model: keras.Model) -> tuple[Any, str]:
+    """Return the loss of a compiled model, and its name in lower case without underscores."""
+    import keras
+
+    loss = model.loss
+    if isinstance(loss, dict):
+        loss = list(loss.values())
+    if isinstance(loss, list | tuple):
+        loss = loss[0] if len(loss) == 1 else None
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    inner = loss.func if isinstance(loss, functools.partial) else loss
+    names = (type(inner).__name__, getattr(inner, "name", None), getattr(inner, "__name__", None))
+    return loss, " ".join(str(name) for name in names if name).lower().replace("_", "")
+
+
+def _from_logits(loss: Any) -> bool:
+    if isinstance(loss, functools.partial):
+        return bool(loss.keywords.get("from_logits"))
+    if (found := getattr(loss, "from_logits", None)) is not None:
+        return bool(found)
+    try:
+        return bool(loss.get_config().get("from_logits"))
+    except Exception:  # functions have no configuration, and that of a user's class may fail
+        return False

@@ -1,0 +1,325 @@
+"""Estimators of scikit-learn that sweep a grid of Keras models in `fit`, and predict by the best one.
+
+They are used like scikit-learn's `GridSearchCV`, but each point is trained once, and judged by validation rows that are
+split off from the given rows, as `MLPClassifier` does with `early_stopping=True`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import numbers
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    check_is_fitted,
+    check_X_y,
+    column_or_1d,
+    validate_data,
+)
+
+from results.run import Run
+from results.schema import FINISHED_WELL
+from sweep.python.fitted import FittedPoint
+from sweep.python.search import search
+
+TARGET = "target of the sweep"
+"""The name of the target in the table that a data frame becomes."""
+
+
+class _KerasSweep(BaseEstimator):
+    """What the two estimators share; `KerasSweepClassifier` documents the arguments."""
+
+    def __init__(
+        self,
+        build: Callable[..., Any],
+        space: Mapping[str, Any],
+        *,
+        epochs: int = 50,
+        validation_fraction: float = 0.2,
+        n_jobs: int | None = None,
+        out: str | Path | None = None,
+        data: Mapping[str, Any] | None = None,
+        plan: Mapping[str, Any] | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.build = build
+        self.space = space
+        self.epochs = epochs
+        self.validation_fraction = validation_fraction
+        self.n_jobs = n_jobs
+        self.out = out
+        self.data = data
+        self.plan = plan
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _fit(self, x: Any, y: np.ndarray, weight: Any, task: str, about: dict[str, int]) -> None:
+        """Sweep.
+
+        Args:
+            x: checked rows: a data frame, or float32.
+            y: targets; codes of classes.
+            weight: of the rows, or None.
+            task: of the plan.
+            about: further arguments of `build`, if it names them.
+        """
+        if not isinstance(self.validation_fraction, numbers.Real) or not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction got {self.validation_fraction!r}, but needs a share between 0 and 1, such as 0.2."
+            )
+        random = self.random_state
+        seed = (
+            random if isinstance(random, numbers.Integral) else check_random_state(random).randint(2**31 - 1)
+        )
+        fit, held = self._split(len(x), y if task == "multiclass" else None, int(seed))
+        build = self.build
+        if not isinstance(build, str):
+            named = inspect.signature(build).parameters
+            if extra := {
+                name: value for name, value in about.items() if name in named and name not in self.space
+            }:
+                build = functools.partial(build, **extra)
+        rows = [_rows(x, y, weight, part) for part in (fit, held)]
+        data = {"task": task, **(self.data or {})}
+        plan = {"scheduler": "none", "seed": int(seed), **(self.plan or {})}
+        in_process = self.n_jobs in (None, 1)
+        with tempfile.TemporaryDirectory(prefix="sweep-fit-") as scratch:
+            run = search(
+                build, rows[0], rows[1], validation_data=rows[1], space=self.space, epochs=self.epochs,
+                out=self.out or Path(scratch) / "run", data=data, in_process=in_process, show=bool(self.verbose),
+                cpus=None if in_process or self.n_jobs == -1 else self.n_jobs, **plan,
+            )  # fmt: skip
+            self._take(run, build)
+
+    def _split(self, rows: int, classes: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of the fitted and of the validation rows."""
+        split = functools.partial(
+            train_test_split, np.arange(rows), test_size=self.validation_fraction, random_state=seed
+        )
+        try:
+            return split(stratify=classes)
+        except ValueError:
+            if classes is None:
+                raise
+            return split()  # a class has too few rows to be in both parts
+
+    def _take(self, run: Run, build: Callable[..., Any]) -> None:
+        points = run.points.sort_values("idx", ignore_index=True)
+        well = points["status"].isin([*FINISHED_WELL, "pruned"]) & points["has_weights"]
+        by, mode = run.directions.chosen()
+        sign = 1.0 if mode == "max" else -1.0
+        scores = sign * points.get(by, pd.Series(np.nan, points.index)).where(well).astype("float64")
+        on_train = f"{by.removesuffix('_va')}_tr"
+        if scores.isna().all():
+            first = points["error"].dropna()
+            why = f" The first error: {first.iloc[0]}" if len(first) else ""
+            raise RuntimeError(f"None of the {len(points)} points has a finite validation loss.{why}")
+        configs = run.configs(points["idx"].tolist())
+        ranks = scores.rank(ascending=False, method="min").fillna(scores.notna().sum() + 1).astype(int)
+        self.cv_results_: dict[str, Any] = {
+            "params": configs,
+            **{
+                f"param_{name}": np.ma.array([config[name] for config in configs], dtype=object)
+                for name in run.axes
+            },
+            "mean_fit_time": points["seconds"].to_numpy(),
+            "split0_test_score": scores.to_numpy(),
+            "mean_test_score": scores.to_numpy(),
+            "std_test_score": np.where(scores.isna(), np.nan, 0.0),
+            "rank_test_score": ranks.to_numpy(),
+            "mean_train_score": sign
+            * points.get(on_train, pd.Series(np.nan, points.index)).to_numpy("float64"),
+        }
+        self.best_index_ = int(scores.to_numpy().argmax() if scores.notna().all() else np.nanargmax(scores))
+        self.best_params_, self.best_score_ = configs[self.best_index_], float(scores[self.best_index_])
+        self.best_estimator_ = FittedPoint.of(run, int(points["idx"][self.best_index_]), build)
+        self.n_iter_ = int(points["best_epoch"][self.best_index_])
+
+    def _checked(self, x: Any) -> Any:
+        """Return rows to predict."""
+        check_is_fitted(self)
+        if isinstance(x, pd.DataFrame) and self._takes_frames:
+            _check_feature_names(self, x, reset=False)
+            _check_n_features(self, x, reset=False)
+            return x
+        return validate_data(self, x, dtype="float32", reset=False)
+
+    def _checked_both(self, x: Any, y: Any, **options: Any) -> tuple[Any, Any]:
+        """Return rows and targets of `fit`; a data frame stays one if its columns have to be prepared."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        self._takes_frames = isinstance(x, pd.DataFrame) and (bool(self.data) or not _are_numbers(x))
+        if not self._takes_frames:
+            return validate_data(self, x, y, dtype="float32", ensure_min_samples=2, **options)
+        _check_feature_names(self, x, reset=True)
+        _check_n_features(self, x, reset=True)
+        _, y = check_X_y(np.zeros((len(x), 1)), y, **options)
+        return x, y
+
+
+class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
+    """A classifier that sweeps a grid of Keras models in `fit`, and predicts by the best one.
+
+    Labels of any kind are learned as their codes. So losses such as "sparse_categorical_crossentropy", with an output for
+    each class, or "binary_crossentropy", with one output for two classes, fit.
+
+    Args:
+        build: a function of the axes that returns a compiled Keras model. It also gets, if it names them, `input_shape` and
+            `normalizer`, and `n_classes` (of a classifier) or `n_outputs` (of a regressor).
+        space: the values of each axis.
+        epochs: the most epochs of a point.
+        validation_fraction: share of the rows that are the validation rows; stratified for a classifier if it can be.
+        n_jobs: None or 1 trains in this process, without Ray. -1 uses Ray with all cores, another number so many.
+        out: the run's folder, to look at the sweep later; the same fit resumes there. None: a folder that is deleted.
+        data: further keys of a plan's `data`, for data frames, such as `{"missing": "fill"}`.
+        plan: further keys of a plan, such as `{"scheduler": "none", "callbacks": {"early_stopping": {"patience": 5}}}`.
+        random_state: seed of the split, of the initial weights and of the order of rows.
+        verbose: whether to print the progress.
+
+    Attributes:
+        best_estimator_: the best point by its loss on the validation rows, with the weights of its best epoch. It is not
+            trained again on all rows. Its attribute `model_` is the `keras.Model`.
+        best_params_: its value of each axis.
+        best_score_: its score, minus its loss on the validation rows.
+        best_index_: its row in `cv_results_`.
+        cv_results_: columns as of `GridSearchCV`, with one split: params, param_*, split0_test_score, mean_test_score,
+            std_test_score, rank_test_score, mean_train_score, mean_fit_time. A score is minus the loss; test stands for
+            the validation rows. A point that failed has NaN.
+        n_features_in_, feature_names_in_: as usual.
+        classes_: the labels.
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True  # the score is that of the user's models
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> KerasSweepClassifier:  # noqa: N803
+        """Train every point, and keep the best.
+
+        Args:
+            X: an array of the shape (rows, features); or a data frame. A data frame with texts or gaps, or with the argument
+                `data`, is prepared as the table of a sweep: texts become categories. It needs at least 20 fitted rows.
+            y: the label of each row, shape (rows,).
+            sample_weight: weights of the rows, shape (rows,).
+
+        Raises:
+            ValueError: an argument cannot be used.
+            RuntimeError: no point could be trained; the message has the first error.
+        """
+        x, y = self._checked_both(X, y)
+        check_classification_targets(y)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, np.asarray(y))
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"The target has one class, {self.classes_[0]!r}, but a classifier needs at least two classes."
+            )
+        self._fit(x, codes, weight, "multiclass", {"n_classes": len(self.classes_)})
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Return the probability of each class, float64, shape (rows, classes), in the order of `classes_`.
+
+        Raises:
+            ValueError: the outputs of the model are no probabilities.
+        """
+        table = (
+            self.best_estimator_.table(self._checked(X))
+            if hasattr(self, "best_estimator_")
+            else self._checked(X)
+        )
+        names = [f"p_{code}" for code in range(len(self.classes_))]
+        if not set(names) <= set(table):
+            raise ValueError(
+                f"The outputs of the model are no probabilities of {len(names)} classes; they are "
+                f"{', '.join(map(str, table.columns))}."
+            )
+        found = table[names].to_numpy("float64")
+        return found / found.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Return the label of each row, shape (rows,)."""
+        x = self._checked(X)
+        table = self.best_estimator_.table(x)
+        if (name := table.columns[0]).startswith("output_"):
+            raise ValueError(
+                f"The model has {table.shape[1]} outputs, which say nothing of {len(self.classes_)} classes."
+            )
+        return self.classes_[table[name].to_numpy("int64")]
+
+
+class KerasSweepRegressor(RegressorMixin, _KerasSweep):
+    """A regressor that sweeps a grid of Keras models in `fit`, and predicts by the best one.
+
+    Arguments and attributes are those of `KerasSweepClassifier`, but for `classes_`. A builder gets `n_outputs` instead of
+    `n_classes`, if it names it.
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # the score is that of the user's models
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> KerasSweepRegressor:  # noqa: N803
+        """Train every point, and keep the best.
+
+        Args:
+            X: an array of the shape (rows, features); or a data frame. A data frame with texts or gaps, or with the argument
+                `data`, is prepared as the table of a sweep: texts become categories. It needs at least 20 fitted rows.
+            y: the targets, shape (rows,) or (rows, targets).
+            sample_weight: weights of the rows, shape (rows,).
+
+        Raises:
+            ValueError: an argument cannot be used.
+            RuntimeError: no point could be trained; the message has the first error.
+        """
+        x, y = self._checked_both(X, y, multi_output=True, y_numeric=True)
+        if y.ndim == 2 and y.shape[1] == 1:
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected.",
+                DataConversionWarning,
+                stacklevel=2,
+            )
+            y = column_or_1d(y)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, np.asarray(y))
+        self._fit(x, y, weight, "regression", {"n_outputs": 1 if y.ndim == 1 else y.shape[1]})
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Return the prediction for each row, float32, shape (rows,) or (rows, targets)."""
+        x = self._checked(X)
+        found = self.best_estimator_.table(x).to_numpy("float32")
+        return found[:, 0] if found.shape[1] == 1 else found
+
+
+def _are_numbers(frame: pd.DataFrame) -> bool:
+    """Return whether a data frame has only numbers, and no gaps."""
+    return all(map(pd.api.types.is_numeric_dtype, frame.dtypes)) and not frame.isna().to_numpy().any()
+
+
+def _rows(x: Any, y: np.ndarray, weight: Any, part: np.ndarray) -> tuple[Any, ...]:
+    """Return some of the rows as `search` takes them."""
+    if isinstance(x, pd.DataFrame):
+        names = [TARGET] if y.ndim == 1 else [f"{TARGET} {number}" for number in range(y.shape[1])]
+        target = pd.DataFrame(y[part].reshape(len(part), -1), columns=names)
+        found: tuple[Any, ...] = (x.iloc[part].reset_index(drop=True), target)
+    else:
+        found = (x[part], y[part])
+    return found if weight is None else (*found, weight[part])

@@ -1,0 +1,232 @@
+"""Takes the rows of a search from Python and turns them into files of full precision, which a plan can name.
+
+Data frames become Parquet files, arrays an .npz file. A table's rows are then prepared as those of any file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sweep.errors import InputError
+from trainables.table.data import DataError
+from trainables.table.given import Given, given
+
+WEIGHT = "sample_weight"
+"""The name of the column with given weights."""
+
+
+@dataclass
+class Rows:
+    """The files of given rows.
+
+    Attributes:
+        files: the content of each file, by its name.
+        spec: the keys of a plan's `data` that follow; paths are the names of the files.
+        digest: SHA-256 of the content of the rows, in hexadecimal.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+
+def rows_of(x: Any, y: Any = None, weights: Any = None, validation: Any = None) -> Rows:
+    """Return the files of given rows.
+
+    Args:
+        x: a data frame; arrays; or `(x_train, y_train)`, or both pairs of `keras.datasets.*.load_data()`.
+        y: for a data frame, the name of its target or a list of names, or values for its rows; for arrays, the targets; if
+            x is `(x_train, y_train)`, `(x_test, y_test)`.
+        weights: of the rows in loss and weighted metrics; for a data frame, also the name of a column.
+        validation: `(x, y)` or `(x, y, weights)` of the validation rows.
+
+    Raises:
+        InputError: the message names everything that is wrong.
+    """
+    train, test = _parts(x, y, weights)
+    parts = {"data": train, "test": test, "validation": None if validation is None else tuple(validation)}
+    try:
+        if isinstance(train[0], pd.DataFrame):
+            return _of_frames({name: part for name, part in parts.items() if part is not None})
+        return _of_arrays(train, test, parts["validation"])
+    except DataError as error:
+        raise InputError(str(error)) from None
+
+
+def _parts(x: Any, y: Any, weights: Any) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+    """Return the train rows and the test rows, each as (x, y) or (x, y, weights)."""
+    if isinstance(x, tuple) and len(x) == 2 and y is None and all(isinstance(part, tuple) for part in x):
+        return _parts(x[0], x[1], weights)
+    if isinstance(x, tuple) and len(x) in (2, 3) and (y is None or isinstance(y, tuple)):
+        train = (*x, weights) if weights is not None and len(x) == 2 else x
+        return train, y
+    return (x, y, weights), None
+
+
+def _of_frames(parts: Mapping[str, tuple[Any, ...]]) -> Rows:
+    found, wrong, digest = Rows(), [], hashlib.sha256()
+    targets: list[str] | None = None
+    for name, part in parts.items():
+        what = "x" if name == "data" else f"the {name} rows"
+        try:
+            frame, names, weight = _joined(*part, what=what, targets=targets)
+        except InputError as error:
+            wrong.append(str(error))
+            continue
+        if targets is None:
+            targets = names
+            found.spec["target"] = names[0] if len(names) == 1 else names
+            if weight:
+                found.spec["weight"] = weight
+        buffer = io.BytesIO()
+        try:
+            frame.to_parquet(buffer, index=False)
+        except Exception as error:  # pyarrow raises many types
+            reason = str(error.args[0] if error.args else error).splitlines()[0]
+            wrong.append(
+                f"{what} cannot be stored as Parquet ({reason}). Give each column values of one type."
+            )
+            continue
+        key = "path" if name == "data" else f"{name}_path"
+        found.files[f"{name}.parquet"], found.spec[key] = buffer.getvalue(), f"{name}.parquet"
+        described = [(str(column), str(kind)) for column, kind in frame.dtypes.items()]
+        digest.update(repr((name, described)).encode())
+        try:
+            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        except TypeError:  # values that cannot be hashed, such as lists; the table refuses them later
+            digest.update(buffer.getvalue())
+    if wrong:
+        raise InputError("\n".join(wrong))
+    found.digest = digest.hexdigest()
+    return found
+
+
+def _joined(
+    x: Any, y: Any = None, weights: Any = None, *, what: str, targets: list[str] | None
+) -> tuple[pd.DataFrame, list[str], str | None]:
+    """Return one part's rows as one table, the names of its targets, and the name of its column of weights."""
+    if not isinstance(x, pd.DataFrame):
+        raise InputError(f"{what} got {type(x).__name__}, but needs a data frame, as the train rows are one.")
+    if isinstance(x.columns, pd.MultiIndex):
+        raise InputError(f"{what} has columns with names of several levels. Give each column one name.")
+    frame = x.reset_index(drop=True).set_axis(x.columns.map(str), axis=1)
+    wrong = [
+        f"{what} has the column {name!r} twice. Rename one."
+        for name in frame.columns[frame.columns.duplicated()]
+    ]
+    if y is None and targets is None:
+        wrong.append(
+            "y is missing. Give the name of the target column in x, a list of several names, or a Series of targets."
+        )
+    named = [y] if isinstance(y, str) else list(y) if isinstance(y, list | tuple) else None
+    if y is None:
+        named = targets or []
+    if named is not None and all(isinstance(name, str) for name in named):
+        wrong += [
+            f"{what} has no column {name!r}, which y names. It has {', '.join(frame.columns[:20])}."
+            for name in named
+            if name not in frame.columns
+        ]
+        names = named
+    else:
+        values = (
+            y.reset_index(drop=True)
+            if isinstance(y, pd.DataFrame | pd.Series)
+            else pd.DataFrame(np.asarray(y))
+        )
+        if isinstance(values, pd.Series):
+            values = values.to_frame(values.name if values.name is not None else "y")
+        elif not isinstance(y, pd.DataFrame):
+            labels = targets or (["y"] if values.shape[1] == 1 else [f"y{n}" for n in range(values.shape[1])])
+            values = values.set_axis(labels[: values.shape[1]], axis=1)
+        values = values.set_axis(values.columns.map(str), axis=1)
+        names = list(values.columns)
+        if targets is not None and names != targets and len(names) == len(targets):
+            values, names = values.set_axis(targets, axis=1), targets
+        if len(values) != len(frame):
+            wrong.append(f"{what} has {len(frame):,} rows, but its y has {len(values):,}.")
+        wrong += [
+            f"{what} has a column {name!r}, and y has this name, too. Leave it out of x, or rename y."
+            for name in names
+            if name in frame.columns
+        ]
+        if not wrong:
+            frame = pd.concat([frame, values], axis=1)
+    weight = None
+    if isinstance(weights, str):
+        weight = weights
+        if weights not in frame.columns:
+            wrong.append(f"{what} has no column {weights!r}, which the weights name.")
+    elif weights is not None:
+        array, weight = np.asarray(weights), WEIGHT
+        if array.shape != (len(frame),):
+            wrong.append(f"the weights of {what} have the shape {array.shape}, but need ({len(frame):,},).")
+        elif WEIGHT in frame.columns:
+            wrong.append(
+                f"{what} has a column {WEIGHT!r}, and weights are given, too. Rename it, or name it as the weights."
+            )
+        else:
+            frame[WEIGHT] = array
+    if wrong:
+        raise InputError("\n".join(wrong))
+    return frame, names, weight
+
+
+def _of_arrays(
+    train: tuple[Any, ...], test: tuple[Any, ...] | None, validation: tuple[Any, ...] | None
+) -> Rows:
+    if train[1] is None:
+        raise InputError("y is missing. Give the targets of the rows, shape (rows,) or (rows, targets).")
+    found, named = Rows(spec={"path": "data.npz", "target": "y"}), _named(train, "")
+    if validation is not None:
+        if test is None:
+            raise InputError(
+                "validation_data of arrays need test rows, too: give x=(x_train, y_train), y=(x_test, y_test). Without "
+                "them, leave validation_data out: the rows are split at random."
+            )
+        more = _named(validation, "")
+        given(dict(more), "validation_data")
+        if lacking := set(named) ^ set(more):
+            raise InputError(
+                f"Of the train rows and validation_data, only one has {', '.join(sorted(lacking))}. Give both."
+            )
+        before = len(named["x"])
+        named = {key: np.concatenate([named[key], more[key]]) for key in named}
+        count = len(named["x"])
+        # Half a row less than the share, so that no rounding moves a row.
+        found.spec["split"] = {"validation": (count - before - 0.5) / count}
+    if test is not None:
+        named |= _named(test, "_test")
+    checked = given(dict(named), "x")
+    assert isinstance(checked, Given)
+    buffer = io.BytesIO()
+    stored: dict[str, Any] = {key: _storable(value) for key, value in named.items()}
+    np.savez(buffer, **stored)
+    found.files["data.npz"], found.digest = buffer.getvalue(), checked.sha256
+    return found
+
+
+def _named(part: tuple[Any, ...], ending: str) -> dict[str, np.ndarray]:
+    pairs = zip(("x", "y", "weights"), part, strict=False)
+    return {f"{name}{ending}": np.asarray(value) for name, value in pairs if value is not None}
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    """Return an array that a file can hold without pickling: objects are texts or numbers."""
+    if array.dtype != object:
+        return array
+    kinds = {type(value) for value in array.ravel().tolist()}
+    if kinds <= {str}:
+        return array.astype(str)
+    if kinds <= {int, float, bool}:
+        return np.array(array.tolist())
+    raise InputError(
+        f"y holds values of the types {', '.join(sorted(kind.__name__ for kind in kinds))}, but needs texts or numbers."
+    )

@@ -1,0 +1,88 @@
+"""`sweep predict`: what it prints and writes, and that bad input is one message."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from sweep.commands.main import main
+from tests.help.commands import refused
+from tests.help.predictions import mixed_run, write_mixed_table
+
+pytestmark = pytest.mark.long(30)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mixed")
+    made = mixed_run(folder)
+    rows = write_mixed_table(folder / "new.csv").drop(columns="grade")
+    rows.loc[2, "kind"] = "new"
+    rows[list(rows)[::-1]].to_csv(folder / "new.csv", index=False)
+    return folder, made, rows
+
+
+def test_it_prints_csv_and_notes_beside_it(place):
+    folder, run, rows = place
+    ran = CliRunner().invoke(main, ["predict", str(folder / "out"), "1", str(folder / "new.csv"), "--trust"])
+    assert ran.exit_code == 0, ran.output
+    with pytest.warns(UserWarning):
+        expected = run.predict(1, rows, trust=True)
+    found = pd.read_csv(io.StringIO(ran.stdout))
+    pd.testing.assert_frame_equal(found, expected.reset_index(drop=True), check_dtype=False, rtol=1e-5)
+    assert "Note: " in ran.stderr and "'new' (1 row)" in ran.stderr and "is made by the builder" in ran.stderr
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_it_writes_a_file(place, tmp_path, ending):
+    folder, _, rows = place
+    out = tmp_path / f"predictions{ending}"
+    words = [
+        "predict",
+        str(folder / "out"),
+        "0",
+        str(folder / "new.csv"),
+        "--trust",
+        "--json",
+        "--out",
+        str(out),
+    ]
+    ran = CliRunner().invoke(main, words)
+    assert ran.exit_code == 0, ran.output
+    answer = json.loads(ran.stdout)
+    found = pd.read_csv(out) if ending == ".csv" else pd.read_parquet(out)
+    assert answer["rows"] == len(found) == len(rows) and answer["columns"] == list(found)
+    assert answer["out"] == str(out) and len(answer["notes"]) == 1
+    again = refused(*words)
+    assert "is there already" in again
+
+
+def test_json_has_the_predictions(place):
+    folder, _, rows = place
+    ran = CliRunner().invoke(
+        main, ["predict", str(folder / "out"), "0", str(folder / "new.csv"), "--trust", "--json"]
+    )
+    answer = json.loads(ran.stdout)
+    assert len(answer["predictions"]) == len(rows)
+    assert np.isclose(sum(answer["predictions"][0][f"p_{name}"] for name in ("high", "low", "mid")), 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["9", "new.csv"], "Point 9 has no row"),
+        (["0", "nowhere.csv"], "there is no such file"),
+        (["0", "new.csv", "--out", "x.txt"], "ends with .csv or .parquet"),
+        (["0", "new.csv", "--out", "nowhere/x.csv"], "there is no folder"),
+        (["0", "few.csv", "--trust"], "there is no column 'a'"),
+        (["0", "new.csv"], "if you trust it, say so: --trust"),
+    ],
+)
+def test_bad_input_is_one_message(place, monkeypatch, words, said):
+    folder, _, rows = place
+    monkeypatch.chdir(folder)
+    rows.drop(columns="a").to_csv("few.csv", index=False)
+    assert said in refused("predict", "out", *words)

@@ -1,0 +1,119 @@
+"""Training in this process: the rows are those of plain Keras, a stop keeps what is finished, the process is as before."""
+
+import random
+import signal
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+import results
+from results.folder.run_folder import RunFolder
+from results.store.read import read_points
+from sweep import Plan, run
+from sweep.driver import here
+from sweep.models.verify import verified
+from tests.help.plans import small_plan
+
+pytestmark = pytest.mark.long(40)
+
+SPACE = {"units": [2, 3], "rate": [0.01], "batch_size": [32]}
+
+
+def plan_in(workplace, **changes):
+    return Plan.from_mapping(
+        small_plan(**{"space": SPACE, "engine": "keras", "fit": {"epochs": 2}} | changes), base=workplace
+    )
+
+
+def here_run(plan, out):
+    return run(plan, out, in_process=True, show=False)
+
+
+@pytest.mark.parametrize("engine", ["keras", "auto"])
+def test_rows_are_what_keras_trains(workplace, engine):
+    plan, out = plan_in(workplace, engine=engine), workplace / "out"
+    assert here_run(plan, out).exit_code == 0
+    opened = results.open(out)
+    assert set(opened.points["engine"]) == {"keras" if engine == "keras" else "fused"}
+    checks = [entry for _, entry, done in verified(opened, plan, [0, 1]) if done]
+    assert len(checks) == 2 and not any(entry.differences for entry in checks)
+    assert here_run(plan, out).tally.before == 2  # nothing is left to train
+
+
+def test_a_point_that_fails_has_a_row_and_the_others_go_on(workplace):
+    space = {"units": [2], "rate": [0.01], "behaviour": ["fine", "raises"]}
+    outcome = here_run(plan_in(workplace, space=space), workplace / "out")
+    assert outcome.tally.counts == {"completed": 1, "failed": 1} and outcome.exit_code == 1
+
+
+def test_what_cannot_be_fused_is_trained_one_by_one_or_fails(workplace):
+    space = {"units": [2], "rate": [0.01], "behaviour": ["raises"]}
+    outcome = here_run(plan_in(workplace, space=space, engine="auto"), workplace / "out")
+    assert outcome.tally.counts == {"failed": 1}
+    assert sum(lot["points"] for lot in outcome.tally.alone.values()) == 1
+    outcome = here_run(plan_in(workplace, space=space, engine="fused"), workplace / "fused")
+    assert outcome.tally.counts == {"failed": 1}
+
+
+def test_asha_prunes_and_its_records_are_stored(workplace):
+    asha = {"grace_period": 1, "reduction_factor": 2}
+    space = {"units": [2, 3, 4, 5], "rate": [0.01]}
+    plan = plan_in(workplace, space=space, scheduler="asha", asha=asha, fit={"epochs": 3})
+    outcome = here_run(plan, workplace / "out")
+    assert outcome.exit_code == 0 and outcome.tally.counts.get("pruned", 0) >= 1
+    rungs = results.open(workplace / "out").rungs()
+    assert set(rungs.query("milestone == 1")["idx"]) == {0, 1, 2, 3}
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_same_call_resumes(workplace, monkeypatch):
+    plan, out = plan_in(workplace), workplace / "out"
+    before, commit = signal.getsignal(signal.SIGINT), here._Trainer._finish
+
+    def finish_and_interrupt(self, rows):
+        commit(self, rows)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(here._Trainer, "_finish", finish_and_interrupt)
+    outcome = here_run(plan, out)
+    assert outcome.exit_code == 3 and outcome.error is None
+    assert len(read_points(RunFolder(out))) == 1
+    monkeypatch.setattr(here._Trainer, "_finish", commit)
+    assert here_run(plan, out).exit_code == 0
+    assert sorted(read_points(RunFolder(out))["idx"]) == [0, 1]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_process_is_as_before(workplace):
+    random.seed(3), np.random.seed(4)
+    python, numpy = random.getstate(), np.random.get_state()[1].tolist()
+    epsilon = keras.config.epsilon()
+    keras.config.set_epsilon(1e-5)
+    try:
+        here_run(plan_in(workplace), workplace / "out")
+        assert keras.config.epsilon() == 1e-5
+    finally:
+        keras.config.set_epsilon(epsilon)
+    assert random.getstate() == python and np.random.get_state()[1].tolist() == numpy
+
+
+def test_another_thread_can_train(workplace):
+    found = []
+    plan, out = plan_in(workplace), workplace / "out"
+    thread = threading.Thread(target=lambda: found.append(here_run(plan, out)))
+    thread.start()
+    thread.join()
+    assert found[0].exit_code == 0
+
+
+def test_a_folder_that_cannot_be_written_stops_the_run(workplace, monkeypatch):
+    from results.folder.errors import FolderError
+    from results.store.store import Store
+
+    def refuse(*_):
+        raise FolderError("no room")
+
+    monkeypatch.setattr(Store, "commit", refuse)
+    outcome = here_run(plan_in(workplace), workplace / "out")
+    assert outcome.exit_code == 3 and "no room" in outcome.error

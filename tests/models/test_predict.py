@@ -1,0 +1,134 @@
+"""Predictions of raw rows are those of the arrays that the sweep makes of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import results
+from sweep import Plan
+from sweep.errors import InputError
+from sweep.models import predict as module
+from sweep.models.rebuild import UntrustedError
+from tests.help.predictions import mixed_run, write_mixed_table
+from trainables.table.data import DataError
+
+pytestmark = pytest.mark.long(30)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return mixed_run(tmp_path_factory.mktemp("mixed"))
+
+
+@pytest.fixture(scope="module")
+def frame(tmp_path_factory):
+    return write_mixed_table(tmp_path_factory.mktemp("rows") / "table.csv")
+
+
+def test_raw_rows_are_the_arrays_of_the_sweep(run, frame):
+    table = Plan.load(run.folder.plan).table
+    array = run.predict(1, table.x_test, trust=True)
+    assert array.dtype == np.float32 and array.shape == (len(table.x_test), 3)
+    np.testing.assert_allclose(array, run.model(1, trust=True).predict(table.x_test, verbose=0), rtol=1e-6)
+    x, _ = table.recipe.encode(table.recipe.checked(frame, "rows"))
+    mixed = frame.sample(frac=1, random_state=1, axis=1).set_index(pd.Index(range(100, 180)))
+    found = run.predict(1, mixed, trust=True)
+    assert list(found) == ["grade", "p_high", "p_low", "p_mid"] and found.index.equals(mixed.index)
+    expected = run.predict(1, x, trust=True)
+    np.testing.assert_allclose(found.iloc[:, 1:], expected, rtol=1e-5)
+    assert found["grade"].tolist() == [["high", "low", "mid"][code] for code in expected.argmax(1)]
+    assert found.attrs["notes"] == ()
+
+
+def test_neither_target_nor_table_is_needed(run, frame, tmp_path, monkeypatch):
+    table = run.folder.path.parent / "table.csv"
+    expected = run.predict(0, frame, trust=True)
+    moved = table.rename(tmp_path / "table.csv")
+    try:
+        again = results.open(run.folder.path).predict(0, frame.drop(columns="grade"), trust=True)
+    finally:
+        moved.rename(table)
+    pd.testing.assert_frame_equal(again, expected)
+
+
+def test_a_folder_without_the_preparation_reads_the_table(run, frame):
+    expected = run.predict(0, frame, trust=True)
+    kept = run.folder.preparation.read_bytes()
+    run.folder.preparation.unlink()
+    try:
+        pd.testing.assert_frame_equal(run.predict(0, frame, trust=True), expected)
+    finally:
+        run.folder.preparation.write_bytes(kept)
+
+
+def test_unseen_categories_are_named_and_change_only_their_rows(run, frame):
+    expected = run.predict(0, frame, trust=True)
+    changed = frame.copy()
+    changed.loc[[3, 7], "kind"] = "new"
+    changed.loc[9, "floor"] = 7
+    with pytest.warns(UserWarning) as warned:
+        found = run.predict(0, changed, trust=True)
+    told = [str(one.message) for one in warned if one.category is UserWarning]
+    assert any('"kind"' in text and "'new' (2 rows)" in text for text in told)
+    assert any('"floor"' in text and "'7' (1 row)" in text for text in told)
+    assert found.attrs["notes"] == tuple(told)
+    others = ~frame.index.isin([3, 7, 9])
+    pd.testing.assert_frame_equal(found[others], expected[others], rtol=1e-5)
+    assert not np.allclose(found.loc[9, "p_high"], expected.loc[9, "p_high"], rtol=1e-5)
+
+
+def test_parts_give_the_same_as_the_whole(run, frame, monkeypatch):
+    expected = run.predict(0, frame, trust=True)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 7)
+    seen = []
+    found = module.predict(
+        run.folder.path,
+        run.config(0),
+        run.weights(0),
+        frame,
+        True,
+        progress=lambda *numbers: seen.append(numbers),
+    )
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-5)
+    assert seen[0] == (7, 80) and seen[-1] == (80, 80) and len(seen) == 12
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.drop(columns=["a", "kind"]), r"no column 'a', 'kind'"),
+        (lambda f: f.assign(a="tall"), r"\"a\" is 'tall' in row 1, but needs a number"),
+        (lambda f: f.assign(a=f["a"].mask(f.index == 4)), r"\"a\" has no value in row 5"),
+        (lambda f: f.assign(a=f["a"].where(f.index != 4, np.inf)), r"\"a\" is inf in row 5"),
+        (lambda f: f.iloc[:0], "no rows"),
+        (lambda f: pd.concat([f, f[["a"]]], axis=1), "'a' twice"),
+        (lambda f: np.zeros((4, 3)), r"shape \(4, 3\), but needs \(rows, 8\), .*: a, b, kind_x"),
+    ],
+)
+def test_rows_that_do_not_fit_are_one_message(run, frame, change, said):
+    with pytest.raises((InputError, DataError), match=said):
+        run.predict(0, change(frame), trust=True)
+
+
+def test_a_builder_outside_is_not_run_unasked(run, frame):
+    with pytest.raises(UntrustedError, match="not installed here as a module"):
+        run.predict(0, frame)
+
+
+def test_files_without_names_may_lack_the_target(tmp_path):
+    spec = Plan.from_mapping(
+        {"data": {"path": "t.data", "target": "y", "header": False, "columns": ["a", "y", "b"]},
+         "builder": "trainables.abalone:build_and_compile_model", "space": {"hidden": [[8]], "activation": ["relu"],
+         "use_batch": [True], "dropout_rate": [0], "learning_rate": [0.1], "optimizers": ["sgd"],
+         "kernel_init": ["normal"], "kernel_regularizer": [None]}},
+        base=tmp_path,
+    ).data_spec  # fmt: skip
+    (tmp_path / "new.data").write_text("1,2,3\n4,5,6\n")
+    assert list(module.rows_of(str(tmp_path / "new.data"), spec)["b"]) == [3, 6]
+    (tmp_path / "new.data").write_text("1,3\n4,6\n")
+    assert list(module.rows_of(str(tmp_path / "new.data"), spec)["b"]) == [3, 6]
+    np.savez(tmp_path / "new.npz", x=np.ones((2, 2)))
+    assert module.rows_of(str(tmp_path / "new.npz"), spec).shape == (2, 2)
+    (tmp_path / "new.npz").write_text("no")
+    with pytest.raises(DataError, match="no array x"):
+        module.rows_of(str(tmp_path / "new.npz"), spec)

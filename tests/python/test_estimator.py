@@ -1,0 +1,173 @@
+"""The estimators are scikit-learn's: its own checks, pipelines and cross-validation."""
+
+import pickle
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sweep import KerasSweepClassifier, KerasSweepRegressor
+from tests.help.predictions import write_mixed_table
+
+pytestmark = pytest.mark.long(60)
+
+CHANCE = np.random.default_rng(0)
+X = CHANCE.normal(size=(60, 3)).astype("float32")
+LABELS = np.where(X[:, 0] > 0.4, "high", np.where(X[:, 0] < -0.4, "low", "mid"))
+TARGET = X @ [1.0, -2.0, 0.5]
+QUICK = {"plan": {"engine": "keras"}, "random_state": 0}
+
+
+def classes(units, rate=0.1, *, input_shape, n_classes):
+    model = keras.Sequential(
+        [
+            keras.Input(input_shape),
+            keras.layers.Dense(units, "relu"),
+            keras.layers.Dense(n_classes, "softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    return model
+
+
+def numbers(units, rate=0.1, *, input_shape, n_outputs):
+    model = keras.Sequential(
+        [keras.Input(input_shape), keras.layers.Dense(units, "relu"), keras.layers.Dense(n_outputs)]
+    )
+    model.compile(keras.optimizers.Adam(rate), "mse")
+    return model
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    made = KerasSweepClassifier(classes, {"units": [2, 8], "rate": [0.1, 1e-9]}, epochs=8, **QUICK)
+    return made.fit(X, LABELS)
+
+
+def test_the_best_point_is_chosen_by_the_validation_rows(classifier):
+    found = pd.DataFrame(classifier.cv_results_)
+    assert list(found["params"]) == [{"rate": r, "units": u} for r in (0.1, 1e-9) for u in (2, 8)]
+    assert classifier.best_index_ == found["mean_test_score"].argmax() == found["rank_test_score"].argmin()
+    assert classifier.best_score_ == found["mean_test_score"].max() < 0
+    assert (
+        classifier.best_params_ == found["params"][classifier.best_index_]
+        and classifier.best_params_["rate"] == 0.1
+    )
+    assert found["rank_test_score"].tolist() == (-found["mean_test_score"]).rank().astype(int).tolist()
+    assert set(found["param_units"]) == {2, 8} and (found["mean_fit_time"] > 0).all()
+
+
+def test_it_predicts_labels_and_probabilities(classifier):
+    assert classifier.classes_.tolist() == ["high", "low", "mid"]
+    shares = classifier.predict_proba(X)
+    assert shares.shape == (60, 3) and np.allclose(shares.sum(1), 1)
+    raw = classifier.best_estimator_.model_.predict(X, verbose=0)
+    np.testing.assert_allclose(shares, raw, rtol=1e-4)
+    np.testing.assert_array_equal(classifier.predict(X), classifier.classes_[shares.argmax(1)])
+    assert classifier.score(X, LABELS) == np.mean(classifier.predict(X) == LABELS) > 0.6
+
+
+def test_it_can_be_pickled_and_copied(classifier, tmp_path):
+    expected = classifier.predict_proba(X)
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(classifier)).predict_proba(X), expected, rtol=1e-6)
+    (tmp_path / "it.pkl").write_bytes(pickle.dumps(classifier))
+    np.save(tmp_path / "x.npy", X)
+    code = "import pickle, numpy; m = pickle.load(open('it.pkl', 'rb')); "
+    code += "print(m.predict_proba(numpy.load('x.npy'))[0].tolist())"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    np.testing.assert_allclose(eval(ran.stdout.splitlines()[-1]), expected[0], rtol=1e-5)
+    fresh = clone(classifier)
+    assert not hasattr(fresh, "best_params_") and fresh.get_params()["space"] == classifier.space
+
+
+def test_a_frame_with_texts_and_gaps(tmp_path):
+    frame = write_mixed_table(tmp_path / "t.csv")
+    x, y = frame.drop(columns="grade"), frame["grade"]
+    made = KerasSweepClassifier(classes, {"units": [3]}, epochs=2, data={"missing": "fill"}, **QUICK).fit(
+        x, y
+    )
+    assert made.feature_names_in_.tolist() == ["a", "b", "kind", "floor"] and made.n_features_in_ == 4
+    assert set(made.predict(x)) <= {"high", "low", "mid"} and made.predict_proba(x).shape == (80, 3)
+    with pytest.raises(ValueError, match="feature names"):
+        made.predict(x[["b", "a", "kind", "floor"]])
+
+
+def test_a_regressor_in_a_pipeline_and_under_cross_validation():
+    made = KerasSweepRegressor(numbers, {"units": [8]}, epochs=30, **QUICK)
+    scores = cross_val_score(make_pipeline(StandardScaler(), made), X, TARGET, cv=2)
+    assert scores.shape == (2,) and (scores > 0.3).all()
+
+
+def test_several_targets_and_weights():
+    y = np.stack([TARGET, -TARGET], axis=1)
+    made = KerasSweepRegressor(numbers, {"units": [2]}, epochs=1, **QUICK).fit(
+        X, y, sample_weight=np.ones(60)
+    )
+    assert made.predict(X).shape == (60, 2)
+
+
+def test_the_same_seed_gives_the_same_model():
+    def predictions(seed):
+        made = KerasSweepRegressor(numbers, {"units": [2]}, epochs=1, **{**QUICK, "random_state": seed})
+        return made.fit(X, TARGET).predict(X)
+
+    one = predictions(3)
+    np.testing.assert_array_equal(one, predictions(3))
+    assert not np.allclose(one, predictions(4))
+
+
+def test_points_that_fail_have_no_score():
+    def build(units, *, input_shape):
+        if units == 2:
+            raise RuntimeError("no two")
+        return numbers(units, input_shape=input_shape, n_outputs=1)
+
+    made = KerasSweepRegressor(build, {"units": [2, 3]}, epochs=1, **QUICK).fit(X, TARGET)
+    assert np.isnan(made.cv_results_["mean_test_score"][0]) and made.best_params_ == {"units": 3}
+    assert made.cv_results_["rank_test_score"].tolist() == [2, 1]
+    with pytest.raises(RuntimeError, match=r"None of the 1 points .*no two"):
+        KerasSweepRegressor(build, {"units": [2]}, epochs=1, **QUICK).fit(X, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, validation_fraction=1.5),
+            "validation_fraction got 1.5",
+        ),
+        (KerasSweepRegressor(numbers, {"unit": [2]}, **QUICK), "unit"),
+        (KerasSweepRegressor(numbers, {"units": [2]}, plan={"engin": "keras"}), "Did you mean 'engine'"),
+    ],
+)
+def test_bad_arguments_are_said_by_fit(made, said):
+    with pytest.raises(ValueError, match=said):
+        made.fit(X, TARGET)
+
+
+EXPECTED_TO_FAIL = {
+    # Which rows are the validation rows depends on how many rows there are, so a row twice is not a row of weight 2.
+    "check_sample_weight_equivalence_on_dense_data": "a row twice may be in both parts",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.long(300)
+@parametrize_with_checks(
+    [
+        KerasSweepClassifier(classes, {"units": [2]}, epochs=1, **QUICK),
+        KerasSweepRegressor(numbers, {"units": [2]}, epochs=1, **QUICK),
+    ],
+    expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL,
+)
+def test_scikit_learn_s_own_checks(estimator, check):
+    check(estimator)

@@ -1,0 +1,127 @@
+"""Rows of every form become files that read back to the same numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sweep.errors import InputError
+from sweep.python.rows import rows_of
+from trainables.table import data
+from trainables.table.data import DataSpec, Split
+
+CHANCE = np.random.default_rng(2)
+FRAME = pd.DataFrame(
+    {
+        "a": CHANCE.normal(size=60),
+        "kind": CHANCE.choice(["x", "y"], 60),
+        3: CHANCE.normal(size=60),
+        "t": CHANCE.normal(size=60),
+    }
+)
+X, Y = CHANCE.normal(size=(60, 2)), CHANCE.choice(["no", "yes"], 60)
+
+
+def loaded(rows, folder, **more):
+    for name, content in rows.files.items():
+        (folder / name).write_bytes(content)
+    paths = {key: str(folder / value) for key, value in rows.spec.items() if key.endswith("path")}
+    spec = {**rows.spec, **paths, **more}
+    if isinstance(spec.get("split"), dict):
+        spec["split"] = Split(**spec["split"])
+    return data.load(DataSpec(**spec))
+
+
+@pytest.mark.parametrize("y", ["t", ["t"], "series", "array", "frame"])
+def test_frames_keep_every_bit(tmp_path, y):
+    x = FRAME if y in ("t", ["t"]) else FRAME.drop(columns="t").set_index(pd.Index(range(60)[::-1]))
+    given = {"series": FRAME["t"], "array": FRAME["t"].to_numpy(), "frame": FRAME[["t"]]}.get(str(y), y)
+    rows = rows_of(x, given)
+    table = loaded(rows, tmp_path)
+    assert table.features == ("a", "3", "kind_x", "kind_y")
+    whole = np.sort(np.concatenate([table.y_train, table.y_test]))
+    np.testing.assert_array_equal(whole, np.sort(FRAME["t"].to_numpy("float32")))
+    order = np.argsort(FRAME["t"].to_numpy("float32"))
+    np.testing.assert_array_equal(
+        np.concatenate([table.x_train, table.x_test])[
+            np.argsort(np.concatenate([table.y_train, table.y_test]))
+        ][:, 0],
+        FRAME["a"].to_numpy("float32")[order],
+    )
+
+
+def test_several_targets_weights_and_other_parts(tmp_path):
+    rows = rows_of(FRAME, ["t", "a"], weights=np.arange(60), validation=(FRAME[:9], None, np.ones(9)))
+    assert rows.spec["target"] == ["t", "a"] and rows.spec["weight"] == "sample_weight"
+    table = loaded(rows, tmp_path)
+    assert table.y_train.shape[1] == 2 and table.validation == 9
+    assert sorted(
+        np.concatenate([table.weights["sample_weight"][0][:-9], table.weights["sample_weight"][1]])
+    ) == list(range(60))
+
+
+def test_pairs_of_frames(tmp_path):
+    x, y = FRAME.drop(columns="t"), FRAME["t"]
+    for rows in (rows_of((x, y), (x[:7], y[:7])), rows_of(((x, y), (x[:7], y[:7])))):
+        table = loaded(rows, tmp_path)
+        assert len(table.x_train) == 60
+        np.testing.assert_array_equal(table.y_test, y[:7].to_numpy("float32"))
+
+
+def test_arrays_as_load_data_returns_them(tmp_path):
+    images = (CHANCE.integers(0, 255, (50, 4, 4), "uint8"), CHANCE.integers(0, 3, (50, 1)))
+    rest = (images[0][:6], images[1][:6])
+    rows = rows_of(images, rest)
+    table = loaded(rows, tmp_path)
+    np.testing.assert_array_equal(table.x_train, images[0].astype("float32"))
+    np.testing.assert_array_equal(table.y_test, images[1][:6, 0])
+    assert rows_of((images, rest)).digest == rows.digest
+    assert table.classes == (0, 1, 2)
+
+
+def test_arrays_with_texts_weights_and_validation(tmp_path):
+    weights = np.linspace(0, 1, 60)
+    table = loaded(rows_of(X, Y.astype(object), weights=weights), tmp_path)
+    assert table.classes == ("no", "yes") and len(table.x_train) == 48
+    assert sorted(np.concatenate(table.weights["weights"])) == weights.astype("float32").tolist()
+    for n in (1, 7, 20):
+        rows = rows_of((X, Y), (X[:5], Y[:5]), validation=(X[:n] + 9, Y[:n]))
+        table = loaded(rows, tmp_path)
+        assert table.validation == n
+        np.testing.assert_array_equal(table.x_train[-n:], (X[:n] + 9).astype("float32"))
+
+
+def test_the_digest_is_that_of_the_content():
+    base = rows_of(FRAME, "t").digest
+    assert rows_of(FRAME.copy(), "t").digest == base
+    assert rows_of(FRAME.assign(a=FRAME["a"] + 1e-12), "t").digest != base
+    assert rows_of(FRAME.rename(columns={"a": "b"}), "t").digest != base
+    assert rows_of(X, Y).digest != rows_of(X + 1, Y).digest != rows_of(X, Y[::-1]).digest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((FRAME,), "y is missing"),
+        ((FRAME, "u"), "no column 'u', which y names"),
+        ((FRAME, FRAME["t"]), "has a column 't', and y has this name, too"),
+        ((FRAME, np.zeros(59)), "has 60 rows, but its y has 59"),
+        ((FRAME, "t", np.ones(3)), r"weights of x have the shape \(3,\), but need \(60,\)"),
+        ((FRAME, "t", "w"), "no column 'w', which the weights name"),
+        ((FRAME, "t", None, (X, Y)), "validation rows got ndarray, but needs a data frame"),
+        ((FRAME.assign(a=[1, "b"] * 30), "t"), "cannot be stored as Parquet"),
+        ((X,), "y is missing"),
+        ((X, Y[:-1]), "x has 60 rows, but y has 59"),
+        ((X, Y, None, (X, Y)), "validation_data of arrays need test rows"),
+        ((np.array([["a"]]), [1]), "x is not of numbers"),
+        ((X, np.array([1, "a"] * 30, object)), "values of the types int, str"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments, said):
+    with pytest.raises(InputError, match=said):
+        rows_of(*arguments)
+
+
+def test_everything_wrong_is_in_one_message():
+    with pytest.raises(InputError) as error:
+        rows_of(FRAME, "u", np.ones(2), (FRAME.drop(columns="kind"), "v"))
+    assert "'u'" in str(error.value) and "(2,)" in str(error.value)
