@@ -64,7 +64,8 @@ def test_one_hot_and_f1(tmp_path):
     y = plan.table.y_train
     equal(found[0], plain(plan, {"units": 4}, np.eye(3, dtype="float32")[y.astype(int)]))
     row = found[0][0]
-    assert row["status"] == "completed" and 0 < row["f1_score_te"] <= 1
+    assert row["status"] == "completed", row["error"]
+    assert 0 < row["f1_score_te"] <= 1
 
 
 def test_f1_is_that_of_scikit_learn(tmp_path):
@@ -141,3 +142,57 @@ def test_the_order_of_time(tmp_path):
     np.testing.assert_array_equal(np.concatenate([plan.table.y_train, plan.table.y_test]), ordered)
     assert "day" not in plan.table.features and plan.table.validation == 37
     equal(trained(plan)[0][0], plain(plan, {"units": 4}, plan.table.y_train))
+
+
+TWO_INPUTS = """
+import keras
+
+
+def build(units, *, input_shape, normalizer):
+    left, right = (keras.Input(input_shape[name], name=name) for name in ("left", "right"))
+    flat = keras.layers.Flatten()(normalizer["right"](right))
+    both = keras.layers.Concatenate()([normalizer["left"](left), keras.layers.Dense(units, activation="relu")(flat)])
+    size, kind = keras.layers.Dense(1, name="size")(both), keras.layers.Dense(1, activation="sigmoid", name="kind")(both)
+    model = keras.Model({"left": left, "right": right}, {"size": size, "kind": kind})
+    model.compile("adam", {"size": "mse", "kind": "binary_crossentropy"}, metrics={"kind": "accuracy"})
+    return model
+"""
+
+
+def test_several_inputs_and_outputs(tmp_path):
+    chance = np.random.default_rng(1)
+    x = {"left": chance.normal(size=(120, 3)), "right": chance.normal(size=(120, 4, 2))}
+    size = (x["left"][:, 0] + x["right"][:, 1, 1]).astype("float32")
+    arrays = {f"x/{name}": array for name, array in x.items()} | {
+        "y/size": size,
+        "y/kind": (size > 0).astype(int),
+    }
+    np.savez(tmp_path / "data.npz", **arrays)
+    plan = written(tmp_path, numbers(), TWO_INPUTS, data={"path": "data.npz"})
+    found, reasons = trained(plan)
+    assert set(reasons.values()) == {"the table has several inputs"}
+    row, curve, _ = found[1]
+    table = plan.table
+    assert row["status"] == "completed", row["error"]
+    assert {"size_loss_te", "kind_accuracy_va"} <= set(row)
+
+    import keras
+
+    from trainables.builder.build import fitted_rows, normalizer
+    from trainables.table.inputs import shape, taken
+    from trainables.table.order import row_order
+
+    keras.utils.clear_session()
+    supplied = {"input_shape": shape(table.x_train), "normalizer": normalizer(table)}
+    keras.utils.set_random_seed(0)
+    model = plan.found_builder.load()(units=8, **supplied)
+    y = {"size": table.y_train[:, 0], "kind": table.y_train[:, 1]}
+    rows = fitted_rows(plan.fit, table)
+    for epoch in range(3):
+        order = row_order(0, epoch, rows)
+        history = model.fit(
+            taken(table.x_train, order), taken(y, order), batch_size=32, shuffle=False, verbose=0,
+            validation_data=(taken(table.x_train, slice(rows, None)), taken(y, slice(rows, None))),
+        )  # fmt: skip
+        for name, values in history.history.items():
+            np.testing.assert_allclose(curve[name][epoch], values[0], rtol=RTOL, err_msg=name)

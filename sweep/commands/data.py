@@ -22,7 +22,7 @@ def data(plan: Path | None, as_json: bool) -> None:
 
     Nothing is trained. If the table cannot be used, the columns are shown all the same, and then what is wrong.
     """
-    from trainables.table import overview
+    from trainables.table import inputs, overview
 
     loaded = loaded_plan(plan)
     fault: PlanError | None = None
@@ -42,7 +42,7 @@ def data(plan: Path | None, as_json: bool) -> None:
             "targets": list(table.targets),
             "labels": list(table.classes),
             "features": list(table.features),
-            "shape": list(table.x_train.shape[1:]),
+            "shape": inputs.shape(table.x_train),
             "notes": list(table.notes),
             "warnings": overview.warnings_of(table),
         }
@@ -72,8 +72,10 @@ def _show(answer: dict[str, Any]) -> None:
         return
     rows = ", ".join(f"{count:,} {name}" for name, count in answer["rows"].items())
     console.print(f"rows       {rows}")
-    shape = " x ".join(map(str, answer["shape"]))
-    console.print(f"features   {shape}")
+    shape = answer["shape"]
+    several = shape if isinstance(shape, dict) else {"": shape}
+    listed = [f"{name} {' x '.join(map(str, one))}".strip() for name, one in several.items()]
+    console.print(f"features   {printable(', '.join(listed))}")
     console.print(f"target     {printable(', '.join(answer['targets']))} ({answer['task']})")
     for label, counts in answer["classes"].items():
         shares = ", ".join(

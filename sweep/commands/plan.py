@@ -59,8 +59,8 @@ def plan(
         "scheduler": loaded.scheduler,
         "engine": loaded.engine,
         "workers": checked_cpus(loaded, cpus) // loaded.resources.cpu,
-        "train_rows": len(table.x_train),
-        "test_rows": len(table.x_test),
+        "train_rows": len(table.y_train),
+        "test_rows": len(table.y_test),
         "features": len(table.features),
         "notes": list(table.notes),
     }

@@ -97,8 +97,8 @@ def guessed_point_s(plan: Plan) -> float:
     """Return the core seconds that Keras may take for one point of a plan, without any training."""
     batch_sizes = plan.space.to_dict().get("batch_size", [plan.fit.batch_size])
     table = plan.table
-    share = plan.fit.validation_split if table.validation is None else table.validation / len(table.x_train)
-    rows = len(table.x_train) * (1 - share)
+    share = plan.fit.validation_split if table.validation is None else table.validation / len(table.y_train)
+    rows = len(table.y_train) * (1 - share)
     batches = mean(rows / size for size in batch_sizes)
     return KERAS_SETUP_S + expected_epochs(plan) * (KERAS_EPOCH_S + batches * KERAS_STEP_S)
 

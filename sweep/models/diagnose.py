@@ -44,6 +44,11 @@ def diagnosed(
 
     plan = Plan.load(run.folder.plan)
     table = plan.table
+    if np.ndim(table.x_train) != 2:
+        raise ValueError(
+            "A model is diagnosed by the columns of its table, but its rows are no columns: they are "
+            f"{'several inputs' if isinstance(table.x_train, dict) else f'arrays of the shape {table.x_train.shape[1:]}'}."
+        )
     what = learned(model, table)
     column, notes = chosen_target(table, what.task, target)
     evaluated(run, idx, model)

@@ -88,8 +88,8 @@ class Preparation:
 
 
 def keep(folder: RunFolder, table: Table) -> None:
-    """Write the preparation of a run's table into its folder, unless it is there."""
-    if not folder.preparation.is_file():
+    """Write the preparation of a run's table into its folder, unless it is there or the table has several inputs."""
+    if not folder.preparation.is_file() and not isinstance(table.x_train, Mapping):
         write_json(folder.preparation, Preparation.of(table).to_dict())
 
 

@@ -52,12 +52,19 @@ def model(
     from sweep.models import preparation
     from trainables.builder import build
     from trainables.builder.maker import Maker
+    from trainables.table import inputs
 
-    maker, prepared = Maker(plan.found_builder, plan.seed), preparation.of_run(run, plan)
-    table = prepared.table()
-    built = build.build(maker, maker.builder, config, table, plan.seed, moments=prepared.moments)
+    maker = Maker(plan.found_builder, plan.seed)
+    if not run.preparation.is_file() and isinstance(plan.table.x_train, Mapping):  # several inputs
+        table, moments = plan.table, None
+        sample = inputs.taken(table.x_train, slice(1))
+    else:
+        prepared = preparation.of_run(run, plan)
+        table, moments = prepared.table(), prepared.moments
+        sample = np.zeros((1, *prepared.shape), np.float32)
+    built = build.build(maker, maker.builder, config, table, plan.seed, moments=moments)
     if not built.built:
-        built(np.zeros((1, *prepared.shape), np.float32))
+        built(sample)
     shapes, expected = [w.shape for w in weights], [tuple(w.shape) for w in built.weights]
     if shapes != expected:
         raise ValueError(

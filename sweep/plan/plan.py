@@ -254,9 +254,9 @@ class Plan:
                 )
             return found
         for split in splits:
-            if not 0 < math.floor(len(found.x_train) * (1 - split)) < len(found.x_train):
+            if not 0 < math.floor(len(found.y_train) * (1 - split)) < len(found.y_train):
                 raise PlanError(
-                    f"validation_split={split} of {len(found.x_train)} train rows leaves nothing to fit or nothing "
+                    f"validation_split={split} of {len(found.y_train)} train rows leaves nothing to fit or nothing "
                     "to validate on. Change it.",
                     ("fit", "validation_split"),
                 )

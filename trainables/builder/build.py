@@ -12,6 +12,7 @@ import numpy as np
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
 from trainables.settings import FIT_AXES, Fit
+from trainables.table import inputs
 from trainables.table.data import Table
 
 
@@ -38,23 +39,28 @@ def outputs_of(table: Table) -> int:
     return len(table.classes) if table.task == "multiclass" else 1
 
 
-def normalizer(
-    table: Table, moments: tuple[np.ndarray, np.ndarray] | None = None
-) -> keras.layers.Normalization:
-    """Return the `normalizer` layer for builders, adapted on all train rows.
+def normalizer(table: Table, moments: tuple[np.ndarray, np.ndarray] | None = None) -> Any:
+    """Return the `normalizer` layer for builders, adapted on all train rows; a dictionary of them for several inputs.
 
     Args:
         table: the data.
         moments: the features' mean and variance, each of shape (features,), for a table without rows.
     """
-    layer = keras.layers.Normalization()
+    if isinstance(table.x_train, Mapping):
+        return {name: _adapted(x) for name, x in table.x_train.items()}
     if moments is None:
-        layer.adapt(table.x_train)
-        return layer
+        return _adapted(table.x_train)
+    layer = keras.layers.Normalization()
     layer.build(table.x_train.shape)
     layer.adapt_mean.assign(moments[0])
     layer.adapt_variance.assign(moments[1])
     layer.finalize_state()
+    return layer
+
+
+def _adapted(x: np.ndarray) -> keras.layers.Normalization:
+    layer = keras.layers.Normalization()
+    layer.adapt(x)
     return layer
 
 
@@ -64,7 +70,7 @@ def build(
     config: Mapping[str, Any],
     table: Table,
     seed: int,
-    adapted: keras.layers.Normalization | None = None,
+    adapted: Any = None,
     moments: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> keras.Model:
     """Return the compiled model of one point, with the weights that Keras draws for `seed`.
@@ -87,7 +93,7 @@ def build(
         keras.utils.clear_session(free_memory=False)
     supplied: dict[str, Any] = {}
     if "input_shape" in builder.parameters:
-        supplied["input_shape"] = table.x_train.shape[1:]
+        supplied["input_shape"] = inputs.shape(table.x_train)
     if "normalizer" in builder.parameters:
         supplied["normalizer"] = adapted or normalizer(table, moments)
     for name, value in {"outputs": outputs_of(table), "classes": list(table.classes)}.items():
@@ -114,16 +120,16 @@ def fitted_rows(fit: Fit, table: Table) -> int:
         ValueError: one of the two parts would be empty.
     """
     if table.validation is not None:
-        if not 0 < table.validation < len(table.x_train):
+        if not 0 < table.validation < len(table.y_train):
             raise ValueError(
-                f"The table has {table.validation} validation rows among {len(table.x_train)} train rows, but needs at "
+                f"The table has {table.validation} validation rows among {len(table.y_train)} train rows, but needs at "
                 "least one, and at least one other to fit."
             )
-        return len(table.x_train) - table.validation
-    rows = math.floor(len(table.x_train) * (1 - fit.validation_split))
-    if not 0 < rows < len(table.x_train):
+        return len(table.y_train) - table.validation
+    rows = math.floor(len(table.y_train) * (1 - fit.validation_split))
+    if not 0 < rows < len(table.y_train):
         raise ValueError(
-            f"validation_split={fit.validation_split} of {len(table.x_train)} train rows leaves {rows} "
+            f"validation_split={fit.validation_split} of {len(table.y_train)} train rows leaves {rows} "
             "to fit, but both parts need at least one."
         )
     return rows

@@ -19,6 +19,7 @@ from trainables.builder import build, modules
 from trainables.builder.find import BuilderError
 from trainables.builder.maker import Maker
 from trainables.limits import TimeUpError, time_limit
+from trainables.table import inputs
 from trainables.table.data import Table
 
 CLOCK_S = 1.1
@@ -60,7 +61,7 @@ def examine(
             with time_limit(timeout_s):
                 model = build.build(maker, maker.builder, config, table, seed)
                 if not model.built:
-                    model(table.x_train[:2])
+                    model(inputs.taken(table.x_train, slice(2)))
                 return model
         except (Exception, SystemExit, TimeUpError):  # the point's row tells about it, if it is to be trained
             return None

@@ -26,6 +26,7 @@ import numpy as np
 from trainables.builder import target_range
 from trainables.builder.target_range import TargetError
 from trainables.error_text import cause_of
+from trainables.table import inputs
 from trainables.table.data import Table
 
 LEAST_ROWS = 7
@@ -94,7 +95,7 @@ def target_of(model: keras.Model, table: Table) -> Target:
     y = table.y_train
     columns = _columns(model, table, names or list(getattr(model, "output_names", ()))) if several else ()
     named = tuple(names) if several else ()
-    given = target_range.losses_of(model, len(outputs), getattr(model, "output_names", None) or names)
+    given = target_range.losses_of(model, len(outputs), names or getattr(model, "output_names", None))
     for position, (loss, width) in enumerate(zip(given, widths, strict=True)):
         target_range.check(loss, width, table, columns[position] if several else None)
     if (
@@ -138,7 +139,9 @@ def _outputs(model: keras.Model, table: Table) -> tuple[list[tuple[int | None, .
         try:
             with _same_chance():
                 spec = model.compute_output_spec(
-                    keras.KerasTensor((None, *table.x_train.shape[1:]), "float32")
+                    keras.tree.map_structure(
+                        lambda x: keras.KerasTensor((None, *x.shape[1:]), "float32"), table.x_train
+                    )
                 )
         except Exception:  # the user's call needs something else: Keras will tell
             return [], []
@@ -203,8 +206,8 @@ def _try(
         # Between 0 and 1, so that losses of probabilities take it too; rows differ, although a fresh model may not.
         made = chance.uniform(0.1, 0.9, (len(rows), *(int(n or 1) for n in output[1:]))).astype("float32")
         predicted.append(made / made.sum(-1, keepdims=True) if len(output) == 2 and output[1] != 1 else made)
-    x, y = keras.ops.convert_to_tensor(table.x_train[rows]), target.of(table.y_train[rows])
-    y = keras.tree.map_structure(keras.ops.convert_to_tensor, y)
+    taken = inputs.taken(table.x_train, rows), target.of(table.y_train[rows])
+    x, y = keras.tree.map_structure(keras.ops.convert_to_tensor, taken)
     each = [keras.ops.convert_to_tensor(one) for one in predicted]
     p: Any = each if target.columns else each[0]
     if target.names:

@@ -14,7 +14,7 @@ A step composes the group, or trains it until ASHA's next milestone, or for a fe
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -108,6 +108,8 @@ class FusedEngine(Engine):
 
         tf.get_logger().setLevel("ERROR")  # otherwise it warns for every traced program
         points, work, training = self._points, self.work, self.work.training
+        if isinstance(work.table.x_train, Mapping):
+            raise UnfusableError("the table has several inputs")
         if self._composer is None:
             first, *others = int(points[0]), *most_different(work.space, points)
             configs = (work.space[idx] for idx in others)

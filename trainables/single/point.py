@@ -15,6 +15,7 @@ import numpy as np
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
 from trainables.settings import Training
+from trainables.table import inputs
 from trainables.table.data import Table
 from trainables.table.weights import row_weights
 
@@ -55,7 +56,8 @@ class Point:
         x, y, of = table.x_train, table.y_train, self.target.of
         if self.target.columns and self.fit.class_weight is not None:
             raise ValueError("class_weight needs a model with one output, as in Keras. Remove class_weight.")
-        fitted = tf.nest.map_structure(tf.constant, _with(weights.fitted, x[:rows], of(y[:rows])))
+        first, last = inputs.taken(x, slice(rows)), inputs.taken(x, slice(rows, None))
+        fitted = tf.nest.map_structure(tf.constant, _with(weights.fitted, first, of(y[:rows])))
 
         def gather(step: Any) -> Any:
             taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
@@ -68,7 +70,7 @@ class Point:
         options.experimental_optimization.inject_prefetch = False
         self._steps = steps
         self._fitted = tf.data.Dataset.range(steps).map(gather).repeat().with_options(options)
-        self._validation = _batches(_with(weights.validation, x[rows:], of(y[rows:])), batch)
+        self._validation = _batches(_with(weights.validation, last, of(y[rows:])), batch)
         self._train = _batches(_with(weights.train, x, of(y)), batch)
         self._test = _batches(_with(weights.test, table.x_test, of(table.y_test)), batch)
         # One call of the training function runs a whole epoch: the same numbers in half the time.

@@ -132,8 +132,8 @@ def rows_of(point: Point, work: Work) -> dict[str, int]:
     from trainables.builder.build import fitted_rows
 
     table = work.table
-    fitted, train = fitted_rows(point.fit, table), len(table.x_train)
-    return {"fitted": fitted, "tr": train, "va": train - fitted, "te": len(table.x_test)}
+    fitted, train = fitted_rows(point.fit, table), len(table.y_train)
+    return {"fitted": fitted, "tr": train, "va": train - fitted, "te": len(table.y_test)}
 
 
 def nudge(model: Any, seed: int) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from trainables.table import columns, raws, splits
+from trainables.table import columns, inputs, raws, splits
 from trainables.table.columns import Problem
 from trainables.table.data import Table
 from trainables.table.given import Given
@@ -101,9 +102,10 @@ def warnings_of(table: Table) -> list[str]:
     return found
 
 
-def _hashes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _hashes(x: inputs.Features, y: np.ndarray) -> np.ndarray:
     """Return a hash of each row, uint64, shape (rows,)."""
-    rows = np.column_stack([x.reshape(len(x), -1), y.reshape(len(y), -1)])
+    arrays = [*(x.values() if isinstance(x, Mapping) else [x]), y]
+    rows = np.column_stack([array.reshape(len(array), -1) for array in arrays])
     return pd.util.hash_pandas_object(pd.DataFrame(rows), index=False).to_numpy()
 
 
