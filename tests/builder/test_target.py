@@ -139,6 +139,18 @@ def test_a_target_that_the_model_cannot_learn_is_told(y, changes, model, words):
         assert word in str(error.value)
 
 
+def test_a_loss_that_takes_whole_batches_only_is_left_to_keras():
+    def loss(y, p):
+        return ops.mean(ops.square(ops.reshape(y, (25,)) - ops.reshape(p, (25,))))
+
+    model = compiled(1, loss=loss)
+    found = target_of(model, table(NUMBERS))
+    assert (found.shapes, found.note) == (("flat",), "")
+    assert np.isfinite(
+        model.fit(X[:50], found.of(NUMBERS[:50]), batch_size=25, verbose=0).history["loss"]
+    ).all()
+
+
 def test_soft_labels_and_other_losses_are_no_error():
     soft = np.clip(NUMBERS, 0, 1)
     assert target_of(compiled(1, "sigmoid", "binary_crossentropy"), table(soft)).shapes == ("flat",)

@@ -121,6 +121,12 @@ def target_of(model: keras.Model, table: Table) -> Target:
             continue
         _refuse_vectors(values)
         return Target(shapes, widths, columns, named, _note(model, table, rows, target, outputs, values))
+    from trainables.fused.model.refuse import has_users_parts
+
+    if has_users_parts(
+        model
+    ):  # which may need a whole batch of rows, or a graph: Keras will tell what is wrong
+        return Target(tuple(choice[0] for choice in choices), widths, columns, named)
     raise TargetError(
         f'The loss and the metrics of the model do not take the target "{table.target}". {" ".join(causes)}'
     )
