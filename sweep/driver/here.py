@@ -10,6 +10,7 @@ import contextlib
 import heapq
 import itertools
 import random
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -237,7 +238,7 @@ def process_as_before() -> Iterator[None]:
 
     configuration.at_start.cache_clear()  # the user may have changed settings since the last sweep in this process
     before = configuration.at_start()
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy, imported = random.getstate(), np.random.get_state(), dict(sys.modules)
     try:
         with limits.gentle():
             yield
@@ -246,3 +247,5 @@ def process_as_before() -> Iterator[None]:
         before.restore()
         random.setstate(python)
         np.random.set_state(numpy)
+        # The module of a builder that keeps state was imported anew for each model.
+        sys.modules.update(imported)

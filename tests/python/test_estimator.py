@@ -1,5 +1,6 @@
 """The estimators are scikit-learn's: its own checks, pipelines and cross-validation."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sweep import KerasSweepClassifier, KerasSweepRegressor
 from tests.help.predictions import write_mixed_table
+from tests.help.repository import ROOT
 
 pytestmark = pytest.mark.long(60)
 
@@ -82,7 +84,8 @@ def test_it_can_be_pickled_and_copied(classifier, tmp_path):
     np.save(tmp_path / "x.npy", X)
     code = "import pickle, numpy; m = pickle.load(open('it.pkl', 'rb')); "
     code += "print(m.predict_proba(numpy.load('x.npy'))[0].tolist())"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                         env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     np.testing.assert_allclose(eval(ran.stdout.splitlines()[-1]), expected[0], rtol=1e-5)
     fresh = clone(classifier)

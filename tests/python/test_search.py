@@ -207,7 +207,7 @@ def test_everything_wrong_is_in_one_message_and_nothing_is_written():
         ({"epochs": 0}, "epochs got 0"),
         ({"engine": "best"}, "engine"),
         ({"out": "s3://bucket/run"}, "a folder of this machine"),
-        ({"objective": "auc", "points": 1}, "objective"),
+        ({"objective": "", "points": 1}, "objective"),
         ({"data": {"task": "binary"}}, "data.task is binary"),
     ],
 )
