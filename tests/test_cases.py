@@ -196,3 +196,16 @@ def test_several_inputs_and_outputs(tmp_path):
         )  # fmt: skip
         for name, values in history.history.items():
             np.testing.assert_allclose(curve[name][epoch], values[0], rtol=RTOL, err_msg=name)
+
+
+def test_weights_that_come_with_arrays(tmp_path):
+    chance = np.random.default_rng(2)
+    x = chance.normal(size=(100, 3))
+    np.savez(tmp_path / "data.npz", x=x, y=x[:, 0] - x[:, 1], weights=chance.uniform(0, 3, 100))
+    plan = written(tmp_path, numbers(), dense(), data={"path": "data.npz"})
+    found, reasons = trained(plan)
+    assert not reasons
+    equal(
+        found[0],
+        plain(plan, {"units": 4}, plan.table.y_train, sample_weight=plan.table.weights["weights"][0]),
+    )

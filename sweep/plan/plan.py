@@ -27,6 +27,7 @@ from trainables.builder.find import Builder
 from trainables.settings import Callbacks, Fit, Objective, Training
 from trainables.table import data
 from trainables.table.data import DataSpec, Table
+from trainables.table.given import WEIGHTS
 from trainables.table.weights import check_weights
 
 DEFAULT_PLAN = Path(__file__).parents[1] / "plans" / "abalone.yaml"
@@ -266,7 +267,7 @@ class Plan:
         """Check that the table has the classes and the columns that weight its rows."""
         axes = {axis.name: axis for axis in self.space.axes if axis.name not in self.found_builder.parameters}
         try:
-            default = self._fit
+            default = self._fit_with(table)
         except ValueError as error:
             raise PlanError(str(error), ("fit", "class_weight")) from None
         given = {name: getattr(default, name) for name in ("class_weight", "weight")}
@@ -297,16 +298,16 @@ class Plan:
             else self.fit.epochs
         )
 
-    @property
-    def _fit(self) -> Fit:
-        """The plan's arguments of fit, with the column of weights that `data` names."""
-        return replace(self.fit, weight=self.data_spec.weight)
+    def _fit_with(self, table: Table) -> Fit:
+        """Return the plan's arguments of fit, with the weights that `data` names, or that came with arrays."""
+        given = WEIGHTS if table.recipe is None and WEIGHTS in table.weights else None
+        return replace(self.fit, weight=self.data_spec.weight or given)
 
     @property
     def training(self) -> Training:
         """The settings of the training, as the trials need them."""
         return Training(
-            fit=replace(self._fit, epochs=self.epochs),
+            fit=replace(self._fit_with(self.table), epochs=self.epochs),
             callbacks=self.callbacks,
             milestones=self.asha.milestones(self.epochs) if self.scheduler == "asha" else (),
             seed=self.seed,
