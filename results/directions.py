@@ -32,7 +32,7 @@ _UP = (
     "one_hot_mean_io_u io_u"
 )
 _DOWN = (
-    "loss mean_squared_error mse MSE root_mean_squared_error rmse mean_absolute_error mae MAE "
+    "loss data_loss mean_squared_error mse MSE root_mean_squared_error rmse mean_absolute_error mae MAE "
     "mean_absolute_percentage_error mape MAPE mean_squared_logarithmic_error msle MSLE log_cosh logcosh "
     "kl_divergence kullback_leibler_divergence poisson binary_crossentropy categorical_crossentropy "
     "sparse_categorical_crossentropy hinge squared_hinge categorical_hinge huber"

@@ -76,6 +76,17 @@ _AFTER_METRICS = (
     Column("has_weights", pa.bool_(), "", "whether its weights are stored"),
     Column("note", pa.string(), "", "what to know about the numbers of the point, else null"),
 )
+_DATA_LOSS = "data_loss"
+DATA_LOSS_VA = Column(
+    f"{_DATA_LOSS}_va",
+    pa.float64(),
+    "",
+    "the loss of the best epoch's model on the validation rows without the penalties of regularizers and add_loss",
+)
+VAL_DATA_LOSS = Column(
+    f"val_{_DATA_LOSS}", pa.float32(), "", "on the validation rows: the loss without the penalties"
+)
+"""Is a column of `curves` only if the objective, or a rule, needs it."""
 SPLITS = {"tr": "all train rows", "va": "the validation rows", "te": "the test rows"}
 
 _CURVE_KEYS = (_IDX, Column("epoch", pa.int32(), "epochs", "1-based"))
@@ -107,12 +118,13 @@ RUNGS = (
 RESERVED_NAMES = frozenset(
     [column.name for column in (_IDX, *_BEFORE_METRICS, *_AFTER_METRICS)]
     + [f"loss_{split}" for split in SPLITS]
+    + [DATA_LOSS_VA.name]
 )
 """Names of columns that an axis cannot have."""
 
 
 def points_columns(axes: Mapping[str, Sequence[Any]], metrics: Sequence[str]) -> list[Column]:
-    """Return the columns of `points`: idx, axes, status and epochs, each metric on each split, the rest."""
+    """Return the columns of `points`: idx, axes, status and epochs, each metric on each split, data loss, the rest."""
     return [
         _IDX,
         *(
@@ -125,15 +137,21 @@ def points_columns(axes: Mapping[str, Sequence[Any]], metrics: Sequence[str]) ->
             for split, rows in SPLITS.items()
             for metric in metrics
         ),
+        DATA_LOSS_VA,
         *_AFTER_METRICS,
     ]
 
 
-def curves_columns(metrics: Sequence[str]) -> list[Column]:
-    """Return the columns of `curves`: idx, epoch, each metric, each metric on the validation rows, the rate."""
+def curves_columns(metrics: Sequence[str], data_loss: bool = False) -> list[Column]:
+    """Return the columns of `curves`: idx, epoch, each metric, each metric on the validation rows, the rate.
+
+    Args:
+        metrics: their names.
+        data_loss: whether there is the column `VAL_DATA_LOSS`.
+    """
     logged = [Column(name, pa.float32(), "", "mean over the epoch's batches") for name in metrics]
     validated = [Column(f"val_{name}", pa.float32(), "", "on the validation rows") for name in metrics]
-    return [*_CURVE_KEYS, *logged, *validated, _RATE]
+    return [*_CURVE_KEYS, *logged, *validated, *([VAL_DATA_LOSS] if data_loss else []), _RATE]
 
 
 def to_arrow(columns: Sequence[Column]) -> pa.Schema:
@@ -203,5 +221,5 @@ def metrics_of(names: Iterable[str], axes: Collection[str] = ()) -> list[str]:
 
 def metrics_of_curves(names: Iterable[str]) -> list[str]:
     """Return the metrics that have columns in `curves`, in the order of the columns."""
-    others = {column.name for column in (*_CURVE_KEYS, _RATE)}
+    others = {column.name for column in (*_CURVE_KEYS, VAL_DATA_LOSS, _RATE)}
     return list(dict.fromkeys(name.removeprefix("val_") for name in names if name not in others))

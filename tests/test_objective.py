@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainables.objective import ObjectiveError, Watch, Watched, watched
+from trainables.objective import ObjectiveError, Watch, Watched, needs_data_loss, watched
 from trainables.settings import Callbacks, EarlyStopping, Objective, ReduceLROnPlateau
 
 LOGS = ["auc", "loss", "mine", "val_auc", "val_loss", "val_mine"]
@@ -24,6 +24,16 @@ def test_a_rule_may_have_a_log_and_a_mode_of_its_own():
     assert found == Watched(Watch("val_loss", "min"), Watch("auc", "max"), Watch("val_mine", "min"))
     against = watched(Objective("auc", "min"), Callbacks(EarlyStopping(mode="max")), LOGS, MODES)
     assert (against.objective.mode, against.early_stopping.mode) == ("min", "max")
+
+
+def test_the_data_loss_is_known_where_it_is_logged():
+    both = Callbacks(EarlyStopping(), ReduceLROnPlateau(monitor="val_loss"))
+    found = watched(Objective("data_loss"), both, [*LOGS, "val_data_loss"], MODES)
+    data_loss = Watch("val_data_loss", "min")
+    assert found == Watched(data_loss, data_loss, Watch("val_loss", "min"))
+    assert needs_data_loss(Objective("data_loss"), Callbacks(None, None))
+    assert needs_data_loss(Objective(), Callbacks(None, ReduceLROnPlateau(monitor="val_data_loss")))
+    assert not needs_data_loss(Objective(), BOTH)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_the_columns_are_those_of_the_contract():
         "MAE_va",
         "loss_te",
         "MAE_te",
+        "data_loss_va",
         "params",
         "seed",
         "seconds",
@@ -70,6 +71,9 @@ def test_the_columns_are_those_of_the_contract():
     ]
     names = [column.name for column in schema.curves_columns(["loss", "MAE"])]
     assert names == ["idx", "epoch", "loss", "MAE", "val_loss", "val_MAE", "learning_rate"]
+    with_it = [column.name for column in schema.curves_columns(["loss", "MAE"], data_loss=True)]
+    assert with_it == [*names[:-1], "val_data_loss", "learning_rate"]
+    assert schema.metrics_of_curves(with_it) == ["loss", "MAE"]
 
 
 def test_units_and_meanings_travel_with_the_file():

@@ -16,6 +16,10 @@ import numpy as np
 from trainables.errors import TrainablesError
 from trainables.settings import Callbacks, Mode, ModeSetting, Objective
 
+DATA_LOSS = "data_loss"
+VAL_DATA_LOSS = f"val_{DATA_LOSS}"
+"""The loss on the validation rows without the penalties of regularizers. The engines compute it; Keras does not log it."""
+
 Modes = Mapping[str, Mode | None]
 """The mode of each metric by its name; None where Keras cannot tell."""
 
@@ -51,19 +55,27 @@ class Watched:
     reduce_lr_on_plateau: Watch = Watch("val_loss", "min")
 
 
+def needs_data_loss(objective: Objective, callbacks: Callbacks) -> bool:
+    """Return whether the objective or a rule needs the data loss after each epoch."""
+    rules = (callbacks.early_stopping, callbacks.reduce_lr_on_plateau)
+    monitors = [rule.monitor for rule in rules if rule is not None]
+    return objective.metric == DATA_LOSS or VAL_DATA_LOSS in monitors
+
+
 def watched(objective: Objective, callbacks: Callbacks, logs: Collection[str], modes: Modes) -> Watched:
     """Return what the rules of a model watch.
 
     Args:
         objective: of the plan.
         callbacks: of the plan.
-        logs: the names that the model logs after an epoch with validation, without "learning_rate".
+        logs: the names that the model logs after an epoch with validation, without "learning_rate", and "val_data_loss"
+            if it is needed.
         modes: of the metrics of the model, as in `trainables.fused.internals.directions`.
 
     Raises:
         ObjectiveError: the model logs no such name, or Keras cannot tell a direction.
     """
-    known = dict(modes)
+    known: dict[str, Mode | None] = {DATA_LOSS: "min", **modes}
     best = _watch("objective", objective.log, objective.mode, logs, known)
     known[objective.metric] = best.mode
     found = {}

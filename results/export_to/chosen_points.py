@@ -25,7 +25,7 @@ from results.analysis.leaderboard import leaderboard
 from results.directions import Mode
 from results.folder.run_folder import RunFolder
 from results.run import Run
-from results.schema import FINISHED_WELL, SPLITS, Column, curves_columns, points_columns
+from results.schema import DATA_LOSS_VA, FINISHED_WELL, SPLITS, Column, curves_columns, points_columns
 
 ALL = sys.maxsize
 """As a number of points or curves, this means all."""
@@ -138,7 +138,7 @@ class ChosenPoints:
         """The columns of the final metrics, those on the test rows first."""
         known = {column.name: column for column in points_columns({}, self.run.metrics)}
         splits = [f"{metric}_{split}" for split in reversed(SPLITS) for metric in self.run.metrics]
-        return [known[name] for name in (*splits, *_COUNTED) if name in self._rows]
+        return [known[name] for name in (*splits, DATA_LOSS_VA.name, *_COUNTED) if name in self._rows]
 
     @property
     def metrics(self) -> list[str]:
@@ -148,7 +148,8 @@ class ChosenPoints:
     @property
     def logged(self) -> list[str]:
         """The names of the values that a curve can have."""
-        return [c.name for c in curves_columns(self.run.metrics) if c.name not in ("idx", "epoch")]
+        columns = curves_columns(self.run.metrics, data_loss=True)
+        return [c.name for c in columns if c.name not in ("idx", "epoch")]
 
     @property
     def with_curves(self) -> int:

@@ -34,6 +34,7 @@ class Recovery:
 
     Attributes:
         tables: the rows of each sound part of `points`.
+        logs: the names of the columns of `curves`.
         committed: the points that are whole.
         notes: one sentence for each thing that was found damaged or incomplete.
 
@@ -54,7 +55,8 @@ class Recovery:
         self._points, self._curves, self._weights = points, curves, weights
         self.notes: list[str] = []
         self.tables = list(points.open(self._set_aside))
-        self._with_curve = _all_idx(curves.open(self._set_aside))
+        self.logs: set[str] = set()
+        self._with_curve = _all_idx(self._noted(curves.open(self._set_aside)))
         self._with_weights = _all_idx(weights.open(self._set_aside))
         for _ in rungs.open(self._set_aside):
             pass
@@ -101,6 +103,11 @@ class Recovery:
         positions = np.flatnonzero(whole)
         first[positions[np.unique(idx[positions], return_index=True)[1]]] = True
         return first
+
+    def _noted(self, curves: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        for table in curves:
+            self.logs.update(table.column_names)
+            yield table
 
     def _set_aside(self, path: AnyPath) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")

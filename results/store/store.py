@@ -79,6 +79,7 @@ class Store:
         self._space = space
         self._axes = {axis.name: axis.values for axis in space.axes}
         self._metrics = ["loss"]
+        self._has_data_loss = False  # in `curves`
         self.notes: list[str] = []
         self.unstored: dict[str, int] = {}
         self._outbox = Outbox.of(folder)
@@ -212,27 +213,32 @@ class Store:
         seen = dict.fromkeys(self._metrics)
         seen |= dict.fromkeys(schema.metrics_of(points.column_names))
         seen |= dict.fromkeys(schema.metrics_of_curves(curves.column_names))
-        if list(seen) == self._metrics:
+        has_data_loss = self._has_data_loss or schema.VAL_DATA_LOSS.name in curves.column_names
+        if (list(seen), has_data_loss) == (self._metrics, self._has_data_loss):
             return
-        before, self._metrics = self._metrics, list(seen)
+        before = self._metrics, self._has_data_loss
+        self._metrics, self._has_data_loss = list(seen), has_data_loss
         try:
             self._set_schemas()
         except ValueError:
-            self._metrics = before
+            self._metrics, self._has_data_loss = before
             raise
         for dataset in (self._points, self._curves):
             dataset.rewrite(lambda table: table)
 
     def _set_schemas(self) -> None:
         names = [column.name for column in schema.points_columns(self._axes, self._metrics)]
-        names_of_curves = [column.name for column in schema.curves_columns(self._metrics)]
+        names_of_curves = [column.name for column in self._curves_columns()]
         for columns in (names, names_of_curves):
             if twice := [name for name in columns if columns.count(name) > 1]:
                 raise ValueError(
                     f'A metric gives the column "{twice[0]}", which exists already. Rename the metric in the builder.'
                 )
         self._points.schema = schema.to_arrow(schema.points_columns(self._axes, self._metrics))
-        self._curves.schema = schema.to_arrow(schema.curves_columns(self._metrics))
+        self._curves.schema = schema.to_arrow(self._curves_columns())
+
+    def _curves_columns(self) -> list[schema.Column]:
+        return schema.curves_columns(self._metrics, self._has_data_loss)
 
     def _recover(self) -> IdxSet:
         """Open the datasets, delete what is incomplete, and return the committed points."""
@@ -241,6 +247,7 @@ class Store:
         for table in recovery.tables:
             stored = schema.metrics_of(table.column_names, self._axes)
             self._metrics = list(dict.fromkeys(self._metrics + stored))
+        self._has_data_loss = schema.VAL_DATA_LOSS.name in recovery.logs
         self._set_schemas()
         recovery.rewrite()
         for table in recovery.whole_rows():

@@ -19,7 +19,7 @@ from cluster.errors import ClusterError
 from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store
-from sweep.driver.comparable import different_losses
+from sweep.driver.comparable import OF_LOSSES, different_losses
 from sweep.driver.deaths import Deaths, Fault, fault_of
 from sweep.driver.searcher import PointSearcher, Unsaved
 from sweep.driver.verifier import ENGINE, STOPPED, Verifier
@@ -151,9 +151,9 @@ class Collector(Unsaved, Callback):
     def _compare_losses(self, losses: Mapping[str, Sequence[str]]) -> None:
         """End the sweep if its points would be compared by values of different losses."""
         self._losses |= losses
-        if self._plan.objective.metric == "loss" and len(self._losses) > 1:
+        if (metric := self._plan.objective.metric) in OF_LOSSES and len(self._losses) > 1:
             self.commit()
-            raise StopRequested(PlanError(different_losses(self._losses)))
+            raise StopRequested(PlanError(different_losses(metric, self._losses)))
 
     def _train_one_by_one(self, points: np.ndarray, why: str) -> None:
         """Hand out one by one the points that no program can train; with `engine: fused` they fail instead."""

@@ -1,21 +1,25 @@
-"""Says what to do where the points of a sweep cannot be compared by its objective."""
+"""Finds out whether the points of a sweep can be compared by its objective, and says what to do where they cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+OF_LOSSES = ("loss", "data_loss")
+"""The objectives whose values mean something else with each compiled loss."""
 
-def different_losses(losses: Mapping[str, Sequence[str]]) -> str:
+
+def different_losses(objective: str, losses: Mapping[str, Sequence[str]]) -> str:
     """Return the message for models that are compiled with different losses.
 
     Args:
+        objective: the metric of the plan's objective, which is made of the losses: loss or data_loss.
         losses: for each loss the metrics of the models that have it.
     """
     first, *others = losses.values()
     common = [name for name in first if all(name in other for other in others)]
     said = (
-        "objective: loss compares values of different losses, which mean different things: the points' models are "
-        f"compiled with {_and(list(losses))}. ASHA and the ranking need a metric that all models have. "
+        f"objective: {objective} compares values of different losses, which mean different things: the points' models "
+        f"are compiled with {_and(list(losses))}. ASHA and the ranking need a metric that all models have. "
     )
     if common:
         return f"{said}All have {_and(common)}. Write in the plan:\n  objective: {common[0]}"

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from results.folder.errors import FolderError
 from results.schema import RUNGS, Status, to_arrow
 from results.store.store import Finished
-from sweep.driver.comparable import different_losses
+from sweep.driver.comparable import OF_LOSSES, different_losses
 from sweep.driver.rungs import Rungs
 from sweep.driver.train import Task
 from sweep.plan.plan import PlanError
@@ -160,8 +160,8 @@ class _Trainer:
             except FolderError as error:
                 raise StopRequested(error) from error
         self._losses |= report.losses
-        if self._plan.objective.metric == "loss" and len(self._losses) > 1:
-            raise StopRequested(PlanError(different_losses(self._losses)))
+        if (metric := self._plan.objective.metric) in OF_LOSSES and len(self._losses) > 1:
+            raise StopRequested(PlanError(different_losses(metric, self._losses)))
         if report.rungs is not None:
             self._entered.append(report.rungs)
         if report.rows is not None:

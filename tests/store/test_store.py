@@ -107,6 +107,34 @@ def test_metrics_may_come_later(folder, small_parts):
     check(folder, [*items, *later, finished(9)])
 
 
+def test_the_folder_of_an_earlier_version_gets_the_column_of_the_data_loss(folder):
+    old = [finished(i) for i in range(4)]
+    Store(folder, AXES).commit(old)
+    for part in folder.points.glob("*.parquet"):
+        part.write_bytes(parquet.to_bytes(parquet.read(part).drop_columns("data_loss_va")))
+    assert "data_loss_va" not in read(folder)[0]
+    check(folder, old)
+    new = [finished(i, data_loss_va=i / 8) for i in range(4, 8)]
+    Store(folder, AXES).commit(new)
+    check(folder, [*old, *new])
+    assert read(folder)[0].set_index("idx")["data_loss_va"].isna().sum() == 4
+
+
+def test_the_curves_have_the_data_loss_if_an_engine_logs_it(folder, small_parts):
+    store = Store(folder, AXES)
+    items = [finished(1, status="failed", epochs=0), finished(2)]
+    store.commit(items)
+    assert "val_data_loss" not in read(folder)[1]
+    for idx in (3, 4):
+        items.append(finished(idx, data_loss_va=0.5))
+        items[-1].curve["val_data_loss"] = np.array([0.5, 1, 2], "float32")
+        store.commit(items[-1:])
+        store = Store(folder, AXES)
+        check(folder, items)
+    points, curves, _ = read(folder)
+    assert [name for name in (*points, *curves) if "data_loss" in name] == ["data_loss_va", "val_data_loss"]
+
+
 def test_numbers_that_are_not_finite_are_missing(folder):
     item = finished(1, status="diverged")
     item.row["loss_tr"], item.row["loss_te"] = float("nan"), float("inf")

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from trainables.fused.training.rules import Rules
-from trainables.objective import Watched
+from trainables.objective import DATA_LOSS, VAL_DATA_LOSS, Watched
 from trainables.settings import Training
 
 RTOL = 1e-3
@@ -195,6 +195,8 @@ def _metrics(
     for name in dict.fromkeys([*found.metrics, *keras.metrics]):
         log, split = name.rsplit("_", 1)
         is_, is_by_keras = found.metrics.get(name), keras.metrics.get(name)
+        if log == DATA_LOSS and is_ is None:
+            continue  # a row of an earlier version lacks it
         # The logs tell the size of the metric, and how far apart the best epoch's models are.
         size = np.append(_values(keras.curve.get(f"val_{log}"), keras.epochs), _number(is_by_keras))
         base = float(_base(log, size[-1:], rows, split)[-1])
@@ -211,7 +213,7 @@ def _base(log: str, values: np.ndarray, rows: Mapping[str, int] | None, split: s
     """Return the gap that is allowed without chaos: `RTOL`, or `FLIPS` rows of a metric that counts rows."""
     base = np.full(len(values), RTOL)
     count = (rows or {}).get(split or ("va" if log.startswith("val_") else "fitted"), 0)
-    if log in ("loss", "val_loss") or not count:
+    if log in ("loss", "val_loss", DATA_LOSS, VAL_DATA_LOSS) or not count:
         return base
     finite = values[np.isfinite(values)]
     if np.all(np.abs(finite * count - np.round(finite * count)) < 1e-3):

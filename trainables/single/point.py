@@ -6,7 +6,6 @@ import contextlib
 import gc
 import json
 import math
-import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -43,6 +42,7 @@ class Point:
 
         from trainables.builder import build, target
         from trainables.single import rules
+        from trainables.single.data_loss import DataLoss
 
         self.fit = build.fit_of(config, builder, training.fit)
         gc.collect()
@@ -76,7 +76,8 @@ class Point:
         # One call of the training function runs a whole epoch: the same numbers in half the time.
         if not self.model.run_eagerly:
             self.model.steps_per_execution = steps
-        self.recorder = rules.Recorder(training.objective, training.callbacks)
+        self._data_loss = DataLoss(self.model, self._validation)
+        self.recorder = rules.Recorder(training.objective, training.callbacks, self._data_loss)
         self._callbacks = [self.recorder, *rules.rules(training.callbacks, self.recorder)]
         if self.fit.shuffle:
             self._callbacks.append(rules.RowOrder(order, training.seed))
@@ -120,25 +121,29 @@ class Point:
             self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
 
     def metrics(self) -> dict[str, float]:
-        """Return loss and metrics of the best epoch's model as `loss_tr, loss_va, loss_te, ...`.
+        """Return loss and metrics of the best epoch's model as `loss_tr, loss_va, loss_te, ..., data_loss_va`.
 
         The result is empty before the first epoch with a finite objective. The model does not change.
         """
+        from trainables.objective import DATA_LOSS, VAL_DATA_LOSS
         from trainables.single import rules
+        from trainables.single.data_loss import unchanged
 
         best = self.recorder.best_epoch
         if best is None:
             return {}
-        with _unchanged(self.model):
+        logs = self.recorder.curve[best - 1]
+        with unchanged(self.model):
             self.model.set_weights(self.recorder.best_weights)
             train = self.model.evaluate(self._train, verbose=0, return_dict=True)
             test = self.model.evaluate(self._test, verbose=0, return_dict=True)
+            data_loss = logs[VAL_DATA_LOSS] if VAL_DATA_LOSS in logs else self._data_loss.of(logs["val_loss"])
         found = {}
         for name in train:
             found[f"{name}_tr"] = rules.number(train[name])
-            found[f"{name}_va"] = self.recorder.curve[best - 1][f"val_{name}"]
+            found[f"{name}_va"] = logs[f"val_{name}"]
             found[f"{name}_te"] = rules.number(test[name])
-        return found
+        return {**found, f"{DATA_LOSS}_va": data_loss}
 
     def layout(self) -> str:
         """Return the weights' layout in the order of `Model.get_weights`: JSON list of [path, dtype, shape]."""
@@ -159,21 +164,6 @@ def _unfinalized(optimizer: Any) -> Iterator[None]:
         yield
     finally:
         del optimizer.finalize_variable_values  # the class's method is found again
-
-
-@contextlib.contextmanager
-def _unchanged(model: Any) -> Iterator[None]:
-    """Put back what an evaluation changes: weights, moving statistics, seeds and metrics' variables."""
-    variables = {id(v): v for v in [*model.variables, *model.metrics_variables]}.values()
-    values = [v.numpy() for v in variables]
-    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-        random.setstate(drawn)
-        np.random.set_state(drawn_by_numpy)
 
 
 def _with(weights: np.ndarray | None, x: Any, y: Any) -> tuple[Any, ...]:

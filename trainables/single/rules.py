@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.fused.internals.directions import modes_of
-from trainables.objective import Watched, watched
+from trainables.objective import VAL_DATA_LOSS, Watched, needs_data_loss, watched
 from trainables.settings import Callbacks, Objective
+from trainables.single.data_loss import DataLoss
 from trainables.table.order import row_order
 
 
@@ -66,6 +67,8 @@ class Recorder(keras.callbacks.Callback):
     Args:
         objective: of the plan.
         settings: the rules of the plan.
+        data_loss: of the model. It is needed if the objective or a rule watches the data loss, which is then put into the
+            logs, where the other callbacks find it.
 
     Attributes:
         curve: one entry for each epoch: the logs of Keras, and the epoch's learning rate, NaN if there is not just one.
@@ -77,9 +80,15 @@ class Recorder(keras.callbacks.Callback):
         diverged: whether `loss` or `val_loss` has become NaN or infinite.
     """
 
-    def __init__(self, objective: Objective = Objective(), settings: Callbacks = Callbacks()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        objective: Objective = Objective(),  # noqa: B008
+        settings: Callbacks = Callbacks(),  # noqa: B008
+        data_loss: DataLoss | None = None,
+    ) -> None:
         super().__init__()
         self._objective, self._settings = objective, settings
+        self._data_loss = data_loss if needs_data_loss(objective, settings) else None
         self.watched = Watched()
         self.modes: dict[str, Any] = {}
         self.curve: list[dict[str, float]] = []
@@ -94,6 +103,8 @@ class Recorder(keras.callbacks.Callback):
         Raises:
             ObjectiveError: the plan names a log that the model does not have, or whose direction only the user knows.
         """
+        if self._data_loss is not None and logs is not None and VAL_DATA_LOSS not in logs:
+            logs[VAL_DATA_LOSS] = self._data_loss.of(number(logs["val_loss"]))
         if not self.modes:  # Keras makes the metrics with the first batch
             modes = modes_of(self.model)
             self.watched = watched(self._objective, self._settings, list(logs or {}), modes)

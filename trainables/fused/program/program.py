@@ -69,7 +69,7 @@ class Program:
         x, y, *weights = (array[: min(batch_size, len(fitted[0]))] for array in fitted)
         self._masks = bool(rest) and template.can_mask(lane, x, y, rest, *weights)
         self._epoch: Any = None
-        self._evaluate: Any = None
+        self._evaluate: dict[bool, Any] = {}
 
     def epoch(self, stack: Stack, order: np.ndarray) -> tuple[Stack, np.ndarray]:
         """Train every point of `stack` for one epoch.
@@ -143,12 +143,13 @@ class Program:
         rows = self.steps * self.batch_size if self._masks else len(self.fitted[0])
         return np.resize(order, rows).astype(np.int32)
 
-    def evaluate(self, stack: Stack, *rows: np.ndarray) -> np.ndarray:
+    def evaluate(self, stack: Stack, *rows: np.ndarray, penalties: bool = True) -> np.ndarray:
         """Return the logs of every point of `stack` on other rows: float32, shape (points, len(template.logs)).
 
         Args:
             stack: the points.
             rows: features and target, and the weights of the rows if the validation rows have some.
+            penalties: whether the loss holds the penalties of regularizers, as in Keras.
         """
         constants = [tf.constant(array) for array in rows]
         found = np.zeros((len(stack.weights), len(self.template.logs)), np.float32)
@@ -160,11 +161,14 @@ class Program:
                 # vectors and may differ in their last bit. So a point's numbers do not depend on the other points.
                 part = stack.take(np.append(some, some[-1]))
                 arguments = ((part.weights, part.state, part.numbers), variant, self.shared, *constants)
-                if self._evaluate is None:
-                    traced = tf.function(self._evaluate_chunk, autograph=False)
-                    with traced_as(f"evaluation of {self._key()}"):
-                        self._evaluate = traced.get_concrete_function(*_specs(*arguments))
-                found[some] = self._evaluate(*tf.nest.map_structure(tf.constant, arguments)).numpy()[:-1]
+                if penalties not in self._evaluate:
+                    chunk = self._evaluate_chunk if penalties else self._evaluate_chunk_without_penalties
+                    traced = tf.function(chunk, autograph=False)
+                    what = "evaluation" if penalties else "evaluation without penalties"
+                    with traced_as(f"{what} of {self._key()}"):
+                        self._evaluate[penalties] = traced.get_concrete_function(*_specs(*arguments))
+                evaluate = self._evaluate[penalties]
+                found[some] = evaluate(*tf.nest.map_structure(tf.constant, arguments)).numpy()[:-1]
         return found
 
     def _trace_epoch(
@@ -294,6 +298,12 @@ class Program:
         return w, s, o, shared, m, self._ordered(logs)
 
     def _evaluate_chunk(self, models: Any, variant: Any, shared: Any, *rows: Any) -> Any:
+        return self._logs_of_chunk(True, models, variant, shared, *rows)
+
+    def _evaluate_chunk_without_penalties(self, models: Any, variant: Any, shared: Any, *rows: Any) -> Any:
+        return self._logs_of_chunk(False, models, variant, shared, *rows)
+
+    def _logs_of_chunk(self, penalties: bool, models: Any, variant: Any, shared: Any, *rows: Any) -> Any:
         template = self.template
         x, y, row_weights = (*rows, None)[:3]
 
@@ -302,7 +312,9 @@ class Program:
             with template.lifted(template.by_key(n), variant), kernels.fast(template.draw):
                 metrics = [tf.constant(v) for v in template.metrics]
                 values = template.merge(s, shared)
-                *_, logs = template.run(template.parts(w), values, metrics, x, y, False, None, row_weights)
+                *_, logs = template.run(
+                    template.parts(w), values, metrics, x, y, False, None, row_weights, penalties
+                )
             return self._ordered(logs)
 
         return tf.vectorized_map(lane, models)

@@ -28,6 +28,7 @@ from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import raise_ours
 from trainables.fused.internals.keras import layers_of, log_loss, loss_of, set_mask, training_argument
 from trainables.fused.internals.lifted import Lifted
+from trainables.fused.internals.penalties import NONE, has_other_penalties
 from trainables.fused.model.code import is_library
 from trainables.fused.model.describe import LAYER_NUMBERS, RATE
 from trainables.fused.model.refuse import SEED, has_users_parts, metrics_of
@@ -83,6 +84,7 @@ class Template:
         sample: features and target of a few rows, to find out what the model logs.
         updates: the updates of the optimizers.
         logs: names of the logs of Keras: "loss" and each metric.
+        has_other_penalties: whether the loss may hold more than L1 and L2 penalties of weights.
     """
 
     model: keras.Model
@@ -94,6 +96,7 @@ class Template:
     sample: tuple[np.ndarray, np.ndarray]
     updates: Updates = field(init=False)
     logs: list[str] = field(init=False)
+    has_other_penalties: bool = field(init=False)
 
     def __post_init__(self) -> None:
         # A layer may draw, or change its state, in the calls below.
@@ -108,6 +111,7 @@ class Template:
         predicted = self.model(x, training=False)
         # Losses and metrics create their variables with their first batch.
         loss_of(self.model, x, y, predicted, training=False)
+        self.has_other_penalties = has_other_penalties(self.model)
         self.logs = list(self.model.compute_metrics(x, y, predicted))
         self.model.reset_metrics()
         self.metrics = [v.numpy() for v in self.model.metrics_variables]
@@ -188,6 +192,7 @@ class Template:
         training: bool,
         mask: Any = None,
         row_weights: Any = None,
+        penalties: bool = True,
     ) -> tuple[Any, list[Any], list[Any], dict[str, Any]]:
         """Return the loss, the new non-trainable variables, the new metrics' variables and the logs so far.
 
@@ -201,6 +206,7 @@ class Template:
             training: the argument `training` of the layers.
             mask: bool, shape (rows,): which rows count; None if all do.
             row_weights: float32, shape (rows,): how much each row counts, as Keras' `sample_weight`; None for once each.
+            penalties: whether the loss holds the penalties of regularizers and `add_loss`, as in Keras.
         """
         model = self.model
         count = tf.shape(y)[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
@@ -216,7 +222,8 @@ class Template:
         variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
         mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
         with keras.StatelessScope(mapping) as scope:
-            loss = loss_of(model, x, y, predicted, training, losses, row_weights)
+            counted = losses if penalties else NONE
+            loss = loss_of(model, x, y, predicted, training, counted, row_weights)
             log_loss(model, loss, count)
             logs = model.compute_metrics(x, y, predicted, sample_weight=row_weights)
             metrics = [scope.get_current_value(variable) for variable in model.metrics_variables]

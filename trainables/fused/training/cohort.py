@@ -20,10 +20,11 @@ from trainables.builder.build import fitted_rows
 from trainables.engine import Rows, as_bytes, curves_of, weights_of
 from trainables.fused.compose.members import Members
 from trainables.fused.internals.directions import modes_of
+from trainables.fused.program.data_loss import DataLoss
 from trainables.fused.program.program import Program
 from trainables.fused.program.template import Stack
 from trainables.fused.training.rules import Rules
-from trainables.objective import watched
+from trainables.objective import DATA_LOSS, VAL_DATA_LOSS, needs_data_loss, watched
 from trainables.settings import Fit, Training
 from trainables.table.data import Table
 from trainables.table.order import row_order
@@ -91,7 +92,12 @@ class Cohort:
         self._schedules = [update.schedule for update in members.template.updates.each]
         follows = np.array([schedule is not None for schedule in self._schedules])[self._stack.optimizer]
         names = members.template.logs
+        self._data_loss = DataLoss(self.program)
+        needs = needs_data_loss(training.objective, training.callbacks)
+        self._logs_data_loss = needs and DATA_LOSS not in names  # the store refuses a metric of this name
         self._labels = [*names, *(f"val_{name}" for name in names)]
+        if self._logs_data_loss:
+            self._labels.append(VAL_DATA_LOSS)
         modes = modes_of(members.template.model)
         self.modes = {name: modes.get(name) for name in names}
         self.watched = watched(training.objective, training.callbacks, self._labels, modes)
@@ -103,7 +109,7 @@ class Cohort:
         self.seconds = np.zeros(len(idx))
         self._history: list[
             np.ndarray
-        ] = []  # for each epoch: float32, shape (points, columns): train logs, validation logs, rate
+        ] = []  # for each epoch: float32, shape (points, columns): the logs named by `_labels`, rate
 
     @property
     def finished(self) -> bool:
@@ -127,6 +133,8 @@ class Cohort:
         part.numbers[:, 0] = rates
         done, logs = self.program.epoch(part, order)
         self._put(self._stack, rows, done)
+        if self._logs_data_loss:
+            logs = np.column_stack([logs, self._data_loss.of(done, logs[:, self._labels.index("val_loss")])])
         for number, schedule in enumerate(self._schedules):
             if schedule is not None:  # Keras logs the rate of the next step
                 rates = np.where(
@@ -180,14 +188,15 @@ class Cohort:
         columns: dict[str, Any] = {}
         evaluated = rows[has_best & (self.status[rows] != "timeout")]
         history = (
-            np.stack(self._history) if self._history else np.zeros((0, len(self.idx), 2 * len(names) + 1))
+            np.stack(self._history) if self._history else np.zeros((0, len(self.idx), len(self._labels) + 1))
         )
         if len(evaluated):
             models = self._best.take(evaluated)
+            best_logs = history[self._rules.best_epoch[evaluated] - 1, evaluated]
             found = {
                 "tr": self.program.evaluate(models, *self._train_rows),
                 "te": self.program.evaluate(models, *self._test_rows),
-                "va": history[self._rules.best_epoch[evaluated] - 1, evaluated, len(names) : 2 * len(names)],
+                "va": best_logs[:, len(names) : 2 * len(names)],
             }
             where = np.isin(rows, evaluated)
             for split in ("tr", "va", "te"):
@@ -195,6 +204,11 @@ class Cohort:
                     column = np.full(len(rows), np.nan)
                     column[where] = found[split][:, position]
                     columns[f"{name}_{split}"] = column
+            of_logs = dict(zip(self._labels, best_logs.T, strict=False))
+            if VAL_DATA_LOSS not in of_logs:
+                of_logs[VAL_DATA_LOSS] = self._data_loss.of(models, of_logs["val_loss"])
+            columns[f"{DATA_LOSS}_va"] = np.full(len(rows), np.nan)
+            columns[f"{DATA_LOSS}_va"][where] = of_logs[VAL_DATA_LOSS]
         present = ~np.isnan(history[:, rows, -1])  # the rate is a number in every epoch that was trained
         epochs = present.sum(0).astype(np.int32)
         # Point by point: all epochs of the first point come first.
