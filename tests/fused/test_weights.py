@@ -19,6 +19,8 @@ from trainables.single.compare import Trained
 from trainables.single.engine import KerasEngine
 from trainables.single.verify import VerifyEngine
 
+pytestmark = pytest.mark.slow  # tests/test_cases.py has the kinds of weights for every run
+
 RTOL = 1e-3  # of whole curves, as elsewhere: sums in another order
 FITTED = 128  # of 160 train rows
 
@@ -80,7 +82,6 @@ CASES = {
 }
 
 
-@pytest.mark.long(60)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", CASES)
 def test_both_engines_give_the_numbers_of_keras(name):
