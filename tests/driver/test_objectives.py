@@ -49,8 +49,7 @@ def run(sweeps, expected, *words, **changes):
     return output
 
 
-@pytest.mark.ci
-@pytest.mark.parametrize("engine", ["auto", "keras"])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.ci)])
 def test_the_highest_auc_decides_epoch_rung_and_ranking(binary, engine):
     asha = {"grace_period": 2, "reduction_factor": 2}
     output = run(binary, 0, objective="auc", scheduler="asha", asha=asha, keep_weights=1, engine=engine)
@@ -80,7 +79,6 @@ def test_the_highest_auc_decides_epoch_rung_and_ranking(binary, engine):
     assert json.loads((binary.out / "metrics.json").read_text()) == {"modes": modes}
 
 
-@pytest.mark.ci
 def test_a_plan_that_the_models_contradict_ends_the_sweep_with_a_remedy(binary):
     said = run(binary, 2, objective="score")
     assert said.count("Keras cannot tell") == 1 and "`objective: {metric: score, mode: max}`" in said

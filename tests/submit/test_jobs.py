@@ -57,7 +57,7 @@ def test_a_submitted_sweep_is_followed_to_its_end(jobs, cluster):
     )
     code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--follow")
     assert code == 1 and "1 points failed" in output, output
-    assert "2/2 points" in output and "The best by loss_te" in output and "Traceback" not in output
+    assert "2/2 points" in output and "The best by loss_va" in output and "Traceback" not in output
     assert sorted(jobs.rows()["status"]) == ["completed", "failed"]
     # The folder's plan has the paths of who submitted it, so that models are made anew here.
     assert yaml.safe_load((jobs.out / "plan.yaml").read_text())["data"]["path"] == str(
