@@ -82,7 +82,7 @@ def build(units, *, input_shape, normalizer):
 """
 
 
-@pytest.mark.long(60)
+@pytest.mark.slow
 @pytest.mark.heavy
 def test_a_real_classification_is_diagnosed_reported_and_exported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

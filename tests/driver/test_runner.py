@@ -330,7 +330,7 @@ def test_a_gpu_that_is_not_there_is_said(workplace):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("engine", ["auto", "keras"])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.slow)])
 def test_points_that_are_the_same_are_trained_once(tmp_path, engine):
     write_folder(tmp_path / "x")
     only = {"batch_size": "units > 2"}

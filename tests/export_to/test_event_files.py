@@ -56,7 +56,7 @@ def test_final_metrics_and_curves_are_those_of_the_run(small_run, tmp_path):
     for _, row in run.points.iterrows():
         found = scalars(tmp_path / f"logs/idx-{row['idx']}")
         final = [f"{metric}_{split}" for metric in run.metrics for split in ("tr", "va", "te")]
-        final += ["params", "epochs", "best_epoch", "seconds"]
+        final += ["data_loss_va", "params", "epochs", "best_epoch", "seconds"]
         curves = [*run.metrics, *(f"val_{metric}" for metric in run.metrics), "learning_rate"]
         curves = curves if row["idx"] in best else []
         assert set(found) == {f"final/{name}" for name in final} | {f"curves/{name}" for name in curves}
