@@ -6,6 +6,7 @@ import sys
 
 from tests.benchmarks import (
     commits,
+    data,
     distribution,
     driver,
     grid,
@@ -15,7 +16,6 @@ from tests.benchmarks import (
     scaling,
     startup,
     submission,
-    tables,
     throughput,
 )
 
@@ -26,7 +26,7 @@ BENCHMARKS = {
     "throughput": throughput.main,
     "grid": grid.main,
     "million": million.main,
-    "data": tables.main,
+    "data": data.main,
     "reading": reading.main,
     "commits": commits.main,
     "submission": submission.main,
