@@ -45,7 +45,8 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
     }
     parts, indicators = [], []
     for number, column in enumerate(recipe.columns):
-        parts.append(_encoded(column, inputs[column.name], f"preparation_{number}"))
+        if column.features:
+            parts.append(_encoded(column, inputs[column.name], f"preparation_{number}"))
         if column.indicates_gaps:
             indicators.append(_is_gap(column, inputs[column.name], f"preparation_{number}"))
     joined = [*parts, *indicators]
@@ -97,7 +98,7 @@ def raw_inputs(frame: pd.DataFrame, recipe: Recipe) -> dict[str, np.ndarray]:
     found = {}
     for column in recipe.columns:
         values = frame[column.name]
-        if column.kind == "number":
+        if column.is_number:
             array = values.to_numpy("float64", na_value=np.nan).astype("float32")
         else:
             gaps = values.isna().to_numpy()
@@ -118,7 +119,7 @@ def card_lines(prepared: Preparation, escape: Any) -> list[str]:
     recipe = checked_recipe(prepared)
     rows = []
     for column in recipe.columns:
-        missing = "make the prediction NaN" if column.kind == "number" else "are as other texts"
+        missing = "make the prediction NaN" if column.is_number else "are as other texts"
         gaps = missing if column.fill is None else f"become {column.fill}"
         if column.indicates_gaps:
             gaps += ", and an indicator is 1"
@@ -148,13 +149,13 @@ def card_lines(prepared: Preparation, escape: Any) -> list[str]:
 
 
 def _dtype(column: Column) -> str:
-    return "float32" if column.kind == "number" else "string"
+    return "float32" if column.is_number else "string"
 
 
 def _is_gap(column: Column, values: Any, name: str) -> Any:
     import keras
 
-    if column.kind == "number":
+    if column.is_number:
         return keras.ops.cast(keras.ops.isnan(values), "float32")
     return keras.ops.cast(_lookup([GAP], f"{name}_gap", "int")(values), "float32")
 
@@ -210,7 +211,7 @@ def _prove(wrapped: keras.Model, model: keras.Model, recipe: Recipe, link: Any) 
     columns: dict[str, Any] = {}
     for number, column in enumerate(recipe.columns):
         gaps = [] if column.fill is None else [np.nan]
-        if column.kind == "number":
+        if column.is_number:
             columns[column.name] = np.resize([*chance.normal(size=size), *gaps, number], size)[::-1].astype(
                 "float64"
             )

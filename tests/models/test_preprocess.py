@@ -76,6 +76,7 @@ NUMBER = Column("n/1", "number", fill=0.3, indicates_gaps=True)
         (Column("k", "onehot", ("only",), "only", True),),
         (Column("k", "onehot", ("[UNK]", "", "y")),),
         (Column("k", "ordinal", ("1", "2"), "2", True), Column("l", "ordinal", ("u", "v", "w"))),
+        (NUMBER, Column("k", "gaps", (), "only", True), Column("n", "gaps", (), 2.0, True)),
         (NUMBER, Column("k", "onehot", tuple(map(str, range(50))), "7", True), Column("features", "number")),
     ],
 )

@@ -142,9 +142,10 @@ def _becomes(table: Table, name: str) -> str:
         "number": "a number",
         "onehot": f"{len(column.features)} indicators",
         "ordinal": f"codes 0 to {len(column.categories) - 1}, {len(column.categories)} for an unseen one",
+        "gaps": "only an indicator of gaps",
         "hash": f"{len(column.features)} indicators of hashes",
     }[column.kind]
-    if column.fill is not None:
+    if column.fill is not None and column.kind != "gaps":
         fill = f"{column.fill:.6g}" if isinstance(column.fill, float) else column.fill
         what += f", gaps are {fill}" + (" and have an indicator" if column.indicates_gaps else "")
     return what

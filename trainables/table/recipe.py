@@ -28,14 +28,15 @@ class Column:
 
     Attributes:
         name: of the column.
-        kind: number; onehot, ordinal or hash for categories.
-        categories: the categories of the train rows as texts, in the order of the features or codes.
+        kind: number; onehot, ordinal or hash for categories; gaps if only the indicator of gaps differs among train rows.
+        categories: the categories of the train rows as texts, in the order of the features or codes; of a hashed column, the
+            numbers of the buckets that differ among the train rows.
         fill: what takes the place of a gap: a number or a category; None if a gap is an error.
         indicates_gaps: whether a feature says in which rows the gaps were.
     """
 
     name: str
-    kind: Literal["number", "onehot", "ordinal", "hash"]
+    kind: Literal["number", "onehot", "ordinal", "hash", "gaps"]
     categories: tuple[str, ...] = ()
     fill: float | str | None = None
     indicates_gaps: bool = False
@@ -46,8 +47,13 @@ class Column:
         if self.kind == "onehot":
             return tuple(f"{self.name}_{category}" for category in self.categories)
         if self.kind == "hash":
-            return tuple(f"{self.name}_hash{bucket}" for bucket in range(BUCKETS))
-        return (self.name,)
+            return tuple(f"{self.name}_hash{bucket}" for bucket in self.categories)
+        return () if self.kind == "gaps" else (self.name,)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the raw values are numbers."""
+        return self.kind == "number" or isinstance(self.fill, float)
 
     def encode(self, values: pd.Series, into: np.ndarray) -> np.ndarray:
         """Write the features into `into`, float32, shape (rows, features), which is 0. Return which rows are unseen.
@@ -59,12 +65,10 @@ class Column:
             numbers = values.to_numpy("float64", na_value=np.nan)
             into[:, 0] = numbers if self.fill is None else np.where(np.isnan(numbers), self.fill, numbers)
             return unseen
+        if self.kind == "gaps":
+            return unseen
         if self.kind == "hash":
-            texts = [
-                self.fill if gap else text for gap, text in zip(values.isna(), texts_of(values), strict=True)
-            ]
-            hasher = FeatureHasher(BUCKETS, input_type="string", alternate_sign=False)
-            into[:] = hasher.transform([text] for text in texts).toarray()
+            into[:] = hashed(values, self.fill)[:, list(map(int, self.categories))]
             return unseen
         gaps = values.isna().to_numpy()
         numbers, distinct = pd.factorize(values)  # -1 for a gap
@@ -134,8 +138,8 @@ class Recipe:
         array = np.zeros((len(rows), len(self.features)), np.float32, order="F")
         unseen = {}
         for column in self.columns:  # one after another, because a copy of all rows may not fit into memory
-            span = self.positions[column.name]
-            new = column.encode(frame[column.name].iloc[rows], array[:, span[0] : span[-1] + 1])
+            first, count = next(iter(self.positions[column.name]), 0), len(self.positions[column.name])
+            new = column.encode(frame[column.name].iloc[rows], array[:, first : first + count])
             if new.any():
                 unseen[column.name] = new
         indicated = [column.name for column in self.columns if column.indicates_gaps]
@@ -158,7 +162,7 @@ class Recipe:
         found, wrong = {}, []
         for column in self.columns:
             values = frame[column.name]
-            if column.kind == "number" and not pd.api.types.is_numeric_dtype(values):
+            if column.is_number and not pd.api.types.is_numeric_dtype(values):
                 numbers = pd.to_numeric(values, errors="coerce")
                 if (bad := numbers.isna() & values.notna()).any():
                     wrong.append(
@@ -197,6 +201,15 @@ class Recipe:
         return cls(tuple(columns), tuple(data["targets"]), tuple(data["classes"]))
 
 
+def hashed(values: pd.Series, fill: float | str | None) -> np.ndarray:
+    """Return the indicators of all buckets, float64, shape (rows, `BUCKETS`); a gap has the bucket of `fill`."""
+    numbers, distinct = pd.factorize(values)  # -1 for a gap
+    texts = [*texts_of(pd.Series(distinct)), str(fill)]
+    hasher = FeatureHasher(BUCKETS, input_type="string", alternate_sign=False)
+    found: np.ndarray = hasher.transform([text] for text in texts).toarray()[numbers]
+    return found
+
+
 def shown(values: pd.Series, row: int) -> str:
     """Return a value for a message."""
     value = values.iloc[row]
@@ -233,7 +246,9 @@ def fitted(
 ) -> tuple[Recipe, dict[str, str]]:
     """Return a recipe that is fitted on the train rows, and the columns that are left out, with the reason.
 
-    A column that has one value in all train rows is left out.
+    No feature may have one value in all train rows: its variance is 0, so a normalization would make any other value huge.
+    So a column with one value is left out, or becomes an indicator of its gaps, and a hashed column has only the buckets
+    that differ.
 
     Args:
         frame: the raw table.
@@ -253,15 +268,25 @@ def fitted(
             left_out[name] = f"it is {shown(values, 0)} in every train row"
             continue
         fill: float | str | None = None
-        if kind == "number":
-            if name in fills:
-                fill = float(values.median())
-            numbers.append(Column(name, kind, (), fill, gaps and name in fills))
-            continue
-        categories = categories_of(values)
         if name in fills:
-            [fill, *_] = texts_of(values.mode().astype(values.dtype))
-        others.append(Column(name, kind, () if kind == "hash" else categories, fill, gaps and name in fills))
+            fill = (
+                float(values.median())
+                if kind == "number"
+                else texts_of(values.mode().astype(values.dtype))[0]
+            )
+        indicates = gaps and name in fills
+        if values.nunique() == 1:
+            others.append(Column(name, "gaps", (), fill, indicates))
+        elif kind == "number":
+            numbers.append(Column(name, kind, (), fill, indicates))
+        elif kind == "hash":
+            buckets = np.flatnonzero(np.ptp(hashed(values, fill), axis=0))
+            if len(buckets):
+                others.append(Column(name, kind, tuple(map(str, buckets.tolist())), fill, indicates))
+            else:
+                left_out[name] = "all its categories have the same hash"
+        else:
+            others.append(Column(name, kind, categories_of(values), fill, indicates))
     return Recipe((*numbers, *others), targets, classes), left_out
 
 
