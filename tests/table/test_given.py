@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from trainables.table import inputs
-from trainables.table.data import DataError, DataSpec, load
+from trainables.table.data import DataError, DataSpec, Split, load
 from trainables.table.given import from_npz, given, save
 
 CHANCE = np.random.default_rng(0)
@@ -48,6 +50,25 @@ def test_a_function_may_return_a_data_frame(tmp_path):
     body = "return pd.DataFrame({'a': range(40), 'kind': ['u', 'v'] * 20, 'y': range(40)})"
     table = load(written(tmp_path, body))
     assert table.features == ("a", "kind_u", "kind_v") and table.recipe is not None
+
+
+def test_arrays_of_classes_are_stratified_as_tables_are(tmp_path):
+    table = load(saved(tmp_path, x=X, y=np.resize(["b", "b", "a"], 60)), validation_split=0.25)
+    assert table.validation == 12 and len(table.y_test) == 12
+    assert [int((part == 0).sum()) for part in (table.y_train[-12:], table.y_test)] == [4, 4]
+    with pytest.raises(DataError, match="the target is no class"):
+        load(replace(saved(tmp_path, x=X, y=Y), split=Split(kind="stratified")))
+
+
+def test_a_data_frame_of_a_function_is_checked_and_not_changed(tmp_path):
+    body = "return pd.DataFrame({1: range(40), 'b': range(40), 'y': range(40)})"
+    first = load(written(tmp_path, body))
+    assert first.features == ("1", "b")
+    assert first.sha256 != load(written(tmp_path, body.replace("'b'", "'c'"))).sha256
+    with pytest.raises(DataError, match='two columns are called "1"'):
+        load(written(tmp_path, body.replace("'b'", "'1'")))
+    with pytest.raises(DataError, match=r"data\.validation_path have no meaning"):
+        replace(written(tmp_path, body), test_path="t.csv")
 
 
 def test_the_checksum_is_that_of_the_content(tmp_path):

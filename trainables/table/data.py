@@ -38,6 +38,8 @@ ABALONE_COLUMNS = (
     "Rings",
 )
 MIN_ROWS = 20
+LEAST_OF_A_CLASS = 4
+"""Rows that each class needs if the classes are stratified without being asked for."""
 
 ABALONE = DataSpec(
     path=str(ABALONE_PATH), target="Rings", header=False, columns=list(ABALONE_COLUMNS), test_fraction=0.2
@@ -103,7 +105,7 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
     """
     raw = raws.read(spec)
     if isinstance(raw, Given):
-        return _of_arrays(raw, spec)
+        return _of_arrays(raw, spec, validation_split)
     source = raw.source()
     path = source.name
     by_weight = list(dict.fromkeys([*([spec.weight] if spec.weight else []), *weights]))
@@ -143,35 +145,49 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
         raise DataError(
             f"{path}: the table has {len(rows[0])} rows, but needs at least {MIN_ROWS}. Give more data."
         )
-    classes = None if target.task in ("regression", "multilabel") else pd.Series(target.values)
-    if how.kind is None and target.are_texts and classes is not None:
-        how = replace(how, kind="stratified")
-        if (rare := classes.iloc[rows[0]].value_counts()).min() < 4:
-            label = target.classes[int(np.asarray(rare.index)[rare.argmin()])]
-            notes.append(
-                f'The class "{label}" of "{spec.target}" has {rare.min()} rows, too few to have its share in each part. So '
-                "the rows are split at random."
-            )
-            how = replace(how, kind="random")
-    if how.kind == "stratified" and classes is None:
-        raise DataError(
-            f"data.split.kind is stratified, but the target is no class (the task is {target.task}). "
-            "Write task: multiclass under data, or split: {kind: random}."
-        )
+    how, classes, told = _split_of(how, target, rows[0])
     named = dict(zip([name for name, _ in raws.files(spec)], rows, strict=True))
     empty = np.array([], int)
-    share = validation_split if how.validation is None else how.validation
-    if how.kind == "random" or how.kind is None:
-        share = how.validation or validation_split
     found = splits.split(
-        rows[0], how, share, named.get("test", empty), named.get("validation", empty), by, classes
-    )
+        rows[0], how, how.validation or validation_split, named.get("test", empty), named.get("validation", empty),
+        by, classes,
+    )  # fmt: skip
+    notes += told
     if len(found.train) < 2 or len(found.test) < 1:
         raise DataError(
             f"{path}: {len(rows[0])} rows with test_fraction={how.test:g} leave {len(found.train)} to train on and "
             f"{len(found.test)} to test on, but both need some. Change data.test_fraction."
         )
     return _table(raw, spec, target, kinds, found.train, found.test, found.validation, by_weight, notes)
+
+
+def _split_of(
+    how: Split, target: targets.Target, rows: np.ndarray
+) -> tuple[Split, pd.Series | None, list[str]]:
+    """Return how rows are split, with a kind; the classes of all rows, None if there are none; and what to tell about it.
+
+    Raises:
+        DataError: they cannot be stratified, because the target is no class.
+    """
+    if not target.classes or target.values.ndim > 1:
+        if how.kind == "stratified":
+            raise DataError(
+                f"data.split.kind is stratified, but the target is no class (the task is {target.task}). "
+                "Write task: multiclass under data, or split: {kind: random}."
+            )
+        return replace(how, kind=how.kind or "random"), None, []
+    classes = pd.Series(target.values)
+    if how.kind is not None or not target.are_texts:
+        return replace(how, kind=how.kind or "random"), classes, []
+    counts = classes.iloc[rows].value_counts()
+    if counts.min() >= LEAST_OF_A_CLASS:
+        return replace(how, kind="stratified"), classes, []
+    label = target.classes[int(np.asarray(counts.index)[counts.argmin()])]
+    note = (
+        f'The class "{label}" of the target has {counts.min()} rows, too few to have its share in each part. So '
+        "the rows are split at random."
+    )
+    return replace(how, kind="random"), classes, [note]
 
 
 def _table(
@@ -219,8 +235,8 @@ def _table(
     )  # fmt: skip
 
 
-def _of_arrays(given: Given, spec: DataSpec) -> Table:
-    """Return the table of arrays, which are not encoded. Given test rows are taken as they are; their order, too."""
+def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
+    """Return the table of arrays, which are not encoded. If test rows are given, all rows keep their order."""
     y = given.y if given.test is None else pd.concat([given.y, given.test.y], ignore_index=True)
     named = replace(spec, target=list(y.columns) if y.shape[1] > 1 else str(y.columns[0]))
     source = Source(spec.path, y)
@@ -234,6 +250,7 @@ def _of_arrays(given: Given, spec: DataSpec) -> Table:
             f"{spec.path}: arrays have no columns or other files, so data.split.column, test_path, validation_path and "
             "weight have no meaning. Give x_test, y_test and weights as arrays instead."
         )
+    notes = target.notes
     weights = {} if given.weights is None else {WEIGHTS: (given.weights, given.weights)}
     if given.test is not None:
         train, test, validation = positions, np.arange(len(positions), len(y)), None
@@ -243,10 +260,10 @@ def _of_arrays(given: Given, spec: DataSpec) -> Table:
         of_test = given.test.weights if given.test.weights is not None else np.ones(len(test), np.float32)
         weights = {name: (pair[0], of_test) for name, pair in weights.items()}
     else:
-        classes = pd.Series(target.values) if target.classes and target.values.ndim == 1 else None
-        parts = splits.split(
-            positions, how, how.validation or 0.2, positions[:0], positions[:0], None, classes
-        )
+        how, classes, told = _split_of(how, target, positions)
+        none = positions[:0]
+        parts = splits.split(positions, how, how.validation or validation_split, none, none, None, classes)
+        notes = (*notes, *told)
         train, test, validation = parts.train, parts.test, parts.validation
         weights = {name: (pair[0][train], pair[1][test]) for name, pair in weights.items()}
     is_matrix = not isinstance(x, Mapping) and x.ndim == 2
@@ -254,7 +271,7 @@ def _of_arrays(given: Given, spec: DataSpec) -> Table:
     return Table(
         inputs.taken(x, train), target.values[train], inputs.taken(x, test), target.values[test], features,
         ", ".join(named.targets), given.sha256, {},
-        target.task, target.classes, named.targets, weights, validation, None, spec.target_shape, target.notes,
+        target.task, target.classes, named.targets, weights, validation, None, spec.target_shape, notes,
     )  # fmt: skip
 
 

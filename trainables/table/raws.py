@@ -58,10 +58,9 @@ def read(spec: DataSpec) -> Raw | Given:
         found = called(spec)
         if isinstance(found, Given):
             return found
-        found.columns = found.columns.map(str)
-        digest_of_frame = hashlib.sha256(pd.util.hash_pandas_object(found, index=False).to_numpy().tobytes())
-        source = Source(spec.path, found.reset_index(drop=True))
-        return Raw((source,), source.frame, digest_of_frame.hexdigest())
+        frame = found.reset_index(drop=True).set_axis(found.columns.map(str), axis=1)
+        readers.check_names(list(frame.columns), spec.path)
+        return Raw((Source(spec.path, frame),), frame, _checksum(frame))
     sources, digest = [], []
     for _, path in files(spec):
         data = readers.content(path)
@@ -81,6 +80,19 @@ def read(spec: DataSpec) -> Raw | Given:
     # The checksum of one file is that of its bytes; several files have that of their checksums.
     sha256 = digest[0] if len(digest) == 1 else hashlib.sha256(" ".join(digest).encode()).hexdigest()
     return Raw(tuple(sources), frame, sha256)
+
+
+def _checksum(frame: pd.DataFrame) -> str:
+    """Return SHA-256 of a table's names and values, in hexadecimal."""
+    digest = hashlib.sha256(repr(list(frame.columns)).encode())
+    for name in frame.columns:
+        values = frame[name]
+        try:
+            hashes = pd.util.hash_pandas_object(values, index=False)
+        except TypeError:  # values such as lists, which are refused later, by name
+            hashes = pd.util.hash_pandas_object(values.map(repr), index=False)
+        digest.update(hashes.to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def files(spec: DataSpec) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ import pyarrow.feather
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from trainables.table.spec import COMPRESSIONS, DataError, DataSpec
+from trainables.table.spec import COMPRESSIONS, DataError, DataSpec, ending_of
 
 FIRST_LINES = 100
 """Lines of a text file that are looked at before it is read."""
@@ -91,12 +91,12 @@ def read(path: str, data: bytes, spec: DataSpec) -> Source:
     Args:
         path: of the file.
         data: its bytes.
-        spec: how to read it; its own path is not used but for the format of files without an ending.
+        spec: how to read it. Its own path is not used.
 
     Raises:
         DataError: the file cannot be read as a table.
     """
-    ending = DataSpec(path, "y", header=True).ending
+    ending = ending_of(path)
     if ending in (".parquet", ".pq"):
         # Unlike `read_table`, this reads a file in which a name is there twice, so that the message can say so.
         return _read_arrow(path, "Parquet", lambda: pq.ParquetFile(pa.BufferReader(data)).read())
@@ -110,7 +110,7 @@ def read(path: str, data: bytes, spec: DataSpec) -> Source:
 def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table]) -> Source:
     try:
         table = load()
-        _check_names([str(name) for name in table.schema.names], path)
+        check_names([str(name) for name in table.schema.names], path)
         frame = table.to_pandas().reset_index(drop=True)
     except DataError:
         raise
@@ -140,7 +140,7 @@ def _read_excel(path: str, data: bytes, spec: DataSpec) -> Source:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: cannot be read as Excel ({reason}). Correct data.path.") from None
     names = ["" if str(name).startswith("Unnamed: ") else str(name) for name in frame.columns]
-    _check_names([name for name in names if name], path)
+    check_names([name for name in names if name], path)
     return _with_names(path, frame, names, None)
 
 
@@ -299,7 +299,7 @@ def _names(path: str, first: list[list[str]], spec: DataSpec) -> list[str]:
             f"{path}: line 1 should hold the columns' names, but holds only numbers ({', '.join(names[:4])}, ...). "
             "Set data.header: false and name the columns in data.columns."
         )
-    _check_names([name for name in names if name], path, names)
+    check_names([name for name in names if name], path, names)
     return names
 
 
@@ -325,7 +325,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _check_names(names: list[str], path: str, placed: list[Any] | None = None) -> None:
+def check_names(names: list[str], path: str, placed: list[Any] | None = None) -> None:
     """Raise a DataError if a name is there twice; `placed` are the names by position, if some columns have none."""
     seen: set[str] = set()
     for name in names:

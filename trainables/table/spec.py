@@ -159,6 +159,11 @@ class DataSpec:
             )
         if not self.header and self.columns is None and self.is_text:
             found.append("data.header is false, so data.columns must name the columns, in the file's order.")
+        if self.function and (self.test_path or self.validation_path):
+            found.append(
+                f"data.path got {self.path!r}, a function, so data.test_path and data.validation_path have no meaning. "
+                "Let it return ((x_train, y_train), (x_test, y_test))."
+            )
         if isinstance(self.target, list):
             if not self.target:
                 found.append("data.target got an empty list, but needs at least one column.")
@@ -188,11 +193,8 @@ class DataSpec:
 
     @property
     def ending(self) -> str:
-        """The ending of the path that names the format, such as ".csv", without that of a compression."""
-        path = self.path.lower()
-        for compression in COMPRESSIONS:
-            path = path.removesuffix(compression)
-        return f".{path.rsplit('.', 1)[-1]}" if "." in path.rsplit("/", 1)[-1] else ""
+        """See `ending_of`."""
+        return ending_of(self.path)
 
     @property
     def is_text(self) -> bool:
@@ -223,6 +225,14 @@ class DataSpec:
             for item in fields(self)
             if item.name in DEFAULTS and getattr(self, item.name) != DEFAULTS[item.name]
         }
+
+
+def ending_of(path: str) -> str:
+    """Return the ending of a path that names the format, such as ".csv", without that of a compression."""
+    path = path.lower()
+    for compression in COMPRESSIONS:
+        path = path.removesuffix(compression)
+    return f".{path.rsplit('.', 1)[-1]}" if "." in path.rsplit("/", 1)[-1] else ""
 
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")

@@ -137,7 +137,7 @@ def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> 
         why = "but a number in most rows" if share > 0.5 else "but needs a number in every row"
         remedy = ("task: multiclass",) if not several else ()
         return Problem(name, f"{what} is {shown(values, row)} in row {source.row(row)}, {why}", remedy)
-    if (distinct := present.astype(str).nunique()) > max(MAX_CLASSES, 0):
+    if (distinct := present.astype(str).nunique()) > MAX_CLASSES:
         return Problem(
             name,
             f"{what} has {distinct:,} different texts, but a classification has at most {MAX_CLASSES:,} classes",
