@@ -10,7 +10,7 @@ from results.diagnosis.classification import Classification, diagnose_classes
 from results.diagnosis.diagnose import Diagnosis, diagnose
 from results.diagnosis.split import Split
 from results.run import Run
-from sweep.models.outputs import are_logits, as_probabilities, learned
+from sweep.models.outputs import as_probabilities, learned, link_of
 
 if TYPE_CHECKING:
     import keras
@@ -73,11 +73,12 @@ def diagnosed(
         notes = (*notes, "All rows count alike here, whatever weights they were trained with.")
     if what.task == "regression":
         return diagnose(_predicts(model, column), split, run.curves(idx), row, notes=notes)
-    logits = are_logits(model)
 
     def predict(x: np.ndarray) -> Any:
         given = _outputs(model, x)
-        return as_probabilities(given, logits, what.task) if isinstance(given, np.ndarray) else given
+        if not isinstance(given, np.ndarray):
+            return given
+        return as_probabilities(given, link_of(model, what.task, given.shape[-1]))
 
     return diagnose_classes(predict, split, run.curves(idx), row, notes=notes)
 

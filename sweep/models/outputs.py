@@ -6,16 +6,21 @@ Terminology
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy.special import expit, softmax
 
 if TYPE_CHECKING:
     import keras
 
     from trainables.table.data import Table
+
+Link = Literal["sigmoid", "softmax"]
+"""What turns logits into probabilities: the sigmoid of each, or the softmax of all of a row."""
 
 _PROBABLE = ("sigmoid", "softmax")
 _FOR_CLASSES = ("crossentropy", "hinge")
@@ -49,11 +54,15 @@ def learned(model: keras.Model, table: Table) -> Learned:
             (names for names in (table.targets, table.classes) if len(names) == width), tuple(range(width))
         )
         return Learned(table.task, tuple(named))
+    if is_regression(model, table.task, table.classes):
+        note = (
+            f'The values of the target "{table.target}" could be codes of classes, but neither the loss nor the '
+            "outputs of the model are for classes. So the model is a regression."
+        )
+        return Learned("regression", (), note if table.classes else "")
     if table.task != "regression":
         return Learned(table.task, tuple(table.classes))
     name = loss_name(model)
-    if not any(part in name.lower().replace("_", "") for part in _FOR_CLASSES):
-        return Learned(table.task, ())
     codes = np.unique(np.concatenate([np.ravel(table.y_train), np.ravel(table.y_test)]))
     outputs = int(model.output_shape[-1]) if isinstance(model.output_shape, tuple) else 0
     many = max(outputs, 2)
@@ -75,6 +84,24 @@ def learned(model: keras.Model, table: Table) -> Learned:
     return Learned("binary" if many == 2 else "multiclass", tuple(range(many)), note)
 
 
+def is_regression(model: keras.Model, task: str, classes: Sequence[Any]) -> bool:
+    """Return whether a model has learned numbers: its loss is not for classes, and its target is of numbers or their codes.
+
+    A table of the numbers 0, 1, 2, ... says that they are classes, but they may be amounts: the model decides.
+
+    Args:
+        model: the compiled model.
+        task, classes: what the table says.
+    """
+    is_for_classes = any(part in loss_name(model).lower().replace("_", "") for part in _FOR_CLASSES)
+    if task == "regression":
+        return not is_for_classes
+    if task == "multilabel" or list(classes) != list(range(len(classes))) or isinstance(classes[0], bool):
+        return False
+    has_one_output = isinstance(model.output_shape, tuple) and model.output_shape[-1] == 1
+    return has_one_output and not is_for_classes and not ends_in_probabilities(model)
+
+
 def loss_name(model: keras.Model) -> str:
     """Return the name of the compiled loss."""
     loss = _loss(model)
@@ -91,8 +118,30 @@ def are_logits(model: keras.Model) -> bool:
     if ends_in_probabilities(model):
         return False
     loss = _loss(model)
-    return bool(
-        getattr(loss, "from_logits", False) or getattr(loss, "keywords", {}).get("from_logits", False)
+    if isinstance(loss, functools.partial):
+        return bool(loss.keywords.get("from_logits"))
+    if (found := getattr(loss, "from_logits", None)) is not None:
+        return bool(found)
+    try:
+        return bool(loss.get_config().get("from_logits"))
+    except Exception:  # functions have no configuration, and that of a user's class may fail
+        return False
+
+
+def link_of(model: keras.Model, task: str, outputs: int) -> Link | None:
+    """Return what turns the outputs of a classification into probabilities; None if they are no logits.
+
+    Args:
+        model: the compiled model.
+        task: binary, multiclass or multilabel.
+        outputs: how many there are for a row.
+    """
+    if not are_logits(model):
+        return None
+    return (
+        "sigmoid"
+        if outputs == 1 or task == "multilabel" or "binary" in loss_name(model).lower()
+        else "softmax"
     )
 
 
@@ -101,15 +150,12 @@ def ends_in_probabilities(model: keras.Model) -> bool:
     return _last_activation(model) in _PROBABLE
 
 
-def as_probabilities(outputs: np.ndarray, logits: bool, task: str) -> np.ndarray:
-    """Return the probabilities that outputs of shape (rows, outputs) mean, as float64 of the same shape."""
+def as_probabilities(outputs: np.ndarray, link: Link | None) -> np.ndarray:
+    """Return what a link makes of outputs of shape (rows, outputs), as float64 of the same shape."""
     found = np.asarray(outputs, "float64")
-    if not logits:
+    if link is None:
         return found
-    if task == "multilabel" or found.ndim == 1 or found.shape[-1] == 1:
-        return np.exp(-np.logaddexp(0, -found))  # the sigmoid, which does not overflow in this form
-    powers = np.exp(found - found.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    return expit(found) if link == "sigmoid" else softmax(found, axis=-1)
 
 
 def _loss(model: keras.Model) -> Any:

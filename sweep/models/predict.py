@@ -15,6 +15,7 @@ from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from sweep.errors import InputError
 from sweep.models import preparation, rebuild
+from sweep.models.outputs import is_regression
 from sweep.models.predictions import Outputs, to_frame
 from sweep.models.preparation import Preparation
 from trainables.table import columns, readers
@@ -131,6 +132,8 @@ def predicted(
         if progress is not None:
             progress(start + len(x), len(rows))
     found = np.concatenate(parts)
+    if is_regression(model, prepared.task, prepared.classes):
+        prepared = replace(prepared, task="regression", classes=())
     frame, notes = to_frame(found, Outputs.of(model, prepared.task, found.shape[1]), prepared)
     told = [_unseen_note(column, counts) for column, counts in unseen.items()]
     for note in told:

@@ -6,13 +6,13 @@ Terminology
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from sweep.models.outputs import Link, as_probabilities, ends_in_probabilities, link_of, loss_name
 from sweep.models.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Outputs:
     """
 
     count: int
-    link: str | None
+    link: Link | None
     are_probabilities: bool
     threshold: float
 
@@ -49,25 +49,10 @@ class Outputs:
         """
         if task == "regression":
             return cls(count, None, False, 0.5)
-        loss, name = _loss_of(model)
-        link = None
-        if _from_logits(loss):
-            link = "sigmoid" if count == 1 or task == "multilabel" or "binary" in name else "softmax"
-        activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
-        are_probabilities = any(part in name for part in _OF_PROBABILITIES) or activation in (
-            "sigmoid",
-            "softmax",
-        )
+        name = loss_name(model).lower().replace("_", "")
+        are_probabilities = any(part in name for part in _OF_PROBABILITIES) or ends_in_probabilities(model)
+        link = link_of(model, task, count)
         return cls(count, link, are_probabilities, 0.0 if "hinge" in name else 0.5)
-
-    def linked(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the outputs after the link, of the same shape."""
-        if self.link == "sigmoid":
-            return np.exp(-np.logaddexp(0, -outputs))
-        if self.link == "softmax":
-            powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-            return powers / powers.sum(axis=1, keepdims=True)
-        return outputs
 
 
 def to_frame(
@@ -87,7 +72,7 @@ def to_frame(
             return pd.DataFrame(outputs, columns=list(names)), ()
         note = f"The model has {kind.count} outputs for the target {joined}; they are output_0, output_1, ..."
         return _numbered(outputs), (note,)
-    values, notes = kind.linked(outputs), []
+    values, notes = as_probabilities(outputs, kind.link), []
     if kind.link:
         notes.append(
             f"The loss of the model has from_logits=True, so the probabilities are the {kind.link} of its outputs."
@@ -126,30 +111,3 @@ def to_frame(
 
 def _numbered(outputs: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(outputs, columns=[f"output_{number}" for number in range(outputs.shape[1])])
-
-
-def _loss_of(model: keras.Model) -> tuple[Any, str]:
-    """Return the loss of a compiled model, and its name in lower case without underscores."""
-    import keras
-
-    loss = model.loss
-    if isinstance(loss, dict):
-        loss = list(loss.values())
-    if isinstance(loss, list | tuple):
-        loss = loss[0] if len(loss) == 1 else None
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
-    inner = loss.func if isinstance(loss, functools.partial) else loss
-    names = (type(inner).__name__, getattr(inner, "name", None), getattr(inner, "__name__", None))
-    return loss, " ".join(str(name) for name in names if name).lower().replace("_", "")
-
-
-def _from_logits(loss: Any) -> bool:
-    if isinstance(loss, functools.partial):
-        return bool(loss.keywords.get("from_logits"))
-    if (found := getattr(loss, "from_logits", None)) is not None:
-        return bool(found)
-    try:
-        return bool(loss.get_config().get("from_logits"))
-    except Exception:  # functions have no configuration, and that of a user's class may fail
-        return False

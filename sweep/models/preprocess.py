@@ -6,6 +6,7 @@ float32, a column of categories takes texts. A gap is NaN or the empty text.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
     recipe = checked_recipe(prepared)
     import keras
 
+    from sweep.models.outputs import as_probabilities
     from sweep.models.predictions import Outputs
 
     inputs = {
@@ -56,7 +58,7 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
     if kind.link is not None:
         outputs = keras.layers.Activation(kind.link, name="preparation_link")(outputs)
     wrapped = keras.Model(inputs, outputs)
-    _prove(wrapped, model, recipe, kind.linked)
+    _prove(wrapped, model, recipe, functools.partial(as_probabilities, link=kind.link))
     return wrapped
 
 

@@ -6,7 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from sweep.models.outputs import are_logits, as_probabilities, ends_in_probabilities, loss_name
+from sweep.models.outputs import (
+    are_logits,
+    as_probabilities,
+    ends_in_probabilities,
+    is_regression,
+    link_of,
+    loss_name,
+)  # fmt: skip
 
 LOGITS = keras.losses.BinaryCrossentropy(from_logits=True)
 
@@ -67,10 +74,43 @@ def test_the_loss_is_read_in_every_form(loss, logits, name):
 
 def test_logits_become_the_probabilities_of_keras():
     outputs = np.random.default_rng(0).normal(scale=30, size=(9, 3)).astype("float32")
-    cases = [("multiclass", outputs, keras.ops.softmax), ("multilabel", outputs, keras.ops.sigmoid)]
-    cases += [("binary", outputs[:, :1], keras.ops.sigmoid), ("binary", outputs[:, :2], keras.ops.softmax)]
-    for task, given, expected in cases:
-        found = as_probabilities(given, True, task)
-        np.testing.assert_allclose(found, np.asarray(expected(given)), atol=1e-6)
-        assert (as_probabilities(given, False, task) == given).all()
-    assert np.isfinite(as_probabilities(np.array([[1e5], [-1e5]]), True, "binary")).all()
+    for link, function in (("sigmoid", keras.ops.sigmoid), ("softmax", keras.ops.softmax)):
+        np.testing.assert_allclose(as_probabilities(outputs, link), np.asarray(function(outputs)), atol=1e-6)
+        assert np.isfinite(as_probabilities(np.array([[1e5, 0], [-1e5, 0]]), link)).all()
+    assert (as_probabilities(outputs, None) == outputs).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "task", "outputs", "link"),
+    [
+        (LOGITS, "binary", 1, "sigmoid"),
+        (LOGITS, "multilabel", 3, "sigmoid"),
+        (LOGITS, "multiclass", 3, "sigmoid"),  # each class against the others, as the loss compares them
+        (keras.losses.SparseCategoricalCrossentropy(from_logits=True), "binary", 2, "softmax"),
+        (keras.losses.CategoricalCrossentropy(from_logits=True), "multiclass", 3, "softmax"),
+        (keras.losses.CategoricalCrossentropy(), "multiclass", 3, None),
+    ],
+)
+def test_the_link_is_that_of_the_loss(loss, task, outputs, link):
+    assert link_of(made(keras.layers.Dense(outputs), loss), task, outputs) == link
+    assert link_of(made(keras.layers.Dense(outputs, "sigmoid"), loss), task, outputs) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "classes", "expected"),
+    [
+        (keras.layers.Dense(1), "mse", (0, 1, 2, 3), True),
+        (keras.layers.Dense(1), "poisson", (0, 1), True),
+        (keras.layers.Dense(1, "sigmoid"), "mse", (0, 1), False),
+        (keras.layers.Dense(1), LOGITS, (0, 1), False),
+        (keras.layers.Dense(1), "hinge", (0, 1), False),
+        (keras.layers.Dense(4), "mse", (0, 1, 2, 3), False),
+        (keras.layers.Dense(1), "mse", ("no", "yes"), False),
+        (keras.layers.Dense(1), "mse", (False, True), False),
+        (keras.layers.Dense(1), "mse", (1, 2), False),
+        (keras.layers.Dense(1), "mse", (), True),
+    ],
+)
+def test_numbers_from_zero_are_amounts_if_the_model_says_so(last, loss, classes, expected):
+    task = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
+    assert is_regression(made(type(last).from_config(last.get_config()), loss), task, classes) is expected
