@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -18,16 +16,15 @@ from cluster.connect import ray_internals
 from cluster.errors import ClusterError
 from results.folder.errors import FolderError
 from results.schema import Status
-from results.store.store import Finished, Store
-from sweep.driver.comparable import OF_LOSSES, different_losses
+from results.store.store import Store
 from sweep.driver.deaths import Deaths, Fault, fault_of
+from sweep.driver.intake import Intake
 from sweep.driver.searcher import PointSearcher, Unsaved
 from sweep.driver.verifier import ENGINE, STOPPED, Verifier
-from sweep.plan.form import PlanError
 from sweep.plan.plan import Plan
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
-from trainables.engine import Report, Rows, without_training
+from trainables.engine import Report, without_training
 from trainables.trials.trial import PAYLOAD
 
 COMMIT_EVERY_S = 0.5
@@ -82,16 +79,12 @@ class Collector(Unsaved, Callback):
         self._check_nodes, self._checked_at = check_nodes, time.monotonic()
         self._on_step, self._should_stop = on_step, should_stop
         self._verifier, self._on_verify = verifier, on_verify
-        self._pending: list[Finished] = []
-        self._entered: list[pa.RecordBatch] = []
+        self._intake = Intake(plan, store, tally)
         self._in_training: dict[str, int] = {}  # points of each running trial
-        self._committed_at = time.monotonic()
         self._started_at: dict[str, float] = {}
         self._first_ended: Trial | None = None
         self._begun_at = time.monotonic()
         self._any_started = False
-        self._modes: dict[str, str | None] = {}  # of the metrics that were seen
-        self._losses: dict[str, Sequence[str]] = {}  # of the models that were built, with their metrics
 
     @property
     def workers(self) -> int:
@@ -114,12 +107,7 @@ class Collector(Unsaved, Callback):
         if trial.config["engine"] == ENGINE:
             self._take_check(trial, report)
             return
-        self._learn(report.modes)
-        self._compare_losses(report.losses)
-        if report.rungs is not None:
-            self._entered.append(report.rungs)
-        if report.rows is not None:
-            self._finish(report.rows)
+        self._intake.take(report)
         if report.known is not None:
             self.searcher.learn(report.known)
         costs = report.costs or [0.0] * len(report.parts)
@@ -127,52 +115,16 @@ class Collector(Unsaved, Callback):
             self.searcher.add_group(part, cost)
         if report.refused is not None:
             self._train_one_by_one(report.refused, report.why)
-        self._tally.note(report.notes)
         if report.done:
             self._forget(trial)
         else:
             self._count(trial, report.open)
-        if report.unusable:
-            self.commit()
-            raise StopRequested(PlanError(report.unusable))
-        if report.broken:
-            self.commit()
-            raise StopRequested(RuntimeError(report.broken))
-
-    def _learn(self, modes: Mapping[str, str | None]) -> None:
-        """Keep whether a lower or a higher value of each metric is better, before the first row with it."""
-        if new := {name: mode for name, mode in modes.items() if name not in self._modes}:
-            self._modes |= new
-            try:
-                self._tally.directions = self._store.learn(new)
-            except FolderError as error:
-                raise StopRequested(error) from error
-
-    def _compare_losses(self, losses: Mapping[str, Sequence[str]]) -> None:
-        """End the sweep if its points would be compared by values of different losses."""
-        self._losses |= losses
-        if (metric := self._plan.objective.metric) in OF_LOSSES and len(self._losses) > 1:
-            self.commit()
-            raise StopRequested(PlanError(different_losses(metric, self._losses)))
+        self._intake.end_if_unusable(report)
 
     def _train_one_by_one(self, points: np.ndarray, why: str) -> None:
         """Hand out one by one the points that no program can train; with `engine: fused` they fail instead."""
-        points = self._still_open(points)
-        if not len(points):
-            return
-        if self._plan.engine == "fused":
-            error = f"UnfusableError: {why}."
-            self._finish(without_training(points, Status.FAILED, error, "fused", self._plan.seed))
-            return
-        self._tally.note_one_by_one(points, why)
-        self.searcher.give_back(points)
-
-    def _still_open(self, points: np.ndarray) -> np.ndarray:
-        """Return the points that have not finished."""
-        finished = self._store.has(points)
-        for pending in self._pending:
-            finished |= np.isin(points, pending.points["idx"].to_numpy())
-        return points[~finished]
+        if len(left := self._intake.one_by_one(points, why)):
+            self.searcher.give_back(left)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Give back the points of a worker that ended, or store a row for a point that hung or ended too many workers."""
@@ -204,10 +156,10 @@ class Collector(Unsaved, Callback):
         if seconds > self._plan.timeout_s:
             status = Status.TIMEOUT
             error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
-        self._finish(without_training(points, status, error, "keras", self._plan.seed, seconds))
+        self._intake.add(without_training(points, status, error, "keras", self._plan.seed, seconds))
 
     def _give_back(self, trial: Trial) -> None:
-        still_open = self._still_open(trial.config["points"])
+        still_open = self._intake.still_open(trial.config["points"])
         if trial.config["engine"] == "keras":
             self.searcher.give_back(still_open)
         elif len(still_open):
@@ -224,9 +176,8 @@ class Collector(Unsaved, Callback):
         Without this end, Tune would write a snapshot of every trial and look for the log files of each, and nothing reads
         these.
         """
-        due = time.monotonic() - self._committed_at > max(COMMIT_EVERY_S, self._store.pause_s)
-        waiting = sum(part.points.num_rows for part in self._pending)
-        if (self._pending or self._entered) and (due or waiting >= COMMIT_AT_POINTS):
+        due = time.monotonic() - self._intake.committed_at > max(COMMIT_EVERY_S, self._store.pause_s)
+        if (waiting := self._intake.waiting) and (due or waiting >= COMMIT_AT_POINTS):
             self.commit()
         try:
             self._on_step()
@@ -249,18 +200,12 @@ class Collector(Unsaved, Callback):
         Raises:
             StopRequested: the folder cannot be written; the rows stay pending.
         """
-        self._committed_at = time.monotonic()
-        try:
-            self._store.commit(self._pending, self._entered)
-        except (FolderError, ValueError) as error:
-            raise StopRequested(error) from error
-        self._pending.clear()
-        self._entered.clear()
+        self._intake.commit()
 
     def _verify(self, stop: bool = False) -> bool:
         """Commit, and go on verifying; return whether the sweep has to wait for it."""
         try:
-            if self._pending or self._entered:
+            if self._intake.waiting:
                 self.commit()
             verifier = self._verifier
             if verifier is None or (stop and not verifier.begun):
@@ -305,11 +250,3 @@ class Collector(Unsaved, Callback):
         self._started_at.pop(trial.trial_id, None)
         self._in_training.pop(trial.trial_id, None)
         self._tally.running = sum(self._in_training.values())
-
-    def _finish(self, rows: Rows) -> None:
-        self._pending.append(Finished(rows.points, rows.curves, rows.weights))
-        self._tally.add(rows.points, self._plan.space.shown)
-        by_keras = rows.points.filter(pc.equal(rows.points["engine"], "keras"))
-        if by_keras.num_rows:
-            self._tally.by_keras += by_keras.num_rows
-            self._tally.spend("keras", pc.sum(by_keras["seconds"]).as_py() or 0.0)

@@ -13,25 +13,19 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from results.folder.errors import FolderError
-from results.schema import RUNGS, Status, to_arrow
-from results.store.store import Finished
-from sweep.driver.comparable import OF_LOSSES, different_losses
-from sweep.driver.rungs import Rungs
+from sweep.driver.intake import Intake
+from sweep.driver.rungs import RecordedRungs, Rungs
 from sweep.driver.train import Task
-from sweep.plan.plan import PlanError
 from sweep.process.signals import Stopper, StopRequested
 from sweep.process.tally import Tally
 from sweep.process.view import View
-from trainables import engine, limits
-from trainables.engine import Engine, Report, Work, without_training
+from trainables import limits
+from trainables.engine import Engine, Report, Work
 from trainables.settings import Mode
 
 COMMIT_EVERY_S = 2.0
@@ -61,7 +55,7 @@ def train_here(task: Task, tally: Tally, view: View, stopper: Stopper) -> str | 
     return None
 
 
-class RungsHere(engine.Rungs):
+class RungsHere(RecordedRungs):
     """ASHA's rungs in this process.
 
     Args:
@@ -69,41 +63,24 @@ class RungsHere(engine.Rungs):
     """
 
     def __init__(self, rungs: Rungs) -> None:
+        super().__init__()
         self._rungs = rungs
-        self._entered: list[pa.RecordBatch] = []
 
-    def enter(
-        self, epoch: int, idx: np.ndarray, best: np.ndarray, together: bool, mode: Mode = "min"
-    ) -> np.ndarray:
-        """See `trainables.engine.Rungs.enter`."""
-        passed = self._rungs.enter(epoch, idx, best, together, mode)
-        columns = [np.full(len(idx), epoch, np.int32), idx, best, passed]
-        self._entered.append(pa.record_batch(list(map(pa.array, columns)), schema=to_arrow(RUNGS)))
-        return passed
-
-    def entered(self) -> pa.RecordBatch | None:
-        """See `trainables.engine.Rungs.entered`."""
-        if not self._entered:
-            return None
-        table = pa.Table.from_batches(self._entered).combine_chunks()
-        self._entered = []
-        return table.to_batches()[0]
+    def judge(self, epoch: int, idx: np.ndarray, best: np.ndarray, together: bool, mode: Mode) -> np.ndarray:
+        """See `RecordedRungs.judge`."""
+        return self._rungs.enter(epoch, idx, best, together, mode)
 
 
 class _Trainer:
     def __init__(self, task: Task, tally: Tally, view: View) -> None:
         self._task, self._plan, self._tally, self._view = task, task.plan, tally, view
-        self._pending: list[Finished] = []
-        self._entered: list[pa.RecordBatch] = []
-        self._committed_at = time.monotonic()
+        self._intake = Intake(task.plan, task.store, tally)
         # A heap: minus the cost, a counter, the points.
         self._groups: list[tuple[float, int, np.ndarray]] = []
         self._counter = itertools.count()
         self._singles: deque[int] = deque()
         self._known: Any = None
         self._engines: dict[str, Engine] = {}
-        self._modes: dict[str, str | None] = {}
-        self._losses: dict[str, Sequence[str]] = {}
 
     def train(self) -> None:
         plan, task = self._plan, self._task
@@ -144,8 +121,7 @@ class _Trainer:
         while not report.done:
             report = trains.step()
             self._take(report)
-            due = time.monotonic() - self._committed_at > COMMIT_EVERY_S
-            if due and (self._pending or self._entered):
+            if self._intake.waiting and time.monotonic() - self._intake.committed_at > COMMIT_EVERY_S:
                 self.commit()
             self._view.update()
         self._tally.running = 0
@@ -153,67 +129,20 @@ class _Trainer:
     def _take(self, report: Report) -> None:
         for what, seconds in report.timing.items():
             self._tally.spend(what, seconds)
-        if new := {name: mode for name, mode in report.modes.items() if name not in self._modes}:
-            self._modes |= new
-            try:
-                self._tally.directions = self._task.store.learn(new)
-            except FolderError as error:
-                raise StopRequested(error) from error
-        self._losses |= report.losses
-        if (metric := self._plan.objective.metric) in OF_LOSSES and len(self._losses) > 1:
-            raise StopRequested(PlanError(different_losses(metric, self._losses)))
-        if report.rungs is not None:
-            self._entered.append(report.rungs)
-        if report.rows is not None:
-            self._finish(report.rows)
+        self._intake.take(report)
         if report.known is not None:
             self._known = report.known if self._known is None else self._known.joined(report.known)
         for part, cost in zip(report.parts, report.costs or [0.0] * len(report.parts), strict=True):
             self._add(part, cost)
         if report.refused is not None:
-            self._one_by_one(report.refused, report.why)
-        self._tally.note((*report.notes, *self._work.maker.notes))
+            self._singles.extend(self._intake.one_by_one(report.refused, report.why).tolist())
+        self._tally.note(self._work.maker.notes)
         self._tally.running = report.open
-        if report.unusable:
-            raise StopRequested(PlanError(report.unusable))
-        if report.broken:
-            raise StopRequested(RuntimeError(report.broken))
-
-    def _one_by_one(self, points: np.ndarray, why: str) -> None:
-        finished = self._task.store.has(points)
-        for pending in self._pending:
-            finished |= np.isin(points, pending.points["idx"].to_numpy())
-        points = points[~finished]
-        if not len(points):
-            return
-        if self._plan.engine == "fused":
-            error = f"UnfusableError: {why}."
-            self._finish(without_training(points, Status.FAILED, error, "fused", self._plan.seed))
-            return
-        self._tally.note_one_by_one(points, why)
-        self._singles.extend(points.tolist())
-
-    def _finish(self, rows: engine.Rows) -> None:
-        self._pending.append(Finished(rows.points, rows.curves, rows.weights))
-        self._tally.add(rows.points, self._plan.space.shown)
-        by_keras = rows.points.filter(pc.equal(rows.points["engine"], "keras"))
-        if by_keras.num_rows:
-            self._tally.by_keras += by_keras.num_rows
-            self._tally.spend("keras", pc.sum(by_keras["seconds"]).as_py() or 0.0)
+        self._intake.end_if_unusable(report)
 
     def commit(self) -> None:
-        """Commit the pending rows.
-
-        Raises:
-            StopRequested: the folder cannot be written.
-        """
-        self._committed_at = time.monotonic()
-        try:
-            self._task.store.commit(self._pending, self._entered)
-        except (FolderError, ValueError) as error:
-            raise StopRequested(error) from error
-        self._pending.clear()
-        self._entered.clear()
+        """See `Intake.commit`."""
+        self._intake.commit()
 
 
 def _engine(name: str, work: Work) -> Engine:

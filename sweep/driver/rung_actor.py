@@ -13,10 +13,8 @@ import pyarrow as pa
 import ray
 
 from cluster.connect.nodes import beside_driver
-from results.schema import RUNGS, to_arrow
-from sweep.driver.rungs import Rungs
+from sweep.driver.rungs import RecordedRungs, Rungs
 from sweep.plan.plan import Plan
-from trainables import engine
 from trainables.settings import Mode
 
 
@@ -28,7 +26,7 @@ def start_rungs(plan: Plan, entered: Iterable[pa.Table]) -> RungActor:
     return RungActor(actor)
 
 
-class RungActor(engine.Rungs):
+class RungActor(RecordedRungs):
     """The client of the actor: the engine in a worker asks it.
 
     Args:
@@ -36,22 +34,10 @@ class RungActor(engine.Rungs):
     """
 
     def __init__(self, actor: Any) -> None:
+        super().__init__()
         self._actor = actor
-        self._entered: list[pa.RecordBatch] = []
 
-    def enter(
-        self, epoch: int, idx: np.ndarray, best: np.ndarray, together: bool, mode: Mode = "min"
-    ) -> np.ndarray:
-        """See `trainables.engine.Rungs.enter`; waits for the actor."""
-        passed = ray.get(self._actor.enter.remote(epoch, idx, best, together=together, mode=mode))
-        columns = [np.full(len(idx), epoch, np.int32), idx, best, passed]
-        self._entered.append(pa.record_batch(list(map(pa.array, columns)), schema=to_arrow(RUNGS)))
+    def judge(self, epoch: int, idx: np.ndarray, best: np.ndarray, together: bool, mode: Mode) -> np.ndarray:
+        """See `RecordedRungs.judge`; waits for the actor."""
+        passed: np.ndarray = ray.get(self._actor.enter.remote(epoch, idx, best, together=together, mode=mode))
         return passed
-
-    def entered(self) -> pa.RecordBatch | None:
-        """See `trainables.engine.Rungs.entered`."""
-        if not self._entered:
-            return None
-        table = pa.Table.from_batches(self._entered).combine_chunks()
-        self._entered = []
-        return table.to_batches()[0]

@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import abstractmethod
 from bisect import insort
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 
-from results.schema import RUNGS
+from results.schema import RUNGS, to_arrow
 from sweep.plan.asha import Asha
+from trainables import engine
 from trainables.settings import Mode
 
 
@@ -189,3 +192,31 @@ class Rungs:
             if rung is not None and idx not in rung.values:
                 rung.record(idx, value)
                 rung.passed[idx] = passed
+
+
+class RecordedRungs(engine.Rungs):
+    """The rungs as an engine knows them: it keeps each decision until the engine hands it on to be stored."""
+
+    def __init__(self) -> None:
+        self._entered: list[pa.RecordBatch] = []
+
+    @abstractmethod
+    def judge(self, epoch: int, idx: np.ndarray, best: np.ndarray, together: bool, mode: Mode) -> np.ndarray:
+        """Return which of the points continue; the arguments are those of `enter`."""
+
+    def enter(
+        self, epoch: int, idx: np.ndarray, best: np.ndarray, together: bool, mode: Mode = "min"
+    ) -> np.ndarray:
+        """See `trainables.engine.Rungs.enter`."""
+        passed = self.judge(epoch, idx, best, together, mode)
+        columns = [np.full(len(idx), epoch, np.int32), idx, best, passed]
+        self._entered.append(pa.record_batch(list(map(pa.array, columns)), schema=to_arrow(RUNGS)))
+        return passed
+
+    def entered(self) -> pa.RecordBatch | None:
+        """See `trainables.engine.Rungs.entered`."""
+        if not self._entered:
+            return None
+        table = pa.Table.from_batches(self._entered).combine_chunks()
+        self._entered = []
+        return table.to_batches()[0]

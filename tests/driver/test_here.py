@@ -69,17 +69,17 @@ def test_asha_prunes_and_its_records_are_stored(workplace):
 
 def test_ctrl_c_keeps_what_is_finished_and_the_same_call_resumes(workplace, monkeypatch):
     plan, out = plan_in(workplace), workplace / "out"
-    before, commit = signal.getsignal(signal.SIGINT), here._Trainer._finish
+    before, commit = signal.getsignal(signal.SIGINT), here.Intake.add
 
     def finish_and_interrupt(self, rows):
         commit(self, rows)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(here._Trainer, "_finish", finish_and_interrupt)
+    monkeypatch.setattr(here.Intake, "add", finish_and_interrupt)
     outcome = here_run(plan, out)
     assert outcome.exit_code == 3 and outcome.error is None
     assert len(read_points(RunFolder(out))) == 1
-    monkeypatch.setattr(here._Trainer, "_finish", commit)
+    monkeypatch.setattr(here.Intake, "add", commit)
     assert here_run(plan, out).exit_code == 0
     assert sorted(read_points(RunFolder(out))["idx"]) == [0, 1]
     assert signal.getsignal(signal.SIGINT) is before

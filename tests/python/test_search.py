@@ -87,13 +87,13 @@ def test_the_same_call_finds_its_run_and_another_gets_a_new_folder():
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_same_call_resumes(monkeypatch):
-    finish = here._Trainer._finish
+    finish = here.Intake.add
 
     def finish_and_interrupt(self, rows):
         finish(self, rows)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(here._Trainer, "_finish", finish_and_interrupt)
+    monkeypatch.setattr(here.Intake, "add", finish_and_interrupt)
     with pytest.raises(KeyboardInterrupt, match=r"1 points are open.*the same call resumes"):
         sweep.search(network(), X, Y, space=SPACE, **QUICK)
     assert len(results.open("runs/build").points) == 1
