@@ -6,7 +6,6 @@ key, line), what was given, what is expected, how to mend it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
@@ -22,13 +21,12 @@ from sweep.plan.asha import Asha
 from sweep.plan.axes import axis_faults, made_space, with_conditions
 from sweep.plan.form import PlanError, joined, located, read_yaml, unknown_keys, validated
 from sweep.plan.resources import Resources
+from sweep.plan.table import table_of, with_weights
 from trainables.builder import find
 from trainables.builder.find import Builder
 from trainables.settings import Callbacks, Fit, Objective, Training
 from trainables.table import data
 from trainables.table.data import DataSpec, Table
-from trainables.table.given import WEIGHTS
-from trainables.table.weights import check_weights
 
 DEFAULT_PLAN = Path(__file__).parents[1] / "plans" / "abalone.yaml"
 
@@ -232,62 +230,9 @@ class Plan:
         """The table, read and checked once.
 
         Raises:
-            PlanError: the table cannot be used (see `trainables.table.data.load`), or a validation split leaves no rows.
+            PlanError: see `sweep.plan.table.table_of`.
         """
-        axes = {
-            axis.name: axis.values
-            for axis in self.space.axes
-            if axis.name not in self.found_builder.parameters
-        }
-        weights = [str(name) for name in axes.get("weight", []) if name is not None]
-        try:
-            found = data.load(self.data_spec, self.fit.validation_split, weights)
-        except data.DataError as error:
-            raise PlanError(str(error), ("data",)) from None
-        self._check_weights(found)
-        splits = set(axes.get("validation_split", [self.fit.validation_split]))
-        if found.validation is not None:
-            if "validation_split" in axes:
-                raise PlanError(
-                    "validation_split is an axis, but the data say which rows are the validation rows "
-                    "(split or validation_path). Remove the axis, or write split: {kind: random} under data.",
-                    ("space", "validation_split"),
-                )
-            return found
-        for split in splits:
-            if not 0 < math.floor(len(found.y_train) * (1 - split)) < len(found.y_train):
-                raise PlanError(
-                    f"validation_split={split} of {len(found.y_train)} train rows leaves nothing to fit or nothing "
-                    "to validate on. Change it.",
-                    ("fit", "validation_split"),
-                )
-        return found
-
-    def _check_weights(self, table: Table) -> None:
-        """Check that the table has the classes and the columns that weight its rows."""
-        axes = {axis.name: axis for axis in self.space.axes if axis.name not in self.found_builder.parameters}
-        try:
-            default = self._fit_with(table)
-        except ValueError as error:
-            raise PlanError(str(error), ("fit", "class_weight")) from None
-        given = {name: getattr(default, name) for name in ("class_weight", "weight")}
-        values = {name: axes[name].values if name in axes else [value] for name, value in given.items()}
-        for name, some in values.items():
-            where = ("space", name) if name in axes else ("fit", name)
-            for value in some:
-                try:
-                    check_weights(
-                        replace(default, **{"class_weight": None, "weight": None, name: value}), table
-                    )
-                except ValueError as error:
-                    raise PlanError(str(error), where) from None
-        both = [next((value for value in some if value is not None), None) for some in values.values()]
-        if None not in both:
-            raise PlanError(
-                f"some points have class_weight={both[0]!r} and weight={both[1]!r}, but Keras takes one of the two. "
-                "Make two plans, or a column that has the product of both weights.",
-                ("space", "weight" if "weight" in axes else "class_weight"),
-            )
+        return table_of(self.data_spec, self.space, self.found_builder, self.fit)
 
     @property
     def epochs(self) -> int:
@@ -298,16 +243,11 @@ class Plan:
             else self.fit.epochs
         )
 
-    def _fit_with(self, table: Table) -> Fit:
-        """Return the plan's arguments of fit, with the weights that `data` names, or that came with arrays."""
-        given = WEIGHTS if table.recipe is None and WEIGHTS in table.weights else None
-        return replace(self.fit, weight=self.data_spec.weight or given)
-
     @property
     def training(self) -> Training:
         """The settings of the training, as the trials need them."""
         return Training(
-            fit=replace(self._fit_with(self.table), epochs=self.epochs),
+            fit=replace(with_weights(self.fit, self.data_spec, self.table), epochs=self.epochs),
             callbacks=self.callbacks,
             milestones=self.asha.milestones(self.epochs) if self.scheduler == "asha" else (),
             seed=self.seed,

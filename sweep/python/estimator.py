@@ -129,7 +129,9 @@ class _KerasSweep(BaseEstimator):
         if scores.isna().all():
             first = points["error"].dropna()
             why = f" The first error: {first.iloc[0]}" if len(first) else ""
-            raise RuntimeError(f"None of the {len(points)} points has a finite validation loss.{why}")
+            raise RuntimeError(
+                f"None of the {len(points)} points has a finite objective on the validation rows.{why}"
+            )
         configs = run.configs(points["idx"].tolist())
         ranks = scores.rank(ascending=False, method="min").fillna(scores.notna().sum() + 1).astype(int)
         self.cv_results_: dict[str, Any] = {
@@ -193,13 +195,13 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
         verbose: whether to print the progress.
 
     Attributes:
-        best_estimator_: the best point by its loss on the validation rows, with the weights of its best epoch. It is not
-            trained again on all rows. Its attribute `model_` is the `keras.Model`.
+        best_estimator_: the best point by the objective on the validation rows, with the weights of its best epoch. It
+            is not trained again on all rows. Its attribute `model_` is the `keras.Model`.
         best_params_: its value of each axis.
-        best_score_: its score, minus its loss on the validation rows.
+        best_score_: its score: the objective on the validation rows, or minus it if a lower one is better.
         best_index_: its row in `cv_results_`.
         cv_results_: columns as of `GridSearchCV`, with one split: params, param_*, split0_test_score, mean_test_score,
-            std_test_score, rank_test_score, mean_train_score, mean_fit_time. A score is minus the loss; test stands for
+            std_test_score, rank_test_score, mean_train_score, mean_fit_time. A score is as `best_score_`; test stands for
             the validation rows. A point that failed has NaN.
         n_features_in_, feature_names_in_: as usual.
         classes_: the labels.
