@@ -63,11 +63,11 @@ def test_categories_are_categories(values):
 
 
 def test_all_that_is_wrong_is_one_message():
-    gaps = Problem("a", 'column "a" has no value in row 2 (1 missing in all)', ("missing: fill",))
+    gaps = Problem("a", 'column "a" has no value in row 2 (1 missing in all)', (), missing={"a": "fill"})
     other = Problem("b", 'column "b" is "?"', ('na: ["?"]',))
     nameless = Problem("column 3", "column 3 has no name", (), is_nameless=True)
     lines = message("t.csv", [gaps, other, nameless]).splitlines()
     assert lines[0] == "t.csv: 3 columns cannot be used as they are:"
-    assert lines[-3:] == ['  missing: {"a": fill}', '  na: ["?"]', '  drop: ["a", "b", 3]']
-    both = message("t.csv", [gaps, Problem("z", "z", ("missing: fill",))])
+    assert lines[-3:] == ['  missing: {"a": "fill"}', '  na: ["?"]', '  drop: ["a", "b", 3]']
+    both = message("t.csv", [gaps, Problem("z", "z", (), missing={"z": "fill"})])
     assert "  missing: fill\n  missing: drop_rows\n" in both

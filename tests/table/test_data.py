@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.help.bad_input import BAD_TABLES
 from tests.help.plans import write_table
@@ -219,9 +220,10 @@ def test_a_gap_in_the_target_is_never_filled(csv):
     frame = pd.read_csv(csv)
     frame.loc[3, "target"] = None
     frame.to_csv(csv, index=False)
-    with pytest.raises(DataError, match=r'the target "target" has no value in row 5'):
+    with pytest.raises(DataError, match=r'the target "target" has no value in row 5') as refused:
         load(DataSpec(str(csv), "target", missing="fill"))
     table = load(DataSpec(str(csv), "target", missing={"target": "drop_rows"}))
+    assert 'missing: {"target": "drop_rows"}' in str(refused.value)
     assert len(table.y_train) + len(table.y_test) == len(frame) - 1
 
 
@@ -305,3 +307,14 @@ def test_columns_that_are_not_there_are_named_together(csv):
 def test_a_split_out_of_range_is_refused(options, words):
     with pytest.raises(DataError, match=words.replace("{", r"\{")):
         Split(**options)
+
+
+def test_a_remedy_keeps_what_the_plan_says_of_other_gaps(csv):
+    frame = pd.read_csv(csv)
+    frame.loc[3, "target"] = frame.loc[5, "a"] = None
+    frame.to_csv(csv, index=False)
+    with pytest.raises(DataError) as refused:
+        load(DataSpec(str(csv), "target", missing="fill"))
+    [line] = [line.strip() for line in str(refused.value).splitlines() if "missing:" in line]
+    table = load(DataSpec(str(csv), "target", **yaml.safe_load(line)))
+    assert len(table.y_train) + len(table.y_test) == len(frame) - 1 and "a_missing" in table.features

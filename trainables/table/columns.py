@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
-from trainables.table.spec import DataSpec
+from trainables.table.spec import DataSpec, Missing
 
 MAX_CATEGORIES = 100
 """The most categories that become indicators without being asked for."""
@@ -37,6 +37,7 @@ class Problem:
         remedies: lines of the plan's `data`, one of which mends it.
         is_target: whether the column is a target, which cannot be left out.
         is_nameless: whether the column has no name, so that its position names it.
+        missing: what to do with the gaps of columns, which mends it, too.
     """
 
     column: str
@@ -44,6 +45,7 @@ class Problem:
     remedies: tuple[str, ...]
     is_target: bool = False
     is_nameless: bool = False
+    missing: Mapping[str, Missing] = field(default_factory=dict)
 
 
 def message(name: str, problems: Sequence[Problem]) -> str:
@@ -54,14 +56,13 @@ def message(name: str, problems: Sequence[Problem]) -> str:
     else:
         listed = "\n".join(f"  {problem.text}" for problem in problems)
         found = f"{name}: {len(problems)} columns cannot be used as they are:\n{listed}"
-    fills = [p.column for p in problems if any(line.startswith("missing") for line in p.remedies)]
+    policies = {column: policy for problem in problems for column, policy in problem.missing.items()}
     lines: list[str] = []
-    if fills and len(fills) == len(problems):
-        by_column = f"missing: {{{', '.join(f'{json.dumps(c, ensure_ascii=False)}: fill' for c in fills)}}}"
-        lines += ["missing: fill", "missing: drop_rows", *([by_column] if len(fills) > 1 else [])]
-    elif fills:
-        lines.append(f"missing: {{{', '.join(f'{json.dumps(c, ensure_ascii=False)}: fill' for c in fills)}}}")
-    lines += [line for problem in problems for line in problem.remedies if not line.startswith("missing")]
+    if policies and all(problem.missing == {problem.column: "fill"} for problem in problems):
+        lines += ["missing: fill", "missing: drop_rows"]
+    if policies and (not lines or len(policies) > 1):
+        lines.append(f"missing: {json.dumps(policies, ensure_ascii=False)}")
+    lines += [line for problem in problems for line in problem.remedies]
     drops = [int(p.column.split()[1]) if p.is_nameless else p.column for p in problems if not p.is_target]
     if drops:
         lines.append(f"drop: {json.dumps(drops, ensure_ascii=False)}")
@@ -140,7 +141,7 @@ def gaps(values: pd.Series, source: Source, what: str = "column") -> Problem | N
         return None
     row, count = source.row(int(missing.argmax())), int(missing.sum())
     text = f'{what} "{values.name}" has no value in row {row} ({count:,} missing in all)'
-    return Problem(str(values.name), text, ("missing: fill",))
+    return Problem(str(values.name), text, (), missing={str(values.name): "fill"})
 
 
 def not_finite(values: pd.Series, source: Source, what: str = "column") -> Problem | None:

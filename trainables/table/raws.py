@@ -14,7 +14,7 @@ from trainables.table.columns import Problem
 from trainables.table.given import Given, called, from_npz
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
-from trainables.table.spec import DataError, DataSpec, Split
+from trainables.table.spec import DataError, DataSpec, Missing, Split
 
 
 @dataclass(frozen=True)
@@ -147,9 +147,16 @@ def gaps(frame: pd.DataFrame, source: Source, spec: DataSpec, names: Sequence[st
             continue
         what = "column" if is_feature else "the target" if name in spec.targets else "column"
         if problem := columns.gaps(frame[name], source, what):
-            remedy = f'missing: {{"{name}": drop_rows}}' if not is_feature else problem.remedies[0]
-            found.append(replace(problem, remedies=(remedy,), is_target=name in spec.targets))
+            missing = problem.missing if is_feature else _dropping(frame, spec, name)
+            found.append(replace(problem, missing=missing, is_target=name in spec.targets))
     return found
+
+
+def _dropping(frame: pd.DataFrame, spec: DataSpec, name: str) -> dict[str, Missing]:
+    """Return what leaves out the rows with a gap in a column, and does with the gaps of others what the plan says."""
+    others = [str(other) for other in frame.columns if frame[other].isna().any()]
+    policies = {other: spec.missing_in(other) for other in others if spec.missing_in(other) != "refuse"}
+    return {**policies, name: "drop_rows"}
 
 
 def kept(frame: pd.DataFrame, part: np.ndarray, spec: DataSpec) -> np.ndarray:
