@@ -318,3 +318,10 @@ def test_a_remedy_keeps_what_the_plan_says_of_other_gaps(csv):
     [line] = [line.strip() for line in str(refused.value).splitlines() if "missing:" in line]
     table = load(DataSpec(str(csv), "target", **yaml.safe_load(line)))
     assert len(table.y_train) + len(table.y_test) == len(frame) - 1 and "a_missing" in table.features
+
+
+def test_a_column_that_counts_the_rows_is_told(csv):
+    pd.read_csv(csv).assign(id=range(1, 121), year=range(120, 0, -1)).to_csv(csv, index=False)
+    table = load(DataSpec(str(csv), "target"))
+    assert "id" in table.features  # it may say something
+    assert ["'id' counts the rows" in note and 'drop: ["id"]' in note for note in table.notes] == [True]

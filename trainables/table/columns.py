@@ -231,11 +231,16 @@ def _category_kind(present: pd.Series, name: str) -> Literal["onehot"] | Problem
 def _nameless(values: pd.Series, source: Source) -> Problem:
     name = str(values.name)
     counts: Any = values.to_numpy()
-    is_index = pd.api.types.is_integer_dtype(values) and (np.diff(counts) == 1).all()
     what = f"{name} has no name"
-    if is_index:
+    if counts_rows(values):
         what += f" and counts the rows from {counts[0]}, so it is an index"
     return Problem(name, what, (), is_nameless=True)
+
+
+def counts_rows(values: pd.Series) -> bool:
+    """Return whether a column counts the rows, as an index does."""
+    is_whole = pd.api.types.is_integer_dtype(values) and not values.isna().any()
+    return bool(is_whole and (np.diff(values.to_numpy("int64")) == 1).all())
 
 
 def _category(name: str, kind: str) -> str:

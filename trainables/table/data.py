@@ -7,6 +7,7 @@ rows are `DataFrame.sample(frac=1 - test_fraction, random_state=split_seed)`, th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -139,6 +140,11 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
     notes = [*source.notes, *target.notes]
     if how.column:
         notes.append(f'The column "{how.column}" splits the rows and is no feature.')
+    if indices := [name for name in kinds if columns.counts_rows(frame[name])]:
+        notes.append(
+            f"{_listed(indices)} counts the rows of the file, as an index does. Leave it out if it says nothing about a "
+            f"row: drop: {json.dumps(indices, ensure_ascii=False)}."
+        )
     if dropped:
         notes.append(f"{dropped:,} of {len(frame):,} rows have gaps and are left out (missing: drop_rows).")
     if len(rows[0]) < MIN_ROWS:
