@@ -32,7 +32,7 @@ MOST = 10
 ONE_IN = 1000
 """One in so many of the other points is checked."""
 
-_CHECKED_ENGINE = "fused"
+_CHECKED_ENGINES = ("native", "fused")
 _NOT_COMPARED = ("seconds", "has_weights", "engine", "error")
 
 
@@ -123,7 +123,7 @@ def chosen(
         return [], []
     statuses = [*FINISHED_WELL, Status.DIVERGED]
     trained = points[
-        (points["engine"] == _CHECKED_ENGINE) & points["status"].isin(statuses) & (points["epochs"] > 0)
+        points["engine"].isin(_CHECKED_ENGINES) & points["status"].isin(statuses) & (points["epochs"] > 0)
     ]
     ranked = trained[trained["status"] != Status.DIVERGED].dropna(subset=[by])
     ranked = ranked.sort_values([by, "idx"], ascending=[mode == "min", True])

@@ -205,6 +205,10 @@ def _at_least(name: str, value: float, least: float) -> None:
         raise ValueError(f"{name} got {value}, but needs at least {least}.")
 
 
+Programs = Literal["any", "native", "xla"]
+"""Programs that may train many points at once."""
+
+
 @dataclass(frozen=True)
 class Training:
     """The part of a plan that a trial needs.
@@ -220,6 +224,7 @@ class Training:
         memory_mb: MiB that the arrays of one cohort may take; on a GPU, its memory is the limit instead.
         gpu: share of a GPU, or number of GPUs, that a trial has.
         objective: the metric that decides which epoch is best, and that ASHA compares.
+        programs: which programs may train points: "any" prefers the native kernel to XLA.
     """
 
     fit: Fit
@@ -232,3 +237,4 @@ class Training:
     memory_mb: float = 256.0
     gpu: float = 0.0
     objective: Objective = Objective()
+    programs: Programs = "any"

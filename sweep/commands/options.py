@@ -86,7 +86,7 @@ IDX = click.option(
     "--idx", callback=_idx, metavar="I,J,...", help="Only these points, by their index in the grid."
 )
 ENGINE = click.option(
-    "--engine", type=click.Choice(["auto", "fused", "keras"]), help="What trains the points."
+    "--engine", type=click.Choice(["auto", "native", "fused", "keras"]), help="What trains the points."
 )
 SCHEDULER = click.option(
     "--scheduler", type=click.Choice(["asha", "none"]), help="Whether ASHA prunes points."

@@ -88,13 +88,13 @@ class Intake:
         return points[~finished]
 
     def one_by_one(self, points: np.ndarray, why: str) -> np.ndarray:
-        """Return those of the points that no program can train which Keras has to train; with `engine: fused` they fail."""
+        """Return those of the points that no program can train which Keras has to train; with `engine: fused` or `native` they fail."""
         points = self.still_open(points)
         if not len(points):
             return points
-        if self._plan.engine == "fused":
+        if (engine := self._plan.engine) in ("fused", "native"):
             error = f"UnfusableError: {why}."
-            self.add(without_training(points, Status.FAILED, error, "fused", self._plan.seed))
+            self.add(without_training(points, Status.FAILED, error, engine, self._plan.seed))
             return points[:0]
         self._tally.note_one_by_one(points, why)
         return points

@@ -24,7 +24,7 @@ from sweep.plan.resources import Resources
 from sweep.plan.table import table_of, with_weights
 from trainables.builder import find
 from trainables.builder.find import Builder
-from trainables.settings import Callbacks, Fit, Objective, Training
+from trainables.settings import Callbacks, Fit, Objective, Programs, Training
 from trainables.table import data
 from trainables.table.data import DataSpec, Table
 
@@ -58,7 +58,7 @@ class Plan:
     callbacks: Callbacks = field(default_factory=Callbacks)
     scheduler: Literal["asha", "none"] = "asha"
     asha: Asha = field(default_factory=Asha)
-    engine: Literal["auto", "fused", "keras"] = "auto"
+    engine: Literal["auto", "native", "fused", "keras"] = "auto"
     resources: Resources = field(default_factory=Resources)
     seed: int = 0
     timeout_s: float = 600.0
@@ -244,6 +244,12 @@ class Plan:
         )
 
     @property
+    def _programs(self) -> Programs:
+        if self.engine == "native":
+            return "native"
+        return "xla" if self.engine == "fused" or self.resources.gpu else "any"
+
+    @property
     def training(self) -> Training:
         """The settings of the training, as the trials need them."""
         return Training(
@@ -257,6 +263,7 @@ class Plan:
             memory_mb=self.resources.memory_mb,
             gpu=self.resources.gpu,
             objective=self.objective,
+            programs=self._programs,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ A step composes the group, or trains it until ASHA's next milestone, or for a fe
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -49,7 +50,8 @@ class FusedEngine(Engine):
         self._composer: Any = None
         self._composed_s = 0.0
         self._notes: set[str] = set()  # how models take the target
-        self._proven: set[Hashable] = set()  # what proofs of earlier programs need not repeat
+        # What proofs of earlier programs need not repeat, by the engine of the program.
+        self._proven: dict[str, set[Hashable]] = defaultdict(set)
 
     def begin(self, points: np.ndarray, known: Any = None) -> None:
         """Take the group of the next trial."""
@@ -174,8 +176,6 @@ class FusedEngine(Engine):
 
     def _begin_cohort(self) -> Report | None:
         """Start the next cohort, from a checkpoint if there is one; report if its program cannot train all points."""
-        from trainables.fused.training.cohort import Cohort
-
         assert self._waiting
         self._kept_at = time.monotonic()
         work = self.work
@@ -183,9 +183,9 @@ class FusedEngine(Engine):
         for present, state in work.checkpoints.find(idx) if work.checkpoints else ():
             is_present = np.isin(idx, present)
             rows, others = np.flatnonzero(is_present), np.flatnonzero(~is_present)
-            cohort = Cohort(idx[rows], members.take(rows), fit, work.table, work.training, LANES)
-            if report := self._prove(cohort, members.take(rows), idx[others]):
-                return report
+            cohort = self._proven_cohort(idx[rows], members.take(rows), fit, idx[others])
+            if isinstance(cohort, Report):
+                return cohort
             try:
                 cohort.restore(state)
             except (ValueError, KeyError):  # a checkpoint of another version of this software
@@ -194,37 +194,55 @@ class FusedEngine(Engine):
                 self._waiting.insert(0, (idx[others], members.take(others), fit))
             self._cohort = cohort
             return None
-        cohort = Cohort(idx, members, fit, work.table, work.training, LANES)
-        if report := self._prove(cohort, members, idx[:0]):
-            return report
+        cohort = self._proven_cohort(idx, members, fit, idx[:0])
+        if isinstance(cohort, Report):
+            return cohort
         self._cohort = cohort
         return None
 
-    def _prove(self, cohort: Any, members: Any, others: np.ndarray) -> Report | None:
-        """Prove the program of a cohort before its first epoch; report if it cannot train all points.
+    def _proven_cohort(self, idx: np.ndarray, members: Any, fit: Any, others: np.ndarray) -> Any:
+        """Return a cohort whose program is proven, or a report if no program can train all its points.
 
         Args:
-            cohort, members: the cohort.
+            idx, members, fit: the cohort.
             others: points of the group that are in no cohort yet.
         """
-        from trainables.fused.training.proof import refused
+        from trainables.fused.training.cohort import Cohort
 
-        started = time.perf_counter()
-        composer, space = self._composer, self.work.space
-
-        def model(row: int) -> Any:
-            return composer.build(space[int(cohort.idx[row])])
-
-        with time_limit(self.work.training.timeout_s + COMPILE_S - KILL_AFTER_S):
-            rows, why = refused(cohort.program, members, model, self._proven, self.work.training.seed)
-        self._composed_s += time.perf_counter() - started
+        work = self.work
+        cohort = Cohort(idx, members, fit, work.table, work.training, LANES)
+        rows, why = self._prove(cohort, members)
+        if rows.any() and cohort.program.engine == "native" and work.training.programs == "any":
+            self._notes.add(f"engine: XLA, and not the native kernel, trains some points: {why}.")
+            cohort = Cohort(idx, members, fit, work.table, work.training, LANES, "xla")
+            rows, why = self._prove(cohort, members)
+        elif cohort.why_not_native:
+            self._notes.add(
+                f"engine: XLA, and not the native kernel, trains some points: {cohort.why_not_native}."
+            )
         if not rows.any():
-            return None
+            return cohort
         if rows.all():
             return self._refuse(why)
         # Cohorts of this group that have finished are not trained again.
         rest = [cohort.idx[~rows], others, *(idx for idx, *_ in self._waiting or ())]
         return Report(done=True, parts=[cohort.idx[rows], np.concatenate(rest)], why=why)
+
+    def _prove(self, cohort: Any, members: Any) -> tuple[np.ndarray, str]:
+        """Prove the program of a cohort before its first epoch; return which points it cannot train, and why."""
+        from trainables.fused.training.proof import refused
+
+        started = time.perf_counter()
+        composer, space = self._composer, self.work.space
+        proven = self._proven[cohort.program.engine]
+
+        def model(row: int) -> Any:
+            return composer.build(space[int(cohort.idx[row])])
+
+        with time_limit(self.work.training.timeout_s + COMPILE_S - KILL_AFTER_S):
+            found = refused(cohort.program, members, model, proven, self.work.training.seed)
+        self._composed_s += time.perf_counter() - started
+        return found
 
     def _enter(self, trained: np.ndarray) -> np.ndarray:
         """Enter the points that were trained into the rung of a milestone; return the rows of those that ASHA stops."""

@@ -33,7 +33,7 @@ def mixed(optimizer="sgd", rate=0.05, normalize=False):
 class Group:
     """A group of all points of a space of `mixed`, and its program."""
 
-    def __init__(self, space, seed=0):
+    def __init__(self, space, programs="any"):
         self.space, table = Space(space), small_table()
         builder = find.find(f"{__file__}:mixed", find.Path.cwd())
         self.composer = Composer(builder.load(), builder, table, 0)
@@ -41,7 +41,7 @@ class Group:
         fit = Fit(epochs=3, batch_size=32)
         self.members = self.composer.compose(Points.of(self.space, points), fit)
         assert isinstance(self.members, Members), self.members
-        self.cohort = Cohort(points, self.members, fit, table, Training(fit, RULES), 8)
+        self.cohort = Cohort(points, self.members, fit, table, Training(fit, RULES), 8, programs)
 
     def refused(self, proven=()):
         build = lambda row: self.composer.build(self.space[row])  # noqa: E731
@@ -127,7 +127,7 @@ def test_a_wrong_kernel_is_found(monkeypatch):
         )
 
     monkeypatch.setattr(kernels, "_product", product)
-    rows, _ = Group({"optimizer": ["sgd"], "rate": [0.01, 0.05]}).refused()
+    rows, _ = Group({"optimizer": ["sgd"], "rate": [0.01, 0.05]}, "xla").refused()
     assert rows.all()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trainables.fused.internals.penalties import difference, penalty
-from trainables.fused.program.program import Program
+from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.template import Stack
 
 
@@ -23,7 +23,7 @@ class DataLoss:
         program: it evaluates points on its validation rows.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: AnyProgram) -> None:
         self._program = program
 
     def of(self, stack: Stack, loss: np.ndarray) -> np.ndarray:

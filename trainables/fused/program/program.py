@@ -19,6 +19,7 @@ from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.slices import put, sliced
 from trainables.fused.internals.tracing import traced_as
+from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.draws import draws_of_steps
 from trainables.fused.program.template import ZERO, Stack, Template
 
@@ -26,7 +27,7 @@ ROWS_AT_ONCE = 200_000
 """The maximum of rows times points evaluated at once, because the outputs of a layer must fit into memory."""
 
 
-class Program:
+class Program(AnyProgram):
     """The compiled epoch of a template, and the evaluation of its lanes.
 
     Args:
@@ -37,11 +38,9 @@ class Program:
         stack: all points before training.
         lanes: maximum number of points in a chunk.
 
-    Attributes:
-        template, batch_size, fitted, validation: as given.
-        shared: the shared variables after the last epoch.
-        iterations: steps done.
     """
+
+    engine = "fused"
 
     def __init__(
         self,
@@ -72,17 +71,7 @@ class Program:
         self._evaluate: dict[bool, Any] = {}
 
     def epoch(self, stack: Stack, order: np.ndarray) -> tuple[Stack, np.ndarray]:
-        """Train every point of `stack` for one epoch.
-
-        Args:
-            stack: at most `lanes * chunks` points, which have all done the same number of epochs.
-            order: the fitted rows in the order in which they are taken, int, shape (rows,). It may lack some rows, if the
-                last batch is as large as without them.
-
-        Returns:
-            The models after the epoch, and the logs: float32, shape (points, 2 * len(template.logs)), first those of
-            training, then those on the validation rows.
-        """
+        """See `AnyProgram.epoch`; there may be at most `lanes * chunks` points."""
         positions, variants = self._chunked(stack.variant)
         filled = np.resize(positions, self.lanes * self.chunks)
         filled[filled < 0] = 0  # lanes that only fill a chunk
@@ -144,13 +133,7 @@ class Program:
         return np.resize(order, rows).astype(np.int32)
 
     def evaluate(self, stack: Stack, *rows: np.ndarray, penalties: bool = True) -> np.ndarray:
-        """Return the logs of every point of `stack` on other rows: float32, shape (points, len(template.logs)).
-
-        Args:
-            stack: the points.
-            rows: features and target, and the weights of the rows if the validation rows have some.
-            penalties: whether the loss holds the penalties of regularizers, as in Keras.
-        """
+        """See `AnyProgram.evaluate`."""
         constants = [tf.constant(array) for array in rows]
         found = np.zeros((len(stack.weights), len(self.template.logs)), np.float32)
         for variant in np.unique(stack.variant):

@@ -128,6 +128,15 @@ class Template:
         own = any(position in self.stacked for position, v in variables if v.path.endswith(SEED))
         return kernels.drawn_by_lane if own else kernels.drawn
 
+    @property
+    def layers(self) -> list[Any]:
+        """The model and all layers in it, in the order of their positions in the keys of numbers."""
+        return self._layers
+
+    def activations_of(self, layer: Any) -> tuple[Any, ...]:
+        """Return the activation function of one of the template's layers for each variant."""
+        return self._activations[self._layers.index(layer)]
+
     def merge(self, state: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """Return the values of all non-trainable variables, in order."""
         of_lane, of_all = iter(state), iter(shared)

@@ -21,11 +21,11 @@ from trainables.engine import Rows, as_bytes, curves_of, weights_of
 from trainables.fused.compose.members import Members
 from trainables.fused.internals.directions import modes_of
 from trainables.fused.program.data_loss import DataLoss
-from trainables.fused.program.program import Program
 from trainables.fused.program.template import Stack
+from trainables.fused.training.programs import program_of
 from trainables.fused.training.rules import Rules
 from trainables.objective import DATA_LOSS, VAL_DATA_LOSS, needs_data_loss, watched
-from trainables.settings import Fit, Training
+from trainables.settings import Fit, Programs, Training
 from trainables.table.data import Table
 from trainables.table.order import row_order
 from trainables.table.weights import row_weights
@@ -40,7 +40,8 @@ class Cohort:
         fit: the arguments of `Model.fit`, the same for all points.
         table: the data.
         training: budget and rules.
-        lanes: points in a chunk of the program.
+        lanes: points in a chunk of XLA's program.
+        programs: which programs may be taken; None: those of `training`.
 
     Raises:
         ObjectiveError: the plan names a log that the model does not have, or whose direction only the user knows.
@@ -50,6 +51,7 @@ class Cohort:
         alive: bool, shape (points,): whether each point is still in training.
         status: the status for each point's row; "running" while the point is in training.
         program: the program that trains the points.
+        why_not_native: why that is not the native kernel; empty if it is, or if it was not wanted.
         watched: the logs that the rules watch.
         modes: whether a lower or a higher value of each metric is better: "min", "max", or None if Keras cannot tell.
         timing: seconds spent so far, by activity: "compile" (the first epoch, with tracing and compiling), "train",
@@ -57,7 +59,14 @@ class Cohort:
     """
 
     def __init__(
-        self, idx: np.ndarray, members: Members, fit: Fit, table: Table, training: Training, lanes: int
+        self,
+        idx: np.ndarray,
+        members: Members,
+        fit: Fit,
+        table: Table,
+        training: Training,
+        lanes: int,
+        programs: Programs | None = None,
     ) -> None:
         self.idx, self.fit = idx, fit
         self._training = training
@@ -69,13 +78,16 @@ class Cohort:
             return (x, y) if of_rows is None else (x, y, of_rows)
 
         x, y = table.x_train, members.target.of(table.y_train)
-        self.program = Program(
+        self.program, self.why_not_native = program_of(
             members.template,
             fit.batch_size,
-            with_weights(x[:rows], y[:rows], weights.fitted),
-            with_weights(x[rows:], y[rows:], weights.validation),
+            (
+                with_weights(x[:rows], y[:rows], weights.fitted),
+                with_weights(x[rows:], y[rows:], weights.validation),
+            ),
             members.stack,
             lanes,
+            programs or training.programs,
         )
         self._train_rows = with_weights(x, y, weights.train)
         self._test_rows = with_weights(table.x_test, members.target.of(table.y_test), weights.test)
@@ -228,7 +240,7 @@ class Cohort:
             "params": np.full(len(rows), self._template.model.count_params()),
             "seed": np.full(len(rows), self._training.seed),
             "seconds": self.seconds[rows],
-            "engine": pa.array(["fused"]).take(pa.array(np.zeros(len(rows), int))),
+            "engine": pa.array([self.program.engine]).take(pa.array(np.zeros(len(rows), int))),
             "error": pc.if_else(pc.equal(status, "timeout"), late, pa.scalar(None, pa.string())),
         }
         return Rows(

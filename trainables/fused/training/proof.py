@@ -24,7 +24,7 @@ import tensorflow as tf
 from trainables.fused.compose.members import Members
 from trainables.fused.model.refuse import has_users_parts
 from trainables.fused.program.optimizers import slots_by_name
-from trainables.fused.program.program import Program
+from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.template import Stack
 
 EPOCHS = 2
@@ -59,7 +59,7 @@ class Sample:
     validation: int
 
 
-def prove(program: Program, stack: Stack, rows: Sequence[int], build: Build, seed: int) -> dict[int, str]:
+def prove(program: AnyProgram, stack: Stack, rows: Sequence[int], build: Build, seed: int) -> dict[int, str]:
     """Return those of the members `rows` that the program does not train as Keras does, each with the difference found.
 
     Args:
@@ -95,7 +95,7 @@ def prove(program: Program, stack: Stack, rows: Sequence[int], build: Build, see
 
 
 def refused(
-    program: Program, members: Members, build: Build, proven: set[Hashable], seed: int
+    program: AnyProgram, members: Members, build: Build, proven: set[Hashable], seed: int
 ) -> tuple[np.ndarray, str]:
     """Prove a program, and return which of its points it cannot train: bool, shape (points,), and why.
 
@@ -154,7 +154,7 @@ def chosen(optimizer: np.ndarray, variant: np.ndarray, first: np.ndarray, seed: 
     return rows or order[:1].tolist()
 
 
-def _sample(program: Program, chance: np.random.Generator) -> Sample:
+def _sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
     rows, batch = len(program.fitted[0]), program.batch_size
     rest = rows % batch
     whole = min(rows // batch, 1 if rest else 2)
@@ -188,7 +188,7 @@ def _nudged(member: Stack, chance: np.random.Generator) -> Stack:
     return Stack(weights, member.state, member.slots, member.numbers, member.optimizer, member.variant)
 
 
-def _by_program(program: Program, starts: Sequence[Stack], sample: Sample) -> list[tuple[Result, Result]]:
+def _by_program(program: AnyProgram, starts: Sequence[Stack], sample: Sample) -> list[tuple[Result, Result]]:
     """Train the members by the program, and leave the program as it was.
 
     Returns:
@@ -227,7 +227,7 @@ def _by_program(program: Program, starts: Sequence[Stack], sample: Sample) -> li
     return list(zip(found, apart, strict=True))
 
 
-def _by_keras(model: keras.Model, program: Program, start: Stack, sample: Sample) -> Result:
+def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sample) -> Result:
     """Train a model from the values of a member by Keras, and return the same as `_by_program`."""
     template = program.template
     for variable, value in zip(model.trainable_variables, template.parts(start.weights[0]), strict=True):

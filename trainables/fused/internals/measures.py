@@ -1,0 +1,64 @@
+"""Reads from a built model which functions its loss and its metrics compute, and with which arguments.
+
+Based on the source of Keras 3.15.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A loss or a metric.
+
+    Attributes:
+        name: of the metric in the logs; "loss" for the loss.
+        kind: the class; None for a function.
+        function: the function of targets and outputs that it computes; None if it is no mean of one.
+        arguments: the function's other arguments.
+        reduction: of a loss.
+        weighted: whether it is a metric that weighs its rows.
+    """
+
+    name: str
+    kind: type | None
+    function: Any
+    arguments: Mapping[str, Any]
+    reduction: str = "sum_over_batch_size"
+    weighted: bool = False
+
+
+def computed_loss(model: keras.Model) -> Computed | None:
+    """Return the loss of a model of one output that has seen a batch; None if it has no loss, or several."""
+    losses = model._compile_loss
+    flat = None if losses is None else losses._flat_losses
+    if not flat or len(flat) != 1 or flat[0].loss_weights is not None:
+        return None
+    loss = flat[0].loss
+    if not isinstance(loss, keras.losses.Loss):
+        return Computed("loss", None, loss, {})
+    function, arguments = getattr(loss, "fn", None), getattr(loss, "_fn_kwargs", {})
+    return Computed("loss", type(loss), function, dict(arguments), str(loss.reduction))
+
+
+def computed_metrics(model: keras.Model) -> list[Computed]:
+    """Return the metrics of a model of one output that has seen a batch, in the order of its logs."""
+    compiled = model._compile_metrics
+    if compiled is None:
+        return []
+    weighted = {id(one) for group in compiled._flat_weighted_metrics if group for one in group.metrics}
+    return [
+        Computed(
+            one.name,
+            type(one),
+            getattr(one, "_fn", None),
+            dict(getattr(one, "_fn_kwargs", {})),
+            weighted=id(one) in weighted,
+        )
+        for one in compiled.metrics
+    ]

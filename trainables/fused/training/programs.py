@@ -1,0 +1,48 @@
+"""Chooses the program of a cohort: the native kernel where it can train the models, else XLA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.program.contract import AnyProgram
+from trainables.fused.program.program import Program
+from trainables.fused.program.template import Stack, Template
+from trainables.native.library import NoKernelError
+from trainables.native.measures import UnsupportedError
+from trainables.native.program import NativeProgram
+from trainables.settings import Programs
+
+
+def program_of(
+    template: Template,
+    batch_size: int,
+    rows: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+    stack: Stack,
+    lanes: int,
+    programs: Programs,
+) -> tuple[AnyProgram, str]:
+    """Return a program, and why it is not a native one: empty if it is, or if none was wanted.
+
+    Args:
+        template: what the program is made from.
+        batch_size: rows of a batch.
+        rows: the fitted rows and the validation rows: features, target, and weights if they have some.
+        stack: all points before training.
+        lanes: points in a chunk of XLA's program.
+        programs: which programs may be taken.
+
+    Raises:
+        UnfusableError: no such program can train the models.
+    """
+    why = ""
+    if programs != "xla":
+        try:
+            return NativeProgram(template, batch_size, *rows, stack), ""
+        except (UnsupportedError, NoKernelError) as error:
+            why = str(error)
+        if programs == "native":
+            raise UnfusableError(f"the native kernel cannot train them: {why}")
+    return Program(template, batch_size, *rows, stack, lanes), why

@@ -1,0 +1,151 @@
+"""Says which losses and metrics of Keras the kernel computes, and as which of its measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from trainables.fused.internals.measures import Computed, computed_loss, computed_metrics
+from trainables.native.structures import Activation, Measure
+
+
+class UnsupportedError(Exception):
+    """The kernel cannot train the models; the message is the reason for the user."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A loss or a metric, as the kernel computes it.
+
+    Attributes:
+        measure: what is summed over rows.
+        weighted: whether rows are weighted.
+        value: the delta of Huber, or the threshold of an accuracy.
+        smoothing: of labels.
+        root: whether the root of the mean is the result.
+        logits: the activation whose input the kernel takes; None if it takes the outputs.
+    """
+
+    measure: Measure
+    weighted: bool
+    value: float = 0.0
+    smoothing: float = 0.0
+    root: bool = False
+    logits: Activation | None = None
+
+
+_FUNCTIONS: dict[Any, Measure] = {
+    keras.losses.mean_squared_error: Measure.MSE,
+    keras.losses.mean_absolute_error: Measure.MAE,
+    keras.losses.huber: Measure.HUBER,
+    keras.losses.log_cosh: Measure.LOG_COSH,
+    keras.losses.poisson: Measure.POISSON,
+    keras.losses.mean_squared_logarithmic_error: Measure.MSLE,
+    keras.losses.mean_absolute_percentage_error: Measure.MAPE,
+    keras.losses.binary_crossentropy: Measure.BINARY_CROSSENTROPY,
+    keras.losses.categorical_crossentropy: Measure.CATEGORICAL_CROSSENTROPY,
+    keras.losses.sparse_categorical_crossentropy: Measure.SPARSE_CROSSENTROPY,
+    keras.metrics.binary_accuracy: Measure.BINARY_ACCURACY,
+    keras.metrics.categorical_accuracy: Measure.CATEGORICAL_ACCURACY,
+    keras.metrics.sparse_categorical_accuracy: Measure.SPARSE_ACCURACY,
+}
+
+_DEFAULTS = {
+    "from_logits": False,
+    "label_smoothing": 0.0,
+    "axis": -1,
+    "delta": 1.0,
+    "threshold": 0.5,
+    "ignore_class": None,
+}
+
+_OF_LOGITS = {
+    Measure.BINARY_CROSSENTROPY: Activation.SIGMOID,
+    Measure.CATEGORICAL_CROSSENTROPY: Activation.SOFTMAX,
+    Measure.SPARSE_CROSSENTROPY: Activation.SOFTMAX,
+}
+
+_SPARSE = (Measure.SPARSE_CROSSENTROPY, Measure.SPARSE_ACCURACY)
+_CLASSES = (Measure.CATEGORICAL_CROSSENTROPY, Measure.CATEGORICAL_ACCURACY)
+
+
+def measures_of(
+    model: keras.Model, outputs: int, targets: int, last: Activation
+) -> tuple[list[Measured], list[int]]:
+    """Return the loss and those metrics of a model that the kernel computes, and the position of each in the logs.
+
+    The other metrics can be computed from the outputs.
+
+    Args:
+        model: a model that has seen a batch.
+        outputs: numbers in a row of its output.
+        targets: numbers in a row of the target.
+        last: its last activation.
+
+    Raises:
+        UnsupportedError: the kernel does not compute the loss.
+    """
+    loss = computed_loss(model)
+    if loss is None:
+        raise UnsupportedError("the model has no loss, or several")
+    if loss.reduction not in ("sum_over_batch_size", "mean"):
+        raise UnsupportedError(f"the loss has the reduction {loss.reduction}")
+    found, positions = [_measured(loss, "the loss", outputs, targets, last)], [0]
+    for position, metric in enumerate(computed_metrics(model), 1):
+        try:
+            found.append(_measured(metric, "the metric", outputs, targets, last))
+        except UnsupportedError:
+            continue
+        positions.append(position)
+    return found, positions
+
+
+def _measured(computed: Computed, word: str, outputs: int, targets: int, last: Activation) -> Measured:
+    name = f"{word} `{computed.name if word != 'the loss' else _name(computed)}`"
+    kind, function = computed.kind, computed.function
+    if kind is not None and not kind.__module__.startswith("keras."):
+        raise UnsupportedError(f"{name} is not one of Keras' own")
+    is_root = kind is keras.metrics.RootMeanSquaredError
+    if is_root:
+        measure = Measure.MSE
+    elif kind is keras.metrics.Accuracy:
+        measure = Measure.EQUALITY
+    elif function in _FUNCTIONS:
+        measure = _FUNCTIONS[function]
+    else:
+        raise UnsupportedError(f"the kernel does not compute {name}")
+    arguments = {**_DEFAULTS, **computed.arguments}
+    if unknown := set(arguments) - set(_DEFAULTS):
+        raise UnsupportedError(f"the kernel does not know the argument {min(unknown)} of {name}")
+    if arguments["axis"] not in (-1, 1) or arguments["ignore_class"] is not None:
+        raise UnsupportedError(f"the kernel does not know the arguments of {name}")
+    wanted = _OF_LOGITS.get(measure)
+    if (
+        wanted is not None
+        and last is not wanted
+        and not (arguments["from_logits"] and last is Activation.LINEAR)
+    ):
+        raise UnsupportedError(f"{name} is not that of a {wanted.name.lower()} output or of logits")
+    if measure in _SPARSE:
+        fits = targets == 1 and outputs > 1
+    elif measure in _CLASSES:
+        fits = targets == outputs > 1
+    else:
+        fits = targets == outputs
+    if not fits:
+        raise UnsupportedError(f"{name} takes {targets} targets for {outputs} outputs")
+    value = arguments["delta"] if measure is Measure.HUBER else arguments["threshold"]
+    return Measured(
+        measure,
+        computed.weighted or word == "the loss",
+        float(value),
+        float(arguments["label_smoothing"]),
+        is_root,
+        wanted,
+    )
+
+
+def _name(computed: Computed) -> str:
+    return getattr(computed.function, "__name__", None) or getattr(computed.kind, "__name__", "loss")

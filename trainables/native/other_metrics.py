@@ -1,0 +1,89 @@
+"""Computes the metrics that the kernel lacks, from the outputs that it keeps, by Keras' own metrics.
+
+These are metrics that are no means over rows, such as the area under the ROC curve, and users' functions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainables.fused.program.template import Template
+
+
+class OtherMetrics:
+    """The metrics of a template that the kernel does not compute.
+
+    Args:
+        template: the models.
+        computed: the positions of the logs that the kernel computes.
+        lanes: points in a chunk.
+
+    Attributes:
+        needed: whether there are any.
+        found: the logs that were computed since `start`: float32, shape (points, logs); zeros where the kernel computes.
+    """
+
+    def __init__(self, template: Template, computed: Sequence[int], lanes: int) -> None:
+        self._template, self._lanes = template, lanes
+        self._columns = [column for column in range(len(template.logs)) if column not in computed]
+        self.needed = bool(self._columns)
+        self._function: Any = None
+        self._outputs = np.zeros(0, np.float32)
+
+    def start(self, points: int) -> OtherMetrics:
+        """Forget what was computed; `points` is the number of models."""
+        self.found = np.zeros((points, len(self._template.logs)), np.float32)
+        return self
+
+    def outputs(self, chunks: range, first: int, rows: int, width: int) -> ctypes.c_void_p | None:
+        """Return where the kernel keeps the outputs of some chunks; None if nobody needs them.
+
+        Args:
+            chunks: the chunks.
+            first: the first step of the call; memory of an earlier step is kept.
+            rows, width: of the outputs of each model.
+        """
+        if not self.needed:
+            return None
+        if not first:
+            self._outputs = np.empty((len(chunks) * self._lanes, rows, width), np.float32)
+        return ctypes.c_void_p(self._outputs.ctypes.data)
+
+    def add(self, lane: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Compute the metrics of some chunks from their outputs.
+
+        Args:
+            lane: the point in each lane, -1 for none, shape (chunks, lanes).
+            y: the target, as the models take it.
+            weight: of the rows; None if there are none.
+        """
+        if not self.needed:
+            return
+        if self._function is None:
+            self._function = tf.function(self._of_chunk, autograph=False, reduce_retracing=True)
+        target = tf.constant(y)
+        of_rows = None if weight is None else tf.constant(weight)
+        for number, points in enumerate(lane):
+            part = self._outputs[number * self._lanes : (number + 1) * self._lanes]
+            logs = self._function(tf.constant(part), target, of_rows).numpy()
+            is_there = points >= 0
+            self.found[np.ix_(points[is_there], self._columns)] = logs[is_there]
+
+    def _of_chunk(self, outputs: Any, y: Any, weight: Any) -> Any:
+        template, model = self._template, self._template.model
+        initial = list(zip(model.metrics_variables, map(tf.constant, template.metrics), strict=True))
+        names = [template.logs[column] for column in self._columns]
+
+        def lane(predicted: Any) -> Any:
+            with keras.StatelessScope(initial):
+                logs = model.compute_metrics(None, y, predicted, sample_weight=weight)
+            # A metric by class gives an array of one number for one class.
+            return tf.stack([tf.reshape(tf.cast(logs[name], tf.float32), []) for name in names])
+
+        return tf.vectorized_map(lane, outputs)

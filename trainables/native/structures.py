@@ -1,0 +1,184 @@
+"""The structures of `kernel.cpp`, and the numbers that it uses for layers, activations, optimizers and measures.
+
+Everything here must have the order and the types that it has in `kernel.cpp`. `VERSION` changes with either.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from enum import IntEnum, auto
+
+VERSION = 1
+"""What `version()` of the kernel must return."""
+
+_POINTER = ctypes.c_void_p
+
+
+class _FromZero(IntEnum):
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
+        return count
+
+
+class Kind(_FromZero):
+    """Kinds of layers."""
+
+    DENSE = auto()
+    BATCH_NORMALIZATION = auto()
+    ACTIVATION = auto()
+    PRELU = auto()
+    DROPOUT = auto()
+    NOISE = auto()
+
+
+class Activation(_FromZero):
+    """Activation functions. Those up to `SOFTMAX` know their gradient from their output."""
+
+    LINEAR = auto()
+    RELU = auto()
+    ELU = auto()
+    SELU = auto()
+    TANH = auto()
+    SIGMOID = auto()
+    SOFTPLUS = auto()
+    EXPONENTIAL = auto()
+    RELU6 = auto()
+    LEAKY_RELU = auto()
+    SOFTSIGN = auto()
+    HARD_SIGMOID = auto()
+    HARD_TANH = auto()
+    SOFTMAX = auto()
+    SILU = auto()
+    GELU = auto()
+    MISH = auto()
+    HARD_SILU = auto()
+    GELU_TANH = auto()
+
+
+class Rule(_FromZero):
+    """Updates of the optimizers."""
+
+    SGD = auto()
+    MOMENTUM = auto()
+    NESTEROV = auto()
+    RMSPROP = auto()
+    ADAM = auto()
+    AMSGRAD = auto()
+    NADAM = auto()
+    ADAMAX = auto()
+    ADAGRAD = auto()
+    LION = auto()
+
+
+class Clip(_FromZero):
+    """Ways to clip gradients."""
+
+    NONE = auto()
+    NORM = auto()
+    GLOBAL_NORM = auto()
+    VALUE = auto()
+
+
+class Measure(_FromZero):
+    """Losses and metrics. The cross-entropies are of logits."""
+
+    MSE = auto()
+    MAE = auto()
+    HUBER = auto()
+    LOG_COSH = auto()
+    POISSON = auto()
+    MSLE = auto()
+    MAPE = auto()
+    BINARY_CROSSENTROPY = auto()
+    CATEGORICAL_CROSSENTROPY = auto()
+    SPARSE_CROSSENTROPY = auto()
+    BINARY_ACCURACY = auto()
+    CATEGORICAL_ACCURACY = auto()
+    SPARSE_ACCURACY = auto()
+    EQUALITY = auto()
+
+
+class Setting(_FromZero):
+    """Columns of a model's settings. The numbers of its layers come after them."""
+
+    RATE = auto()
+    MOMENTUM = auto()
+    BETA_1 = auto()
+    BETA_1_COMPLEMENT = auto()
+    BETA_2 = auto()
+    BETA_2_COMPLEMENT = auto()
+    RHO = auto()
+    RHO_COMPLEMENT = auto()
+    EPSILON = auto()
+    DECAY = auto()
+    CLIP = auto()
+
+
+def _ints(*names: str) -> list[tuple[str, type]]:
+    return [(name, ctypes.c_int32) for name in names]
+
+
+def _floats(*names: str) -> list[tuple[str, type]]:
+    return [(name, ctypes.c_float) for name in names]
+
+
+def _pointers(*names: str) -> list[tuple[str, type]]:
+    return [(name, _POINTER) for name in names]
+
+
+class CLayer(ctypes.Structure):
+    """One layer."""
+
+    _fields_ = [
+        *_ints("kind", "inputs", "outputs", "kernel", "bias", "mean", "variance", "frozen", "activation"),
+        *_ints("draws", "number", "penalized"),
+        *_floats("epsilon", "momentum", "l1", "l2"),
+    ]
+
+
+class CRange(ctypes.Structure):
+    """The numbers of one variable."""
+
+    _fields_ = _ints("first", "end")
+
+
+class CRules(ctypes.Structure):
+    """One optimizer."""
+
+    _fields_ = [
+        *_ints("rule", "centred", "clip", "decays"),
+        ("slot", ctypes.c_int32 * 3),
+        *_ints("scheduled"),
+    ]
+
+
+class CMeasured(ctypes.Structure):
+    """The loss, or a metric."""
+
+    _fields_ = [*_ints("measure", "weighted"), *_floats("value", "smoothing")]
+
+
+class CNet(ctypes.Structure):
+    """The structure that all models share."""
+
+    _fields_ = [
+        *_ints("layers", "features", "outputs", "targets", "weights", "states", "slots", "settings"),
+        *_ints("variables", "penalties", "optimizers", "measures", "activations", "batch"),
+        *_pointers("layer", "variable", "penalty", "rules", "measured"),
+    ]
+
+
+class CModels(ctypes.Structure):
+    """The arrays of all models."""
+
+    _fields_ = [
+        *_pointers("lane", "activation", "slope", "weights", "states"),
+        ("slot", _POINTER * 3),
+        *_pointers("scalar", "optimizer", "settings", "strengths", "sums"),
+    ]
+
+
+class CRows(ctypes.Structure):
+    """Rows of the table."""
+
+    _fields_ = [*_pointers("x", "y", "weight"), ("rows", ctypes.c_int64)]
