@@ -45,7 +45,8 @@ KERNELS = {
 }
 """The kernels of each kind of machine, the fastest first; setup.py builds the same."""
 
-_AGAIN = "Install this software again: `make` in its folder, or `pip install`."
+AGAIN = "Install this software again: `make` in its folder, or `pip install`."
+"""The remedy for kernels that were not built, or from another kernel.cpp."""
 
 
 class NoKernelError(TrainablesError, RuntimeError):
@@ -127,7 +128,7 @@ def chosen(forced: str, machine: tuple[str, str], has: frozenset[str]) -> str:
     built = [name for name in able if _file(name).is_file()]
     if not built:
         why = _record().get("failed", {}).get(able[0])
-        raise NoKernelError("it was not built" + (f": {why}" if why else ""), _AGAIN)
+        raise NoKernelError("it was not built" + (f": {why}" if why else ""), AGAIN)
     return built[0]
 
 
@@ -138,15 +139,23 @@ def opened(name: str) -> Library:
         NoKernelError: it was built from another kernel.cpp, or cannot be loaded.
     """
     if _record().get("source") != hashlib.sha256(SOURCE.read_bytes()).hexdigest():
-        raise NoKernelError(f"{name} was built from another kernel.cpp", _AGAIN)
+        raise NoKernelError(f"{name} was built from another kernel.cpp", AGAIN)
     try:
         functions = ctypes.CDLL(str(_file(name)))
         version, lanes = functions.version(), functions.lanes()
     except (OSError, AttributeError) as error:
-        raise NoKernelError(f"{name} cannot be loaded ({error})", _AGAIN) from None
+        raise NoKernelError(f"{name} cannot be loaded ({error})", AGAIN) from None
     if version != VERSION:
-        raise NoKernelError(f"{name} has version {version}, but version {VERSION} is needed", _AGAIN)
+        raise NoKernelError(f"{name} has version {version}, but version {VERSION} is needed", AGAIN)
     return Library(name, lanes, functions)
+
+
+def not_built_in_place_of(name: str) -> dict[str, str]:
+    """Return the faster kernels that this processor could run in place of `name`, and why each was not built."""
+    failed = _record().get("failed", {})
+    faster = list(NEEDS)[: list(NEEDS).index(name)]
+    has = features()
+    return {other: failed[other] for other in faster if other in failed and has >= NEEDS[other]}
 
 
 def features() -> frozenset[str]:
