@@ -183,7 +183,7 @@ def test_the_top_level_is_as_agreed():
     tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split()
     top = {name.split("/")[0] for name in tracked if not name.startswith(".")}
     files = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"}
-    assert top <= {*HOUSE, "tests", *files, "pyproject.toml", "Makefile", "requirements.lock"}
+    assert top <= {*HOUSE, "tests", *files, "pyproject.toml", "setup.py", "Makefile", "requirements.lock"}
 
 
 def test_the_lock_names_no_registry_and_hashes_everything():

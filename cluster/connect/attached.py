@@ -17,6 +17,14 @@ from cluster.errors import ClusterError
 HEAD_LOST_AFTER_S = 30
 """Seconds after which the driver gives up on a head that it cannot reach; Ray's default is 60."""
 
+PASSED_ON = ("SWEEP_KERNEL",)
+"""Variables of the driver that its workers and a submitted driver get, too, if they are set: see CONTRIBUTING.md."""
+
+
+def passed_on() -> dict[str, str]:
+    """Return the variables `PASSED_ON` of this process that are set."""
+    return {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+
 
 @contextlib.contextmanager
 def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
@@ -48,7 +56,10 @@ def attached(address: str, user: Path | None) -> Iterator[dict[str, float]]:
         try:
             ray.init(
                 address=address,
-                runtime_env={"working_dir": str(made), "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "2"}},
+                runtime_env={
+                    "working_dir": str(made),
+                    "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "2", **passed_on()},
+                },
                 log_to_driver=True,
                 logging_level=logging.WARNING,
             )

@@ -2,7 +2,7 @@
 
 A parcel is a folder that is made for one sweep:
 
-    sweep/ trainables/ results/ cluster/   the packages, as this process imports them
+    sweep/ trainables/ results/ cluster/   the packages, as this process imports them, with the binaries of the kernel
     user/                                  the user's folder, if there is one, without data and other large files
 
 Ray sends it to every node and makes it the working directory of all processes there.
@@ -132,7 +132,8 @@ def digest() -> str:
     found = hashlib.blake2b(digest_size=8)
     for name in PACKAGES:
         folder = package_folder(name)
-        for path in sorted(folder.rglob("*.py")):
+        # The native kernel is source, too. Its binaries are not compared: each machine may have built its own.
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.cpp")]):
             found.update(f"{name}/{path.relative_to(folder).as_posix()}\0".encode())
             found.update(path.read_bytes())
     return found.hexdigest()

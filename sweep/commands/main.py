@@ -46,6 +46,7 @@ COMMANDS = {
     "stop": "Stop the sweep ID as Ctrl-C does: finished points are kept, and its log says how to resume.",
     "slurm": "Write a Slurm batch script that sweeps PLAN on N nodes; --submit queues it.",
     "kuberay": "Write the manifest of a KubeRay RayJob that sweeps PLAN, for `kubectl apply --filename`.",
+    "doctor": "Say what this machine trains with and why, how fast it is, and what is missing, with the remedies.",
 }
 """The first sentence of each command's help, by name. The command is in this package's module of the same name."""
 
@@ -116,6 +117,7 @@ def main() -> None:
     sweep submit plan.yaml --out U  have a cluster run it; sweep jobs, logs and stop go with it
     sweep slurm PLAN --nodes N ...  a batch script for Slurm
     sweep kuberay PLAN --image IMG  a manifest for Kubernetes
+    sweep doctor                    what this machine trains with, and what is missing
     """
 
 

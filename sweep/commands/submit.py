@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cluster.connect.attached import passed_on
 from results.folder.path import AnyPath
 from sweep.commands.dashboard import DASHBOARD, FOLLOW, as_options, cluster_jobs, follow_to_end
 from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
@@ -73,7 +74,7 @@ def submit(
             words += [f"--idx={','.join(map(str, idx))}"] if idx else []
             words += [f"--cpus={cpus}"] if cpus else []
             resume = shlex.join([command(), *sys.argv[1:]])
-            job_id = jobs.submit(made, words, folder, {RESUME: resume})
+            job_id = jobs.submit(made, words, folder, {RESUME: resume, **passed_on()})
         state = "submitted"
     if as_json:
         click.echo(json.dumps({"job": job_id, "state": state, "address": address, "out": folder}))

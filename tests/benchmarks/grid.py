@@ -15,21 +15,10 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
+from sweep.process.hardware import gemm_peak
+
 SWEEP = str(Path(sys.executable).with_name("sweep"))
 ROWS = {"fitted": 2673, "validation": 669, "train": 3342, "test": 835}
-
-
-def gemm_peak() -> float:
-    """Return the peak rate of float32 matrix products on one core, in FLOP/s: the best of 30 products of 1024 x 1024."""
-    code = (
-        "import numpy as np, time; a = np.random.rand(1024, 1024).astype('f'); best = 9\n"
-        "for _ in range(30):\n t = time.perf_counter(); a @ a; best = min(best, time.perf_counter() - t)\n"
-        "print(2 * 1024**3 / best)"
-    )
-    one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-        one_core.pop(name, None)
-    return float(subprocess.run([sys.executable, "-c", code], env=one_core, capture_output=True).stdout)
 
 
 def flop(points: pd.DataFrame) -> float:
@@ -99,6 +88,7 @@ def compare(pruned: pd.DataFrame, whole: pd.DataFrame, again: pd.DataFrame) -> N
 
 def main() -> None:
     peak = gemm_peak()
+    assert peak
     print(f"peak of one core, float32 product: {peak / 1e9:.0f} GFLOP/s")
     runs: dict[str, pd.DataFrame] = {}
     with tempfile.TemporaryDirectory() as cache:

@@ -1,16 +1,22 @@
 """Attached: a sweep drives a running cluster, with what it needs and no more, or says why it cannot."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 
 import pandas as pd
 import pytest
 
+from cluster.connect import attached
 from sweep.plan.order import Selection
 from tests.help import clusters
 from tests.help.commands import message
 from tests.help.plans import write_plan
+from tests.help.repository import ROOT
 from tests.help.sweeps import read_json
+from trainables.native.library import VARIABLE
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.heavy, pytest.mark.long(60)]
 
@@ -23,6 +29,35 @@ def cluster():
     """Two nodes of one core each, which ask for a token."""
     with clusters.running(nodes=2, token=TOKEN) as found:
         yield found
+
+
+def test_the_choice_of_a_kernel_reaches_the_workers(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert attached.passed_on() == {}
+    monkeypatch.setenv(VARIABLE, "avx2")
+    assert attached.passed_on() == {VARIABLE: "avx2"}
+
+
+ON_A_NODE = """
+import sys
+import ray
+from cluster.connect.attached import attached
+from trainables.native import library
+
+with attached(sys.argv[1], None):
+    found = ray.get(ray.remote(lambda: (library.sentence(), str(library.BINARIES))).remote())
+    print(*found, library.sentence(), sep="\\n")
+"""
+
+
+def test_the_native_kernel_is_sent_to_the_nodes(cluster, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {**ENVIRONMENT, VARIABLE: "avx2"}  # which is not the default where there is a better one
+    command = [sys.executable, "-c", ON_A_NODE, cluster.address]
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    there, folder, here = ran.stdout.splitlines()[-3:]
+    assert there == here and "working_dir_files" in folder
 
 
 def everything_in(folder):

@@ -65,9 +65,25 @@ def test_a_parcel_holds_this_software_and_the_user_s_folder(user, tmp_path):
     code = "import sweep, cluster.connect.parcel as p; print(sweep.__file__); print(p.digest())"
     answer = subprocess.check_output([sys.executable, "-c", code], cwd=made, text=True).splitlines()
     assert Path(answer[0]).is_relative_to(made) and answer[1] == parcel.digest()
-    (made / "results" / "schema.py").write_text("changed = True\n")
-    other = subprocess.check_output([sys.executable, "-c", code], cwd=made, text=True).splitlines()
-    assert other[1] != parcel.digest()
+    for changed in ("results/schema.py", "trainables/native/kernel.cpp"):
+        before = (made / changed).read_text()
+        (made / changed).write_text("changed = True\n")
+        other = subprocess.check_output([sys.executable, "-c", code], cwd=made, text=True).splitlines()
+        assert other[1] != parcel.digest()
+        (made / changed).write_text(before)
+
+
+def test_a_parcel_holds_the_native_kernel_as_it_was_built_here(tmp_path):
+    """Ray leaves out what a .gitignore in a parcel names, and the binaries are ignored by git."""
+    made = parcel.make(tmp_path / "parcel")
+    here = parcel.package_folder("trainables") / "native"
+    sent = {path.name: path.read_bytes() for path in here.glob("binaries/*")}
+    assert {path.name: path.read_bytes() for path in made.glob("trainables/native/binaries/*")} == sent
+    assert not list(made.rglob(".gitignore"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    say = [sys.executable, "-m", "trainables.native.library"]
+    said = subprocess.check_output(say, cwd=made, text=True, env=environment)
+    assert said == subprocess.check_output(say, cwd=here.parents[1], text=True, env=environment)
 
 
 def test_without_a_user_s_folder_there_is_none(tmp_path):

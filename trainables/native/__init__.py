@@ -1,1 +1,1 @@
-"""Trains chains of dense layers by a native kernel, in which each lane of a vector register is one model."""
+"""The native engine: a kernel in C++ trains small dense networks, one in each lane of the processor's vectors."""
