@@ -47,12 +47,12 @@ def test_a_builder_s_file_arrives_with_its_neighbours(workplace, tmp_path):
 
 @pytest.mark.heavy
 def test_a_builder_s_package_arrives(workplace, tmp_path):
-    (workplace / "mine").mkdir()
-    (workplace / "mine" / "__init__.py").write_text("")
-    (workplace / "mine" / "model.py").write_text(LIGHT)
-    plan = Plan(**small_plan(builder="mine.model:build"), base=workplace)
+    (workplace / "luggage").mkdir()
+    (workplace / "luggage" / "__init__.py").write_text("")
+    (workplace / "luggage" / "model.py").write_text(LIGHT)
+    plan = Plan(**small_plan(builder="luggage.model:build"), base=workplace)
     assert travel.user_folder(plan) == workplace
-    assert arrived(plan, tmp_path / "parcel") == "mine.model user/mine/model.py user"
+    assert arrived(plan, tmp_path / "parcel") == "luggage.model user/luggage/model.py user"
 
 
 @pytest.mark.heavy
