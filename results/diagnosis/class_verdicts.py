@@ -117,12 +117,13 @@ def thresholds_of_answers(table: pd.DataFrame) -> str:
     )
     if f1.empty:
         return "An answer is yes above a probability of 0.5; no rows can choose other thresholds."
-    most = str((f1["F1"] - f1["default"]).abs().idxmax())
+    position = int((f1["F1"] - f1["default"]).abs().argmax())
+    most, (half, own) = f1.index[position], f1.iloc[position]
     [at] = table.loc[(table["class"] == most) & (table["chosen_by"] == "F1"), "threshold"]
     return (
         f"An answer is yes above a probability of 0.5, with a mean test F1 of {f1['default'].mean():.3f}. With thresholds "
         f"of their own, which have the highest F1 on rows that the test does not have, it is {f1['F1'].mean():.3f}. This "
-        f"changes {most} most, whose test F1 is {f1.loc[most, 'default']:.3f} and from {at:.3g} on {f1.loc[most, 'F1']:.3f}."
+        f"changes {most} most, whose test F1 is {half:.3f} and from {at:.3g} on {own:.3f}."
     )
 
 
