@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
+from trainables.objective import Loss
 from trainables.settings import Mode, Training
 from trainables.single.compare import Check
 from trainables.table.data import Table
@@ -125,8 +126,7 @@ class Report:
         unusable: what in the plan the models contradict, which ends the sweep like bad input; empty if nothing does.
         modes: whether a lower or a higher value of each metric is better, by its name: "min", "max", or None if Keras
             cannot tell; empty if nothing new is known.
-        losses: the losses of the models that were built so far, each as a text that is equal for losses whose values can be
-            compared, with the names of these models' metrics.
+        losses: the losses of the models that were built so far, with the names of these models' metrics.
         known: what the engine has learned about all points of the sweep, for `Engine.begin` of later trials.
         notes: what the user must know about the builder; each is printed once.
     """
@@ -144,7 +144,7 @@ class Report:
     broken: str = ""
     unusable: str = ""
     modes: Mapping[str, str | None] = field(default_factory=dict)
-    losses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    losses: Mapping[Loss, Sequence[str]] = field(default_factory=dict)
     known: Any = None
     notes: tuple[str, ...] = ()
 

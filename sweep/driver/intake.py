@@ -21,6 +21,7 @@ from sweep.plan.plan import Plan, PlanError
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
 from trainables.engine import Report, Rows, without_training
+from trainables.objective import Loss
 
 
 class Intake:
@@ -40,7 +41,7 @@ class Intake:
         self._rows: list[Finished] = []
         self._entered: list[pa.RecordBatch] = []
         self._modes: dict[str, str | None] = {}  # of the metrics that were seen
-        self._losses: dict[str, Sequence[str]] = {}  # of the models that were built, with their metrics
+        self._losses: dict[Loss, Sequence[str]] = {}  # of the models that were built, with their metrics
         self.committed_at = time.monotonic()
 
     @property

@@ -13,6 +13,7 @@ from results.verified import Entry
 from sweep.errors import InputError
 from sweep.models.rebuild import check_builder
 from sweep.models.stored import entry_of, stored
+from sweep.models.table import table_of
 from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.plan import Plan
 
@@ -37,6 +38,7 @@ def loaded(run: Run, trust: bool) -> Plan:
         raise InputError(
             f"{run.folder.fingerprint}: cannot be read, so nothing tells what the sweep ran. Put it back."
         ) from None
+    table_of(run.folder, plan)
     if found := changes(before, fingerprint(plan)):
         listed = "\n".join(f"  {change}" for change in found)
         raise InputError(

@@ -57,6 +57,37 @@ def test_what_cannot_be_fused_is_trained_one_by_one_or_fails(workplace):
     assert outcome.tally.counts == {"failed": 1}
 
 
+LOSSES = """
+import keras
+
+def squared():
+    def mine(y, p):
+        return keras.ops.mean(keras.ops.square(y - p), axis=-1)
+    return mine
+
+def absolute():
+    def mine(y, p):
+        return keras.ops.mean(keras.ops.abs(y - p), axis=-1)
+    return mine
+
+def build(units, loss):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile("sgd", loss={"squared": squared, "absolute": absolute}[loss](), metrics=["mae"])
+    return model
+"""
+
+
+@pytest.mark.parametrize("engine", ["keras", "auto"])
+def test_losses_of_one_name_and_different_code_are_not_compared(workplace, engine):
+    (workplace / "losses.py").write_text(LOSSES)
+    space = {"units": [2, 3], "loss": ["squared", "absolute"]}
+    plan = plan_in(workplace, space=space, engine=engine, builder="losses.py:build")
+    error = here_run(plan, workplace / "out").error
+    assert "2 losses called mine with different code" in error and error.endswith("\n  objective: mae")
+    plan = plan_in(workplace, space={**space, "loss": ["absolute"]}, engine=engine, builder="losses.py:build")
+    assert here_run(plan, workplace / "one").tally.counts == {"completed": 2}
+
+
 def test_asha_prunes_and_its_records_are_stored(workplace):
     asha = {"grace_period": 1, "reduction_factor": 2}
     space = {"units": [2, 3, 4, 5], "rate": [0.01]}
