@@ -1,13 +1,20 @@
 """A worker of Tune: its guard comes first, an engine is made once, and a worker that has grown takes no more points."""
 
+import gc
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from trainables.engine import Engine, Report
+from results.space import Space
+from tests.help.cohorts import small_table
+from trainables.builder.find import find
+from trainables.engine import Engine, Report, Work
+from trainables.settings import Callbacks, Fit, Training
 from trainables.trials import trial as module
 from trainables.trials.trial import PAYLOAD, Trial
 
@@ -71,6 +78,21 @@ def test_the_next_points_go_to_the_engine_that_is_there(worker):
     assert worker.trial._engine is first and first.steps == 0
     np.testing.assert_array_equal(first.points, np.array([7, 8, 9], np.int64))
     assert first.points.dtype == np.int64
+
+
+def test_a_prepared_worker_collects_nothing_of_what_it_imported(monkeypatch):
+    for name in ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL"):  # restored after the test
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    trial = Trial.__new__(Trial)
+    builder = find("trainables.abalone:build_and_compile_model", Path.cwd())
+    trial.work = Work(Space({"units": [1]}), builder, small_table(), Training(Fit(), Callbacks()))
+    gc.unfreeze()
+    try:
+        trial.prepare()
+        assert gc.get_freeze_count() > 100_000
+        assert not any(getattr(one, "__name__", "") == "Dense" for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
 
 
 def test_a_worker_that_may_not_train_prepares_nothing(worker):

@@ -16,6 +16,7 @@ from trainables.builder.maker import Maker
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.internals.losses import note_loss
+from trainables.fused.internals.operations import kept
 from trainables.fused.model.describe import Described, describe
 from trainables.limits import TimeUpError, time_limit
 from trainables.objective import Loss
@@ -79,7 +80,7 @@ class Builds:
         Raises:
             TimeUpError: the builder takes too long.
         """
-        with time_limit(self._timeout_s):
+        with time_limit(self._timeout_s), kept():
             return build.build(
                 self._function, self._builder, config, self._table, self._seed, self._normalizer
             )
