@@ -21,6 +21,7 @@ import numpy as np
 from sweep.driver.intake import Intake
 from sweep.driver.rungs import RecordedRungs, Rungs
 from sweep.driver.train import Task
+from sweep.plan.form import PlanError
 from sweep.process.signals import Stopper, StopRequested
 from sweep.process.tally import Tally
 from sweep.process.view import View
@@ -41,6 +42,9 @@ def train_here(task: Task, tally: Tally, view: View, stopper: Stopper) -> str | 
         tally: the numbers of the sweep.
         view: shows the tally.
         stopper: handles the signals.
+
+    Raises:
+        PlanError: the models contradict the plan, which is known once one is built.
     """
     view.begin("training")
     tally.workers = 1
@@ -51,6 +55,8 @@ def train_here(task: Task, tally: Tally, view: View, stopper: Stopper) -> str | 
         except StopRequested as stop:
             with contextlib.suppress(StopRequested), stopper.deferred():
                 trainer.commit()
+            if isinstance(stop.error, PlanError):
+                raise stop.error from None
             return str(stop.error) if stop.error else None
     return None
 

@@ -14,6 +14,7 @@ from results.store.read import read_points
 from sweep import Plan, run
 from sweep.driver import here
 from sweep.models.verify import verified
+from sweep.plan.form import PlanError
 from tests.help.plans import small_plan
 
 pytestmark = pytest.mark.long(40)
@@ -82,8 +83,9 @@ def test_losses_of_one_name_and_different_code_are_not_compared(workplace, engin
     (workplace / "losses.py").write_text(LOSSES)
     space = {"units": [2, 3], "loss": ["squared", "absolute"]}
     plan = plan_in(workplace, space=space, engine=engine, builder="losses.py:build")
-    error = here_run(plan, workplace / "out").error
-    assert "2 losses called mine with different code" in error and error.endswith("\n  objective: mae")
+    with pytest.raises(PlanError, match="2 losses called mine with different code") as caught:
+        here_run(plan, workplace / "out")
+    assert str(caught.value).endswith("\n  objective: mae")
     plan = plan_in(workplace, space={**space, "loss": ["absolute"]}, engine=engine, builder="losses.py:build")
     assert here_run(plan, workplace / "one").tally.counts == {"completed": 2}
 

@@ -127,9 +127,8 @@ def _last_activation(model: Any) -> str:
     """Return the name of the last activation if a layer of Keras applies it; else empty."""
     if isinstance(model, keras.Sequential):
         return _last_activation(model.layers[-1]) if model.layers else ""
-    if operations := getattr(
-        model, "operations", None
-    ):  # of a functional model, in the order of the computation
+    # Those of a functional model are in the order of the computation.
+    if operations := getattr(model, "operations", None):
         return _last_activation(operations[-1])
     if type(model) is keras.layers.Softmax:
         return "softmax"

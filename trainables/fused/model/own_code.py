@@ -40,9 +40,8 @@ class _Reader:
     def __init__(self) -> None:
         self.users = False
         self._open: list[int] = []  # the ids of the items that are being read, from the outermost inwards
-        self._known: dict[
-            int, tuple[Any, str]
-        ] = {}  # by id: the item, so that its id stays its own, and its digest
+        # By id: the item, so that its id stays its own, and its digest.
+        self._known: dict[int, tuple[Any, str]] = {}
 
     def read(self, item: Any) -> Hashable:
         """Return the content of an item."""
