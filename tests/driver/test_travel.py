@@ -65,8 +65,8 @@ def test_the_builder_of_this_software_travels_with_it(tmp_path):
 @pytest.mark.parametrize("kind", ["file", "package", "own"])
 def test_a_submitted_plan_means_the_same(workplace, tmp_path, kind, monkeypatch):
     if kind == "package":
-        (workplace / "mine.py").write_text(BUILDER)
-    builder = {"file": "model.py:build", "package": "mine:build", "own": None}[kind]
+        (workplace / "suitcase.py").write_text(BUILDER)
+    builder = {"file": "model.py:build", "package": "suitcase:build", "own": None}[kind]
     plan = Plan.load() if builder is None else Plan(**small_plan(builder=builder), base=workplace)
     job = tmp_path / "job"
     path = job / travel.make_job(plan, job)
