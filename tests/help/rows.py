@@ -15,12 +15,12 @@ AXES = Space({"again": range(10**6), "hidden": [[8], [8, 4]], "units": [2, 3, No
 """Every six points have the same values, but for the first axis."""
 
 
-def space_of(axes):
+def space_of(axes, repeats=1):
     """A space whose axes have names that no plan may give them: a folder may come from a stranger."""
     made = [Axis("any", values) for values in axes.values()]
     for axis, name in zip(made, axes, strict=True):
         object.__setattr__(axis, "name", name)
-    return Space(made)
+    return Space(made, repeats=repeats)
 
 
 @dataclass(frozen=True)
