@@ -61,7 +61,7 @@ def finished(idx, status="completed", epochs=3, metrics=("loss", "MAE"), weights
     names = [*metrics, *(f"val_{name}" for name in metrics), "learning_rate"] if epochs else []
     curve = {name: chance.random(epochs).astype("float32") for name in names}
     kept = {"values": chance.bytes(50), "layout": "[]"} if weights and epochs else None
-    return Made({**row, **values} if epochs else row, curve, kept)
+    return Made({**values, **row} if epochs else row, curve, kept)
 
 
 def entered(*points, milestone=10):
