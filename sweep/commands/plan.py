@@ -42,7 +42,7 @@ def plan(
     """Say what PLAN would do: points, order, cohorts, and how long it would take at most.
 
     A cohort is a group of points that the fused engine trains as one program. The command builds some models and trains a
-    few of them for a few epochs.
+    few of them for a few epochs. With `repeats` in PLAN, it names their seeds, and counts the points of all repeats.
     """
     loaded = loaded_plan(plan, **overrides)
     with as_input_error():

@@ -81,6 +81,8 @@ def run(
     Run it again on the same DIR to resume: it trains only points without a row. Ctrl-C stops it and keeps all finished
     points. --points and --idx choose some points; a later run with more points adds them to the same folder.
 
+    With `repeats: 3` in PLAN, each point is trained with three seeds, and the points are ranked by their means.
+
     At the end the ten best points, and one in a thousand of the others, are trained again alone by plain Keras, as far as
     5% of the sweep's core time allows. `sweep verify` does the same without a limit.
     """

@@ -85,7 +85,7 @@ def _check_axis(axis: Axis, builder: Builder) -> None:
     if axis.name in schema.RESERVED_NAMES:
         raise PlanError(
             f'axis "{axis.name}" has the name of a column of the results. '
-            "Rename the builder's argument and the axis.",
+            + (hints.instead_of(("space",), axis.name) or "Rename the builder's argument and the axis."),
             where,
         )
     keys = Counter([] if isinstance(axis.values, range) else map(value_key, axis.values))
