@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,8 @@ class Work:
     """The inputs of an engine, which are the same for all its trials.
 
     Attributes:
-        space: the points' configurations by idx; `codes(idx)` gives the code of each point on each axis.
+        space: the points' configurations by idx; `codes(idx)` gives the code of each point on each axis, `repeat(idx)` the
+            repeat of each point.
         builder: the user's builder.
         table: the data.
         training: budget, rules and limits.
@@ -88,6 +89,17 @@ class Work:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "maker", Maker(self.builder, self.training.seed))
+
+    def of_seed(self, seed: int) -> Work:
+        """Return the work of points that are trained with another seed; itself if it has this seed.
+
+        What the maker has found out about the builder, such as that it keeps state, is true with every seed.
+        """
+        if seed == self.training.seed:
+            return self
+        found = replace(self, training=replace(self.training, seed=seed))
+        found.maker.learn(self.maker)
+        return found
 
 
 @dataclass(frozen=True)
@@ -178,7 +190,7 @@ class Engine(ABC):
 
 
 def without_training(
-    points: np.ndarray, status: str, error: str, engine: str, seed: int, seconds: float = 0.0
+    points: np.ndarray, status: str, error: str, engine: str, seed: int | np.ndarray, seconds: float = 0.0
 ) -> Rows:
     """Return the rows of points that were not trained for a single epoch.
 
@@ -187,7 +199,7 @@ def without_training(
         status: the status of all of them.
         error: what went wrong.
         engine: name of the engine that could not train them.
-        seed: the plan's seed.
+        seed: of all of them, or of each, int64, shape (points,).
         seconds: seconds that each point took.
     """
     count = len(points)
@@ -195,7 +207,7 @@ def without_training(
         "idx": pa.array(points, pa.int64()),
         "status": [str(status)] * count,
         "epochs": np.zeros(count, np.int32),
-        "seed": np.full(count, seed, np.int64),
+        "seed": np.broadcast_to(np.asarray(seed, np.int64), count),
         "seconds": np.full(count, seconds),
         "engine": [engine] * count,
         "error": [error] * count,

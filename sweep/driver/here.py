@@ -81,8 +81,8 @@ class _Trainer:
     def __init__(self, task: Task, tally: Tally, view: View) -> None:
         self._task, self._plan, self._tally, self._view = task, task.plan, tally, view
         self._intake = Intake(task.plan, task.store, tally)
-        # A heap: minus the cost, a counter, the points.
-        self._groups: list[tuple[float, int, np.ndarray]] = []
+        # A heap: the repeat, minus the cost, a counter, the points.
+        self._groups: list[tuple[int, float, int, np.ndarray]] = []
         self._counter = itertools.count()
         self._singles: deque[int] = deque()
         self._known: Any = None
@@ -98,12 +98,11 @@ class _Trainer:
         self._work = Work(
             plan.space, plan.found_builder, plan.table, plan.training, RungsHere(rungs) if rungs else None
         )
-        chosen = task.selection.to_array()
-        chosen = chosen[~task.store.has(chosen)]
-        if plan.engine == "keras":
-            self._singles.extend(chosen.tolist())
-        else:
-            self._add(chosen, 0.0)
+        for points in task.open_by_repeat():
+            if plan.engine == "keras":
+                self._singles.extend(points.tolist())
+            else:
+                self._add(points, 0.0)
         while self._groups or self._singles:
             if self._groups:
                 *_, points = heapq.heappop(self._groups)
@@ -114,10 +113,14 @@ class _Trainer:
 
     def _add(self, points: np.ndarray, cost: float) -> None:
         if len(points):
-            heapq.heappush(self._groups, (-cost, next(self._counter), points))
+            repeat = self._plan.repeat_of(points)
+            heapq.heappush(self._groups, (repeat, -cost, next(self._counter), points))
 
     def _run(self, name: str, points: np.ndarray) -> None:
         """Train the points of one trial."""
+        work = self._work.of_seed(self._plan.seed + self._plan.repeat_of(points))
+        if work is not self._work:  # the builder is imported anew
+            self._work, self._engines = work, {}
         if name not in self._engines:
             self._engines[name] = _engine(name, self._work)
         trains = self._engines[name]

@@ -95,7 +95,7 @@ class Intake:
             return points
         if self._plan.engine == "fused":
             error = f"UnfusableError: {why}."
-            self.add(without_training(points, Status.FAILED, error, "fused", self._plan.seed))
+            self.add(without_training(points, Status.FAILED, error, "fused", self._plan.seeds(points)))
             return points[:0]
         self._tally.note_one_by_one(points, why)
         return points

@@ -67,9 +67,13 @@ def verified(run: Run, plan: Plan, idx: Sequence[int]) -> Iterator[tuple[int, En
     xla.set_up()
     set_up_tensorflow(plan.resources.cpu)
     found = stored(RunFolder(run.folder.path), run.points, idx, plan.space.names)
-    engine = VerifyEngine(Work(plan.space, plan.found_builder, plan.table, plan.training))
+    work = Work(plan.space, plan.found_builder, plan.table, plan.training)
+    engine = VerifyEngine(work)
     for point in idx:
         training, mark = found[point]
+        of_point = work.of_seed(int(plan.seeds(np.array([point]))[0]))
+        if of_point is not work:
+            work, engine = of_point, VerifyEngine(of_point)
         engine.begin(np.array([point], np.int64), training)
         done = False
         while not done:
