@@ -20,6 +20,7 @@ import pyarrow as pa
 import yaml
 
 from results import directions
+from results.analysis import repeats
 from results.analysis.condition import matching
 from results.analysis.leaderboard import leaderboard
 from results.directions import Directions, Mode
@@ -83,13 +84,44 @@ class Run:
     @functools.cached_property
     def points(self) -> pd.DataFrame:
         """One row for each finished point; the columns are those of `results.schema.points_columns`."""
-        return read_points(self.folder)
+        return repeats.numbered(read_points(self.folder), self.repeats, self.grid)
+
+    @property
+    def repeats(self) -> int:
+        """How often each configuration is trained, with different seeds."""
+        found = self.plan.get("repeats")
+        return found if isinstance(found, int) and found > 1 else 1
+
+    @property
+    def grid(self) -> int:
+        """The number of points of one repeat, whether they are different or not."""
+        return math.prod(map(len, self.axes.values()))
 
     @property
     def size(self) -> int:
-        """The number of different points in the grid."""
+        """The number of different points, of all repeats."""
         space = self.conditional
-        return math.prod(map(len, self.axes.values())) if space is None else space.different
+        return self.grid * self.repeats if space is None else space.different
+
+    def judged(self, rows: pd.DataFrame, by: str | None = None, mode: Mode | None = None) -> pd.DataFrame:
+        """Return what rankings compare: with repeats, a row for each configuration (see `results.analysis.repeats`).
+
+        Args:
+            rows: of `points`.
+            by: the column to rank by; None for the objective on the validation rows.
+            mode: as in `top`.
+
+        Returns:
+            `rows` themselves without repeats.
+
+        Raises:
+            ValueError: there is no such column, or it has no numbers.
+        """
+        if self.repeats == 1:
+            return rows
+        return repeats.configurations(
+            rows, self.grid, *self.directions.chosen(by, mode), axes=list(self.axes)
+        )
 
     @functools.cached_property
     def conditional(self) -> Space | None:
@@ -101,7 +133,7 @@ class Run:
         if not self.plan.get("only"):
             return None
         try:
-            return Space(self.axes, self.plan["only"])
+            return Space(self.axes, self.plan["only"], self.repeats)
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.folder.plan}: {error}") from None
 
@@ -133,20 +165,30 @@ class Run:
         return seen.drop_duplicates(["milestone", "idx"], ignore_index=True) if len(seen) else seen
 
     def top(
-        self, n: int = 10, by: str | None = None, where: str | None = None, mode: Mode | None = None
+        self,
+        n: int = 10,
+        by: str | None = None,
+        where: str | None = None,
+        mode: Mode | None = None,
+        each: bool = False,
     ) -> pd.DataFrame:
         """Return, of the points that fulfil `where`, the `n` best ones; see `results.analysis.leaderboard`.
+
+        With repeats, these are the best configurations by the mean over their repeats. Their `idx` is the one of their best
+        repeat; see `results.analysis.repeats.configurations`.
 
         Args:
             n: at most this many rows.
             by: the column to rank by; None for the objective on the validation rows.
             where: a condition; None for all points.
             mode: whether a lower or a higher value is better; None for the column's own mode, or "min" if that is not known.
+            each: with repeats, rank each point by itself.
 
         Raises:
             ValueError: there is no such column, or the condition cannot be used (see `results.analysis.condition`).
         """
         rows = self.points if where is None else matching(self.points, where)
+        rows = rows if each else self.judged(rows, by, mode)
         return leaderboard(rows, n, *self.directions.chosen(by, mode))
 
     def config(self, idx: int) -> dict[str, Any]:
@@ -159,15 +201,25 @@ class Run:
         [config] = self.configs([idx])
         return config
 
+    def seed(self, idx: int) -> int | None:
+        """Return the seed with which a point was trained; None if its row does not have it.
+
+        Raises:
+            ValueError: the point has no row.
+        """
+        found = self._row(idx).get("seed")
+        return None if found is None or pd.isna(found) else int(found)
+
     def configs(self, idx: Sequence[int]) -> list[dict[str, Any]]:
-        """Return the value of each axis for some points, as in the plan.
+        """Return the value of each axis for some points, as in the plan; the repeat of a point is no axis.
 
         Raises:
             ValueError: a point is not in the plan's grid.
         """
         axes = dict(sorted(self.axes.items()))
+        sizes = [self.repeats, *(len(values) for values in axes.values())]
         try:
-            codes = codes_of(np.asarray(idx, np.int64), [len(values) for values in axes.values()])
+            codes = codes_of(np.asarray(idx, np.int64), sizes)[:, 1:]
         except IndexError as error:
             raise ValueError(f"{self.folder.plan} does not match the rows in its folder: {error}") from None
         return [
@@ -209,7 +261,7 @@ class Run:
             ValueError: the point has no stored weights, or its builder is not trusted.
         """
         weights = self.weights(idx)
-        return _entry("default")(self.folder.path, self.config(idx), weights, trust)
+        return _entry("default")(self.folder.path, self.config(idx), weights, trust, seed=self.seed(idx))
 
     def predict(self, idx: int, table: pd.DataFrame | np.ndarray, trust: bool = False) -> Any:
         """Return the predictions of a point's model. This needs the plan's builder, but not the sweep's table.
@@ -234,7 +286,8 @@ class Run:
             UserWarning: rows have categories that no train row of the sweep has.
         """
         weights = self.weights(idx)
-        return _entry("predict")(self.folder.path, self.config(idx), weights, table, trust)
+        config, seed = self.config(idx), self.seed(idx)
+        return _entry("predict")(self.folder.path, config, weights, table, trust, seed=seed)
 
     def check_stands_for_itself(self, idx: int) -> None:
         """Check that no other point stands for a point, which has no row then.

@@ -21,6 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+REPEAT = "repeat"
+"""The column of `points` that has the repeat of each point, counted from 0, if a plan asks for several repeats."""
+
 
 class Status(StrEnum):
     """How a point ended."""
@@ -57,6 +60,9 @@ class Column:
 
 
 _IDX = Column("idx", pa.int64(), "", "the point's number in scikit-learn's ParameterGrid")
+_REPEAT = Column(
+    REPEAT, pa.int64(), "", "how many repeats came before: the point's seed is the plan's plus this number"
+)
 _BEFORE_METRICS = (
     Column("status", pa.string(), "", f"how the point ended: {', '.join(Status)}"),
     Column("epochs", pa.int32(), "epochs", "how many were trained"),
@@ -69,7 +75,7 @@ _BEFORE_METRICS = (
 )
 _AFTER_METRICS = (
     Column("params", pa.int64(), "", "numbers in the model's weights, as Model.count_params counts"),
-    Column("seed", pa.int64(), "", "the plan's seed"),
+    Column("seed", pa.int64(), "", "the seed of the point's weights and data order"),
     Column("seconds", pa.float64(), "s", "wall time of building, training and evaluating the point"),
     Column("engine", pa.string(), "", "the engine that trained the point"),
     Column("error", pa.string(), "", "type and message of what went wrong, else null"),
@@ -123,10 +129,19 @@ RESERVED_NAMES = frozenset(
 """Names of columns that an axis cannot have."""
 
 
-def points_columns(axes: Mapping[str, Sequence[Any]], metrics: Sequence[str]) -> list[Column]:
-    """Return the columns of `points`: idx, axes, status and epochs, each metric on each split, data loss, the rest."""
+def points_columns(
+    axes: Mapping[str, Sequence[Any]], metrics: Sequence[str], repeats: bool = False
+) -> list[Column]:
+    """Return the columns of `points`: idx, axes, status and epochs, each metric on each split, data loss, the rest.
+
+    Args:
+        axes: their values by name.
+        metrics: their names.
+        repeats: whether there is the column `REPEAT`.
+    """
     return [
         _IDX,
+        *([_REPEAT] if repeats else []),
         *(
             Column(name, axis_type(values), "", "the point's value of this axis")
             for name, values in axes.items()

@@ -7,6 +7,9 @@ Terminology
     idx     the number of a point in scikit-learn's `ParameterGrid` of the same axes: axes sorted by name,
             the last one varying fastest, counted from 0
     code    the number of a value on its axis, counted from 0; a point is one code for each axis
+    repeat  with `repeats`, each combination is there so often, as that many points: `idx` is then the repeat, counted from
+            0, times the size of the grid, plus the number in the grid
+    configuration   a combination that is trained, whatever its repeats are; without `repeats` the same as a point
     acting, different points    see `results.conditional`; without conditions, each axis acts and all points are different
 """
 
@@ -23,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from results.conditional import ConditionalAxes
+from results.schema import REPEAT
 
 Config = dict[str, Any]
 
@@ -105,12 +109,13 @@ def value_key(value: Any) -> str:
 class Space(Sequence[Config]):
     """All points of a grid, which are computed only when they are needed.
 
-    `space[idx]` is a point's configuration, `space.index(config)` its idx, and `len(space)` the number of points. No list
-    of points is made, so a space of 10**7 points takes no time.
+    `space[idx]` is a point's configuration, `space.index(config)` its idx, and `len(space)` the number of points. A
+    configuration does not name the repeat. No list of points is made, so a space of 10**7 points takes no time.
 
     Args:
         axes: values by axis name, in any order, or `Axis` objects.
         only: the conditions of axes that act only at some points, by axis name, such as `{"width_2": "layers >= 2"}`.
+        repeats: how often each combination is there.
 
     Raises:
         OnlyError: a condition cannot be used.
@@ -118,7 +123,10 @@ class Space(Sequence[Config]):
     """
 
     def __init__(
-        self, axes: Mapping[str, Sequence[Any]] | Sequence[Axis], only: Mapping[str, str] | None = None
+        self,
+        axes: Mapping[str, Sequence[Any]] | Sequence[Axis],
+        only: Mapping[str, str] | None = None,
+        repeats: int = 1,
     ) -> None:
         made = [Axis(*item) for item in axes.items()] if isinstance(axes, Mapping) else list(axes)
         if not made:
@@ -129,7 +137,10 @@ class Space(Sequence[Config]):
         for first, second in zip(self.axes, self.axes[1:], strict=False):
             if first.name == second.name:
                 raise ValueError(f'The space has two axes "{first.name}". Merge their values into one list.')
-        self._len = math.prod(len(axis) for axis in self.axes)
+        self.repeats = repeats
+        self.grid = math.prod(len(axis) for axis in self.axes)
+        """The number of points of one repeat."""
+        self._len = self.grid * repeats
         if self._len > sys.maxsize:
             raise ValueError(
                 f"The space has {self._len:.1e} points, but an index holds at most {sys.maxsize:.1e}. Remove an axis."
@@ -167,24 +178,38 @@ class Space(Sequence[Config]):
         Raises:
             IndexError: a point is outside the space.
         """
-        return codes_of(idx, [len(axis) for axis in self.axes])
+        return codes_of(idx, [self.repeats, *(len(axis) for axis in self.axes)])[:, 1:]
+
+    def repeat(self, idx: np.ndarray) -> np.ndarray:
+        """Return the repeat of each point, counted from 0: int64, shape (points,)."""
+        return np.asarray(idx, np.int64) // self.grid
+
+    @property
+    def configurations(self) -> int:
+        """The number of different points of one repeat."""
+        return self.grid if self._conditional is None else len(self._conditional)
 
     @property
     def different(self) -> int:
         """The number of different points: those that are trained."""
-        return self._len if self._conditional is None else len(self._conditional)
+        return self.configurations * self.repeats
 
     def nth(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the idx of different points by their numbers, from 0 to `different` - 1: int64, shape (points,)."""
+        """Return the idx of different points by their numbers, from 0 to `different` - 1: int64, shape (points,).
+
+        The numbers of repeat 0 come first, then those of repeat 1 in the same order.
+        """
         if self._conditional is None:
             return np.asarray(numbers, np.int64)
-        return self._idx(self._conditional.codes(numbers))
+        repeat, number = np.divmod(np.asarray(numbers, np.int64), self.configurations)
+        return repeat * self.grid + self._idx(self._conditional.codes(number))
 
     def numbers(self, idx: np.ndarray) -> np.ndarray:
         """Return the numbers of points, the inverse of `nth`; -1 for a point that another one stands for."""
         if self._conditional is None:
             return np.asarray(idx, np.int64)
-        return self._conditional.numbers(self.codes(idx))
+        found = self._conditional.numbers(self.codes(idx))
+        return np.where(found < 0, -1, self.repeat(idx) * self.configurations + found)
 
     def acting(self, idx: np.ndarray) -> np.ndarray:
         """Return whether each axis acts at each point: bool, shape (points, axes), in the order of `axes`."""
@@ -196,16 +221,17 @@ class Space(Sequence[Config]):
 
     def standing_for(self, idx: np.ndarray) -> np.ndarray:
         """Return the point that stands for each point, which is trained in its place: int64, shape (points,)."""
-        return self.standing(self.codes(idx))
+        return self.repeat(idx) * self.grid + self.standing(self.codes(idx))
 
     def standing(self, codes: np.ndarray) -> np.ndarray:
-        """Return the same as `standing_for` for points that are given by their codes, shape (points, axes)."""
+        """Return the same as `standing_for` for points of repeat 0, given by their codes, shape (points, axes)."""
         return self._idx(codes * self.acting_codes(codes))
 
     def shown(self, idx: int) -> Config:
-        """Return the value of each axis that acts at a point, for people."""
+        """Return the value of each axis that acts at a point, and its repeat if there are several, for people."""
         acting = self.acting(np.array([idx]))[0]
-        return {name: value for (name, value), acts in zip(self[idx].items(), acting, strict=True) if acts}
+        found = {name: value for (name, value), acts in zip(self[idx].items(), acting, strict=True) if acts}
+        return found | ({REPEAT: idx // self.grid} if self.repeats > 1 else {})
 
     def _idx(self, codes: np.ndarray) -> np.ndarray:
         found = np.zeros(len(codes), np.int64)
@@ -214,7 +240,7 @@ class Space(Sequence[Config]):
         return found
 
     def index(self, config: Mapping[str, Any]) -> int:  # type: ignore[override]  # a point occurs once
-        """Return the idx of `config`, which has a value for every axis.
+        """Return the idx of `config`, which has a value for every axis; with `repeats`, the idx in repeat 0.
 
         Raises:
             ValueError: an axis is missing or unknown, or a value is not on its axis.
@@ -235,14 +261,19 @@ class Space(Sequence[Config]):
         return idx
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and (self.to_dict(), self.only) == (other.to_dict(), other.only)
+        return isinstance(other, Space) and self._key() == other._key()
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.to_dict(), self.only, self.repeats
 
     def __hash__(self) -> int:
         return hash((self.names, self._len))
 
     def __repr__(self) -> str:
         different = f", {self.different} of them different" if self.only else ""
-        return f"Space({len(self)} points{different}: {', '.join(f'{axis.name} x{len(axis)}' for axis in self.axes)})"
+        repeats = f" in {self.repeats} repeats" if self.repeats > 1 else ""
+        axes = ", ".join(f"{axis.name} x{len(axis)}" for axis in self.axes)
+        return f"Space({len(self)} points{repeats}{different}: {axes})"
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return the values by axis name, as plain data for YAML and JSON."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
+from trainables.objective import Loss
 from trainables.settings import Mode, Training
 from trainables.single.compare import Check
 from trainables.table.data import Table
@@ -68,7 +69,8 @@ class Work:
     """The inputs of an engine, which are the same for all its trials.
 
     Attributes:
-        space: the points' configurations by idx; `codes(idx)` gives the code of each point on each axis.
+        space: the points' configurations by idx; `codes(idx)` gives the code of each point on each axis, `repeat(idx)` the
+            repeat of each point.
         builder: the user's builder.
         table: the data.
         training: budget, rules and limits.
@@ -87,6 +89,17 @@ class Work:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "maker", Maker(self.builder, self.training.seed))
+
+    def of_seed(self, seed: int) -> Work:
+        """Return the work of points that are trained with another seed; itself if it has this seed.
+
+        What the maker has found out about the builder, such as that it keeps state, is true with every seed.
+        """
+        if seed == self.training.seed:
+            return self
+        found = replace(self, training=replace(self.training, seed=seed))
+        found.maker.learn(self.maker)
+        return found
 
 
 @dataclass(frozen=True)
@@ -125,8 +138,7 @@ class Report:
         unusable: what in the plan the models contradict, which ends the sweep like bad input; empty if nothing does.
         modes: whether a lower or a higher value of each metric is better, by its name: "min", "max", or None if Keras
             cannot tell; empty if nothing new is known.
-        losses: the losses of the models that were built so far, each as a text that is equal for losses whose values can be
-            compared, with the names of these models' metrics.
+        losses: the losses of the models that were built so far, with the names of these models' metrics.
         known: what the engine has learned about all points of the sweep, for `Engine.begin` of later trials.
         notes: what the user must know about the builder; each is printed once.
     """
@@ -144,7 +156,7 @@ class Report:
     broken: str = ""
     unusable: str = ""
     modes: Mapping[str, str | None] = field(default_factory=dict)
-    losses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    losses: Mapping[Loss, Sequence[str]] = field(default_factory=dict)
     known: Any = None
     notes: tuple[str, ...] = ()
 
@@ -178,7 +190,7 @@ class Engine(ABC):
 
 
 def without_training(
-    points: np.ndarray, status: str, error: str, engine: str, seed: int, seconds: float = 0.0
+    points: np.ndarray, status: str, error: str, engine: str, seed: int | np.ndarray, seconds: float = 0.0
 ) -> Rows:
     """Return the rows of points that were not trained for a single epoch.
 
@@ -187,7 +199,7 @@ def without_training(
         status: the status of all of them.
         error: what went wrong.
         engine: name of the engine that could not train them.
-        seed: the plan's seed.
+        seed: of all of them, or of each, int64, shape (points,).
         seconds: seconds that each point took.
     """
     count = len(points)
@@ -195,7 +207,7 @@ def without_training(
         "idx": pa.array(points, pa.int64()),
         "status": [str(status)] * count,
         "epochs": np.zeros(count, np.int32),
-        "seed": np.full(count, seed, np.int64),
+        "seed": np.broadcast_to(np.asarray(seed, np.int64), count),
         "seconds": np.full(count, seconds),
         "engine": [engine] * count,
         "error": [error] * count,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,18 @@ VAL_DATA_LOSS = f"val_{DATA_LOSS}"
 
 Modes = Mapping[str, Mode | None]
 """The mode of each metric by its name; None where Keras cannot tell."""
+
+
+class Loss(NamedTuple):
+    """The compiled loss of a model. Losses are equal if their values can be compared.
+
+    Attributes:
+        text: its name, with those of its arguments that matter.
+        code: identifies the user's code in it; empty for a loss of Keras.
+    """
+
+    text: str
+    code: str = ""
 
 
 class ObjectiveError(TrainablesError, ValueError):

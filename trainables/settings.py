@@ -217,7 +217,7 @@ class Training:
         fit: the arguments of `Model.fit` for the points whose axes do not set them.
         callbacks: the stopping rules.
         milestones: epochs, ascending, at which a trial reports and ASHA may stop it; may be empty.
-        seed: seed of the initial weights and of the data order.
+        seed: seed of the initial weights and of the data order; of the points of repeat 0 if there are several repeats.
         timeout_s: wall-clock seconds that one point may take.
         threads: size of TensorFlow's thread pools in a worker.
         keep_weights: whether a report carries the best epoch's weights.

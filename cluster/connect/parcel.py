@@ -59,6 +59,7 @@ DATA = frozenset(
         ".tsv",
         ".whl",
         ".xls",
+        ".xlsm",
         ".xlsx",
         ".xz",
         ".zip",

@@ -52,7 +52,7 @@ def importance(rows: pd.DataFrame, space: Space, by: str = "loss_va", seed: int 
     `results.analysis.importance.estimated`; an axis that does not act is a value of its own for the forests.
 
     Args:
-        rows: of `points`. Rows without a finite metric do not count.
+        rows: of `points`; with repeats, one for each configuration. Rows without a finite metric do not count.
         space: the space of the run.
         by: the metric's column.
         seed: of the bootstrap samples, and of the points of a large grid.
@@ -62,7 +62,7 @@ def importance(rows: pd.DataFrame, space: Space, by: str = "loss_va", seed: int 
     """
     metric = numbers(rows, by)
     finite = np.isfinite(metric.to_numpy(float))
-    idx, metric = rows["idx"].to_numpy()[finite], metric.to_numpy(float)[finite]
+    idx, metric = rows["idx"].to_numpy()[finite] % space.grid, metric.to_numpy(float)[finite]
     codes, acting = space.codes(idx), space.acting(idx)
     seen = [np.unique(column[acts]) for column, acts in zip(codes.T, acting.T, strict=True)]
     seen = [values if len(values) else np.zeros(1, np.int64) for values in seen]
@@ -101,7 +101,7 @@ def paired(rows: pd.DataFrame, space: Space, axis: str, by: str = "loss_va") -> 
     Returns:
         The columns of `results.analysis.importance.paired`.
     """
-    metric = pd.Series(numbers(rows, by).to_numpy(float), rows["idx"].to_numpy())
+    metric = pd.Series(numbers(rows, by).to_numpy(float), rows["idx"].to_numpy() % space.grid)
     place = space.names.index(axis)
     acts = space.acting(rows["idx"].to_numpy())[:, place]
     of_row = space.codes(rows["idx"].to_numpy())[:, place]

@@ -35,7 +35,7 @@ class Classification:
         gaps_over_epochs, gaps_at_end: does it over-fit?
         scores, per_class, confusion, roc, precision_recall: how good is it for each class?
         confidence, reliability: are its probabilities right?
-        thresholds: which probability should decide? None if the task is not binary.
+        thresholds: which probability should decide? None if the task is multiclass.
         sensitivity, dependence: which features is it sensitive to?
         baselines: is it better than simpler models? As `class_baselines` returns it.
         task: binary, multiclass or multilabel.
@@ -92,7 +92,7 @@ def diagnose_classes(
         precision_recall(y, p, split),
         confidence(y, p, split),
         reliability(y, p, split),
-        thresholds(predict, split, p) if split.task == "binary" else None,
+        thresholds(predict, split, p) if split.task != "multiclass" else None,
         sensitivity(predict, split, seed=seed),
         dependence(predict, split, seed=seed),
         class_baselines(split, p, seed=seed),

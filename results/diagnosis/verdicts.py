@@ -14,7 +14,7 @@ from results.diagnosis.diagnose import Diagnosis
 def verdicts(found: Diagnosis | Classification) -> dict[str, str]:
     """Return the sentences by what they answer: `overfitting`, `accuracy`, `sensitivity`, `baselines`.
 
-    A classification has `imbalance` and `calibration`, too, and `threshold` if it has two classes.
+    A classification has `imbalance` and `calibration`, too, and `threshold` unless it is of several classes.
     """
     if isinstance(found, Classification):
         said = {
@@ -23,7 +23,9 @@ def verdicts(found: Diagnosis | Classification) -> dict[str, str]:
             "imbalance": class_verdicts.imbalance(found.scores, found.per_class, found.task),
             "calibration": class_verdicts.calibration(found.confidence),
         }
-        if found.thresholds is not None:
+        if found.thresholds is not None and found.task == "multilabel":
+            said["threshold"] = class_verdicts.thresholds_of_answers(found.thresholds)
+        elif found.thresholds is not None:
             said["threshold"] = class_verdicts.threshold(found.thresholds, found.per_class["class"].iloc[-1])
         return said | {
             "sensitivity": sensitivity(found.sensitivity),

@@ -25,7 +25,7 @@ from results.analysis.leaderboard import leaderboard
 from results.directions import Mode
 from results.folder.run_folder import RunFolder
 from results.run import Run
-from results.schema import DATA_LOSS_VA, FINISHED_WELL, SPLITS, Column, curves_columns, points_columns
+from results.schema import DATA_LOSS_VA, FINISHED_WELL, REPEAT, SPLITS, Column, curves_columns, points_columns
 
 ALL = sys.maxsize
 """As a number of points or curves, this means all."""
@@ -123,15 +123,17 @@ class ChosenPoints:
         configs = self.run.configs(self._rows["idx"].tolist())
         space = self.run.conditional
         for row, config in zip(_records(self._rows), configs, strict=True):
-            settings = {
-                name: setting(value) for name, value in (space.shown(row["idx"]) if space else config).items()
-            }
+            shown = space.shown(row["idx"]) if space else config
+            if self.run.repeats > 1:
+                shown = {**shown, REPEAT: row["idx"] // self.run.grid}
+            settings = {name: setting(value) for name, value in shown.items()}
             yield Point(row["idx"], row, settings, _finite(row, names), self._curves.get(row["idx"], []))
 
     @property
     def axes(self) -> dict[str, list[str | bool | int | float]]:
         """The values of each axis as they are exported."""
-        return {name: [setting(value) for value in values] for name, values in self.run.axes.items()}
+        found = {name: [setting(value) for value in values] for name, values in self.run.axes.items()}
+        return found | ({REPEAT: [*range(self.run.repeats)]} if self.run.repeats > 1 else {})
 
     @functools.cached_property
     def columns(self) -> list[Column]:

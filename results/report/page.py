@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from results import figures
-from results.analysis import account
+from results.analysis import account, repeats
 from results.analysis.condition import numbers, unknown_column
 from results.analysis.leaderboard import leaderboard
 from results.figures.runs import key_of, ordered
@@ -62,14 +62,17 @@ def page(
             raise unknown_column(name, points)
     if against is not None:
         account.check_comparable(run, against)
-    well = _trained(points)
+    trained = _trained(points)
+    well = run.judged(trained, by)
     winner = leaderboard(well, 1, by, mode)
     parts = [
         sections.what_matters(run, well, by),
         sections.values(run, well, by),
         sections.size(run, well, by),
-        sections.learning_curves(run, well, by),
-        sections.diagnosed(winner, diagnosis) if diagnosis else sections.ends(winner, run.metrics),
+        sections.learning_curves(run, trained, by),
+        sections.diagnosed(winner, diagnosis)
+        if diagnosis
+        else sections.ends(winner, run.metrics, run.repeats),
         sections.asha(run, against, by),
         sections.verified(run),
         sections.failures(points),
@@ -83,7 +86,7 @@ def page(
         "cards": _cards(run, points, well, winner, by),
         "table": _table(run, points, by),
         "parallel": json.loads(figures.parallel_figure(well, list(run.axes), by, mode=mode).to_json()),
-        "left_out": int(len(points) - len(well)),
+        "left_out": int(len(points) - len(trained)),
         "sections": [vars(section) for section in parts if section is not None],
     }
     return _html(content)
@@ -96,7 +99,7 @@ def winner_of(run: Run, by: str | None = None) -> int:
         ValueError: there is none, or no such metric.
     """
     by, mode = run.directions.chosen(by)
-    best = leaderboard(_trained(run.points), 1, by, mode)
+    best = leaderboard(run.judged(_trained(run.points), by), 1, by, mode)
     if best.empty:
         raise ValueError(f"{run.folder.path}: no point that was trained to its end has a {by} yet.")
     return int(best["idx"].iloc[0])
@@ -121,7 +124,11 @@ def _cards(
     test = f"{by.rsplit('_', 1)[0]}_te"
     if len(winner):
         best = winner.iloc[0]
-        cards.append((f"best {by}", f"{best[by]:.4g}", f"point {best['idx']}"))
+        what, where = f"best {by}", f"point {best['idx']}"
+        if run.repeats > 1:
+            what = f"best mean {by}"
+            where = f"of {best[repeats.COUNT]} repeats, ± {best[repeats.std_of(by)]:.2g}; the best is point {best['idx']}"
+        cards.append((what, f"{best[by]:.4g}", where))
         if test in points and np.isfinite(best[test]) and test != by:
             cards.append((f"its {test}", f"{best[test]:.4g}", "on rows it was not picked by"))
             mode = run.directions.chosen(test)[1]
@@ -154,6 +161,7 @@ def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
     """Return the leaderboard's columns: numbers directly, other columns as a list of texts and a code for each row."""
     hidden = {"error", "seed"}
     ascending = run.directions.chosen(by)[1] == "min"
+    points = run.judged(points, by)
     rows = points.sort_values([by, "idx"], ascending=[ascending, True]).head(MOST_POINTS)
     if "note" in rows and "note" not in run.axes and rows["note"].isna().all():
         hidden.add("note")

@@ -11,12 +11,12 @@ import pandas as pd
 import yaml
 
 from results import figures, fingerprint
-from results.analysis import account, acting, curves
+from results.analysis import account, acting, curves, repeats
 from results.analysis.importance import about_pruned, distribution, importance
 from results.analysis.leaderboard import leaderboard, pareto
 from results.figures.runs import MOST_MARKS
 from results.run import Run
-from results.schema import SPLITS
+from results.schema import SPLITS, Status
 from results.verified import sentences, verification
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Section:
 
 
 def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
-    """Return the importance of the axes for the metric `by`; `rows` are those of points that were not pruned."""
+    """Return the importance of the axes for the metric `by`; `rows` are what `Run.judged` returns without pruned points."""
     section = Section("What matters")
     try:
         space = run.conditional
@@ -67,7 +67,8 @@ def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
         section.notes.append(str(error))
         return section
     section.notes.append(f"Shares of the variance of {by}, {found.how}.")
-    section.notes += _without_pruned(run, rows)
+    section.notes += _without_pruned(run)
+    section.notes += repeats.about_noise(_not_pruned(run), run.grid, by) if run.repeats > 1 else []
     section.add("Main effects and interactions", figures.importance_figure(found.shares))
     section.add("Which axes act together", figures.interactions_figure(found.shares))
     return section
@@ -80,7 +81,7 @@ def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
     section.notes.append(
         f"{by} over all points with a value: boxes from 5% to 95%, the star is the best point."
     )
-    section.notes += _without_pruned(run, rows)
+    section.notes += _without_pruned(run)
     for axis in varying(run, rows):
         acts, note = acting.where_acting(rows, axis, run.conditional)
         section.notes += [note] if note else []
@@ -94,8 +95,8 @@ def size(run: Run, points: pd.DataFrame, by: str) -> Section:
     mode = run.directions.chosen(by)[1]
     front = pareto(points, by, "params", mode)
     section.notes.append("The line joins the points that no other point beats in both.")
-    if len(points) < len(run.points):
-        section.notes.append(f"{len(run.points) - len(points):,} pruned points are left out.")
+    if count := len(run.points) - len(_not_pruned(run)):
+        section.notes.append(f"{count:,} pruned points are left out.")
     if len(points) > MOST_MARKS:
         section.notes.append(
             f"{MOST_MARKS:,} of {len(points):,} points are drawn: the best, and others evenly down to the worst."
@@ -107,7 +108,7 @@ def size(run: Run, points: pd.DataFrame, by: str) -> Section:
 def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
     """Return the curves of the best points, and of all points as bands for the values of each axis."""
     section = Section("Learning curves", choose=True)
-    best = leaderboard(rows, SHOWN_CURVES, *run.directions.chosen(by))
+    best = leaderboard(run.judged(rows, by), SHOWN_CURVES, *run.directions.chosen(by))
     shown = curves.annotated(run.curves(best["idx"].tolist()), best)
     if shown.empty:
         section.notes.append("No point has a curve yet.")
@@ -130,7 +131,7 @@ def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
     return section
 
 
-def ends(winner: pd.DataFrame, metrics: list[str]) -> Section:
+def ends(winner: pd.DataFrame, metrics: list[str], times: int = 1) -> Section:
     """Return the winner's metrics on each split."""
     section = Section("The winner")
     table = [
@@ -139,6 +140,8 @@ def ends(winner: pd.DataFrame, metrics: list[str]) -> Section:
         if len(winner)
     ]
     section.add_table("Metrics", pd.DataFrame(table))
+    if times > 1:
+        section.notes.append("The numbers are means over the repeats.")
     section.notes.append(
         "`sweep report --diagnose` adds where it is good, what it is sensitive to, and simpler models; this "
         "rebuilds the model, so it runs the "
@@ -244,9 +247,13 @@ def provenance(run: Run) -> Section:
     return section
 
 
-def _without_pruned(run: Run, rows: pd.DataFrame) -> list[str]:
-    """Return a sentence about the effect of leaving pruned points out of `rows`; an empty list if there are none."""
-    count = len(run.points) - len(rows)
+def _not_pruned(run: Run) -> pd.DataFrame:
+    return run.points[run.points["status"] != Status.PRUNED]
+
+
+def _without_pruned(run: Run) -> list[str]:
+    """Return a sentence about the effect of leaving pruned points out; an empty list if there are none."""
+    count = len(run.points) - len(_not_pruned(run))
     return [about_pruned(count, are_in=False)] if count else []
 
 

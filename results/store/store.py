@@ -199,6 +199,8 @@ class Store:
         columns = dict(zip(points.column_names, map(schema.finite_or_null, points.columns), strict=True))
         idx = points["idx"].to_numpy()
         codes, acting = self._space.codes(idx), self._space.acting(idx)
+        if self._space.repeats > 1:
+            columns[schema.REPEAT] = pa.array(self._space.repeat(idx), pa.int64())
         for axis, of_axis, acts in zip(self._space.axes, codes.T, acting.T, strict=True):
             columns[axis.name] = schema.axis_column(axis.values, of_axis, acts)
         self._points.append(conform(pa.table({**columns, "has_weights": has_weights}), self._points.schema))
@@ -227,14 +229,15 @@ class Store:
             dataset.rewrite(lambda table: table)
 
     def _set_schemas(self) -> None:
-        names = [column.name for column in schema.points_columns(self._axes, self._metrics)]
+        of_points = schema.points_columns(self._axes, self._metrics, self._space.repeats > 1)
+        names = [column.name for column in of_points]
         names_of_curves = [column.name for column in self._curves_columns()]
         for columns in (names, names_of_curves):
             if twice := [name for name in columns if columns.count(name) > 1]:
                 raise ValueError(
                     f'A metric gives the column "{twice[0]}", which exists already. Rename the metric in the builder.'
                 )
-        self._points.schema = schema.to_arrow(schema.points_columns(self._axes, self._metrics))
+        self._points.schema = schema.to_arrow(of_points)
         self._curves.schema = schema.to_arrow(self._curves_columns())
 
     def _curves_columns(self) -> list[schema.Column]:

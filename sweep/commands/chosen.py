@@ -8,6 +8,7 @@ import click
 import pandas as pd
 
 from results.analysis.condition import matching
+from results.analysis.repeats import numbered
 from results.directions import Mode
 from results.directions import read as read_directions
 from results.folder.path import AnyPath
@@ -52,7 +53,40 @@ def rows_of(folder: AnyPath) -> pd.DataFrame:
         InputError: there is no run, or it is damaged.
     """
     with as_input_error():
-        return read_points(RunFolder(folder))
+        rows = read_points(RunFolder(folder))
+    run = repeated(folder)
+    return rows if run is None else numbered(rows, run.repeats, run.grid)
+
+
+def repeated(folder: AnyPath) -> Run | None:
+    """Return the run in `folder` if its plan asks for repeats; rows without a plan beside them have none."""
+    try:
+        run = Run(folder)
+    except ValueError:
+        return None
+    return run if run.repeats > 1 else None
+
+
+def judged(folder: AnyPath, rows: pd.DataFrame, by: str, mode: Mode) -> tuple[pd.DataFrame, list[str]]:
+    """Return what a ranking compares: with repeats, a row for each configuration, with the mean over its repeats.
+
+    Args:
+        folder: of the run.
+        rows: of the run.
+        by: the column to rank by.
+        mode: whether a lower or a higher value of it is better.
+
+    Returns:
+        These rows, and a sentence that says so; `rows` themselves and no sentence without repeats.
+
+    Raises:
+        ConditionError: there is no column `by`, or it has no numbers.
+    """
+    run = repeated(folder)
+    if run is None:
+        return rows, []
+    said = f"Each is the mean over the repeats of a configuration; the plan asks for {run.repeats}."
+    return run.judged(rows, by, mode), [said]
 
 
 def conditional_of(folder: AnyPath) -> Space | None:

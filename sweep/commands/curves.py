@@ -14,7 +14,7 @@ from results.analysis.importance import about_pruned
 from results.analysis.leaderboard import leaderboard, to_csv
 from results.folder.path import AnyPath
 from results.schema import Status
-from sweep.commands.chosen import check_axis, chosen_rows, opened, ranking
+from sweep.commands.chosen import check_axis, chosen_rows, judged, opened, ranking
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable, write_page
 from sweep.commands.tables import plain_table
@@ -73,7 +73,9 @@ def curves(
         elif not per:
             by, mode = ranking(folder, rows, by)
             numbers(rows, by)
-            rows = leaderboard(rows, top, by, mode)
+            best, said = judged(folder, rows, by, mode)
+            rows = leaderboard(best, top, by, mode)
+            note = f"{said[0]} The curves are those of its best repeat." if said else ""
         pruned = rows["status"] == Status.PRUNED
         if per and not with_pruned:
             rows = rows[~pruned]

@@ -12,7 +12,7 @@ from results.analysis import acting
 from results.analysis.importance import about_pruned, distribution, paired
 from results.folder.path import AnyPath
 from results.schema import Status
-from sweep.commands.chosen import check_axis, chosen_rows, opened, ranking
+from sweep.commands.chosen import check_axis, chosen_rows, judged, opened, ranking
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable, write_page
 from sweep.commands.tables import plain_table
@@ -44,20 +44,22 @@ def effects(
         rows = rows[~pruned]
     with as_input_error():
         check_axis(run, axis)
+        rows, notes = judged(folder, rows, by, mode)
         space = run.conditional
         acts, note = acting.where_acting(rows, axis, space)
+        notes += [note] if note else []
         table = distribution(acts, axis, by, mode)
         pairs = acting.paired(acts, space, axis, by) if space else paired(rows, list(run.axes), axis, by)
     if html:
         write_page(html, figures.distribution_figure(table, axis, by).to_html())
     if as_json:
         answer = {"values": table.to_json(orient="records"), "pairs": pairs.to_json(orient="records")}
-        notes = {"notes": [note]} if note else {}
-        click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()} | notes))
+        said = {"notes": notes} if notes else {}
+        click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()} | said))
         return
     plain_table(table, f"{by} for each value of {axis}; low and high are the 5% and 95% quantiles")
     plain_table(pairs, f"{by} of other minus {by} of value, all other axes equal")
     if pruned.any():
         click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")
-    if note:
+    for note in notes:
         click.echo(f"Note: {printable(note)}")

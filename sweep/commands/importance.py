@@ -6,12 +6,12 @@ import json
 
 import click
 
-from results.analysis import acting
+from results.analysis import acting, repeats
 from results.analysis.importance import about_pruned
 from results.analysis.importance import importance as shares_of
 from results.folder.path import AnyPath
 from results.schema import Status
-from sweep.commands.chosen import chosen_rows, opened
+from sweep.commands.chosen import chosen_rows, judged, opened
 from sweep.commands.options import BY, FOLDER, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable
 from sweep.errors import as_input_error
@@ -30,7 +30,8 @@ def importance(
     """Say which axes matter: how much of a metric's variance each axis, and each pair of axes, explains.
 
     The shares are exact if the points are a whole grid; --where can choose one. Otherwise random forests estimate them, and
-    the spread of the estimate is printed. Pruned points are left out, since their training was not finished.
+    the spread of the estimate is printed. Pruned points are left out, since their training was not finished. If the plan has
+    `repeats`, the means over them are compared, and a note says how much of the variance is due to the seeds.
     """
     run, chosen = opened(folder), chosen_rows(folder, where)
     by = by or run.directions.by
@@ -39,8 +40,10 @@ def importance(
         chosen = chosen[~pruned]
     with as_input_error():
         space = run.conditional
-        found = acting.importance(chosen, space, by) if space else shares_of(chosen, list(run.axes), by)
-    notes = [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
+        means, notes = judged(folder, chosen, *run.directions.chosen(by))
+        found = acting.importance(means, space, by) if space else shares_of(means, list(run.axes), by)
+        notes += repeats.about_noise(chosen, run.grid, by) if notes else []
+    notes += [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
     if as_json:
         answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}
         click.echo(json.dumps({**answer, "shares": found.shares.to_dict("records")}))

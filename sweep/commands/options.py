@@ -80,7 +80,10 @@ def _idx(ctx: click.Context, parameter: click.Parameter, text: str | None) -> li
 
 PLAN = click.argument("plan", required=False, type=click.Path(path_type=Path))
 POINTS = click.option(
-    "--points", type=int, metavar="N", help="Only the first N points of the shuffled order."
+    "--points",
+    type=int,
+    metavar="N",
+    help="Only the first N points of the shuffled order, each with all its repeats.",
 )
 IDX = click.option(
     "--idx", callback=_idx, metavar="I,J,...", help="Only these points, by their index in the grid."

@@ -42,7 +42,7 @@ def plan(
     """Say what PLAN would do: points, order, cohorts, and how long it would take at most.
 
     A cohort is a group of points that the fused engine trains as one program. The command builds some models and trains a
-    few of them for a few epochs.
+    few of them for a few epochs. With `repeats` in PLAN, it names their seeds, and counts the points of all repeats.
     """
     loaded = loaded_plan(plan, **overrides)
     with as_input_error():
@@ -51,6 +51,7 @@ def plan(
     answer: dict[str, Any] = {
         "points_in_space": len(loaded.space),
         "points_different": loaded.space.different,
+        "repeats": loaded.repeats,
         "points": len(selection),
         "axes": {axis.name: len(axis) for axis in loaded.space.axes},
         "first_idx": list(itertools.islice(selection, 10)),
@@ -73,6 +74,12 @@ def plan(
         return
     axes = ", ".join(f"{name} ({count})" for name, count in answer["axes"].items())
     click.echo(f"points     {answer['points']:,} of {answer['points_different']:,}: {axes}")
+    if loaded.repeats > 1:
+        first, last = loaded.seed, loaded.seed + loaded.repeats - 1
+        click.echo(
+            f"repeats    {loaded.repeats}, with the seeds {first} to {last}: {loaded.space.configurations:,} "
+            "configurations, each judged by its mean"
+        )
     if only := loaded.space.only:
         conditions = ", ".join(f"{name} acts only where {text}" for name, text in only.items())
         click.echo(

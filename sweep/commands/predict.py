@@ -55,7 +55,14 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
         rows = rows_of(file, Plan.load(run.folder.plan).data_spec)
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # the notes say the same
             found = predicted(
-                run.folder.path, run.config(idx), weights, rows, trust, file, _progress_to(terminal)
+                run.folder.path,
+                run.config(idx),
+                weights,
+                rows,
+                trust,
+                file,
+                _progress_to(terminal),
+                run.seed(idx),
             )
         if isinstance(found, np.ndarray):  # a sweep on arrays
             flat = found.reshape(len(found), -1)

@@ -38,6 +38,11 @@ from sweep.process.signals import StopRequested
     help="With --diagnose: run the builder even if it is not installed, or has changed.",
 )
 @click.option(
+    "--target",
+    metavar="NAME",
+    help="With --diagnose: which target of a regression of several; the first if not given.",
+)
+@click.option(
     "--watch", is_flag=True, help="Serve the page on 127.0.0.1 instead, and refresh it while the sweep runs."
 )
 @click.option(
@@ -54,6 +59,7 @@ def report(
     against: AnyPath | None,
     diagnose: bool,
     trust: bool,
+    target: str | None,
     watch: bool,
     port: int,
     show: bool,
@@ -63,35 +69,35 @@ def report(
     The page has the points to filter and sort, the importance of the axes, learning curves, ASHA's account, failures, and
     the origin of the numbers. It can be made while the sweep runs. No code is executed unless --diagnose asks for it.
     """
+    if target is not None and not diagnose:
+        raise InputError("--target chooses what --diagnose diagnoses. Add --diagnose, or leave --target out.")
     other = opened(against) if against else None
     by, _ = ranking(folder, opened(folder).points, by)
 
     def made(version: str = "") -> str:
         run = opened(folder)
         with as_input_error():
-            return page(run, by, other, _diagnosis(run, by, trust) if diagnose else None, version)
+            return page(run, by, other, _diagnosis(run, by, trust, target) if diagnose else None, version)
 
     if watch:
         if file:
             raise InputError("--watch serves the page and writes no file. Leave one of the two out.")
         _serve(folder, made, port, show)
         return
-    target: AnyPath = file or folder / "report.html"
-    write_page(target, made())
-    click.echo(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB).")
+    to: AnyPath = file or folder / "report.html"
+    write_page(to, made())
+    click.echo(f"Wrote {to} ({to.stat().st_size / 2**20:.1f} MiB).")
     if show:
-        if is_remote(target):
-            raise InputError(
-                f"{target} cannot be opened in a browser. Give a FILE of this machine, or --watch."
-            )
-        webbrowser.open(target.resolve().as_uri())
+        if is_remote(to):
+            raise InputError(f"{to} cannot be opened in a browser. Give a FILE of this machine, or --watch.")
+        webbrowser.open(to.resolve().as_uri())
 
 
-def _diagnosis(run: Run, by: str, trust: bool) -> Diagnosis | Classification:
+def _diagnosis(run: Run, by: str, trust: bool, target: str | None) -> Diagnosis | Classification:
     idx = winner_of(run, by)
     say_builder(run, idx)
     with quiet():
-        return diagnosed(run, idx, trust)
+        return diagnosed(run, idx, trust, target)
 
 
 def _serve(folder: AnyPath, made: Callable[[str], str], port: int, show: bool) -> None:

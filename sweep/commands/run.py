@@ -14,15 +14,18 @@ import click
 import pandas as pd
 
 from cluster.connect import reach
+from results.analysis import repeats
 from results.analysis.leaderboard import leaderboard
 from results.directions import Directions
 from results.directions import read as read_directions
 from results.folder.errors import FolderError
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
+from results.run import Run
 from results.schema import NOT_WELL
 from results.store.read import read_points
 from results.verified import sentences
+from sweep.commands.chosen import repeated
 from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 from sweep.commands.printing import command, printable
 from sweep.commands.tables import points_table
@@ -78,6 +81,8 @@ def run(
     Run it again on the same DIR to resume: it trains only points without a row. Ctrl-C stops it and keeps all finished
     points. --points and --idx choose some points; a later run with more points adds them to the same folder.
 
+    With `repeats: 3` in PLAN, each point is trained with three seeds, and the points are ranked by their means.
+
     At the end the ten best points, and one in a thousand of the others, are trained again alone by plain Keras, as far as
     5% of the sweep's core time allows. `sweep verify` does the same without a limit.
     """
@@ -117,7 +122,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     if warning := alone.of_tally(outcome.tally):
         click.echo(f"Warning: {printable(warning)}")
     try:
-        _what_came_out(read_points(RunFolder(out)), read_directions(RunFolder(out)))
+        _what_came_out(read_points(RunFolder(out)), read_directions(RunFolder(out)), repeated(out))
     except FolderError as error:  # the store is unreachable, which has most likely stopped the run
         if not outcome.error:
             click.echo(f"\nNote: {error}")
@@ -139,11 +144,15 @@ def _resume() -> str:
     return os.environ.get(RESUME) or f"{shlex.quote(command())} {shlex.join(sys.argv[1:])}"
 
 
-def _what_came_out(rows: pd.DataFrame, directions: Directions) -> None:
+def _what_came_out(rows: pd.DataFrame, directions: Directions, run: Run | None = None) -> None:
     by, mode = directions.chosen()
-    if by in rows and len(best := leaderboard(rows, 10, by, mode)):
+    judged = run.judged(rows, by, mode) if run and by in rows else rows
+    if by in rows and len(best := leaderboard(judged, 10, by, mode)):
         click.echo()
-        points_table(best, f"The {'ten ' if len(best) == 10 else ''}best by {by}", shown=[by])
+        kind = f"mean {by} over {run.repeats} repeats" if run else by
+        points_table(best, f"The {'ten ' if len(best) == 10 else ''}best by {kind}", shown=[by])
+        for note in repeats.about(best, rows, run.grid, run.repeats) if run else []:
+            click.echo(f"Note: {note}")
     failed = rows[rows["status"].isin(NOT_WELL)]
     if len(failed):
         click.echo(f"\n{len(failed):,} points failed or ran out of time:")

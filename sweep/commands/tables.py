@@ -39,5 +39,5 @@ def _cell(name: str, value: Any) -> str:
     if pd.isna(value):
         return "-"
     if isinstance(value, float):
-        return f"{value:.4f}" if name.endswith(("_tr", "_va", "_te")) else f"{value:g}"
+        return f"{value:.4f}" if name.removesuffix("_std").endswith(("_tr", "_va", "_te")) else f"{value:g}"
     return printable(str(value))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 import pandas as pd
 
-from results.analysis import leaderboard
+from results.analysis import leaderboard, repeats
 from results.analysis.acting import where_acting
 from results.directions import Mode
 from results.folder.path import AnyPath
-from sweep.commands.chosen import chosen_rows, conditional_of, ranking
+from sweep.commands.chosen import chosen_rows, conditional_of, ranking, repeated
 from sweep.commands.options import FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.commands.printing import printable
 from sweep.commands.tables import points_table
@@ -28,6 +28,7 @@ from sweep.errors import InputError, as_input_error
     metavar="COL",
     help="Only the Pareto front of --by and COL, such as params or seconds.",
 )
+@click.option("--each", is_flag=True, help="With repeats: rank each repeat by itself, not the means.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, safe to open in a spreadsheet.")
 @JSON
 def top(
@@ -38,6 +39,7 @@ def top(
     where: str | None,
     per: str | None,
     pareto: str | None,
+    each: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
@@ -46,20 +48,26 @@ def top(
     The best value of the objective on the validation rows comes first; test rows rank only if --by asks for them.
     Points that diverged, failed or ran out of time come after all others; --where "status == 'diverged'" shows them alone.
 
+    If the plan has `repeats`, a line is a configuration: the mean over its repeats, the standard deviation, how many repeats
+    are in the mean, and the idx of the best of them. --each ranks the repeats by themselves.
+
     \b
     sweep top DIR --where 'activation == "relu" and params < 200'
     sweep top DIR --per optimizers          the best of each optimizer
     sweep top DIR --pareto params           loss against size
     sweep top DIR -n 100000 --csv > points.csv
+    sweep top DIR --each --where 'repeat == 0'
     """
     if per and pareto:
         raise InputError(
             "--per and --pareto were both given, but only one can choose the points. Leave one of the two out."
         )
-    chosen = chosen_rows(folder, where)
-    note = ""
+    single = chosen = chosen_rows(folder, where)
+    note, run = "", None if each else repeated(folder)
     by, mode = ranking(folder, chosen, by, mode)
     with as_input_error():
+        if run is not None:
+            chosen = run.judged(single, by, mode)
         if per:
             chosen, note = where_acting(chosen, per, conditional_of(folder))
             best = leaderboard.best_of_each(chosen, per, by, mode).head(count)
@@ -72,10 +80,12 @@ def top(
     elif as_csv:
         click.echo(leaderboard.to_csv(best), nl=False)
     elif len(best):
-        what = f"by {by}" + (f", one for each {per}" if per else f" against {pareto}" if pareto else "")
+        kind = f"mean {by} over {run.repeats} repeats" if run else by
+        what = f"by {kind}" + (f", one for each {per}" if per else f" against {pareto}" if pareto else "")
         points_table(best, f"The best {len(best):,} of {len(chosen):,} {what}", shown=[by, per, pareto])
-        if note:
-            click.echo(f"Note: {printable(note)}")
+        notes = repeats.about(best, single, run.grid, run.repeats) if run else []
+        for said in [*notes, *([note] if note else [])]:
+            click.echo(f"Note: {printable(said)}")
     else:
         click.echo(f"{folder} has no {'such ' if where else ''}point with a {by} yet.")
 

@@ -112,7 +112,7 @@ class Collector(Unsaved, Callback):
             self.searcher.learn(report.known)
         costs = report.costs or [0.0] * len(report.parts)
         for part, cost in zip(report.parts, costs, strict=True):
-            self.searcher.add_group(part, cost)
+            self.searcher.add_group(part, cost, self._plan.repeat_of(part))
         if report.refused is not None:
             self._train_one_by_one(report.refused, report.why)
         if report.done:
@@ -156,14 +156,14 @@ class Collector(Unsaved, Callback):
         if seconds > self._plan.timeout_s:
             status = Status.TIMEOUT
             error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
-        self._intake.add(without_training(points, status, error, "keras", self._plan.seed, seconds))
+        self._intake.add(without_training(points, status, error, "keras", self._plan.seeds(points), seconds))
 
     def _give_back(self, trial: Trial) -> None:
         still_open = self._intake.still_open(trial.config["points"])
         if trial.config["engine"] == "keras":
             self.searcher.give_back(still_open)
         elif len(still_open):
-            self.searcher.add_group(still_open, math.inf)
+            self.searcher.add_group(still_open, math.inf, self._plan.repeat_of(still_open))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Free the memory of the finished trial."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+
+from trainables.objective import Loss
 
 OF_LOSSES = ("loss", "data_loss")
 """The objectives whose values mean something else with each compiled loss."""
 
 
-def different_losses(objective: str, losses: Mapping[str, Sequence[str]]) -> str:
+def different_losses(objective: str, losses: Mapping[Loss, Sequence[str]]) -> str:
     """Return the message for models that are compiled with different losses.
 
     Args:
@@ -17,9 +20,13 @@ def different_losses(objective: str, losses: Mapping[str, Sequence[str]]) -> str
     """
     first, *others = losses.values()
     common = [name for name in first if all(name in other for other in others)]
+    named = [
+        text if count == 1 else f"{count} losses called {text} with different code"
+        for text, count in Counter(loss.text for loss in losses).items()
+    ]
     said = (
         f"objective: {objective} compares values of different losses, which mean different things: the points' models "
-        f"are compiled with {_and(list(losses))}. ASHA and the ranking need a metric that all models have. "
+        f"are compiled with {_and(named)}. ASHA and the ranking need a metric that all models have. "
     )
     if common:
         return f"{said}All have {_and(common)}. Write in the plan:\n  objective: {common[0]}"

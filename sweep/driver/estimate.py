@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +114,18 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
     from trainables.trials.trial import set_up_tensorflow
 
     set_up_tensorflow(plan.resources.cpu)
-    composer = _composer(plan)
-    return list(partition(composer, plan.space, np.array(sorted(points)), plan.training.fit))
+    composer, space, fit = _composer(plan), plan.space, plan.training.fit
+    found: list[Group] = []
+    of_first: dict[
+        bytes, list[Group]
+    ] = {}  # the groups of points of repeat 0; those of other repeats are like them
+    repeat, number = np.divmod(np.array(sorted(points)), space.grid)
+    for one in np.unique(repeat):
+        some = number[repeat == one]
+        if (key := some.tobytes()) not in of_first:
+            of_first[key] = list(partition(composer, space, some, fit))
+        found += [replace(group, points=group.points + one * space.grid) for group in of_first[key]]
+    return found
 
 
 def _composer(plan: Plan) -> Composer:

@@ -21,6 +21,7 @@ import numpy as np
 from sweep.driver.intake import Intake
 from sweep.driver.rungs import RecordedRungs, Rungs
 from sweep.driver.train import Task
+from sweep.plan.form import PlanError
 from sweep.process.signals import Stopper, StopRequested
 from sweep.process.tally import Tally
 from sweep.process.view import View
@@ -41,6 +42,9 @@ def train_here(task: Task, tally: Tally, view: View, stopper: Stopper) -> str | 
         tally: the numbers of the sweep.
         view: shows the tally.
         stopper: handles the signals.
+
+    Raises:
+        PlanError: the models contradict the plan, which is known once one is built.
     """
     view.begin("training")
     tally.workers = 1
@@ -51,6 +55,8 @@ def train_here(task: Task, tally: Tally, view: View, stopper: Stopper) -> str | 
         except StopRequested as stop:
             with contextlib.suppress(StopRequested), stopper.deferred():
                 trainer.commit()
+            if isinstance(stop.error, PlanError):
+                raise stop.error from None
             return str(stop.error) if stop.error else None
     return None
 
@@ -75,8 +81,8 @@ class _Trainer:
     def __init__(self, task: Task, tally: Tally, view: View) -> None:
         self._task, self._plan, self._tally, self._view = task, task.plan, tally, view
         self._intake = Intake(task.plan, task.store, tally)
-        # A heap: minus the cost, a counter, the points.
-        self._groups: list[tuple[float, int, np.ndarray]] = []
+        # A heap: the repeat, minus the cost, a counter, the points.
+        self._groups: list[tuple[int, float, int, np.ndarray]] = []
         self._counter = itertools.count()
         self._singles: deque[int] = deque()
         self._known: Any = None
@@ -92,12 +98,11 @@ class _Trainer:
         self._work = Work(
             plan.space, plan.found_builder, plan.table, plan.training, RungsHere(rungs) if rungs else None
         )
-        chosen = task.selection.to_array()
-        chosen = chosen[~task.store.has(chosen)]
-        if plan.engine == "keras":
-            self._singles.extend(chosen.tolist())
-        else:
-            self._add(chosen, 0.0)
+        for points in task.open_by_repeat():
+            if plan.engine == "keras":
+                self._singles.extend(points.tolist())
+            else:
+                self._add(points, 0.0)
         while self._groups or self._singles:
             if self._groups:
                 *_, points = heapq.heappop(self._groups)
@@ -108,10 +113,14 @@ class _Trainer:
 
     def _add(self, points: np.ndarray, cost: float) -> None:
         if len(points):
-            heapq.heappush(self._groups, (-cost, next(self._counter), points))
+            repeat = self._plan.repeat_of(points)
+            heapq.heappush(self._groups, (repeat, -cost, next(self._counter), points))
 
     def _run(self, name: str, points: np.ndarray) -> None:
         """Train the points of one trial."""
+        work = self._work.of_seed(self._plan.seed + self._plan.repeat_of(points))
+        if work is not self._work:  # the builder is imported anew
+            self._work, self._engines = work, {}
         if name not in self._engines:
             self._engines[name] = _engine(name, self._work)
         trains = self._engines[name]

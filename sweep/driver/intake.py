@@ -21,6 +21,7 @@ from sweep.plan.plan import Plan, PlanError
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
 from trainables.engine import Report, Rows, without_training
+from trainables.objective import Loss
 
 
 class Intake:
@@ -40,7 +41,7 @@ class Intake:
         self._rows: list[Finished] = []
         self._entered: list[pa.RecordBatch] = []
         self._modes: dict[str, str | None] = {}  # of the metrics that were seen
-        self._losses: dict[str, Sequence[str]] = {}  # of the models that were built, with their metrics
+        self._losses: dict[Loss, Sequence[str]] = {}  # of the models that were built, with their metrics
         self.committed_at = time.monotonic()
 
     @property
@@ -94,7 +95,7 @@ class Intake:
             return points
         if (engine := self._plan.engine) in ("fused", "native"):
             error = f"UnfusableError: {why}."
-            self.add(without_training(points, Status.FAILED, error, engine, self._plan.seed))
+            self.add(without_training(points, Status.FAILED, error, engine, self._plan.seeds(points)))
             return points[:0]
         self._tally.note_one_by_one(points, why)
         return points

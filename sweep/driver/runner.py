@@ -31,6 +31,7 @@ from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from sweep.plan.plan import Plan
+from sweep.plan.repeats import check_not_fewer
 from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED
 from sweep.process.provenance import machine, versions
 from sweep.process.signals import Stopper
@@ -98,7 +99,8 @@ def run(
     Args:
         plan: a `Plan`, or the path of a plan file.
         out: the run's folder, a path or a URI. A new folder is made; an existing run is resumed.
-        points: how many points, from the start of the plan's shuffled order; all if None.
+        points: how many points, from the start of the plan's shuffled order; all if None. With `repeats` in the plan, so
+            many configurations, each with all its repeats.
         idx: only these points; all if None.
         cpus: cores to use; if None, all that this process may use, or all that the cluster has.
         address: `HOST:PORT` of a running Ray cluster's head, or "auto" for the cluster that this machine is a node of. None
@@ -134,6 +136,7 @@ def run(
         raise PlanError(f"--out: {error}") from None
     folder.create()
     with folder.held():
+        check_not_fewer(folder, plan.repeats)
         _claim(folder, stored_plan or plan.to_yaml(), marks)
         preparation.keep(folder, plan.table)
         store = Store(folder, plan.space, plan.keep_weights)

@@ -20,7 +20,9 @@ class Unsaved:
 
 
 class PointSearcher(Unsaved, Searcher):
-    """Hands Tune the open points: first the groups, the costliest first, then single points in their order.
+    """Hands Tune the open points: first the groups, by repeat, the costliest first, then single points in their order.
+
+    A worker that goes on with another repeat has to begin with the builder anew, so this should happen rarely.
 
     Tune's own grid search lists the whole grid and follows its order; this searcher does neither. It never reports that it
     has finished, since points may be given back. The collector ends the sweep when all points are in.
@@ -33,8 +35,8 @@ class PointSearcher(Unsaved, Searcher):
         super().__init__()
         self._open: Iterator[int] = iter(open_points)
         self._again: deque[Iterator[int]] = deque()
-        # A heap: minus the cost, a counter, the points.
-        self._groups: list[tuple[float, int, np.ndarray]] = []
+        # A heap: the repeat, minus the cost, a counter, the points.
+        self._groups: list[tuple[int, float, int, np.ndarray]] = []
         self._counter = itertools.count()
         self._checks: deque[dict[str, Any]] = deque()
         self._known: Any = None
@@ -43,15 +45,21 @@ class PointSearcher(Unsaved, Searcher):
         """Give what a trial has learned about the sweep to all later groups; see `Report.known`."""
         self._known = known if self._known is None else self._known.joined(known)
 
-    def add_group(self, points: np.ndarray, cost: float = 0.0) -> None:
-        """Hand out `points` as one trial, before all groups of a lower cost: the longest trials start first."""
-        heapq.heappush(self._groups, (-cost, next(self._counter), points))
+    def add_group(self, points: np.ndarray, cost: float = 0.0, repeat: int = 0) -> None:
+        """Hand out `points` as one trial, before all groups of a lower cost: the longest trials start first.
+
+        Args:
+            points: int64, shape (points,).
+            cost: relative to other groups.
+            repeat: of all these points; groups of later repeats are handed out later.
+        """
+        heapq.heappush(self._groups, (repeat, -cost, next(self._counter), points))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial's configuration, or None while there is none."""
         if self._groups:
             return {
-                "points": heapq.heappop(self._groups)[2],
+                "points": heapq.heappop(self._groups)[-1],
                 "engine": "fused",
                 "given": {"known": self._known},
             }

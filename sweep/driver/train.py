@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cluster.connect import local
 from cluster.connect.attached import attached
 from cluster.connect.nodes import TIMEOUT_S, Agreement
@@ -48,6 +50,13 @@ class Task:
     address: str | None
     trainable: type[Trial] | None
     verify: bool = True
+
+    def open_by_repeat(self) -> list[np.ndarray]:
+        """Return the points without a row, those of each repeat by themselves: all points of a trial have one seed."""
+        chosen = self.selection.to_array()
+        chosen = chosen[~self.store.has(chosen)]
+        repeat = self.plan.space.repeat(chosen)
+        return [chosen[repeat == one] for one in np.unique(repeat)]
 
 
 def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable[[str], None]) -> str | None:
@@ -109,14 +118,14 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
 
 
 def _searcher(task: Task) -> PointSearcher:
-    """Return a searcher with the open points: one by one for Keras, else all as one group, which the engine splits."""
+    """Return a searcher with the open points: one by one for Keras, else a group for each repeat."""
     from sweep.driver.searcher import PointSearcher
 
     if task.plan.engine == "keras":
         return PointSearcher(idx for idx in task.selection if idx not in task.store)
     searcher = PointSearcher()
-    chosen = task.selection.to_array()
-    searcher.add_group(chosen[~task.store.has(chosen)])
+    for points in task.open_by_repeat():
+        searcher.add_group(points, repeat=task.plan.repeat_of(points))
     return searcher
 
 

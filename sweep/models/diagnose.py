@@ -33,16 +33,17 @@ def diagnosed(
         target: which target of a regression of several is diagnosed, by its name; the first if None.
 
     Raises:
+        InputError: the table cannot be read, or has changed since the sweep.
         ValueError: `Run.model` raises it; the model is not the trained model; its outputs do not fit its table; or there is
             no such target.
     """
     model = run.model(idx, trust)
 
     from sweep.models.save import evaluated
-    from sweep.plan.plan import Plan
+    from sweep.models.table import plan_with_table
     from trainables.builder import build
 
-    plan = Plan.load(run.folder.plan)
+    plan = plan_with_table(run.folder)
     table = plan.table
     if np.ndim(table.x_train) != 2:
         raise ValueError(
@@ -51,7 +52,7 @@ def diagnosed(
         )
     what = learned(model, table)
     column, notes = chosen_target(table, what.task, target)
-    evaluated(run, idx, model)
+    evaluated(run, idx, model, plan)
     rows = build.fitted_rows(build.fit_of(run.config(idx), plan.found_builder, plan.fit), table)
     y_train, y_test = (y if column is None else y[:, column] for y in (table.y_train, table.y_test))
     split = Split(

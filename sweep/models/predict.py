@@ -44,6 +44,7 @@ def predict(
     trust: bool = False,
     name: str = "the table",
     progress: Progress | None = None,
+    seed: int | None = None,
 ) -> Any:
     """Return the predictions of a point's model; see `results.run.Run.predict`.
 
@@ -55,6 +56,7 @@ def predict(
         trust: whether to run the builder without a check.
         name: where the rows are from, for messages.
         progress: called after each part of the rows.
+        seed: of the point; None for the plan's.
 
     Raises:
         UntrustedError, ValueError: see `sweep.models.rebuild.model`.
@@ -69,7 +71,8 @@ def predict(
     prepared = preparation.of_run(run, plan)
     if isinstance(table, pd.DataFrame):
         rows = prepared_rows(table, prepared, plan.data_spec, name)  # before TensorFlow is loaded
-        return predicted(rebuild.model(folder, config, weights, trust), rows, prepared, name, progress)
+        model = rebuild.model(folder, config, weights, trust, seed)
+        return predicted(model, rows, prepared, name, progress)
     array = np.asarray(table, "float32")
     if array.shape[1:] != prepared.shape:
         names = f": {', '.join(prepared.recipe.features)}" if prepared.recipe else ""
@@ -77,7 +80,7 @@ def predict(
             f"{name} has the shape {array.shape}, but needs (rows, {', '.join(map(str, prepared.shape))}), the features in "
             f"their order{names}. Give a data frame of raw rows to have them prepared."
         )
-    return rebuild.model(folder, config, weights, trust).predict(array, verbose=0)
+    return rebuild.model(folder, config, weights, trust, seed).predict(array, verbose=0)
 
 
 def prepared_rows(frame: pd.DataFrame, prepared: Preparation, spec: DataSpec, name: str) -> pd.DataFrame:

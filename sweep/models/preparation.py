@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results import fingerprint
 from results.folder.files import write_json
 from results.folder.run_folder import RunFolder
 from sweep.errors import InputError
+from sweep.models.table import check_unchanged, table_of
 from trainables.table.data import Table
 from trainables.table.recipe import Recipe
 
@@ -97,19 +97,14 @@ def of_run(folder: RunFolder, plan: Plan) -> Preparation:
     """Return the preparation of a run's table, from its folder; for runs of earlier versions, from the table itself.
 
     Raises:
-        InputError: the file is damaged; or it is missing, and the table has changed since the sweep.
-        PlanError: the file is missing, and the table cannot be read.
+        InputError: the file is damaged; or it is missing, and the table cannot be read or has changed since the sweep.
     """
     try:
         text = folder.preparation.read_text(encoding="utf-8")
     except FileNotFoundError:
-        ran = fingerprint.read(folder).table_sha256
-        if ran not in (None, plan.table.sha256):
-            raise InputError(
-                f"{plan.data_spec.path} is not the table that the sweep was run on: its SHA-256 is {plan.table.sha256}, "
-                f"but {folder.fingerprint} has {ran}. Put the table back as it was."
-            ) from None
-        return Preparation.of(plan.table)
+        table = table_of(folder, plan)
+        check_unchanged(folder, plan, table)
+        return Preparation.of(table)
     try:
         return Preparation.from_dict(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:

@@ -28,7 +28,11 @@ class UntrustedError(SweepError, ValueError):
 
 
 def model(
-    folder: AnyPath, config: Mapping[str, Any], weights: Sequence[np.ndarray], trust: bool = False
+    folder: AnyPath,
+    config: Mapping[str, Any],
+    weights: Sequence[np.ndarray],
+    trust: bool = False,
+    seed: int | None = None,
 ) -> keras.Model:
     """Return the compiled model of a point.
 
@@ -37,6 +41,7 @@ def model(
         config: the point's value of each axis.
         weights: the stored weights, in the order of `Model.get_weights`.
         trust: whether to run the builder without the check.
+        seed: of the point; None for the plan's.
 
     Raises:
         UntrustedError: the builder is not installed here, or is not what the sweep ran.
@@ -54,7 +59,8 @@ def model(
     from trainables.builder.maker import Maker
     from trainables.table import inputs
 
-    maker = Maker(plan.found_builder, plan.seed)
+    seed = plan.seed if seed is None else seed
+    maker = Maker(plan.found_builder, seed)
     if not run.preparation.is_file() and isinstance(plan.table.x_train, Mapping):  # several inputs
         table, moments = plan.table, None
         sample = inputs.taken(table.x_train, slice(1))
@@ -62,7 +68,7 @@ def model(
         prepared = preparation.of_run(run, plan)
         table, moments = prepared.table(), prepared.moments
         sample = np.zeros((1, *prepared.shape), np.float32)
-    built = build.build(maker, maker.builder, config, table, plan.seed, moments=moments)
+    built = build.build(maker, maker.builder, config, table, seed, moments=moments)
     if not built.built:
         built(sample)
     shapes, expected = [w.shape for w in weights], [tuple(w.shape) for w in built.weights]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from results.run import Run
 from sweep.errors import SweepError
 from sweep.models.card import card, cell
 from trainables.table.weights import row_weights
+
+if TYPE_CHECKING:
+    from sweep.plan.plan import Plan
 
 FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
 """The formats of a model's file, and how its name must end; a SavedModel is a folder."""
@@ -44,9 +47,10 @@ def export(
 
     Raises:
         ExportError: the target exists or has the wrong ending, its folder is missing, or the metrics differ.
+        InputError: the table cannot be read, or has changed since the sweep.
         ValueError: see `Run.model`.
     """
-    from sweep.plan.plan import Plan
+    from sweep.models.table import plan_with_table
 
     ending = FORMATS[kind]
     if not target.name.endswith(ending):
@@ -64,7 +68,8 @@ def export(
             f"--with-preprocessing writes a .keras file, so --format {kind} has no meaning. Remove one."
         )
     model = trained = run.model(idx, trust)
-    metrics = evaluated(run, idx, model)
+    plan = plan_with_table(run.folder)
+    metrics = evaluated(run, idx, model, plan)
     about: list[str] = []
     if preprocessing:
         model, about = _with_preprocessing(run, model)
@@ -78,23 +83,21 @@ def export(
         else:
             model.export(part, verbose=False)
         part.replace(target)
-    table = Plan.load(run.folder.plan).table
-    replace_file(beside, card(run, idx, target, kind, metrics, trained, table, about).encode())
+    text = card(run, idx, target, kind, metrics, trained, plan.table, about)
+    replace_file(beside, text.encode())
     return {"model": str(target), "card": str(beside), "metrics": metrics}
 
 
-def evaluated(run: Run, idx: int, model: Any) -> dict[str, float]:
-    """Return the metrics of a point's model on the test rows.
+def evaluated(run: Run, idx: int, model: Any, plan: Plan) -> dict[str, float]:
+    """Return the metrics of a point's model on the test rows of `plan`, which has the table of the run.
 
     Raises:
         ExportError: they differ from those in the point's row.
     """
-    from sweep.plan.plan import Plan
     from trainables.builder import build
     from trainables.builder.target import target_of
     from trainables.single.rules import number
 
-    plan = Plan.load(run.folder.plan)
     table, row = plan.table, run.points[run.points["idx"] == idx]
     fit = build.fit_of(run.config(idx), plan.found_builder, plan.training.fit)
     weights = row_weights(fit, table, build.fitted_rows(fit, table)).test

@@ -13,6 +13,7 @@ from results.verified import Entry
 from sweep.errors import InputError
 from sweep.models.rebuild import check_builder
 from sweep.models.stored import entry_of, stored
+from sweep.models.table import table_of
 from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.plan import Plan
 
@@ -37,6 +38,7 @@ def loaded(run: Run, trust: bool) -> Plan:
         raise InputError(
             f"{run.folder.fingerprint}: cannot be read, so nothing tells what the sweep ran. Put it back."
         ) from None
+    table_of(run.folder, plan)
     if found := changes(before, fingerprint(plan)):
         listed = "\n".join(f"  {change}" for change in found)
         raise InputError(
@@ -65,9 +67,13 @@ def verified(run: Run, plan: Plan, idx: Sequence[int]) -> Iterator[tuple[int, En
     xla.set_up()
     set_up_tensorflow(plan.resources.cpu)
     found = stored(RunFolder(run.folder.path), run.points, idx, plan.space.names)
-    engine = VerifyEngine(Work(plan.space, plan.found_builder, plan.table, plan.training))
+    work = Work(plan.space, plan.found_builder, plan.table, plan.training)
+    engine = VerifyEngine(work)
     for point in idx:
         training, mark = found[point]
+        of_point = work.of_seed(int(plan.seeds(np.array([point]))[0]))
+        if of_point is not work:
+            work, engine = of_point, VerifyEngine(of_point)
         engine.begin(np.array([point], np.int64), training)
         done = False
         while not done:

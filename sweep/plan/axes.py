@@ -63,12 +63,14 @@ def axis_faults(space: Space, builder: Builder, given: Iterable[str]) -> Iterato
         )
 
 
-def with_conditions(space: Space, only: Mapping[str, str]) -> tuple[Space, list[PlanError]]:
-    """Return the space with the conditions of its axes, and a fault for each condition that cannot be used."""
+def with_conditions(space: Space, only: Mapping[str, str], repeats: int = 1) -> tuple[Space, list[PlanError]]:
+    """Return the space with the conditions of its axes and its repeats, and a fault for each that cannot be used."""
     try:
-        return Space(space.axes, only), []
+        return Space(space.axes, only, repeats), []
     except OnlyError as error:
         return space, [PlanError(fault, ("only", axis)) for axis, fault in error.faults.items()]
+    except ValueError as error:  # the repeats are too many points
+        return space, [PlanError(str(error), ("repeats",))]
 
 
 def _check_axis(axis: Axis, builder: Builder) -> None:
@@ -83,7 +85,7 @@ def _check_axis(axis: Axis, builder: Builder) -> None:
     if axis.name in schema.RESERVED_NAMES:
         raise PlanError(
             f'axis "{axis.name}" has the name of a column of the results. '
-            "Rename the builder's argument and the axis.",
+            + (hints.instead_of(("space",), axis.name) or "Rename the builder's argument and the axis."),
             where,
         )
     keys = Counter([] if isinstance(axis.values, range) else map(value_key, axis.values))

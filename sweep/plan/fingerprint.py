@@ -2,8 +2,9 @@
 
 A run's folder keeps the fingerprint of the plan that it was begun with. A plan with another fingerprint is refused there,
 because its results could not be compared with those in the folder. The engine, the resources, the timeout, the retries
-and `verify` are not in the fingerprint, so they may change between two runs on one folder. `keep_weights` is in it, so
-that one rule holds for all points of a folder.
+and `verify` are not in the fingerprint, so they may change between two runs on one folder. Nor are the repeats, since more
+of them change no point; see `sweep.plan.repeats`. `keep_weights` is in it, so that one rule holds for all points of a
+folder.
 """
 
 from __future__ import annotations

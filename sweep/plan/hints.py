@@ -83,6 +83,8 @@ _AXES: Mapping[str, str] = {
     "validation_data": "The validation rows are the same for all points: data: {validation_path: validation.csv}; "
     "their share can be an axis: space: {validation_split: [0.1, 0.2]}.",
     "sample_weight": "The axis is called weight, and its values are columns of the table: space: {weight: [null, COLUMN]}.",
+    **dict.fromkeys(("seed", "random_state"),
+                    "To train each point with several seeds, remove the axis, and write repeats: 3 beside the space."),
     "initial_epoch": "Each point begins with its first epoch. Remove the axis.",
     "steps_per_epoch": "An epoch takes each fitted row once. Vary the batches instead: space: {batch_size: [32, 128]}.",
     "validation_steps": "All validation rows are evaluated after each epoch. Remove the axis.",

@@ -2,6 +2,9 @@
 
 The points are shuffled because ASHA lets the first point of a rung pass: an order that follows the grid would favour the
 grid's first points. `--points N` means the first N points of this order, so a larger N later extends the same sample.
+
+With `repeats`, the order is one of the configurations: all that are chosen come once, then all of them again with the next
+seed. `--points N` means N configurations, each with all its repeats.
 """
 
 from __future__ import annotations
@@ -70,10 +73,10 @@ class Selection:
     Args:
         n: points in the space.
         seed: the plan's seed.
-        points: how many points, from the start of the order; None for all.
+        points: how many configurations, from the start of the order; None for all.
         idx: only these points, sorted by the order; None for all. At most one of `points` and `idx` is given.
-        space: the space, if some of its points are the same point; None if all `n` are different. The order is then one of
-            its different points only, by their numbers.
+        space: the space, if some of its points are the same point, or it has repeats; None if all `n` are different. The
+            order is then one of its different points only, by their numbers.
 
     Raises:
         ValueError: both are given, `points` is not positive, `idx` is empty, or an idx is outside the space or not trained
@@ -93,7 +96,8 @@ class Selection:
         if points is not None and points < 1:
             raise ValueError(f"--points got {points}, but needs at least 1.")
         self._space = space
-        self._n = n if space is None else space.different
+        self._n = n if space is None else space.configurations
+        self._repeats = 1 if space is None else space.repeats
         self._permutation = Permutation(self._n, seed)
         self._idx: list[int] | None = None
         if idx is not None:
@@ -105,26 +109,28 @@ class Selection:
             numbers = self._numbers(np.array(chosen, np.int64))
             if (numbers < 0).any():
                 raise ValueError(_not_trained(space, chosen))  # type: ignore[arg-type]
-            at = dict(zip(chosen, map(self._permutation.position, numbers.tolist()), strict=True))
+            at = dict(zip(chosen, map(self._position, numbers.tolist()), strict=True))
             self._idx = sorted(chosen, key=at.__getitem__)
         self._chosen = set(self._idx or ())
-        self._len = len(self._idx) if self._idx is not None else min(self._n, points or self._n)
+        self._of_repeat = min(self._n, points or self._n)  # configurations that are chosen
 
     @classmethod
     def of(cls, space: Space, seed: int, points: int | None = None, idx: Iterable[int] | None = None) -> Self:
         """Return a selection of the different points of a space; see the arguments of the class."""
-        return cls(len(space), seed, points, idx, space if space.only else None)
+        return cls(len(space), seed, points, idx, space if space.only or space.repeats > 1 else None)
 
     def __len__(self) -> int:
-        return self._len
+        return self._of_repeat * self._repeats if self._idx is None else len(self._idx)
 
     def __iter__(self) -> Iterator[int]:
         if self._idx is not None:
             yield from self._idx
             return
-        for start in range(0, self._len, _AT_ONCE):
-            some = [self._permutation[at] for at in range(start, min(start + _AT_ONCE, self._len))]
-            yield from some if self._space is None else self._space.nth(np.array(some)).tolist()
+        for repeat in range(self._repeats):
+            for start in range(0, self._of_repeat, _AT_ONCE):
+                places = range(start, min(start + _AT_ONCE, self._of_repeat))
+                some = [repeat * self._n + self._permutation[at] for at in places]
+                yield from some if self._space is None else self._space.nth(np.array(some)).tolist()
 
     def __contains__(self, idx: int) -> bool:
         return bool(self.has(np.array([idx]))[0])
@@ -134,18 +140,22 @@ class Selection:
         if self._idx is not None:
             return np.fromiter((one in self._chosen for one in idx.tolist()), bool, len(idx))
         numbers = self._numbers(idx)
-        if self._len == self._n:
+        if self._of_repeat == self._n:
             return numbers >= 0
-        position = self._permutation.position
-        return np.fromiter(
-            (one >= 0 and position(one) < self._len for one in numbers.tolist()), bool, len(idx)
-        )
+        found = (one >= 0 and self._position(one)[1] < self._of_repeat for one in numbers.tolist())
+        return np.fromiter(found, bool, len(idx))
 
     def to_array(self) -> np.ndarray:
         """Return the selected points: int64, shape (points,), ascending."""
-        if self._idx is None and self._len == self._n:
-            return np.arange(self._n) if self._space is None else np.sort(self._space.nth(np.arange(self._n)))
-        return np.sort(np.fromiter(self, np.int64, self._len))
+        if self._idx is None and self._of_repeat == self._n:
+            numbers = np.arange(len(self))
+            return numbers if self._space is None else np.sort(self._space.nth(numbers))
+        return np.sort(np.fromiter(self, np.int64, len(self)))
+
+    def _position(self, number: int) -> tuple[int, int]:
+        """Return the repeat of a different point, and its position in the order of the configurations."""
+        repeat, number = divmod(number, self._n)
+        return repeat, self._permutation.position(number)
 
     def _numbers(self, idx: np.ndarray) -> np.ndarray:
         return idx if self._space is None else self._space.numbers(idx)

@@ -12,11 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+import numpy as np
 import yaml
 
 from results.folder.path import AnyPath, any_path
 from results.space import Space
 from results.verified import MOST
+from sweep.plan import repeats
 from sweep.plan.asha import Asha
 from sweep.plan.axes import axis_faults, made_space, with_conditions
 from sweep.plan.form import PlanError, joined, located, read_yaml, unknown_keys, validated
@@ -41,8 +43,8 @@ class Plan:
         space: the axes' values by name, or a `Space`.
         only: the conditions of axes that act only at some points, by axis name.
         objective: an `Objective`, a mapping of its arguments, or only the name of its metric.
-        fit, callbacks, scheduler, asha, engine, resources, seed, timeout_s, retries, keep_weights, verify: as in the
-            default plan.
+        fit, callbacks, scheduler, asha, engine, resources, seed, repeats, timeout_s, retries, keep_weights, verify: as in
+            the default plan.
         base: the folder that relative paths start from.
 
     Raises:
@@ -61,6 +63,7 @@ class Plan:
     engine: Literal["auto", "native", "fused", "keras"] = "auto"
     resources: Resources = field(default_factory=Resources)
     seed: int = 0
+    repeats: int = 1
     timeout_s: float = 600.0
     retries: int = 2
     keep_weights: bool | int = True
@@ -149,6 +152,7 @@ class Plan:
         """Yield a fault for each value out of range; `wrong` are keys with a fault already, which have their defaults."""
         if not 0 <= self.seed < 2**32:
             yield PlanError(f"seed got {self.seed}, but needs a whole number from 0 to 2**32 - 1.", ("seed",))
+        yield from repeats.number_faults(self.repeats, self.seed)
         if not 0 < self.timeout_s <= 1e9:
             yield PlanError(
                 f"timeout_s got {self.timeout_s}, but needs seconds above 0 and up to 1e9.", ("timeout_s",)
@@ -195,9 +199,12 @@ class Plan:
         if not isinstance(self.space, Space):
             return
         if builder is not None:
-            yield from axis_faults(self.space, builder, given or self.space.names)
+            yield from (named := [*repeats.name_faults(self.repeats, self.space, builder)])
+            no_axes = repeats.TAKEN if named else ()
+            yield from axis_faults(self.space, builder, [*(given or self.space.names), *no_axes])
         if not wrong & {"space", "only"}:
-            space, faults = with_conditions(self.space, self.only or self.space.only)
+            times = self.repeats if 1 <= self.repeats <= repeats.MOST else 1  # else it has a fault already
+            space, faults = with_conditions(self.space, self.only or self.space.only, times)
             yield from faults
             object.__setattr__(self, "space", space)
             object.__setattr__(self, "only", space.only)
@@ -265,6 +272,14 @@ class Plan:
             objective=self.objective,
             programs=self._programs,
         )
+
+    def seeds(self, idx: np.ndarray) -> np.ndarray:
+        """Return the seed of each point: int64, shape (points,). Repeat 0 has the plan's seed, repeat 1 the next one."""
+        return self.seed + self.space.repeat(idx)
+
+    def repeat_of(self, idx: np.ndarray) -> int:
+        """Return the repeat of some points that all have the same one; 0 if there is no point."""
+        return int(self.space.repeat(idx[:1]).sum())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as the data of a plan file, with every default written out and every path absolute."""

@@ -50,6 +50,7 @@ class _KerasSweep(BaseEstimator):
         space: Mapping[str, Any],
         *,
         epochs: int = 50,
+        repeats: int = 1,
         validation_fraction: float = 0.2,
         n_jobs: int | None = None,
         out: str | Path | None = None,
@@ -61,6 +62,7 @@ class _KerasSweep(BaseEstimator):
         self.build = build
         self.space = space
         self.epochs = epochs
+        self.repeats = repeats
         self.validation_fraction = validation_fraction
         self.n_jobs = n_jobs
         self.out = out
@@ -97,7 +99,7 @@ class _KerasSweep(BaseEstimator):
                 build = functools.partial(build, **extra)
         rows = [_rows(x, y, weight, part) for part in (fit, held)]
         data = {"task": task, **(self.data or {})}
-        plan = {"scheduler": "none", "seed": int(seed), **(self.plan or {})}
+        plan = {"scheduler": "none", "seed": int(seed), "repeats": self.repeats, **(self.plan or {})}
         in_process = self.n_jobs in (None, 1)
         with tempfile.TemporaryDirectory(prefix="sweep-fit-") as scratch:
             run = search(
@@ -132,26 +134,37 @@ class _KerasSweep(BaseEstimator):
             raise RuntimeError(
                 f"None of the {len(points)} points has a finite objective on the validation rows.{why}"
             )
-        configs = run.configs(points["idx"].tolist())
-        ranks = scores.rank(ascending=False, method="min").fillna(scores.notna().sum() + 1).astype(int)
+        train = sign * points.get(on_train, pd.Series(np.nan, points.index)).astype("float64")
+        configuration, repeat = points["idx"] % run.grid, points["idx"] // run.grid
+        of_each = scores.groupby(configuration)
+        mean = of_each.mean()  # over the repeats that have a score
+        configs = run.configs(mean.index.tolist())
+        ranks = mean.rank(ascending=False, method="min").fillna(mean.notna().sum() + 1).astype(int)
+        splits = {
+            f"split{number}_test_score": scores[repeat == number]
+            .set_axis(configuration[repeat == number])
+            .reindex(mean.index)
+            .to_numpy()
+            for number in range(run.repeats)
+        }
         self.cv_results_: dict[str, Any] = {
             "params": configs,
             **{
                 f"param_{name}": np.ma.array([config[name] for config in configs], dtype=object)
                 for name in run.axes
             },
-            "mean_fit_time": points["seconds"].to_numpy(),
-            "split0_test_score": scores.to_numpy(),
-            "mean_test_score": scores.to_numpy(),
-            "std_test_score": np.where(scores.isna(), np.nan, 0.0),
+            "mean_fit_time": points["seconds"].groupby(configuration).mean().to_numpy(),
+            **splits,
+            "mean_test_score": mean.to_numpy(),
+            "std_test_score": of_each.std(ddof=0).to_numpy(),
             "rank_test_score": ranks.to_numpy(),
-            "mean_train_score": sign
-            * points.get(on_train, pd.Series(np.nan, points.index)).to_numpy("float64"),
+            "mean_train_score": train.groupby(configuration).mean().to_numpy(),
         }
-        self.best_index_ = int(scores.to_numpy().argmax() if scores.notna().all() else np.nanargmax(scores))
-        self.best_params_, self.best_score_ = configs[self.best_index_], float(scores[self.best_index_])
-        self.best_estimator_ = FittedPoint.of(run, int(points["idx"][self.best_index_]), build)
-        self.n_iter_ = int(points["best_epoch"][self.best_index_])
+        self.best_index_ = int(np.nanargmax(mean))
+        self.best_params_, self.best_score_ = configs[self.best_index_], float(mean.iloc[self.best_index_])
+        best = scores[configuration == mean.index[self.best_index_]].idxmax()
+        self.best_estimator_ = FittedPoint.of(run, int(points["idx"][best]), build)
+        self.n_iter_ = int(points["best_epoch"][best])
 
     def _checked(self, x: Any) -> Any:
         """Return rows to predict."""
@@ -186,6 +199,7 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
             `normalizer`, and `n_classes` (of a classifier) or `n_outputs` (of a regressor).
         space: the values of each axis.
         epochs: the most epochs of a point.
+        repeats: how often each point is trained, with different seeds. The best one has the best mean.
         validation_fraction: share of the rows that are the validation rows; stratified for a classifier if it can be.
         n_jobs: None or 1 trains in this process, without Ray. -1 uses Ray with all cores, another number so many.
         out: the run's folder, to look at the sweep later; the same fit resumes there. None: a folder that is deleted.
@@ -196,13 +210,14 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
 
     Attributes:
         best_estimator_: the best point by the objective on the validation rows, with the weights of its best epoch. It
-            is not trained again on all rows. Its attribute `model_` is the `keras.Model`.
+            is not trained again on all rows. Its attribute `model_` is the `keras.Model`. With `repeats`, it is the best
+            repeat of the point with the best mean.
         best_params_: its value of each axis.
         best_score_: its score: the objective on the validation rows, or minus it if a lower one is better.
         best_index_: its row in `cv_results_`.
         cv_results_: columns as of `GridSearchCV`, with one split: params, param_*, split0_test_score, mean_test_score,
             std_test_score, rank_test_score, mean_train_score, mean_fit_time. A score is as `best_score_`; test stands for
-            the validation rows. A point that failed has NaN.
+            the validation rows. A point that failed has NaN. With `repeats`, each repeat is a split, on the same rows.
         n_features_in_, feature_names_in_: as usual.
         classes_: the labels.
     """

@@ -47,7 +47,7 @@ class FittedPoint(BaseEstimator):
         found = cls(run.config(idx))
         plan = Plan.load(run.folder.plan)
         found._build = plan.found_builder.load() if isinstance(build, str) else build
-        found._builder, found._seed = plan.found_builder, plan.seed
+        found._builder, found._seed = plan.found_builder, run.seed(idx)
         found._spec = plan.data_spec
         found._prepared = preparation.of_run(RunFolder(run.folder.path), plan)
         found._weights = [np.array(weight) for weight in run.weights(idx)]

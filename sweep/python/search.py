@@ -23,6 +23,7 @@ from sweep.driver import runner
 from sweep.errors import InputError, SweepError
 from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.plan import Plan
+from sweep.plan.repeats import repeats_of
 from sweep.process.exits import EXIT_STOPPED
 from sweep.python import function
 from sweep.python.rows import Rows, rows_of
@@ -89,7 +90,7 @@ def search(
         points, idx, cpus: as in `sweep.run`.
         in_process: train in this process, without Ray. It starts at once, uses one core, and verifies nothing.
         show: whether to print the progress.
-        **plan: further keys of a plan: fit, callbacks, scheduler, asha, engine, seed, ...
+        **plan: further keys of a plan: fit, callbacks, scheduler, asha, engine, seed, repeats, ...
 
     Raises:
         InputError: the message names everything that is wrong with the arguments.
@@ -292,6 +293,9 @@ def _differences(asked: _Asked, folder: RunFolder, marks: Mapping[str, Any]) -> 
         return ["it was not made by search"]
     if digest != asked.rows.digest:
         return ["the data: other rows were given"]
+    asked_for = asked.keys.get("repeats", 1)
+    if (before := repeats_of(folder)) > asked_for:
+        return [f"repeats: was {before}, is {asked_for}, and repeats can only be added"]
     # Another version of pandas may write other bytes for the same rows.
     data = {**marks["data"], "sha256": old.get("data", {}).get("sha256")}
     return changes(old, {**marks, "data": data})

@@ -33,6 +33,17 @@ WHOLE = rows_of(GRID, Space(AXES))
 """The same, if each point of the grid were trained."""
 
 
+def test_a_configuration_may_be_known_by_any_of_its_repeats():
+    later = TRAINED.assign(idx=TRAINED["idx"] + len(SPACE) * (np.arange(len(TRAINED)) % 3))
+    space = Space(AXES, ONLY, repeats=3)
+    found, expected = importance(later, space, "loss"), importance(TRAINED, SPACE, "loss")
+    pd.testing.assert_frame_equal(found.shares, expected.shares)
+    for axis in AXES:
+        pd.testing.assert_frame_equal(
+            paired(later, space, axis, "loss"), paired(TRAINED, SPACE, axis, "loss")
+        )
+
+
 def test_shares_are_those_of_the_whole_grid():
     found, expected = importance(TRAINED, SPACE, "loss"), exact(WHOLE, list(AXES), "loss")
     assert (

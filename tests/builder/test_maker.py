@@ -19,6 +19,7 @@ from trainables.builder.find import find
 from trainables.builder.maker import Maker
 from trainables.engine import Work
 from trainables.fused.compose.builds import Builds, Failed
+from trainables.fused.internals import operations
 from trainables.settings import Callbacks, Fit, Training
 from trainables.single.engine import KerasEngine
 from trainables.table.data import Table
@@ -101,7 +102,7 @@ def test_the_user_is_told_what_the_builder_keeps(folder, name):
     assert note.startswith(f"builder: build in {folder / name / 'model.py'} keeps state between calls (")
 
 
-@pytest.mark.parametrize("name", ["plain", "memory", "policy_by_axis"])
+@pytest.mark.parametrize("name", ["plain", "memory", "policy_by_axis", "draws"])
 def test_nothing_is_said_of_others(folder, name):
     assert examined(folder, name).notes == ()
 
@@ -140,13 +141,21 @@ def test_rows_of_such_points_say_so(folder):
     assert row["status"] == "completed" and row["note"] == engine.work.maker.chance != ""
 
 
-@pytest.mark.parametrize("name", ["generator_at_top", "helper", "policy_at_top"])
+@pytest.mark.parametrize("name", ["generator_at_top", "helper", "policy_at_top", "draws"])
 def test_programs_start_from_the_same_values(folder, fresh, name):
     maker = examined(folder, name)
     builds = Builds(maker, maker.builder, TABLE, stateful.SEED, 60.0)
     for idx in (2, 1, 2):
         model = builds.build(stateful.POINTS[idx])
         assert stateful.initial(model)["values"] == fresh[name][idx]["values"]
+
+
+def test_a_raw_operation_with_a_state_is_found_where_kernels_are_kept(folder, monkeypatch):
+    """Keras' own `fit` is right with it, as its models are built without keeping kernels."""
+    monkeypatch.setattr(operations._Kernels, "have_state", False)  # as in a new process
+    with operations.kept():
+        maker = examined(folder, "raw_draws")
+    assert maker.chance
 
 
 def test_points_whose_builder_changes_the_settings_are_in_programs_of_their_own(folder):

@@ -1,12 +1,15 @@
 """`sweep export`: what it prints, and that bad input writes no file."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
+import yaml
 
 from tests.help.commands import refused
 from tests.help.sweeps import SWEEP
+from trainables.table.data import ABALONE_COLUMNS
 
 pytestmark = pytest.mark.long(30)
 
@@ -34,3 +37,18 @@ def test_bad_exports_are_one_message_and_write_nothing(small_run, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     assert said in refused("export", small_run, *words)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("words", [["export", 1, "x.keras"], ["diagnose", 1], ["verify", 1]])
+def test_a_table_that_was_moved_is_told_with_what_to_do(small_run, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(small_run, "run")
+    plan = yaml.safe_load((tmp_path / "run/plan.yaml").read_text())
+    data = {"target": "Rings", "header": False, "columns": list(ABALONE_COLUMNS)}
+    moved = tmp_path / "moved.data"
+    (tmp_path / "run/plan.yaml").write_text(yaml.safe_dump(plan | {"data": {**data, "path": str(moved)}}))
+    name, idx, *more = words
+    said = refused(name, "run", idx, *more)
+    assert f"{moved}: there is no such file" in said and "data.path in run/plan.yaml" in said
+    assert not (tmp_path / "x.keras").exists()

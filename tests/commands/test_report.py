@@ -7,7 +7,7 @@ import pytest
 
 import results
 from results.report.page import page
-from tests.help.commands import message, sweep
+from tests.help.commands import message, refused, sweep
 from tests.help.http import get
 from tests.help.sweeps import SWEEP
 
@@ -46,12 +46,32 @@ def test_a_watched_report_is_served_until_it_is_stopped(grid_run, tmp_path):
         (["--by", "los_va"], 'Did you mean "loss_va"'),
         (["no/report.html"], "there is no folder"),
         (["x.html", "--watch"], "writes no file"),
+        (["--target", "y"], "Add --diagnose"),
     ],
 )
 def test_what_cannot_be_told_is_said(grid_run, tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
     assert said in message("report", grid_run, *words)
     assert not list(tmp_path.iterdir())
+
+
+def test_one_of_several_targets_is_diagnosed(grid_run, tmp_path, monkeypatch):
+    asked = []
+
+    def told(run, idx, trust, target):
+        asked.append(target)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("sweep.commands.report.diagnosed", told)
+    for words in ([], ["--target", "rent"]):
+        assert "enough" in refused("report", grid_run, tmp_path / "x.html", "--diagnose", *words)
+    assert asked == [None, "rent"]
+
+
+@pytest.mark.heavy
+def test_a_target_that_is_not_there_is_told(small_run, tmp_path):
+    words = ("report", small_run, tmp_path / "x.html", "--diagnose", "--target", "rent")
+    assert '--target got "rent", but the table has one target, Rings.' in refused(*words)
 
 
 def test_a_run_of_another_plan_is_refused(pruned_run, other_run):

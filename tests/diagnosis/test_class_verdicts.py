@@ -85,6 +85,16 @@ def test_a_threshold_says_what_chose_it():
     )
 
 
+def test_thresholds_of_answers_are_told_with_the_one_that_changes_most():
+    rows = [["wet", "default", 0.5, 0.5], ["wet", "F1", 0.2, 0.7], ["wet", "Youden's J", 0.1, 0.9]]
+    rows += [["cold", "default", 0.5, 0.6], ["cold", "F1", 0.4, 0.5], ["late", "default", 0.5, 0.1]]
+    table = pd.DataFrame(rows, columns=["class", "chosen_by", "threshold", "f1"])
+    said = verdicts.thresholds_of_answers(table)
+    assert "with a mean test F1 of 0.550." in said and "it is 0.600." in said
+    assert said.endswith("This changes wet most, whose test F1 is 0.500 and from 0.2 on 0.700.")
+    assert verdicts.thresholds_of_answers(table.tail(1)).endswith("no rows can choose other thresholds.")
+
+
 @pytest.mark.parametrize(
     ("difference", "said"),
     [
@@ -122,7 +132,7 @@ def test_sentences_are_those_of_real_tables():
 
 @pytest.mark.long(10)
 def test_a_classification_has_its_sentences():
-    for name, some in (("binary", {"threshold"}), ("multiclass", set())):
+    for name, some in (("multilabel", {"threshold"}), ("binary", {"threshold"}), ("multiclass", set())):
         split, predict = made(name)
         said = all_verdicts(diagnose_classes(predict, split, CURVE, ROW))
         assert {*said} == {

@@ -95,6 +95,11 @@ def test_answers_are_classes_of_their_own():
     np.testing.assert_array_equal(
         counts["count"].to_numpy().reshape(3, 2, 2), metrics.multilabel_confusion_matrix(y, p > 0.5)
     )
+    table = per_class(y, p, split)
+    np.testing.assert_allclose(table["roc_auc"], metrics.roc_auc_score(y, p, average=None))
+    np.testing.assert_allclose(
+        table["average_precision"], metrics.average_precision_score(y, p, average=None)
+    )
 
 
 def test_what_is_not_defined_is_no_number():
@@ -120,8 +125,8 @@ def test_what_is_not_defined_is_no_number():
 def test_a_diagnosis_has_every_table(name):
     split, predict = made(name)
     found = diagnose_classes(predict, split, CURVE, ROW, notes=("A note.",))
-    assert (found.thresholds is None) == (name == "multilabel") and found.notes == ("A note.",)
-    assert len(tables(found)) == (13 if name == "binary" else 12)
+    assert found.thresholds is not None and found.notes == ("A note.",)
+    assert len(tables(found)) == 13
     assert all(len(table) for table in tables(found).values())
     log_loss = found.scores.set_index("score").loc["log loss", "value"]
     assert found.baselines.loc[0, "value"] == pytest.approx(log_loss)

@@ -79,3 +79,36 @@ def test_the_test_rows_choose_nothing():
         thresholds(predict, data, probabilities(predict, split.x_test, split)) for data in (split, other)
     )
     assert list(one["threshold"]) == list(changed["threshold"]) and (one["recall"] != changed["recall"]).any()
+
+
+def test_each_answer_has_thresholds_of_its_own():
+    split, predict = made("multilabel")
+    p, known = (probabilities(predict, x, split) for x in (split.x_test, split.x_validation))
+    table = thresholds(predict, split, p)
+    assert list(table["class"]) == [label for label in split.classes for _ in range(3)]
+    for code, label in enumerate(split.classes):
+        rows = table[table["class"] == label].to_dict("records")
+        best = chosen(split.y_validation[:, code] == 1, known[:, code])
+        assert [row["threshold"] for row in rows] == [0.5, *best]
+        y, p_one = split.y_test[:, code], p[:, code]
+        for given, row in zip((p_one > 0.5, p_one >= best[0], p_one >= best[1]), rows, strict=True):
+            assert row["accuracy"] == accuracy_score(y, given)
+            assert row["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y, given))
+            precision = precision_score(y, given, zero_division=np.nan)
+            assert row["precision"] == pytest.approx(precision, nan_ok=True)
+            assert row["recall"] == recall_score(y, given)
+            assert row["f1"] == f1_score(y, given) and row["youden_j"] == pytest.approx(j_of(y, given))
+
+
+def test_an_answer_that_is_the_same_in_all_rows_has_what_can_be_known():
+    """The first is never yes in rows that choose, the second never in the validation rows, the third in no test row."""
+    split, predict = made("multilabel")
+    fitted, validation, test = (y.copy() for y in (split.y_fitted, split.y_validation, split.y_test))
+    fitted[:, 0], validation[:, :2], test[:, 2] = 0, 0, 0
+    fewer = dataclasses.replace(split, y_fitted=fitted, y_validation=validation, y_test=test)
+    table = thresholds(predict, fewer, probabilities(predict, split.x_test, split))
+    first, second, third = (table[table["class"] == label] for label in split.classes)
+    assert list(first["chosen_by"]) == ["default"]
+    assert list(second["chosen_on"]) == ["", "fitted rows", "fitted rows"]
+    assert third[["recall", "balanced_accuracy", "f1", "youden_j"]].isna().all(axis=None)
+    assert third["specificity"].notna().all() and third["accuracy"].notna().all()

@@ -14,6 +14,7 @@ from results.store.read import read_points
 from sweep import Plan, run
 from sweep.driver import here
 from sweep.models.verify import verified
+from sweep.plan.form import PlanError
 from tests.help.plans import small_plan
 
 pytestmark = pytest.mark.long(40)
@@ -55,6 +56,38 @@ def test_what_cannot_be_fused_is_trained_one_by_one_or_fails(workplace):
     assert sum(lot["points"] for lot in outcome.tally.alone.values()) == 1
     outcome = here_run(plan_in(workplace, space=space, engine="fused"), workplace / "fused")
     assert outcome.tally.counts == {"failed": 1}
+
+
+LOSSES = """
+import keras
+
+def squared():
+    def mine(y, p):
+        return keras.ops.mean(keras.ops.square(y - p), axis=-1)
+    return mine
+
+def absolute():
+    def mine(y, p):
+        return keras.ops.mean(keras.ops.abs(y - p), axis=-1)
+    return mine
+
+def build(units, loss):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile("sgd", loss={"squared": squared, "absolute": absolute}[loss](), metrics=["mae"])
+    return model
+"""
+
+
+@pytest.mark.parametrize("engine", ["keras", "auto"])
+def test_losses_of_one_name_and_different_code_are_not_compared(workplace, engine):
+    (workplace / "losses.py").write_text(LOSSES)
+    space = {"units": [2, 3], "loss": ["squared", "absolute"]}
+    plan = plan_in(workplace, space=space, engine=engine, builder="losses.py:build")
+    with pytest.raises(PlanError, match="2 losses called mine with different code") as caught:
+        here_run(plan, workplace / "out")
+    assert str(caught.value).endswith("\n  objective: mae")
+    plan = plan_in(workplace, space={**space, "loss": ["absolute"]}, engine=engine, builder="losses.py:build")
+    assert here_run(plan, workplace / "one").tally.counts == {"completed": 2}
 
 
 def test_asha_prunes_and_its_records_are_stored(workplace):

@@ -287,6 +287,27 @@ def test_a_sweep_that_is_resumed_goes_on_pruning(workplace):
 
 
 @pytest.mark.xdist_group("a made-up sweep with rungs")
+def test_each_repeat_is_a_trial_of_its_own_and_asha_judges_all_points(workplace):
+    asked = small_plan(scheduler="asha", asha={"grace_period": 1, "reduction_factor": 2}, repeats=3, seed=4)
+    plan, out = Plan(**asked, base=workplace), workplace / "out"
+    first = run(plan, out, points=5, cpus=1, show=False, trainable=numpy_trial())
+    assert first.exit_code == 0 and first.tally.done == 15
+    some = [idx % 12 for idx in list(Selection.of(plan.space, plan.seed, points=5))]
+    rows = pd.read_parquet(out / "points").set_index("idx")
+    assert sorted(rows.index) == sorted(repeat * 12 + idx for repeat in range(3) for idx in set(some))
+    outcome = run(plan, out, cpus=1, show=False, trainable=numpy_trial())
+    assert outcome.exit_code == 0 and (outcome.tally.before, outcome.tally.done) == (15, 36)
+    rows = pd.read_parquet(out / "points").set_index("idx")
+    assert sorted(rows.index) == list(range(36))
+    assert (rows["repeat"] == rows.index // 12).all() and (rows["seed"] == 4 + rows["repeat"]).all()
+    rungs = pd.read_parquet(out / "rungs")
+    assert set(rungs.loc[rungs["milestone"] == 1, "idx"]) == set(range(36))
+    assert "pruned" in set(rows["status"])
+    shown = sweep("top", out).output
+    assert "by mean loss_va over 3 repeats" in shown and "ASHA stopped some" in shown
+
+
+@pytest.mark.xdist_group("a made-up sweep with rungs")
 def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
     class Growing(numpy_trial()):
         def prepare(self):

@@ -47,12 +47,12 @@ def test_a_builder_s_file_arrives_with_its_neighbours(workplace, tmp_path):
 
 @pytest.mark.heavy
 def test_a_builder_s_package_arrives(workplace, tmp_path):
-    (workplace / "mine").mkdir()
-    (workplace / "mine" / "__init__.py").write_text("")
-    (workplace / "mine" / "model.py").write_text(LIGHT)
-    plan = Plan(**small_plan(builder="mine.model:build"), base=workplace)
+    (workplace / "luggage").mkdir()
+    (workplace / "luggage" / "__init__.py").write_text("")
+    (workplace / "luggage" / "model.py").write_text(LIGHT)
+    plan = Plan(**small_plan(builder="luggage.model:build"), base=workplace)
     assert travel.user_folder(plan) == workplace
-    assert arrived(plan, tmp_path / "parcel") == "mine.model user/mine/model.py user"
+    assert arrived(plan, tmp_path / "parcel") == "luggage.model user/luggage/model.py user"
 
 
 @pytest.mark.heavy
@@ -65,8 +65,8 @@ def test_the_builder_of_this_software_travels_with_it(tmp_path):
 @pytest.mark.parametrize("kind", ["file", "package", "own"])
 def test_a_submitted_plan_means_the_same(workplace, tmp_path, kind, monkeypatch):
     if kind == "package":
-        (workplace / "mine.py").write_text(BUILDER)
-    builder = {"file": "model.py:build", "package": "mine:build", "own": None}[kind]
+        (workplace / "suitcase.py").write_text(BUILDER)
+    builder = {"file": "model.py:build", "package": "suitcase:build", "own": None}[kind]
     plan = Plan.load() if builder is None else Plan(**small_plan(builder=builder), base=workplace)
     job = tmp_path / "job"
     path = job / travel.make_job(plan, job)

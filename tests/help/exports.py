@@ -28,5 +28,5 @@ def make_run(path, axes, rows, **changes):
     folder.create()
     folder.plan.write_text(yaml.safe_dump({"space": axes, "builder": "model.py:build", **changes}))
     folder.fingerprint.write_text(json.dumps({"space": axes, **changes}))
-    Store(folder, space_of(axes)).commit([finished(**row) for row in rows])
+    Store(folder, space_of(axes, changes.get("repeats", 1))).commit([finished(**row) for row in rows])
     return results.open(path)

@@ -15,12 +15,12 @@ AXES = Space({"again": range(10**6), "hidden": [[8], [8, 4]], "units": [2, 3, No
 """Every six points have the same values, but for the first axis."""
 
 
-def space_of(axes):
+def space_of(axes, repeats=1):
     """A space whose axes have names that no plan may give them: a folder may come from a stranger."""
     made = [Axis("any", values) for values in axes.values()]
     for axis, name in zip(made, axes, strict=True):
         object.__setattr__(axis, "name", name)
-    return Space(made)
+    return Space(made, repeats=repeats)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def finished(idx, status="completed", epochs=3, metrics=("loss", "MAE"), weights
     names = [*metrics, *(f"val_{name}" for name in metrics), "learning_rate"] if epochs else []
     curve = {name: chance.random(epochs).astype("float32") for name in names}
     kept = {"values": chance.bytes(50), "layout": "[]"} if weights and epochs else None
-    return Made({**row, **values} if epochs else row, curve, kept)
+    return Made({**values, **row} if epochs else row, curve, kept)
 
 
 def entered(*points, milestone=10):

@@ -123,6 +123,21 @@ def build(units, size):
     inputs = keras.Input((4,))
     return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=skewed)
 """,
+    "draws": """
+import tensorflow as tf
+def build(units, size):
+    inputs = keras.Input((4,))
+    start = keras.initializers.Constant(float(tf.random.normal((), seed=size)) if units == 3 else 0.5)
+    return finish(layers.Dense(1, kernel_initializer=start)(layers.Dense(units)(inputs)), inputs)
+""",
+    "raw_draws": """
+import tensorflow as tf
+def build(units, size):
+    inputs = keras.Input((4,))
+    drawn = tf.raw_ops.RandomStandardNormal(shape=[1], dtype=tf.float32, seed=1, seed2=2)
+    start = keras.initializers.Constant(float(drawn[0]))
+    return finish(layers.Dense(1, kernel_initializer=start)(layers.Dense(units)(inputs)), inputs)
+""",
     "entropy": """
 import numpy as np
 def build(units, size):

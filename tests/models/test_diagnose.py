@@ -1,6 +1,7 @@
 """The diagnosis is of the model that was trained, and by the task of its table."""
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import results
+from results import fingerprint
 from results.diagnosis.classification import Classification
 from results.diagnosis.verdicts import verdicts
 from sweep import Plan
@@ -36,8 +38,9 @@ def stand_in(monkeypatch, small_run, model, data):
     """A run whose point 1 has this model of this table; that its metrics are the stored ones is not checked."""
     run = results.open(small_run)
     monkeypatch.setattr(run, "model", lambda idx, trust: model)
-    monkeypatch.setattr(save, "evaluated", lambda run, idx, model: {})
-    monkeypatch.setattr(Plan, "table", data)
+    monkeypatch.setattr(save, "evaluated", lambda run, idx, model, plan: {})
+    ran = fingerprint.read(run.folder).table_sha256
+    monkeypatch.setattr(Plan, "table", replace(data, sha256=ran))
     return run
 
 

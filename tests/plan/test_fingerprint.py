@@ -48,6 +48,7 @@ def test_what_numbers_depend_on_is_in_it(workplace, changed, said):
         {"timeout_s": 5},
         {"retries": 0},
         {"asha": {}},
+        {"repeats": 3},
     ],
 )
 def test_what_they_do_not_depend_on_is_not(workplace, changed):

@@ -84,6 +84,12 @@ def test_an_axis_of_epochs_is_answered_with_the_curves(workplace):
     )
 
 
+def test_an_axis_of_seeds_is_answered_with_repeats(workplace):
+    (workplace / "model.py").write_text("def build(units, seed=0): ...")
+    said = refused(workplace, space={"units": [2], "seed": [0, 1, 2]})
+    assert 'axis "seed" has the name of a column' in said and "write repeats: 3 beside the space" in said
+
+
 def test_what_is_to_be_pasted_is_a_part_of_a_plan():
     texts = [text for section in hints._SECTIONS.values() for text in section.values()]
     texts.append(hints.about_epochs([5, 10]))

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import results
 from sweep import KerasSweepClassifier, KerasSweepRegressor
 from tests.help.predictions import write_mixed_table
 from tests.help.repository import ROOT
@@ -126,6 +127,24 @@ def test_the_same_seed_gives_the_same_model():
     one = predictions(3)
     np.testing.assert_array_equal(one, predictions(3))
     assert not np.allclose(one, predictions(4))
+
+
+def test_with_repeats_the_best_mean_wins_and_its_best_repeat_predicts(tmp_path):
+    made = KerasSweepRegressor(
+        numbers, {"units": [2, 3]}, epochs=2, repeats=2, out=tmp_path / "out", **QUICK
+    ).fit(X, TARGET)
+    found = made.cv_results_
+    splits = np.stack([found["split0_test_score"], found["split1_test_score"]])
+    assert splits.shape == (2, 2) and len(np.unique(splits)) == 4
+    np.testing.assert_allclose(found["mean_test_score"], splits.mean(0))
+    np.testing.assert_allclose(found["std_test_score"], splits.std(0))
+    assert [config["units"] for config in found["params"]] == [2, 3]
+    best = int(splits.mean(0).argmax())
+    assert made.best_index_ == best and made.best_params_ == {"units": [2, 3][best]}
+    run = results.open(tmp_path / "out")
+    idx = best + 2 * int(splits[:, best].argmax())
+    np.testing.assert_allclose(made.predict(X), run.predict(idx, X, trust=True)[:, 0], rtol=1e-5)
+    assert run.top(1)["loss_va"][0] == pytest.approx(-made.best_score_)
 
 
 def test_points_that_fail_have_no_score():

@@ -55,6 +55,16 @@ def test_arrays_are_trained_as_keras_trains_them():
     np.testing.assert_allclose(found, run.model(1, trust=True).predict(X[:4], verbose=0), rtol=1e-5)
 
 
+def test_more_repeats_go_into_the_same_folder_and_fewer_do_not():
+    once = sweep.search(network(), X, Y, space=SPACE, **QUICK)
+    twice = sweep.search(network(), X, Y, space=SPACE, repeats=2, **QUICK)
+    assert twice.folder.path == once.folder.path and twice.points["seed"].tolist() == [0, 0, 1, 1]
+    assert twice.top()["repeats"].tolist() == [2, 2]
+    with pytest.raises(InputError, match=r"repeats: was 2, is 1"):
+        sweep.search(network(), X, Y, space=SPACE, out="runs/build", **QUICK)
+    assert sweep.search(network(), X, Y, space=SPACE, **QUICK).folder.path.name == "build-2"
+
+
 def test_a_frame_with_texts_and_classes_predicts_labels(tmp_path, capsys):
     frame = write_mixed_table(tmp_path / "table.csv")
     builder = network(outputs=3, loss="sparse_categorical_crossentropy", activation="softmax")

@@ -112,6 +112,21 @@ def test_a_metric_that_counts_rows_may_be_two_rows_off():
     assert columns(made(curve(val_mae=hits), metrics={**right, "mae_te": 0.83}), keras, FREE, rows=rows) != []
 
 
+def test_a_weighted_metric_that_counts_rows_may_be_two_of_the_heaviest_rows_off():
+    keras = made(curve(val_mae=np.full(EPOCHS, 0.9)))
+    two, three = (made(curve(val_mae=np.full(EPOCHS, 0.9 + by * 0.0137))) for by in (2, 3))
+    rows = {"fitted": 400, "tr": 500, "va": 100, "te": 100}
+    shares = {"mae": {"fitted": 0.001, "tr": 0.001, "va": 0.0137, "te": 0.02}}
+    assert columns(two, keras, FREE, rows=rows) == [("val_mae", 1)]
+    assert columns(two, keras, FREE, rows=rows, shares=shares) == []
+    assert columns(three, keras, FREE, rows=rows, shares=shares) == [("val_mae", 1)]
+    assert columns(two, keras, FREE, rows=rows, shares={"auc": shares["mae"]}) == [("val_mae", 1)]
+    right = {"loss_tr": 1.0, "loss_va": 2.0, "loss_te": 3.0, "mae_te": 0.8}
+    keras = made(metrics=right)
+    assert columns(made(metrics={**right, "mae_te": 0.84}), keras, FREE, rows=rows, shares=shares) == []
+    assert columns(made(metrics={**right, "mae_te": 0.86}), keras, FREE, rows=rows, shares=shares) != []
+
+
 def growing(by, since=5):
     """The curve with a val_loss that leaves the other by a factor that doubles each epoch."""
     off = by * 2.0 ** (np.arange(EPOCHS) - since)

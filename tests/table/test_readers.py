@@ -10,7 +10,6 @@ import pyarrow.feather
 import pytest
 
 from tests.help.plans import write_table
-from trainables.table import readers
 from trainables.table.data import load
 from trainables.table.spec import DataError, DataSpec
 
@@ -59,16 +58,6 @@ def test_feather_and_an_address_are_read(csv):
 def test_an_address_that_cannot_be_opened_is_told():
     with pytest.raises(DataError, match=r"no file system is known.*Download it"):
         load(DataSpec("https://example.com/table.csv", "y"))
-
-
-def test_excel_without_its_package_is_told(tmp_path, monkeypatch):
-    def missing(*arguments, **options):
-        raise ImportError("Missing optional dependency 'openpyxl'.")
-
-    (tmp_path / "table.xlsx").write_bytes(b"PK")
-    monkeypatch.setattr(readers.pd, "read_excel", missing)
-    with pytest.raises(DataError, match=r"pip install openpyxl"):
-        load(DataSpec(str(tmp_path / "table.xlsx"), "y"))
 
 
 def test_numbers_in_other_countries_are_read(tmp_path):

@@ -1,13 +1,19 @@
 """A worker of Tune: its guard comes first, an engine is made once, and a worker that has grown takes no more points."""
 
+import gc
+import os
 from dataclasses import dataclass
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from trainables.engine import Engine, Report
+from results.space import Space
+from tests.help.cohorts import small_table
+from trainables.builder.find import Builder, find
+from trainables.engine import Engine, Report, Work
+from trainables.settings import Callbacks, Fit, Training
 from trainables.trials import trial as module
 from trainables.trials.trial import PAYLOAD, Trial
 
@@ -23,7 +29,12 @@ class Counting(Engine):
         return Report(done=self.steps == 2, open=len(self.points))
 
 
-WORK = SimpleNamespace(maker=SimpleNamespace(notes=("a note",)))
+BUILDER = Builder(
+    "builders:build", "builders", "build", Path("builders.py"), Path(), "", (), frozenset(), False
+)
+SPACE = Space({"units": list(range(10))}, repeats=3)
+WORK = Work(SPACE, BUILDER, None, Training(Fit(), Callbacks(), seed=7))  # type: ignore[arg-type]  # no engine reads it
+WORK.maker.notes = ("a note",)
 
 
 @dataclass
@@ -71,6 +82,35 @@ def test_the_next_points_go_to_the_engine_that_is_there(worker):
     assert worker.trial._engine is first and first.steps == 0
     np.testing.assert_array_equal(first.points, np.array([7, 8, 9], np.int64))
     assert first.points.dtype == np.int64
+
+
+def test_a_prepared_worker_collects_nothing_of_what_it_imported(monkeypatch):
+    for name in ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL"):  # restored after the test
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    trial = Trial.__new__(Trial)
+    builder = find("trainables.abalone:build_and_compile_model", Path.cwd())
+    trial.work = Work(Space({"units": [1]}), builder, small_table(), Training(Fit(), Callbacks()))
+    gc.unfreeze()
+    try:
+        trial.prepare()
+        assert gc.get_freeze_count() > 100_000
+        assert not any(getattr(one, "__name__", "") == "Dense" for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
+
+
+def test_the_points_of_a_repeat_have_a_seed_of_their_own_and_engines_of_their_own(worker, monkeypatch):
+    monkeypatch.setattr(WORK.maker, "anew", True)
+    seeds = {}
+    for points in ([4, 2], [14, 12], [13], [29], [0]):
+        worker.take(points)
+        seeds[points[0]] = worker.trial._engine.work.training.seed
+        assert worker.trial._engine.work.maker.anew  # what is known of the builder is true with every seed
+        assert worker.trial._engine.work.maker._seed == seeds[points[0]]
+    assert seeds == {4: 7, 14: 8, 13: 8, 29: 9, 0: 7}
+    assert worker.done.count("made keras") == 4  # not again for the same seed
+    with pytest.raises(ValueError):
+        worker.take([9, 10])  # two seeds
 
 
 def test_a_worker_that_may_not_train_prepares_nothing(worker):

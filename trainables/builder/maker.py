@@ -25,7 +25,7 @@ class Maker:
 
     Args:
         builder: the description of the user's builder.
-        seed: the plan's seed.
+        seed: the seed of the points.
 
     Attributes:
         anew: whether the module is imported anew for each model.
@@ -70,6 +70,10 @@ class Maker:
 
         left = Configuration.now().of_numbers
         return () if self._imported is None or left == self._imported.of_numbers else left
+
+    def learn(self, other: Maker) -> None:
+        """Take over what another maker of the same builder has found out about it."""
+        self.anew, self.chance, self.notes = other.anew, other.chance, other.notes
 
     def import_anew(self, state: str) -> None:
         """Import the module anew for each model from now on.

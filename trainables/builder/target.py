@@ -24,6 +24,7 @@ import keras
 import numpy as np
 
 from trainables.builder import target_range
+from trainables.builder.mismatch import mismatches
 from trainables.builder.target_range import TargetError
 from trainables.error_text import cause_of
 from trainables.table import inputs
@@ -44,7 +45,7 @@ class Target:
         widths: of each output; 0 if it is unknown.
         columns: the position of each output's target column; empty if there is one output.
         names: the outputs' names, if the model returns a dictionary; else empty.
-        note: what the user must know about the shape; else empty.
+        note: what the user must know about the shape, or about parts that do not fit each other; else empty.
     """
 
     shapes: tuple[str, ...] = ("flat",)
@@ -120,7 +121,10 @@ def target_of(model: keras.Model, table: Table) -> Target:
                 _forget(model)
             continue
         _refuse_vectors(values)
-        return Target(shapes, widths, columns, named, _note(model, table, rows, target, outputs, values))
+        told = {} if several else mismatches(model, given[0], widths[0], shapes[0], table)
+        others = {name: value for name, value in values.items() if name not in told}
+        notes = [*told.values(), _note(model, table, rows, target, outputs, others)]
+        return Target(shapes, widths, columns, named, ". ".join(filter(None, notes)))
     from trainables.fused.model.refuse import has_users_parts
 
     if has_users_parts(

@@ -10,7 +10,7 @@ import numpy as np
 from trainables.errors import TrainablesError
 from trainables.table.data import Table
 
-_BINARY = ("binarycrossentropy", "binaryfocalcrossentropy")
+BINARY = ("binarycrossentropy", "binaryfocalcrossentropy")
 _CATEGORICAL = ("categoricalcrossentropy", "categoricalfocalcrossentropy")
 _SPARSE = "sparsecategoricalcrossentropy"
 
@@ -46,7 +46,7 @@ def check(loss: Any, width: int, table: Table, column: int | None) -> None:
     Raises:
         TargetError: see the message.
     """
-    kind = _kind(loss, width)
+    kind = kind_of(loss, width)
     values = _values(table, column)
     if not kind or not width:
         return
@@ -64,7 +64,7 @@ def check(loss: Any, width: int, table: Table, column: int | None) -> None:
                 "for each class, or use binary_crossentropy."
             )
         check_classes(width, table, column, name_of(loss))
-    if kind in _BINARY and (width == 1 or values.ndim > 1):
+    if kind in BINARY and (width == 1 or values.ndim > 1):
         odd = values[(values < 0) | (values > 1)]
         if odd.size:
             raise TargetError(
@@ -92,7 +92,7 @@ def check_classes(width: int, table: Table, column: int | None, loss: str = "") 
         )
 
 
-def _kind(loss: Any, width: int) -> str:
+def kind_of(loss: Any, width: int) -> str:
     """Return the name of a loss of Keras, in small letters without underscores; empty for any other loss."""
     if loss is None or not (
         isinstance(loss, str)
@@ -100,7 +100,7 @@ def _kind(loss: Any, width: int) -> str:
     ):
         return ""
     name = name_of(loss).lower().replace("_", "")
-    return (_BINARY[0] if width == 1 else _SPARSE) if name in ("crossentropy", "ce") else name
+    return (BINARY[0] if width == 1 else _SPARSE) if name in ("crossentropy", "ce") else name
 
 
 def _values(table: Table, column: int | None) -> np.ndarray:

@@ -107,6 +107,7 @@ class FusedEngine(Engine):
         from trainables.builder.examine import examine, most_different
         from trainables.fused.compose.members import Composer, Refused, Split
         from trainables.fused.compose.points import Points
+        from trainables.fused.internals.operations import kept
 
         tf.get_logger().setLevel("ERROR")  # otherwise it warns for every traced program
         points, work, training = self._points, self.work, self.work.training
@@ -115,7 +116,8 @@ class FusedEngine(Engine):
         if self._composer is None:
             first, *others = int(points[0]), *most_different(work.space, points)
             configs = (work.space[idx] for idx in others)
-            examine(work.maker, work.table, training.seed, training.timeout_s, work.space[first], configs)
+            with kept():  # as all models of this engine are built
+                examine(work.maker, work.table, training.seed, training.timeout_s, work.space[first], configs)
             self._composer = Composer(
                 work.maker,
                 work.builder,

@@ -45,7 +45,10 @@ FLOOR = 0.01
 """A number below this share of its log's median is compared with that share: a metric may cross zero."""
 
 FLIPS = 2
-"""Rows by which a metric that counts rows, such as accuracy, may differ: a prediction may be at the threshold."""
+"""Rows by which a metric that counts rows, such as accuracy, may differ: a prediction may be at the threshold.
+
+If the metric is weighted, each of them may be the row that weighs most.
+"""
 
 _PRUNED, _RUNNING = "pruned", "running"
 
@@ -132,6 +135,7 @@ def compare(
     rows: Mapping[str, int] | None = None,
     factor: float = FACTOR,
     watched: Watched = Watched(),  # noqa: B008
+    shares: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Comparison:
     """Compare a training with Keras' own.
 
@@ -147,6 +151,8 @@ def compare(
             count rows.
         factor: see `FACTOR`.
         watched: the logs that the plan's rules watch.
+        shares: for each weighted metric that counts rows: the largest share of all weights that one row has, by the kind of
+            rows. None makes no allowance for weighted metrics.
     """
     epochs = min([found.epochs, keras.epochs, *(one.epochs for one in nudged if one.status == _RUNNING)])
     apart = _first(_gap(found.curve.get("learning_rate"), keras.curve.get("learning_rate"), epochs) > 1e-6)
@@ -157,7 +163,7 @@ def compare(
     for log in dict.fromkeys([*found.curve, *keras.curve]):
         gap = _gap(found.curve.get(log), keras.curve.get(log), epochs)
         values = _values(keras.curve.get(log), epochs)
-        allowed = np.maximum(_base(log, values, rows), factor * _spread(log, keras, nudged, epochs))
+        allowed = np.maximum(_base(log, values, rows, shares), factor * _spread(log, keras, nudged, epochs))
         at = _first(~(gap <= allowed))
         if at is not None:
             is_, is_by_keras = _values(found.curve.get(log), epochs)[at], values[at]
@@ -167,7 +173,7 @@ def compare(
     if is_whole and is_nudged_whole and not parted:
         differences += _ends(found, keras, training, bool(differences), watched)
         if found.best_epoch == keras.best_epoch and keras.metrics:
-            differences += _metrics(found, keras, nudged, rows, factor)
+            differences += _metrics(found, keras, nudged, rows, factor, shares)
         if None not in (found.params, keras.params) and found.params != keras.params:
             differences.append(Difference("params", 0, found.params, keras.params))
     return Comparison(epochs, parted, tuple(differences))
@@ -189,7 +195,12 @@ def _ends(
 
 
 def _metrics(
-    found: Trained, keras: Trained, nudged: Sequence[Trained], rows: Mapping[str, int] | None, factor: float
+    found: Trained,
+    keras: Trained,
+    nudged: Sequence[Trained],
+    rows: Mapping[str, int] | None,
+    factor: float,
+    shares: Mapping[str, Mapping[str, float]] | None,
 ) -> list[Difference]:
     differences = []
     for name in dict.fromkeys([*found.metrics, *keras.metrics]):
@@ -199,7 +210,7 @@ def _metrics(
             continue  # a row of an earlier version lacks it
         # The logs tell the size of the metric, and how far apart the best epoch's models are.
         size = np.append(_values(keras.curve.get(f"val_{log}"), keras.epochs), _number(is_by_keras))
-        base = float(_base(log, size[-1:], rows, split)[-1])
+        base = float(_base(log, size[-1:], rows, shares, split)[-1])
         spreads = [_distance(_number(one.metrics.get(name)), size) for one in nudged]
         best = keras.best_epoch or 0
         for of_curve in (log, f"val_{log}") if best and nudged else ():
@@ -209,10 +220,19 @@ def _metrics(
     return differences
 
 
-def _base(log: str, values: np.ndarray, rows: Mapping[str, int] | None, split: str = "") -> np.ndarray:
+def _base(
+    log: str,
+    values: np.ndarray,
+    rows: Mapping[str, int] | None,
+    shares: Mapping[str, Mapping[str, float]] | None,
+    split: str = "",
+) -> np.ndarray:
     """Return the gap that is allowed without chaos: `RTOL`, or `FLIPS` rows of a metric that counts rows."""
     base = np.full(len(values), RTOL)
-    count = (rows or {}).get(split or ("va" if log.startswith("val_") else "fitted"), 0)
+    kind = split or ("va" if log.startswith("val_") else "fitted")
+    if share := (shares or {}).get(log if split else log.removeprefix("val_"), {}).get(kind):
+        return np.maximum(base, (FLIPS + 0.5) * share / _scale(values))
+    count = (rows or {}).get(kind, 0)
     if log in ("loss", "val_loss", DATA_LOSS, VAL_DATA_LOSS) or not count:
         return base
     finite = values[np.isfinite(values)]

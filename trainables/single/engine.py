@@ -13,7 +13,7 @@ from trainables.engine import Engine, Report, Rows, Work, as_bytes, curves_of, w
 from trainables.error_text import explain
 from trainables.fused.internals.losses import note_loss
 from trainables.limits import TimeUpError, time_limit
-from trainables.objective import ObjectiveError
+from trainables.objective import Loss, ObjectiveError
 from trainables.single.point import Point
 
 
@@ -23,7 +23,7 @@ class KerasEngine(Engine):
     def __init__(self, work: Work) -> None:
         super().__init__(work)
         self._examined = False
-        self._losses: dict[str, list[str]] = {}
+        self._losses: dict[Loss, list[str]] = {}
         self._earlier: dict[str, Any] | None = None  # the configuration of a point that this worker has built
 
     def begin(self, points: np.ndarray, known: Any = None) -> None:

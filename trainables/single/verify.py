@@ -16,6 +16,7 @@ from trainables.error_text import explain
 from trainables.limits import TimeUpError, time_limit
 from trainables.single.compare import Check, Comparison, Difference, Trained, compare
 from trainables.single.point import Point
+from trainables.table.weights import row_weights
 
 LEAST_EPOCHS = 10
 """Epochs of the first step, if the point has so many: the least that is compared of the best point."""
@@ -103,6 +104,8 @@ class VerifyEngine(Engine):
         return point.finished or point.epoch >= self._most
 
     def _compare(self) -> Comparison:
+        from trainables.single.counting import largest_shares  # this loads Keras
+
         assert self._point is not None
         work = self.work
         trainings = [self._point, *([self._nudged] if self._nudged is not None else [])]
@@ -110,7 +113,10 @@ class VerifyEngine(Engine):
         with_metrics = is_whole and self._is_whole(self._point)
         keras, *nudged = (trained(point, with_metrics) for point in trainings)
         watched = self._point.recorder.watched
-        return compare(self._found, keras, work.training, nudged, rows_of(self._point, work), watched=watched)
+        rows = rows_of(self._point, work)
+        weights = row_weights(self._point.fit, work.table, rows["fitted"])
+        shares = largest_shares(self._point.model, weights, rows)
+        return compare(self._found, keras, work.training, nudged, rows, watched=watched, shares=shares)
 
 
 def trained(point: Point, with_metrics: bool = True) -> Trained:

@@ -15,7 +15,7 @@ import lzma
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +26,8 @@ import pyarrow.feather
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from trainables.table.spec import COMPRESSIONS, DataError, DataSpec, ending_of
+from trainables.table import excel
+from trainables.table.spec import COMPRESSIONS, EXCEL, DataError, DataSpec, ending_of
 
 FIRST_LINES = 100
 """Lines of a text file that are looked at before it is read."""
@@ -41,7 +42,8 @@ class Source:
         frame: the table. Its column names are unique texts; its index counts the rows from 0.
         nameless: the names that were given to columns without a name.
         notes: what was left out.
-        lines: returns the line of each row in a text file, as an editor counts; None for other formats.
+        lines: returns the line of each row in a text file, as an editor counts, or its row in a sheet, as Excel counts; None
+            for other formats.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Source:
     lines: Callable[[], np.ndarray] | None = None
 
     def row(self, position: int) -> int:
-        """Return where the row at `position` is: its line in a text file, or its number in another file, from 1."""
+        """Return where the row at `position` is, from 1: its line in a text file, its row in a sheet, or its number."""
         if self.lines is not None:
             lines = self.lines()
             if len(lines) == len(self.frame):  # unequal only if pandas and csv parse quotes differently
@@ -102,7 +104,7 @@ def read(path: str, data: bytes, spec: DataSpec) -> Source:
         return _read_arrow(path, "Parquet", lambda: pq.ParquetFile(pa.BufferReader(data)).read())
     if ending in (".feather", ".arrow"):
         return _read_arrow(path, "Feather", lambda: pyarrow.feather.read_table(pa.BufferReader(data)))
-    if ending in (".xlsx", ".xls"):
+    if ending in EXCEL:
         return _read_excel(path, data, spec)
     return _read_text(path, _decompressed(path, data), spec)
 
@@ -122,26 +124,10 @@ def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table]) -> Source:
 
 
 def _read_excel(path: str, data: bytes, spec: DataSpec) -> Source:
-    try:
-        frame = pd.read_excel(
-            io.BytesIO(data),
-            header=0 if spec.header else None,
-            names=spec.columns,
-            na_values=spec.na,
-            decimal=spec.decimal,
-            thousands=spec.thousands,
-        )
-    except ImportError:
-        raise DataError(
-            f"{path}: an Excel file needs the package openpyxl, which is not installed. "
-            "Install it (pip install openpyxl), or save the file as CSV."
-        ) from None
-    except Exception as error:  # openpyxl raises many types
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: cannot be read as Excel ({reason}). Correct data.path.") from None
-    names = ["" if str(name).startswith("Unnamed: ") else str(name) for name in frame.columns]
-    check_names([name for name in names if name], path)
-    return _with_names(path, frame, names, None)
+    sheet = excel.read(path, data, spec)
+    check_names([name for name in sheet.names if name], path, sheet.names)
+    source = _with_names(path, sheet.frame, sheet.names, lambda: sheet.rows)
+    return replace(source, notes=(*sheet.notes, *source.notes))
 
 
 def _decompressed(path: str, data: bytes) -> bytes:

@@ -76,8 +76,8 @@ class DataSpec:
     """The table's file, how to read it, what its columns become, and how its rows are split.
 
     Args:
-        path: a text file (.csv, .data, .tsv, .txt, also compressed: .gz, .bz2, .xz, .zst, .zip), .parquet, .feather, .xlsx
-            or .npz file, a path or a URI; or `my_data.py:load`, a function that returns the data.
+        path: a text file (.csv, .data, .tsv, .txt, also compressed: .gz, .bz2, .xz, .zst, .zip), .parquet, .feather, .xlsx,
+            .xlsm, .xls or .npz file, a path or a URI; or `my_data.py:load`, a function that returns the data.
         target: name of the column to predict, or a list of several.
         test_fraction: share of the rows kept for the test, as in `split`.
         split_seed: seed of the train/test split, as in `split`.
@@ -103,6 +103,7 @@ class DataSpec:
         weight: the column that weights the rows in loss and weighted metrics; it is no feature.
         target_shape: how models take one target column: flat, shape (rows,); column, shape (rows, 1); onehot, shape
             (rows, classes); auto finds out what a model's loss and metrics need.
+        sheet: name of the sheet of an Excel file; None: the first.
 
     Raises:
         DataError: an option is out of range or contradicts another one.
@@ -129,6 +130,7 @@ class DataSpec:
     validation_path: str | None = None
     weight: str | None = None
     target_shape: TargetShape = "auto"
+    sheet: str | None = None
 
     def __post_init__(self) -> None:
         wrong = list(self._wrong())
@@ -163,6 +165,11 @@ class DataSpec:
             found.append(
                 f"data.path got {self.path!r}, a function, so data.test_path and data.validation_path have no meaning. "
                 "Let it return ((x_train, y_train), (x_test, y_test))."
+            )
+        paths = (self.path, self.test_path, self.validation_path)
+        if self.sheet is not None and not any(path and ending_of(path) in EXCEL for path in paths):
+            found.append(
+                f"data.sheet got {self.sheet!r}, but only an Excel file has sheets ({', '.join(EXCEL)}). Remove it."
             )
         if isinstance(self.target, list):
             if not self.target:
@@ -199,7 +206,7 @@ class DataSpec:
     @property
     def is_text(self) -> bool:
         """Whether the file is delimited text, which is the format if the ending names no other."""
-        return self.ending not in (".parquet", ".pq", ".feather", ".arrow", ".xlsx", ".xls", ".npz") and not (
+        return self.ending not in (".parquet", ".pq", ".feather", ".arrow", *EXCEL, ".npz") and not (
             self.function
         )
 
@@ -237,6 +244,9 @@ def ending_of(path: str) -> str:
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """The endings of compressed text files."""
+
+EXCEL = (".xlsx", ".xlsm", ".xls")
+"""The endings of Excel files."""
 
 DEFAULTS: Mapping[str, Any] = {
     item.name: item.default for item in fields(DataSpec) if item.name not in ("path", "target")

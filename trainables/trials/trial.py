@@ -22,7 +22,8 @@ PAYLOAD = "payload"
 class Trial(tune.Trainable):
     """Trains the points `config["points"]`, an int array, by the engine that `config["engine"]` names.
 
-    `config["given"]` has more arguments of that engine's `begin`, if it takes any.
+    `config["given"]` has more arguments of that engine's `begin`, if it takes any. All points of a trial have the same
+    repeat, and so the same seed.
     """
 
     def setup(  # type: ignore[override]  # Tune passes the arguments of with_parameters
@@ -37,7 +38,7 @@ class Trial(tune.Trainable):
         """
         if guard is not None:
             guard()
-        self.work = work
+        self.work, self._first_seed = work, work.training.seed
         self._engines: dict[str, Engine] = {}
         self._first_mb: float | None = None  # resident memory of this worker after its first trial
         self.prepare()
@@ -50,6 +51,10 @@ class Trial(tune.Trainable):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         xla.set_up()
         set_up_tensorflow(self.work.training.threads)
+        import keras  # noqa: F401
+
+        # The collection after each trial then skips what the imports made, half a million objects that stay anyway.
+        gc.freeze()
         self.work = replace(self.work, builder=self.work.builder.arrived())
 
     def make_engine(self, name: str) -> Engine:
@@ -69,12 +74,20 @@ class Trial(tune.Trainable):
         """Take the next points in this worker; end the worker instead if its memory has grown too much."""
         if self._first_mb is not None and resident_mb() - self._first_mb > RETIRE_AFTER_MB:
             ray.actor.exit_actor()
-        name = new_config["engine"]
+        name, points = new_config["engine"], np.asarray(new_config["points"], np.int64)
+        self._of_repeat(points)
         if name not in self._engines:
             self._engines[name] = self.make_engine(name)
         self._engine = self._engines[name]
-        self._engine.begin(np.asarray(new_config["points"], np.int64), **new_config.get("given", {}))
+        self._engine.begin(points, **new_config.get("given", {}))
         return True
+
+    def _of_repeat(self, points: np.ndarray) -> None:
+        """Take the seed of the points' repeat. Engines of another seed are forgotten: the builder is imported anew."""
+        [repeat] = np.unique(self.work.space.repeat(points)).tolist()
+        work = self.work.of_seed(self._first_seed + repeat)
+        if work is not self.work:
+            self.work, self._engines = work, {}
 
     def step(self) -> dict[str, Any]:
         """Train for a while and report."""

@@ -10,10 +10,10 @@ import pytest
 
 from tests.help.repository import ROOT
 from trainables.fused.compose.members import Composer
-from trainables.fused.internals import devices, errors, keras, kernels, private, slices, tracing
+from trainables.fused.internals import devices, errors, keras, kernels, operations, private, slices, tracing
 
 SEAM = ROOT / "trainables" / "fused" / "internals"
-MODULES = (keras, kernels, tracing, slices, devices)
+MODULES = (keras, kernels, operations, tracing, slices, devices)
 NAMES = [(module, name) for module in MODULES for name in module.NAMES]
 ELSEWHERE_PRIVATE = ("keras.src", "tensorflow.python", "tensorflow.compiler")
 

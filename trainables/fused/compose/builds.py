@@ -16,8 +16,10 @@ from trainables.builder.maker import Maker
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.internals.losses import note_loss
+from trainables.fused.internals.operations import kept
 from trainables.fused.model.describe import Described, describe
 from trainables.limits import TimeUpError, time_limit
+from trainables.objective import Loss
 from trainables.table.data import Table
 
 KNOWN_MB = 256
@@ -68,7 +70,7 @@ class Builds:
         self._function, self._builder, self._table, self._seed = function, builder, table, seed
         self._timeout_s = timeout_s
         self._normalizer = build.normalizer(table) if "normalizer" in builder.parameters else None
-        self.losses: dict[str, list[str]] = {}  # of the models that were described, each with their metrics
+        self.losses: dict[Loss, list[str]] = {}  # of the models that were described, each with their metrics
         self._known: dict[str, Described | Failed] = {}
         self._fresh: dict[str, keras.Model] = {}  # described, and not used since
 
@@ -78,7 +80,7 @@ class Builds:
         Raises:
             TimeUpError: the builder takes too long.
         """
-        with time_limit(self._timeout_s):
+        with time_limit(self._timeout_s), kept():
             return build.build(
                 self._function, self._builder, config, self._table, self._seed, self._normalizer
             )

@@ -33,6 +33,7 @@ from trainables.fused.compose.study import MANY_VALUES, interactions, learn
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import check_objects
 from trainables.fused.model.describe import Described
+from trainables.objective import Loss
 from trainables.settings import Fit
 from trainables.table.data import Table
 
@@ -115,7 +116,7 @@ class Composer:
             self.known = more if self.known is None else self.known.joined(more)
 
     @property
-    def losses(self) -> dict[str, list[str]]:
+    def losses(self) -> dict[Loss, list[str]]:
         """See `Report.losses`."""
         return self._builds.losses
 

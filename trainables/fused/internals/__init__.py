@@ -6,6 +6,7 @@ keras       models and optimizers
 kernels     faster versions of the operations of layers
 lifted      numbers that are tensors while a program is traced
 tracing     names of functions, XLA's handling of branches, registered gradients
+operations  kernels of operations while models are built
 slices      XLA's slices
 devices     the memory of GPUs
 xla         the environment variables for XLA

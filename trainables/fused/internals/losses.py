@@ -1,4 +1,4 @@
-"""Reads from a compiled model which loss it has, as a text, and which metrics it was given."""
+"""Reads from a compiled model which loss it has, and which metrics it was given."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from typing import Any
 import keras
 
 from trainables.fused.internals.keras import given_to_compile
+from trainables.fused.model.own_code import own_code
+from trainables.objective import Loss
 
 _SAME_SCALE = frozenset({"from_logits", "axis", "dtype", "name", "fn"})
 """Arguments of losses that do not change what a value of the loss means."""
 
 
-def loss_of(model: Any) -> str:
-    """Return the loss that a model was compiled with, as a text that is equal for losses whose values can be compared.
+def loss_of(model: Any) -> Loss:
+    """Return the loss that a model was compiled with, which is equal for losses whose values can be compared.
 
-    A loss of Keras has one text, whether it was given by its name, as a function or as an object.
+    A loss of Keras has one text, whether it was given by its name, as a function or as an object. A loss of the user is
+    known by its code, too: two functions may have one name.
     """
     given = given_to_compile(model)[0]
     if given is None:
-        return "no loss"
+        return Loss("no loss")
     weights = given["weights"]
-    return _text(given["loss"]) + (f" with loss_weights={weights}" if weights is not None else "")
+    text = _text(given["loss"]) + (f" with loss_weights={weights}" if weights is not None else "")
+    return Loss(text, _code(given["loss"]))
 
 
 def metrics_of(model: Any) -> list[str]:
@@ -34,7 +38,7 @@ def metrics_of(model: Any) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def note_loss(losses: dict[str, list[str]], model: Any) -> None:
+def note_loss(losses: dict[Loss, list[str]], model: Any) -> None:
     """Note a model's loss, with the metrics that all models with this loss have.
 
     Args:
@@ -70,6 +74,20 @@ def _text(loss: Any) -> str:
         names = function.__code__.co_freevars
         arguments |= _plain({n: c.cell_contents for n, c in zip(names, cells, strict=True) if _is_full(c)})
     return _called(function, arguments)
+
+
+def _code(loss: Any) -> str:
+    """Return what identifies the user's code in a loss; empty if there is none."""
+    if isinstance(loss, Mapping | list | tuple):
+        found = [_code(one) for one in (loss.values() if isinstance(loss, Mapping) else loss)]
+        return " ".join(found) if any(found) else ""
+    if loss is None or isinstance(loss, str):
+        return ""
+    if isinstance(loss, keras.losses.Loss):
+        return own_code((type(loss), getattr(loss, "fn", None)))
+    if isinstance(loss, functools.partial):  # the text has its keywords
+        return own_code((loss.func, *loss.args)) if loss.args else _code(loss.func)
+    return own_code(loss)
 
 
 def _called(function: Any, arguments: Mapping[str, Any]) -> str:
