@@ -89,7 +89,8 @@ class Intake:
         return points[~finished]
 
     def one_by_one(self, points: np.ndarray, why: str) -> np.ndarray:
-        """Return those of the points that no program can train which Keras has to train; with `engine: fused` or `native` they fail."""
+        """Return those points that Keras has to train, of some that no program can train; with `engine: fused` or
+        `native` there are none, since they fail."""
         points = self.still_open(points)
         if not len(points):
             return points

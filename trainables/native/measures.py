@@ -148,4 +148,4 @@ def _measured(computed: Computed, word: str, outputs: int, targets: int, last: A
 
 
 def _name(computed: Computed) -> str:
-    return getattr(computed.function, "__name__", None) or getattr(computed.kind, "__name__", "loss")
+    return str(getattr(computed.function, "__name__", None) or getattr(computed.kind, "__name__", "loss"))

@@ -129,7 +129,8 @@ def rules_of(template: Template) -> tuple[list[Rules], Slots]:
             np.full(shape_of(slot), position) for slot, position in zip(update.slots, positions, strict=True)
         ]
         by_name = {name: int(np.ravel(value)[0]) for name, value in update.by_name(numbers).items()}
-        slots = tuple(vectors.index(by_name.pop(name)) if name in by_name else -1 for name in _SLOTS[kind])
+        used = [vectors.index(by_name.pop(name)) if name in by_name else -1 for name in _SLOTS[kind]]
+        first, second, third = [*used, -1, -1, -1][:3]
         by_name.pop(_SCALAR, None)
         if by_name:
             raise UnsupportedError(
@@ -147,7 +148,7 @@ def rules_of(template: Template) -> tuple[list[Rules], Slots]:
                 bool(getattr(optimizer, "centered", False)),
                 clips[0] if clips else Clip.NONE,
                 decays,
-                (*slots, *(-1,) * (3 - len(slots))),
+                (first, second, third),
                 schedules if is_scheduled else -1,
             )
         )

@@ -1,15 +1,13 @@
 """The structures of `kernel.cpp`, and the numbers that it uses for layers, activations, optimizers and measures.
 
-Everything here must have the order and the types that it has in `kernel.cpp`. `VERSION` changes with either.
+Everything here must have the order and the types that it has in `kernel.cpp`. The version changes with either; it is in
+`kernel.cpp` and in `library.py`.
 """
 
 from __future__ import annotations
 
 import ctypes
 from enum import IntEnum, auto
-
-VERSION = 1
-"""What `version()` of the kernel must return."""
 
 _POINTER = ctypes.c_void_p
 

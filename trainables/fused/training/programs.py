@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from trainables.fused.internals.errors import UnfusableError
@@ -19,7 +17,7 @@ from trainables.settings import Programs
 def program_of(
     template: Template,
     batch_size: int,
-    rows: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+    rows: tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]],
     stack: Stack,
     lanes: int,
     programs: Programs,

@@ -23,8 +23,8 @@ import tensorflow as tf
 
 from trainables.fused.compose.members import Members
 from trainables.fused.model.refuse import has_users_parts
-from trainables.fused.program.optimizers import slots_by_name
 from trainables.fused.program.contract import AnyProgram
+from trainables.fused.program.optimizers import slots_by_name
 from trainables.fused.program.template import Stack
 
 EPOCHS = 2

@@ -1,0 +1,189 @@
+"""Models and rows as arrays, in the order in which the kernel takes them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trainables.fused.program.template import Stack, Template
+from trainables.native import structures as c
+from trainables.native.chain import Chain
+from trainables.native.measures import UnsupportedError
+from trainables.native.net import Net, Variants
+from trainables.native.optimizers import settings_of
+
+
+class Rows:
+    """Rows of the table, as the kernel takes them.
+
+    Attributes:
+        x: float32, shape (rows, features).
+        y: float32, shape (rows, targets).
+        weight: of the rows, float32, shape (rows,); None if they have none.
+        target: the target, as the models take it.
+        given: the features before the layers that Keras applies to them.
+        total: the sum of the weights, or the number of rows.
+    """
+
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, target: np.ndarray, given: Any
+    ) -> None:
+        self.x, self.y, self.weight, self.target, self.given = x, y, weight, target, given
+        self.total = float(len(y)) if weight is None else float(weight.sum(dtype=np.float64))
+
+    @staticmethod
+    def of(chain: Chain, arrays: Sequence[np.ndarray], targets: int) -> Rows:
+        """Return the rows of features, target, and weights if there are some.
+
+        Raises:
+            UnsupportedError: the kernel cannot take them.
+        """
+        x, target, *weight = arrays
+        x = chain.prepared(x)
+        y = np.ascontiguousarray(target, np.float32).reshape(len(x), targets)
+        if x.shape[1:] != (chain.features,):
+            raise UnsupportedError("the layers before the first dense layer give no rows of numbers")
+        is_sparse = any(
+            one.measure in (c.Measure.SPARSE_CROSSENTROPY, c.Measure.SPARSE_ACCURACY)
+            for one in chain.measures
+        )
+        if is_sparse and not (np.isfinite(y).all() and (y >= 0).all() and (y < chain.outputs).all()):
+            raise UnsupportedError("the target is no class of the output")
+        of_rows = np.ascontiguousarray(weight[0], np.float32) if weight else None
+        if of_rows is not None and of_rows.shape != (len(x),):
+            raise UnsupportedError("the weights of rows are not one for each row")
+        return Rows(x, y, of_rows, target, arrays[0])
+
+    def take(self, order: np.ndarray) -> Rows:
+        """Return the rows of an epoch in their order."""
+        weight = None if self.weight is None else np.ascontiguousarray(self.weight[order])
+        x, y = (np.ascontiguousarray(array[order]) for array in (self.x, self.y))
+        return Rows(x, y, weight, self.target[order], None)
+
+    def structure(self) -> Any:
+        """Return the address of their `struct Rows`; it is valid as long as these rows live."""
+        made = c.CRows(
+            pointer(self.x),
+            pointer(self.y),
+            None if self.weight is None else pointer(self.weight),
+            len(self.y),
+        )
+        return ctypes.byref(made)
+
+
+class Models:
+    """Copies of the models of a stack, as the kernel takes them.
+
+    Args:
+        net: their structure.
+        template: what they have in common.
+        stack: the models.
+        shared: the variables that the models share.
+        lanes: models in a chunk.
+        trains: whether the optimizers' slots are needed.
+
+    Attributes:
+        weights: float32, shape (models, weights); the kernel changes them, the states and the slots.
+        lane: the model in each lane of each chunk, -1 for none: int32, shape (chunks, lanes).
+        sums: over rows, for each measure, and of the penalties: float64, shape (models, measures + 1).
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        template: Template,
+        stack: Stack,
+        shared: Sequence[Any],
+        lanes: int,
+        trains: bool = False,
+    ) -> None:
+        self._net = net
+        count = len(stack.weights)
+        self.weights = np.array(stack.weights, np.float32, order="C")
+        self.states = net.states.of(stack, shared)
+        self.slots, self.scalar = net.slots.of(stack) if trains else ([], None)
+        self.optimizer = np.ascontiguousarray(stack.optimizer, np.int32)
+        self.settings = settings_of(template, stack, net.chain.numbers, net.columns)
+        self.strengths = _strengths(template, stack, net.penalized)
+        self.sums = np.zeros((count, len(net.chain.measures) + 1))
+        self.lane, variants = chunked(stack, net.variants, lanes)
+        self._codes = np.ascontiguousarray(net.variants.codes[variants])
+        self._slopes = np.ascontiguousarray(net.variants.slopes[variants])
+
+    def pointers(self, chunks: range) -> Any:
+        """Return the `struct Models` of some chunks."""
+        lane, codes, slopes = (a[chunks.start : chunks.stop] for a in (self.lane, self._codes, self._slopes))
+        made = c.CModels(
+            lane=pointer(lane), activation=pointer(codes), slope=pointer(slopes), weights=pointer(self.weights),
+            states=pointer(self.states), scalar=None if self.scalar is None else pointer(self.scalar),
+            optimizer=pointer(self.optimizer), settings=pointer(self.settings), strengths=pointer(self.strengths),
+            sums=pointer(self.sums),
+        )  # fmt: skip
+        for number, slot in enumerate(self.slots):
+            made.slot[number] = slot.ctypes.data
+        return made
+
+    def stack(self, before: Stack) -> Stack:
+        """Return the models as a stack."""
+        state = self._net.states.put(self.states, before)
+        slots = self._net.slots.put(self.slots, self.scalar, before)
+        return Stack(self.weights, state, slots, before.numbers, before.optimizer, before.variant)
+
+
+def chunked(stack: Stack, variants: Variants, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the point in each lane of each chunk, -1 for none, int32, shape (chunks, lanes), and a variant of each.
+
+    The lanes of a chunk have the same activations. Equal optimizers are beside each other.
+    """
+    table = np.column_stack([variants.codes, variants.slopes.view(np.int32)])
+    _, same = (
+        np.unique(table, axis=0, return_inverse=True) if table.size else (None, np.zeros(len(table), int))
+    )
+    kinds = same.reshape(-1)[stack.variant]
+    found, of_chunk = [], []
+    for kind in np.unique(kinds):
+        points = np.flatnonzero(kinds == kind)
+        points = points[np.argsort(stack.optimizer[points], kind="stable")]
+        padded = np.pad(points, (0, -len(points) % lanes), constant_values=-1).reshape(-1, lanes)
+        found.append(padded)
+        of_chunk += [stack.variant[points[0]]] * len(padded)
+    return np.ascontiguousarray(np.concatenate(found), np.int32), np.array(of_chunk, int)
+
+
+def _strengths(template: Template, stack: Stack, penalized: Sequence[int]) -> np.ndarray:
+    found = np.zeros((len(stack.weights), max(1, len(penalized)), 2), np.float32)
+    numbers = by_key(template, stack)
+    for row, position in enumerate(penalized):
+        for column, norm in enumerate(("l1", "l2")):
+            found[:, row, column] = numbers.get(f"penalty.{position}.{norm}", 0.0)
+    return found
+
+
+def by_key(template: Template, stack: Stack) -> dict[str, Any]:
+    """Return the numbers of all points by key; a float if it is the same for all."""
+    found: dict[str, Any] = dict(template.constants)
+    return found | {key: stack.numbers[:, column] for column, key in enumerate(template.keys)}
+
+
+def row_size(y: np.ndarray) -> int:
+    """Return how many numbers a row has."""
+    return int(np.prod(np.shape(y)[1:]))
+
+
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    """Return the address of an array.
+
+    Raises:
+        ValueError: the array has gaps.
+    """
+    if not array.flags.c_contiguous:
+        raise ValueError("an array for the kernel is not contiguous")
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def pointers(arrays: Sequence[np.ndarray | None]) -> Any:
+    """Return the addresses of arrays as one C array, which has at least one entry."""
+    return (ctypes.c_void_p * max(1, len(arrays)))(*(None if a is None else a.ctypes.data for a in arrays))
