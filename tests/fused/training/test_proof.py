@@ -81,7 +81,13 @@ def test_only_the_points_of_what_differs_are_refused(group, monkeypatch):
     """Here the second optimizer is made to differ."""
     update = group.members.template.updates.each[1]
     program = Cohort(
-        np.arange(4), group.members, Fit(epochs=3, batch_size=32), small_table(), Training(Fit(), RULES), 8, "xla"
+        np.arange(4),
+        group.members,
+        Fit(epochs=3, batch_size=32),
+        small_table(),
+        Training(Fit(), RULES),
+        8,
+        "xla",
     ).program
     apply = update.apply
     monkeypatch.setattr(update, "apply", lambda *given: (apply(*given)[0] * 1.001, apply(*given)[1]))
