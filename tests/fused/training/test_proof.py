@@ -33,7 +33,7 @@ def mixed(optimizer="sgd", rate=0.05, normalize=False):
 class Group:
     """A group of all points of a space of `mixed`, and its program."""
 
-    def __init__(self, space, programs="any"):
+    def __init__(self, space, programs="xla"):
         self.space, table = Space(space), small_table()
         builder = find.find(f"{__file__}:mixed", find.Path.cwd())
         self.composer = Composer(builder.load(), builder, table, 0)
@@ -133,7 +133,7 @@ def test_a_wrong_kernel_is_found(monkeypatch):
         )
 
     monkeypatch.setattr(kernels, "_product", product)
-    rows, _ = Group({"optimizer": ["sgd"], "rate": [0.01, 0.05]}, "xla").refused()
+    rows, _ = Group({"optimizer": ["sgd"], "rate": [0.01, 0.05]}).refused()
     assert rows.all()
 
 
@@ -145,7 +145,7 @@ def test_the_zoo_is_proven():
     ):
         points = points[found.parts[0]]
     fit = fit_of(engine.space[int(points[0])], engine.builder, engine.training.fit)
-    cohort = Cohort(points, found, fit, engine.table, engine.training, 8)
+    cohort = Cohort(points, found, fit, engine.table, engine.training, 8, "xla")
     build = lambda row: engine.composer.build(engine.space[int(points[row])])  # noqa: E731
     rows, why = proof.refused(cohort.program, found, build, set(), 0)
     assert not rows.any(), why
