@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import platform
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import pytest
 
 from results.space import Space
 from trainables.builder import find
 from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
 from trainables.fused.program.template import Stack
-from trainables.native import library
 from trainables.native.program import NativeProgram
 from trainables.settings import Fit
 from trainables.table.data import Table
 from trainables.table.order import row_order
-
-ABLE = [
-    name
-    for name in library.KERNELS.get((platform.system(), platform.machine()), ())
-    if library.features() >= library.NEEDS[name]
-]
-"""The kernels that this processor can run, if they were built."""
 
 
 @dataclass(frozen=True)
@@ -118,19 +107,3 @@ class Group:
 def weights_of(model: keras.Model) -> np.ndarray:
     """Return the trainable variables of a model as one vector."""
     return np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
-
-
-def opened(name: str) -> library.Library:
-    """Load a kernel, or skip the test if this processor or this build has no such kernel."""
-    if name not in ABLE:
-        pytest.skip(f"this processor cannot run the kernel {name}")
-    try:
-        return library.opened(name)
-    except library.NoKernelError as error:
-        pytest.skip(str(error))
-
-
-def with_kernel(name: str, monkeypatch: Any) -> None:
-    """Let new programs take the kernel `name`, or skip the test."""
-    opened(name)
-    monkeypatch.setenv(library.VARIABLE, name)

@@ -156,8 +156,8 @@ INLINE vf polynomial(vf r) {  // (e^r - 1 - r) / r^2
 
 INLINE vf power_of_two(vi n) { return (vf)((n << 23) + 0x3f800000); }
 
-INLINE vf expm1(vf x) {
-  x = smaller(x < -87.0f ? all(-87.0f) : x, x > 88.0f ? all(88.0f) : x);
+INLINE vf expm1(vf x) {  // at most e^88 - 1, which is as good as infinity to those that call this
+  x = x < -87.0f ? all(-87.0f) : x > 88.0f ? all(88.0f) : x;
   vf n, r = reduced(x, &n), p = r * r * polynomial(r) + r;
   vf s = power_of_two((vi)n);
   return s * p + (s - 1.0f);
@@ -1327,6 +1327,19 @@ void apply(int activation, float slope, const float* x, float* y, int64_t n) {
       default: activate(activation, slope, &a, &a, 1, 1);
     }
     memcpy(y + i, &a, sizeof a);
+  }
+}
+
+// Replaces n gradients behind an activation, for the inputs x, by those before it; for tests, too.
+void apply_backward(int activation, float slope, const float* x, float* gradients, int64_t n) {
+  FlushToZero flush;
+  for (int64_t i = 0; i < n; i += V) {
+    vf a, g;
+    memcpy(&a, x + i, sizeof a);
+    memcpy(&g, gradients + i, sizeof g);
+    if (activation < SILU) activate(activation, slope, &a, &a, 1, 1);
+    activate_backward(activation, slope, &g, &a, 1, 1);
+    memcpy(gradients + i, &g, sizeof g);
   }
 }
 
