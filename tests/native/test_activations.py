@@ -98,6 +98,12 @@ AT = [0.0, -0.0, 1e-45, -1e-45, 1e-40, -1e-40, 6.0, 7.0, 1e20, -1e20, 3.4e38, -3
 SPECIAL = np.array([*AT, np.inf, -np.inf, np.nan], np.float32)
 
 
+def name_of(function):
+    return getattr(function, "name", None) or {EXP: "exp", LOG: "log", EXPM1: "expm1", LOG1P: "log1p"}.get(
+        function, "erf"
+    )
+
+
 def numbers():
     """All magnitudes, and closely where the functions change."""
     wide = np.geomspace(TINY, 3.3e38, 20_001)
@@ -119,7 +125,7 @@ def kernel(request):
     return opened(request.param)
 
 
-@pytest.mark.parametrize("function", VALUES, ids=repr)
+@pytest.mark.parametrize("function", VALUES, ids=name_of)
 def test_values_are_those_of_the_formula(kernel, function):
     x = numbers()
     if function in (LOG, LOG1P):
@@ -136,7 +142,7 @@ def test_values_are_those_of_the_formula(kernel, function):
     assert_close(applied(kernel, function, x, slope), wanted, allowed, x)
 
 
-@pytest.mark.parametrize("function", GRADIENTS, ids=repr)
+@pytest.mark.parametrize("function", GRADIENTS, ids=name_of)
 def test_gradients_are_those_of_the_formula(kernel, function):
     x = numbers()
     # The gradient of a clipped value is taken from the value, which is rounded near its bounds.
@@ -159,7 +165,7 @@ def test_gradients_are_those_of_the_formula(kernel, function):
     assert_close(twice, -2 * wanted, 2 * allowed, x)
 
 
-@pytest.mark.parametrize("function", [a for a in A if a is not A.SOFTMAX], ids=repr)
+@pytest.mark.parametrize("function", [a for a in A if a is not A.SOFTMAX], ids=name_of)
 def test_special_numbers_give_what_keras_gives(kernel, function):
     import keras
 
@@ -187,7 +193,7 @@ def test_the_kernel_s_own_functions_have_their_limits(kernel):
     )
 
 
-@pytest.mark.parametrize("function", VALUES, ids=repr)
+@pytest.mark.parametrize("function", VALUES, ids=name_of)
 def test_all_kernels_give_the_same_bits(function):
     kernels = [opened(name) for name in HERE]
     if len(kernels) < 2:
