@@ -139,7 +139,7 @@ def make_small_run(position: Path) -> None:
     command = [*SWEEP, "run", "plan.yaml", "--out", "out", "--cpus", "1"]
     subprocess.run(command, cwd=position, check=True, capture_output=True, timeout=300)
     engines = pd.read_parquet(position / "out" / "points").sort_values("idx")["engine"]
-    assert engines.tolist() == ["fused", "fused", "keras", "keras"] * 2
+    assert engines.tolist() == ["native", "native", "keras", "keras"] * 2
 
 
 @pytest.fixture

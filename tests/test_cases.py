@@ -33,7 +33,7 @@ def test_classes_of_texts(tmp_path):
     equal(found[1], plain(plan, {"units": 8}, plan.table.y_train))
 
 
-@pytest.mark.parametrize("engine", ["fused", "keras"])
+@pytest.mark.parametrize("engine", ["native", "fused", "keras"])
 @pytest.mark.parametrize("weights", ["mapping", "balanced", "column"])
 def test_weights(tmp_path, engine, weights):
     table = classes(numbers(240), [0, 1]).assign(w=lambda t: 0.5 + t["a"].abs())

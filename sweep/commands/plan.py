@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,9 @@ def plan(
 ) -> None:
     """Say what PLAN would do: points, order, cohorts, and how long it would take at most.
 
-    A cohort is a group of points that the fused engine trains as one program. The command builds some models and trains a
-    few of them for a few epochs. With `repeats` in PLAN, it names their seeds, and counts the points of all repeats.
+    A cohort is a group of points that one program trains: the native kernel (engine native), or else XLA (engine fused).
+    The command builds some models and trains a few of them for a few epochs. With `repeats` in PLAN, it names their seeds,
+    and counts the points of all repeats.
     """
     loaded = loaded_plan(plan, **overrides)
     with as_input_error():
@@ -96,18 +98,33 @@ def plan(
     pruning = f", ASHA at epochs {answer['milestones']}" if loaded.scheduler == "asha" else ", no pruning"
     click.echo(f"budget     at most {loaded.epochs} epochs a point{pruning}")
     click.echo(f"workers    {answer['workers']}, engine {answer['engine']}")
-    for count, why in answer.get("cohorts", []):
-        click.echo(f"cohort     {count:,} points" + (f", one by one: {why}" if why else ""))
+    for line in _cohorts(answer.get("cohorts", []), loaded.engine):
+        click.echo(printable(line))
     if timed and answer["warning"]:
         click.echo(f"warning    {printable(answer['warning'])}")
     if timed:
         click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
 
 
+BY = {"native": "the native kernel", "fused": "XLA", "keras": "Keras, one by one"}
+"""What trains the points of each engine."""
+
+
+def _cohorts(cohorts: Sequence[dict[str, Any]], engine: str) -> Iterator[str]:
+    """Yield a line for each kind of cohort: how many there are, what trains them, and why nothing faster does."""
+    kinds = Counter((one["engine"], one["points"], one["why"]) for one in cohorts)
+    for (trains, points, why), count in kinds.items():
+        by = f", by {BY[trains]}"
+        if trains == "keras" and engine in ("native", "fused"):
+            by = f" fail, since the plan says `engine: {engine}`"
+        times = f"{count:,} x " if count > 1 else ""
+        yield f"cohort     {times}{points:,} points{by}" + (f": {why}" if why else "")
+
+
 def _about_alone(answer: dict[str, Any]) -> str:
     """Return one line about the points that would leave the fused engine; empty if they are at most a tenth."""
     left: Counter[str] = Counter()
-    for points, why in answer["cohorts"]:
-        if why:
-            left[why] += points
+    for cohort in answer["cohorts"]:
+        if cohort["engine"] == "keras":
+            left[cohort["why"]] += cohort["points"]
     return alone.warning(left, answer["points"], answer.get("by_keras_s", 0.0), answer["workers"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from sweep.plan.plan import Plan
 from trainables.builder.maker import Maker
 from trainables.fused.internals import xla
 from trainables.limits import cohort_memory_mb
+from trainables.settings import Programs
 
 if TYPE_CHECKING:
     from trainables.fused.compose.groups import Group
-    from trainables.fused.compose.members import Composer
+    from trainables.fused.compose.members import Composer, Members
+    from trainables.fused.training.cohort import Cohort
 
 _FEW_EPOCHS = 5
 
@@ -60,9 +63,10 @@ def estimate(plan: Plan, points: Sequence[int], timed: int, workers: int) -> dic
         workers: trials that can run at once.
 
     Returns:
-        `cohorts`: for each group of the fused engine the number of its points, and the reason if these are trained one by
-        one. `setup_s` and `epoch_s` of the engine that trains most points. `at_most_s`. `by_keras_s`, the seconds that
-        Keras takes for one point, if it trains any.
+        `cohorts`: for each group the number of its `points`, its `engine` ("native", "fused" or "keras"), and `why` no
+        faster engine trains them; empty if none is faster, or if the plan names the engine. `setup_s` and `epoch_s` of the
+        engine that trains most points. `at_most_s`. `by_keras_s`, the seconds that Keras takes for one point, if it trains
+        any.
 
     Raises:
         ValueError: the builder or the fit of a timed point raised an error; the message has it.
@@ -71,9 +75,18 @@ def estimate(plan: Plan, points: Sequence[int], timed: int, workers: int) -> dic
     answer: dict[str, Any] = {}
     single = list(points)
     if plan.engine != "keras":
-        found, timed_one = _timed(plan, groups(plan, points))
-        parts += [timed_one] if timed_one else []
-        answer["cohorts"] = [(len(group.points), group.why) for group in found]
+        found = groups(plan, points)
+        for engine in ("native", "fused"):
+            found, timed_one = _timed(plan, found, engine)
+            parts += [timed_one] if timed_one else []
+        answer["cohorts"] = [
+            {
+                "points": len(group.points),
+                "engine": _engine_of(plan, group),
+                "why": group.why or group.why_not_native,
+            }
+            for group in found
+        ]
         fused = {idx for group in found if not group.why for idx in group.points.tolist()}
         single = [idx for idx in points if idx not in fused]
     if single:
@@ -123,8 +136,10 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
     for one in np.unique(repeat):
         some = number[repeat == one]
         if (key := some.tobytes()) not in of_first:
-            of_first[key] = list(partition(composer, space, some, fit))
+            of_first[key] = list(partition(composer, space, some, fit, partial(_not_native, plan)))
         found += [replace(group, points=group.points + one * space.grid) for group in of_first[key]]
+    if plan.engine == "native":
+        found = [replace(group, why=group.why or group.why_not_native) for group in found]
     return found
 
 
@@ -136,17 +151,47 @@ def _composer(plan: Plan) -> Composer:
     return Composer(Maker(builder, plan.seed), builder, plan.table, plan.seed, *limits)
 
 
-def _timed(plan: Plan, found: list[Group]) -> tuple[list[Group], Estimate | None]:
-    """Time the group of the middle size, and return the groups and the estimate for all of them.
+def _engine_of(plan: Plan, group: Group) -> str:
+    if group.why:
+        return "keras"
+    return "fused" if group.why_not_native or plan.training.programs == "xla" else "native"
+
+
+def _not_native(plan: Plan, points: np.ndarray, members: Members) -> str:
+    """Return why the native kernel cannot train a group; empty if it can, or if the plan wants another engine."""
+    from trainables.fused.internals.errors import UnfusableError
+
+    if plan.training.programs == "xla":
+        return ""
+    try:
+        _cohort(plan, points, members, "native")
+    except UnfusableError as error:
+        return str(error.__cause__ or error)
+    return ""
+
+
+def _cohort(plan: Plan, points: np.ndarray, members: Members, programs: Programs) -> Cohort:
+    from trainables.builder.build import fit_of
+    from trainables.fused.engine import LANES
+    from trainables.fused.training.cohort import Cohort
+
+    fit = fit_of(plan.space[int(points[0])], plan.found_builder, plan.training.fit)
+    return Cohort(points, members, fit, plan.table, plan.training, LANES, programs)
+
+
+def _timed(plan: Plan, found: list[Group], engine: str) -> tuple[list[Group], Estimate | None]:
+    """Time the group of the middle size among those of an engine; return all groups, and the estimate for the engine's.
 
     A group whose program cannot be compiled gets the reason that its trial would give, and another group is timed.
     """
     from trainables.fused.compose.groups import Group, why_not
 
-    while fused := sorted((group for group in found if not group.why), key=lambda one: len(one.points)):
-        middle = fused[len(fused) // 2]
+    while mine := sorted(
+        (group for group in found if _engine_of(plan, group) == engine), key=lambda one: len(one.points)
+    ):
+        middle = mine[len(mine) // 2]
         try:
-            return found, _time_fused(plan, middle, fused)
+            return found, _time_fused(plan, middle, mine)
         except Exception as error:
             left = Group(middle.points, why_not(error))
             found = [left if group is middle else group for group in found]
@@ -154,25 +199,22 @@ def _timed(plan: Plan, found: list[Group]) -> tuple[list[Group], Estimate | None
 
 
 def _time_fused(plan: Plan, group: Group, fused: Sequence[Group]) -> Estimate:
-    """Train a few points of one group for a few epochs, and return the estimate for all `fused` groups.
+    """Train a few points of one group for a few epochs, and return the estimate for all groups `fused` of its engine.
 
     Raises:
         UnfusableError: the group cannot be trained as one program after all.
     """
-    from trainables.builder.build import fit_of
     from trainables.fused.compose.members import Members
     from trainables.fused.compose.points import Points
     from trainables.fused.engine import LANES
     from trainables.fused.internals.errors import UnfusableError
-    from trainables.fused.training.cohort import Cohort
 
     started = time.perf_counter()
     composer = _composer(plan)
     members = composer.compose(Points.of(plan.space, group.points), plan.training.fit)
     if not isinstance(members, Members):
         raise UnfusableError(members.why)
-    fit = fit_of(plan.space[int(group.points[0])], plan.found_builder, plan.training.fit)
-    cohort = Cohort(group.points, members, fit, plan.table, plan.training, LANES)
+    cohort = _cohort(plan, group.points, members, "xla" if group.why_not_native else plan.training.programs)
     cohort.train()
     cohort.report(np.arange(min(LANES, len(group.points))))
     compiled = time.perf_counter()

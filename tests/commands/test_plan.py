@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from sweep.commands.main import main
+from sweep.commands.plan import _cohorts
 from tests.help.bad_input import BAD_PLANS
 from tests.help.commands import answer, message, refused, sweep
 from tests.help.plans import write_plan
@@ -56,10 +57,25 @@ def test_plan_shows_the_cohorts_and_what_cannot_be_fused(here, capfd):
     write_plan(here, space={**space, "behaviour": ["fine"]})
     code, output = planned(capfd, "plan.yaml", "--json")
     found = json.loads(output)
-    assert code == 0 and sorted(found["cohorts"]) == [[2, ""], [2, ""]]
+    assert code == 0 and found["cohorts"] == [{"points": 2, "engine": "native", "why": ""}] * 2
     assert 0 < found["epoch_s"] < found["setup_s"]
     expected = (2 * found["setup_s"] + 4 * 3 * found["epoch_s"]) / found["workers"]
     assert found["at_most_s"] == pytest.approx(expected)
+
+
+def test_equal_cohorts_are_one_line_that_says_what_trains_them():
+    cohorts = [
+        {"points": 720, "engine": "native", "why": ""},
+        {"points": 4, "engine": "fused", "why": "the kernel does not compute the loss `own`"},
+        {"points": 720, "engine": "native", "why": ""},
+        {"points": 1, "engine": "keras", "why": "the model has a train_step of its own"},
+    ]
+    assert list(_cohorts(cohorts, "auto")) == [
+        "cohort     2 x 720 points, by the native kernel",
+        "cohort     4 points, by XLA: the kernel does not compute the loss `own`",
+        "cohort     1 points, by Keras, one by one: the model has a train_step of its own",
+    ]
+    assert list(_cohorts(cohorts, "fused"))[-1].startswith("cohort     1 points fail, since")
 
 
 def test_plan_says_what_a_builder_raises(here, capfd):

@@ -80,7 +80,7 @@ def test_a_sweep_on_two_nodes_is_whole_and_tells_no_secret(cluster, sweeps):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("engine", "points"), [pytest.param("fused", "12", marks=pytest.mark.ci), ("keras", "4")]
+    ("engine", "points"), [pytest.param("native", "12", marks=pytest.mark.ci), ("keras", "4")]
 )
 def test_a_sweep_on_two_nodes_has_the_numbers_of_one_machine(cluster, sweeps, engine, points):
     write_plan(sweeps.folder, engine=engine)

@@ -24,8 +24,12 @@ def build(units, rate, optimizer="sgd", momentum=0.0, loss="mse"):
     rule = keras.optimizers.SGD(rate, momentum=momentum) if optimizer == "sgd" else keras.optimizers.Adam(rate)
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dense(units)(inputs)))
-    model.compile(loss=spelt if loss == "spelt" else loss, optimizer=rule)
+    model.compile(loss=globals().get(loss, loss), optimizer=rule)
     return model
+
+
+def own(y, predicted):
+    return tf.reduce_mean(tf.abs(y - predicted), axis=-1)
 
 
 def spelt(y, predicted):
@@ -66,8 +70,11 @@ def trained(plan, points):
 
 def planned(plan, points):
     """Return the groups of `points` that `sweep plan` shows."""
-    found, timed = estimate._timed(plan, estimate.groups(plan, points))
-    assert timed is not None
+    found, times = estimate.groups(plan, points), []
+    for engine in ("native", "fused"):
+        found, timed = estimate._timed(plan, found, engine)
+        times += [timed] if timed else []
+    assert times
     return sorted((group.points.tolist(), group.why) for group in found)
 
 
@@ -76,7 +83,7 @@ def test_axes_that_act_together_are_seen_as_the_trials_see_them(plan_of):
     groups = planned(plan, range(8))
     assert [len(points) for points, _ in groups] == [8] and groups == trained(plan, range(8))
     answer = estimate.estimate(plan, range(8), 1, workers=1)
-    assert answer["cohorts"] == [(8, "")] and answer["at_most_s"] > 0
+    assert answer["cohorts"] == [{"points": 8, "engine": "native", "why": ""}] and answer["at_most_s"] > 0
 
 
 def test_a_group_that_cannot_be_compiled_is_told_and_another_one_is_timed(plan_of):
@@ -85,6 +92,27 @@ def test_a_group_that_cannot_be_compiled_is_told_and_another_one_is_timed(plan_o
     groups = planned(plan, points)
     assert sorted((len(part), why[:23]) for part, why in groups) == [(2, ""), (4, "it cannot be compiled (")]
     assert groups == trained(plan, points)
+
+
+def test_each_cohort_has_its_engine_and_why_it_is_not_a_faster_one(plan_of):
+    space = {"rate": RATES, "loss": ["mse", "own"], "units": [3, 200]}
+    cohorts = estimate.estimate(plan_of(space), range(8), 1, workers=1)["cohorts"]
+    by_reason = {}
+    for one in cohorts:
+        assert one["points"] == 2
+        by_reason.setdefault((one["engine"], one["why"].rpartition(": ")[2]), []).append(one)
+    assert {key: len(some) for key, some in by_reason.items()} == {
+        ("native", ""): 2,
+        ("fused", "the kernel does not compute the loss `own`"): 2,
+    }
+    [alone] = estimate.estimate(
+        plan_of({**space, "loss": ["mse"], "units": [3]}, engine="fused"), range(2), 1, 1
+    )["cohorts"]
+    assert alone == {"points": 2, "engine": "fused", "why": ""}
+    native = estimate.estimate(plan_of({**space, "units": [3]}, engine="native"), range(4), 1, workers=1)[
+        "cohorts"
+    ]
+    assert sorted(one["engine"] for one in native) == ["keras", "native"]
 
 
 @pytest.mark.parametrize(("gpu", "sizes"), [(0, [2, 2]), (1, [4])])

@@ -61,7 +61,7 @@ def test_a_lost_node_loses_nothing(sweeps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["fused", "keras"])
+@pytest.mark.parametrize("engine", ["native", "keras"])
 def test_ten_lost_nodes_lose_and_double_nothing(sweeps, engine):
     lose_nodes(sweeps, kills=10, engine=engine, seed=None)
 
@@ -141,7 +141,7 @@ def test_a_lost_head_ends_the_driver_and_a_new_cluster_resumes(sweeps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["fused", "keras"])
+@pytest.mark.parametrize("engine", ["native", "keras"])
 def test_failing_rpcs_double_nothing(sweeps, engine):
     # Ray's own fault injection: of each kind of call 5% fail on the way there, and 5% on the way back.
     faults = json.dumps({"*": {"num_failures": -1, "req_failure_prob": 5, "resp_failure_prob": 5}})

@@ -37,7 +37,7 @@ def test_rows_are_what_keras_trains(workplace, engine):
     plan, out = plan_in(workplace, engine=engine), workplace / "out"
     assert here_run(plan, out).exit_code == 0
     opened = results.open(out)
-    assert set(opened.points["engine"]) == {"keras" if engine == "keras" else "fused"}
+    assert set(opened.points["engine"]) == {"keras" if engine == "keras" else "native"}
     checks = [entry for _, entry, done in verified(opened, plan, [0, 1]) if done]
     assert len(checks) == 2 and not any(entry.differences for entry in checks)
     assert here_run(plan, out).tally.before == 2  # nothing is left to train

@@ -183,13 +183,13 @@ def test_a_killed_driver_loses_and_doubles_nothing(sweeps):
     kill_and_resume(sweeps, kills=1, seed=1, engine="auto", cpus="1")
 
 
-@pytest.mark.parametrize("engine", ["fused", "keras"])
+@pytest.mark.parametrize("engine", ["native", "fused", "keras"])
 def test_a_driver_killed_ten_times_loses_and_doubles_nothing(sweeps, engine):
     kill_and_resume(sweeps, kills=10, seed=None, engine=engine)
 
 
 @pytest.mark.xdist_group("asha")
-@pytest.mark.parametrize("engine", [pytest.param("fused", marks=pytest.mark.ci), "keras"])
+@pytest.mark.parametrize("engine", [pytest.param("native", marks=pytest.mark.ci), "keras"])
 def test_asha_prunes_and_a_resumed_sweep_goes_on_pruning(workplace, engine):
     """Run in this process, from Python, as a script would."""
     # Rates of which most learn nothing, so that the rungs tell good from bad.
@@ -287,7 +287,7 @@ def test_the_best_points_are_trained_again_by_keras_within_the_time(sweeps):
     assert int(best) == sweeps.rows().sort_values("loss_va")["idx"].iloc[0]
     assert found["points"][best]["epochs"] >= 10 and found["points"][best]["differences"] == []
     assert "5% of the sweep's time was used; `sweep verify out --trust` checks the rest" in output
-    assert (sweeps.rows()["engine"] == "fused").all() and len(sweeps.rows()) == 4
+    assert (sweeps.rows()["engine"] == "native").all() and len(sweeps.rows()) == 4
 
     code, output = sweeps.run("verify", "out")
     assert code == 2 and "--trust" in output

@@ -11,6 +11,7 @@ from tests.help.cohorts import RULES
 from trainables.builder import find
 from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
+from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.model import proven
 from trainables.fused.training import proof
 from trainables.fused.training.cohort import Cohort
@@ -36,8 +37,12 @@ def table(target):
     return Table(x[:120], y[:120], x[120:], y[120:], tuple(f"x{i}" for i in range(6)), "y", "0")
 
 
-def prove(example):
-    """Return why a program does not train the example as Keras does; empty if it does."""
+def prove(example, programs="xla"):
+    """Return why a program does not train the example as Keras does; empty if it does.
+
+    Raises:
+        UnfusableError: there is no such program for the example.
+    """
     builder = find.find(f"{each_class.__file__}:build", Path.cwd())
     space = {
         "kind": [example.kind],
@@ -52,7 +57,7 @@ def prove(example):
     points = np.arange(len(space))
     members = composer.compose(Points.of(space, points), FIT)
     assert isinstance(members, Members), members
-    cohort = Cohort(points, members, FIT, data, Training(FIT, RULES), 8)
+    cohort = Cohort(points, members, FIT, data, Training(FIT, RULES), 8, programs)
     rows, why = proof.refused(cohort.program, members, lambda row: composer.build(space[row]), set(), 0)
     return why if rows.any() else ""
 
@@ -61,6 +66,16 @@ def prove(example):
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_a_program_trains_each_class_as_keras_does(example):
     assert prove(example) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_the_kernel_trains_each_class_as_keras_does_or_says_why_not(example):
+    """Those that the kernel must have are tested in tests/native."""
+    try:
+        assert prove(example, "native") == ""
+    except UnfusableError as error:
+        assert "the native kernel cannot train them: " in str(error)
 
 
 def test_every_listed_class_has_an_example():

@@ -1,4 +1,4 @@
-"""Points trained by the fused engine in this process, and compared with Keras."""
+"""Points trained by programs in this process, and compared with Keras."""
 
 import json
 
@@ -41,12 +41,12 @@ def small_table(rows=230, features=10):
 
 
 class Fused:
-    """Trains points by the fused engine in this process, without Ray."""
+    """Trains points by programs of XLA, or by others, in this process and without Ray."""
 
-    def __init__(self, builder, space, table, training, lanes=16):
+    def __init__(self, builder, space, table, training, lanes=16, programs="xla"):
         self.builder, self.space, self.table, self.training = builder, space, table, training
         self.function = builder.load()
-        self.lanes = lanes
+        self.lanes, self.programs = lanes, programs
         self.composer = Composer(self.function, builder, table, training.seed)
 
     def cohorts(self, points):
@@ -59,7 +59,7 @@ class Fused:
             else:
                 assert isinstance(found, Members), found
                 fit = fit_of(self.space[int(part[0])], self.builder, self.training.fit)
-                yield Cohort(part, found, fit, self.table, self.training, self.lanes)
+                yield Cohort(part, found, fit, self.table, self.training, self.lanes, self.programs)
 
     def train(self, points):
         """Return row, curve and weights of each point by its idx."""
@@ -122,7 +122,7 @@ def assert_equal(fused, point, engine):
     np.testing.assert_allclose(kept, alone, rtol=0.01, atol=0.01 * np.abs(alone).max())
 
 
-def engine_of(name, epochs=5, **changes):
+def engine_of(name, epochs=5, programs="xla", **changes):
     builder = find.find(f"{zoo.__file__}:{name}", PLAN.base)
     training = Training(Fit(epochs=epochs, batch_size=32), RULES, **changes)
-    return Fused(builder, Space(zoo.SPACES[name]), small_table(), training)
+    return Fused(builder, Space(zoo.SPACES[name]), small_table(), training, programs=programs)

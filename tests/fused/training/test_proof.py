@@ -33,7 +33,7 @@ def mixed(optimizer="sgd", rate=0.05, normalize=False):
 class Group:
     """A group of all points of a space of `mixed`, and its program."""
 
-    def __init__(self, space, programs="any"):
+    def __init__(self, space, programs="xla"):
         self.space, table = Space(space), small_table()
         builder = find.find(f"{__file__}:mixed", find.Path.cwd())
         self.composer = Composer(builder.load(), builder, table, 0)
@@ -81,7 +81,13 @@ def test_only_the_points_of_what_differs_are_refused(group, monkeypatch):
     """Here the second optimizer is made to differ."""
     update = group.members.template.updates.each[1]
     program = Cohort(
-        np.arange(4), group.members, Fit(epochs=3, batch_size=32), small_table(), Training(Fit(), RULES), 8, "xla"
+        np.arange(4),
+        group.members,
+        Fit(epochs=3, batch_size=32),
+        small_table(),
+        Training(Fit(), RULES),
+        8,
+        "xla",
     ).program
     apply = update.apply
     monkeypatch.setattr(update, "apply", lambda *given: (apply(*given)[0] * 1.001, apply(*given)[1]))
@@ -127,7 +133,7 @@ def test_a_wrong_kernel_is_found(monkeypatch):
         )
 
     monkeypatch.setattr(kernels, "_product", product)
-    rows, _ = Group({"optimizer": ["sgd"], "rate": [0.01, 0.05]}, "xla").refused()
+    rows, _ = Group({"optimizer": ["sgd"], "rate": [0.01, 0.05]}).refused()
     assert rows.all()
 
 
@@ -139,7 +145,7 @@ def test_the_zoo_is_proven():
     ):
         points = points[found.parts[0]]
     fit = fit_of(engine.space[int(points[0])], engine.builder, engine.training.fit)
-    cohort = Cohort(points, found, fit, engine.table, engine.training, 8)
+    cohort = Cohort(points, found, fit, engine.table, engine.training, 8, "xla")
     build = lambda row: engine.composer.build(engine.space[int(points[row])])  # noqa: E731
     rows, why = proof.refused(cohort.program, found, build, set(), 0)
     assert not rows.any(), why

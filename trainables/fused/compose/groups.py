@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,21 @@ class Group:
     Attributes:
         points: their numbers in the grid, int64, shape (points,).
         why: why no program can train them; empty if one can.
+        why_not_native: why the native kernel cannot train them; empty if it can, or if nobody asked.
     """
 
     points: np.ndarray
     why: str
+    why_not_native: str = ""
 
 
-def partition(composer: Composer, space: Any, points: np.ndarray, fit: Fit) -> Iterator[Group]:
+WhyNot = Callable[[np.ndarray, Members], str]
+"""Returns why something cannot be done with points, given their numbers in the grid and their members."""
+
+
+def partition(
+    composer: Composer, space: Any, points: np.ndarray, fit: Fit, not_native: WhyNot = lambda *_: ""
+) -> Iterator[Group]:
     """Yield the groups of `points`. Each is composed in the same way as in a trial.
 
     Args:
@@ -37,6 +45,7 @@ def partition(composer: Composer, space: Any, points: np.ndarray, fit: Fit) -> I
         space: the points' configurations by their numbers in the grid.
         points: int64, shape (points,).
         fit: the arguments of `Model.fit` for the points whose axes do not set them.
+        not_native: returns why the native kernel cannot train a group.
 
     Raises:
         InternalsError: composing failed for a reason that is not in their model.
@@ -51,8 +60,10 @@ def partition(composer: Composer, space: Any, points: np.ndarray, fit: Fit) -> I
             found = Refused(why_not(error))
         if isinstance(found, Split):
             waiting += [part[rows] for rows in found.parts]
+        elif isinstance(found, Refused):
+            yield Group(part, found.why)
         else:
-            yield Group(part, found.why if isinstance(found, Refused) else "")
+            yield Group(part, "", not_native(part, found))
 
 
 def why_not(error: Exception) -> str:

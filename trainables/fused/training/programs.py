@@ -41,6 +41,6 @@ def program_of(
             return NativeProgram(template, batch_size, *rows, stack), ""
         except (UnsupportedError, NoKernelError) as error:
             why = str(error)
-        if programs == "native":
-            raise UnfusableError(f"the native kernel cannot train them: {why}")
+            if programs == "native":
+                raise UnfusableError(f"the native kernel cannot train them: {why}") from error
     return Program(template, batch_size, *rows, stack, lanes), why
