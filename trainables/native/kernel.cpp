@@ -34,6 +34,8 @@ typedef int32_t vi __attribute__((vector_size(4 * V)));
 // Rows and columns of a block of a product, so that its sums stay in registers: 32 registers, or 16 with AVX2.
 constexpr int ROWS = 4, COLUMNS = V >= 16 || V == 4 ? 4 : 2;
 constexpr int TILE = 64;  // rows evaluated at once
+constexpr int MOST_LAYERS = 64, MOST_MEASURES = 32;
+constexpr int MOST = 256;  // optimizers, and penalized variables
 
 enum Kind { DENSE, BATCH_NORMALIZATION, ACTIVATION, PRELU, DROPOUT, NOISE };
 
@@ -156,8 +158,8 @@ INLINE vf polynomial(vf r) {  // (e^r - 1 - r) / r^2
 
 INLINE vf power_of_two(vi n) { return (vf)((n << 23) + 0x3f800000); }
 
-INLINE vf expm1(vf x) {
-  x = smaller(x < -87.0f ? all(-87.0f) : x, x > 88.0f ? all(88.0f) : x);
+INLINE vf expm1(vf x) {  // at most e^88 - 1, which is as good as infinity to those that call this
+  x = x < -87.0f ? all(-87.0f) : x > 88.0f ? all(88.0f) : x;
   vf n, r = reduced(x, &n), p = r * r * polynomial(r) + r;
   vf s = power_of_two((vi)n);
   return s * p + (s - 1.0f);
@@ -791,7 +793,7 @@ void clip(int how, vf limit, const Range* variable, int variables, vf* g, vi mas
 
 // The memory of a chunk. Each part begins at a multiple of 64 bytes.
 struct Work {
-  vf *parameters, *slot[3], *gradients, *output[64], *one, *other, *statistics, *folded, *broadcast;
+  vf *parameters, *slot[3], *gradients, *output[MOST_LAYERS], *one, *other, *statistics, *folded, *broadcast;
   int64_t bytes;
 };
 
@@ -1062,52 +1064,75 @@ struct FlushToZero {
 #endif
 };
 
-constexpr int MOST_SETTINGS = SETTINGS + 64;
+constexpr int MOST_SETTINGS = SETTINGS + MOST_LAYERS;
+
+INLINE bool is_among(int value, int first, int last) { return first <= value && value <= last; }
+
+INLINE bool is_of_logits(const Measured& m) { return is_among(m.measure, BINARY_CROSSENTROPY, SPARSE_CROSSENTROPY); }
 
 // Whether all positions of a net are inside its arrays.
 bool is_sound(const Net* net) {
-  const int all = net->weights + net->states;
-  if (net->layers < 1 || net->layers > 64 || net->slots < 0 || net->slots > 3 || net->batch < 1) return false;
-  if (net->settings < SETTINGS || net->settings > MOST_SETTINGS || net->measures < 1 || net->measures > 32) return false;
-  if (net->penalties < 0 || net->penalties > net->variables || net->weights < 1) return false;
-  int width = net->features;
+  const int64_t weights = net->weights, all = weights + net->states;
+  if (!is_among(net->layers, 1, MOST_LAYERS) || !is_among(net->slots, 0, 3) || net->batch < 1 || net->features < 1) return false;
+  if (!is_among(net->settings, SETTINGS, MOST_SETTINGS) || !is_among(net->measures, 1, MOST_MEASURES)) return false;
+  if (weights < 1 || net->states < 0 || all > INT32_MAX || net->targets < 1) return false;
+  if (!is_among(net->optimizers, 1, MOST) || net->variables < 1 || !is_among(net->penalties, 0, MOST)) return false;
+  // A variable is trained as a whole or not at all.
+  auto is_inside = [&](int64_t first, int64_t count) { return first >= 0 && first + count <= (first < weights ? weights : all); };
+  int width = net->features, drawing = 0;
+  for (int l = 0; l < net->layers; l++) drawing += net->layer[l].kind == DROPOUT || net->layer[l].kind == NOISE;
   for (int l = 0; l < net->layers; l++) {
     const Layer& layer = net->layer[l];
-    const int I = layer.inputs, O = layer.outputs;
-    if (I != width || O < 1 || layer.activation >= net->activations) return false;
+    const int64_t I = layer.inputs, O = layer.outputs;
+    if (!is_among(layer.kind, DENSE, NOISE) || I != width || O < 1 || layer.activation >= net->activations) return false;
     if (layer.kind != DENSE && I != O) return false;
-    const int kernel = layer.kind == DENSE ? I * O : O;
-    if (layer.kernel >= 0 && layer.kernel + kernel > all) return false;
-    if (layer.bias >= 0 && layer.bias + O > all) return false;
+    if (layer.kernel >= 0 && !is_inside(layer.kernel, layer.kind == DENSE ? I * O : O)) return false;
+    if (layer.bias >= 0 && !is_inside(layer.bias, O)) return false;
     if ((layer.kind == DENSE || layer.kind == PRELU) && layer.kernel < 0) return false;
-    if (layer.kind == BATCH_NORMALIZATION && (layer.mean < 0 || layer.variance < 0 || layer.mean + O > all || layer.variance + O > all)) return false;
-    if ((layer.kind == DROPOUT || layer.kind == NOISE) && (layer.number < SETTINGS || layer.number >= net->settings || layer.draws < 0)) return false;
-    width = O;
+    if (layer.kind == BATCH_NORMALIZATION && !(is_inside(layer.mean, O) && is_inside(layer.variance, O))) return false;
+    if (layer.kind == DROPOUT || layer.kind == NOISE)
+      if (!is_among(layer.number, SETTINGS, net->settings - 1) || !is_among(layer.draws, 0, drawing - 1)) return false;
+    width = layer.outputs;
   }
-  if (width != net->outputs || net->targets < 1) return false;
-  for (int v = 0, end = 0; v < net->variables; v++) {
-    if (net->variable[v].first != end || net->variable[v].end < end) return false;
-    if ((end = net->variable[v].end) > net->weights) return false;
-    if (v == net->variables - 1 && end != net->weights) return false;
+  if (width != net->outputs) return false;
+  int end = 0;
+  for (int v = 0; v < net->variables; v++) {
+    if (net->variable[v].first != end || net->variable[v].end < end || net->variable[v].end > weights) return false;
+    end = net->variable[v].end;
   }
-  for (int k = 0; k < net->penalties; k++) if (net->penalty[k] < 0 || net->penalty[k] >= net->variables) return false;
-  for (int k = 0; k < net->optimizers; k++)
-    for (int s = 0; s < 3; s++) if (net->rules[k].slot[s] >= net->slots) return false;
+  if (end != weights) return false;
+  for (int k = 0; k < net->penalties; k++) if (!is_among(net->penalty[k], 0, net->variables - 1)) return false;
+  for (int k = 0; k < net->optimizers; k++) {
+    const Rules& rules = net->rules[k];
+    if (!is_among(rules.rule, SGD, LION) || !is_among(rules.clip, 0, 3) || rules.scheduled >= net->optimizers) return false;
+    for (int s = 0; s < 3; s++) if (rules.slot[s] >= net->slots) return false;
+  }
+  for (int k = 0; k < net->measures; k++) {
+    const Measured& m = net->measured[k];
+    const bool is_sparse = m.measure == SPARSE_CROSSENTROPY || m.measure == SPARSE_ACCURACY;
+    if (!is_among(m.measure, MSE, EQUALITY) || net->targets != (is_sparse ? 1 : net->outputs)) return false;
+    if (is_of_logits(m) && net->layer[net->layers - 1].kind == ACTIVATION && net->layers < 2) return false;
+  }
+  return true;
+}
+
+// Whether chunks of models are such that all that they name is there.
+bool are_sound(const Net* net, const Models* models, int chunks, bool trains) {
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    const int32_t *lane = models->lane + (int64_t)chunk * V, *activation = models->activation + (int64_t)chunk * net->activations;
+    if (lane[0] < 0) return false;
+    for (int l = 0; trains && l < V; l++)
+      if (lane[l] >= 0 && !is_among(models->optimizer[lane[l]], 0, net->optimizers - 1)) return false;
+    for (int k = 0; k < net->activations; k++) if (!is_among(activation[k], LINEAR, GELU_TANH)) return false;
+  }
   return true;
 }
 
 // Whether the last layer is an activation of which the loss or a metric takes the input.
 INLINE int logits_layer(const Net* net) {
-  for (int k = 0; k < net->measures; k++) {
-    const int m = net->measured[k].measure;
-    if (m >= BINARY_CROSSENTROPY && m <= SPARSE_CROSSENTROPY && net->layer[net->layers - 1].kind == ACTIVATION) return net->layers - 2;
-  }
+  for (int k = 0; k < net->measures; k++)
+    if (is_of_logits(net->measured[k]) && net->layer[net->layers - 1].kind == ACTIVATION) return net->layers - 2;
   return net->layers - 1;
-}
-
-INLINE bool takes_logits(const Net* net, int k) {
-  const int m = net->measured[k].measure;
-  return m >= BINARY_CROSSENTROPY && m <= SPARSE_CROSSENTROPY;
 }
 
 }  // namespace
@@ -1158,10 +1183,11 @@ void uniform(int32_t s0, int32_t s1, int64_t count, float* out) {
 //   decays      for each optimizer, which numbers decay, [weights]
 //   done        steps done before `first_step`
 //   outputs     [chunks * V][rows][outputs]: what the models predict before each step; null: not wanted
-// Returns 0; 1 if the net is not sound.
+// Returns 0; 1 if the net, the models or the steps are not sound.
 int train(const Net* net, const Models* models, int chunks, const Rows* rows, const float* const* draws, const float* const* schedule,
           const float* const* decays, int64_t done, int64_t first_step, int64_t last_step, char* memory, float* outputs) {
-  if (!is_sound(net)) return 1;
+  if (!is_sound(net) || !are_sound(net, models, chunks, true)) return 1;
+  if (first_step < 0 || last_step > (rows->rows + net->batch - 1) / net->batch) return 1;
   FlushToZero flush;
   const int P = net->weights, S = net->states, Q = net->settings, K = net->outputs, T = net->targets, M = net->measures;
   const int batch = net->batch, at_logits = logits_layer(net), output = net->layers - 1;
@@ -1173,12 +1199,12 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
     load(work.parameters, models->weights, P, from);
     load(work.parameters + P, models->states, S, from);
     for (int k = 0; k < net->slots; k++) load(work.slot[k], models->slot[k], P, from);
-    vf numbers[MOST_SETTINGS], strengths[256][2], scalar = (vf){};
+    vf numbers[MOST_SETTINGS], strengths[MOST][2], scalar = (vf){};
     load(numbers, models->settings, Q, from);
     if (models->scalar) load(&scalar, models->scalar, 1, from);
     vi kind;
     for (int l = 0; l < V; l++) kind[l] = models->optimizer[from[l]];
-    bool penalizes[256], present[256] = {};
+    bool penalizes[MOST], present[MOST] = {};
     for (int k = 0; k < net->penalties; k++) {
       penalizes[k] = false;
       for (int l = 0; l < V; l++)
@@ -1189,7 +1215,7 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
     }
     int kinds = 0;
     for (int l = 0; l < V; l++) kinds += !present[kind[l]], present[kind[l]] = true;
-    double sums[33][V];
+    double sums[MOST_MEASURES + 1][V];
     for (int l = 0; l < V; l++) for (int m = 0; m <= M; m++) sums[m][l] = models->sums[(int64_t)from[l] * (M + 1) + m];
     Chunk c = {net, work, models->activation + (int64_t)chunk * net->activations, models->slope + (int64_t)chunk * net->activations, numbers};
     for (int64_t s = first_step; s < last_step; s++) {
@@ -1204,7 +1230,7 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
         for (int l = 0; l < V; l++) sums[m][l] += sum[l];
       }
       if (outputs) keep(outputs + (int64_t)chunk * V * rows->rows * K, y, K, rows->rows, first, n);
-      const bool of_logits = takes_logits(net, 0);
+      const bool of_logits = is_of_logits(net->measured[0]);
       loss_gradient(net->measured[0], y, z, t, weight, K, T, n, work.one);
       run_backward(c, x, n, of_logits ? at_logits : output, work.one, work.other, draws, first);
       for (int k = 0; k < net->penalties; k++) {
@@ -1263,7 +1289,7 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
 // `net->batch` rows where outputs are penalized.
 //   outputs     [chunks * V][rows][outputs]: what the models predict; null: not wanted
 int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows, char* memory, float* outputs) {
-  if (!is_sound(net)) return 1;
+  if (!is_sound(net) || !are_sound(net, models, chunks, false)) return 1;
   FlushToZero flush;
   const int P = net->weights, S = net->states, K = net->outputs, T = net->targets, M = net->measures;
   const int at_logits = logits_layer(net), output = net->layers - 1;
@@ -1277,7 +1303,7 @@ int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows,
     vf numbers[MOST_SETTINGS];
     load(numbers, models->settings, net->settings, from);
     Chunk c = {net, work, models->activation + (int64_t)chunk * net->activations, models->slope + (int64_t)chunk * net->activations, numbers};
-    double sums[33][V] = {};
+    double sums[MOST_MEASURES + 1][V] = {};
     for (int64_t first = 0; first < rows->rows; first += TILE) {
       const int n = (int)(rows->rows - first < TILE ? rows->rows - first : TILE);
       vf penalty = (vf){};
@@ -1327,6 +1353,19 @@ void apply(int activation, float slope, const float* x, float* y, int64_t n) {
       default: activate(activation, slope, &a, &a, 1, 1);
     }
     memcpy(y + i, &a, sizeof a);
+  }
+}
+
+// Replaces n gradients behind an activation, for the inputs x, by those before it; for tests, too.
+void apply_backward(int activation, float slope, const float* x, float* gradients, int64_t n) {
+  FlushToZero flush;
+  for (int64_t i = 0; i < n; i += V) {
+    vf a, g;
+    memcpy(&a, x + i, sizeof a);
+    memcpy(&g, gradients + i, sizeof g);
+    if (activation < SILU) activate(activation, slope, &a, &a, 1, 1);
+    activate_backward(activation, slope, &g, &a, 1, 1);
+    memcpy(gradients + i, &g, sizeof g);
   }
 }
 

@@ -1,0 +1,184 @@
+"""Trains a task by the functions of kernel.cpp, in memory of which the borders are watched."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tests.help.dense_nets import SLOTS, Numbers, Task
+from tests.help.kernels import pointer
+from trainables.native import structures as c
+
+MARGIN = 256
+PATTERN = 0xA5
+
+
+class Memory:
+    """Copies arrays into memory with margins, and tells whether something was written into these."""
+
+    def __init__(self) -> None:
+        self._taken: list[tuple[np.ndarray, int, int]] = []
+
+    def copy(self, array: np.ndarray) -> np.ndarray:
+        """Return a copy of an array in watched memory, at a multiple of 64 bytes."""
+        found = self.take(array.nbytes)[: array.nbytes].view(array.dtype).reshape(array.shape)
+        found[...] = array
+        return found
+
+    def take(self, size: int) -> np.ndarray:
+        """Return `size` bytes at a multiple of 64 bytes."""
+        whole = np.full(size + 2 * MARGIN, PATTERN, np.uint8)
+        first = MARGIN + -(whole.ctypes.data + MARGIN) % 64
+        self._taken.append((whole, first, first + size))
+        return whole[first : first + size]
+
+    def check(self) -> None:
+        """Raise if a margin was written to."""
+        for whole, first, end in self._taken:
+            if (whole[:first] != PATTERN).any() or (whole[end:] != PATTERN).any():
+                raise AssertionError(f"something was written outside of an array of {end - first} bytes")
+
+
+@dataclass
+class Result:
+    """What training made of the models, and the sums of training and of evaluation.
+
+    Attributes:
+        parameters, slots, scalar: as in `Numbers`.
+        trained, tested: float64, shape (models, measures + 1).
+        outputs: what the models predict for the evaluated rows, float32, shape (models, rows, outputs).
+    """
+
+    parameters: np.ndarray
+    slots: np.ndarray
+    scalar: np.ndarray
+    trained: np.ndarray
+    tested: np.ndarray
+    outputs: np.ndarray
+
+
+def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
+    """Return the `struct Net` of a task, and its parts by position: layers, variables, penalties, rules, measures."""
+    places = numbers.places
+    layers = (c.CLayer * len(task.layers))()
+    drawn = activation = 0
+    for made, layer, inputs, place in zip(layers, task.layers, task.inputs, places.of, strict=True):
+        made.kind, made.inputs, made.outputs = layer.kind, inputs, layer.outputs
+        made.kernel, made.bias, made.mean, made.variance = (
+            place.kernel,
+            place.bias,
+            place.mean,
+            place.variance,
+        )
+        made.frozen, made.activation, made.draws = not layer.trained, -1, -1
+        if layer.activation is not None:
+            made.activation, activation = activation, activation + 1
+        if layer.kind in (c.Kind.DROPOUT, c.Kind.NOISE):
+            made.draws, made.number, drawn = drawn, len(c.Setting) + drawn, drawn + 1
+        made.penalized = bool(layer.l1 or layer.l2)
+        made.epsilon, made.momentum, made.l1, made.l2 = 0.01, 0.8, layer.l1, layer.l2
+    variables = (c.CRange * len(places.variables))(*(c.CRange(*one) for one in places.variables))
+    penalties = (ctypes.c_int32 * 1)(0)
+    rules = (c.CRules * len(task.optimizers))()
+    for made, one in zip(rules, task.optimizers, strict=True):
+        made.rule, made.centred, made.clip, made.decays = one.rule, one.centred, one.clip, one.decays
+        made.scheduled = 0 if one.scheduled else -1
+        slots = [slot if slot < SLOTS[one.rule] else -1 for slot in range(3)]
+        if one.rule is c.Rule.RMSPROP:
+            slots = [0, 1 if one.has_momentum else -1, 2 if one.centred else -1]
+        made.slot[:] = slots
+    measures = (c.CMeasured * len(task.measures))()
+    for made, one in zip(measures, task.measures, strict=True):
+        made.measure, made.weighted, made.value, made.smoothing = (
+            one.measure, one.weighted, one.value, one.smoothing,
+        )  # fmt: skip
+    parts = [layers, variables, penalties, rules, measures]
+    addresses = [ctypes.cast(part, ctypes.c_void_p) for part in parts]
+    net = c.CNet(
+        len(layers), task.features, task.outputs, task.targets, places.weights, places.states, 3,
+        numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(measures), activation,
+        task.batch, *addresses,
+    )  # fmt: skip
+    return net, parts
+
+
+def trained_by_kernel(functions: Any, task: Task, memory: Memory, epochs: int = 2) -> Result:
+    """Train a task and evaluate it, and check that nothing was written outside of its arrays.
+
+    Args:
+        functions: of kernel.cpp.
+        task: what to train.
+        memory: where the arrays are.
+        epochs: each in two calls if it has two steps.
+    """
+    numbers = Numbers(task)
+    net, parts = net_of(task, numbers)
+    places, lanes = numbers.places, functions.lanes()
+    functions.workspace.restype = ctypes.c_int64
+    size = functions.workspace(ctypes.byref(net))
+    assert size > 0, "the kernel refuses the net"
+    work = memory.take(size)
+    work[...] = 0xFF  # not a number, wherever something is read before it is written
+    weights = memory.copy(np.ascontiguousarray(numbers.parameters[:, : places.weights]))
+    states = memory.copy(np.ascontiguousarray(numbers.parameters[:, places.weights :]))
+    slots = [memory.copy(slot) for slot in numbers.slots]
+    scalar, optimizer, settings = map(memory.copy, (numbers.scalar, numbers.optimizer, numbers.settings))
+    strengths, sums = map(memory.copy, (numbers.strengths, np.zeros((task.models, len(task.measures) + 1))))
+    points = np.pad(np.arange(task.models), (0, -task.models % lanes), constant_values=-1)
+    lane = memory.copy(points.reshape(-1, lanes).astype(np.int32))
+    with_one = [layer for layer in task.layers if layer.activation is not None]
+    codes = memory.copy(np.tile(np.array([layer.activation for layer in with_one], np.int32), (len(lane), 1)))
+    slopes = memory.copy(np.tile(np.array([layer.slope for layer in with_one], np.float32), (len(lane), 1)))
+    models = c.CModels(
+        lane=pointer(lane), activation=pointer(codes), slope=pointer(slopes), weights=pointer(weights),
+        states=pointer(states), scalar=pointer(scalar), optimizer=pointer(optimizer), settings=pointer(settings),
+        strengths=pointer(strengths), sums=pointer(sums),
+    )  # fmt: skip
+    for number, slot in enumerate(slots):
+        models.slot[number] = slot.ctypes.data
+    kept = [
+        None if array is None else memory.copy(array[part])
+        for part in (slice(task.rows), slice(task.rows, None))
+        for array in (numbers.x, numbers.y, numbers.weight)
+    ]
+    of_rows = [None if array is None else pointer(array) for array in kept]
+    fitted, tested = c.CRows(*of_rows[:3], task.rows), c.CRows(*of_rows[3:], task.tested)
+    draws, schedule = [memory.copy(draw) for draw in numbers.draws], memory.copy(numbers.schedule)
+    decays = memory.copy(numbers.decays)
+
+    def addresses(arrays: list[np.ndarray | None]) -> Any:
+        return (ctypes.c_void_p * max(1, len(arrays)))(
+            *(None if a is None else a.ctypes.data for a in arrays)
+        )
+
+    of_decays = addresses([decays if one.decays else None for one in task.optimizers])
+    steps = len(schedule)
+    outputs = memory.copy(np.zeros((lane.size, task.rows, task.outputs), np.float32))
+    for epoch in range(epochs):
+        for first, last in ((0, steps // 2), (steps // 2, steps)):
+            failed = functions.train(
+                ctypes.byref(net), ctypes.byref(models), len(lane), ctypes.byref(fitted), addresses(draws),
+                addresses([schedule]), of_decays, ctypes.c_int64(epoch * steps + first), ctypes.c_int64(first),
+                ctypes.c_int64(last), pointer(work), pointer(outputs),
+            )  # fmt: skip
+            assert not failed
+    of_training = sums.copy()
+    sums[...] = 0
+    outputs = memory.copy(np.zeros((lane.size, task.tested, task.outputs), np.float32))
+    failed = functions.evaluate(
+        ctypes.byref(net),
+        ctypes.byref(models),
+        len(lane),
+        ctypes.byref(tested),
+        pointer(work),
+        pointer(outputs),
+    )
+    assert not failed and parts
+    memory.check()
+    return Result(
+        np.concatenate([weights, states], 1), np.array(slots), scalar.copy(), of_training, sums.copy(),
+        outputs[: task.models].copy(),
+    )  # fmt: skip

@@ -1,0 +1,287 @@
+"""Random chains of dense layers, and their numbers, for the functions of kernel.cpp. It needs no Keras.
+
+Terminology
+    net     the structure of some models: the layers, the loss and the optimizers that they share
+    task    a net, a table, and how many models are trained on it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trainables.native.structures import Activation, Clip, Kind, Measure, Rule, Setting
+
+Choose = Callable[[Sequence[Any]], Any]
+"""Chooses one of several values."""
+
+POSITIVE = (Activation.SOFTPLUS, Activation.SIGMOID)
+CROSS_ENTROPIES = (
+    Measure.BINARY_CROSSENTROPY,
+    Measure.CATEGORICAL_CROSSENTROPY,
+    Measure.SPARSE_CROSSENTROPY,
+)
+SPARSE = (Measure.SPARSE_CROSSENTROPY, Measure.SPARSE_ACCURACY)
+CLASSES = (*CROSS_ENTROPIES[1:], Measure.CATEGORICAL_ACCURACY, Measure.SPARSE_ACCURACY)
+SLOTS = {
+    Rule.SGD: 0, Rule.MOMENTUM: 1, Rule.NESTEROV: 1, Rule.RMSPROP: 3, Rule.ADAM: 2, Rule.AMSGRAD: 3, Rule.NADAM: 2,
+    Rule.ADAMAX: 2, Rule.ADAGRAD: 1, Rule.LION: 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a net; its `inputs` are the outputs of the layer before."""
+
+    kind: Kind
+    outputs: int
+    activation: Activation | None = None
+    slope: float = 0.25
+    first: bool = True  # whether it has a scale; a dense layer always has a kernel
+    second: bool = True  # whether it has a bias or an offset
+    trained: bool = True
+    l1: float = 0.0
+    l2: float = 0.0
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    rule: Rule
+    clip: Clip = Clip.NONE
+    centred: bool = False
+    has_momentum: bool = False
+    decays: bool = False
+    scheduled: bool = False
+
+
+@dataclass(frozen=True)
+class Metric:
+    measure: Measure
+    weighted: bool = False
+    value: float = 0.5
+    smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A net, a table and some models.
+
+    Attributes:
+        measures: the loss, then the metrics.
+        targets: numbers in a row of the target.
+        rows, tested: rows that are trained, and rows that are evaluated.
+        penalized: whether the weights of the first variable have a penalty.
+    """
+
+    features: int
+    layers: tuple[Layer, ...]
+    measures: tuple[Metric, ...]
+    optimizers: tuple[Optimizer, ...]
+    targets: int
+    rows: int
+    tested: int
+    batch: int
+    models: int
+    has_weights: bool
+    penalized: bool
+    seed: int
+
+    @property
+    def outputs(self) -> int:
+        return self.layers[-1].outputs
+
+    @property
+    def inputs(self) -> list[int]:
+        """The inputs of each layer."""
+        return [self.features, *(layer.outputs for layer in self.layers[:-1])]
+
+    @property
+    def drawing(self) -> list[int]:
+        """The positions of the layers that draw."""
+        return [k for k, layer in enumerate(self.layers) if layer.kind in (Kind.DROPOUT, Kind.NOISE)]
+
+
+@dataclass
+class Place:
+    """Where the variables of a layer begin among the parameters; -1 for none."""
+
+    kernel: int = -1
+    bias: int = -1
+    mean: int = -1
+    variance: int = -1
+
+
+@dataclass
+class Places:
+    """Where all variables of a task are.
+
+    Attributes:
+        of: the places of each layer's variables.
+        variables: first and end of each trained variable.
+        weights, states: how many numbers are trained, and how many are not.
+    """
+
+    of: list[Place] = field(default_factory=list)
+    variables: list[tuple[int, int]] = field(default_factory=list)
+    weights: int = 0
+    states: int = 0
+
+
+def places_of(task: Task) -> Places:
+    """Return where the variables of a task are: first those that are trained."""
+    found, end = Places(of=[Place() for _ in task.layers]), 0
+    for trained in (True, False):
+        for layer, inputs, place in zip(task.layers, task.inputs, found.of, strict=True):
+            sizes: dict[str, int] = {}
+            if layer.kind is Kind.DENSE:
+                sizes["kernel"] = inputs * layer.outputs
+            if layer.kind is Kind.PRELU or (layer.kind is Kind.BATCH_NORMALIZATION and layer.first):
+                sizes["kernel"] = layer.outputs
+            if layer.kind in (Kind.DENSE, Kind.BATCH_NORMALIZATION) and layer.second:
+                sizes["bias"] = layer.outputs
+            if layer.trained is not trained:
+                sizes = {}
+            if layer.kind is Kind.BATCH_NORMALIZATION and not trained:
+                sizes |= {"mean": layer.outputs, "variance": layer.outputs}
+            for name, size in sizes.items():
+                setattr(place, name, end)
+                if trained:
+                    found.variables.append((end, end + size))
+                end += size
+        found.weights = end if trained else found.weights
+    found.states = end - found.weights
+    return found
+
+
+def random_task(choose: Choose) -> Task:
+    """Return a task that the kernel accepts."""
+    sizes = (1, 2, 3, 4, 5, 7, 8, 9, 17)
+    features, layers = choose(sizes), []
+    width = features
+    fused = list(Activation)[: Activation.SOFTMAX]
+    for _ in range(choose((0, 1, 2, 3))):
+        kind = choose(list(Kind))
+        l1, l2 = choose(((0.0, 0.0), (0.0, 0.0), (0.01, 0.02))) if kind is not Kind.PRELU else (0.0, 0.0)
+        activation = None
+        if kind is Kind.DENSE:
+            width, activation = choose(sizes), choose([None, *fused])
+        if kind is Kind.ACTIVATION:
+            activation = choose(list(Activation))
+        if activation is Activation.EXPONENTIAL:
+            activation = Activation.TANH  # else numbers grow without end
+        layers.append(
+            Layer(kind, width, activation, 0.25, choose((True, True, False)), choose((True, False)),
+                  choose((True, True, False)), l1, l2)
+        )  # fmt: skip
+    loss = Metric(choose(list(Measure)[: Measure.BINARY_ACCURACY]), True, choose((0.5, 1.5)))
+    outputs = choose((2, 3, 5)) if loss.measure in CLASSES else choose((1, 1, 2, 4))
+    if loss.measure in CROSS_ENTROPIES[:2]:
+        loss = Metric(loss.measure, True, 0.5, choose((0.0, 0.1)))
+    last = None
+    if loss.measure in (Measure.POISSON, Measure.MSLE):
+        last = choose(POSITIVE)
+    layers.append(Layer(Kind.DENSE, outputs, last, second=choose((True, False))))
+    if loss.measure in CROSS_ENTROPIES:
+        last = Activation.SIGMOID if loss.measure is Measure.BINARY_CROSSENTROPY else Activation.SOFTMAX
+        layers.append(Layer(Kind.ACTIVATION, outputs, last))
+    metrics = [loss]
+    if loss.measure in CLASSES:
+        is_sparse = loss.measure in SPARSE
+        metrics.append(Metric(Measure.SPARSE_ACCURACY if is_sparse else Measure.CATEGORICAL_ACCURACY, True))
+    else:
+        metrics.append(
+            Metric(choose((Measure.MSE, Measure.MAE, Measure.BINARY_ACCURACY)), choose((True, False)))
+        )
+    optimizers = tuple(_random_optimizer(choose) for _ in range(choose((1, 1, 2, 3))))
+    rows = choose((1, 2, 5, 16, 33, 70))
+    return Task(
+        features, tuple(layers), tuple(metrics), optimizers, 1 if loss.measure in SPARSE else outputs, rows,
+        choose((0, 1, 3, 64, 65)), choose((1, 4, 7, 16, 100)) if rows < 20 else choose((9, 16, 32, 100)),
+        choose((1, 3, 16, 17)), choose((True, False)), choose((True, False)), choose(range(1000)),
+    )  # fmt: skip
+
+
+def _random_optimizer(choose: Choose) -> Optimizer:
+    rule = choose([rule for rule in Rule if rule is not Rule.LION])  # which makes a step of each rounding
+    return Optimizer(
+        rule,
+        choose(list(Clip)),
+        rule is Rule.RMSPROP and choose((True, False)),
+        rule is Rule.RMSPROP and choose((True, False)),
+        choose((True, False)),
+        choose((True, False)),
+    )
+
+
+class Numbers:
+    """All arrays of a task before training, all of them of random numbers.
+
+    Attributes:
+        parameters: float32, shape (models, weights and states).
+        slots: float32, shape (3, models, weights).
+        scalar: the product of Nadam, float32, shape (models,).
+        settings: float32, shape (models, settings and one number for each layer that draws).
+        strengths: float32, shape (models, 1, 2).
+        optimizer: of each model, int32.
+        decays: which numbers decay, float32, shape (weights,).
+        x, y, weight: the rows, and then the rows that are evaluated.
+        draws: for each layer that draws, float32, shape (rows, outputs).
+        schedule: float32, shape (steps,).
+    """
+
+    def __init__(self, task: Task) -> None:
+        chance = np.random.default_rng(task.seed)
+        places = places_of(task)
+        self.places = places
+        models, rows = task.models, task.rows + task.tested
+
+        def normal(*shape: int) -> np.ndarray:
+            return chance.normal(size=shape).astype(np.float32)
+
+        self.parameters = normal(models, places.weights + places.states) * np.float32(0.5)
+        for layer, place in zip(task.layers, places.of, strict=True):
+            if place.variance >= 0:
+                there = slice(place.variance, place.variance + layer.outputs)
+                self.parameters[:, there] = np.abs(self.parameters[:, there]) + 0.3
+        self.slots = np.zeros((3, models, places.weights), np.float32)
+        self.scalar = np.ones(models, np.float32)
+        drawing = task.drawing
+        self.settings = np.zeros((models, len(Setting) + len(drawing)), np.float32)
+        self.settings[:, len(Setting) :] = chance.uniform(0.1, 0.6, (models, len(drawing)))
+        between = {
+            Setting.RATE: (0.001, 0.02), Setting.MOMENTUM: (0.2, 0.8), Setting.BETA_1: (0.5, 0.9),
+            Setting.BETA_2: (0.7, 0.95), Setting.RHO: (0.6, 0.9), Setting.EPSILON: (0.05, 0.2),
+            Setting.DECAY: (0.1, 0.5), Setting.CLIP: (0.05, 2.0),
+        }  # fmt: skip
+        for column, ends in between.items():
+            self.settings[:, column] = chance.uniform(*ends, models)
+        for beta, complement in (
+            (Setting.BETA_1, Setting.BETA_1_COMPLEMENT),
+            (Setting.BETA_2, Setting.BETA_2_COMPLEMENT),
+            (Setting.RHO, Setting.RHO_COMPLEMENT),
+        ):
+            self.settings[:, complement] = 1 - self.settings[:, beta]
+        self.strengths = chance.uniform(0, 0.02, (models, 1, 2)).astype(np.float32)
+        self.optimizer = np.sort(chance.integers(0, len(task.optimizers), models)).astype(np.int32)
+        self.decays = (np.arange(places.weights) % 3 > 0).astype(np.float32)
+        self.x = normal(rows, task.features)
+        loss = task.measures[0].measure
+        if loss in SPARSE:
+            self.y = chance.integers(0, task.outputs, (rows, 1)).astype(np.float32)
+        elif loss in CLASSES:
+            self.y = np.eye(task.outputs, dtype=np.float32)[chance.integers(0, task.outputs, rows)]
+        elif loss is Measure.BINARY_CROSSENTROPY:
+            self.y = chance.integers(0, 2, (rows, task.targets)).astype(np.float32)
+        else:
+            self.y = chance.uniform(0.5, 2.0, (rows, task.targets)).astype(np.float32)
+        self.weight = chance.uniform(0, 2, rows).astype(np.float32) if task.has_weights else None
+        shapes = [(task.rows, task.layers[k].outputs) for k in drawing]
+        uniform = [task.layers[k].kind is Kind.DROPOUT for k in drawing]
+        self.draws = [
+            chance.uniform(0, 1, shape).astype(np.float32) if is_uniform else normal(*shape)
+            for shape, is_uniform in zip(shapes, uniform, strict=True)
+        ]
+        self.schedule = chance.uniform(0.001, 0.02, -(-task.rows // task.batch)).astype(np.float32)

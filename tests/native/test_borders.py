@@ -1,0 +1,151 @@
+"""The kernel refuses a net that names what is not there, instead of reading or writing outside of its arrays."""
+
+import ctypes
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.help.dense_kernel import net_of
+from tests.help.dense_nets import Layer, Metric, Numbers, Optimizer, Task
+from tests.help.kernels import HERE, opened, pointer
+from trainables.native import structures as c
+from trainables.native.structures import Activation, Clip, Kind, Measure, Rule
+
+MOST, LEAST = 2**31 - 1, -(2**31)
+
+TASK = Task(
+    features=3,
+    layers=(
+        Layer(Kind.DENSE, 4, Activation.TANH),
+        Layer(Kind.BATCH_NORMALIZATION, 4),
+        Layer(Kind.DROPOUT, 4),
+        Layer(Kind.PRELU, 4),
+        Layer(Kind.NOISE, 4),
+        Layer(Kind.DENSE, 2, trained=False),
+        Layer(Kind.ACTIVATION, 2, Activation.SOFTMAX),
+    ),
+    measures=(Metric(Measure.CATEGORICAL_CROSSENTROPY, True), Metric(Measure.MSE)),
+    optimizers=(Optimizer(Rule.ADAM, Clip.NORM), Optimizer(Rule.RMSPROP)),
+    targets=2, rows=20, tested=5, batch=8, models=3, has_weights=True, penalized=True, seed=1,
+)  # fmt: skip
+DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, FROZEN, LAST = range(7)
+NET, LAYERS, VARIABLES, PENALTIES, RULES, MEASURES = range(-1, 5)
+
+# Which part, which of its items, which field, and values that no net can have.
+WRONG = [
+    (NET, 0, "layers", [0, -1, 65, MOST]),
+    (NET, 0, "features", [0, -3, 4]),
+    (NET, 0, "outputs", [0, 1, 3, MOST]),
+    (NET, 0, "targets", [0, -1, 1, 3]),
+    (NET, 0, "weights", [0, -1, 27, 1000]),
+    (NET, 0, "states", [-1, 0, 5, MOST]),
+    (NET, 0, "slots", [-1, 0, 1, 4]),
+    (NET, 0, "settings", [0, 11, 12, 76, MOST]),
+    (NET, 0, "variables", [0, -1, 1, 4]),
+    (NET, 0, "penalties", [-1, 257, MOST]),
+    (NET, 0, "optimizers", [0, -1, 257, MOST]),
+    (NET, 0, "measures", [0, -1, 33]),
+    (NET, 0, "activations", [0, 1, -1]),
+    (NET, 0, "batch", [0, -1, LEAST]),
+    (LAYERS, DENSE, "kind", [-1, 6, MOST]),
+    (LAYERS, DENSE, "inputs", [0, -3, 4, MOST]),
+    (LAYERS, DENSE, "outputs", [0, -4, 5, 2**20, MOST]),
+    (LAYERS, DENSE, "kernel", [-1, LEAST, 20, 35, MOST, MOST - 11]),
+    (LAYERS, DENSE, "bias", [25, 27, 43, 1000, MOST, MOST - 3]),
+    (LAYERS, DENSE, "activation", [2, MOST]),
+    (LAYERS, NORMALIZATION, "inputs", [3, 5]),
+    (LAYERS, NORMALIZATION, "outputs", [3, 5]),
+    (LAYERS, NORMALIZATION, "kernel", [25, 27, 1000, MOST]),
+    (LAYERS, NORMALIZATION, "bias", [25, 1000, MOST]),
+    (LAYERS, NORMALIZATION, "mean", [-1, 25, 1000, MOST]),
+    (LAYERS, NORMALIZATION, "variance", [-1, 25, 1000, MOST]),
+    (LAYERS, DROPOUT, "draws", [-1, 2, MOST]),
+    (LAYERS, DROPOUT, "number", [-1, 0, 10, 13, MOST]),
+    (LAYERS, PRELU, "kernel", [-1, 25, 1000, MOST]),
+    (LAYERS, NOISE, "draws", [-1, 2, LEAST]),
+    (LAYERS, NOISE, "number", [-1, 10, 13, MOST]),
+    (LAYERS, FROZEN, "kernel", [-1, 21, 1000]),
+    (LAYERS, LAST, "outputs", [1, 3]),
+    (VARIABLES, 0, "first", [-1, 1, MOST]),
+    (VARIABLES, 0, "end", [-1, 11, 13, MOST]),
+    (VARIABLES, 4, "end", [20, 27, 29, MOST]),
+    (PENALTIES, 0, "", [-1, 5, MOST]),
+    (RULES, 0, "rule", [-1, 10, MOST]),
+    (RULES, 0, "clip", [-1, 4]),
+    (RULES, 1, "scheduled", [2, MOST]),
+    (RULES, 1, "slot", [3, MOST]),
+    (MEASURES, 0, "measure", [-1, 14, Measure.SPARSE_CROSSENTROPY, MOST]),
+    (MEASURES, 1, "measure", [-1, 14, Measure.SPARSE_ACCURACY, MOST]),
+]
+
+
+@pytest.fixture(params=HERE)
+def functions(request):
+    found = opened(request.param).functions
+    found.workspace.restype = ctypes.c_int64
+    return found
+
+
+def call(functions, name, net, steps=(0, 3), **models):
+    """Call `train` or `evaluate` for one chunk; arrays that are not given are null, so the kernel must not touch them."""
+    lanes = functions.lanes()
+    arrays = {"lane": np.arange(lanes, dtype=np.int32) % 3, "optimizer": np.zeros(3, np.int32)}
+    arrays |= {"activation": np.array([Activation.TANH, Activation.SOFTMAX], np.int32)} | models
+    of_models = c.CModels(**{key: pointer(array) for key, array in arrays.items()})
+    rows = c.CRows(None, None, None, 20)
+    arguments = [ctypes.byref(net), ctypes.byref(of_models), 1, ctypes.byref(rows)]
+    if name == "train":
+        arguments += [None, None, None, *map(ctypes.c_int64, (0, *steps))]
+    return getattr(functions, name)(*arguments, None, None)
+
+
+def test_the_net_itself_is_accepted(functions):
+    net, _parts = net_of(TASK, Numbers(TASK))
+    assert (net.weights, net.states, net.settings) == (28, 18, 13)
+    assert functions.workspace(ctypes.byref(net)) > 0
+
+
+@pytest.mark.parametrize(("part", "item", "field", "values"), WRONG, ids=lambda one: str(one)[:20])
+def test_a_net_that_names_what_is_not_there_is_refused(functions, part, item, field, values):
+    for value in values:
+        net, parts = net_of(TASK, Numbers(TASK))
+        if part == NET:
+            setattr(net, field, value)
+        elif part == PENALTIES:
+            parts[part][item] = value
+        elif field == "slot":
+            parts[part][item].slot[2] = value
+        else:
+            setattr(parts[part][item], field, value)
+        assert functions.workspace(ctypes.byref(net)) == -1, value
+        assert call(functions, "train", net) == 1
+        assert call(functions, "evaluate", net) == 1
+
+
+def test_logits_of_a_chain_without_a_layer_before_them_are_refused(functions):
+    """It takes the loss from what goes into the last activation."""
+    task = replace(TASK, features=2, layers=(Layer(Kind.DENSE, 2), TASK.layers[-1]))
+    net, parts = net_of(task, Numbers(task))
+    assert functions.workspace(ctypes.byref(net)) > 0
+    net.layers, net.layer = 1, ctypes.addressof(parts[LAYERS][1])
+    assert functions.workspace(ctypes.byref(net)) == -1
+
+
+def test_models_that_name_what_is_not_there_are_refused(functions):
+    net, _parts = net_of(TASK, Numbers(TASK))
+    for optimizer in (-1, 2, 256, MOST):
+        assert call(functions, "train", net, optimizer=np.array([0, 0, optimizer], np.int32)) == 1
+    for code in (-1, 19, MOST):
+        wrong = np.array([Activation.TANH, code], np.int32)
+        assert call(functions, "train", net, activation=wrong) == 1
+        assert call(functions, "evaluate", net, activation=wrong) == 1
+    nobody = np.full(functions.lanes(), -1, np.int32)
+    assert call(functions, "train", net, lane=nobody) == 1
+    assert call(functions, "evaluate", net, lane=nobody) == 1
+
+
+@pytest.mark.parametrize("steps", [(-1, 1), (0, 4), (3, 2**40)])
+def test_steps_that_the_rows_do_not_have_are_refused(functions, steps):
+    net, _parts = net_of(TASK, Numbers(TASK))
+    assert call(functions, "train", net, steps=steps) == 1

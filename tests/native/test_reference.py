@@ -1,0 +1,59 @@
+"""Random chains, tables and optimizers: the kernel against NumPy in float64, and nothing written outside of an array."""
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from tests.help.dense_kernel import Memory, trained_by_kernel
+from tests.help.dense_nets import random_task
+from tests.help.dense_reference import trained_by_reference
+from tests.help.kernels import HERE, opened
+
+
+def assert_trained_as_by_reference(functions, task):
+    ours, theirs = trained_by_kernel(functions, task, Memory()), trained_by_reference(task)
+    for name, wanted in vars(theirs).items():
+        found = getattr(ours, name)
+        assert found.shape == wanted.shape
+        # A few steps in float32, from numbers of about 1.
+        allowed = 2e-4 * (1 + np.abs(wanted))
+        is_wrong = ~(np.abs(found - wanted) <= allowed)
+        assert not is_wrong.any(), (
+            name,
+            np.argwhere(is_wrong)[:3],
+            found[is_wrong][:3],
+            wanted[is_wrong][:3],
+        )
+
+
+@st.composite
+def tasks(draw):
+    return random_task(lambda options: draw(st.sampled_from(options)))
+
+
+@pytest.mark.parametrize("name", HERE)
+@hypothesis.settings(max_examples=60)
+@hypothesis.given(task=tasks())
+def test_any_task_trains_as_by_the_reference(name, task):
+    assert_trained_as_by_reference(opened(name).functions, task)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("name", HERE)
+def test_thousands_of_tasks_train_as_by_the_reference(name):
+    functions = opened(name).functions
+    for seed in range(3000):
+        chance = np.random.default_rng(seed)
+        task = random_task(lambda options, chance=chance: options[chance.integers(len(options))])
+        assert_trained_as_by_reference(functions, task)
+
+
+def test_the_watched_memory_tells_of_writing_outside():
+    memory = Memory()
+    inside = memory.copy(np.zeros(5, np.float32))
+    memory.check()
+    np.lib.stride_tricks.as_strided(inside, (6,))[5] = 1.0
+    with pytest.raises(AssertionError, match="outside of an array of 20 bytes"):
+        memory.check()

@@ -1,0 +1,124 @@
+"""A point's bits do not depend on the points beside it, on the kernel, or on how an epoch is cut into calls."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.help.kernels import HERE, opened
+from tests.help.native import Group
+from trainables.native import library, program
+from trainables.table.data import Table
+
+o = keras.optimizers
+OPTIMIZERS = {
+    "sgd": lambda rate: o.SGD(rate),
+    "nesterov": lambda rate: o.SGD(rate, momentum=0.8, nesterov=True, weight_decay=0.1),
+    "rmsprop": lambda rate: o.RMSprop(rate, centered=True, momentum=0.3, clipnorm=0.5),
+    "adam": lambda rate: o.Adam(rate, global_clipnorm=0.4),
+    "amsgrad": lambda rate: o.Adam(rate, amsgrad=True, beta_1=0.7 + rate),
+    "nadam": lambda rate: o.Nadam(rate, clipvalue=0.1),
+    "adamax": lambda rate: o.Adamax(o.schedules.ExponentialDecay(rate, 3, 0.7)),
+    "adagrad": lambda rate: o.Adagrad(rate),
+    "lion": lambda rate: o.Lion(rate / 10),
+}
+
+
+def numbers(optimizer, rate, activation):
+    """Everything that the kernel has in one chain, with a linear output."""
+    layers = keras.layers
+    penalty = keras.regularizers.L1L2(rate / 10, rate / 5)
+    inputs = keras.Input((5,))
+    x = layers.Dense(7, activation=activation, kernel_regularizer=penalty)(inputs)
+    x = layers.BatchNormalization()(x)
+    x = layers.Dropout(0.1 + rate)(x)
+    x = layers.Dense(6, activity_regularizer=keras.regularizers.L1L2(0.01, 0.02))(x)
+    x = layers.Softmax()(x)
+    x = layers.GaussianNoise(0.1)(x)
+    x = layers.PReLU(alpha_initializer=keras.initializers.Constant(0.2))(layers.Dense(5)(x))
+    x = layers.Dense(3, activation="gelu", use_bias=False)(x)
+    model = keras.Model(inputs, layers.Dense(1)(x))
+    model.compile(OPTIMIZERS[optimizer](rate), "mse", metrics=["mae", "mape"])
+    return model
+
+
+def classes(optimizer, rate, activation):
+    """A softmax output, its cross-entropy, and a metric that Keras computes from the outputs."""
+    layers = keras.layers
+    inputs = keras.Input((5,))
+    x = layers.Dense(6, activation=activation)(inputs)
+    x = layers.BatchNormalization(scale=False)(x)
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    metrics = ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")]
+    model.compile(OPTIMIZERS[optimizer](rate), "sparse_categorical_crossentropy", metrics=metrics)
+    return model
+
+
+def table(kind):
+    chance = np.random.default_rng(4)
+    x = chance.normal(size=(130, 5)).astype("float32")
+    score = x[:, 0] - x[:, 1] * x[:, 2]
+    y = (score if kind == "numbers" else np.digitize(score, [-0.5, 0.5])).astype("float32")
+    return Table(x[:121], y[:121], x[121:], y[121:], tuple("abcde"), "y", "0")
+
+
+@pytest.fixture(scope="module", params=["numbers", "classes"])
+def group(request):
+    space = {"optimizer": list(OPTIMIZERS), "rate": [0.01, 0.03], "activation": ["tanh", "relu", "silu"]}
+    return Group(f"{__file__}:{request.param}", space, table(request.param))
+
+
+@pytest.fixture(scope="module")
+def together(group):
+    return group.trained()
+
+
+def assert_same_bits(found, wanted, rows):
+    for name, array in wanted.arrays().items():
+        ours, theirs = np.ascontiguousarray(found.arrays()[name]), np.ascontiguousarray(array[rows])
+        assert ours.dtype == theirs.dtype == np.float32
+        differs = np.flatnonzero((ours.view(np.int32) != theirs.view(np.int32)).reshape(len(rows), -1).any(1))
+        assert not len(differs), f"{name} of the points {rows[differs]}"
+
+
+def test_the_points_learn_and_differ(together):
+    weights = together.stack.weights
+    assert np.isfinite(weights).all() and len(np.unique(weights, axis=0)) == len(weights)
+
+
+@pytest.mark.parametrize("name", ["one", "few", "reversed", "shuffled"])
+def test_points_have_the_same_bits_in_any_company_and_order(group, together, name):
+    count = len(group.stack.weights)
+    chance = np.random.default_rng(1)
+    rows = {
+        "one": [[row] for row in (0, 17, count - 1)],
+        "few": [chance.choice(count, size, replace=False) for size in (2, 5, 19)],
+        "reversed": [range(count)[::-1]],
+        "shuffled": [chance.permutation(count)],
+    }[name]
+    for some in map(np.array, rows):
+        assert_same_bits(group.trained(stack=group.stack.take(some)), together, some)
+
+
+def test_a_point_that_diverges_changes_nothing_for_the_others(group, together):
+    stack = group.stack.take(np.arange(len(group.stack.weights)))
+    bad = np.array([2, 20, 33])
+    stack.weights[bad] = np.array([np.nan, np.inf, 1e30], np.float32)[:, None]
+    found, good = group.trained(stack=stack), np.setdiff1d(np.arange(len(stack.weights)), bad)
+    assert not np.isfinite(found.logs[bad, -1, 0]).any()
+    for name, array in found.arrays().items():
+        np.testing.assert_array_equal(array[good], together.arrays()[name][good])
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_all_kernels_give_the_same_bits(group, together, name, monkeypatch):
+    opened(name)
+    monkeypatch.setenv(library.VARIABLE, name)
+    made = group.program()
+    assert made._library.name == name
+    assert_same_bits(group.trained(program=made), together, np.arange(len(group.stack.weights)))
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 1e-4, 1e9])
+def test_an_epoch_has_the_same_bits_however_it_is_cut(group, together, seconds, monkeypatch):
+    monkeypatch.setattr(program, "CALL_S", seconds)
+    assert_same_bits(group.trained(), together, np.arange(len(group.stack.weights)))
