@@ -232,12 +232,12 @@ class FusedEngine(Engine):
         cohort = Cohort(idx, members, fit, work.table, work.training, LANES)
         rows, why = self._prove(cohort, members)
         if rows.any() and cohort.program.engine == "native" and work.training.programs == "any":
-            self._notes.add(f"engine: XLA, and not the native kernel, trains some points: {why}.")
+            self._notes.add(f"engine: XLA, and not the native kernel, trains some points: {why}")
             cohort = Cohort(idx, members, fit, work.table, work.training, LANES, "xla")
             rows, why = self._prove(cohort, members)
         elif cohort.why_not_native:
             self._notes.add(
-                f"engine: XLA, and not the native kernel, trains some points: {cohort.why_not_native}."
+                f"engine: XLA, and not the native kernel, trains some points: {cohort.why_not_native}"
             )
         if not rows.any():
             return cohort
