@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from trainables.builder.target_range import TargetError
+from trainables.clock import Clock
 from trainables.engine import Engine, Report, Work, without_training
 from trainables.error_text import cause_of, explain
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
@@ -76,9 +77,9 @@ class FusedEngine(Engine):
 
     def _step(self) -> Report:
         try:
-            started = time.perf_counter()
+            started = Clock()
             report = self._compose() if self._waiting is None else None
-            self._composed_s += time.perf_counter() - started
+            self._composed_s += started.core_s
             return report or self._train()
         except InternalsError as error:
             return Report(done=True, broken=str(error))
@@ -251,7 +252,7 @@ class FusedEngine(Engine):
         """Prove the program of a cohort before its first epoch; return which points it cannot train, and why."""
         from trainables.fused.training.proof import refused
 
-        started = time.perf_counter()
+        started = Clock()
         composer, space = self._composer, self.work.space
         proven = self._proven[cohort.program.engine]
 
@@ -260,7 +261,7 @@ class FusedEngine(Engine):
 
         with time_limit(self.work.training.timeout_s + COMPILE_S - KILL_AFTER_S):
             found = refused(cohort.program, members, model, proven, self.work.training.seed)
-        self._composed_s += time.perf_counter() - started
+        self._composed_s += started.core_s
         return found
 
     def _enter(self, trained: np.ndarray) -> np.ndarray:

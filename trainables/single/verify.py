@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.clock import Clock
 from trainables.engine import Engine, Report, Work
 from trainables.error_text import explain
 from trainables.limits import TimeUpError, time_limit
@@ -50,7 +51,7 @@ class VerifyEngine(Engine):
 
     def step(self) -> Report:
         """Train for a while, compare, and report."""
-        started = time.perf_counter()
+        started = Clock()
         found = self._found
         try:
             with time_limit(self.work.training.timeout_s):
@@ -66,8 +67,7 @@ class VerifyEngine(Engine):
             done, check = True, Check(self._idx, 0, found.epochs, True, (differs,))
         if done:
             self._point = self._nudged = None  # frees the models while the worker waits
-        seconds = time.perf_counter() - started
-        return Report(done=done, open=int(not done), timing={"verify": seconds}, check=check)
+        return Report(done=done, open=int(not done), timing={"verify": started.core_s}, check=check)
 
     def _advance(self) -> tuple[Comparison, bool]:
         """Train for a while; return the comparison so far, and whether nothing is left to do."""

@@ -7,7 +7,6 @@ trained further, and `report` returns their rows.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from trainables.builder.build import fitted_rows
+from trainables.clock import Clock
 from trainables.engine import Rows, as_bytes, curves_of, weights_of
 from trainables.fused.compose.members import Members
 from trainables.fused.internals.directions import modes_of
@@ -54,7 +54,7 @@ class Cohort:
         why_not_native: why that is not the native kernel; empty if it is, or if it was not wanted.
         watched: the logs that the rules watch.
         modes: whether a lower or a higher value of each metric is better: "min", "max", or None if Keras cannot tell.
-        timing: seconds spent so far, by activity: "compile" (the first epoch, with tracing and compiling), "train",
+        timing: core seconds spent so far, by activity: "compile" (the first epoch, with tracing and compiling), "train",
             "evaluate".
     """
 
@@ -136,7 +136,7 @@ class Cohort:
 
     def train(self) -> np.ndarray:
         """Train one epoch and return the rows of the points that stopped after it."""
-        started = time.perf_counter()
+        started = Clock()
         rows = np.flatnonzero(self.alive)
         seed, shuffled = self._training.seed, self.fit.shuffle
         order = row_order(seed, self.epoch, self._rows) if shuffled else np.arange(self._rows)
@@ -159,9 +159,8 @@ class Cohort:
         better = self._rules.after_epoch(self.epoch, rows, dict(zip(self._labels, logs.T, strict=True)))
         self._put(self._best, rows[better], done.take(np.flatnonzero(better)))
         self.epoch += 1
-        took = time.perf_counter() - started
-        self.timing["train" if self.timing["compile"] else "compile"] += took
-        self.seconds[rows] += took / len(rows)
+        self.timing["train" if self.timing["compile"] else "compile"] += started.core_s
+        self.seconds[rows] += started.wall_s / len(rows)
         return self._stop(rows)
 
     def _stop(self, rows: np.ndarray) -> np.ndarray:
@@ -193,7 +192,7 @@ class Cohort:
 
     def report(self, rows: np.ndarray) -> Rows:
         """Return the rows, learning curves and weights of the points `rows`, which must have stopped."""
-        started = time.perf_counter()
+        started = Clock()
         names = self._template.logs
         best_epoch = self._rules.best_epoch[rows]
         has_best = best_epoch > 0
@@ -226,9 +225,8 @@ class Cohort:
         # Point by point: all epochs of the first point come first.
         flat = history[:, rows].transpose(1, 0, 2)[present.T]
         labels = [*self._labels, "learning_rate"]
-        took = time.perf_counter() - started
-        self.timing["evaluate"] += took
-        self.seconds[rows] += took / max(1, len(rows))
+        self.timing["evaluate"] += started.core_s
+        self.seconds[rows] += started.wall_s / max(1, len(rows))
         status = pa.array(self.status[rows], pa.string())
         late = f"The point took longer than timeout_s={self._training.timeout_s:g}."
         points = {
