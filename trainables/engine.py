@@ -172,12 +172,13 @@ class Engine(ABC):
         self.work = work
 
     @abstractmethod
-    def begin(self, points: np.ndarray, known: Any = None) -> None:
+    def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
         """Take the points of the next trial, and forget those of the previous one.
 
         Args:
             points: int64, shape (points,).
             known: what trials of the same engine have learned; see `Report.known`. None if nothing is known.
+            most: how many points the trial should train at most; it gives more back, in parts. None if any number.
         """
 
     @abstractmethod

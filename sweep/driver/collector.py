@@ -17,6 +17,7 @@ from cluster.errors import ClusterError
 from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Store
+from sweep.driver.cutting import most_points, shares
 from sweep.driver.deaths import Deaths, Fault, fault_of
 from sweep.driver.intake import Intake
 from sweep.driver.searcher import PointSearcher, Unsaved
@@ -110,9 +111,9 @@ class Collector(Unsaved, Callback):
         self._intake.take(report)
         if report.known is not None:
             self.searcher.learn(report.known)
-        costs = report.costs or [0.0] * len(report.parts)
-        for part, cost in zip(report.parts, costs, strict=True):
-            self.searcher.add_group(part, cost, self._plan.repeat_of(part))
+        parts = shares(report.parts, report.costs, trial.config.get("share", 1.0))
+        for part, share in zip(report.parts, parts, strict=True):
+            self._hand_out(part, share, share)
         if report.refused is not None:
             self._train_one_by_one(report.refused, report.why)
         if report.done:
@@ -120,6 +121,10 @@ class Collector(Unsaved, Callback):
         else:
             self._count(trial, report.open)
         self._intake.end_if_unusable(report)
+
+    def _hand_out(self, points: np.ndarray, cost: float, share: float) -> None:
+        most = most_points(len(points), share, self.workers) if share else None
+        self.searcher.add_group(points, cost, self._plan.repeat_of(points), share, most)
 
     def _train_one_by_one(self, points: np.ndarray, why: str) -> None:
         """Hand out one by one the points that no program can train; with `engine: fused` they fail instead."""
@@ -163,7 +168,7 @@ class Collector(Unsaved, Callback):
         if trial.config["engine"] == "keras":
             self.searcher.give_back(still_open)
         elif len(still_open):
-            self.searcher.add_group(still_open, math.inf, self._plan.repeat_of(still_open))
+            self._hand_out(still_open, math.inf, trial.config.get("share", 1.0))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Free the memory of the finished trial."""

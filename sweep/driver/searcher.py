@@ -35,8 +35,8 @@ class PointSearcher(Unsaved, Searcher):
         super().__init__()
         self._open: Iterator[int] = iter(open_points)
         self._again: deque[Iterator[int]] = deque()
-        # A heap: the repeat, minus the cost, a counter, the points.
-        self._groups: list[tuple[int, float, int, np.ndarray]] = []
+        # A heap: the repeat, minus the cost, a counter, the trial's configuration.
+        self._groups: list[tuple[int, float, int, dict[str, Any]]] = []
         self._counter = itertools.count()
         self._checks: deque[dict[str, Any]] = deque()
         self._known: Any = None
@@ -45,24 +45,31 @@ class PointSearcher(Unsaved, Searcher):
         """Give what a trial has learned about the sweep to all later groups; see `Report.known`."""
         self._known = known if self._known is None else self._known.joined(known)
 
-    def add_group(self, points: np.ndarray, cost: float = 0.0, repeat: int = 0) -> None:
+    def add_group(
+        self,
+        points: np.ndarray,
+        cost: float = 0.0,
+        repeat: int = 0,
+        share: float = 0.0,
+        most: int | None = None,
+    ) -> None:
         """Hand out `points` as one trial, before all groups of a lower cost: the longest trials start first.
 
         Args:
             points: int64, shape (points,).
             cost: relative to other groups.
             repeat: of all these points; groups of later repeats are handed out later.
+            share: of the points in the work of the sweep; the trial's configuration has it.
+            most: the trial gives its points back in parts if they are more; None if it may have any number.
         """
-        heapq.heappush(self._groups, (repeat, -cost, next(self._counter), points))
+        config = {"points": points, "engine": "fused", "share": share, "given": {"most": most}}
+        heapq.heappush(self._groups, (repeat, -cost, next(self._counter), config))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial's configuration, or None while there is none."""
         if self._groups:
-            return {
-                "points": heapq.heappop(self._groups)[-1],
-                "engine": "fused",
-                "given": {"known": self._known},
-            }
+            config = heapq.heappop(self._groups)[-1]
+            return {**config, "given": {**config["given"], "known": self._known}}
         while self._again:
             if (idx := next(self._again[0], None)) is not None:
                 return _single(idx)

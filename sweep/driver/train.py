@@ -97,7 +97,7 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
             elif plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
             view.begin(waiting or "training")
-            searcher = _searcher(task)
+            searcher = _searcher(task, tally.workers)
             rungs = start_rungs(plan, task.store.entered()) if plan.training.milestones else None
             verifies = task.verify and plan.verify and plan.engine != "keras"
             verifier = Verifier(plan, task.folder, tally, searcher) if verifies else None
@@ -117,15 +117,19 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
     return None
 
 
-def _searcher(task: Task) -> PointSearcher:
+def _searcher(task: Task, workers: int) -> PointSearcher:
     """Return a searcher with the open points: one by one for Keras, else a group for each repeat."""
+    from sweep.driver.cutting import most_points
     from sweep.driver.searcher import PointSearcher
 
     if task.plan.engine == "keras":
         return PointSearcher(idx for idx in task.selection if idx not in task.store)
     searcher = PointSearcher()
-    for points in task.open_by_repeat():
-        searcher.add_group(points, repeat=task.plan.repeat_of(points))
+    groups = task.open_by_repeat()
+    for points in groups:
+        share = len(points) / sum(map(len, groups))
+        most = most_points(len(points), share, workers)
+        searcher.add_group(points, repeat=task.plan.repeat_of(points), share=share, most=most)
     return searcher
 
 

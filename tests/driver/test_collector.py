@@ -181,6 +181,19 @@ def test_parts_become_groups_the_costliest_first(sweep):
     assert sweep.tally.running == 0 and len(sweep.rows()) == 0
 
 
+def test_a_part_says_how_many_of_its_points_a_worker_may_train(sweep):
+    sweep.tally.workers = 5  # a trial takes a twentieth of the work at most
+    whole = sweep.start({"points": np.arange(4000), "engine": "fused", "share": 0.5})
+    parts = [np.arange(1000), np.arange(1000, 4000)]
+    sweep.report(whole, done=True, parts=parts, costs=[4.0, 1.0], why="they differ")
+    handed = [sweep.searcher.suggest("trial") for _ in parts]
+    assert [config["share"] for config in handed] == [0.4, 0.1]
+    assert [config["given"]["most"] for config in handed] == [1000 / 8, 3000 / 2]
+    again = sweep.start(handed[1])
+    sweep.die(again)  # another worker gets it with the same limit
+    assert sweep.searcher.suggest("trial")["given"]["most"] == 1500
+
+
 @pytest.mark.parametrize("costs", [{}, {"costs": []}])
 def test_parts_need_no_costs(sweep, costs):
     sweep.report(

@@ -57,6 +57,37 @@ def test_points_that_are_no_group_come_back_as_parts():
     assert sorted(part.tolist() for part in report.parts) == [[0, 2], [1, 3]] and len(report.costs) == 2
 
 
+def chain(rate):
+    inputs = keras.Input((10,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+    return model
+
+
+@pytest.mark.parametrize(("programs", "sizes"), [("native", [3, 2, 2]), ("xla", [4, 3]), ("any", [3, 2, 2])])
+def test_a_group_that_is_too_long_for_one_worker_comes_back_in_parts(monkeypatch, programs, sizes):
+    """A program of XLA is cut less, since each part compiles it again."""
+    monkeypatch.setattr(engine_module, "LEAST_COMPILED", 4)
+    training = Training(Fit(epochs=2, batch_size=32), RULES, programs=programs)
+    space = Space({"rate": [0.001 * number for number in range(1, 8)]})
+    made = engine(training, "chain", space, __file__)
+    made.begin(np.arange(7), None, most=3)
+    report = made.step()
+    assert report.done and report.rows is None and report.refused is None
+    assert [len(part) for part in report.parts] == sizes
+    np.testing.assert_array_equal(np.concatenate(report.parts), np.arange(7))
+    found = {}
+    for part in report.parts:
+        made.begin(part, report.known, most=4)
+        found |= finished(reports_to_the_end(made))
+    whole = finished(reports_of(engine(training, "chain", space, __file__), range(7)))
+    assert set(found) == set(whole) == set(range(7))
+    for idx in whole:
+        if programs != "xla":
+            np.testing.assert_array_equal(found[idx][2], whole[idx][2])  # the same bits
+        np.testing.assert_allclose(found[idx][2], whole[idx][2], rtol=1e-5)
+
+
 @pytest.mark.parametrize(("name", "why"), [("lstm", "recurrent"), ("stateful_python", "Python attributes")])
 def test_what_no_program_can_train_is_left_alone_with_the_reason(name, why):
     space = Space({"learning_rate": zoo.SPACES[name]["learning_rate"]})

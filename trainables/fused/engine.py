@@ -13,6 +13,7 @@ A step composes the group, or trains it until ASHA's next milestone, or for a fe
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
@@ -42,6 +43,10 @@ LANES = 16
 """Points in a chunk. Larger chunks make an epoch up to 3% faster, but have more idle lanes when points have stopped."""
 
 
+LEAST_COMPILED = 512
+"""A trial of fewer points would take longer to compile a program of XLA than to train."""
+
+
 class FusedEngine(Engine):
     """Trains the points of a trial as one program, if one program can train them."""
 
@@ -53,9 +58,9 @@ class FusedEngine(Engine):
         # What proofs of earlier programs need not repeat, by the engine of the program.
         self._proven: dict[str, set[Hashable]] = defaultdict(set)
 
-    def begin(self, points: np.ndarray, known: Any = None) -> None:
+    def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
         """Take the group of the next trial."""
-        self._points, self._known = points, known
+        self._points, self._known, self._most = points, known, most
         # Points, members and fit of each next cohort: one cohort, or one for each checkpoint and one for the rest.
         self._waiting: list[tuple[np.ndarray, Any, Any]] | None = None
         self._cohort: Any = None
@@ -135,10 +140,22 @@ class FusedEngine(Engine):
             return Report(done=True, parts=parts, costs=list(found.costs), why=found.why)
         if found.target.note:
             self._notes.add(f"builder: {found.target.note}")
-        self._waiting = [
-            (points, found, build.fit_of(work.space[int(points[0])], work.builder, training.fit))
-        ]
+        fit = build.fit_of(work.space[int(points[0])], work.builder, training.fit)
+        if parts := self._cut(found, fit):
+            return Report(done=True, parts=parts, why="the workers share the points")
+        self._waiting = [(points, found, fit)]
         return None
+
+    def _cut(self, members: Any, fit: Any) -> list[np.ndarray]:
+        """Return the parts into which the group is cut; empty if one trial may train all its points."""
+        from trainables.fused.training.cohort import Cohort
+
+        points, work = self._points, self.work
+        if self._most is None or len(points) <= self._most:
+            return []
+        program = Cohort(points, members, fit, work.table, work.training, LANES).program
+        most = self._most if program.engine == "native" else max(self._most, LEAST_COMPILED)
+        return np.array_split(points, math.ceil(len(points) / most)) if len(points) > most else []
 
     def _train(self) -> Report:
         if self._cohort is None and (report := self._begin_cohort()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,14 +25,18 @@ class Rows:
         y: float32, shape (rows, targets).
         weight: of the rows, float32, shape (rows,); None if they have none.
         target: the target, as the models take it.
-        given: the features before the layers that Keras applies to them.
         total: the sum of the weights, or the number of rows.
     """
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, target: np.ndarray, given: Any
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        target: np.ndarray,
+        given: Sequence[np.ndarray] = (),
     ) -> None:
-        self.x, self.y, self.weight, self.target, self.given = x, y, weight, target, given
+        self.x, self.y, self.weight, self.target, self._given = x, y, weight, target, tuple(given)
         self.total = float(len(y)) if weight is None else float(weight.sum(dtype=np.float64))
 
     @staticmethod
@@ -55,13 +60,17 @@ class Rows:
         of_rows = np.ascontiguousarray(weight[0], np.float32) if weight else None
         if of_rows is not None and of_rows.shape != (len(x),):
             raise UnsupportedError("the weights of rows are not one for each row")
-        return Rows(x, y, of_rows, target, arrays[0])
+        return Rows(x, y, of_rows, target, arrays)
+
+    def is_of(self, arrays: Sequence[np.ndarray]) -> bool:
+        """Return whether these rows were made of just these arrays."""
+        return len(arrays) == len(self._given) and all(map(operator.is_, arrays, self._given))
 
     def take(self, order: np.ndarray) -> Rows:
         """Return the rows of an epoch in their order."""
         weight = None if self.weight is None else np.ascontiguousarray(self.weight[order])
         x, y = (np.ascontiguousarray(array[order]) for array in (self.x, self.y))
-        return Rows(x, y, weight, self.target[order], None)
+        return Rows(x, y, weight, self.target[order])
 
     def structure(self) -> Any:
         """Return the address of their `struct Rows`; it is valid as long as these rows live."""

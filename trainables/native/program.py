@@ -214,7 +214,7 @@ class NativeProgram(AnyProgram):
         """Return rows as the kernel takes them; those that the program has seen are prepared once."""
         key = id(arrays[0])
         found = self._prepared.get(key)
-        if found is None or found.given is not arrays[0]:
+        if found is None or not found.is_of(arrays):
             found = Rows.of(self.chain, arrays, self._targets)
             self._prepared[key] = found
             for old in list(self._prepared)[:-8]:
@@ -254,9 +254,11 @@ class NativeProgram(AnyProgram):
 
     def _advance(self, steps: int) -> None:
         self.iterations += steps
+        shared = list(self.shared)  # a new list: who has kept the old one can put it back
         for layer in self.chain.layers:
             if layer.seed >= 0:
                 position = self._net.states.shared_position[layer.seed]
-                seed = np.asarray(self.shared[position]).copy()
+                seed = np.asarray(shared[position]).copy()
                 seed[1] += seed.dtype.type(steps)
-                self.shared[position] = seed
+                shared[position] = seed
+        self.shared = shared

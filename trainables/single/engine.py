@@ -26,7 +26,7 @@ class KerasEngine(Engine):
         self._losses: dict[Loss, list[str]] = {}
         self._earlier: dict[str, Any] | None = None  # the configuration of a point that this worker has built
 
-    def begin(self, points: np.ndarray, known: Any = None) -> None:
+    def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
         """Take the one point of the next trial."""
         [self._idx] = points.tolist()
         self._point: Point | None = None

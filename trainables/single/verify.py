@@ -31,7 +31,7 @@ class VerifyEngine(Engine):
     def __init__(self, work: Work) -> None:
         super().__init__(work)
 
-    def begin(self, points: np.ndarray, found: Trained | None = None) -> None:
+    def begin(self, points: np.ndarray, found: Trained | None = None, most: int | None = None) -> None:
         """Take the one point of the next trial.
 
         Args:

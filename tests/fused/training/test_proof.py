@@ -17,13 +17,15 @@ from trainables.fused.training.cohort import Cohort
 from trainables.settings import Fit, Training
 
 
-def mixed(optimizer="sgd", rate=0.05, normalize=False):
+def mixed(optimizer="sgd", rate=0.05, normalize=False, dropout=0.0):
     inputs = keras.Input((10,))
     x = keras.layers.Dense(4, activation="tanh" if not normalize else None)(inputs)
     if (
         normalize
     ):  # the bias before it has no effect, and its gradient is nothing but rounding, which Adam amplifies
         x = keras.layers.BatchNormalization()(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout, seed=1)(x)
     kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
     model = keras.Model(inputs, keras.layers.Dense(1)(x))
     model.compile(kinds[optimizer](rate), "mse", metrics=["mae"])
@@ -57,7 +59,9 @@ def group():
     return Group({"optimizer": ["adam", "sgd"], "rate": [0.01, 0.05]})
 
 
-def test_right_members_are_proven_and_the_program_is_left_as_it_was(group):
+@pytest.mark.parametrize("programs", ["xla", "native"])
+def test_right_members_are_proven_and_the_program_is_left_as_it_was(programs):
+    group = Group({"optimizer": ["adam", "sgd"], "rate": [0.01, 0.05], "dropout": [0.3]}, programs)
     before = [np.array(v) for v in group.cohort.program.shared], group.cohort.program.iterations
     rows, why = group.refused()
     assert not rows.any() and why == ""
