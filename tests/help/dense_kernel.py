@@ -180,15 +180,14 @@ def trained_by_kernel(
     of_training = sums.copy()
     sums[...] = 0
     outputs = memory.copy(np.zeros((lane.size, task.tested, task.outputs), np.float32))
-    failed = functions.evaluate(
-        ctypes.byref(net),
-        ctypes.byref(models),
-        len(lane),
-        ctypes.byref(tested),
-        pointer(work),
-        pointer(outputs),
-    )
-    assert not failed and parts
+    tiles = -(-task.tested // functions.tile())
+    for first, last in ((0, tiles // 2), (tiles // 2, tiles)):
+        failed = functions.evaluate(
+            ctypes.byref(net), ctypes.byref(models), len(lane), ctypes.byref(tested), ctypes.c_int64(first),
+            ctypes.c_int64(last), pointer(work), pointer(outputs),
+        )  # fmt: skip
+        assert not failed
+    assert parts  # alive until here
     memory.check()
     return Result(
         np.concatenate([weights, states], 1), np.array(slots), scalar.copy(), of_training, sums.copy(),

@@ -18,9 +18,9 @@ def build(units, metric):
 
 def group_of(metric=False):
     chance = np.random.default_rng(3)
-    x = chance.normal(size=(60, 4)).astype("float32")
-    table = Table(x[:50], x[:50, 0], x[50:], x[50:, 0], tuple("abcd"), "y", "0")
-    return Group(f"{__file__}:build", {"units": [3], "metric": [metric]}, table, batch_size=8)
+    x = chance.normal(size=(510, 4)).astype("float32")
+    table = Table(x[:500], x[:500, 0], x[500:], x[500:, 0], tuple("abcd"), "y", "0")
+    return Group(f"{__file__}:build", {"units": [3], "metric": [metric]}, table)
 
 
 @pytest.fixture(scope="module")
@@ -86,4 +86,4 @@ def test_an_epoch_calls_the_kernel_as_often_as_it_is_cut(group, monkeypatch):
     counted.clear()
     monkeypatch.setattr(program, "CALL_S", 1e-9)
     group.trained(1, program=made)
-    assert counted == ["train"] * made.steps + ["evaluate"]
+    assert counted == ["train"] * made.steps + ["evaluate"] * 2  # 100 rows are two tiles
