@@ -87,7 +87,7 @@ def functions(request):
     return found
 
 
-def call(functions, name, net, steps=(0, 3), **models):
+def call(functions, name, net, steps=(0, 1), **models):
     """Call `train` or `evaluate` for one chunk; arrays that are not given are null, so the kernel must not touch them."""
     lanes = functions.lanes()
     arrays = {"lane": np.arange(lanes, dtype=np.int32) % 3, "optimizer": np.zeros(3, np.int32)}
@@ -96,7 +96,8 @@ def call(functions, name, net, steps=(0, 3), **models):
     rows = c.CRows(None, None, None, 20)
     arguments = [ctypes.byref(net), ctypes.byref(of_models), 1, ctypes.byref(rows)]
     if name == "train":
-        arguments += [None, None, None, *map(ctypes.c_int64, (0, *steps))]
+        arguments += [None, None, None, ctypes.c_int64(0)]
+    arguments += map(ctypes.c_int64, steps)
     return getattr(functions, name)(*arguments, None, None)
 
 
@@ -149,3 +150,4 @@ def test_models_that_name_what_is_not_there_are_refused(functions):
 def test_steps_that_the_rows_do_not_have_are_refused(functions, steps):
     net, _parts = net_of(TASK, Numbers(TASK))
     assert call(functions, "train", net, steps=steps) == 1
+    assert call(functions, "evaluate", net, steps=steps) == 1

@@ -13,6 +13,7 @@ from tests.help.kernels import HERE, opened
 
 def assert_trained_as_by_reference(functions, task):
     ours, theirs = trained_by_kernel(functions, task, Memory()), trained_by_reference(task)
+    assert ours is not None, "the kernel refuses the net"
     for name, wanted in vars(theirs).items():
         found = getattr(ours, name)
         assert found.shape == wanted.shape

@@ -55,10 +55,10 @@ def classes(optimizer, rate, activation):
 
 def table(kind):
     chance = np.random.default_rng(4)
-    x = chance.normal(size=(130, 5)).astype("float32")
+    x = chance.normal(size=(410, 5)).astype("float32")
     score = x[:, 0] - x[:, 1] * x[:, 2]
     y = (score if kind == "numbers" else np.digitize(score, [-0.5, 0.5])).astype("float32")
-    return Table(x[:121], y[:121], x[121:], y[121:], tuple("abcde"), "y", "0")
+    return Table(x[:400], y[:400], x[400:], y[400:], tuple("abcde"), "y", "0")
 
 
 @pytest.fixture(scope="module", params=["numbers", "classes"])

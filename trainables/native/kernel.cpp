@@ -1140,9 +1140,12 @@ INLINE int logits_layer(const Net* net) {
 extern "C" {
 
 // The number that the Python side expects; it changes with the structures above.
-int version(void) { return 1; }
+int version(void) { return 2; }
 
 int lanes(void) { return V; }
+
+// The rows of a tile of `evaluate`; the last tile may have fewer.
+int tile(void) { return TILE; }
 
 int settings(void) { return SETTINGS; }
 
@@ -1285,11 +1288,15 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
   return 0;
 }
 
-// Evaluates `chunks` chunks on rows, and adds to their sums. The penalties are those of all rows at once, for each batch of
-// `net->batch` rows where outputs are penalized.
+// Evaluates `chunks` chunks on the tiles `first_tile` to `last_tile` of rows, and adds to their sums; with the last tile also
+// the penalties of weights, which are those of all rows at once.
 //   outputs     [chunks * V][rows][outputs]: what the models predict; null: not wanted
-int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows, char* memory, float* outputs) {
+// Returns 0; 1 if the net, the models or the tiles are not sound.
+int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows, int64_t first_tile, int64_t last_tile, char* memory,
+             float* outputs) {
   if (!is_sound(net) || !are_sound(net, models, chunks, false)) return 1;
+  const int64_t tiles = (rows->rows + TILE - 1) / TILE;
+  if (first_tile < 0 || last_tile > tiles) return 1;
   FlushToZero flush;
   const int P = net->weights, S = net->states, K = net->outputs, T = net->targets, M = net->measures;
   const int at_logits = logits_layer(net), output = net->layers - 1;
@@ -1303,8 +1310,9 @@ int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows,
     vf numbers[MOST_SETTINGS];
     load(numbers, models->settings, net->settings, from);
     Chunk c = {net, work, models->activation + (int64_t)chunk * net->activations, models->slope + (int64_t)chunk * net->activations, numbers};
-    double sums[MOST_MEASURES + 1][V] = {};
-    for (int64_t first = 0; first < rows->rows; first += TILE) {
+    double sums[MOST_MEASURES + 1][V];
+    for (int l = 0; l < V; l++) for (int m = 0; m <= M; m++) sums[m][l] = models->sums[(int64_t)from[l] * (M + 1) + m];
+    for (int64_t first = first_tile * TILE; first < rows->rows && first < last_tile * TILE; first += TILE) {
       const int n = (int)(rows->rows - first < TILE ? rows->rows - first : TILE);
       vf penalty = (vf){};
       run(c, rows->x + first * net->features, n, false, nullptr, 0, &penalty);
@@ -1317,7 +1325,7 @@ int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows,
       for (int l = 0; l < V; l++) sums[M][l] += (double)penalty[l] * n;
       if (outputs) keep(outputs + (int64_t)chunk * V * rows->rows * K, y, K, rows->rows, first, n);
     }
-    for (int k = 0; k < net->penalties; k++) {
+    for (int k = 0; last_tile == tiles && k < net->penalties; k++) {
       const Range range = net->variable[net->penalty[k]];
       for (int l = 0; l < V; l++) {
         const float *own = models->strengths + ((int64_t)from[l] * net->penalties + k) * 2;
@@ -1332,7 +1340,7 @@ int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows,
     }
     for (int l = 0; l < V; l++)
       if (lane[l] >= 0)
-        for (int m = 0; m <= M; m++) models->sums[(int64_t)lane[l] * (M + 1) + m] += sums[m][l];
+        for (int m = 0; m <= M; m++) models->sums[(int64_t)lane[l] * (M + 1) + m] = sums[m][l];
   }
   return 0;
 }

@@ -24,7 +24,7 @@ from trainables.errors import TrainablesError
 BINARIES = Path(__file__).with_name("binaries")
 SOURCE = Path(__file__).with_name("kernel.cpp")
 
-VERSION = 1
+VERSION = 2
 """What `version()` of the kernel returns if this package can call its functions."""
 
 VARIABLE = "SWEEP_KERNEL"

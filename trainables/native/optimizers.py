@@ -114,6 +114,9 @@ def rules_of(template: Template) -> tuple[list[Rules], Slots]:
         UnsupportedError: the kernel does not have one of them.
     """
     updates = template.updates
+    for model, update in zip(template.optimizers, updates.each, strict=True):
+        if type(model.optimizer) not in _SLOTS or not update.is_flat:
+            raise UnsupportedError(f"the kernel has no optimizer {type(model.optimizer).__name__}")
     vectors = tuple(number for number, (shape, _) in enumerate(updates.shapes) if len(shape) == 1)
     scalars = [number for number, (shape, _) in enumerate(updates.shapes) if shape == ()]
     if len(vectors) > 3 or len(scalars) > 1 or len(vectors) + len(scalars) < len(updates.shapes):
@@ -122,8 +125,6 @@ def rules_of(template: Template) -> tuple[list[Rules], Slots]:
     for model, update, positions in zip(template.optimizers, updates.each, updates.positions, strict=True):
         optimizer = model.optimizer
         kind = type(optimizer)
-        if kind not in _SLOTS or not update.is_flat:
-            raise UnsupportedError(f"the kernel has no optimizer {kind.__name__}")
         # The slots by name; their values are their positions.
         numbers = [
             np.full(shape_of(slot), position) for slot, position in zip(update.slots, positions, strict=True)

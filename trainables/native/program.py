@@ -139,17 +139,22 @@ class NativeProgram(AnyProgram):
     def _evaluated(self, models: Models, rows: Rows, penalties: bool) -> np.ndarray:
         models.sums[...] = 0.0
         others = self._others.start(len(models.weights))
-        for chunks, _, _ in self._cuts("evaluate", len(models.lane), 1, len(rows.y)):
-            outputs = others.outputs(chunks, 0, len(rows.y), self.chain.outputs)
+        tile = self._library.functions.tile()
+        tiles = math.ceil(len(rows.y) / tile)
+        for chunks, first, last in self._cuts("evaluate", len(models.lane), tiles, tile):
+            outputs = others.outputs(chunks, first, len(rows.y), self.chain.outputs)
             self._call(
                 "evaluate",
                 models.pointers(chunks),
                 ctypes.c_int(len(chunks)),
                 rows.structure(),
-                cost=len(chunks) * len(rows.y),
+                ctypes.c_int64(first),
+                ctypes.c_int64(last),
+                cost=len(chunks) * (last - first) * tile,
                 last=[outputs],
             )
-            others.add(models.lane[chunks.start : chunks.stop], rows.target, rows.weight)
+            if last == tiles:
+                others.add(models.lane[chunks.start : chunks.stop], rows.target, rows.weight)
         return self._logs(models.sums, rows, others.found, penalties)
 
     def _models(self, stack: Stack, trains: bool = False) -> Models:

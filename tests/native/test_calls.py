@@ -1,0 +1,89 @@
+"""An epoch is cut into calls that each take less than a second, and every step of every chunk is in one of them."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.help.native import Group
+from trainables.native import program
+from trainables.table.data import Table
+
+
+def build(units, metric):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dense(units)(inputs)))
+    model.compile("sgd", "mse", metrics=[keras.metrics.R2Score()] if metric else [])
+    return model
+
+
+def group_of(metric=False):
+    chance = np.random.default_rng(3)
+    x = chance.normal(size=(510, 4)).astype("float32")
+    table = Table(x[:500], x[:500, 0], x[500:], x[500:, 0], tuple("abcd"), "y", "0")
+    return Group(f"{__file__}:build", {"units": [3], "metric": [metric]}, table)
+
+
+@pytest.fixture(scope="module")
+def group():
+    return group_of()
+
+
+def cuts(made, seconds, chunks, steps, rows, name="train"):
+    """Return the cuts if a row of a chunk takes so many seconds; 0 if that is not known yet."""
+    made._seconds[name] = seconds
+    return list(made._cuts(name, chunks, steps, rows))
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+@pytest.mark.parametrize("seconds", [0.0, 1e-12, 1e-7, 1e-5, 1e-3, 1.0, 1e4])
+@pytest.mark.parametrize(
+    ("chunks", "steps", "rows"), [(1, 1, 1), (3, 7, 32), (40, 1, 5000), (5, 1000, 128), (2, 3, 10**6)]
+)
+def test_every_step_of_every_chunk_is_in_one_call_and_steps_are_in_order(
+    group, name, seconds, chunks, steps, rows
+):
+    done = np.zeros((chunks, steps), int)
+    for some, first, last in cuts(group.program(), seconds, chunks, steps, rows, name):
+        assert len(some) and 0 <= first < last <= steps
+        assert (done[some.start : some.stop, :first] == 1).all(), "a step before was left out"
+        done[some.start : some.stop, first:last] += 1
+    assert (done == 1).all()
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 1e-7, 1e-6, 1e-5])
+@pytest.mark.parametrize(("chunks", "steps", "rows"), [(1000, 10, 32), (3, 20_000, 100), (64, 500, 1000)])
+def test_a_call_takes_about_as_long_as_it_may(group, seconds, chunks, steps, rows):
+    found = cuts(group.program(), seconds, chunks, steps, rows)
+    took = np.array([len(some) * (last - first) * rows * seconds for some, first, last in found])
+    a_step = rows * seconds
+    assert took.max() <= program.CALL_S + a_step
+    least = int(np.ceil(chunks * steps * rows * seconds / program.CALL_S))
+    assert len(found) <= 3 * least + chunks * (steps * rows * seconds > program.CALL_S)
+
+
+def test_before_anything_is_known_a_call_is_one_chunk_of_at_most_100_000_rows(group):
+    found = cuts(group.program(), 0.0, 2, 20_000, 100)
+    assert {len(some) for some, _, _ in found} == {1}
+    assert max((last - first) * 100 for _, first, last in found) <= 100_000
+
+
+def test_few_outputs_are_kept_at_once(monkeypatch):
+    """Where a metric needs the outputs of all rows."""
+    made = group_of(metric=True).program()
+    assert made._others.needed
+    monkeypatch.setattr(program, "MOST_OUTPUTS", 3 * 700 * made._library.lanes)
+    assert {len(some) for some, _, _ in cuts(made, 1e-9, 9, 7, 100)} == {3}
+
+
+def test_an_epoch_calls_the_kernel_as_often_as_it_is_cut(group, monkeypatch):
+    made, counted = group.program(), []
+    call = made._call
+    monkeypatch.setattr(
+        made, "_call", lambda name, *given, **kept: (counted.append(name), call(name, *given, **kept))
+    )
+    group.trained(1, program=made)
+    assert counted == ["train", "evaluate"]
+    counted.clear()
+    monkeypatch.setattr(program, "CALL_S", 1e-9)
+    group.trained(1, program=made)
+    assert counted == ["train"] * made.steps + ["evaluate"] * 2  # 100 rows are two tiles

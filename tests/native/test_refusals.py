@@ -1,0 +1,147 @@
+"""What the native kernel does not have is refused by name: XLA trains it, or with programs "native" nothing does."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from results.space import Space
+from trainables.builder import find
+from trainables.fused.compose.members import Composer, Members
+from trainables.fused.compose.points import Points
+from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.program.program import Program
+from trainables.fused.training.programs import program_of
+from trainables.native import program as native
+from trainables.native.library import VARIABLE
+from trainables.native.program import NativeProgram
+from trainables.settings import Fit
+from trainables.table.data import Table
+
+layers, o = keras.layers, keras.optimizers
+
+
+@keras.saving.register_keras_serializable("test_refusals")
+class Doubled(layers.Layer):
+    def call(self, x):
+        return x * 2
+
+
+class OwnSGD(o.SGD):
+    """Updates as SGD does, for all that the kernel can know."""
+
+
+def twice(x):
+    return x * 2
+
+
+def doubled_error(y, predicted):
+    return keras.ops.mean(keras.ops.square(y - predicted), -1) * 2
+
+
+def shared(x):
+    layer = layers.Dense(4, activation="tanh")
+    return layer(layer(x))
+
+
+def many(x):
+    for _ in range(64):
+        x = layers.Dense(4)(x)
+    return x
+
+
+def own_function(x):
+    return layers.Dense(4, activation=twice)(x)
+
+
+MODELS = {  # what is between the inputs and the output, and why the kernel does not have it
+    "constraint": (lambda x: layers.Dense(4, kernel_constraint="max_norm")(x), "a weight has a constraint"),
+    "large": (lambda x: layers.Dense(300)(layers.Dense(100)(x)), "a layer is so large that XLA is faster"),
+    "own_layer": (lambda x: Doubled()(x), "the kernel has no layer Doubled"),
+    "lambda": (lambda x: layers.Lambda(twice)(x), "the kernel has no layer Lambda"),
+    "other_layer": (lambda x: layers.LayerNormalization()(x), "the kernel has no layer LayerNormalization"),
+    "own_activation": (own_function, "the kernel has no activation twice"),
+    "other_activation": (lambda x: layers.Dense(4, activation="celu")(x), "the kernel has no activation celu"),
+    "branch": (lambda x: layers.Add()([layers.Dense(4)(x), x]), "no chain"),
+    "shared": (shared, "a layer is called several times"),
+    "reshaped": (lambda x: layers.Flatten()(layers.Reshape((2, 2))(layers.Dense(4)(x))), "has no layer Reshape"),
+    "regularizer": (lambda x: layers.Dense(4, kernel_regularizer="orthogonal_regularizer")(x), "neither L1 nor L2"),
+    "activity": (
+        lambda x: layers.Dense(4, activation="silu", activity_regularizer="l2")(x), 'outputs of ".*" are penalized',
+    ),
+    "threshold": (lambda x: layers.ReLU(threshold=0.5)(x), "has a threshold or a maximum"),
+    "shared_axes": (lambda x: layers.PReLU(shared_axes=[1])(x), "shares its slopes"),
+    "many": (many, "the model has more than 64 layers"),
+    "noise_shape": (lambda x: layers.Dropout(0.2, noise_shape=(None, 1))(x), "has a noise_shape"),
+}  # fmt: skip
+OPTIMIZERS = {
+    name: (lambda name=name: getattr(o, name)(0.01), f"the kernel has no optimizer {name}")
+    for name in ("Adadelta", "Ftrl", "Adafactor", "Lamb")
+} | {"own_optimizer": (lambda: OwnSGD(0.01), "the kernel has no optimizer OwnSGD")}
+LOSSES = {
+    "own_loss": (doubled_error, "the kernel does not compute the loss `doubled_error`"),
+    "other_loss": ("cosine_similarity", "the kernel does not compute the loss `cosine_similarity`"),
+    "not_of_logits": ("binary_crossentropy", "is not that of a sigmoid output or of logits"),
+}
+WHY = {name: why for each in (MODELS, OPTIMIZERS, LOSSES) for name, (_, why) in each.items()}
+WHY |= {"own_model": "the model is a class of its own"}
+
+
+class OwnModel(keras.Model):
+    """Is called as any functional model."""
+
+
+def build(what):
+    inputs = keras.Input((4,))
+    x = MODELS[what][0](inputs) if what in MODELS else layers.Dense(4, activation="tanh")(inputs)
+    outputs = layers.Dense(1)(x)
+    model = OwnModel(inputs, outputs) if what == "own_model" else keras.Model(inputs, outputs)
+    optimizer = OPTIMIZERS[what][0]() if what in OPTIMIZERS else o.Adam(0.01)
+    model.compile(optimizer, LOSSES[what][0] if what in LOSSES else "mse")
+    return model
+
+
+def made(what, programs):
+    chance = np.random.default_rng(1)
+    x = chance.normal(size=(60, 4)).astype("float32")
+    y = (x[:, 0] > 0).astype("float32")
+    table = Table(x[:50], y[:50], x[50:], y[50:], tuple("abcd"), "y", "0")
+    found = find.find(f"{__file__}:build", find.Path.cwd())
+    space, fit = Space({"what": [what]}), Fit(batch_size=16)
+    members = Composer(found.load(), found, table, 0).compose(Points.of(space, np.arange(1)), fit)
+    assert isinstance(members, Members), members
+    y = members.target.of(table.y_train)
+    rows = (table.x_train[:40], y[:40]), (table.x_train[40:], y[40:])
+    return program_of(members.template, 16, rows, members.stack, 4, programs)
+
+
+@pytest.mark.parametrize("what", WHY)
+def test_what_the_kernel_lacks_is_named_and_left_to_xla(what):
+    found, why = made(what, "any")
+    assert type(found) is Program and found.engine == "fused"
+    assert re.search(WHY[what], why), why
+    with pytest.raises(UnfusableError) as error:
+        made(what, "native")
+    assert str(error.value) == f"the native kernel cannot train them: {why}"
+
+
+def test_what_the_kernel_has_is_trained_by_it_unless_xla_is_wanted():
+    for programs in ("any", "native"):
+        found, why = made("plain", programs)
+        assert type(found) is NativeProgram and found.engine == "native" and why == ""
+    found, why = made("plain", "xla")
+    assert type(found) is Program and why == ""
+
+
+def test_a_batch_that_takes_too_much_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(native, "MOST_BYTES", 1000)
+    assert made("plain", "any")[1] == "the activations of a batch take too much memory"
+
+
+def test_without_a_kernel_xla_trains_and_says_why(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "none")
+    found, why = made("plain", "any")
+    assert type(found) is Program and "SWEEP_KERNEL=none switches it off" in why
+    with pytest.raises(UnfusableError, match="SWEEP_KERNEL=none switches it off"):
+        made("plain", "native")
