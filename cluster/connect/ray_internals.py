@@ -166,6 +166,24 @@ def free_trial(trial: Any, first: Any) -> None:
         setattr(trial, name, getattr(first, name))
 
 
+def is_starting(controller: Any, trial: Any) -> bool:
+    """Return whether a worker with the resources of a pending trial is being started.
+
+    Args:
+        controller: what Tune passes to a scheduler.
+        trial: one that is pending.
+
+    Raises:
+        ClusterError: Tune does not have the parts that tell.
+    """
+    try:
+        controller = controller._tune_controller
+        actor = controller._trial_to_actor.get(trial)
+        return actor is not None and bool(controller._actor_manager.is_actor_started(actor))
+    except AttributeError as error:
+        raise _lacks(f"{error.name} of Tune's controller") from None
+
+
 def _found(private: Private) -> Any:
     """Return what a private name stands for.
 

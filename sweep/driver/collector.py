@@ -26,7 +26,7 @@ from sweep.plan.plan import Plan
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
 from trainables.engine import Report, without_training
-from trainables.trials.trial import PAYLOAD
+from trainables.trials.trial import PAYLOAD, WAIT
 
 COMMIT_EVERY_S = 0.5
 COMMIT_AT_POINTS = 512
@@ -105,6 +105,8 @@ class Collector(Unsaved, Callback):
         report: Report = result.pop(PAYLOAD)
         for what, seconds in report.timing.items():
             self._tally.spend(what, seconds)
+        if trial.config["engine"] == WAIT:
+            return
         if trial.config["engine"] == ENGINE:
             self._take_check(trial, report)
             return
@@ -134,6 +136,9 @@ class Collector(Unsaved, Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Give back the points of a worker that ended, or store a row for a point that hung or ended too many workers."""
         points = trial.config["points"]
+        if trial.config["engine"] == WAIT:
+            self._forget(trial)
+            return
         if trial.config["engine"] == ENGINE:
             self._forget(trial)
             if self._verifier is not None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
+from trainables.trials.trial import WAIT
+
 
 class Unsaved:
     """A mixin that pickles as an empty object: Tune pickles its callbacks and searcher, and nothing reads them back."""
@@ -29,10 +31,14 @@ class PointSearcher(Unsaved, Searcher):
 
     Args:
         open_points: the points to hand out one by one. They are read one at a time, so a generator may give them.
+        waiting: how many trials without points to hand out after the first groups: each keeps a worker ready.
     """
 
-    def __init__(self, open_points: Iterable[int] = ()) -> None:
+    def __init__(self, open_points: Iterable[int] = (), waiting: int = 0) -> None:
         super().__init__()
+        self._waits, self._has_waits = waiting, False
+        self.waits_over = False
+        """Whether something has come that the workers of the waiting trials can do."""
         self._open: Iterator[int] = iter(open_points)
         self._again: deque[Iterator[int]] = deque()
         # A heap: the repeat, minus the cost, a counter, the trial's configuration.
@@ -64,12 +70,20 @@ class PointSearcher(Unsaved, Searcher):
         """
         config = {"points": points, "engine": "fused", "share": share, "given": {"most": most}}
         heapq.heappush(self._groups, (repeat, -cost, next(self._counter), config))
+        self._end_waits()
+
+    def _end_waits(self) -> None:
+        if self._has_waits:
+            self._waits, self.waits_over = 0, True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial's configuration, or None while there is none."""
         if self._groups:
             config = heapq.heappop(self._groups)[-1]
             return {**config, "given": {**config["given"], "known": self._known}}
+        if self._waits:
+            self._waits, self._has_waits = self._waits - 1, True
+            return {"points": np.zeros(0, np.int64), "engine": WAIT}
         while self._again:
             if (idx := next(self._again[0], None)) is not None:
                 return _single(idx)
@@ -82,10 +96,12 @@ class PointSearcher(Unsaved, Searcher):
     def give_back(self, points: np.ndarray) -> None:
         """Hand out `points` one by one, before the points that have not been tried."""
         self._again.append(map(int, points))
+        self._end_waits()
 
     def add_check(self, config: dict[str, Any]) -> None:
         """Hand out a trial with this configuration when no point is left: it verifies one that has finished."""
         self._checks.append(config)
+        self._end_waits()
 
     def forget_checks(self) -> None:
         """Do not hand out the checks that were not begun."""

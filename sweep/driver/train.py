@@ -124,8 +124,8 @@ def _searcher(task: Task, workers: int) -> PointSearcher:
 
     if task.plan.engine == "keras":
         return PointSearcher(idx for idx in task.selection if idx not in task.store)
-    searcher = PointSearcher()
     groups = task.open_by_repeat()
+    searcher = PointSearcher(waiting=max(0, workers - len(groups)))
     for points in groups:
         share = len(points) / sum(map(len, groups))
         most = most_points(len(points), share, workers)

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,3 +67,8 @@ def test_no_private_module_of_ray_is_named_elsewhere():
                 if any(isinstance(text, str) and text.startswith("ray._") for text in named):
                     found.append(f"{path}:{node.lineno}")
     assert not found
+
+
+def test_a_tune_without_the_parts_that_tell_whether_a_worker_is_starting_is_named():
+    with pytest.raises(ClusterError, match="lacks _trial_to_actor of Tune's controller"):
+        ray_internals.is_starting(SimpleNamespace(_tune_controller=SimpleNamespace()), None)

@@ -174,6 +174,14 @@ def test_a_report_without_news_leaves_all_as_it_is(sweep):
     assert sweep.tally.running == 2 and len(sweep.rows()) == 0 and sweep.next() is None
 
 
+def test_a_trial_that_waits_has_no_points_and_may_die(sweep):
+    trial = sweep.start({"points": np.zeros(0, np.int64), "engine": "wait"})
+    sweep.report(trial)
+    assert sweep.tally.running == 0
+    sweep.die(trial)
+    assert sweep.next() is None and sweep.tally.retried == 0 and len(sweep.rows()) == 0
+
+
 def test_parts_become_groups_the_costliest_first(sweep):
     parts = [np.array([1, 2]), np.array([3]), np.array([4, 5])]
     sweep.report(sweep.group(1, 2, 3, 4, 5), done=True, parts=parts, costs=[2.0, 9.0, 4.0], why="they differ")

@@ -5,6 +5,7 @@ import pickle
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given
 
 from sweep.driver.searcher import PointSearcher
@@ -41,6 +42,29 @@ def test_groups_come_first_the_costliest_first_then_single_points_in_their_order
     assert group_numbers(handed[: len(costs)]) == costliest_first
     assert list(map(alone, handed[len(costs) :])) == points
     assert searcher.suggest("one more") is None
+
+
+def test_workers_wait_after_the_first_group_until_something_comes():
+    searcher = PointSearcher(waiting=3)
+    searcher.add_group(np.array([1, 2]))
+    handed = asked(searcher, 3)
+    assert [(config["engine"], len(config["points"])) for config in handed] == [
+        ("fused", 2),
+        ("wait", 0),
+        ("wait", 0),
+    ]
+    assert not searcher.waits_over
+    searcher.add_group(np.array([1]))
+    assert searcher.waits_over and searcher.suggest("a")["engine"] == "fused"
+    assert searcher.suggest("b") is None  # nobody has to wait any more
+
+
+@pytest.mark.parametrize("come", ["give_back", "add_check"])
+def test_single_points_and_checks_end_the_waiting(come):
+    searcher = PointSearcher(waiting=1)
+    assert searcher.suggest("a")["engine"] == "wait"
+    getattr(searcher, come)(np.array([5]) if come == "give_back" else {"points": np.array([5])})
+    assert searcher.waits_over
 
 
 def test_a_group_is_handed_out_whole():

@@ -16,7 +16,8 @@ import pyarrow as pa
 import ray
 
 from trainables.engine import Engine, Report, Rows, curves_of, weights_of, without_training
-from trainables.trials.trial import Trial
+from trainables.trials.trial import WAIT, Trial
+from trainables.trials.wait import WaitEngine
 
 WEIGHTS = 400
 """Numbers in a model."""
@@ -27,31 +28,36 @@ LAYOUT = f'[["weights", "float32", [{WEIGHTS}]]]'
 class NumpyEngine(Engine):
     """Makes up the numbers of its points.
 
-    A point misbehaves as its value on an axis "behaviour" says: "dies", or "dies once", for which the variable
-    SWEEP_TEST_MARK names a file to be made; "nan" and "sleeps" end as they do in the real engine, which needs no time for
-    it here. A group that is larger than `COHORT` is split.
+    A step takes as many seconds more as the variable SWEEP_TEST_STEP_S says. A point misbehaves as its value on an axis
+    "behaviour" says: "dies", or "dies once", for which the variable SWEEP_TEST_MARK names a file to be made; "nan" and
+    "sleeps" end as they do in the real engine, which needs no time for it here. A group that is larger than `COHORT` is
+    split.
 
     Attributes:
         hold: a file; while it is there, only the points end whose idx it lists, by spaces between. None for no such file.
-        record: a file for a line of JSON of each trial that begins: its points and the labels of its node. None for none.
+        record: a file for a line of JSON of each trial that begins: its points, the labels of its node and the process.
+            None for none.
     """
 
     COHORT = 1000
     hold: Path | None = None
     record: Path | None = None
 
-    def begin(self, points, known=None):
+    def begin(self, points, known=None, most=None):
         self._points, self._epoch = points, 0
         if self.record:
             labels = ray.get_runtime_context().get_node_labels()
             with self.record.open("a") as file:
-                file.write(json.dumps({"points": points.tolist(), "labels": labels}) + "\n")
+                file.write(
+                    json.dumps({"points": points.tolist(), "labels": labels, "process": os.getpid()}) + "\n"
+                )
 
     def step(self):
         points, training = self._points, self.work.training
         if len(points) > self.COHORT:
             parts = np.array_split(points, -(-len(points) // self.COHORT))
             return Report(done=True, parts=parts, why="a cohort has so many points at most")
+        time.sleep(float(os.environ.get("SWEEP_TEST_STEP_S", "0")))
         if (rows := self._misbehave()) is not None:
             return Report(done=True, rows=rows)
         while self._held():
@@ -145,7 +151,8 @@ class NumpyTrial(Trial):
     """A trial of `NumpyEngine`, which needs no TensorFlow."""
 
     def prepare(self):
-        pass
+        """Take as many seconds as the variable SWEEP_TEST_PREPARE_S says, as importing TensorFlow does."""
+        time.sleep(float(os.environ.get("SWEEP_TEST_PREPARE_S", "0")))
 
     def make_engine(self, name):
-        return NumpyEngine(self.work)
+        return WaitEngine(self.work) if name == WAIT else NumpyEngine(self.work)

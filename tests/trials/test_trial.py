@@ -84,6 +84,14 @@ def test_the_next_points_go_to_the_engine_that_is_there(worker):
     assert first.points.dtype == np.int64
 
 
+def test_a_worker_may_wait_before_its_first_points(worker):
+    assert worker.take([], "wait")
+    result = worker.trial.step()
+    assert result["wait"] and not result["done"] and result[PAYLOAD].rows is None
+    worker.take([3])
+    assert not worker.trial.step()["wait"]
+
+
 def test_a_prepared_worker_collects_nothing_of_what_it_imported(monkeypatch):
     for name in ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL"):  # restored after the test
         monkeypatch.setenv(name, os.environ.get(name, ""))

@@ -16,6 +16,8 @@ from trainables.engine import Engine, Work
 from trainables.limits import RETIRE_AFTER_MB, resident_mb
 
 PAYLOAD = "payload"
+WAIT = "wait"
+"""The engine of a trial without points, which keeps its worker ready; see `wait`. Also a key of its results."""
 """The key of a trial's `Report` in a Tune result."""
 
 
@@ -62,11 +64,13 @@ class Trial(tune.Trainable):
         from trainables.fused.engine import FusedEngine
         from trainables.single.engine import KerasEngine
         from trainables.single.verify import VerifyEngine
+        from trainables.trials.wait import WaitEngine
 
         engines: dict[str, type[Engine]] = {
             "fused": FusedEngine,
             "keras": KerasEngine,
             "verify": VerifyEngine,
+            WAIT: WaitEngine,
         }
         return engines[name](self.work)
 
@@ -75,7 +79,9 @@ class Trial(tune.Trainable):
         if self._first_mb is not None and resident_mb() - self._first_mb > RETIRE_AFTER_MB:
             ray.actor.exit_actor()
         name, points = new_config["engine"], np.asarray(new_config["points"], np.int64)
-        self._of_repeat(points)
+        if len(points):
+            self._of_repeat(points)
+        self._waits = name == WAIT
         if name not in self._engines:
             self._engines[name] = self.make_engine(name)
         self._engine = self._engines[name]
@@ -95,7 +101,8 @@ class Trial(tune.Trainable):
         if report.done:
             gc.collect()
             self._first_mb = self._first_mb or resident_mb()
-        return {"done": report.done, PAYLOAD: replace(report, notes=(*report.notes, *self.work.maker.notes))}
+        report = replace(report, notes=(*report.notes, *self.work.maker.notes))
+        return {"done": report.done, PAYLOAD: report, WAIT: self._waits}
 
 
 def set_up_tensorflow(threads: int) -> None:
