@@ -37,9 +37,14 @@ def table(target):
 RULES = Callbacks(EarlyStopping(patience=3), ReduceLROnPlateau(factor=0.3, patience=1, min_lr=1e-5))
 
 
-def work_of(case):
+def work_of(case, programs):
     builder = find.find(f"{FOLDER / case.file}.py:{case.function}", Path.cwd())
-    return Work(Space(case.space, case.only), builder, table(case.target), Training(Fit(**FIT), RULES))
+    return Work(
+        Space(case.space, case.only),
+        builder,
+        table(case.target),
+        Training(Fit(**FIT), RULES, programs=programs),
+    )
 
 
 def compared(case):
@@ -85,10 +90,14 @@ def marked(case):
 @pytest.mark.xdist_group("truth")
 @pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_every_point_has_the_numbers_of_plain_keras(case, expected):
-    work = work_of(case)
-    found, reasons = train(work, trained(case))
-    assert sorted(found) == trained(case)
-    assert all(row["error"] is None for row, *_ in found.values())
-    assert {row["engine"] for row, *_ in found.values()} <= set(case.engines), reasons
-    for idx, plain in zip(compared(case), expected(case), strict=True):
-        assert_equal(found[idx], plain, RTOL)
+    engines = set()
+    for programs in ("any", "xla"):
+        if programs == "xla" and "native" not in engines:
+            break  # XLA has trained them already
+        found, reasons = train(work_of(case, programs), trained(case))
+        assert sorted(found) == trained(case)
+        assert all(row["error"] is None for row, *_ in found.values())
+        engines = {row["engine"] for row, *_ in found.values()}
+        assert engines <= set(case.engines), reasons
+        for idx, plain in zip(compared(case), expected(case), strict=True):
+            assert_equal(found[idx], plain, RTOL)

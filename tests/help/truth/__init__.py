@@ -20,21 +20,21 @@ class Case:
         space: the axes.
         target: "number", or "class" (0 and 1 in equal parts), or "rare" (one in eight is 1).
         only: where axes act, if they do not act at all points.
-        engines: the engines that may train its points; "fused" alone says that it must be fused, as it always was.
+        engines: the engines that may train its points; without "keras" they must share a program, as they always did.
     """
 
     file: str
     function: str
     space: dict[str, list[Any]] = field(hash=False)
     target: str = "number"
-    engines: tuple[str, ...] = ("fused", "keras")
+    engines: tuple[str, ...] = ("native", "fused", "keras")
     only: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.file}-{self.function}"
 
 
-FUSED = ("fused",)
+FUSED = ("native", "fused")
 KERAS = ("keras",)
 
 CASES = [
