@@ -40,7 +40,7 @@ def program_of(
         try:
             return NativeProgram(template, batch_size, *rows, stack), ""
         except (UnsupportedError, NoKernelError) as error:
-            why = str(error)
+            why = error.reason if isinstance(error, NoKernelError) else str(error)
             if programs == "native":
                 raise UnfusableError(f"the native kernel cannot train them: {why}") from error
     return Program(template, batch_size, *rows, stack, lanes), why
