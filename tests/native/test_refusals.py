@@ -57,7 +57,7 @@ def own_function(x):
 
 MODELS = {  # what is between the inputs and the output, and why the kernel does not have it
     "constraint": (lambda x: layers.Dense(4, kernel_constraint="max_norm")(x), "a weight has a constraint"),
-    "large": (lambda x: layers.Dense(300)(layers.Dense(100)(x)), "a layer is so large that XLA is faster"),
+    "large": (lambda x: layers.Dense(300)(layers.Dense(100)(x)), "a dense layer has more than 16,384 weights"),
     "own_layer": (lambda x: Doubled()(x), "the kernel has no layer Doubled"),
     "lambda": (lambda x: layers.Lambda(twice)(x), "the kernel has no layer Lambda"),
     "other_layer": (lambda x: layers.LayerNormalization()(x), "the kernel has no layer LayerNormalization"),

@@ -14,7 +14,7 @@ from trainables.native import structures as c
 from trainables.native.chain import Chain
 from trainables.native.measures import UnsupportedError
 from trainables.native.net import Net, Variants
-from trainables.native.optimizers import settings_of
+from trainables.native.optimizers import lifted_of, settings_of
 
 
 class Rows:
@@ -164,17 +164,11 @@ def chunked(stack: Stack, variants: Variants, lanes: int) -> tuple[np.ndarray, n
 
 def _strengths(template: Template, stack: Stack, penalized: Sequence[int]) -> np.ndarray:
     found = np.zeros((len(stack.weights), max(1, len(penalized)), 2), np.float32)
-    numbers = by_key(template, stack)
+    numbers: dict[str, Any] = {**template.constants, **lifted_of(template, stack)}
     for row, position in enumerate(penalized):
         for column, norm in enumerate(("l1", "l2")):
             found[:, row, column] = numbers.get(f"penalty.{position}.{norm}", 0.0)
     return found
-
-
-def by_key(template: Template, stack: Stack) -> dict[str, Any]:
-    """Return the numbers of all points by key; a float if it is the same for all."""
-    found: dict[str, Any] = dict(template.constants)
-    return found | {key: stack.numbers[:, column] for column, key in enumerate(template.keys)}
 
 
 def row_size(y: np.ndarray) -> int:

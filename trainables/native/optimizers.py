@@ -177,11 +177,16 @@ def _rule(optimizer: Any) -> Rule:
     }[kind]
 
 
+def lifted_of(template: Template, stack: Stack) -> dict[str, np.ndarray]:
+    """Return the numbers that differ between the points, by key: float32, shape (points,)."""
+    return {key: stack.numbers[:, column] for column, key in enumerate(template.keys)}
+
+
 def settings_of(
     template: Template, stack: Stack, numbers: Sequence[str], columns: Mapping[str, int]
 ) -> np.ndarray:
     """Return the settings of all points: float32, shape (points, settings and layers' numbers)."""
-    lifted = {key: stack.numbers[:, column] for column, key in enumerate(template.keys)}
+    lifted = lifted_of(template, stack)
     found = np.zeros((len(stack.weights), len(Setting) + len(numbers)), np.float32)
     for key in numbers:
         found[:, columns[key]] = lifted.get(key, template.constants.get(key, 0.0))

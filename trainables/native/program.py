@@ -36,7 +36,7 @@ MOST_OUTPUTS = 2**24
 """The most outputs that are kept at once, for metrics that the kernel does not compute."""
 
 MOST_PRODUCT = 128 * 128
-"""The most weights of a dense layer. XLA is faster with larger products, since a vector holds many rows there."""
+"""The most weights of a dense layer. XLA should be faster with larger products; where it begins to be was not measured."""
 
 
 class NativeProgram(AnyProgram):
@@ -77,7 +77,7 @@ class NativeProgram(AnyProgram):
             layer.kind is c.Kind.DENSE and layer.inputs * layer.outputs > MOST_PRODUCT
             for layer in self.chain.layers
         ):
-            raise UnsupportedError("a layer is so large that XLA is faster")
+            raise UnsupportedError(f"a dense layer has more than {MOST_PRODUCT:,} weights")
         functions = self._library.functions
         functions.workspace.restype = ctypes.c_int64
         size = functions.workspace(ctypes.byref(self._net.structure))
