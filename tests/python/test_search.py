@@ -25,7 +25,7 @@ CHANCE = np.random.default_rng(1)
 X = CHANCE.normal(size=(60, 3)).astype("float32")
 Y = X @ [1.0, -2.0, 0.5]
 SPACE = {"units": [2, 3]}
-QUICK = {"epochs": 2, "scheduler": "none", "engine": "keras", "in_process": True, "show": False}
+QUICK = {"epochs": 2, "scheduler": "none", "engine": "native", "in_process": True, "show": False}
 
 
 def network(factor=1, outputs=1, loss="mse", activation=None):
