@@ -66,9 +66,9 @@ def test_each_repeat_has_the_numbers_of_a_run_with_its_seed(tmp_path, engine):
 
 
 def test_a_run_gets_more_repeats_later_and_is_resumed(tmp_path):
-    before = trained(plan_in(tmp_path, engine="keras"), out := tmp_path / "out")
+    before = trained(plan_in(tmp_path, engine="native"), out := tmp_path / "out")
     kept, mark = part(before), (out / "fingerprint.json").read_bytes()
-    twice = plan_in(tmp_path, engine="keras", repeats=2)
+    twice = plan_in(tmp_path, engine="native", repeats=2)
     assert run(twice, out, idx=[3], in_process=True, show=False).tally.done == 1
     outcome = run(twice, out, in_process=True, show=False)
     assert outcome.tally.before == 3 and outcome.tally.done == 4 and outcome.exit_code == 0
@@ -79,12 +79,12 @@ def test_a_run_gets_more_repeats_later_and_is_resumed(tmp_path):
     assert found.points.sort_values("idx")["repeat"].tolist() == [0, 0, 1, 1]
     assert len(pd.read_parquet(out / "points")) == 4
     with pytest.raises(PlanError, match="repeats: 2, but the plan says repeats: 1"):
-        run(plan_in(tmp_path, engine="keras"), out, in_process=True, show=False)
+        run(plan_in(tmp_path, engine="native"), out, in_process=True, show=False)
 
 
 def test_a_sample_has_all_repeats_and_the_model_is_that_of_its_seed(tmp_path):
     space = {"units": [2, 3, 4, 5]}
-    found = trained(plan_in(tmp_path, repeats=2, engine="keras", space=space), tmp_path / "out", points=1)
+    found = trained(plan_in(tmp_path, repeats=2, engine="native", space=space), tmp_path / "out", points=1)
     rows = found.points.sort_values("idx")
     assert (rows["idx"].diff().dropna() == 4).all() and rows["seed"].tolist() == [0, 1]
     best = found.top()

@@ -44,7 +44,7 @@ def mixed_run(
     loss: str = "'sparse_categorical_crossentropy'",
     target: str = "grade",
 ) -> Run:
-    """Return a run of two points on the table in `folder`, both trained by Keras."""
+    """Return a run of two points on the table in `folder`, both trained by the kernel."""
     folder.mkdir(parents=True, exist_ok=True)
     write_mixed_table(folder / "table.csv")
     (folder / "model.py").write_text(BUILDER.format(outputs=outputs, activation=activation, loss=loss))
@@ -58,7 +58,7 @@ def mixed_run(
             "space": {"units": [3, 4]},
             "fit": {"epochs": 2},
             "scheduler": "none",
-            "engine": "keras",
+            "engine": "native",
         },
         base=folder,
     )  # fmt: skip

@@ -26,7 +26,7 @@ CHANCE = np.random.default_rng(0)
 X = CHANCE.normal(size=(60, 3)).astype("float32")
 LABELS = np.where(X[:, 0] > 0.4, "high", np.where(X[:, 0] < -0.4, "low", "mid"))
 TARGET = X @ [1.0, -2.0, 0.5]
-QUICK = {"plan": {"engine": "keras"}, "random_state": 0}
+QUICK = {"plan": {"engine": "native"}, "random_state": 0}
 
 
 def classes(units, rate=0.1, *, input_shape, n_classes):
