@@ -24,7 +24,7 @@ SPACE = {"units": [2, 3], "rate": [0.01], "batch_size": [32]}
 
 def plan_in(workplace, **changes):
     return Plan.from_mapping(
-        small_plan(**{"space": SPACE, "engine": "keras", "fit": {"epochs": 2}} | changes), base=workplace
+        small_plan(**{"space": SPACE, "engine": "native", "fit": {"epochs": 2}} | changes), base=workplace
     )
 
 
@@ -92,7 +92,7 @@ def test_losses_of_one_name_and_different_code_are_not_compared(workplace, engin
 
 def test_asha_prunes_and_its_records_are_stored(workplace):
     asha = {"grace_period": 1, "reduction_factor": 2}
-    space = {"units": [2, 3, 4, 5], "rate": [0.01]}
+    space = {"units": [2], "rate": [0.01, 0.001, 1e-4, 1e-5]}
     plan = plan_in(workplace, space=space, scheduler="asha", asha=asha, fit={"epochs": 3})
     outcome = here_run(plan, workplace / "out")
     assert outcome.exit_code == 0 and outcome.tally.counts.get("pruned", 0) >= 1
