@@ -25,7 +25,7 @@ pytestmark = [
 BEHAVIOURS = ["fine", "raises", "exits", "uncompiled", "nan", "sleeps", "hangs", "dies", "dies once"]
 
 
-@pytest.fixture(scope="module", params=["keras", "auto"])
+@pytest.fixture(scope="module", params=[pytest.param("auto", marks=pytest.mark.ci), "keras"])
 def trouble(request, tmp_path_factory):
     """One sweep over every kind of trouble, watched by a plain reader; returns what it left."""
     folder = tmp_path_factory.mktemp("a folder é") / "in side"
@@ -47,7 +47,6 @@ def trouble(request, tmp_path_factory):
     return sweeps, process.returncode, process.communicate()[0], rows.set_index("behaviour")
 
 
-@pytest.mark.ci
 def test_every_point_has_its_row(trouble):
     _, code, _, rows = trouble
     assert sorted(rows.index) == sorted(BEHAVIOURS)
@@ -62,7 +61,6 @@ def test_every_point_has_its_row(trouble):
     assert rows["status"].to_dict() == expected
 
 
-@pytest.mark.ci
 def test_errors_tell_type_and_message(trouble):
     errors = trouble[3]["error"]
     assert errors["raises"] == "RuntimeError: cannot build 2 units"
@@ -73,7 +71,6 @@ def test_errors_tell_type_and_message(trouble):
     assert errors[["fine", "dies once", "nan"]].isna().all()
 
 
-@pytest.mark.ci
 def test_numbers_of_the_others_are_whole(trouble):
     rows = trouble[3]
     well = rows.loc[["fine", "dies once"]]
@@ -87,7 +84,6 @@ def test_numbers_of_the_others_are_whole(trouble):
     assert set(pd.read_parquet(trouble[0].out / "weights")["idx"]) == set(well["idx"])
 
 
-@pytest.mark.ci
 def test_the_end_says_what_happened(trouble):
     sweeps, _, output, _ = trouble
     assert "The best by loss_va" in output and "6 points failed or ran out of time" in output
@@ -108,10 +104,7 @@ def sweep_is_training(sweeps):
 @pytest.mark.xdist_group("a stop")
 @pytest.mark.parametrize(
     ("number", "engine"),
-    [
-        (signal.SIGINT, "auto"),
-        pytest.param(signal.SIGTERM, "keras", marks=pytest.mark.ci),
-    ],
+    [(signal.SIGINT, "auto"), (signal.SIGTERM, "keras")],
 )
 def test_a_stop_keeps_what_is_finished_and_is_resumed(sweeps, number, engine):
     # Cohorts enough for not all to be trained before the signal is sent, on a busy machine either.
