@@ -1,4 +1,5 @@
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -31,6 +32,13 @@ def test_code_that_takes_longer_is_interrupted(seconds):
         time.sleep(60)
     assert max(seconds, 0) <= time.monotonic() - started < 50
     assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
+
+
+def test_the_error_stream_may_be_no_file(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with time_limit(60):
+        pass
+    assert nothing_is_left()
 
 
 def test_an_error_inside_ends_the_limit_as_well():

@@ -13,6 +13,9 @@ import psutil
 KILL_AFTER_S = 10.0
 """Seconds after its limit at which code that cannot be interrupted is ended, together with its worker."""
 
+STDERR = 2
+"""The descriptor of the standard error stream."""
+
 RAISE_AGAIN_S = 1.0
 """Seconds after which `TimeUpError` is raised again in code that went on after the first one."""
 
@@ -61,7 +64,8 @@ def time_limit(seconds: float) -> Iterator[None]:
             raise TimeUpError
 
     if not _gentle:
-        faulthandler.dump_traceback_later(max(seconds, 0) + KILL_AFTER_S, exit=True)
+        # The descriptor and not sys.stderr, which may be an object that is no file.
+        faulthandler.dump_traceback_later(max(seconds, 0) + KILL_AFTER_S, exit=True, file=STDERR)
     previous = signal.signal(signal.SIGALRM, raise_time_up)
     try:
         try:

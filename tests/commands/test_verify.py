@@ -10,7 +10,6 @@ import pytest
 from results.folder.run_folder import RunFolder
 from results.store.parquet import read, to_bytes
 from tests.help.commands import answer, message, refused, sweep
-from tests.help.sweeps import Sweeps
 
 
 @pytest.fixture
@@ -31,13 +30,11 @@ def alter(folder, idx, column, by):
         path.write_bytes(to_bytes(table.set_column(at, table.schema.field(column), values)))
 
 
-@pytest.mark.heavy
 def test_a_run_is_verified_once_and_what_was_altered_is_found(run):
-    sweeps = Sweeps(run.parent)
-    code, output = sweeps.run("verify", "out")
-    assert code == 0, output
-    assert "4 of the 4 best points are what Keras trains." in output
-    assert output.count("3 of 3 epochs, as by Keras") == 4
+    first = sweep("verify", run)
+    assert first.exit_code == 0, first.output
+    assert "4 of the 4 best points are what Keras trains." in first.output
+    assert first.output.count("3 of 3 epochs, as by Keras") == 4
     again = answer("verify", run)  # trains nothing
     assert again["waiting"] == [] and sorted(again["agreeing"]) == [0, 1, 4, 5]
     assert "verified   4 of the 4 best" in sweep("status", run).output
@@ -47,8 +44,9 @@ def test_a_run_is_verified_once_and_what_was_altered_is_found(run):
     best = again["best"][0]
     alter(RunFolder(run).points, best, "loss_te", 1.01)
     alter(RunFolder(run).curves, 5, "val_loss", 1.01)
-    code, output = sweeps.run("verify", "out")
-    assert code == 1, output
+    found = sweep("verify", run)
+    output = found.output
+    assert found.exit_code == 1, output
     assert "1 of 4 checked points are not what Keras trains" in output
     assert f"Point {best}: loss_te is " in output and "by Keras." in output
     assert output.count("epochs, as by Keras") == 0  # the others were not trained again
@@ -57,9 +55,9 @@ def test_a_run_is_verified_once_and_what_was_altered_is_found(run):
     [[column, epoch, is_, by_keras]] = kept["differences"]
     assert (column, epoch) == ("loss_te", 0) and is_ == pytest.approx(1.01 * by_keras, rel=1e-3)
 
-    code, output = sweeps.run("verify", "out", "5", "--json")
-    said = json.loads(output.splitlines()[-1])
-    assert code == 1 and set(said["differing"]) == {"5", str(best)}
+    found = sweep("verify", run, 5, "--json")
+    said = json.loads(found.stdout)
+    assert found.exit_code == 1 and set(said["differing"]) == {"5", str(best)}
     assert [(one["column"], one["epoch"]) for one in said["differing"]["5"]] == [("val_loss", 1)]
 
 
