@@ -122,9 +122,17 @@ CONFIGS = [
     {"metric": True},
     {"policy": "mixed_float16", "optimizer": "schedule"},
 ]
+QUICK = ("adam overwritten", "accumulation", "own", "draws", "statistics")
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: " ".join(map(str, config.values())))
+def unless_quick(configs):
+    marks = [pytest.mark.slow, pytest.mark.ci]
+    return [one if {*one.values()} & {*QUICK} else pytest.param(one, marks=marks) for one in configs]
+
+
+@pytest.mark.parametrize(
+    "config", unless_quick(CONFIGS), ids=lambda config: " ".join(map(str, config.values()))
+)
 def test_cut_equals_uncut_to_the_last_bit(builder, config):
     whole, cut = trained(builder, config, ()), trained(builder, config, (1, 2, 5), evaluated=True)
     assert cut.recorder.curve == whole.recorder.curve or "optimizer" in config  # NaN is no equal of itself

@@ -41,9 +41,15 @@ WITH_BOTH = [
     ("activity", "loss"),
     *((kind, "data_loss") for kind in penalized.KINDS),
 ]
+QUICK = [("l2", "loss"), ("l2", "data_loss"), ("activity", "data_loss")]
 
 
-@pytest.mark.parametrize(("kind", "objective"), WITH_BOTH)
+def unless_quick(cases):
+    marks = [pytest.mark.slow, pytest.mark.ci]
+    return [case if case in QUICK else pytest.param(*case, marks=marks) for case in cases]
+
+
+@pytest.mark.parametrize(("kind", "objective"), unless_quick(WITH_BOTH))
 def test_both_engines_give_the_compiled_loss_of_the_predictions(kind, objective):
     engine = engine_of({"kind": [kind]}, objective, epochs=2)
     [(row, curve, weights)] = engine.train([0]).values()
