@@ -48,12 +48,13 @@ class Trial(tune.Trainable):
 
     def prepare(self) -> None:
         """Set up TensorFlow and the builder, once for all engines of this worker and before the first one is made."""
-        from trainables.fused.internals import xla
+        from trainables.fused.internals import start, xla
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         xla.set_up()
-        set_up_tensorflow(self.work.training.threads)
-        import keras  # noqa: F401
+        with start.uncollected():
+            set_up_tensorflow(self.work.training.threads)
+            start.import_keras()
 
         # The collection after each trial then skips what the imports made, half a million objects that stay anyway.
         gc.freeze()
