@@ -21,7 +21,9 @@ def available_cpus() -> int:
 
 
 @contextlib.contextmanager
-def started(cpus: int | None = None, lost: Callable[[str], None] | None = None) -> Iterator[dict[str, float]]:
+def started(
+    cpus: int | None = None, lost: Callable[[str], None] | None = None, preload: str = ""
+) -> Iterator[dict[str, float]]:
     """Run a Ray on this machine for the length of a `with` block.
 
     It listens on the loopback address and asks for this user's token, unless RAY_AUTH_MODE says otherwise. Its
@@ -30,6 +32,8 @@ def started(cpus: int | None = None, lost: Callable[[str], None] | None = None) 
     Args:
         cpus: cores that Ray may use; if None, all cores that this process may use.
         lost: called if Ray loses a process that it needs, unless it is None; see `losses.noticed`.
+        preload: a module that Ray's workers import as soon as they are started, which is one worker for each core before
+            this function yields. Trials of Tune then begin in these workers. Empty for none.
 
     Yields:
         Ray's resources by name: "CPU" and, if there is one, "GPU".
@@ -43,17 +47,25 @@ def started(cpus: int | None = None, lost: Callable[[str], None] | None = None) 
         stack.enter_context(authentication(os.environ.get("RAY_AUTH_MODE") or "token"))
         stack.enter_context(environment(**{ray_internals.LOOPBACK_VARIABLE: "0"}))
         stack.enter_context(ray_internals.on_loopback())
+        cpus = cpus or available_cpus()
         # Ray passes the interpreter's path to a shell without quotes, which a path with a space needs.
         quoted = shlex.quote(sys.executable)
+        # The workers that Ray starts by itself have no runtime environment, and such a path needs one.
+        preloads = bool(preload) and quoted == sys.executable
+        if preloads:
+            stack.enter_context(environment(**ray_internals.preloading(preload, cpus)))
         ray.init(
             runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
             address="local",
-            num_cpus=cpus or available_cpus(),
+            num_cpus=cpus,
             include_dashboard=False,
             log_to_driver=True,
             logging_level=logging.WARNING,
         )
-        with ended_quietly(), noticed(lost) if lost else contextlib.nullcontext():
+        stack.enter_context(ended_quietly())
+        if preloads:  # after the start of Ray, because this imports Tune
+            stack.enter_context(ray_internals.in_any_worker())
+        with noticed(lost) if lost else contextlib.nullcontext():
             yield ray.cluster_resources()
 
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.connect import parcel
+from cluster.connect import parcel, ray_internals
 from cluster.errors import ClusterError
 
 COMPARED = ("ray", "tensorflow", "keras", "numpy", "pyarrow")
 """The packages whose versions must be the same on all nodes, in addition to Python and this software."""
+
+WITHOUT_PRELOAD = "SWEEP_WITHOUT_PRELOAD"
+"""An environment variable of workers that should not import what the other workers preload."""
 
 DRIVER = "driver"
 TIMEOUT_S = 120.0
@@ -54,14 +58,16 @@ def alive() -> list[Node]:
 def beside_driver(kind: type, *arguments: Any) -> Any:
     """Start an actor of class `kind` on the driver's own node, and return its handle.
 
-    It ends with the driver, not with another node. If the network fails, a call may arrive twice.
+    It ends with the driver, not with another node. If the network fails, a call may arrive twice. If Ray's workers preload a
+    module, it gets another worker, which has `WITHOUT_PRELOAD` in its environment: the module should then do nothing.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(num_cpus=0, max_task_retries=-1)(kind)
-    return actor.options(scheduling_strategy=here).remote(*arguments)
+    light = {"env_vars": {WITHOUT_PRELOAD: "1"}} if os.environ.get(ray_internals.PRELOAD_VARIABLE) else None
+    return actor.options(scheduling_strategy=here, runtime_env=light).remote(*arguments)
 
 
 def own_versions() -> dict[str, str]:

@@ -29,6 +29,16 @@ OWN_RUNTIME_ENV_VARIABLE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"
 """An environment variable: with 1, the workers of a submitted driver get its runtime environment, not that of its job."""
 
 
+PRELOAD_VARIABLE = "RAY_preload_python_modules"
+"""An environment variable: the module that each worker imports before its first task or actor."""
+
+SOFT_LIMIT_VARIABLE = "RAY_num_workers_soft_limit"
+"""An environment variable: Ray ends workers that have been idle for a second if there are more than these."""
+
+CHDIR_VARIABLE = "RAY_CHDIR_TO_TRIAL_DIR"
+"""An environment variable of trials: with 0, they do not leave the driver's working directory."""
+
+
 @dataclass(frozen=True)
 class Private:
     """A private name of Ray.
@@ -54,6 +64,8 @@ ON_NETWORK = Private(
 )
 SETTINGS = Private("ray._raylet", "Config", "all settings of the environment, read when Ray was imported")
 TOKENS = Private("ray._raylet", "AuthenticationTokenLoader", "the token, kept since Ray first read it")
+
+TRIAL_CLASSES = Private("ray.tune.execution.class_cache", "_ActorClassCache", "makes actors of trainables")
 
 TRIAL_PARTS = ("run_metadata", "storage", "placement_group_factory", "config", "evaluated_params")
 """The attributes of a trial of Tune that take most of its memory."""
@@ -182,6 +194,45 @@ def is_starting(controller: Any, trial: Any) -> bool:
         return actor is not None and bool(controller._actor_manager.is_actor_started(actor))
     except AttributeError as error:
         raise _lacks(f"{error.name} of Tune's controller") from None
+
+
+def preloading(module: str, cpus: int) -> dict[str, str]:
+    """Return the environment for a Ray whose workers import `module` when they start, and wait for their first use.
+
+    Args:
+        module: name of the module.
+        cpus: cores of this Ray, and so workers that it starts by itself.
+    """
+    # Beside the workers for the cores, an actor without a core has one, and another one may be starting.
+    return {PRELOAD_VARIABLE: module, SOFT_LIMIT_VARIABLE: str(cpus + 2), CHDIR_VARIABLE: "0"}
+
+
+@contextlib.contextmanager
+def in_any_worker() -> Iterator[None]:
+    """Let trials that begin in a `with` block run in the workers that Ray has started before.
+
+    Tune gives trials a runtime environment, with some variables of the driver's environment, and so each needs a new worker.
+    The workers of a Ray on this machine have these variables anyway if they were set when Ray started.
+    """
+    import ray
+
+    made: dict[type, Any] = {}
+
+    def actor_class(_: Any, kind: type) -> Any:
+        if kind not in made:
+            made[kind] = ray.remote(kind)
+        return made[kind]
+
+    classes = _found(TRIAL_CLASSES)
+    try:
+        before = classes.get
+    except AttributeError:
+        raise _lacks(f"{TRIAL_CLASSES.module}.{TRIAL_CLASSES.name}.get") from None
+    classes.get = actor_class
+    try:
+        yield
+    finally:
+        classes.get = before
 
 
 def _found(private: Private) -> Any:

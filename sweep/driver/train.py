@@ -75,7 +75,10 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
     """
     plan, address = task.plan, task.address
     view.begin(f"attaching to {address}" if address else "starting Ray")
-    connection = attached(address, user_folder(plan)) if address else local.started(task.cpus, lost=lost)
+    if address:
+        connection = attached(address, user_folder(plan))
+    else:
+        connection = local.started(task.cpus, lost, _preloaded(task, tally.workers))
     try:
         with connection as found, tempfile.TemporaryDirectory(prefix="sweep-tune-") as scratch:
             stopper.install()  # Ray has put a handler of its own in place
@@ -115,6 +118,16 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
             raise stop.error from None
         return str(stop.error) if stop.error else None
     return None
+
+
+def _preloaded(task: Task, workers: int) -> str:
+    """Return the module that Ray's workers on this machine import while there is no trial yet; empty for none.
+
+    Ray starts a worker for each core. If fewer trials run at once, some of them would import it in vain. A worker with a GPU
+    learns which one it may use before it imports TensorFlow.
+    """
+    is_full = workers == task.cpus and not task.plan.resources.gpu
+    return "trainables.trials.preload" if is_full and task.trainable is None else ""
 
 
 def _searcher(task: Task, workers: int) -> PointSearcher:

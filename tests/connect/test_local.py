@@ -3,8 +3,11 @@ import subprocess
 import sys
 
 import pytest
+import ray
 
-from cluster.connect.local import available_cpus
+from cluster.connect import ray_internals
+from cluster.connect.local import available_cpus, started
+from cluster.connect.nodes import WITHOUT_PRELOAD, beside_driver
 
 
 def test_cores_are_those_this_process_may_use():
@@ -29,3 +32,23 @@ def test_ray_is_there_for_the_block_alone_and_has_workers_wherever_the_interpret
     command = [folder / "bin" / "python", "-c", code]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ran.stdout.split() == ["3.0", "True", "42", "False"], ran.stderr
+
+
+class Looker:
+    """An actor that says what its worker had before it."""
+
+    def __init__(self):
+        self.had = "sched" in sys.modules
+
+    def seen(self):
+        return self.had, os.environ.get(WITHOUT_PRELOAD), os.environ.get(ray_internals.CHDIR_VARIABLE)
+
+
+@pytest.mark.heavy
+def test_a_trial_begins_in_a_worker_that_has_preloaded_a_module_and_another_actor_does_not_take_it():
+    with started(cpus=1, preload="sched"):
+        other = beside_driver(Looker)
+        trial = ray_internals._found(ray_internals.TRIAL_CLASSES)().get(Looker).remote()
+        assert ray.get(trial.seen.remote(), timeout=50) == (True, None, "0")
+        assert ray.get(other.seen.remote(), timeout=50)[1] == "1"
+    assert ray_internals.PRELOAD_VARIABLE not in os.environ

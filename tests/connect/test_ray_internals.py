@@ -22,10 +22,12 @@ def test_a_name_that_ray_lacks_is_told(private, monkeypatch):
             use()
         with ray_internals.on_loopback():
             pass
+        with ray_internals.in_any_worker():
+            pass
 
 
 def test_the_modules_that_are_named_are_there():
-    assert len(NAMES) == 4
+    assert len(NAMES) == 5
     for module in (*(private.module for private in NAMES), *ray_internals.UPLOAD_LOGGERS):
         importlib.import_module(module)
 
@@ -52,6 +54,15 @@ def test_ray_listens_on_the_loopback_address_for_the_block_alone():
         assert constants.ENABLE_RAY_CLUSTER is False
         raise KeyError
     assert constants.ENABLE_RAY_CLUSTER is before
+
+
+def test_tune_gives_trials_no_environment_of_their_own_for_the_block_alone():
+    classes = importlib.import_module("ray.tune.execution.class_cache")._ActorClassCache
+    before = classes.get
+    with ray_internals.in_any_worker():
+        kind = classes().get(SimpleNamespace)
+        assert kind is classes().get(SimpleNamespace) and not kind._default_options.get("runtime_env")
+    assert classes.get is before and classes().get(SimpleNamespace)._default_options["runtime_env"]
 
 
 def test_no_private_module_of_ray_is_named_elsewhere():

@@ -107,6 +107,18 @@ def test_a_prepared_worker_collects_nothing_of_what_it_imported(monkeypatch):
         gc.unfreeze()
 
 
+def test_garbage_is_collected_when_the_worker_has_grown(worker, monkeypatch):
+    memory_mb, collections = [500.0], []
+    monkeypatch.setattr(module, "resident_mb", lambda: memory_mb[0])
+    monkeypatch.setattr(module.gc, "collect", lambda: collections.append(memory_mb[0]))
+    for grown_mb in (0.0, module.COLLECT_AFTER_MB, 1.0, 0.0, module.COLLECT_AFTER_MB):
+        memory_mb[0] += grown_mb
+        worker.take([1])
+        while not worker.trial.step()["done"]:
+            pass
+    assert collections == [500.0, 501.0 + module.COLLECT_AFTER_MB]
+
+
 def test_the_points_of_a_repeat_have_a_seed_of_their_own_and_engines_of_their_own(worker, monkeypatch):
     monkeypatch.setattr(WORK.maker, "anew", True)
     seeds = {}

@@ -70,8 +70,8 @@ class FusedEngine(Engine):
     def step(self) -> Report:
         """Compose the group, or train it for a while, and report."""
         report = self._step()
-        learned = self._composer.known if self._composer else None
-        notes = learned.notes if learned else ()
+        learned = self._composer.learned() if self._composer else None
+        notes = learned.interactions.notes if learned else ()
         losses = dict(self._composer.losses) if self._composer else {}
         return replace(report, known=learned, notes=(*notes, *sorted(self._notes)), losses=losses)
 

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.feature_extraction import FeatureHasher
 
 from trainables.table.spec import DataError
 
@@ -203,6 +202,8 @@ class Recipe:
 
 def hashed(values: pd.Series, fill: float | str | None) -> np.ndarray:
     """Return the indicators of all buckets, float64, shape (rows, `BUCKETS`); a gap has the bucket of `fill`."""
+    from sklearn.feature_extraction import FeatureHasher  # a second of imports, which few tables need
+
     numbers, distinct = pd.factorize(values)  # -1 for a gap
     texts = [*texts_of(pd.Series(distinct)), str(fill)]
     hasher = FeatureHasher(BUCKETS, input_type="string", alternate_sign=False)

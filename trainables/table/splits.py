@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from trainables.table.spec import DataError, Split
 
@@ -86,6 +85,8 @@ def _apart(
     rows: np.ndarray, share: float, kind: str, seed: int, by: pd.Series | None, classes: pd.Series | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return two parts of `rows`; the second has the share `share` of them, or of their groups."""
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split  # a second of imports
+
     try:
         if kind == "group":
             assert by is not None

@@ -12,6 +12,7 @@ from trainables.builder import find
 from trainables.fused.compose import members
 from trainables.fused.compose.groups import partition
 from trainables.fused.compose.interactions import Interactions
+from trainables.fused.compose.learned import Learned
 from trainables.fused.compose.members import Composer, Members, Refused, Split
 from trainables.fused.compose.points import Points
 from trainables.fused.internals.errors import UnfusableError
@@ -156,7 +157,7 @@ def test_an_interaction_that_no_single_axis_shows_is_found_by_the_study_of_the_s
 def test_members_find_what_the_study_of_the_sweep_does_not_know(monkeypatch):
     monkeypatch.setattr(members, "CHECKED", 4)
     composer, space = composer_of("friendly"), Space({"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
-    composer.know(Interactions())
+    composer.know(Learned(Interactions()))
     found = composer.compose(Points.of(space, range(4)), FIT)
     assert_as_built(composer, space, np.arange(4), found)
 

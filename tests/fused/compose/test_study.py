@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from results.space import Space
 from trainables.fused.compose import study
 from trainables.fused.compose.builds import PARTS, Failed, same, value_of
+from trainables.fused.compose.learned import Learned
 from trainables.fused.compose.members import MAX_COMBINATIONS, Composer, Refused, Split
 from trainables.fused.compose.points import Points
 from trainables.fused.model.describe import Described
@@ -25,7 +26,10 @@ class MadeUp:
     def __init__(self, parts):
         self.parts, self.known = parts, {}
 
-    def describe(self, config):
+    def learn(self, models):
+        pass
+
+    def describe(self, config, itself=False):
         key = repr(sorted(config.items()))
         if key not in self.known:
             found = {name: effect(config) for name, effect in self.parts.items()}
@@ -174,7 +178,7 @@ def test_the_study_is_made_once_and_later_groups_use_it():
     parts = {"optimizer.momentum": lambda c: float(c["c"]) if c["b"] == 3 else 0.0}
     first = assert_composed_as_described(parts, space)
     later = composer_of(parts)
-    later.know(first.known)
+    later.know(Learned(first.known))
     built = len(later._builds.known)
     list(groups(later, space))
     assert later.known.sets == first.known.sets

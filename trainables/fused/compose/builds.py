@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -73,6 +75,13 @@ class Builds:
         self.losses: dict[Loss, list[str]] = {}  # of the models that were described, each with their metrics
         self._known: dict[str, Described | Failed] = {}
         self._fresh: dict[str, keras.Model] = {}  # described, and not used since
+        # Another machine may draw other initial values: a logarithm may differ in its last bit.
+        self._place = f"{platform.node()} {seed} "
+        self._others: dict[
+            str, bytes
+        ] = {}  # packed descriptions by other workers, by place and configuration
+        self._read: set[str] = set()  # those of `_known` that come from there
+        self._new: list[str] = []  # those of `_known` that other workers have not been told
 
     def build(self, config: Config) -> keras.Model:
         """Return a new model of `config`, the values of the axes that the builder takes.
@@ -93,20 +102,51 @@ class Builds:
             model = None  # the globals may have changed since it was built
         return model or self.build(config)
 
-    def describe(self, config: Config) -> Described | Failed:
+    def learn(self, models: Mapping[str, bytes]) -> None:
+        """Take over descriptions that other workers have made; see `news`."""
+        self._others |= models
+
+    def news(self) -> dict[str, bytes]:
+        """Return the descriptions that were made since the last call, packed for other workers.
+
+        Those that a later call of the builder may change are not among them, nor are failures.
+        """
+        found = {key: self._known.get(key) for key in self._new}
+        self._new = []
+        if isinstance(self._function, Maker) and (self._function.anew or self._function.chance):
+            return {}
+        return {
+            self._place + key: pickle.dumps(described)
+            for key, described in found.items()
+            if isinstance(described, Described) and not described.reads_globals
+        }
+
+    def describe(self, config: Config, itself: bool = False) -> Described | Failed:
         """Return the description of the model of `config`. Build the model unless its description is cached.
+
+        Args:
+            config: the values of the axes that the builder takes.
+            itself: whether the model must have been built by this worker.
 
         Raises:
             InternalsError: the description failed for a reason that is not in the model.
         """
         key = _key(config)
+        if itself and key in self._read:
+            self._read.remove(key)
+            del self._known[key]
+        elif not itself and key not in self._known and (packed := self._others.get(self._place + key)):
+            self._known[key] = pickle.loads(packed)
+            self._read.add(key)
         if key not in self._known:
             if sum(a.nbytes for d in self._known.values() for a in d.initial) > KNOWN_MB * 2**20:
                 self._known.clear()
+                self._read.clear()
             try:
                 self._refuse_chance()
                 model = self.build(config)
                 self._known[key] = self._configured(describe(model))
+                self._new.append(key)
                 note_loss(self.losses, model)
                 if len(self._fresh) >= FRESH_MODELS:
                     self._fresh.pop(next(iter(self._fresh)))

@@ -28,6 +28,7 @@ from trainables.builder.maker import Maker
 from trainables.fused.compose.assemble import Members, assemble
 from trainables.fused.compose.builds import PARTS, Builds, Config, Failed, same, value_of
 from trainables.fused.compose.interactions import SIGNATURE, Interactions
+from trainables.fused.compose.learned import Learned
 from trainables.fused.compose.points import Column, Combinations, Points, numbered
 from trainables.fused.compose.study import MANY_VALUES, interactions, learn
 from trainables.fused.internals.errors import UnfusableError
@@ -42,6 +43,11 @@ CHECKED = 2
 
 MAX_COMBINATIONS = 256
 """The maximum number of models built for axes that change the same value; a group that needs more is split."""
+
+STEP_ROWS = 8
+"""A step costs about as much as this number of rows, beside its own. So two groups of the same models do not have the same
+cost and are not composed at once by two workers: the second finds their descriptions made.
+"""
 
 LEAST_POINTS = 16
 """A group may always have this many points, whatever memory they take: a chunk has this size anyway."""
@@ -110,10 +116,15 @@ class Composer:
         self.known: Interactions | None = None
         """The axes that act together; None before the first group, whose study is that of the whole sweep."""
 
-    def know(self, more: Interactions | None) -> None:
+    def know(self, more: Learned | None) -> None:
         """Add what other workers have learned about the sweep."""
         if more is not None:
-            self.known = more if self.known is None else self.known.joined(more)
+            self._builds.learn(more.models)
+            self.known = more.interactions if self.known is None else self.known.joined(more.interactions)
+
+    def learned(self) -> Learned | None:
+        """Return what is known about the sweep, with the models that were described since the last call; None if nothing."""
+        return None if self.known is None else Learned(self.known, self._builds.news())
 
     @property
     def losses(self) -> dict[Loss, list[str]]:
@@ -153,7 +164,12 @@ class Composer:
         fits = [build.fit_of(points.config(row), self._builder, fit) for row in given_to_fit.first.tolist()]
         if len(set(fits)) > 1:
             labels = np.array([fits.index(one) for one in fits])[given_to_fit.of_point]
-            return _split(numbered(labels), "arguments of fit change the batches or the weights of rows")
+            split = _split(numbered(labels), "arguments of fit change the batches or the weights of rows")
+            sizes = [fits[given_to_fit.of_point[rows[0]]].batch_size for rows in split.parts]
+            costs = [
+                len(rows) * (1 + STEP_ROWS / size) for rows, size in zip(split.parts, sizes, strict=True)
+            ]
+            return Split(split.parts, split.why, costs)
         base, axes = points.config(0, names), points.varying(names)
         by_axis = {axis: points.combinations([axis]) for axis in axes}
         # If an axis with few values splits the points, the long ones are studied in the parts only.
@@ -256,7 +272,7 @@ class Composer:
         base = points.config(0, names)
         for row in rows:
             config = points.config(row, names)
-            described = self._builds.describe(config)
+            described = self._builds.describe(config, itself=True)
             if described.signature == self._builds.describe(base).signature and all(
                 same(value_of(described, key), study.columns[key][row] if key in study.columns else None)
                 for key in dict.fromkeys((*study.columns, *described.numbers))

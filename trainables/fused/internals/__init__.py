@@ -9,5 +9,6 @@ tracing     names of functions, XLA's handling of branches, registered gradients
 operations  kernels of operations while models are built
 slices      XLA's slices
 devices     the memory of GPUs
+start       the import of Keras and TensorFlow into a worker
 xla         the environment variables for XLA
 """
