@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import ray
+from ray.exceptions import RayError
 
 from trainables.engine import Checkpoints
 
@@ -40,6 +41,10 @@ class LocalCheckpoints(Checkpoints):
 
     def save(self, name: str, state: Mapping[str, np.ndarray]) -> None:
         """See `Checkpoints.save`."""
+        self.hand_over(name, state)
+
+    def hand_over(self, name: str, state: Mapping[str, np.ndarray]) -> bool:
+        """See `Checkpoints.hand_over`."""
         buffer = io.BytesIO()
         np.savez(buffer, **state)  # type: ignore[arg-type]  # arrays by name
         part = self._folder / f".{name}.tmp"
@@ -50,6 +55,8 @@ class LocalCheckpoints(Checkpoints):
         except OSError:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)  # leave the disk space for the rows
+            return False
+        return True
 
     def forget(self, name: str) -> None:
         """See `Checkpoints.forget`."""
@@ -89,6 +96,13 @@ class ActorCheckpoints(Checkpoints):
     def save(self, name: str, state: Mapping[str, np.ndarray]) -> None:
         """See `Checkpoints.save`; training does not wait for it."""
         self._actor.save.remote(name, dict(state))
+
+    def hand_over(self, name: str, state: Mapping[str, np.ndarray]) -> bool:
+        """See `Checkpoints.hand_over`."""
+        try:
+            return bool(ray.get(self._actor.hand_over.remote(name, dict(state))))
+        except RayError:  # the driver's machine is lost, which ends the sweep
+            return False
 
     def forget(self, name: str) -> None:
         """See `Checkpoints.forget`."""
