@@ -9,11 +9,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.help import clusters
 from tests.help.plans import write_plan
 from tests.help.repository import ROOT
 
@@ -196,3 +198,31 @@ def test_moved_points_have_the_same_bits(sweeps):
             alone.drop(columns="seconds", errors="ignore"),
             check_exact=True,
         )
+
+
+def nodes_of(sweeps):
+    return [trial["labels"]["ray.io/node-id"] for trial in begun(sweeps)]
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_node_that_joins_gets_points_and_one_that_leaves_gives_them_back(numpy_sweeps):
+    """All points are in training on the first node, so none waits for the second."""
+    write_plan(numpy_sweeps.folder, space=SPACE, fit={"epochs": 4}, resources={"cpu": 1})
+    with clusters.running(nodes=1, **GIVES) as cluster:
+        process = started(numpy_sweeps, "--address", cluster.address, "--insecure")
+        numpy_sweeps.wait_for(lambda: len(begun(numpy_sweeps)) == 1, process)
+        cluster.add()
+        joined = time.monotonic()
+        numpy_sweeps.wait_for(lambda: len(begun(numpy_sweeps)) == 2, process)
+        print(f"the node has points after {time.monotonic() - joined:.1f} s")  # shown by pytest -s
+        first, second = nodes_of(numpy_sweeps)
+        assert first != second and begun(numpy_sweeps)[1]["epoch"] == 1
+        cluster.nodes.pop().kill()
+        # Their worker was lost. The first node is busy, so they wait for a third.
+        cluster.add(2)
+        numpy_sweeps.wait_for(lambda: len(begun(numpy_sweeps)) == 4, process)
+        third, _fourth = begun(numpy_sweeps)[2:]
+        assert sorted(third["points"]) == sorted(begun(numpy_sweeps)[1]["points"]) and third["epoch"] == 1
+        assert len(set(nodes_of(numpy_sweeps))) == 3  # the third has two cores, and gets points for each
+        ended(numpy_sweeps, process)
