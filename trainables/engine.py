@@ -52,6 +52,10 @@ class Checkpoints(ABC):
         """Replace the checkpoint `name`. If that fails, the previous one stays and training goes on."""
 
     @abstractmethod
+    def hand_over(self, name: str, state: Mapping[str, np.ndarray]) -> bool:
+        """Do what `save` does, wait until other workers can find it, and return whether it worked."""
+
+    @abstractmethod
     def forget(self, name: str) -> None:
         """Remove the checkpoint `name`, if there is one."""
 
@@ -125,6 +129,10 @@ class Report:
     Attributes:
         done: whether the trial has nothing left to do.
         open: points that are still in training.
+        given: points that the trial does not train any more, since it was asked to give some away (see `Engine.give`):
+            int64, shape (points,). Another trial goes on with them from their checkpoint. None if it has given none.
+        saves_s: how many seconds sooner the open points would finish if another worker trained half of them; 0 if it would
+            not save time.
         rows: points that have finished; None if none have.
         rungs: the records of ASHA's rungs since the last report, as rows to store; None if there are none.
         check: how a finished point compares with Keras so far; only the engine `verify` has one.
@@ -145,6 +153,8 @@ class Report:
 
     done: bool = False
     open: int = 0
+    given: np.ndarray | None = None
+    saves_s: float = 0.0
     rows: Rows | None = None
     rungs: pa.RecordBatch | None = None
     check: Check | None = None
@@ -188,6 +198,9 @@ class Engine(ABC):
         Each point must be in the `rows` of one report only. An error that a user's builder or `fit` raises must
         become the row of its point.
         """
+
+    def give(self) -> None:  # noqa: B027  # an engine need not be able to
+        """Give half of the open points away at the next step, if that still saves time. The default gives none."""
 
 
 def without_training(

@@ -25,6 +25,7 @@ WITHOUT_PRELOAD = "SWEEP_WITHOUT_PRELOAD"
 """An environment variable of workers that should not import what the other workers preload."""
 
 DRIVER = "driver"
+_EXPRESSIONS = ("!", "in(")
 TIMEOUT_S = 120.0
 """Seconds within which a node must have unpacked the parcel and answered."""
 
@@ -53,6 +54,27 @@ def alive() -> list[Node]:
         name = f"{address} ({node['NodeID'][:6]})" if addresses.count(address) > 1 else address
         nodes.append(Node(node["NodeID"], name))
     return sorted(nodes, key=lambda node: node.name)
+
+
+def room(amounts: Mapping[str, float], labels: Mapping[str, str]) -> int:
+    """Return how many trials the living nodes can hold at once, if nothing else runs there.
+
+    Args:
+        amounts: what a trial asks for, by the names of Ray's resources, each above 0.
+        labels: the value that each label of its node must have. One that is an expression of Ray's label selectors, such as
+            `!north` or `in(north,south)`, is taken to hold.
+    """
+    import ray
+
+    return sum(_fits(node, amounts, labels) for node in ray.nodes() if node["Alive"])
+
+
+def _fits(node: Mapping[str, Any], amounts: Mapping[str, float], labels: Mapping[str, str]) -> int:
+    has, own = node["Resources"], node.get("Labels") or {}
+    if any(own.get(name) != value for name, value in labels.items() if not value.startswith(_EXPRESSIONS)):
+        return 0
+    # 1e-6: four times a quarter of a GPU is one.
+    return min(int(has.get(name, 0.0) / amount + 1e-6) for name, amount in amounts.items())
 
 
 def beside_driver(kind: type, *arguments: Any) -> Any:

@@ -73,6 +73,9 @@ TRIAL_PARTS = ("run_metadata", "storage", "placement_group_factory", "config", "
 TRIAL_RESULTS = ("last_result", "metric_analysis", "metric_n_steps")
 """The attributes of a trial's `run_metadata` that hold what the trial reported."""
 
+TRIAL_STATE = ("ray_actor",)
+"""The attribute of a trial's `temporary_state` that holds the handle of its worker."""
+
 UPLOAD_LOGGERS = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
 """Loggers that report each upload of a job's folder."""
 
@@ -148,7 +151,7 @@ def read_settings_again() -> None:
 
 
 def check_trial() -> None:
-    """Check that a trial of Tune has the parts that `free_trial` replaces.
+    """Check that a trial of Tune has the parts that `free_trial` replaces and `call_worker` needs.
 
     Raises:
         ClusterError: one is missing.
@@ -158,6 +161,7 @@ def check_trial() -> None:
     trial = Trial("specimen", stub=True)
     missing = [name for name in TRIAL_PARTS if not hasattr(trial, name)]
     missing = missing or [name for name in TRIAL_RESULTS if not hasattr(trial.run_metadata, name)]
+    missing = missing or [name for name in TRIAL_STATE if not hasattr(trial.temporary_state, name)]
     if missing:
         raise _lacks(f"{missing[0]} of a trial")
 
@@ -233,6 +237,29 @@ def in_any_worker() -> Iterator[None]:
         yield
     finally:
         classes.get = before
+
+
+def has_free_worker(controller: Any) -> bool:
+    """Return whether Tune keeps a worker whose trial has ended, for the next trial.
+
+    Args:
+        controller: what Tune passes to a scheduler.
+
+    Raises:
+        ClusterError: Tune does not have the parts that tell.
+    """
+    try:
+        return bool(controller._tune_controller._actor_cache.num_cached_objects)
+    except AttributeError as error:
+        raise _lacks(f"{error.name} of Tune's controller") from None
+
+
+def call_worker(trial: Any, method: str) -> None:
+    """Call a method of the worker of a trial that has just reported: it runs before the trial's next step.
+
+    Nobody waits for it: what a trial does with it, its later results say.
+    """
+    getattr(trial.temporary_state.ray_actor, method).remote()
 
 
 def _found(private: Private) -> Any:

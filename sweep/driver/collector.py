@@ -19,6 +19,7 @@ from results.schema import Status
 from results.store.store import Store
 from sweep.driver.cutting import most_points, shares
 from sweep.driver.deaths import Deaths, Fault, fault_of
+from sweep.driver.giving import Giving
 from sweep.driver.intake import Intake
 from sweep.driver.searcher import PointSearcher, Unsaved
 from sweep.driver.verifier import ENGINE, STOPPED, Verifier
@@ -81,6 +82,7 @@ class Collector(Unsaved, Callback):
         self._on_step, self._should_stop = on_step, should_stop
         self._verifier, self._on_verify = verifier, on_verify
         self._intake = Intake(plan, store, tally)
+        self._giving = Giving(searcher)
         self._in_training: dict[str, int] = {}  # points of each running trial
         self._started_at: dict[str, float] = {}
         self._first_ended: Trial | None = None
@@ -95,6 +97,9 @@ class Collector(Unsaved, Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Note when a trial began, on a new or a reused actor."""
         self._any_started = True
+        self.searcher.begun(trial.trial_id)
+        if trial.config["engine"] != WAIT:
+            self._giving.begin(trial)
         self._started_at[trial.trial_id] = time.monotonic()
         self._count(trial, len(trial.config["points"]))
 
@@ -118,11 +123,23 @@ class Collector(Unsaved, Callback):
             self._hand_out(part, share, share)
         if report.refused is not None:
             self._train_one_by_one(report.refused, report.why)
+        if report.given is not None:
+            self._give(trial, report.given)
         if report.done:
             self._forget(trial)
         else:
             self._count(trial, report.open)
+            self._giving.hear(trial, report.saves_s)
         self._intake.end_if_unusable(report)
+
+    def _give(self, trial: Trial, given: np.ndarray) -> None:
+        """Hand out what a trial does not train any more. If its worker dies, it gives back only the other points."""
+        points, share = trial.config["points"], trial.config.get("share", 1.0)
+        is_given = np.isin(points, given)
+        part = share * len(given) / len(points)
+        trial.config |= {"points": points[~is_given], "share": share - part}
+        # Whatever else waits: these points would have been in training now. A part of them is not worth another trial.
+        self.searcher.add_group(given, math.inf, self._plan.repeat_of(given), part)
 
     def _hand_out(self, points: np.ndarray, cost: float, share: float) -> None:
         most = most_points(len(points), share, self.workers) if share else None
@@ -194,6 +211,7 @@ class Collector(Unsaved, Callback):
         except FolderError as error:  # Tune's own handling of an error takes longer
             raise StopRequested(error) from error
         self._look_at_nodes()
+        self.searcher.waiting = self._giving.waits(self.workers)
         if not self._any_started and time.monotonic() - self._begun_at > self._start_timeout_s:
             message = f"No worker has started within {self._start_timeout_s:g} s. sweep.log in the folder tells more."
             raise StopRequested(RuntimeError(message))
@@ -259,4 +277,5 @@ class Collector(Unsaved, Callback):
     def _forget(self, trial: Trial) -> None:
         self._started_at.pop(trial.trial_id, None)
         self._in_training.pop(trial.trial_id, None)
+        self._giving.forget(trial)
         self._tally.running = sum(self._in_training.values())

@@ -1,4 +1,9 @@
-"""The searcher: Ray Tune asks it for each next trial, a group of points for the fused engine or one point for Keras."""
+"""The searcher: Ray Tune asks it for each next trial, a group of points for the fused engine or one point for Keras.
+
+Terminology
+    wait    a trial without points, which keeps a worker ready; it has `ready` reported once its worker has started
+    work    all other trials
+"""
 
 from __future__ import annotations
 
@@ -31,16 +36,21 @@ class PointSearcher(Unsaved, Searcher):
 
     Args:
         open_points: the points to hand out one by one. They are read one at a time, so a generator may give them.
-        waiting: how many trials without points to hand out after the first groups: each keeps a worker ready.
+        waiting: how many waits to hand out at first.
+
+    Attributes:
+        waiting: how many waits there should be while there is no work; the driver changes it.
+        ready: the waits whose workers have started, by the trial's id, the oldest first.
     """
 
     def __init__(self, open_points: Iterable[int] = (), waiting: int = 0) -> None:
         super().__init__()
-        self._waits, self._has_waits = waiting, False
-        self.waits_over = False
-        """Whether something has come that the workers of the waiting trials can do."""
+        self.waiting = waiting
+        self.ready: dict[str, Any] = {}
+        self._waits: set[str] = set()  # handed out, and not over
+        self._handed: set[str] = set()  # work that is handed out, and not begun
         self._open: Iterator[int] = iter(open_points)
-        self._again: deque[Iterator[int]] = deque()
+        self._again: deque[np.ndarray] = deque()
         # A heap: the repeat, minus the cost, a counter, the trial's configuration.
         self._groups: list[tuple[int, float, int, dict[str, Any]]] = []
         self._counter = itertools.count()
@@ -70,45 +80,63 @@ class PointSearcher(Unsaved, Searcher):
         """
         config = {"points": points, "engine": "fused", "share": share, "given": {"most": most}}
         heapq.heappush(self._groups, (repeat, -cost, next(self._counter), config))
-        self._end_waits()
 
-    def _end_waits(self) -> None:
-        if self._has_waits:
-            self._waits, self.waits_over = 0, True
+    @property
+    def queued(self) -> int:
+        """Work that Tune has not asked for yet, without the points that were not tried yet."""
+        return len(self._groups) + sum(map(len, self._again)) + len(self._checks)
+
+    @property
+    def unbegun(self) -> int:
+        """The same, with the work that Tune has asked for and no worker has begun with."""
+        return self.queued + len(self._handed)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial's configuration, or None while there is none."""
+        config = self._next()
+        if config is not None:
+            self._handed.add(trial_id)
+        elif len(self._waits) < self.waiting:
+            self._waits.add(trial_id)
+            config = {"points": np.zeros(0, np.int64), "engine": WAIT}
+        return config
+
+    def _next(self) -> dict[str, Any] | None:
         if self._groups:
             config = heapq.heappop(self._groups)[-1]
             return {**config, "given": {**config["given"], "known": self._known}}
-        if self._waits:
-            self._waits, self._has_waits = self._waits - 1, True
-            return {"points": np.zeros(0, np.int64), "engine": WAIT}
-        while self._again:
-            if (idx := next(self._again[0], None)) is not None:
-                return _single(idx)
-            self._again.popleft()
+        if self._again:
+            first, self._again[0] = int(self._again[0][0]), self._again[0][1:]
+            if not len(self._again[0]):
+                self._again.popleft()
+            return _single(first)
         idx = next(self._open, None)
-        if idx is None:
-            return self._checks.popleft() if self._checks else None
-        return _single(idx)
+        if idx is not None:
+            return _single(idx)
+        return self._checks.popleft() if self._checks else None
+
+    def begun(self, trial_id: str) -> None:
+        """Note that a worker has begun with a trial."""
+        self._handed.discard(trial_id)
 
     def give_back(self, points: np.ndarray) -> None:
         """Hand out `points` one by one, before the points that have not been tried."""
-        self._again.append(map(int, points))
-        self._end_waits()
+        if len(points):
+            self._again.append(np.asarray(points))
 
     def add_check(self, config: dict[str, Any]) -> None:
         """Hand out a trial with this configuration when no point is left: it verifies one that has finished."""
         self._checks.append(config)
-        self._end_waits()
 
     def forget_checks(self) -> None:
         """Do not hand out the checks that were not begun."""
         self._checks.clear()
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Do nothing: results do not change the order."""
+        """Forget the trial; its results do not change the order."""
+        self._handed.discard(trial_id)
+        self._waits.discard(trial_id)
+        self.ready.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the open points follow from the plan and the rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from cluster.connect import local
 from cluster.connect.attached import attached
-from cluster.connect.nodes import TIMEOUT_S, Agreement
+from cluster.connect.nodes import TIMEOUT_S, Agreement, room
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep.driver.travel import moved_builder, user_folder
@@ -91,12 +91,18 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
             if address:
                 agreement = Agreement()
                 agreement.check(TIMEOUT_S)
-                check_nodes = agreement.check
                 most = task.cpus // plan.resources.cpu or None
                 on_cluster = tuning.OnCluster(moved_builder(plan), most, agreement.guard())
-                at_once = _trials_at_once(plan, found)
+                at_once = room(plan.resources.amounts, plan.resources.labels)
                 waiting = "" if at_once else f"waiting for a node that has {plan.resources.amounts}"
                 tally.workers = min(most or tally.asked, max(1, at_once))
+
+                def check_nodes() -> None:
+                    """Look at the nodes again: one may have joined, whose workers then wait for points, or left."""
+                    agreement.check()
+                    now = room(plan.resources.amounts, plan.resources.labels)
+                    tally.workers = min(most or tally.asked, max(1, now))
+
             elif plan.resources.gpu > 0:
                 tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
             view.begin(waiting or "training")
@@ -154,8 +160,3 @@ def _gpu_workers(plan: Plan, gpus: float) -> int:
             "could start. Lower it; 0 trains on the CPU."
         )
     return int(gpus / plan.resources.gpu)
-
-
-def _trials_at_once(plan: Plan, found: Mapping[str, float]) -> int:
-    """Return how many trials a cluster can hold at once, by the sums of its nodes' resources in `found`."""
-    return min(int(found.get(name, 0.0) / amount) for name, amount in plan.resources.amounts.items())

@@ -19,7 +19,7 @@ from sweep.plan.resources import Resources
 from trainables.builder.find import Builder
 from trainables.engine import Checkpoints, Rungs, Work
 from trainables.trials.checkpoints import ActorCheckpoints, LocalCheckpoints
-from trainables.trials.trial import WAIT, Trial
+from trainables.trials.trial import Trial
 
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial
@@ -96,14 +96,13 @@ def tuner(
         tune.with_resources(given, placement(plan.resources)),
         tune_config=TuneConfig(
             search_alg=collector.searcher,
-            scheduler=WaitingFirst(),
+            scheduler=WaitingFirst(collector.searcher),
             num_samples=-1,  # no limit: the collector ends the sweep
             reuse_actors=True,
             max_concurrent_trials=on_cluster.most_trials if on_cluster else None,
         ),
         run_config=RunConfig(
             name="sweep",
-            stop=lambda _, result: result.get(WAIT, False) and collector.searcher.waits_over,
             storage_path=scratch,
             callbacks=[collector],
             failure_config=FailureConfig(max_failures=0),

@@ -56,3 +56,25 @@ def test_a_node_is_asked_once_and_a_worker_compares_for_itself():
             other.check(wait_s=60)
         with pytest.raises(ClusterError, match=r"keras\n  driver +1\.0"):
             pickle.loads(pickle.dumps(other.guard()))()
+
+
+@pytest.mark.parametrize(
+    ("amounts", "labels", "fits"),
+    [
+        ({"CPU": 1}, {}, 4 + 3 + 1),
+        ({"CPU": 2}, {}, 2 + 1),  # not the half of all cores
+        ({"CPU": 1, "GPU": 0.3}, {}, 3),
+        ({"CPU": 1, "big_disk": 1}, {}, 0),
+        ({"CPU": 1}, {"zone": "north"}, 4),
+        ({"CPU": 1}, {"zone": "in(north,south)"}, 8),  # Ray decides
+    ],
+)
+def test_a_trial_has_to_fit_on_one_node(monkeypatch, amounts, labels, fits):
+    listed = [
+        {"Alive": True, "Resources": {"CPU": 4.0}, "Labels": {"zone": "north"}},
+        {"Alive": True, "Resources": {"CPU": 3.0, "GPU": 1.0}, "Labels": {"zone": "south"}},
+        {"Alive": True, "Resources": {"CPU": 1.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0}, "Labels": {"zone": "north"}},
+    ]
+    monkeypatch.setattr("ray.nodes", lambda: listed)
+    assert nodes.room(amounts, labels) == fits

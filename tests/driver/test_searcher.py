@@ -5,7 +5,6 @@ import pickle
 
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 from hypothesis import given
 
 from sweep.driver.searcher import PointSearcher
@@ -47,24 +46,35 @@ def test_groups_come_first_the_costliest_first_then_single_points_in_their_order
 def test_workers_wait_after_the_first_group_until_something_comes():
     searcher = PointSearcher(waiting=3)
     searcher.add_group(np.array([1, 2]))
-    handed = asked(searcher, 3)
+    handed = [searcher.suggest(name) for name in ("g", "x", "y")]
     assert [(config["engine"], len(config["points"])) for config in handed] == [
         ("fused", 2),
         ("wait", 0),
         ("wait", 0),
     ]
-    assert not searcher.waits_over
-    searcher.add_group(np.array([1]))
-    assert searcher.waits_over and searcher.suggest("a")["engine"] == "fused"
-    assert searcher.suggest("b") is None  # nobody has to wait any more
-
-
-@pytest.mark.parametrize("come", ["give_back", "add_check"])
-def test_single_points_and_checks_end_the_waiting(come):
-    searcher = PointSearcher(waiting=1)
     assert searcher.suggest("a")["engine"] == "wait"
-    getattr(searcher, come)(np.array([5]) if come == "give_back" else {"points": np.array([5])})
-    assert searcher.waits_over
+    assert searcher.suggest("b") is None  # three wait
+    searcher.add_group(np.array([1]))
+    assert searcher.suggest("c")["engine"] == "fused" and searcher.suggest("d") is None
+    searcher.ready["a"] = object()
+    searcher.on_trial_complete("a")
+    assert not searcher.ready and searcher.suggest("e")["engine"] == "wait"  # there is room for another
+
+
+def test_work_is_counted_until_a_worker_begins_with_it():
+    searcher = PointSearcher([7])
+    assert searcher.queued == searcher.unbegun == 0  # points that were not tried are not counted
+    searcher.add_group(np.array([1, 2]))
+    searcher.give_back(np.array([3, 4]))
+    searcher.give_back(np.zeros(0, np.int64))
+    searcher.add_check({"points": np.array([5]), "engine": "verify"})
+    assert searcher.queued == searcher.unbegun == 4
+    names = list("abcde")
+    assert all(searcher.suggest(name) for name in names)
+    assert (searcher.queued, searcher.unbegun) == (0, 5)
+    searcher.begun("a")
+    searcher.on_trial_complete("b", error=True)  # its worker ended before it began
+    assert searcher.unbegun == 3
 
 
 def test_a_group_is_handed_out_whole():

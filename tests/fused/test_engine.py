@@ -190,3 +190,67 @@ def test_what_the_engine_itself_cannot_do_is_no_reason_to_leave_points_alone(mon
         monkeypatch.delattr("trainables.fused.compose.members.assemble")
     [report] = reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES)), [0, 1])
     assert report.refused is None and "--engine keras" in report.broken and "fused engine" in report.broken
+
+
+def adam_or_sgd(rate, optimizer, units=3):
+    inputs = keras.Input((10,))
+    x = keras.layers.BatchNormalization()(keras.layers.Dense(units, activation="tanh")(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dropout(0.2, seed=3)(x)))
+    model.compile({"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[optimizer](rate), "mse")
+    return model
+
+
+@pytest.mark.parametrize(("programs", "rtol"), [("native", 0.0), ("xla", 1e-4)])
+def test_a_trial_gives_half_of_its_points_to_another_worker(tmp_path, monkeypatch, programs, rtol):
+    """The other one goes on where they were; the points that it takes are of one optimizer, so it has fewer slots."""
+    monkeypatch.setattr(engine_module, "STEP_S", 0.0)  # a step an epoch
+    monkeypatch.setattr(engine_module, "LANES", 4)
+    monkeypatch.setattr("trainables.fused.training.pace.Pace.saves_s", lambda *_: 5.0)
+    space = Space({"optimizer": ["adam", "sgd"], "rate": [0.001 * number for number in range(1, 6)]})
+    training = Training(Fit(epochs=6, batch_size=32), RULES, programs=programs)
+    kept = LocalCheckpoints(str(tmp_path / "checkpoints"))
+
+    def made(**work):
+        return engine(training, "adam_or_sgd", space, __file__, **work)
+
+    undisturbed = finished(reports_of(made(), range(10)))
+    giver = made(checkpoints=kept)
+    giver.begin(np.arange(10))
+    assert [giver.step().saves_s for _ in range(3)] == [5.0] * 3
+    giver.give()
+    report = giver.step()
+    assert report.given.tolist() == [8, 9] and report.open == 8 and not report.done  # whole chunks are kept
+    giver.give()
+    assert giver.step().given.tolist() == [4, 5, 6, 7]
+    found = finished(reports_to_the_end(giver))
+    assert sorted(found) == [0, 1, 2, 3]
+    for points in ([4, 5, 6, 7], [8, 9]):
+        receiver = made(checkpoints=kept)
+        receiver.begin(np.array(points))
+        reports = [receiver.step()]
+        assert receiver._cohort.epoch == 4 and receiver._cohort.idx.tolist() == points
+        found |= finished([*reports, *reports_to_the_end(receiver)])
+    assert not list((tmp_path / "checkpoints").iterdir())
+    assert set(found) == set(undisturbed)
+    for idx, (row, curve, weights) in undisturbed.items():
+        assert found[idx][0]["epochs"] == row["epochs"] and found[idx][0]["best_epoch"] == row["best_epoch"]
+        for one, other in ((found[idx][1]["val_loss"], curve["val_loss"]), (found[idx][2], weights)):
+            np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol / 10)
+
+
+def test_a_trial_keeps_points_that_cannot_be_handed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "STEP_S", 0.0)
+    monkeypatch.setattr(engine_module, "LANES", 2)
+    monkeypatch.setattr("trainables.fused.training.pace.Pace.saves_s", lambda *_: 5.0)
+    (tmp_path / "a file").touch()
+    training = Training(Fit(epochs=4, batch_size=32), RULES)
+    alone = engine(training)
+    alone.begin(np.arange(4))
+    assert alone.step().saves_s == 0.0  # nowhere to keep a checkpoint
+    giver = engine(training, checkpoints=LocalCheckpoints(str(tmp_path / "a file")))
+    giver.begin(np.arange(4))
+    assert giver.step().saves_s == 5.0
+    giver.give()
+    report = giver.step()
+    assert report.given is None and report.open == 4
+    assert sorted(finished([report, *reports_to_the_end(giver)])) == [0, 1, 2, 3]

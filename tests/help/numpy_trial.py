@@ -16,6 +16,7 @@ import pyarrow as pa
 import ray
 
 from trainables.engine import Engine, Report, Rows, curves_of, weights_of, without_training
+from trainables.trials.checkpoints import name_of
 from trainables.trials.trial import WAIT, Trial
 from trainables.trials.wait import WaitEngine
 
@@ -28,15 +29,17 @@ LAYOUT = f'[["weights", "float32", [{WEIGHTS}]]]'
 class NumpyEngine(Engine):
     """Makes up the numbers of its points.
 
-    A step takes as many seconds more as the variable SWEEP_TEST_STEP_S says. A point misbehaves as its value on an axis
-    "behaviour" says: "dies", or "dies once", for which the variable SWEEP_TEST_MARK names a file to be made; "nan" and
-    "sleeps" end as they do in the real engine, which needs no time for it here. A group that is larger than `COHORT` is
-    split.
+    A step takes as many seconds more as the variable SWEEP_TEST_STEP_S says. With the variable SWEEP_TEST_SAVES_S, a step is
+    an epoch, and the engine says that it would save so many seconds to give points away, and does so if it is asked. A point
+    misbehaves as its value on an axis "behaviour" says: "dies", or "dies once", for which the variable SWEEP_TEST_MARK names
+    a file to be made; "nan" and "sleeps" end as they do in the real engine, which needs no time for it here. A group that is
+    larger than `COHORT` is split.
 
     Attributes:
         hold: a file; while it is there, only the points end whose idx it lists, by spaces between. None for no such file.
-        record: a file for a line of JSON of each trial that begins: its points, the labels of its node and the process.
-            None for none.
+            Points that may be given away wait after their first epoch, and can be given away meanwhile.
+        record: a file for a line of JSON of each trial that begins: its points, the epochs that they have been trained, the
+            labels of its node and the process. None for none.
     """
 
     COHORT = 1000
@@ -44,13 +47,26 @@ class NumpyEngine(Engine):
     record: Path | None = None
 
     def begin(self, points, known=None, most=None):
-        self._points, self._epoch = points, 0
+        self._points, self._epoch, self._asked = points, 0, False
+        self._gives_s = float(os.environ.get("SWEEP_TEST_SAVES_S", "0"))
+        found = self.work.checkpoints.find(points) if self._gives_s and self.work.checkpoints else ()
+        for present, state in found:
+            if len(present) == len(points):
+                self._epoch = int(state["epoch"])
+                break
         if self.record:
             labels = ray.get_runtime_context().get_node_labels()
             with self.record.open("a") as file:
-                file.write(
-                    json.dumps({"points": points.tolist(), "labels": labels, "process": os.getpid()}) + "\n"
-                )
+                told = {
+                    "points": points.tolist(),
+                    "epoch": self._epoch,
+                    "labels": labels,
+                    "process": os.getpid(),
+                }
+                file.write(json.dumps(told) + "\n")
+
+    def give(self):
+        self._asked = True
 
     def step(self):
         points, training = self._points, self.work.training
@@ -60,11 +76,16 @@ class NumpyEngine(Engine):
         time.sleep(float(os.environ.get("SWEEP_TEST_STEP_S", "0")))
         if (rows := self._misbehave()) is not None:
             return Report(done=True, rows=rows)
-        while self._held():
+        if self._asked and len(points) > 1:
+            return self._give()
+        if self._gives_s and self._epoch == 1 and self._held():
+            time.sleep(0.01)
+            return Report(open=len(points), saves_s=self._saves_s())
+        while not self._gives_s and self._held():
             time.sleep(0.01)
         epochs = training.fit.epochs
         later = [milestone for milestone in training.milestones if milestone > self._epoch]
-        self._epoch = min([*later, epochs])
+        self._epoch = self._epoch + 1 if self._gives_s else min([*later, epochs])
         going = np.ones(len(points), bool)
         if self.work.rungs and self._epoch in training.milestones:
             going = self.work.rungs.enter(self._epoch, points, self._losses(points)[:, -1], together=True)
@@ -75,9 +96,20 @@ class NumpyEngine(Engine):
         return Report(
             done=not len(self._points),
             open=len(self._points),
+            saves_s=self._saves_s(),
             rows=self._rows(ended, status) if len(ended) else None,
             rungs=self.work.rungs.entered() if self.work.rungs else None,
         )
+
+    def _saves_s(self):
+        return self._gives_s if len(self._points) > 1 and self._epoch else 0.0
+
+    def _give(self):
+        half = len(self._points) // 2
+        self._asked, self._points, given = False, self._points[:half], self._points[half:]
+        state = {"idx": given, "alive": np.ones(len(given), bool), "epoch": np.array(self._epoch)}
+        assert self.work.checkpoints.hand_over(name_of(given), state)
+        return Report(open=half, given=given, saves_s=self._saves_s())
 
     def _held(self):
         try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
@@ -83,6 +84,14 @@ def test_points_of_several_cohorts_are_found_in_each(kept):
     both = found(kept, [5, 3, 2, 77])
     # The latest first, which is the furthest of those that hold a point.
     assert [(present, read["stack.weights"][0, 0]) for present, read in both] == [([5], 2), ([2, 3], 1)]
+
+
+def test_checkpoints_of_other_cohorts_are_not_read_whole(kept, folder, monkeypatch):
+    for name, idx in (("mine", [1, 2]), ("other", [3, 4]), ("over", [1])):
+        kept.save(name, state(idx, alive=[name != "over"] * len(idx)))
+    read, whole = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (read.append(path.name), whole(path))[1])
+    assert [present for present, _ in found(kept, [1, 2, 5])] == [[1, 2]] and read == ["mine.npz"]
 
 
 @pytest.fixture

@@ -28,6 +28,9 @@ class Counting(Engine):
         self.steps += 1
         return Report(done=self.steps == 2, open=len(self.points))
 
+    def give(self):
+        self.points = self.points[:1]
+
 
 BUILDER = Builder(
     "builders:build", "builders", "build", Path("builders.py"), Path(), "", (), frozenset(), False
@@ -90,6 +93,14 @@ def test_a_worker_may_wait_before_its_first_points(worker):
     assert result["wait"] and not result["done"] and result[PAYLOAD].rows is None
     worker.take([3])
     assert not worker.trial.step()["wait"]
+
+
+def test_a_trial_is_asked_for_points_between_two_steps(worker):
+    assert worker.trial.step()[PAYLOAD].open == 2
+    worker.trial.give()
+    assert worker.trial.step()[PAYLOAD].open == 1
+    worker.take([], "wait")
+    worker.trial.give()  # an engine that cannot give does nothing
 
 
 def test_a_prepared_worker_collects_nothing_of_what_it_imported(monkeypatch):

@@ -7,8 +7,9 @@ Terminology
     cohort   a group, or a part of one, in training
     lane     one model of those that a program works on at once
     chunk    `LANES` lanes; a program trains one chunk after another
+    give     leave open points to another worker, which goes on with them from their checkpoint
 
-A step composes the group, or trains it until ASHA's next milestone, or for a few seconds.
+A step composes the group, or trains it until ASHA's next milestone, or for a few seconds, or gives points away.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from trainables.clock import Clock
 from trainables.engine import Engine, Report, Work, without_training
 from trainables.error_text import cause_of, explain
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
+from trainables.fused.training.pace import Pace
 from trainables.limits import KILL_AFTER_S, cohort_memory_mb, time_limit
 from trainables.objective import ObjectiveError
 from trainables.trials.checkpoints import name_of
@@ -66,6 +68,11 @@ class FusedEngine(Engine):
         self._waiting: list[tuple[np.ndarray, Any, Any]] | None = None
         self._cohort: Any = None
         self._kept_at = 0.0
+        self._asked, self._pace = False, Pace()
+
+    def give(self) -> None:
+        """See `Engine.give`."""
+        self._asked = True
 
     def step(self) -> Report:
         """Compose the group, or train it for a while, and report."""
@@ -80,6 +87,7 @@ class FusedEngine(Engine):
             started = Clock()
             report = self._compose() if self._waiting is None else None
             self._composed_s += started.core_s
+            self._pace.begun(started.wall_s)
             return report or self._train()
         except InternalsError as error:
             return Report(done=True, broken=str(error))
@@ -159,7 +167,11 @@ class FusedEngine(Engine):
         return np.array_split(points, math.ceil(len(points) / most)) if len(points) > most else []
 
     def _train(self) -> Report:
+        began = Clock()
         if self._cohort is None and (report := self._begin_cohort()):
+            return report
+        self._pace.begun(began.wall_s)
+        if self._asked and (report := self._give()):
             return report
         cohort, training, checkpoints = self._cohort, self.work.training, self.work.checkpoints
         if checkpoints and cohort.epoch and time.monotonic() - self._kept_at > CHECKPOINT_EVERY_S:
@@ -169,12 +181,13 @@ class FusedEngine(Engine):
         started, ended = time.monotonic(), []
         while not cohort.finished:
             with time_limit(training.timeout_s + COMPILE_S - KILL_AFTER_S):
-                trained = np.flatnonzero(cohort.alive)
+                trained, epoch = np.flatnonzero(cohort.alive), Clock()
                 ended.append(cohort.train())
-            if self.work.rungs and cohort.epoch in training.milestones:
+                epoch_s = epoch.wall_s
+            if at_rung := bool(self.work.rungs) and cohort.epoch in training.milestones:
                 ended.append(self._enter(trained))
-                break
-            if time.monotonic() - started > STEP_S:
+            self._pace.trained(len(trained), int(cohort.alive.sum()), epoch_s)
+            if at_rung or time.monotonic() - started > STEP_S:
                 break
         rows = np.concatenate(ended) if ended else np.array([], int)
         finished = cohort.report(rows) if len(rows) else None
@@ -188,11 +201,40 @@ class FusedEngine(Engine):
         return Report(
             done=self._cohort is None and not self._waiting,
             open=still_open,
+            saves_s=self._saves_s(),
             rows=finished,
             rungs=self.work.rungs.entered() if self.work.rungs else None,
             timing=timing,
             modes=cohort.modes,
         )
+
+    def _saves_s(self) -> float:
+        """Return `Report.saves_s`: 0 if no checkpoints are kept, or if a chunk holds all points."""
+        cohort = self._cohort
+        if cohort is None or self.work.checkpoints is None:
+            return 0.0
+        still_open = int(cohort.alive.sum()) + sum(len(idx) for idx, *_ in self._waiting or ())
+        return self._pace.saves_s(still_open, cohort.fit.epochs - cohort.epoch) if still_open > LANES else 0.0
+
+    def _give(self) -> Report | None:
+        """Give half of the open points away, or a cohort that has not begun; return None if that does not save time."""
+        self._asked = False
+        cohort, checkpoints = self._cohort, self.work.checkpoints
+        if checkpoints is None or not self._saves_s():
+            return None
+        if self._waiting:
+            given = self._waiting.pop()[0]
+        else:
+            rows = np.flatnonzero(cohort.alive)
+            kept = (
+                math.ceil(math.ceil(len(rows) / LANES) / 2) * LANES
+            )  # whole chunks; neighbours are often alike
+            given = cohort.idx[rows[kept:]]
+            if not checkpoints.hand_over(name_of(given), cohort.state(rows[kept:])):
+                return None
+            cohort.give(rows[kept:])
+        self._points = self._points[~np.isin(self._points, given)]
+        return Report(open=int(cohort.alive.sum()), given=given, saves_s=self._saves_s())
 
     def _begin_cohort(self) -> Report | None:
         """Start the next cohort, from a checkpoint if there is one; report if its program cannot train all points."""

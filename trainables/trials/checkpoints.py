@@ -17,15 +17,20 @@ import itertools
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import ray
+from ray.exceptions import RayError
 
 from trainables.engine import Checkpoints
 
 MOST_FOUND = 3
 """The maximum number of checkpoints read for one cohort; the latest ones have the most epochs."""
+
+
+DIGEST_BYTES = 64
+"""A file begins with the BLAKE2b digest of the rest, which is an archive of NumPy."""
 
 
 class LocalCheckpoints(Checkpoints):
@@ -40,6 +45,10 @@ class LocalCheckpoints(Checkpoints):
 
     def save(self, name: str, state: Mapping[str, np.ndarray]) -> None:
         """See `Checkpoints.save`."""
+        self.hand_over(name, state)
+
+    def hand_over(self, name: str, state: Mapping[str, np.ndarray]) -> bool:
+        """See `Checkpoints.hand_over`."""
         buffer = io.BytesIO()
         np.savez(buffer, **state)  # type: ignore[arg-type]  # arrays by name
         part = self._folder / f".{name}.tmp"
@@ -50,6 +59,8 @@ class LocalCheckpoints(Checkpoints):
         except OSError:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)  # leave the disk space for the rows
+            return False
+        return True
 
     def forget(self, name: str) -> None:
         """See `Checkpoints.forget`."""
@@ -64,12 +75,14 @@ class LocalCheckpoints(Checkpoints):
         files = list(self._folder.glob("*.npz"))
         for path in sorted(files, key=_written_at, reverse=True):  # latest first: it has the most epochs
             try:
-                raw = path.read_bytes()
-                if hashlib.blake2b(raw[64:]).digest() != raw[:64]:
+                if _is_of_others(path, idx):
                     continue
-                with np.load(io.BytesIO(raw[64:]), allow_pickle=False) as file:
-                    state = {name: file[name] for name in file.files}
-                present = np.intersect1d(state["idx"][state["alive"]], idx)
+                raw = path.read_bytes()
+                sealed = raw[DIGEST_BYTES:]
+                if hashlib.blake2b(sealed).digest() != raw[:DIGEST_BYTES]:
+                    continue
+                state = _arrays(io.BytesIO(sealed))
+                present = _present(state, idx)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 continue
             if len(present):
@@ -90,6 +103,13 @@ class ActorCheckpoints(Checkpoints):
         """See `Checkpoints.save`; training does not wait for it."""
         self._actor.save.remote(name, dict(state))
 
+    def hand_over(self, name: str, state: Mapping[str, np.ndarray]) -> bool:
+        """See `Checkpoints.hand_over`."""
+        try:
+            return bool(ray.get(self._actor.hand_over.remote(name, dict(state))))
+        except RayError:  # the driver's machine is lost, which ends the sweep
+            return False
+
     def forget(self, name: str) -> None:
         """See `Checkpoints.forget`."""
         self._actor.forget.remote(name)
@@ -97,6 +117,27 @@ class ActorCheckpoints(Checkpoints):
     def find(self, idx: np.ndarray) -> Sequence[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """See `Checkpoints.find`."""
         return ray.get(self._actor.find.remote(idx))
+
+
+def _arrays(file: BinaryIO, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Return arrays of an archive that begins where `file` stands; all if no names are given."""
+    with np.load(file, allow_pickle=False) as archive:
+        return {name: archive[name] for name in names or archive.files}
+
+
+def _is_of_others(path: Path, idx: np.ndarray) -> bool:
+    """Return whether none of the points `idx` is in a file: most files are other cohorts', and need not be read whole."""
+    try:
+        with path.open("rb") as file:
+            file.seek(DIGEST_BYTES)
+            return not len(_present(_arrays(file, ("idx", "alive")), idx))
+    except Exception:  # whatever a damaged file may raise; its digest tells that it is one
+        return False
+
+
+def _present(state: Mapping[str, np.ndarray], idx: np.ndarray) -> np.ndarray:
+    """Return those of the points `idx` that are in training in a checkpoint."""
+    return np.intersect1d(state["idx"][state["alive"]], idx)
 
 
 def _written_at(path: Path) -> float:

@@ -16,9 +16,9 @@ from trainables.engine import Engine, Work
 from trainables.limits import RETIRE_AFTER_MB, resident_mb
 
 PAYLOAD = "payload"
+"""The key of a trial's `Report` in a Tune result."""
 WAIT = "wait"
 """The engine of a trial without points, which keeps its worker ready; see `wait`. Also a key of its results."""
-"""The key of a trial's `Report` in a Tune result."""
 
 
 COLLECT_AFTER_MB = 64.0
@@ -104,6 +104,10 @@ class Trial(tune.Trainable):
         work = self.work.of_seed(self._first_seed + repeat)
         if work is not self.work:
             self.work, self._engines = work, {}
+
+    def give(self) -> None:
+        """Ask the trial to give half of its open points away at its next step; see `Engine.give`."""
+        self._engine.give()
 
     def step(self) -> dict[str, Any]:
         """Train for a while and report."""

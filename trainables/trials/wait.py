@@ -2,28 +2,24 @@
 
 While one worker finds out which points share a program, the others import TensorFlow, which takes seconds. Tune would start
 them only once there are points for them. It would then give those points to the first worker that is free, and end the
-worker that has just begun to start.
+worker that has just begun to start. Later, a worker waits for points that another one gives away.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 
 from trainables.engine import Engine, Report
 
-WAIT_S = 0.25
-
 
 class WaitEngine(Engine):
-    """Waits. Its trial has no points; the driver ends it."""
+    """Does nothing. Its trial has no points: it reports once that the worker is ready, and the driver ends it later."""
 
     def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
         """Begin to wait; all arguments are ignored."""
 
     def step(self) -> Report:
-        """Wait for a moment."""
-        time.sleep(WAIT_S)
+        """Report that the worker is ready."""
         return Report()

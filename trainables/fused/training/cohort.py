@@ -7,7 +7,8 @@ trained further, and `report` returns their rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,8 @@ class Cohort:
     Attributes:
         epoch: epochs done.
         alive: bool, shape (points,): whether each point is still in training.
-        status: the status for each point's row; "running" while the point is in training.
+        status: the status for each point's row; "running" while the point is in training, "given" if it has been given
+            away.
         program: the program that trains the points.
         why_not_native: why that is not the native kernel; empty if it is, or if it was not wanted.
         watched: the logs that the rules watch.
@@ -184,6 +186,11 @@ class Cohort:
         self.alive[rows] = False
         self.status[rows] = "pruned"
 
+    def give(self, rows: np.ndarray) -> None:
+        """Train the points `rows` no further, since another worker goes on with them."""
+        self.alive[rows] = False
+        self.status[rows] = "given"
+
     @staticmethod
     def _put(stack: Stack, rows: np.ndarray, values: Stack) -> None:
         stack.weights[rows] = values.weights
@@ -198,9 +205,7 @@ class Cohort:
         has_best = best_epoch > 0
         columns: dict[str, Any] = {}
         evaluated = rows[has_best & (self.status[rows] != "timeout")]
-        history = (
-            np.stack(self._history) if self._history else np.zeros((0, len(self.idx), len(self._labels) + 1))
-        )
+        history = self._curves()
         if len(evaluated):
             models = self._best.take(evaluated)
             best_logs = history[self._rules.best_epoch[evaluated] - 1, evaluated]
@@ -255,8 +260,7 @@ class Cohort:
         positions = {id(v): position for position, v in enumerate(model.non_trainable_variables)}
         offsets = np.cumsum([0, *(int(np.prod(v.shape)) for v in model.trainable_variables)])
         trainable = {id(v): position for position, v in enumerate(model.trainable_variables)}
-        fixed_positions = [position for position in range(len(positions)) if position not in template.stacked]
-        fixed = dict(zip(fixed_positions, template.shared, strict=True))
+        fixed = dict(zip(self._shared(), template.shared, strict=True))
         parts = []
         for variable in model.weights:  # these lack the seeds and have another order
             if id(variable) in trainable:
@@ -271,28 +275,56 @@ class Cohort:
         layout = json.dumps([[v.path, str(v.dtype), list(v.shape)] for v in model.weights])
         return weights_of(self.idx[rows], as_bytes(parts), layout)
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Return everything that `restore` needs to continue from here, as arrays by name."""
-        arrays = {
-            "idx": self.idx,
-            "alive": self.alive,
-            "seconds": self.seconds,
-            "epoch": np.array(self.epoch),
-        }
-        arrays["status"] = self.status.astype("U16")
-        arrays["history"] = np.array(self._history, np.float32)
+    def _curves(self) -> np.ndarray:
+        """Return the logs and the rate of each epoch: float32, shape (epochs, points, columns)."""
+        shape = (0, len(self.idx), len(self._labels) + 1)
+        return np.stack(self._history) if self._history else np.zeros(shape, np.float32)
+
+    def _models(self) -> dict[str, np.ndarray]:
+        """Return the arrays of the models, by names that they also have in a cohort of a part of these points.
+
+        Such a part may have fewer optimizers, and so fewer slots, or values that differ between fewer points.
+        """
+        found, seen = {}, Counter[str]()
+        slots = []
+        for shape, dtype in self._template.updates.shapes:
+            kind = f"{dtype}.{'x'.join(map(str, shape))}"
+            slots.append(f"slot.{kind}.{seen[kind]}")
+            seen[kind] += 1
+        states = [f"variable.{position}" for position in self._template.stacked]
         for name, stack in (("stack", self._stack), ("best", self._best)):
-            arrays[f"{name}.weights"] = stack.weights
-            arrays |= {f"{name}.state.{i}": a for i, a in enumerate(stack.state)}
-            arrays |= {f"{name}.slots.{i}": a for i, a in enumerate(stack.slots)}
-        arrays |= {f"shared.{i}": np.asarray(a) for i, a in enumerate(self.program.shared)}
-        return arrays | {f"rules.{name}": a for name, a in self._rules.state().items()}
+            found[f"{name}.weights"] = stack.weights
+            found |= {f"{name}.{key}": a for key, a in zip(states, stack.state, strict=True)}
+            found |= {
+                f"{name}.{key}": a for key, a in zip(slots, stack.slots, strict=False)
+            }  # the best has none
+        return found
+
+    def _shared(self) -> list[int]:
+        """Return the positions of the shared variables among the non-trainable ones."""
+        count = len(self._template.model.non_trainable_variables)
+        return [position for position in range(count) if position not in self._template.stacked]
+
+    def state(self, rows: np.ndarray | slice = slice(None)) -> dict[str, np.ndarray]:
+        """Return everything that `restore` needs to continue the points `rows` from here, as arrays by name."""
+        arrays = {
+            "idx": self.idx[rows],
+            "alive": self.alive[rows],
+            "seconds": self.seconds[rows],
+            "epoch": np.array(self.epoch),
+            "status": self.status[rows].astype("U16"),
+            "history": self._curves()[:, rows],
+        }
+        arrays |= {name: a[rows] for name, a in self._models().items()}
+        pairs = zip(self._shared(), self.program.shared, strict=True)
+        arrays |= {f"shared.{position}": np.asarray(a) for position, a in pairs}
+        return arrays | {f"rules.{name}": a[rows] for name, a in self._rules.state().items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Continue from what `state` returned for a cohort with at least these points.
 
         Raises:
-            ValueError: the arrays are not from such a cohort.
+            ValueError, KeyError: the arrays are not from such a cohort.
         """
         position = {int(idx): row for row, idx in enumerate(arrays["idx"])}
         if missing := [idx for idx in self.idx.tolist() if idx not in position]:
@@ -300,18 +332,17 @@ class Cohort:
         rows = np.array([position[idx] for idx in self.idx.tolist()], int)
         if not all(arrays["alive"][rows]):
             raise ValueError("The checkpoint has points that have already stopped.")
-        for name, stack in (("stack", self._stack), ("best", self._best)):
-            targets: Sequence[tuple[str, np.ndarray]] = [
-                ("weights", stack.weights),
-                *((f"state.{i}", a) for i, a in enumerate(stack.state)),
-                *((f"slots.{i}", a) for i, a in enumerate(stack.slots)),
-            ]
-            for key, target in targets:
-                target[...] = arrays[f"{name}.{key}"][rows]
+        for name, target in self._models().items():
+            target[...] = arrays[name][rows]
         self._rules.restore({n: arrays[f"rules.{n}"][rows] for n in self._rules.state()})
         self._history = list(arrays["history"][:, rows])
         self.seconds = arrays["seconds"][rows].copy()
         self.epoch = int(arrays["epoch"])
-        shared = [arrays[f"shared.{i}"] for i in range(len(self.program.shared))]
-        self.program.shared = [tf.constant(a) for a in shared]
+        # What the points of the whole cohort did not share, those of a part may share.
+        self.program.shared = [
+            tf.constant(
+                arrays[f"shared.{i}"] if f"shared.{i}" in arrays else arrays[f"stack.variable.{i}"][rows[0]]
+            )
+            for i in self._shared()
+        ]
         self.program.iterations = self.epoch * self.program.steps
