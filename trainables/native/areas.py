@@ -6,6 +6,8 @@ fills the buckets of a chunk of models at once. Keras' own `result` makes the ar
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -24,7 +26,7 @@ class Areas:
 
     def __init__(self, area: Area) -> None:
         self._area = area
-        self._result = tf.function(self._results, autograph=False, reduce_retracing=True)
+        self._result: Any = None
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
         self._target: np.ndarray | None = None
 
@@ -52,6 +54,10 @@ class Areas:
         """Compute the areas of all points that were added."""
         if self._waiting:
             points, counted = map(np.concatenate, zip(*self._waiting, strict=True))
+            if self._result is None:  # a concrete function is called with less overhead
+                shape = [None, 4, self._area.thresholds]
+                traced = tf.function(self._results, autograph=False)
+                self._result = traced.get_concrete_function(tf.TensorSpec(shape, tf.float32))
             self._found[points] = self._result(tf.constant(matrices(counted))).numpy()
             self._waiting = []
 
@@ -92,9 +98,9 @@ def counts(outputs: np.ndarray, first: np.ndarray, weight: np.ndarray | None, th
     last = np.float32(thresholds - 1)
     bucket = outputs.reshape(models, -1) * last
     np.ceil(bucket, out=bucket)
-    np.maximum(bucket, 1.0, out=bucket)
-    np.minimum(bucket, last, out=bucket)
-    np.copyto(bucket, thresholds + 1, where=np.isnan(bucket))
+    if not (bucket.min() >= 1.0 and bucket.max() <= last):  # rare
+        np.clip(bucket, 1.0, last, out=bucket)
+        np.copyto(bucket, thresholds + 1, where=np.isnan(bucket))
     place = bucket.astype(np.intp)
     place += first
     weights = None if weight is None else np.tile(np.repeat(weight.reshape(-1), width), models)
