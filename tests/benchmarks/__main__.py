@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 
 from tests.benchmarks import (
+    classification,
     commits,
     crossover,
     data,
@@ -18,6 +19,7 @@ from tests.benchmarks import (
     grid,
     million,
     overhead,
+    published,
     reading,
     scaling,
     startup,
@@ -32,6 +34,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "throughput": throughput.main,
     "grid": grid.main,
     "crossover": crossover.main,
+    "classification": classification.main,
+    "published": published.main,
     "million": million.main,
     "data": data.main,
     "reading": reading.main,
