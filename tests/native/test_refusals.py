@@ -57,7 +57,6 @@ def own_function(x):
 
 MODELS = {  # what is between the inputs and the output, and why the kernel does not have it
     "constraint": (lambda x: layers.Dense(4, kernel_constraint="max_norm")(x), "a weight has a constraint"),
-    "large": (lambda x: layers.Dense(300)(layers.Dense(100)(x)), "a dense layer has more than 16,384 weights"),
     "own_layer": (lambda x: Doubled()(x), "the kernel has no layer Doubled"),
     "lambda": (lambda x: layers.Lambda(twice)(x), "the kernel has no layer Lambda"),
     "other_layer": (lambda x: layers.LayerNormalization()(x), "the kernel has no layer LayerNormalization"),
@@ -132,6 +131,22 @@ def test_what_the_kernel_has_is_trained_by_it_unless_xla_is_wanted():
         assert type(found) is NativeProgram and found.engine == "native" and why == ""
     found, why = made("plain", "xla")
     assert type(found) is Program and why == ""
+
+
+def test_a_wide_layer_is_left_to_xla_unless_the_kernel_is_wanted(monkeypatch):
+    monkeypatch.setattr(native, "ALWAYS_WEIGHTS", 15)
+    monkeypatch.setattr(native, "MOST_PRODUCT", 16 * 16 - 1)
+    found, why = made("plain", "any")
+    assert type(found) is Program
+    assert why == "XLA is faster with a dense layer of 16 weights and batches of 16 rows"
+    assert type(made("plain", "native")[0]) is NativeProgram
+
+
+@pytest.mark.parametrize("limits", [(16, 0), (0, 16 * 16)])
+def test_a_layer_at_the_limit_is_native(monkeypatch, limits):
+    for name, limit in zip(("ALWAYS_WEIGHTS", "MOST_PRODUCT"), limits, strict=True):
+        monkeypatch.setattr(native, name, limit)
+    assert type(made("plain", "any")[0]) is NativeProgram
 
 
 def test_a_batch_that_takes_too_much_memory_is_refused(monkeypatch):

@@ -1,6 +1,7 @@
 """Computes the metrics that the kernel lacks, from the outputs that it keeps, by Keras' own metrics.
 
-These are metrics that are no means over rows, such as the area under the ROC curve, and users' functions.
+These are metrics that are no means over rows, such as precision, and users' functions. The area under a curve is computed
+faster, by `areas`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainables.fused.internals.areas import areas_of
 from trainables.fused.program.template import Template
+from trainables.native.areas import Areas
 
 
 class OtherMetrics:
@@ -26,20 +29,31 @@ class OtherMetrics:
 
     Attributes:
         needed: whether there are any.
-        found: the logs that were computed since `start`: float32, shape (points, logs); zeros where the kernel computes.
     """
 
     def __init__(self, template: Template, computed: Sequence[int], lanes: int) -> None:
         self._template, self._lanes = template, lanes
-        self._columns = [column for column in range(len(template.logs)) if column not in computed]
-        self.needed = bool(self._columns)
+        columns = [column for column in range(len(template.logs)) if column not in computed]
+        self.needed = bool(columns)
+        of_name = {area.name: Areas(area) for area in areas_of(template.model)} if columns else {}
+        self._areas = {c: of_name[template.logs[c]] for c in columns if template.logs[c] in of_name}
+        self._columns = [column for column in columns if column not in self._areas]
         self._function: Any = None
-        self._outputs = np.zeros(0, np.float32)
+        self._memory = self._outputs = np.zeros(0, np.float32)
 
     def start(self, points: int) -> OtherMetrics:
         """Forget what was computed; `points` is the number of models."""
-        self.found = np.zeros((points, len(self._template.logs)), np.float32)
+        self._found = np.zeros((points, len(self._template.logs)), np.float32)
+        for column, areas in self._areas.items():
+            areas.start(self._found[:, column])
         return self
+
+    @property
+    def found(self) -> np.ndarray:
+        """The logs that were computed since `start`: float32, shape (points, logs); zeros where the kernel computes."""
+        for areas in self._areas.values():
+            areas.finish()
+        return self._found
 
     def outputs(self, chunks: range, first: int, rows: int, width: int) -> ctypes.c_void_p | None:
         """Return where the kernel keeps the outputs of some chunks; None if nobody needs them.
@@ -52,7 +66,11 @@ class OtherMetrics:
         if not self.needed:
             return None
         if not first:
-            self._outputs = np.empty((len(chunks) * self._lanes, rows, width), np.float32)
+            shape = (len(chunks) * self._lanes, rows, width)
+            size = int(np.prod(shape))
+            if size > len(self._memory):  # fresh memory costs more than what is written into it
+                self._memory = np.empty(size, np.float32)
+            self._outputs = self._memory[:size].reshape(shape)
         return ctypes.c_void_p(self._outputs.ctypes.data)
 
     def add(self, lane: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
@@ -65,6 +83,14 @@ class OtherMetrics:
         """
         if not self.needed:
             return
+        for number, points in enumerate(lane):
+            part = self._outputs[number * self._lanes : (number + 1) * self._lanes]
+            for areas in self._areas.values():
+                areas.add(points, part, y, weight)
+        if self._columns:
+            self._add_by_keras(lane, y, weight)
+
+    def _add_by_keras(self, lane: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
         if self._function is None:
             self._function = tf.function(self._of_chunk, autograph=False, reduce_retracing=True)
         target = tf.constant(y)
@@ -73,7 +99,7 @@ class OtherMetrics:
             part = self._outputs[number * self._lanes : (number + 1) * self._lanes]
             logs = self._function(tf.constant(part), target, of_rows).numpy()
             is_there = points >= 0
-            self.found[np.ix_(points[is_there], self._columns)] = logs[is_there]
+            self._found[np.ix_(points[is_there], self._columns)] = logs[is_there]
 
     def _of_chunk(self, outputs: Any, y: Any, weight: Any) -> Any:
         template, model = self._template, self._template.model

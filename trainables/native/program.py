@@ -35,8 +35,9 @@ MOST_BYTES = 512 * 2**20
 MOST_OUTPUTS = 2**24
 """The most outputs that are kept at once, for metrics that the kernel does not compute."""
 
-MOST_PRODUCT = 128 * 128
-"""The most weights of a dense layer. XLA should be faster with larger products; where it begins to be was not measured."""
+ALWAYS_WEIGHTS, MOST_PRODUCT = 128 * 128, 12_000_000
+"""Measured by `python -m tests.benchmarks crossover`: the kernel was as fast as XLA or faster with dense layers of at most
+so many weights, and with larger ones if weights times rows of a batch were at most the second number."""
 
 
 class NativeProgram(AnyProgram):
@@ -73,11 +74,6 @@ class NativeProgram(AnyProgram):
         self._targets = row_size(fitted[1])
         self._net = Net(template, batch_size, self._targets)
         self.chain: Chain = self._net.chain
-        if any(
-            layer.kind is c.Kind.DENSE and layer.inputs * layer.outputs > MOST_PRODUCT
-            for layer in self.chain.layers
-        ):
-            raise UnsupportedError(f"a dense layer has more than {MOST_PRODUCT:,} weights")
         functions = self._library.functions
         functions.workspace.restype = ctypes.c_int64
         size = functions.workspace(ctypes.byref(self._net.structure))
@@ -94,6 +90,17 @@ class NativeProgram(AnyProgram):
         self._others = OtherMetrics(template, self.chain.logs, self._library.lanes)
         if self._others.needed and not self._is_additive(stack):
             raise UnsupportedError("a metric of a batch is not the mean over its rows")
+
+    @property
+    def why_slower(self) -> str:
+        """Why XLA should be faster; empty if it should not be."""
+        weights = max(
+            (one.inputs * one.outputs for one in self.chain.layers if one.kind is c.Kind.DENSE), default=0
+        )
+        rows = min(self.batch_size, len(self.fitted[0]))
+        if weights <= ALWAYS_WEIGHTS or weights * rows <= MOST_PRODUCT:
+            return ""
+        return f"XLA is faster with a dense layer of {weights:,} weights and batches of {rows:,} rows"
 
     # What the cohort uses ---------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Chooses the program of a cohort: the native kernel where it can train the models, else XLA."""
+"""Chooses the program of a cohort: the native kernel where it can train the models and is not slower, else XLA."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def program_of(
     why = ""
     if programs != "xla":
         try:
-            return NativeProgram(template, batch_size, *rows, stack), ""
+            native = NativeProgram(template, batch_size, *rows, stack)
+            if programs == "native" or not native.why_slower:
+                return native, ""
+            why = native.why_slower
         except (UnsupportedError, NoKernelError) as error:
             why = error.reason if isinstance(error, NoKernelError) else str(error)
             if programs == "native":

@@ -1,0 +1,57 @@
+"""Reads from a built model which areas under curves it measures, and computes them from confusion matrices.
+
+Based on the source of Keras 3.15.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+_MATRIX = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+
+
+@dataclass(frozen=True)
+class Area:
+    """An `AUC` that needs only the sums over rows in buckets of equal width.
+
+    Attributes:
+        name: of the metric in the logs.
+        metric: the metric.
+        thresholds: how many it has, evenly distributed from 0 to 1.
+        weighted: whether it weighs its rows.
+    """
+
+    name: str
+    metric: Any
+    thresholds: int
+    weighted: bool
+
+    def result(self, matrix: Any) -> Any:
+        """Return the area.
+
+        Args:
+            matrix: true positives, false positives, true negatives, false negatives: float32, shape (4, thresholds).
+        """
+        variables = [getattr(self.metric, name) for name in _MATRIX]
+        with keras.StatelessScope([(one, matrix[row]) for row, one in enumerate(variables)]):
+            return self.metric.result()
+
+
+def areas_of(model: keras.Model) -> list[Area]:
+    """Return the areas of a model of one output that has seen a batch."""
+    compiled = model._compile_metrics
+    if compiled is None:
+        return []
+    weighted = {id(one) for group in compiled._flat_weighted_metrics if group for one in group.metrics}
+    return [
+        Area(one.name, one, one.num_thresholds, id(one) in weighted)
+        for one in compiled.metrics
+        if type(one) is keras.metrics.AUC
+        and one._thresholds_distributed_evenly
+        and one.dtype == "float32"
+        and not (one.multi_label or one._from_logits)
+        and one.label_weights is None
+    ]
