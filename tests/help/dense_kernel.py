@@ -1,4 +1,4 @@
-"""Trains a task by the functions of kernel.cpp, in memory of which the borders are watched."""
+"""Trains a task by the functions of the kernel, in memory of which the borders are watched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains a task by NumPy in float64, one model after another, as a reference for kernel.cpp."""
+"""Trains a task by NumPy in float64, one model after another, as a reference for the kernel."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The structures of `kernel.cpp`, and the numbers that it uses for layers, activations, optimizers and measures.
+"""The structures of `kernel/structures.h`, and the numbers that it uses for layers, activations, optimizers and measures.
 
-Everything here must have the order and the types that it has in `kernel.cpp`. The version changes with either; it is in
-`kernel.cpp` and in `library.py`.
+Everything here must have the order and the types that it has in `kernel/structures.h`. The version changes with either;
+it is in `kernel/kernel.cpp` and in `library.py`.
 """
 
 from __future__ import annotations
