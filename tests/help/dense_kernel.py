@@ -64,7 +64,7 @@ class Result:
 
 
 def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
-    """Return the `struct Net` of a task, and its parts by position: layers, variables, penalties, rules, measures."""
+    """Return the `struct Net` of a task, and its parts: layers, variables, penalties, rules, constraints, measures."""
     places = numbers.places
     layers = (c.CLayer * len(task.layers))()
     drawn = activation = 0
@@ -98,12 +98,21 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
         made.measure, made.weighted, made.value, made.smoothing = (
             one.measure, one.weighted, one.value, one.smoothing,
         )  # fmt: skip
-    parts = [layers, variables, penalties, rules, measures]
+    constraints = (c.CConstraint * len(task.constraints))()
+    for made, one in zip(constraints, task.constraints, strict=True):
+        made.kind, made.first = one.kind, places.variables[one.variable][0]
+        rows, columns = (1, *places.shapes[one.variable])[-2:]
+        made.groups, made.step, made.length, made.stride = {
+            None: (1, 0, rows * columns, 1), 0: (columns, 1, rows, columns), 1: (rows, columns, columns, 1),
+        }[one.axis]  # fmt: skip
+        made.least, made.most, made.rate, made.rest = one.least, one.most, one.rate, 1 - one.rate
+        made.epsilon = 1e-7
+    parts = [layers, variables, penalties, rules, constraints, measures]
     addresses = [ctypes.cast(part, ctypes.c_void_p) for part in parts]
     net = c.CNet(
         len(layers), task.features, task.outputs, task.targets, places.weights, places.states, 3,
-        numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(measures), activation,
-        task.batch, *addresses,
+        numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(constraints), len(measures),
+        activation, task.batch, *addresses,
     )  # fmt: skip
     return net, parts
 

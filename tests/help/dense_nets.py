@@ -8,12 +8,12 @@ Terminology
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from trainables.native.structures import Activation, Clip, Kind, Measure, Rule, Setting
+from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Rule, Setting
 
 Choose = Callable[[Sequence[Any]], Any]
 """Chooses one of several values."""
@@ -58,6 +58,18 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
+class Constrained:
+    """A constraint of a trained variable: of all its numbers, or of each column or row of a kernel."""
+
+    variable: int
+    kind: Constraint
+    axis: int | None
+    least: float = 0.3
+    most: float = 0.8
+    rate: float = 0.75
+
+
+@dataclass(frozen=True)
 class Metric:
     measure: Measure
     weighted: bool = False
@@ -74,6 +86,7 @@ class Task:
         targets: numbers in a row of the target.
         rows, tested: rows that are trained, and rows that are evaluated.
         penalized: whether the weights of the first variable have a penalty.
+        constraints: of trained variables; those of the last layer's kernel, at least, are trained.
     """
 
     features: int
@@ -88,6 +101,7 @@ class Task:
     has_weights: bool
     penalized: bool
     seed: int
+    constraints: tuple[Constrained, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -121,11 +135,13 @@ class Places:
     Attributes:
         of: the places of each layer's variables.
         variables: first and end of each trained variable.
+        shapes: the shape of each trained variable.
         weights, states: how many numbers are trained, and how many are not.
     """
 
     of: list[Place] = field(default_factory=list)
     variables: list[tuple[int, int]] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
     weights: int = 0
     states: int = 0
 
@@ -150,6 +166,8 @@ def places_of(task: Task) -> Places:
                 setattr(place, name, end)
                 if trained:
                     found.variables.append((end, end + size))
+                    is_matrix = layer.kind is Kind.DENSE and name == "kernel"
+                    found.shapes.append((inputs, layer.outputs) if is_matrix else (size,))
                 end += size
         found.weights = end if trained else found.weights
     found.states = end - found.weights
@@ -197,11 +215,18 @@ def random_task(choose: Choose) -> Task:
         )
     optimizers = tuple(_random_optimizer(choose) for _ in range(choose((1, 1, 2, 3))))
     rows = choose((1, 2, 5, 16, 33, 70))
-    return Task(
+    task = Task(
         features, tuple(layers), tuple(metrics), optimizers, 1 if loss.measure in SPARSE else outputs, rows,
         choose((0, 1, 3, 64, 65)), choose((1, 4, 7, 16, 100)) if rows < 20 else choose((9, 16, 32, 100)),
         choose((1, 3, 16, 17)), choose((True, False)), choose((True, False)), choose(range(1000)),
     )  # fmt: skip
+    shapes = places_of(task).shapes
+    constraints = []
+    for _ in range(choose((0, 0, 1, 2))):
+        variable = choose(range(len(shapes)))
+        axis = choose((None, 0, 1)) if len(shapes[variable]) == 2 else None
+        constraints.append(Constrained(variable, choose(list(Constraint)), axis))
+    return replace(task, constraints=tuple(constraints))
 
 
 def _random_optimizer(choose: Choose) -> Optimizer:

@@ -7,8 +7,8 @@ from scipy import special
 
 from tests.help.activations import GRADIENTS, VALUES
 from tests.help.dense_kernel import Result
-from tests.help.dense_nets import CROSS_ENTROPIES, Layer, Metric, Numbers, Optimizer, Place, Task
-from trainables.native.structures import Activation, Clip, Kind, Measure, Rule, Setting
+from tests.help.dense_nets import CROSS_ENTROPIES, Constrained, Layer, Metric, Numbers, Optimizer, Place, Task
+from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Rule, Setting
 
 EPSILON, MOMENTUM = 0.01, 0.8  # of normalizations
 LEAST = 1e-7  # Keras' epsilon, in float32
@@ -70,6 +70,10 @@ class _Model:
             gradients[first:end] += l1 * np.sign(w) + 2 * l2 * w
         self.sums[-1] += penalty * len(x)
         self._update(gradients, step)
+        for one in task.constraints:
+            first, end = numbers.places.variables[one.variable]
+            shape = numbers.places.shapes[one.variable]
+            self.parameters[first:end] = _constrained(one, self.parameters[first:end].reshape(shape)).ravel()
         self._done += 1
 
     def evaluated(self) -> tuple[np.ndarray, np.ndarray]:
@@ -234,6 +238,17 @@ def _clipped(one: Optimizer, limit: float, g: np.ndarray, variables: list[tuple[
     if one.clip is Clip.NORM:
         return np.concatenate([g[i:j] * limit / max(limit, np.linalg.norm(g[i:j])) for i, j in variables])
     return g
+
+
+def _constrained(one: Constrained, w: np.ndarray) -> np.ndarray:
+    if one.kind is Constraint.NON_NEGATIVE:
+        return np.maximum(w, 0)
+    norm = np.sqrt((w * w).sum(one.axis, keepdims=True))
+    if one.kind is Constraint.UNIT_NORM:
+        return w / (norm + LEAST)
+    if one.kind is Constraint.MAX_NORM:
+        return w * np.clip(norm, one.least, one.most) / (norm + LEAST)
+    return w * (one.rate * np.clip(norm, one.least, one.most) + (1 - one.rate) * norm) / (norm + LEAST)
 
 
 def _activated(layer: Layer, z: np.ndarray) -> np.ndarray:

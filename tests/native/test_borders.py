@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.help.dense_kernel import net_of
-from tests.help.dense_nets import Layer, Metric, Numbers, Optimizer, Task
+from tests.help.dense_nets import Constrained, Layer, Metric, Numbers, Optimizer, Task
 from tests.help.kernels import HERE, opened, pointer
 from trainables.native import structures as c
-from trainables.native.structures import Activation, Clip, Kind, Measure, Rule
+from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Rule
 
 MOST, LEAST = 2**31 - 1, -(2**31)
 
@@ -28,9 +28,10 @@ TASK = Task(
     measures=(Metric(Measure.CATEGORICAL_CROSSENTROPY, True), Metric(Measure.MSE)),
     optimizers=(Optimizer(Rule.ADAM, Clip.NORM), Optimizer(Rule.RMSPROP)),
     targets=2, rows=20, tested=5, batch=8, models=3, has_weights=True, penalized=True, seed=1,
+    constraints=(Constrained(0, Constraint.MAX_NORM, 0),),
 )  # fmt: skip
 DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, FROZEN, LAST = range(7)
-NET, LAYERS, VARIABLES, PENALTIES, RULES, MEASURES = range(-1, 5)
+NET, LAYERS, VARIABLES, PENALTIES, RULES, CONSTRAINTS, MEASURES = range(-1, 6)
 
 # Which part, which of its items, which field, and values that no net can have.
 WRONG = [
@@ -45,6 +46,7 @@ WRONG = [
     (NET, 0, "variables", [0, -1, 1, 4]),
     (NET, 0, "penalties", [-1, 257, MOST]),
     (NET, 0, "optimizers", [0, -1, 257, MOST]),
+    (NET, 0, "constraints", [-1, 257, MOST]),
     (NET, 0, "measures", [0, -1, 33]),
     (NET, 0, "activations", [0, 1, -1]),
     (NET, 0, "batch", [0, -1, LEAST]),
@@ -75,6 +77,12 @@ WRONG = [
     (RULES, 0, "clip", [-1, 4]),
     (RULES, 1, "scheduled", [2, MOST]),
     (RULES, 1, "slot", [3, MOST]),
+    (CONSTRAINTS, 0, "kind", [-1, 4, MOST]),
+    (CONSTRAINTS, 0, "first", [-1, 17, MOST]),
+    (CONSTRAINTS, 0, "groups", [0, -1, 21, MOST]),
+    (CONSTRAINTS, 0, "step", [-1, 7, MOST]),
+    (CONSTRAINTS, 0, "length", [0, -1, 8, MOST]),
+    (CONSTRAINTS, 0, "stride", [-1, 13, MOST]),
     (MEASURES, 0, "measure", [-1, 14, Measure.SPARSE_CROSSENTROPY, MOST]),
     (MEASURES, 1, "measure", [-1, 14, Measure.SPARSE_ACCURACY, MOST]),
 ]

@@ -32,6 +32,10 @@ class OwnSGD(o.SGD):
     """Updates as SGD does, for all that the kernel can know."""
 
 
+class OwnConstraint(keras.constraints.NonNeg):
+    """Does what NonNeg does, for all that the kernel can know."""
+
+
 def twice(x):
     return x * 2
 
@@ -56,7 +60,11 @@ def own_function(x):
 
 
 MODELS = {  # what is between the inputs and the output, and why the kernel does not have it
-    "constraint": (lambda x: layers.Dense(4, kernel_constraint="max_norm")(x), "a weight has a constraint"),
+    "own_constraint": (lambda x: layers.Dense(4, kernel_constraint=OwnConstraint())(x), "has no constraint OwnConstraint"),
+    "no_axis": (
+        lambda x: layers.Dense(4, bias_constraint=keras.constraints.UnitNorm(1))(x),
+        r"a constraint has the axis 1, but the weight has the shape \(4,\)",
+    ),
     "large": (lambda x: layers.Dense(300)(layers.Dense(100)(x)), "a dense layer has more than 16,384 weights"),
     "own_layer": (lambda x: Doubled()(x), "the kernel has no layer Doubled"),
     "lambda": (lambda x: layers.Lambda(twice)(x), "the kernel has no layer Lambda"),

@@ -12,6 +12,7 @@ import numpy as np
 from trainables.fused.program.template import Stack, Template
 from trainables.native import structures as c
 from trainables.native.chain import Chain, Layer, columns_of
+from trainables.native.constraints import constraints_of
 from trainables.native.measures import UnsupportedError
 from trainables.native.optimizers import rules_of
 from trainables.native.reader import chain_of
@@ -47,6 +48,7 @@ class Net:
         self.variants = Variants(self.chain, len(template.variants))
         self.penalized = penalized_of(template)
         self.decays = [rule.decays for rule in self._rules]
+        self._constraints = constraints_of(template.model, self.states.ranges)
         self.structure, self._kept = self._made(batch_size, targets)
 
     def _made(self, batch_size: int, targets: int) -> tuple[c.CNet, list[Any]]:
@@ -73,17 +75,18 @@ class Net:
         for one, measured in zip(measures, chain.measures, strict=True):
             one.measure, one.weighted = measured.measure, measured.weighted
             one.value, one.smoothing = measured.value, measured.smoothing
+        constraints = (c.CConstraint * len(self._constraints))(*self._constraints)
         rules = (c.CRules * len(self._rules))(*(rule.structure() for rule in self._rules))
         net = c.CNet(
             layers=len(layers), features=chain.features, outputs=chain.outputs, targets=targets,
             weights=self.states.weights, states=self.states.size, slots=self.slots.count,
             settings=len(c.Setting) + len(chain.numbers), variables=len(variables), penalties=len(penalized),
-            optimizers=len(rules), measures=len(measures), activations=activation, batch=batch_size,
-            layer=ctypes.cast(layers, ctypes.c_void_p), variable=ctypes.cast(variables, ctypes.c_void_p),
+            optimizers=len(rules), constraints=len(constraints), measures=len(measures), activations=activation,
+            batch=batch_size, layer=ctypes.cast(layers, ctypes.c_void_p), variable=ctypes.cast(variables, ctypes.c_void_p),
             penalty=penalized.ctypes.data, rules=ctypes.cast(rules, ctypes.c_void_p),
-            measured=ctypes.cast(measures, ctypes.c_void_p),
+            constraint=ctypes.cast(constraints, ctypes.c_void_p), measured=ctypes.cast(measures, ctypes.c_void_p),
         )  # fmt: skip
-        return net, [layers, variables, penalized, measures, rules]
+        return net, [layers, variables, penalized, measures, rules, constraints]
 
 
 class States:

@@ -182,11 +182,6 @@ class _Reader:
         chain.layers.append(made)
         return made.outputs
 
-    def _variable(self, variable: Any) -> Any:
-        if variable is not None and variable.constraint is not None:
-            raise UnsupportedError("a weight has a constraint")
-        return variable
-
     def _of_variants(self, layer: Any) -> tuple[tuple[Activation, float], ...]:
         """Return the activations of a layer for each variant; empty if all are linear."""
         functions = self._template.activations_of(layer)
@@ -204,7 +199,7 @@ class _Reader:
     def _dense(self, layer: Any, width: int) -> Layer:
         if layer.quantization_mode is not None or getattr(layer, "lora_enabled", False):
             raise UnsupportedError(f'the layer "{layer.name}" is quantized or adapted')
-        kernel, bias = self._variable(layer.kernel), self._variable(layer.bias)
+        kernel, bias = layer.kernel, layer.bias
         found = self._of_variants(layer)
         made = Layer(Kind.DENSE, width, layer.units, kernel, bias, activations=found)
         if not any(one > Activation.HARD_TANH for one, _ in found):
@@ -222,8 +217,8 @@ class _Reader:
             Kind.BATCH_NORMALIZATION,
             width,
             width,
-            self._variable(layer.gamma) if layer.scale else None,
-            self._variable(layer.beta) if layer.center else None,
+            layer.gamma if layer.scale else None,
+            layer.beta if layer.center else None,
             layer.moving_mean,
             layer.moving_variance,
             not layer.trainable,
@@ -265,7 +260,7 @@ class _Reader:
     def _prelu(self, layer: Any, width: int) -> Layer:
         if layer.shared_axes:
             raise UnsupportedError(f'the layer "{layer.name}" shares its slopes')
-        return Layer(Kind.PRELU, width, width, self._variable(layer.alpha))
+        return Layer(Kind.PRELU, width, width, layer.alpha)
 
     def _dropout(self, layer: Any, width: int) -> Layer | None:
         if layer.noise_shape is not None:

@@ -96,6 +96,15 @@ class Measure(_FromZero):
     EQUALITY = auto()
 
 
+class Constraint(_FromZero):
+    """Constraints of weights."""
+
+    NON_NEGATIVE = auto()
+    MAX_NORM = auto()
+    UNIT_NORM = auto()
+    MIN_MAX_NORM = auto()
+
+
 class Setting(_FromZero):
     """Columns of a model's settings. The numbers of its layers come after them."""
 
@@ -150,6 +159,15 @@ class CRules(ctypes.Structure):
     ]
 
 
+class CConstraint(ctypes.Structure):
+    """The constraint of a variable."""
+
+    _fields_ = [
+        *_ints("kind", "first", "groups", "step", "length", "stride"),
+        *_floats("least", "most", "rate", "rest", "epsilon"),
+    ]
+
+
 class CMeasured(ctypes.Structure):
     """The loss, or a metric."""
 
@@ -161,8 +179,8 @@ class CNet(ctypes.Structure):
 
     _fields_ = [
         *_ints("layers", "features", "outputs", "targets", "weights", "states", "slots", "settings"),
-        *_ints("variables", "penalties", "optimizers", "measures", "activations", "batch"),
-        *_pointers("layer", "variable", "penalty", "rules", "measured"),
+        *_ints("variables", "penalties", "optimizers", "constraints", "measures", "activations", "batch"),
+        *_pointers("layer", "variable", "penalty", "rules", "constraint", "measured"),
     ]
 
 

@@ -10,6 +10,7 @@
 //
 // Nothing is allocated here, and nothing is kept between calls: the caller passes all memory (see `workspace`).
 
+#include "constraints.h"
 #include "optimizers.h"
 #include "penalties.h"
 #include "random.h"
@@ -18,7 +19,7 @@
 extern "C" {
 
 // The number that the Python side expects; it changes with the structures above.
-int version(void) { return 2; }
+int version(void) { return 3; }
 
 int lanes(void) { return V; }
 
@@ -86,6 +87,7 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
         if (kinds == 1) update_by<false>(rules, work, P, step, decays[k], mask);
         else update_by<true>(rules, work, P, step, decays[k], mask);
       }
+      for (int k = 0; k < net->constraints; k++) constrain(net->constraint[k], work.parameters);
     }
     store(models->weights, work.parameters, P, c.lane);
     store(models->states, work.parameters + P, net->states, c.lane);

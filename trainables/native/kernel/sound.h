@@ -15,6 +15,7 @@ bool is_sound(const Net* net) {
   if (!is_among(net->settings, SETTINGS, MOST_SETTINGS) || !is_among(net->measures, 1, MOST_MEASURES)) return false;
   if (weights < 1 || net->states < 0 || all > INT32_MAX || net->targets < 1) return false;
   if (!is_among(net->optimizers, 1, MOST) || net->variables < 1 || !is_among(net->penalties, 0, MOST)) return false;
+  if (!is_among(net->constraints, 0, MOST)) return false;
   // A variable is trained as a whole or not at all.
   auto is_inside = [&](int64_t first, int64_t count) { return first >= 0 && first + count <= (first < weights ? weights : all); };
   int width = net->features, drawing = 0;
@@ -44,6 +45,13 @@ bool is_sound(const Net* net) {
     const Rules& rules = net->rules[k];
     if (!is_among(rules.rule, SGD, LION) || !is_among(rules.clip, 0, 3) || rules.scheduled >= net->optimizers) return false;
     for (int s = 0; s < 3; s++) if (rules.slot[s] >= net->slots) return false;
+  }
+  for (int k = 0; k < net->constraints; k++) {
+    const Constraint& one = net->constraint[k];
+    if (!is_among(one.kind, NON_NEGATIVE, MIN_MAX_NORM) || one.first < 0 || one.groups < 1 || one.length < 1) return false;
+    if (one.step < 0 || one.stride < 0) return false;
+    const int64_t last = one.first + (one.groups - 1) * (int64_t)one.step + (one.length - 1) * (int64_t)one.stride;
+    if (last >= weights) return false;
   }
   for (int k = 0; k < net->measures; k++) {
     const Measured& m = net->measured[k];

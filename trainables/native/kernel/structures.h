@@ -8,7 +8,7 @@ namespace {
 
 constexpr int TILE = 64;  // rows evaluated at once
 constexpr int MOST_LAYERS = 64, MOST_MEASURES = 32;
-constexpr int MOST = 256;  // optimizers, and penalized variables
+constexpr int MOST = 256;  // optimizers, penalized variables, and constraints
 
 enum Kind { DENSE, BATCH_NORMALIZATION, ACTIVATION, PRELU, DROPOUT, NOISE };
 
@@ -28,6 +28,8 @@ enum Measure {
   BINARY_CROSSENTROPY, CATEGORICAL_CROSSENTROPY, SPARSE_CROSSENTROPY,  // of logits, which are the last activation's input
   BINARY_ACCURACY, CATEGORICAL_ACCURACY, SPARSE_ACCURACY, EQUALITY,
 };
+
+enum ConstraintKind { NON_NEGATIVE, MAX_NORM, UNIT_NORM, MIN_MAX_NORM };
 
 // The columns of a model's settings. Those of the optimizer come after the numbers of the layers.
 enum Setting { RATE, MOMENTUM_OF, BETA_1, BETA_1C, BETA_2, BETA_2C, RHO, RHO_C, EPSILON, DECAY, CLIP, SETTINGS };
@@ -58,6 +60,13 @@ struct Rules {  // of one optimizer
   int32_t scheduled;            // row in `schedule`; -1: none
 };
 
+struct Constraint {  // of a variable, whose numbers are in groups; number k of group g is first + g * step + k * stride
+  int32_t kind, first, groups, step, length, stride;
+  float least, most;    // norms of a group
+  float rate, rest;     // how much of the limited norm and of the norm itself becomes the norm
+  float epsilon;        // Keras' own
+};
+
 struct Measured {
   int32_t measure, weighted;
   float value;      // delta of Huber, threshold of accuracy
@@ -67,12 +76,13 @@ struct Measured {
 struct Net {
   int32_t layers, features, outputs, targets;  // numbers of layers, and of numbers in a row
   int32_t weights, states, slots, settings;    // numbers in a model; slots: arrays of as many numbers as weights
-  int32_t variables, penalties, optimizers, measures, activations;
+  int32_t variables, penalties, optimizers, constraints, measures, activations;
   int32_t batch;
   const Layer* layer;
   const Range* variable;   // the variables that are trained, in order
   const int32_t* penalty;  // those of them that are penalized
   const Rules* rules;
+  const Constraint* constraint;
   const Measured* measured;  // the loss, then the metrics
 };
 
