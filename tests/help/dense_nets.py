@@ -1,4 +1,4 @@
-"""Random chains of dense layers, and their numbers, for the functions of kernel.cpp. It needs no Keras.
+"""Random nets of dense layers, and their numbers, for the functions of kernel.cpp. It needs no Keras.
 
 Terminology
     net     the structure of some models: the layers, the loss and the optimizers that they share
@@ -34,7 +34,11 @@ SLOTS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of a net; its `inputs` are the outputs of the layer before."""
+    """A layer of a net.
+
+    Attributes:
+        sources: the layers whose outputs it takes, -1 for the rows; by default the layer before.
+    """
 
     kind: Kind
     outputs: int
@@ -45,6 +49,7 @@ class Layer:
     trained: bool = True
     l1: float = 0.0
     l2: float = 0.0
+    sources: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,17 @@ class Task:
     @property
     def inputs(self) -> list[int]:
         """The inputs of each layer."""
-        return [self.features, *(layer.outputs for layer in self.layers[:-1])]
+        widths = [*(layer.outputs for layer in self.layers), self.features]  # -1 is the last
+        each = zip(self.layers, self.sources, strict=True)
+        return [
+            sum(widths[s] for s in some) if layer.kind is Kind.CONCATENATE else widths[some[0]]
+            for layer, some in each
+        ]
+
+    @property
+    def sources(self) -> list[tuple[int, ...]]:
+        """The sources of each layer."""
+        return [(k - 1,) if one.sources is None else one.sources for k, one in enumerate(self.layers)]
 
     @property
     def drawing(self) -> list[int]:
@@ -178,10 +193,13 @@ def random_task(choose: Choose) -> Task:
     """Return a task that the kernel accepts."""
     sizes = (1, 2, 3, 4, 5, 7, 8, 9, 17)
     features, layers = choose(sizes), []
-    width = features
     fused = list(Activation)[: Activation.SOFTMAX]
-    for _ in range(choose((0, 1, 2, 3))):
-        kind = choose(list(Kind))
+    kinds = list(Kind)
+    for _ in range(choose((0, 1, 2, 3, 3, 5))):
+        kind = choose(kinds)
+        sources, width = _random_sources(choose, kind, features, layers)
+        if kind is Kind.MULTIPLY:
+            kinds.remove(kind)  # numbers would grow without end
         l1, l2 = choose(((0.0, 0.0), (0.0, 0.0), (0.01, 0.02))) if kind is not Kind.PRELU else (0.0, 0.0)
         activation = None
         if kind is Kind.DENSE:
@@ -192,8 +210,13 @@ def random_task(choose: Choose) -> Task:
             activation = Activation.TANH  # else numbers grow without end
         layers.append(
             Layer(kind, width, activation, 0.25, choose((True, True, False)), choose((True, False)),
-                  choose((True, True, False)), l1, l2)
+                  choose((True, True, False)), l1, l2, sources)
         )  # fmt: skip
+    taken = {source for layer in layers for source in layer.sources}
+    ends = tuple(k for k in range(len(layers)) if k not in taken)
+    if len(ends) > 1:
+        joined = sum(layers[k].outputs for k in ends)
+        layers.append(Layer(Kind.CONCATENATE, joined, sources=ends[:: choose((1, -1))]))
     loss = Metric(choose(list(Measure)[: Measure.BINARY_ACCURACY]), True, choose((0.5, 1.5)))
     outputs = choose((2, 3, 5)) if loss.measure in CLASSES else choose((1, 1, 2, 4))
     if loss.measure in CROSS_ENTROPIES[:2]:
@@ -227,6 +250,21 @@ def random_task(choose: Choose) -> Task:
         axis = choose((None, 0, 1)) if len(shapes[variable]) == 2 else None
         constraints.append(Constrained(variable, choose(list(Constraint)), axis))
     return replace(task, constraints=tuple(constraints))
+
+
+def _random_sources(
+    choose: Choose, kind: Kind, features: int, layers: Sequence[Layer]
+) -> tuple[tuple[int, ...], int]:
+    """Return the sources of a new layer, and how many numbers a row of its outputs has if it changes no widths."""
+    widths = [*(layer.outputs for layer in layers), features]  # -1 is the last
+    last = len(layers) - 1
+    first = choose((last, last, *range(-1, last)))
+    if kind < Kind.ADD:
+        return (first,), widths[first]
+    count = 2 if kind is Kind.SUBTRACT else choose((1, 2, 2, 3))
+    same = [k for k in range(-1, len(layers)) if kind is Kind.CONCATENATE or widths[k] == widths[first]]
+    sources = (first, *(choose(same) for _ in range(count - 1)))[:: choose((1, -1))]
+    return sources, sum(widths[k] for k in sources) if kind is Kind.CONCATENATE else widths[first]
 
 
 def _random_optimizer(choose: Choose) -> Optimizer:

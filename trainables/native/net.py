@@ -55,9 +55,13 @@ class Net:
         """Return the net, and what must live as long as it."""
         chain = self.chain
         layers = (c.CLayer * len(chain.layers))()
-        drawn = activation = 0
+        sources = (ctypes.c_int32 * sum(len(layer.sources) for layer in chain.layers))()
+        drawn = activation = taken = 0
         for made, layer in zip(layers, chain.layers, strict=True):
             made.kind, made.inputs, made.outputs = layer.kind, layer.inputs, layer.outputs
+            made.source, made.sources = taken, len(layer.sources)
+            taken += made.sources
+            sources[made.source : taken] = layer.sources
             for name in ("kernel", "bias", "mean", "variance"):
                 setattr(made, name, self.states.position(getattr(layer, name)))
             made.frozen = layer.frozen
@@ -82,11 +86,13 @@ class Net:
             weights=self.states.weights, states=self.states.size, slots=self.slots.count,
             settings=len(c.Setting) + len(chain.numbers), variables=len(variables), penalties=len(penalized),
             optimizers=len(rules), constraints=len(constraints), measures=len(measures), activations=activation,
-            batch=batch_size, layer=ctypes.cast(layers, ctypes.c_void_p), variable=ctypes.cast(variables, ctypes.c_void_p),
+            sources=len(sources), batch=batch_size, layer=ctypes.cast(layers, ctypes.c_void_p),
+            variable=ctypes.cast(variables, ctypes.c_void_p),
             penalty=penalized.ctypes.data, rules=ctypes.cast(rules, ctypes.c_void_p),
             constraint=ctypes.cast(constraints, ctypes.c_void_p), measured=ctypes.cast(measures, ctypes.c_void_p),
+            source=ctypes.cast(sources, ctypes.c_void_p),
         )  # fmt: skip
-        return net, [layers, variables, penalized, measures, rules, constraints]
+        return net, [layers, variables, penalized, measures, rules, constraints, sources]
 
 
 class States:

@@ -19,7 +19,7 @@ class _FromZero(IntEnum):
 
 
 class Kind(_FromZero):
-    """Kinds of layers."""
+    """Kinds of layers. Those from `ADD` on join the outputs of several layers."""
 
     DENSE = auto()
     BATCH_NORMALIZATION = auto()
@@ -27,6 +27,13 @@ class Kind(_FromZero):
     PRELU = auto()
     DROPOUT = auto()
     NOISE = auto()
+    ADD = auto()
+    SUBTRACT = auto()
+    MULTIPLY = auto()
+    AVERAGE = auto()
+    MAXIMUM = auto()
+    MINIMUM = auto()
+    CONCATENATE = auto()
 
 
 class Activation(_FromZero):
@@ -137,8 +144,10 @@ class CLayer(ctypes.Structure):
     """One layer."""
 
     _fields_ = [
-        *_ints("kind", "inputs", "outputs", "kernel", "bias", "mean", "variance", "frozen", "activation"),
-        *_ints("draws", "number", "penalized"),
+        *_ints(
+            "kind", "inputs", "outputs", "source", "sources", "kernel", "bias", "mean", "variance", "frozen"
+        ),
+        *_ints("activation", "draws", "number", "penalized"),
         *_floats("epsilon", "momentum", "l1", "l2"),
     ]
 
@@ -179,8 +188,17 @@ class CNet(ctypes.Structure):
 
     _fields_ = [
         *_ints("layers", "features", "outputs", "targets", "weights", "states", "slots", "settings"),
-        *_ints("variables", "penalties", "optimizers", "constraints", "measures", "activations", "batch"),
-        *_pointers("layer", "variable", "penalty", "rules", "constraint", "measured"),
+        *_ints(
+            "variables",
+            "penalties",
+            "optimizers",
+            "constraints",
+            "measures",
+            "activations",
+            "sources",
+            "batch",
+        ),
+        *_pointers("layer", "variable", "penalty", "rules", "constraint", "measured", "source"),
     ]
 
 

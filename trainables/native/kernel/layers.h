@@ -3,6 +3,7 @@
 #pragma once
 
 #include "activations.h"
+#include "joins.h"
 #include "normalization.h"
 #include "products.h"
 #include "work.h"
@@ -30,55 +31,55 @@ void penalize(const Layer& layer, const vf* out, int n, vf* penalty) {
   *penalty += sum / (float)n;
 }
 
+// What a layer takes: the outputs of another layer, or the rows of the table.
+INLINE Input taken(const Chunk& c, int source, const float* x, bool as_they_are) {
+  if (source != ROWS_OF_TABLE) return {nullptr, c.work.output[source]};
+  return as_they_are ? Input{x, nullptr} : Input{nullptr, c.work.broadcast};
+}
+
+// All that a layer joins, and the numbers in a row of each.
+INLINE void sources_of(const Chunk& c, const Layer& layer, const vf** in, int* width) {
+  for (int s = 0; s < layer.sources; s++) {
+    const int source = c.net->source[layer.source + s];
+    in[s] = taken(c, source, nullptr, false).own;
+    width[s] = source == ROWS_OF_TABLE ? c.net->features : c.net->layer[source].outputs;
+  }
+}
+
+INLINE vf* parameters_at(const Chunk& c, int position) { return position < 0 ? nullptr : c.work.parameters + position; }
+INLINE vf* gradients_at(const Chunk& c, int position) {  // null if they are not trained
+  return position < 0 || position >= c.net->weights ? nullptr : c.work.gradients + position;
+}
+
+INLINE Normalized normalized(const Chunk& c, int l, int64_t most) {
+  const Layer& layer = c.net->layer[l];
+  vf* kept = c.work.statistics + 4 * most * l;
+  return {parameters_at(c, layer.kernel), parameters_at(c, layer.bias), parameters_at(c, layer.mean), parameters_at(c, layer.variance),
+          kept, kept + most, kept + 2 * most, kept + 3 * most, layer.frozen != 0, layer.epsilon, layer.momentum};
+}
+
 // Computes the outputs of all layers for n rows; in training, with the draws of each layer from row `first` on.
 void run(const Chunk& c, const float* x, int n, bool training, const float* const* draws, int64_t first, vf* penalty) {
   const Net* net = c.net;
-  Input in = {x, nullptr};
-  if (net->layer[0].kind != DENSE) {
-    for (int64_t k = 0; k < (int64_t)n * net->features; k++) c.work.broadcast[k] = all(x[k]);
-    in = {nullptr, c.work.broadcast};
-  }
+  if (needs_vectors(net)) for (int64_t k = 0; k < (int64_t)n * net->features; k++) c.work.broadcast[k] = all(x[k]);
   const int64_t most = widest(net);
-  vf* parameters = c.work.parameters;
   for (int l = 0; l < net->layers; l++) {
     const Layer& layer = net->layer[l];
     const int I = layer.inputs, O = layer.outputs;
     const int64_t count = (int64_t)n * O;
-    vf* out = c.work.output[l];
-    vf* first_parameter = layer.kernel < 0 ? nullptr : parameters + layer.kernel;
-    vf* second_parameter = layer.bias < 0 ? nullptr : parameters + layer.bias;
+    const Input in = taken(c, net->source[layer.source], x, layer.kind == DENSE);
+    vf *out = c.work.output[l], *kernel = parameters_at(c, layer.kernel);
     switch (layer.kind) {
       case DENSE:
-        dense(activation_of(c, layer), slope_of(c, layer), first_parameter, O, second_parameter, in, I, out, n);
+        dense(activation_of(c, layer), slope_of(c, layer), kernel, O, parameters_at(c, layer.bias), in, I, out, n);
         break;
-      case BATCH_NORMALIZATION: {
-        vf *mean = c.work.statistics + 4 * most * l, *variance = mean + most, *inverse = variance + most, *factor = inverse + most;
-        vf *moving_mean = parameters + layer.mean, *moving_variance = parameters + layer.variance;
-        vf *centre = moving_mean, *spread = moving_variance;
-        if (training && !layer.frozen) {
-          moments(in.own, I, n, mean, variance);
-          for (int i = 0; i < I; i++) {
-            moving_mean[i] = moving_mean[i] * layer.momentum + mean[i] * (1.0f - layer.momentum);
-            moving_variance[i] = moving_variance[i] * layer.momentum + variance[i] * (1.0f - layer.momentum);
-          }
-          centre = mean, spread = variance;
-        }
-        vf* shift = c.work.folded;
-        for (int i = 0; i < I; i++) {
-          inverse[i] = 1.0f / root(spread[i] + layer.epsilon);
-          factor[i] = first_parameter ? inverse[i] * first_parameter[i] : inverse[i];
-          shift[i] = second_parameter ? second_parameter[i] : (vf){};
-        }
-        for (int r = 0; r < n; r++)
-          for (int i = 0; i < I; i++) out[(int64_t)r * I + i] = (in.own[(int64_t)r * I + i] - centre[i]) * factor[i] + shift[i];
-        break;
-      }
+      case BATCH_NORMALIZATION: normalize(normalized(c, l, most), in.own, I, out, n, training, c.work.folded); break;
       case ACTIVATION: activate(activation_of(c, layer), slope_of(c, layer), in.own, out, O, n); break;
       case PRELU:
         for (int r = 0; r < n; r++)
           for (int o = 0; o < O; o++) {
             vf z = in.own[(int64_t)r * O + o];
-            out[(int64_t)r * O + o] = z < 0.0f ? z * first_parameter[o] : z;
+            out[(int64_t)r * O + o] = z < 0.0f ? z * kernel[o] : z;
           }
         break;
       case DROPOUT:
@@ -95,25 +96,37 @@ void run(const Chunk& c, const float* x, int n, bool training, const float* cons
           for (int64_t k = 0; k < count; k++) out[k] = in.own[k] + drawn[k] * deviation;
         }
         break;
+      default: {
+        const vf* joined[MOST];
+        int width[MOST];
+        sources_of(c, layer, joined, width);
+        join(layer.kind, joined, width, layer.sources, O, out, n);
+      }
     }
     if (layer.penalized) penalize(layer, out, n, penalty);
-    in = {nullptr, out};
   }
 }
 
-// The gradients of all weights. `d`: the gradient of the loss with respect to the outputs of layer `last`.
-void run_backward(const Chunk& c, const float* x, int n, int last, vf* d, vf* other, const float* const* draws, int64_t first) {
+// The gradients of all weights. work.one: the gradient of the loss with respect to the outputs of layer `last`.
+//
+// A gradient goes from a layer to the one before it in work.one or work.other. Where several layers read one, or another
+// layer is in between, it waits in work.gradient, to which each reader adds its part.
+void run_backward(const Chunk& c, const float* x, int n, int last, const float* const* draws, int64_t first) {
   const Net* net = c.net;
+  const Work& work = c.work;
   const int64_t most = widest(net);
-  vf* parameters = c.work.parameters;
+  bool begun[MOST_LAYERS] = {};  // whether a part of it is in work.gradient
   bool ready = false;  // whether d is already the gradient before the activation of this layer
+  vf* d = work.one;
   for (int l = last; l >= 0; l--) {
     const Layer& layer = net->layer[l];
-    const Layer* before = l ? net->layer + l - 1 : nullptr;
-    const int I = layer.inputs, O = layer.outputs;
+    const int I = layer.inputs, O = layer.outputs, source = net->source[layer.source];
     const int64_t count = (int64_t)n * O;
-    const Input in = l ? Input{nullptr, c.work.output[l - 1]} : net->layer[0].kind == DENSE ? Input{x, nullptr} : Input{nullptr, c.work.broadcast};
-    const vf* out = c.work.output[l];
+    const Input in = taken(c, source, x, layer.kind == DENSE);
+    const vf *out = work.output[l], *kernel = parameters_at(c, layer.kernel);
+    const bool inner = source != ROWS_OF_TABLE;
+    vf* waiting = inner ? work.gradient[source] : nullptr;
+    if (work.gradient[l]) d = work.gradient[l];
     if (layer.penalized) {
       const float share = 1.0f / (float)n;
       for (int64_t k = 0; k < count; k++) {
@@ -121,72 +134,44 @@ void run_backward(const Chunk& c, const float* x, int n, int last, vf* d, vf* ot
         d[k] += (sign + 2.0f * layer.l2 * out[k]) * share;
       }
     }
-    const bool inner = l > 0;
     switch (layer.kind) {
       case DENSE: {
         if (!ready) activate_backward(activation_of(c, layer), slope_of(c, layer), d, out, O, n);
-        if (layer.kernel < net->weights) {
-          vf* of_bias = layer.bias >= 0 && layer.bias < net->weights ? c.work.gradients + layer.bias : nullptr;
-          if (in.shared) weight_gradients<true>(in, I, d, O, n, c.work.gradients + layer.kernel, of_bias);
-          else weight_gradients<false>(in, I, d, O, n, c.work.gradients + layer.kernel, of_bias);
-        } else if (layer.bias >= 0 && layer.bias < net->weights) {
-          for (int o = 0; o < O; o++) {
-            vf sum = (vf){};
-            for (int r = 0; r < n; r++) sum += d[(int64_t)r * O + o];
-            c.work.gradients[layer.bias + o] = sum;
-          }
-        }
         ready = false;
-        if (inner) {
-          // The product applies the activation of a dense layer right before it.
-          const bool fuses = before->kind == DENSE && !before->penalized && activation_of(c, *before) <= FUSED;
-          const int activation = fuses ? activation_of(c, *before) : LINEAR;
-          dense_backward(activation, fuses ? slope_of(c, *before) : 0.0f, parameters + layer.kernel, O, d, in.own, I, other, n);
-          ready = fuses;
-          vf* swapped = d; d = other, other = swapped;
-        }
-        break;
-      }
-      case BATCH_NORMALIZATION: {
-        vf *mean = c.work.statistics + 4 * most * l, *inverse = mean + 2 * most, *factor = inverse + most;
-        vf *of_scale = c.work.folded, *of_offset = of_scale + most;
-        const vf* centre = layer.frozen ? parameters + layer.mean : mean;
-        int i = 0;
-        for (; i + BLOCK <= I; i += BLOCK) sums_block<BLOCK>(d + i, in.own + i, I, n, centre + i, inverse + i, of_scale + i, of_offset + i);
-        for (; i < I; i++) sums_block<1>(d + i, in.own + i, I, n, centre + i, inverse + i, of_scale + i, of_offset + i);
-        for (i = 0; i < I; i++) {
-          if (layer.kernel >= 0 && layer.kernel < net->weights) c.work.gradients[layer.kernel + i] = of_scale[i];
-          if (layer.bias >= 0 && layer.bias < net->weights) c.work.gradients[layer.bias + i] = of_offset[i];
-        }
+        vf *of_kernel = gradients_at(c, layer.kernel), *of_bias = gradients_at(c, layer.bias);
+        if (of_kernel && in.shared) weight_gradients<true>(in, I, d, O, n, of_kernel, of_bias);
+        else if (of_kernel) weight_gradients<false>(in, I, d, O, n, of_kernel, of_bias);
+        else if (of_bias) sum_rows(d, O, n, of_bias);
         if (!inner) break;
-        const float share = 1.0f / (float)n;
-        if (layer.frozen) {
-          for (int r = 0; r < n; r++) for (i = 0; i < I; i++) d[(int64_t)r * I + i] *= factor[i];
-        } else {
-          for (i = 0; i < I; i++) of_scale[i] = of_scale[i] * inverse[i] * share, of_offset[i] *= share;
-          for (int r = 0; r < n; r++)
-            for (i = 0; i < I; i++) {
-              vf centred = in.own[(int64_t)r * I + i] - mean[i];
-              d[(int64_t)r * I + i] = (d[(int64_t)r * I + i] - of_offset[i] - centred * of_scale[i]) * factor[i];
-            }
-        }
+        // The product applies the activation of a dense layer right before it.
+        const Layer& before = net->layer[source];
+        const bool fuses = !waiting && before.kind == DENSE && !before.penalized && activation_of(c, before) <= FUSED;
+        const int activation = fuses ? activation_of(c, before) : LINEAR;
+        vf* to = waiting && !begun[source] ? waiting : d == work.one ? work.other : work.one;
+        dense_backward(activation, fuses ? slope_of(c, before) : 0.0f, kernel, O, d, in.own, I, to, n);
+        ready = fuses;
+        d = to;
         break;
       }
+      case BATCH_NORMALIZATION:
+        normalize_backward(normalized(c, l, most), in.own, I, d, n, inner, work.folded, work.folded + most, gradients_at(c, layer.kernel),
+                           gradients_at(c, layer.bias));
+        break;
       case ACTIVATION: {
         const int activation = activation_of(c, layer);
         activate_backward(activation, slope_of(c, layer), d, activation >= SILU ? in.own : out, O, n);
         break;
       }
       case PRELU: {
-        const vf* alpha = parameters + layer.kernel;
+        vf* of_slope = gradients_at(c, layer.kernel);
         for (int o = 0; o < O; o++) {
           vf sum = (vf){};
           for (int r = 0; r < n; r++) {
             vf z = in.own[(int64_t)r * O + o], g = d[(int64_t)r * O + o];
             sum += z < 0.0f ? g * z : (vf){};
-            d[(int64_t)r * O + o] = z < 0.0f ? g * alpha[o] : g;
+            d[(int64_t)r * O + o] = z < 0.0f ? g * kernel[o] : g;
           }
-          if (layer.kernel < net->weights) c.work.gradients[layer.kernel + o] = sum;
+          if (of_slope) of_slope[o] = sum;
         }
         break;
       }
@@ -197,7 +182,27 @@ void run_backward(const Chunk& c, const float* x, int n, int last, vf* d, vf* ot
         break;
       }
       case NOISE: break;
+      default: {
+        const vf* joined[MOST];
+        int width[MOST];
+        sources_of(c, layer, joined, width);
+        for (int s = 0, offset = 0; s < layer.sources; s++) {
+          const int of = net->source[layer.source + s];
+          vf* to = of == ROWS_OF_TABLE ? nullptr : work.gradient[of];
+          if (to) join_backward(layer.kind, joined, layer.sources, s, width[s], offset, d, O, to, !begun[of], n);
+          if (to) begun[of] = true;
+          offset += layer.kind == CONCATENATE ? width[s] : 0;
+        }
+        continue;  // a gradient that does not wait is d itself
+      }
     }
+    if (!waiting) continue;
+    if (!begun[source]) {
+      if (d != waiting) memcpy(waiting, d, (size_t)n * I * sizeof(vf));
+    } else {
+      for (int64_t k = 0; k < (int64_t)n * I; k++) waiting[k] += d[k];
+    }
+    begun[source] = true;
   }
 }
 

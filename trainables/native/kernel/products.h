@@ -163,6 +163,15 @@ void dense(int activation, float slope, const vf* w, int O, const vf* bias, Inpu
   if (activation > FUSED) activate(activation, slope, out, out, O, n);
 }
 
+// sum[o] = sum_r d[r][o]
+void sum_rows(const vf* d, int O, int n, vf* sum) {
+  for (int o = 0; o < O; o++) {
+    vf all_rows = (vf){};
+    for (int r = 0; r < n; r++) all_rows += d[(int64_t)r * O + o];
+    sum[o] = all_rows;
+  }
+}
+
 void dense_backward(int activation, float slope, const vf* w, int O, const vf* d, const vf* h, int I, vf* out, int n) {
 #define CALL(A) input_gradients<A>(w, O, d, h, I, out, slope, n)
   BY_FUSED(CALL)

@@ -4,9 +4,33 @@
 
 #include "lanes.h"
 #include "measures.h"
-#include "structures.h"
+#include "work.h"
 
 namespace {
+
+// Whether each layer takes what was computed before it, in the right widths, and each output but the last is taken.
+bool are_joined(const Net* net) {
+  bool is_taken[MOST_LAYERS] = {};
+  if (!is_among(net->sources, 1, MOST)) return false;
+  for (int l = 0; l < net->layers; l++) {
+    const Layer& layer = net->layer[l];
+    if (layer.source < 0 || layer.sources < 1 || (int64_t)layer.source + layer.sources > net->sources) return false;
+    if (layer.sources != 1 && layer.kind < ADD) return false;
+    if (layer.kind == SUBTRACT && layer.sources != 2) return false;
+    int64_t sum = 0;
+    for (int s = 0; s < layer.sources; s++) {
+      const int source = net->source[layer.source + s];
+      if (!is_among(source, ROWS_OF_TABLE, l - 1)) return false;
+      const int width = source == ROWS_OF_TABLE ? net->features : net->layer[source].outputs;
+      if (layer.kind != CONCATENATE && width != layer.inputs) return false;
+      if (source != ROWS_OF_TABLE) is_taken[source] = true;
+      sum += width;
+    }
+    if (layer.kind == CONCATENATE && sum != layer.inputs) return false;
+  }
+  for (int l = 0; l + 1 < net->layers; l++) if (!is_taken[l]) return false;
+  return true;
+}
 
 // Whether all positions of a net are inside its arrays.
 bool is_sound(const Net* net) {
@@ -18,12 +42,13 @@ bool is_sound(const Net* net) {
   if (!is_among(net->constraints, 0, MOST)) return false;
   // A variable is trained as a whole or not at all.
   auto is_inside = [&](int64_t first, int64_t count) { return first >= 0 && first + count <= (first < weights ? weights : all); };
-  int width = net->features, drawing = 0;
+  int drawing = 0;
+  if (!are_joined(net) || widest(net) * (int64_t)net->batch > MOST_NUMBERS) return false;
   for (int l = 0; l < net->layers; l++) drawing += net->layer[l].kind == DROPOUT || net->layer[l].kind == NOISE;
   for (int l = 0; l < net->layers; l++) {
     const Layer& layer = net->layer[l];
     const int64_t I = layer.inputs, O = layer.outputs;
-    if (!is_among(layer.kind, DENSE, NOISE) || I != width || O < 1 || layer.activation >= net->activations) return false;
+    if (!is_among(layer.kind, DENSE, CONCATENATE) || I < 1 || O < 1 || layer.activation >= net->activations) return false;
     if (layer.kind != DENSE && I != O) return false;
     if (layer.kernel >= 0 && !is_inside(layer.kernel, layer.kind == DENSE ? I * O : O)) return false;
     if (layer.bias >= 0 && !is_inside(layer.bias, O)) return false;
@@ -31,9 +56,8 @@ bool is_sound(const Net* net) {
     if (layer.kind == BATCH_NORMALIZATION && !(is_inside(layer.mean, O) && is_inside(layer.variance, O))) return false;
     if (layer.kind == DROPOUT || layer.kind == NOISE)
       if (!is_among(layer.number, SETTINGS, net->settings - 1) || !is_among(layer.draws, 0, drawing - 1)) return false;
-    width = layer.outputs;
   }
-  if (width != net->outputs) return false;
+  if (net->layer[net->layers - 1].outputs != net->outputs) return false;
   int end = 0;
   for (int v = 0; v < net->variables; v++) {
     if (net->variable[v].first != end || net->variable[v].end < end || net->variable[v].end > weights) return false;

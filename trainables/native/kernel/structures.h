@@ -8,9 +8,14 @@ namespace {
 
 constexpr int TILE = 64;  // rows evaluated at once
 constexpr int MOST_LAYERS = 64, MOST_MEASURES = 32;
-constexpr int MOST = 256;  // optimizers, penalized variables, and constraints
+constexpr int MOST = 256;  // optimizers, penalized variables, constraints, and sources of all layers
 
-enum Kind { DENSE, BATCH_NORMALIZATION, ACTIVATION, PRELU, DROPOUT, NOISE };
+enum Kind {
+  DENSE, BATCH_NORMALIZATION, ACTIVATION, PRELU, DROPOUT, NOISE,
+  ADD, SUBTRACT, MULTIPLY, AVERAGE, MAXIMUM, MINIMUM, CONCATENATE,  // these join several outputs
+};
+constexpr int64_t MOST_NUMBERS = (int64_t)1 << 40;  // of the outputs of a layer for a batch
+constexpr int ROWS_OF_TABLE = -1;  // the source of a layer that takes the rows themselves
 
 enum Activation {
   // These know their gradient from their output, so they may replace their input.
@@ -41,6 +46,7 @@ extern "C" {
 
 struct Layer {
   int32_t kind, inputs, outputs;
+  int32_t source, sources;  // the first and the number of its sources, positions in `Net::source`
   int32_t kernel, bias;    // positions among the parameters; DENSE: kernel, bias; normalization: scale, offset; -1: none
   int32_t mean, variance;  // normalization: the moving statistics
   int32_t frozen;          // normalization: it uses its moving statistics, and its parameters are not trained
@@ -76,14 +82,15 @@ struct Measured {
 struct Net {
   int32_t layers, features, outputs, targets;  // numbers of layers, and of numbers in a row
   int32_t weights, states, slots, settings;    // numbers in a model; slots: arrays of as many numbers as weights
-  int32_t variables, penalties, optimizers, constraints, measures, activations;
+  int32_t variables, penalties, optimizers, constraints, measures, activations, sources;
   int32_t batch;
-  const Layer* layer;
+  const Layer* layer;       // in an order in which each comes after its sources; the last one is the output
   const Range* variable;   // the variables that are trained, in order
   const int32_t* penalty;  // those of them that are penalized
   const Rules* rules;
   const Constraint* constraint;
   const Measured* measured;  // the loss, then the metrics
+  const int32_t* source;     // the layers whose outputs the layers take, or ROWS_OF_TABLE
 };
 
 struct Models {  // arrays with a row for each model, and lists of chunks
