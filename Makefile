@@ -61,7 +61,7 @@ clean:
 	rm -rf .venv build *.egg-info trainables/native/binaries .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The stamp is written last, so that an interrupted set-up starts again.
-$(READY): requirements.lock pyproject.toml setup.py trainables/native/kernel.cpp
+$(READY): requirements.lock pyproject.toml setup.py $(wildcard trainables/native/kernel/*)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and f"Python {v[0]}.{v[1]} found, but 3.11 to 3.13 is needed. Name one: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock

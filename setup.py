@@ -1,4 +1,4 @@
-"""Builds the native kernel, trainables/native/kernel.cpp, whenever this software is installed or a wheel of it is made.
+"""Builds the native kernel, trainables/native/kernel, whenever this software is installed or a wheel of it is made.
 
 ziglang is clang in the form of a Python package, so the machine needs no compiler. If the build fails, this software is
 installed without the kernel, and XLA compiles what trains the points.
@@ -6,7 +6,7 @@ installed without the kernel, and XLA compiles what trains the points.
 The files are put beside trainables/native/library.py, which loads them:
 
     binaries/avx512.so, avx2.so, neon.so   one for each kind of processor
-    binaries/build.json                    of which kernel.cpp they are, and why one of them is missing
+    binaries/build.json                    of which sources they are, and why one of them is missing
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 from setuptools.command.install import install
 
-SOURCE = Path("trainables/native/kernel.cpp")
+SOURCES = Path("trainables/native/kernel")
 BINARIES = Path("trainables/native/binaries")
 
 # V is how many models a vector holds. A machine that is not listed here gets no kernel.
@@ -52,6 +52,12 @@ FLAGS = (
 LIMIT_S = 900
 
 
+def digest(folder: Path) -> str:
+    """Return a digest of the kernel's sources in a folder, as trainables/native/library.py computes it."""
+    files = sorted([*folder.glob("*.cpp"), *folder.glob("*.h")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
 def kernels() -> dict[str, str]:
     """Return the flags of each kernel for this machine, by the kernel's name."""
     if platform.system() == "Linux" and platform.libc_ver()[0] != "glibc":
@@ -67,7 +73,7 @@ def compiled(flags: str, into: Path) -> str:
     cache = dict.fromkeys(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"], str(into.with_name("cache")))
     try:
         subprocess.run(
-            [*command, str(SOURCE), "-o", str(into)],
+            [*command, str(SOURCES / "kernel.cpp"), "-o", str(into)],
             env={**cache, **os.environ},
             check=True,
             capture_output=True,
@@ -97,7 +103,7 @@ def build(folder: Path) -> None:
         folder.mkdir(parents=True)
         for kernel in files.keys() - failed.keys():
             shutil.copyfile(files[kernel], folder / f"{kernel}.so")
-    record = {"source": hashlib.sha256(SOURCE.read_bytes()).hexdigest(), "failed": failed}
+    record = {"source": digest(SOURCES), "failed": failed}
     (folder / "build.json").write_text(json.dumps(record) + "\n")
     for kernel, reason in failed.items():
         print(f"The native kernel {kernel} was not built: {reason}. Other engines train in its place.")

@@ -65,7 +65,7 @@ def test_a_parcel_holds_this_software_and_the_user_s_folder(user, tmp_path):
     code = "import sweep, cluster.connect.parcel as p; print(sweep.__file__); print(p.digest())"
     answer = subprocess.check_output([sys.executable, "-c", code], cwd=made, text=True).splitlines()
     assert Path(answer[0]).is_relative_to(made) and answer[1] == parcel.digest()
-    for changed in ("results/schema.py", "trainables/native/kernel.cpp"):
+    for changed in ("results/schema.py", "trainables/native/kernel/kernel.cpp"):
         before = (made / changed).read_text()
         (made / changed).write_text("changed = True\n")
         other = subprocess.check_output([sys.executable, "-c", code], cwd=made, text=True).splitlines()

@@ -1,4 +1,4 @@
-"""Trains a task by the functions of kernel.cpp, in memory of which the borders are watched."""
+"""Trains a task by the functions of the kernel, in memory of which the borders are watched."""
 
 from __future__ import annotations
 
@@ -64,11 +64,15 @@ class Result:
 
 
 def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
-    """Return the `struct Net` of a task, and its parts by position: layers, variables, penalties, rules, measures."""
+    """Return the `struct Net` of a task, and its parts: layers, variables, penalties, rules, constraints,
+    measures, sources."""
     places = numbers.places
     layers = (c.CLayer * len(task.layers))()
-    drawn = activation = 0
-    for made, layer, inputs, place in zip(layers, task.layers, task.inputs, places.of, strict=True):
+    sources = (ctypes.c_int32 * sum(map(len, task.sources)))(*(k for some in task.sources for k in some))
+    drawn = activation = taken = 0
+    each = zip(layers, task.layers, task.sources, task.inputs, places.of, strict=True)
+    for made, layer, some, inputs, place in each:
+        made.source, made.sources, taken = taken, len(some), taken + len(some)
         made.kind, made.inputs, made.outputs = layer.kind, inputs, layer.outputs
         made.kernel, made.bias, made.mean, made.variance = (
             place.kernel,
@@ -98,12 +102,21 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
         made.measure, made.weighted, made.value, made.smoothing = (
             one.measure, one.weighted, one.value, one.smoothing,
         )  # fmt: skip
-    parts = [layers, variables, penalties, rules, measures]
+    constraints = (c.CConstraint * len(task.constraints))()
+    for made, one in zip(constraints, task.constraints, strict=True):
+        made.kind, made.first = one.kind, places.variables[one.variable][0]
+        rows, columns = (1, *places.shapes[one.variable])[-2:]
+        made.groups, made.step, made.length, made.stride = {
+            None: (1, 0, rows * columns, 1), 0: (columns, 1, rows, columns), 1: (rows, columns, columns, 1),
+        }[one.axis]  # fmt: skip
+        made.least, made.most, made.rate, made.rest = one.least, one.most, one.rate, 1 - one.rate
+        made.epsilon = 1e-7
+    parts = [layers, variables, penalties, rules, constraints, measures, sources]
     addresses = [ctypes.cast(part, ctypes.c_void_p) for part in parts]
     net = c.CNet(
         len(layers), task.features, task.outputs, task.targets, places.weights, places.states, 3,
-        numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(measures), activation,
-        task.batch, *addresses,
+        numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(constraints), len(measures),
+        activation, len(sources), task.batch, *addresses,
     )  # fmt: skip
     return net, parts
 

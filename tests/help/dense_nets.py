@@ -1,4 +1,4 @@
-"""Random chains of dense layers, and their numbers, for the functions of kernel.cpp. It needs no Keras.
+"""Random nets of dense layers, and their numbers, for the functions of kernel.cpp. It needs no Keras.
 
 Terminology
     net     the structure of some models: the layers, the loss and the optimizers that they share
@@ -8,12 +8,12 @@ Terminology
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from trainables.native.structures import Activation, Clip, Kind, Measure, Rule, Setting
+from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Rule, Setting
 
 Choose = Callable[[Sequence[Any]], Any]
 """Chooses one of several values."""
@@ -34,7 +34,11 @@ SLOTS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of a net; its `inputs` are the outputs of the layer before."""
+    """A layer of a net.
+
+    Attributes:
+        sources: the layers whose outputs it takes, -1 for the rows; by default the layer before.
+    """
 
     kind: Kind
     outputs: int
@@ -45,6 +49,7 @@ class Layer:
     trained: bool = True
     l1: float = 0.0
     l2: float = 0.0
+    sources: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,18 @@ class Optimizer:
     has_momentum: bool = False
     decays: bool = False
     scheduled: bool = False
+
+
+@dataclass(frozen=True)
+class Constrained:
+    """A constraint of a trained variable: of all its numbers, or of each column or row of a kernel."""
+
+    variable: int
+    kind: Constraint
+    axis: int | None
+    least: float = 0.3
+    most: float = 0.8
+    rate: float = 0.75
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,7 @@ class Task:
         targets: numbers in a row of the target.
         rows, tested: rows that are trained, and rows that are evaluated.
         penalized: whether the weights of the first variable have a penalty.
+        constraints: of trained variables; those of the last layer's kernel, at least, are trained.
     """
 
     features: int
@@ -88,6 +106,7 @@ class Task:
     has_weights: bool
     penalized: bool
     seed: int
+    constraints: tuple[Constrained, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -96,7 +115,17 @@ class Task:
     @property
     def inputs(self) -> list[int]:
         """The inputs of each layer."""
-        return [self.features, *(layer.outputs for layer in self.layers[:-1])]
+        widths = [*(layer.outputs for layer in self.layers), self.features]  # -1 is the last
+        each = zip(self.layers, self.sources, strict=True)
+        return [
+            sum(widths[s] for s in some) if layer.kind is Kind.CONCATENATE else widths[some[0]]
+            for layer, some in each
+        ]
+
+    @property
+    def sources(self) -> list[tuple[int, ...]]:
+        """The sources of each layer."""
+        return [(k - 1,) if one.sources is None else one.sources for k, one in enumerate(self.layers)]
 
     @property
     def drawing(self) -> list[int]:
@@ -121,11 +150,13 @@ class Places:
     Attributes:
         of: the places of each layer's variables.
         variables: first and end of each trained variable.
+        shapes: the shape of each trained variable.
         weights, states: how many numbers are trained, and how many are not.
     """
 
     of: list[Place] = field(default_factory=list)
     variables: list[tuple[int, int]] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
     weights: int = 0
     states: int = 0
 
@@ -150,6 +181,8 @@ def places_of(task: Task) -> Places:
                 setattr(place, name, end)
                 if trained:
                     found.variables.append((end, end + size))
+                    is_matrix = layer.kind is Kind.DENSE and name == "kernel"
+                    found.shapes.append((inputs, layer.outputs) if is_matrix else (size,))
                 end += size
         found.weights = end if trained else found.weights
     found.states = end - found.weights
@@ -160,10 +193,13 @@ def random_task(choose: Choose) -> Task:
     """Return a task that the kernel accepts."""
     sizes = (1, 2, 3, 4, 5, 7, 8, 9, 17)
     features, layers = choose(sizes), []
-    width = features
     fused = list(Activation)[: Activation.SOFTMAX]
-    for _ in range(choose((0, 1, 2, 3))):
-        kind = choose(list(Kind))
+    kinds = list(Kind)
+    for _ in range(choose((0, 1, 2, 3, 3, 5))):
+        kind = choose(kinds)
+        sources, width = _random_sources(choose, kind, features, layers)
+        if kind is Kind.MULTIPLY:
+            kinds.remove(kind)  # numbers would grow without end
         l1, l2 = choose(((0.0, 0.0), (0.0, 0.0), (0.01, 0.02))) if kind is not Kind.PRELU else (0.0, 0.0)
         activation = None
         if kind is Kind.DENSE:
@@ -174,8 +210,13 @@ def random_task(choose: Choose) -> Task:
             activation = Activation.TANH  # else numbers grow without end
         layers.append(
             Layer(kind, width, activation, 0.25, choose((True, True, False)), choose((True, False)),
-                  choose((True, True, False)), l1, l2)
+                  choose((True, True, False)), l1, l2, sources)
         )  # fmt: skip
+    taken = {source for layer in layers for source in layer.sources}
+    ends = tuple(k for k in range(len(layers)) if k not in taken)
+    if len(ends) > 1:
+        joined = sum(layers[k].outputs for k in ends)
+        layers.append(Layer(Kind.CONCATENATE, joined, sources=ends[:: choose((1, -1))]))
     loss = Metric(choose(list(Measure)[: Measure.BINARY_ACCURACY]), True, choose((0.5, 1.5)))
     outputs = choose((2, 3, 5)) if loss.measure in CLASSES else choose((1, 1, 2, 4))
     if loss.measure in CROSS_ENTROPIES[:2]:
@@ -197,11 +238,33 @@ def random_task(choose: Choose) -> Task:
         )
     optimizers = tuple(_random_optimizer(choose) for _ in range(choose((1, 1, 2, 3))))
     rows = choose((1, 2, 5, 16, 33, 70))
-    return Task(
+    task = Task(
         features, tuple(layers), tuple(metrics), optimizers, 1 if loss.measure in SPARSE else outputs, rows,
         choose((0, 1, 3, 64, 65)), choose((1, 4, 7, 16, 100)) if rows < 20 else choose((9, 16, 32, 100)),
         choose((1, 3, 16, 17)), choose((True, False)), choose((True, False)), choose(range(1000)),
     )  # fmt: skip
+    shapes = places_of(task).shapes
+    constraints = []
+    for _ in range(choose((0, 0, 1, 2))):
+        variable = choose(range(len(shapes)))
+        axis = choose((None, 0, 1)) if len(shapes[variable]) == 2 else None
+        constraints.append(Constrained(variable, choose(list(Constraint)), axis))
+    return replace(task, constraints=tuple(constraints))
+
+
+def _random_sources(
+    choose: Choose, kind: Kind, features: int, layers: Sequence[Layer]
+) -> tuple[tuple[int, ...], int]:
+    """Return the sources of a new layer, and how many numbers a row of its outputs has if it changes no widths."""
+    widths = [*(layer.outputs for layer in layers), features]  # -1 is the last
+    last = len(layers) - 1
+    first = choose((last, last, *range(-1, last)))
+    if kind < Kind.ADD:
+        return (first,), widths[first]
+    count = 2 if kind is Kind.SUBTRACT else choose((1, 2, 2, 3))
+    same = [k for k in range(-1, len(layers)) if kind is Kind.CONCATENATE or widths[k] == widths[first]]
+    sources = (first, *(choose(same) for _ in range(count - 1)))[:: choose((1, -1))]
+    return sources, sum(widths[k] for k in sources) if kind is Kind.CONCATENATE else widths[first]
 
 
 def _random_optimizer(choose: Choose) -> Optimizer:

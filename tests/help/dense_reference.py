@@ -1,4 +1,4 @@
-"""Trains a task by NumPy in float64, one model after another, as a reference for kernel.cpp."""
+"""Trains a task by NumPy in float64, one model after another, as a reference for the kernel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from scipy import special
 
 from tests.help.activations import GRADIENTS, VALUES
 from tests.help.dense_kernel import Result
-from tests.help.dense_nets import CROSS_ENTROPIES, Layer, Metric, Numbers, Optimizer, Place, Task
-from trainables.native.structures import Activation, Clip, Kind, Measure, Rule, Setting
+from tests.help.dense_nets import CROSS_ENTROPIES, Constrained, Layer, Metric, Numbers, Optimizer, Place, Task
+from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Rule, Setting
 
 EPSILON, MOMENTUM = 0.01, 0.8  # of normalizations
 LEAST = 1e-7  # Keras' epsilon, in float32
@@ -70,6 +70,10 @@ class _Model:
             gradients[first:end] += l1 * np.sign(w) + 2 * l2 * w
         self.sums[-1] += penalty * len(x)
         self._update(gradients, step)
+        for one in task.constraints:
+            first, end = numbers.places.variables[one.variable]
+            shape = numbers.places.shapes[one.variable]
+            self.parameters[first:end] = _constrained(one, self.parameters[first:end].reshape(shape)).ravel()
         self._done += 1
 
     def evaluated(self) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +111,8 @@ class _Model:
         """Return the input and the outputs of all layers, and the penalty of the outputs."""
         found, penalty = [x], 0.0
         for k, (layer, place) in enumerate(zip(self._task.layers, self._numbers.places.of, strict=True)):
-            h, width = found[-1], layer.outputs
+            given = [found[source + 1] for source in self._task.sources[k]]
+            h, width = given[0], layer.outputs
             match layer.kind:
                 case Kind.DENSE:
                     h = h @ self._part(place.kernel, h.shape[1] * width).reshape(-1, width)
@@ -129,6 +134,8 @@ class _Model:
                     h = np.where(self._draws[k][rows] < self._own[k], 0, h / (1 - float(self._own[k])))
                 case Kind.NOISE if training:
                     h = h + self._draws[k][rows] * float(self._own[k])
+                case kind if kind >= Kind.ADD:
+                    h = _joined(kind, given)
             penalty += (layer.l1 * np.abs(h) + layer.l2 * h * h).sum() / len(h)
             found.append(h)
         return found, penalty
@@ -140,9 +147,12 @@ class _Model:
         last = len(task.layers) - 1
         if task.measures[0].measure in CROSS_ENTROPIES:
             last -= 1
+        behind = [np.zeros_like(out) for out in outputs]
+        behind[last + 1] += d
         for k in range(last, -1, -1):
-            layer, place, h, out = task.layers[k], places.of[k], outputs[k], outputs[k + 1]
-            width = layer.outputs
+            layer, place, sources, out = task.layers[k], places.of[k], task.sources[k], outputs[k + 1]
+            given = [outputs[source + 1] for source in sources]
+            h, width, d = given[0], layer.outputs, behind[k + 1]
             d = d + (layer.l1 * np.sign(out) + 2 * layer.l2 * out) / len(h)
             match layer.kind:
                 case Kind.DENSE:
@@ -172,6 +182,9 @@ class _Model:
                     d = np.where(h < 0, d * self._part(place.kernel, width), d)
                 case Kind.DROPOUT:
                     d = np.where(self._draws[k][rows] < self._own[k], 0, d / (1 - float(self._own[k])))
+            before = _joined_backward(layer.kind, given, d) if layer.kind >= Kind.ADD else [d]
+            for source, gradient in zip(sources, before, strict=True):
+                behind[source + 1] += gradient
         return gradients[: places.weights]
 
     def _update(self, g: np.ndarray, step: int) -> None:
@@ -234,6 +247,50 @@ def _clipped(one: Optimizer, limit: float, g: np.ndarray, variables: list[tuple[
     if one.clip is Clip.NORM:
         return np.concatenate([g[i:j] * limit / max(limit, np.linalg.norm(g[i:j])) for i, j in variables])
     return g
+
+
+def _constrained(one: Constrained, w: np.ndarray) -> np.ndarray:
+    if one.kind is Constraint.NON_NEGATIVE:
+        return np.maximum(w, 0)
+    norm = np.sqrt((w * w).sum(one.axis, keepdims=True))
+    if one.kind is Constraint.UNIT_NORM:
+        return w / (norm + LEAST)
+    if one.kind is Constraint.MAX_NORM:
+        return w * np.clip(norm, one.least, one.most) / (norm + LEAST)
+    return w * (one.rate * np.clip(norm, one.least, one.most) + (1 - one.rate) * norm) / (norm + LEAST)
+
+
+def _joined(kind: Kind, given: list[np.ndarray]) -> np.ndarray:
+    match kind:
+        case Kind.CONCATENATE:
+            return np.concatenate(given, 1)
+        case Kind.SUBTRACT:
+            return given[0] - given[1]
+        case Kind.MULTIPLY:
+            return np.prod(given, 0)
+        case Kind.MAXIMUM:
+            return np.max(given, 0)
+        case Kind.MINIMUM:
+            return np.min(given, 0)
+        case _:
+            return np.sum(given, 0) / (len(given) if kind is Kind.AVERAGE else 1)
+
+
+def _joined_backward(kind: Kind, given: list[np.ndarray], d: np.ndarray) -> list[np.ndarray]:
+    """Return the gradient of each source."""
+    places = range(len(given))
+    match kind:
+        case Kind.CONCATENATE:
+            return np.split(d, np.cumsum([h.shape[1] for h in given])[:-1], 1)
+        case Kind.SUBTRACT:
+            return [d, -d]
+        case Kind.MULTIPLY:
+            return [d * np.prod([np.ones_like(d), *given[:k], *given[k + 1 :]], 0) for k in places]
+        case Kind.MAXIMUM | Kind.MINIMUM:
+            first = np.argmax(given, 0) if kind is Kind.MAXIMUM else np.argmin(given, 0)
+            return [np.where(first == k, d, 0) for k in places]
+        case _:
+            return [d / (len(given) if kind is Kind.AVERAGE else 1)] * len(given)
 
 
 def _activated(layer: Layer, z: np.ndarray) -> np.ndarray:

@@ -85,9 +85,10 @@ def altered(chance: np.random.Generator) -> Any:
     """Return a function that changes one number of a net."""
 
     def alter(parts: list[Any]) -> None:
-        part = parts[chance.integers(len(parts))]
+        there = [part for part in parts if len(part)]
+        part = there[chance.integers(len(there))]
         item, value = chance.integers(len(part)), int(chance.choice(VALUES))
-        if not hasattr(part[item], "_fields_"):  # the position of a penalized variable
+        if not hasattr(part[item], "_fields_"):  # the position of a penalized variable, or a source
             part[item] = value
             return
         name, kind = part[item]._fields_[chance.integers(len(part[item]._fields_))]

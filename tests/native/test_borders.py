@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.help.dense_kernel import net_of
-from tests.help.dense_nets import Layer, Metric, Numbers, Optimizer, Task
+from tests.help.dense_nets import Constrained, Layer, Metric, Numbers, Optimizer, Task
 from tests.help.kernels import HERE, opened, pointer
 from trainables.native import structures as c
-from trainables.native.structures import Activation, Clip, Kind, Measure, Rule
+from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Rule
 
 MOST, LEAST = 2**31 - 1, -(2**31)
 
@@ -22,15 +22,18 @@ TASK = Task(
         Layer(Kind.DROPOUT, 4),
         Layer(Kind.PRELU, 4),
         Layer(Kind.NOISE, 4),
+        Layer(Kind.ADD, 4, sources=(2, 4)),
+        Layer(Kind.CONCATENATE, 7, sources=(5, -1)),
         Layer(Kind.DENSE, 2, trained=False),
         Layer(Kind.ACTIVATION, 2, Activation.SOFTMAX),
     ),
     measures=(Metric(Measure.CATEGORICAL_CROSSENTROPY, True), Metric(Measure.MSE)),
     optimizers=(Optimizer(Rule.ADAM, Clip.NORM), Optimizer(Rule.RMSPROP)),
     targets=2, rows=20, tested=5, batch=8, models=3, has_weights=True, penalized=True, seed=1,
+    constraints=(Constrained(0, Constraint.MAX_NORM, 0),),
 )  # fmt: skip
-DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, FROZEN, LAST = range(7)
-NET, LAYERS, VARIABLES, PENALTIES, RULES, MEASURES = range(-1, 5)
+DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, ADD, CONCATENATE, FROZEN, LAST = range(9)
+NET, LAYERS, VARIABLES, PENALTIES, RULES, CONSTRAINTS, MEASURES, SOURCES = range(-1, 7)
 
 # Which part, which of its items, which field, and values that no net can have.
 WRONG = [
@@ -45,14 +48,16 @@ WRONG = [
     (NET, 0, "variables", [0, -1, 1, 4]),
     (NET, 0, "penalties", [-1, 257, MOST]),
     (NET, 0, "optimizers", [0, -1, 257, MOST]),
+    (NET, 0, "constraints", [-1, 257, MOST]),
+    (NET, 0, "sources", [0, -1, 10, 257, MOST]),
     (NET, 0, "measures", [0, -1, 33]),
     (NET, 0, "activations", [0, 1, -1]),
     (NET, 0, "batch", [0, -1, LEAST]),
-    (LAYERS, DENSE, "kind", [-1, 6, MOST]),
+    (LAYERS, DENSE, "kind", [-1, Kind.ADD, 13, MOST]),
     (LAYERS, DENSE, "inputs", [0, -3, 4, MOST]),
     (LAYERS, DENSE, "outputs", [0, -4, 5, 2**20, MOST]),
-    (LAYERS, DENSE, "kernel", [-1, LEAST, 20, 35, MOST, MOST - 11]),
-    (LAYERS, DENSE, "bias", [25, 27, 43, 1000, MOST, MOST - 3]),
+    (LAYERS, DENSE, "kernel", [-1, LEAST, 20, 41, MOST, MOST - 11]),
+    (LAYERS, DENSE, "bias", [25, 27, 49, 1000, MOST, MOST - 3]),
     (LAYERS, DENSE, "activation", [2, MOST]),
     (LAYERS, NORMALIZATION, "inputs", [3, 5]),
     (LAYERS, NORMALIZATION, "outputs", [3, 5]),
@@ -62,9 +67,16 @@ WRONG = [
     (LAYERS, NORMALIZATION, "variance", [-1, 25, 1000, MOST]),
     (LAYERS, DROPOUT, "draws", [-1, 2, MOST]),
     (LAYERS, DROPOUT, "number", [-1, 0, 10, 13, MOST]),
+    (LAYERS, PRELU, "kind", [Kind.SUBTRACT, 13]),
     (LAYERS, PRELU, "kernel", [-1, 25, 1000, MOST]),
     (LAYERS, NOISE, "draws", [-1, 2, LEAST]),
     (LAYERS, NOISE, "number", [-1, 10, 13, MOST]),
+    (LAYERS, ADD, "source", [-1, 9, 10, 11, MOST]),
+    (LAYERS, ADD, "sources", [0, -1, 1, 3, 7, MOST]),
+    (LAYERS, ADD, "inputs", [3, 5]),
+    (LAYERS, ADD, "kind", [Kind.DENSE, Kind.NOISE, Kind.CONCATENATE]),
+    (LAYERS, CONCATENATE, "kind", [Kind.ADD, Kind.DROPOUT, 13]),
+    (LAYERS, CONCATENATE, "outputs", [4, 6, 8]),
     (LAYERS, FROZEN, "kernel", [-1, 21, 1000]),
     (LAYERS, LAST, "outputs", [1, 3]),
     (VARIABLES, 0, "first", [-1, 1, MOST]),
@@ -75,8 +87,18 @@ WRONG = [
     (RULES, 0, "clip", [-1, 4]),
     (RULES, 1, "scheduled", [2, MOST]),
     (RULES, 1, "slot", [3, MOST]),
+    (CONSTRAINTS, 0, "kind", [-1, 4, MOST]),
+    (CONSTRAINTS, 0, "first", [-1, 17, MOST]),
+    (CONSTRAINTS, 0, "groups", [0, -1, 21, MOST]),
+    (CONSTRAINTS, 0, "step", [-1, 7, MOST]),
+    (CONSTRAINTS, 0, "length", [0, -1, 8, MOST]),
+    (CONSTRAINTS, 0, "stride", [-1, 13, MOST]),
     (MEASURES, 0, "measure", [-1, 14, Measure.SPARSE_CROSSENTROPY, MOST]),
     (MEASURES, 1, "measure", [-1, 14, Measure.SPARSE_ACCURACY, MOST]),
+    (SOURCES, 0, "", [-2, 0, 1, LEAST, MOST]),  # a layer takes what comes before it
+    (SOURCES, 4, "", [2, 4, 8]),  # each output is taken
+    (SOURCES, 5, "", [-1, 5, 6, MOST]),  # outputs have the width that a layer takes
+    (SOURCES, 8, "", [0, 4, 6, LEAST]),
 ]
 
 
@@ -103,7 +125,7 @@ def call(functions, name, net, steps=(0, 1), **models):
 
 def test_the_net_itself_is_accepted(functions):
     net, _parts = net_of(TASK, Numbers(TASK))
-    assert (net.weights, net.states, net.settings) == (28, 18, 13)
+    assert (net.weights, net.states, net.settings) == (28, 24, 13)
     assert functions.workspace(ctypes.byref(net)) > 0
 
 
@@ -113,7 +135,7 @@ def test_a_net_that_names_what_is_not_there_is_refused(functions, part, item, fi
         net, parts = net_of(TASK, Numbers(TASK))
         if part == NET:
             setattr(net, field, value)
-        elif part == PENALTIES:
+        elif part in (PENALTIES, SOURCES):
             parts[part][item] = value
         elif field == "slot":
             parts[part][item].slot[2] = value
@@ -131,6 +153,15 @@ def test_logits_of_a_chain_without_a_layer_before_them_are_refused(functions):
     assert functions.workspace(ctypes.byref(net)) > 0
     net.layers, net.layer = 1, ctypes.addressof(parts[LAYERS][1])
     assert functions.workspace(ctypes.byref(net)) == -1
+
+
+def test_outputs_of_a_batch_whose_size_cannot_be_computed_are_refused(functions):
+    net, parts = net_of(TASK, Numbers(TASK))
+    layer = parts[LAYERS][0]
+    layer.kind, net.layers, net.batch, parts[MEASURES][0].measure = Kind.ACTIVATION, 1, MOST, Measure.MSE
+    for size, is_right in ((2, True), (MOST, False)):
+        layer.inputs = layer.outputs = net.features = net.outputs = net.targets = size
+        assert (functions.workspace(ctypes.byref(net)) > 0) == is_right
 
 
 def test_models_that_name_what_is_not_there_are_refused(functions):

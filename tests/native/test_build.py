@@ -64,7 +64,9 @@ def test_a_wheel_has_the_kernels_and_is_for_every_python_of_this_platform(source
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     kernels = {name for name in names if name.endswith(".so")}
-    assert "trainables/native/kernel.cpp" in names and "trainables/native/binaries/build.json" in names
+    assert {"trainables/native/kernel/kernel.cpp", "trainables/native/kernel/lanes.h"} <= {
+        *names
+    } and "trainables/native/binaries/build.json" in names
     if not kernels:
         assert "there is no kernel for" in said_by(wheel, tmp_path / "unpacked")
         assert wheel.name.endswith("-py3-none-any.whl")

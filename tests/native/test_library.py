@@ -8,13 +8,14 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.help.repository import ROOT
 from trainables.errors import TrainablesError
 from trainables.native import library
-from trainables.native.library import NEEDS, SOURCE, VARIABLE, VERSION, NoKernelError
+from trainables.native.library import NEEDS, SOURCES, VARIABLE, VERSION, NoKernelError
 
 X86 = ("Linux", "x86_64")
 HERE = library.KERNELS.get((platform.system(), platform.machine()), ("avx512",))
@@ -33,7 +34,7 @@ def binaries(tmp_path, monkeypatch):
 
 
 def record(folder, source=None, **failed):
-    source = hashlib.sha256(SOURCE.read_bytes()).hexdigest() if source is None else source
+    source = library.digest(SOURCES) if source is None else source
     (folder / "build.json").write_text(json.dumps({"source": source, "failed": failed}))
 
 
@@ -127,11 +128,11 @@ def test_a_binary_of_another_source_is_refused_before_it_is_loaded(binaries):
     (binaries / "avx2.so").write_text("loading this would fail in another way")
     record(binaries, source="0" * 64)
     with pytest.raises(
-        NoKernelError, match=r"avx2 was built from another kernel\.cpp\. Install this software again"
+        NoKernelError, match=r"avx2 was built from other sources\. Install this software again"
     ):
         library.opened("avx2")
     (binaries / "build.json").unlink()
-    with pytest.raises(NoKernelError, match=r"another kernel\.cpp"):
+    with pytest.raises(NoKernelError, match="other sources"):
         library.opened("avx2")
 
 
@@ -160,6 +161,19 @@ def test_what_is_built_is_what_is_looked_for():
     built = ast.literal_eval(values["KERNELS"])
     assert {machine: tuple(kernels) for machine, kernels in built.items()} == library.KERNELS
     assert ast.literal_eval(values["TARGETS"]).keys() == built.keys()
+
+
+def test_the_digest_is_that_of_the_build(tmp_path):
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    (function,) = [node for node in tree.body if getattr(node, "name", "") == "digest"]
+    names = {"Path": Path, "hashlib": hashlib}
+    exec(compile(ast.Module([function], []), "setup.py", "exec"), names)
+    assert names["digest"](SOURCES) == library.digest(SOURCES)
+    before = [library.digest(tmp_path)]
+    for name in ("kernel.cpp", "lanes.h", "unread.txt"):
+        (tmp_path / name).write_text(name)
+        before.append(library.digest(tmp_path))
+    assert len(set(before)) == 3 and before[-1] == before[-2]
 
 
 def test_the_processor_s_features_are_those_of_the_system():

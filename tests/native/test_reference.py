@@ -1,4 +1,4 @@
-"""Random chains, tables and optimizers: the kernel against NumPy in float64, and nothing written outside of an array."""
+"""Random nets, tables and optimizers: the kernel against NumPy in float64, and nothing written outside of an array."""
 
 import hypothesis
 import numpy as np

@@ -32,6 +32,19 @@ class OwnSGD(o.SGD):
     """Updates as SGD does, for all that the kernel can know."""
 
 
+@keras.saving.register_keras_serializable("test_refusals")
+class OwnPenalty(keras.regularizers.Regularizer):
+    def __call__(self, x):
+        return keras.ops.sum(x)
+
+    def get_config(self):
+        return {}
+
+
+class OwnConstraint(keras.constraints.NonNeg):
+    """Does what NonNeg does, for all that the kernel can know."""
+
+
 def twice(x):
     return x * 2
 
@@ -56,13 +69,28 @@ def own_function(x):
 
 
 MODELS = {  # what is between the inputs and the output, and why the kernel does not have it
-    "constraint": (lambda x: layers.Dense(4, kernel_constraint="max_norm")(x), "a weight has a constraint"),
+    "own_constraint": (lambda x: layers.Dense(4, kernel_constraint=OwnConstraint())(x), "has no constraint OwnConstraint"),
+    "no_axis": (
+        lambda x: layers.Dense(4, bias_constraint=keras.constraints.UnitNorm(1))(x),
+        r"a constraint has the axis 1, but the weight has the shape \(4,\)",
+    ),
     "own_layer": (lambda x: Doubled()(x), "the kernel has no layer Doubled"),
     "lambda": (lambda x: layers.Lambda(twice)(x), "the kernel has no layer Lambda"),
     "other_layer": (lambda x: layers.LayerNormalization()(x), "the kernel has no layer LayerNormalization"),
     "own_activation": (own_function, "the kernel has no activation twice"),
     "other_activation": (lambda x: layers.Dense(4, activation="celu")(x), "the kernel has no activation celu"),
-    "branch": (lambda x: layers.Add()([layers.Dense(4)(x), x]), "no chain"),
+    "widths": (lambda x: layers.Add()([layers.Dense(4)(x), layers.Dense(1)(x)]), "takes outputs of different widths"),
+    "dot": (lambda x: layers.Dot(1)([layers.Dense(4)(x), x]), "the kernel has no layer Dot"),
+    "constant": (lambda x: 1.0 - layers.Dense(4)(x), 'the layer ".*" is called with arguments'),
+    "operation": (lambda x: keras.ops.relu(layers.Dense(4)(x)), "the kernel has no operation Relu"),
+    "two_tables": (
+        lambda x: layers.Add()([x, layers.Rescaling(0.5)(x)]), 'takes its input both before and after "rescaling.*"',
+    ),
+    "many_sources": (lambda x: layers.Add()([layers.Dense(4)(x)] * 260), "take more than 256 outputs"),
+    "join_of_own": (
+        lambda x: layers.Add(activity_regularizer=OwnPenalty())([layers.Dense(4)(x), x]), "a regularizer of their own",
+    ),
+    "penalized_identity": (lambda x: layers.Activation("linear", activity_regularizer="l2")(x), "are penalized"),
     "shared": (shared, "a layer is called several times"),
     "reshaped": (lambda x: layers.Flatten()(layers.Reshape((2, 2))(layers.Dense(4)(x))), "has no layer Reshape"),
     "regularizer": (lambda x: layers.Dense(4, kernel_regularizer="orthogonal_regularizer")(x), "neither L1 nor L2"),

@@ -41,6 +41,19 @@ def numbers(optimizer, rate, activation):
     return model
 
 
+def branches(optimizer, rate, activation):
+    """All joins, and gradients that wait for each other."""
+    layers = keras.layers
+    inputs = keras.Input((5,))
+    x = layers.Dense(5, activation=activation, kernel_constraint=keras.constraints.MaxNorm(1.5))(inputs)
+    for join in (layers.Add, layers.Subtract, layers.Maximum, layers.Minimum, layers.Average):
+        x = join()([x, layers.Dense(5, activation=activation)(x)])
+    x = layers.Concatenate()([x, layers.Multiply()([inputs, x, layers.Dense(5)(x)]), inputs])
+    model = keras.Model(inputs, layers.Dense(1)(x))
+    model.compile(OPTIMIZERS[optimizer](rate), "mse", metrics=["mae"])
+    return model
+
+
 def classes(optimizer, rate, activation):
     """A softmax output, its cross-entropy, and a metric that Keras computes from the outputs."""
     layers = keras.layers
@@ -57,11 +70,11 @@ def table(kind):
     chance = np.random.default_rng(4)
     x = chance.normal(size=(410, 5)).astype("float32")
     score = x[:, 0] - x[:, 1] * x[:, 2]
-    y = (score if kind == "numbers" else np.digitize(score, [-0.5, 0.5])).astype("float32")
+    y = (score if kind != "classes" else np.digitize(score, [-0.5, 0.5])).astype("float32")
     return Table(x[:400], y[:400], x[400:], y[400:], tuple("abcde"), "y", "0")
 
 
-@pytest.fixture(scope="module", params=["numbers", "classes"])
+@pytest.fixture(scope="module", params=["numbers", "classes", "branches"])
 def group(request):
     space = {"optimizer": list(OPTIMIZERS), "rate": [0.01, 0.03], "activation": ["tanh", "relu", "silu"]}
     return Group(f"{__file__}:{request.param}", space, table(request.param))

@@ -1,4 +1,4 @@
-"""A model as a chain of the layers that the kernel has.
+"""A model as layers that the kernel has, each of which takes the outputs of others.
 
 Layers at the start that are the same for all points and draw nothing, such as a normalizer, are applied to the table by
 Keras itself, once. They are the `prefix`.
@@ -15,6 +15,9 @@ import numpy as np
 from trainables.native.measures import Measured
 from trainables.native.structures import Activation, Kind, Setting
 
+TABLE = -1
+"""The source of a layer that takes the rows of the table, behind the prefix."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -30,6 +33,7 @@ class Layer:
         number: the key of its number; see `trainables.fused.model.describe`.
         epsilon, momentum: of a normalization.
         l1, l2: strengths of the penalty of its outputs.
+        sources: the positions of the layers whose outputs it takes; TABLE for rows of the table.
     """
 
     kind: Kind
@@ -47,6 +51,7 @@ class Layer:
     momentum: float = 0.0
     l1: float = 0.0
     l2: float = 0.0
+    sources: tuple[int, ...] = ()
 
 
 @dataclass

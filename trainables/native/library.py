@@ -1,9 +1,9 @@
 """Loads the native kernel: of the binaries that setup.py built beside this file, the best that this processor can run.
 
 Terminology
-    kernel   kernel.cpp, compiled for one kind of processor: "avx512", "avx2" or "neon"
+    kernel   the sources in the folder `kernel`, compiled for one kind of processor: "avx512", "avx2" or "neon"
     lanes    how many models it trains side by side: as many as a vector of the processor holds numbers
-    record   binaries/build.json: of which kernel.cpp the binaries are, and why some could not be built
+    record   binaries/build.json: of which sources the binaries are, and why some could not be built
 
 The environment variable SWEEP_KERNEL names the kernel that is loaded, or is `none`. Its purpose is to compare kernels.
 """
@@ -22,9 +22,9 @@ from pathlib import Path
 from trainables.errors import TrainablesError
 
 BINARIES = Path(__file__).with_name("binaries")
-SOURCE = Path(__file__).with_name("kernel.cpp")
+SOURCES = Path(__file__).with_name("kernel")
 
-VERSION = 2
+VERSION = 4
 """What `version()` of the kernel returns if this package can call its functions."""
 
 VARIABLE = "SWEEP_KERNEL"
@@ -46,7 +46,7 @@ KERNELS = {
 """The kernels of each kind of machine, the fastest first; setup.py builds the same."""
 
 AGAIN = "Install this software again: `make` in its folder, or `pip install`."
-"""The remedy for kernels that were not built, or from another kernel.cpp."""
+"""The remedy for kernels that were not built, or from other sources."""
 
 
 class NoKernelError(TrainablesError, RuntimeError):
@@ -72,7 +72,7 @@ class Library:
     Attributes:
         name: "avx512", "avx2" or "neon".
         lanes: how many models a vector holds.
-        functions: the functions of kernel.cpp; their argument types are not set.
+        functions: the functions of kernel/kernel.cpp; their argument types are not set.
     """
 
     name: str
@@ -136,10 +136,10 @@ def opened(name: str) -> Library:
     """Load the kernel `name`.
 
     Raises:
-        NoKernelError: it was built from another kernel.cpp, or cannot be loaded.
+        NoKernelError: it was built from other sources, or cannot be loaded.
     """
-    if _record().get("source") != hashlib.sha256(SOURCE.read_bytes()).hexdigest():
-        raise NoKernelError(f"{name} was built from another kernel.cpp", AGAIN)
+    if _record().get("source") != digest(SOURCES):
+        raise NoKernelError(f"{name} was built from other sources", AGAIN)
     try:
         functions = ctypes.CDLL(str(_file(name)))
         version, lanes = functions.version(), functions.lanes()
@@ -148,6 +148,12 @@ def opened(name: str) -> Library:
     if version != VERSION:
         raise NoKernelError(f"{name} has version {version}, but version {VERSION} is needed", AGAIN)
     return Library(name, lanes, functions)
+
+
+def digest(folder: Path) -> str:
+    """Return a digest of the kernel's sources in a folder, as setup.py computes it."""
+    files = sorted([*folder.glob("*.cpp"), *folder.glob("*.h")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def not_built_in_place_of(name: str) -> dict[str, str]:

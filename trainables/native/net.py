@@ -1,4 +1,4 @@
-"""The structure of a chain's models, as the kernel takes it: `struct Net` of kernel.cpp."""
+"""The structure of a chain's models, as the kernel takes it: `struct Net` of kernel/structures.h."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from trainables.fused.program.template import Stack, Template
 from trainables.native import structures as c
 from trainables.native.chain import Chain, Layer, columns_of
+from trainables.native.constraints import constraints_of
 from trainables.native.measures import UnsupportedError
 from trainables.native.optimizers import rules_of
 from trainables.native.reader import chain_of
@@ -47,15 +48,20 @@ class Net:
         self.variants = Variants(self.chain, len(template.variants))
         self.penalized = penalized_of(template)
         self.decays = [rule.decays for rule in self._rules]
+        self._constraints = constraints_of(template.model, self.states.ranges)
         self.structure, self._kept = self._made(batch_size, targets)
 
     def _made(self, batch_size: int, targets: int) -> tuple[c.CNet, list[Any]]:
         """Return the net, and what must live as long as it."""
         chain = self.chain
         layers = (c.CLayer * len(chain.layers))()
-        drawn = activation = 0
+        sources = (ctypes.c_int32 * sum(len(layer.sources) for layer in chain.layers))()
+        drawn = activation = taken = 0
         for made, layer in zip(layers, chain.layers, strict=True):
             made.kind, made.inputs, made.outputs = layer.kind, layer.inputs, layer.outputs
+            made.source, made.sources = taken, len(layer.sources)
+            taken += made.sources
+            sources[made.source : taken] = layer.sources
             for name in ("kernel", "bias", "mean", "variance"):
                 setattr(made, name, self.states.position(getattr(layer, name)))
             made.frozen = layer.frozen
@@ -73,17 +79,20 @@ class Net:
         for one, measured in zip(measures, chain.measures, strict=True):
             one.measure, one.weighted = measured.measure, measured.weighted
             one.value, one.smoothing = measured.value, measured.smoothing
+        constraints = (c.CConstraint * len(self._constraints))(*self._constraints)
         rules = (c.CRules * len(self._rules))(*(rule.structure() for rule in self._rules))
         net = c.CNet(
             layers=len(layers), features=chain.features, outputs=chain.outputs, targets=targets,
             weights=self.states.weights, states=self.states.size, slots=self.slots.count,
             settings=len(c.Setting) + len(chain.numbers), variables=len(variables), penalties=len(penalized),
-            optimizers=len(rules), measures=len(measures), activations=activation, batch=batch_size,
-            layer=ctypes.cast(layers, ctypes.c_void_p), variable=ctypes.cast(variables, ctypes.c_void_p),
+            optimizers=len(rules), constraints=len(constraints), measures=len(measures), activations=activation,
+            sources=len(sources), batch=batch_size, layer=ctypes.cast(layers, ctypes.c_void_p),
+            variable=ctypes.cast(variables, ctypes.c_void_p),
             penalty=penalized.ctypes.data, rules=ctypes.cast(rules, ctypes.c_void_p),
-            measured=ctypes.cast(measures, ctypes.c_void_p),
+            constraint=ctypes.cast(constraints, ctypes.c_void_p), measured=ctypes.cast(measures, ctypes.c_void_p),
+            source=ctypes.cast(sources, ctypes.c_void_p),
         )  # fmt: skip
-        return net, [layers, variables, penalized, measures, rules]
+        return net, [layers, variables, penalized, measures, rules, constraints, sources]
 
 
 class States:

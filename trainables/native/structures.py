@@ -1,7 +1,7 @@
-"""The structures of `kernel.cpp`, and the numbers that it uses for layers, activations, optimizers and measures.
+"""The structures of `kernel/structures.h`, and the numbers that it uses for layers, activations, optimizers and measures.
 
-Everything here must have the order and the types that it has in `kernel.cpp`. The version changes with either; it is in
-`kernel.cpp` and in `library.py`.
+Everything here must have the order and the types that it has in `kernel/structures.h`. The version changes with either;
+it is in `kernel/kernel.cpp` and in `library.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class _FromZero(IntEnum):
 
 
 class Kind(_FromZero):
-    """Kinds of layers."""
+    """Kinds of layers. Those from `ADD` on join the outputs of several layers."""
 
     DENSE = auto()
     BATCH_NORMALIZATION = auto()
@@ -27,6 +27,13 @@ class Kind(_FromZero):
     PRELU = auto()
     DROPOUT = auto()
     NOISE = auto()
+    ADD = auto()
+    SUBTRACT = auto()
+    MULTIPLY = auto()
+    AVERAGE = auto()
+    MAXIMUM = auto()
+    MINIMUM = auto()
+    CONCATENATE = auto()
 
 
 class Activation(_FromZero):
@@ -96,6 +103,15 @@ class Measure(_FromZero):
     EQUALITY = auto()
 
 
+class Constraint(_FromZero):
+    """Constraints of weights."""
+
+    NON_NEGATIVE = auto()
+    MAX_NORM = auto()
+    UNIT_NORM = auto()
+    MIN_MAX_NORM = auto()
+
+
 class Setting(_FromZero):
     """Columns of a model's settings. The numbers of its layers come after them."""
 
@@ -128,8 +144,10 @@ class CLayer(ctypes.Structure):
     """One layer."""
 
     _fields_ = [
-        *_ints("kind", "inputs", "outputs", "kernel", "bias", "mean", "variance", "frozen", "activation"),
-        *_ints("draws", "number", "penalized"),
+        *_ints(
+            "kind", "inputs", "outputs", "source", "sources", "kernel", "bias", "mean", "variance", "frozen"
+        ),
+        *_ints("activation", "draws", "number", "penalized"),
         *_floats("epsilon", "momentum", "l1", "l2"),
     ]
 
@@ -150,6 +168,15 @@ class CRules(ctypes.Structure):
     ]
 
 
+class CConstraint(ctypes.Structure):
+    """The constraint of a variable."""
+
+    _fields_ = [
+        *_ints("kind", "first", "groups", "step", "length", "stride"),
+        *_floats("least", "most", "rate", "rest", "epsilon"),
+    ]
+
+
 class CMeasured(ctypes.Structure):
     """The loss, or a metric."""
 
@@ -161,8 +188,17 @@ class CNet(ctypes.Structure):
 
     _fields_ = [
         *_ints("layers", "features", "outputs", "targets", "weights", "states", "slots", "settings"),
-        *_ints("variables", "penalties", "optimizers", "measures", "activations", "batch"),
-        *_pointers("layer", "variable", "penalty", "rules", "measured"),
+        *_ints(
+            "variables",
+            "penalties",
+            "optimizers",
+            "constraints",
+            "measures",
+            "activations",
+            "sources",
+            "batch",
+        ),
+        *_pointers("layer", "variable", "penalty", "rules", "constraint", "measured", "source"),
     ]
 
 
