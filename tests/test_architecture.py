@@ -200,7 +200,7 @@ def test_every_file_says_what_it_is():
         assert ast.get_docstring(ast.parse(path.read_text())), path
 
 
-ABOUT_THE_WHOLE = {"architecture", "cases", "readme", "scaling"}
+ABOUT_THE_WHOLE = {"architecture", "benchmarks", "cases", "readme", "scaling"}
 """Tests at the top that are about no single module: this file, the cases, the documents and the benchmarks."""
 
 

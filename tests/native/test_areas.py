@@ -76,6 +76,18 @@ def test_areas_of_many_chunks_are_computed_in_parts(monkeypatch):
     np.testing.assert_array_equal(answers[0][:LANES], answers[0][LANES:][::-1])
 
 
+def test_areas_of_one_name_are_told_apart_by_their_place_in_the_logs():
+    auc = keras.metrics.AUC
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
+    metrics, weighted = ["accuracy", auc(name="auc"), auc(name="auc", curve="PR")], [auc(name="auc"), "mse"]
+    model.compile("sgd", "binary_crossentropy", metrics=metrics, weighted_metrics=weighted)
+    model.run_eagerly = True
+    model.evaluate(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+    logs = list(model.compute_metrics(None, np.zeros((4, 1)), np.zeros((4, 1))))  # as `Template.logs`
+    found = [(logs[area.position], area.weighted, area.metric.curve.value) for area in areas_of(model)]
+    assert found == [("auc", False, "ROC"), ("auc_1", False, "PR"), ("weighted_auc", True, "ROC")]
+
+
 class OwnAUC(keras.metrics.AUC):
     """Measures what AUC does, for all that is known of it."""
 

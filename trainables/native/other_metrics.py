@@ -35,8 +35,8 @@ class OtherMetrics:
         self._template, self._lanes = template, lanes
         columns = [column for column in range(len(template.logs)) if column not in computed]
         self.needed = bool(columns)
-        of_name = {area.name: Areas(area) for area in areas_of(template.model)} if columns else {}
-        self._areas = {c: of_name[template.logs[c]] for c in columns if template.logs[c] in of_name}
+        areas = areas_of(template.model) if columns else []
+        self._areas = {area.position: Areas(area) for area in areas if area.position in columns}
         self._columns = [column for column in columns if column not in self._areas]
         self._function: Any = None
         self._memory = self._outputs = np.zeros(0, np.float32)

@@ -18,13 +18,13 @@ class Area:
     """An `AUC` that needs only the sums over rows in buckets of equal width.
 
     Attributes:
-        name: of the metric in the logs.
+        position: of the metric in the logs, which begin with the loss.
         metric: the metric.
         thresholds: how many it has, evenly distributed from 0 to 1.
         weighted: whether it weighs its rows.
     """
 
-    name: str
+    position: int
     metric: Any
     thresholds: int
     weighted: bool
@@ -47,8 +47,8 @@ def areas_of(model: keras.Model) -> list[Area]:
         return []
     weighted = {id(one) for group in compiled._flat_weighted_metrics if group for one in group.metrics}
     return [
-        Area(one.name, one, one.num_thresholds, id(one) in weighted)
-        for one in compiled.metrics
+        Area(position, one, one.num_thresholds, id(one) in weighted)
+        for position, one in enumerate(compiled.metrics, 1)
         if type(one) is keras.metrics.AUC
         and one._thresholds_distributed_evenly
         and one.dtype == "float32"
