@@ -22,8 +22,9 @@ TASK = Task(
         Layer(Kind.DROPOUT, 4),
         Layer(Kind.PRELU, 4),
         Layer(Kind.NOISE, 4),
-        Layer(Kind.ADD, 4, sources=(2, 4)),
-        Layer(Kind.CONCATENATE, 7, sources=(5, -1)),
+        Layer(Kind.LAYER_NORMALIZATION, 4),
+        Layer(Kind.ADD, 4, sources=(2, 5)),
+        Layer(Kind.CONCATENATE, 7, sources=(6, -1)),
         Layer(Kind.DENSE, 2, trained=False),
         Layer(Kind.ACTIVATION, 2, Activation.SOFTMAX),
     ),
@@ -32,7 +33,7 @@ TASK = Task(
     targets=2, rows=20, tested=5, batch=8, models=3, has_weights=True, penalized=True, seed=1,
     constraints=(Constrained(0, Constraint.MAX_NORM, 0),),
 )  # fmt: skip
-DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, ADD, CONCATENATE, FROZEN, LAST = range(9)
+DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, OF_ROWS, ADD, CONCATENATE, FROZEN, LAST = range(10)
 NET, LAYERS, VARIABLES, PENALTIES, RULES, CONSTRAINTS, MEASURES, SOURCES = range(-1, 7)
 
 # Which part, which of its items, which field, and values that no net can have.
@@ -41,7 +42,7 @@ WRONG = [
     (NET, 0, "features", [0, -3, 4]),
     (NET, 0, "outputs", [0, 1, 3, MOST]),
     (NET, 0, "targets", [0, -1, 1, 3]),
-    (NET, 0, "weights", [0, -1, 27, 1000]),
+    (NET, 0, "weights", [0, -1, 35, 1000]),
     (NET, 0, "states", [-1, 0, 5, MOST]),
     (NET, 0, "slots", [-1, 0, 1, 4]),
     (NET, 0, "settings", [0, 11, 12, 76, MOST]),
@@ -49,56 +50,59 @@ WRONG = [
     (NET, 0, "penalties", [-1, 257, MOST]),
     (NET, 0, "optimizers", [0, -1, 257, MOST]),
     (NET, 0, "constraints", [-1, 257, MOST]),
-    (NET, 0, "sources", [0, -1, 10, 257, MOST]),
+    (NET, 0, "sources", [0, -1, 11, 257, MOST]),
     (NET, 0, "measures", [0, -1, 33]),
     (NET, 0, "activations", [0, 1, -1]),
     (NET, 0, "batch", [0, -1, LEAST]),
-    (LAYERS, DENSE, "kind", [-1, Kind.ADD, 13, MOST]),
+    (LAYERS, DENSE, "kind", [-1, Kind.ADD, 14, MOST]),
     (LAYERS, DENSE, "inputs", [0, -3, 4, MOST]),
     (LAYERS, DENSE, "outputs", [0, -4, 5, 2**20, MOST]),
-    (LAYERS, DENSE, "kernel", [-1, LEAST, 20, 41, MOST, MOST - 11]),
-    (LAYERS, DENSE, "bias", [25, 27, 49, 1000, MOST, MOST - 3]),
+    (LAYERS, DENSE, "kernel", [-1, LEAST, 28, 50, MOST, MOST - 11]),
+    (LAYERS, DENSE, "bias", [33, 35, 57, 1000, MOST, MOST - 3]),
     (LAYERS, DENSE, "activation", [2, MOST]),
     (LAYERS, NORMALIZATION, "inputs", [3, 5]),
     (LAYERS, NORMALIZATION, "outputs", [3, 5]),
-    (LAYERS, NORMALIZATION, "kernel", [25, 27, 1000, MOST]),
-    (LAYERS, NORMALIZATION, "bias", [25, 1000, MOST]),
-    (LAYERS, NORMALIZATION, "mean", [-1, 25, 1000, MOST]),
-    (LAYERS, NORMALIZATION, "variance", [-1, 25, 1000, MOST]),
+    (LAYERS, NORMALIZATION, "kernel", [33, 35, 1000, MOST]),
+    (LAYERS, NORMALIZATION, "bias", [33, 1000, MOST]),
+    (LAYERS, NORMALIZATION, "mean", [-1, 33, 1000, MOST]),
+    (LAYERS, NORMALIZATION, "variance", [-1, 33, 1000, MOST]),
     (LAYERS, DROPOUT, "draws", [-1, 2, MOST]),
     (LAYERS, DROPOUT, "number", [-1, 0, 10, 13, MOST]),
-    (LAYERS, PRELU, "kind", [Kind.SUBTRACT, 13]),
-    (LAYERS, PRELU, "kernel", [-1, 25, 1000, MOST]),
+    (LAYERS, PRELU, "kind", [Kind.SUBTRACT, 14]),
+    (LAYERS, PRELU, "kernel", [-1, 33, 1000, MOST]),
     (LAYERS, NOISE, "draws", [-1, 2, LEAST]),
     (LAYERS, NOISE, "number", [-1, 10, 13, MOST]),
-    (LAYERS, ADD, "source", [-1, 9, 10, 11, MOST]),
+    (LAYERS, OF_ROWS, "kernel", [35, 1000, MOST]),
+    (LAYERS, OF_ROWS, "bias", [35, 1000, MOST]),
+    (LAYERS, OF_ROWS, "outputs", [3, 5]),
+    (LAYERS, ADD, "source", [-1, 10, 11, 12, MOST]),
     (LAYERS, ADD, "sources", [0, -1, 1, 3, 7, MOST]),
     (LAYERS, ADD, "inputs", [3, 5]),
     (LAYERS, ADD, "kind", [Kind.DENSE, Kind.NOISE, Kind.CONCATENATE]),
-    (LAYERS, CONCATENATE, "kind", [Kind.ADD, Kind.DROPOUT, 13]),
+    (LAYERS, CONCATENATE, "kind", [Kind.ADD, Kind.DROPOUT, 14]),
     (LAYERS, CONCATENATE, "outputs", [4, 6, 8]),
-    (LAYERS, FROZEN, "kernel", [-1, 21, 1000]),
+    (LAYERS, FROZEN, "kernel", [-1, 25, 1000]),
     (LAYERS, LAST, "outputs", [1, 3]),
     (VARIABLES, 0, "first", [-1, 1, MOST]),
     (VARIABLES, 0, "end", [-1, 11, 13, MOST]),
     (VARIABLES, 4, "end", [20, 27, 29, MOST]),
-    (PENALTIES, 0, "", [-1, 5, MOST]),
+    (PENALTIES, 0, "", [-1, 7, MOST]),
     (RULES, 0, "rule", [-1, 10, MOST]),
     (RULES, 0, "clip", [-1, 4]),
     (RULES, 1, "scheduled", [2, MOST]),
     (RULES, 1, "slot", [3, MOST]),
     (CONSTRAINTS, 0, "kind", [-1, 4, MOST]),
-    (CONSTRAINTS, 0, "first", [-1, 17, MOST]),
-    (CONSTRAINTS, 0, "groups", [0, -1, 21, MOST]),
-    (CONSTRAINTS, 0, "step", [-1, 7, MOST]),
-    (CONSTRAINTS, 0, "length", [0, -1, 8, MOST]),
-    (CONSTRAINTS, 0, "stride", [-1, 13, MOST]),
+    (CONSTRAINTS, 0, "first", [-1, 25, MOST]),
+    (CONSTRAINTS, 0, "groups", [0, -1, 29, MOST]),
+    (CONSTRAINTS, 0, "step", [-1, 10, MOST]),
+    (CONSTRAINTS, 0, "length", [0, -1, 10, MOST]),
+    (CONSTRAINTS, 0, "stride", [-1, 17, MOST]),
     (MEASURES, 0, "measure", [-1, 14, Measure.SPARSE_CROSSENTROPY, MOST]),
     (MEASURES, 1, "measure", [-1, 14, Measure.SPARSE_ACCURACY, MOST]),
     (SOURCES, 0, "", [-2, 0, 1, LEAST, MOST]),  # a layer takes what comes before it
     (SOURCES, 4, "", [2, 4, 8]),  # each output is taken
-    (SOURCES, 5, "", [-1, 5, 6, MOST]),  # outputs have the width that a layer takes
-    (SOURCES, 8, "", [0, 4, 6, LEAST]),
+    (SOURCES, 6, "", [-1, 6, 7, MOST]),  # outputs have the width that a layer takes
+    (SOURCES, 9, "", [0, 4, 7, LEAST]),
 ]
 
 
@@ -125,7 +129,7 @@ def call(functions, name, net, steps=(0, 1), **models):
 
 def test_the_net_itself_is_accepted(functions):
     net, _parts = net_of(TASK, Numbers(TASK))
-    assert (net.weights, net.states, net.settings) == (28, 24, 13)
+    assert (net.weights, net.states, net.settings) == (36, 24, 13)
     assert functions.workspace(ctypes.byref(net)) > 0
 
 

@@ -68,6 +68,14 @@ def doubled(x):
     return layers.Add()([y, y])
 
 
+def tied(x):
+    """In the first step both are equal, and the first of them has the gradient."""
+    x = dense(x)
+    y = layers.Dense(5, use_bias=False, kernel_initializer="identity")(x)
+    z = layers.Dense(5, use_bias=False, kernel_initializer="identity")(x)
+    return layers.Add()([layers.Maximum()([y, x]), layers.Minimum()([x, z])])
+
+
 def frozen(x):
     y = dense(x, activation="relu", trainable=False)
     return layers.Add()([dense(y), layers.BatchNormalization(trainable=False)(y), layers.Softmax()(y)])
@@ -85,6 +93,7 @@ MODELS = {
         operations,
         nested,
         doubled,
+        tied,
         frozen,
     )
 }

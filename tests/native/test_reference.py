@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from tests.help.dense_formulas import TieError
 from tests.help.dense_kernel import Memory, trained_by_kernel
 from tests.help.dense_nets import random_task
 from tests.help.dense_reference import trained_by_reference
@@ -12,20 +13,27 @@ from tests.help.kernels import HERE, opened
 
 
 def assert_trained_as_by_reference(functions, task):
-    ours, theirs = trained_by_kernel(functions, task, Memory()), trained_by_reference(task)
+    """Compare both, and return whether that was possible."""
+    ours = trained_by_kernel(functions, task, Memory())
     assert ours is not None, "the kernel refuses the net"
+    try:
+        theirs = trained_by_reference(task)
+    except TieError:
+        return False
     for name, wanted in vars(theirs).items():
         found = getattr(ours, name)
         assert found.shape == wanted.shape
         # A few steps in float32, from numbers of about 1.
         allowed = 2e-4 * (1 + np.abs(wanted))
-        is_wrong = ~(np.abs(found - wanted) <= allowed)
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_wrong = ~(np.abs(found - wanted) <= allowed) & (found != wanted.astype(np.float32))  # infinity
         assert not is_wrong.any(), (
             name,
             np.argwhere(is_wrong)[:3],
             found[is_wrong][:3],
             wanted[is_wrong][:3],
         )
+    return True
 
 
 @st.composite
@@ -45,10 +53,12 @@ def test_any_task_trains_as_by_the_reference(name, task):
 @pytest.mark.parametrize("name", HERE)
 def test_thousands_of_tasks_train_as_by_the_reference(name):
     functions = opened(name).functions
+    compared = 0
     for seed in range(3000):
         chance = np.random.default_rng(seed)
         task = random_task(lambda options, chance=chance: options[chance.integers(len(options))])
-        assert_trained_as_by_reference(functions, task)
+        compared += assert_trained_as_by_reference(functions, task)
+    assert compared > 2700
 
 
 def test_the_watched_memory_tells_of_writing_outside():

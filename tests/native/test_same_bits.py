@@ -42,12 +42,12 @@ def numbers(optimizer, rate, activation):
 
 
 def branches(optimizer, rate, activation):
-    """All joins, and gradients that wait for each other."""
+    """All joins, gradients that wait for each other, and rows that are normalized."""
     layers = keras.layers
     inputs = keras.Input((5,))
     x = layers.Dense(5, activation=activation, kernel_constraint=keras.constraints.MaxNorm(1.5))(inputs)
     for join in (layers.Add, layers.Subtract, layers.Maximum, layers.Minimum, layers.Average):
-        x = join()([x, layers.Dense(5, activation=activation)(x)])
+        x = join()([x, layers.Dense(5, activation=activation)(layers.LayerNormalization()(x))])
     x = layers.Concatenate()([x, layers.Multiply()([inputs, x, layers.Dense(5)(x)]), inputs])
     model = keras.Model(inputs, layers.Dense(1)(x))
     model.compile(OPTIMIZERS[optimizer](rate), "mse", metrics=["mae"])

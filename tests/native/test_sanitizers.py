@@ -75,7 +75,7 @@ def compiled(folder, *sanitizer):
 def test_no_kernel_touches_a_page_beside_an_array(name):
     opened(name)
     binary = library.BINARIES / f"{name}.so"
-    assert_trains(trains(binary, "pages", 1500), 1500)
+    assert_trains(trains(binary, "pages", 1000), 1000)
     assert trains(binary, "pages", 20, "short").returncode < 0
 
 

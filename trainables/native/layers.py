@@ -139,6 +139,7 @@ class Reader:
             makes = {
                 keras.layers.Dense: self._dense,
                 keras.layers.BatchNormalization: self._normalization,
+                keras.layers.LayerNormalization: self._layer_normalization,
                 keras.layers.Activation: self._activation,
                 keras.layers.ReLU: self._relu,
                 keras.layers.LeakyReLU: self._leaky_relu,
@@ -233,6 +234,14 @@ class Reader:
             not layer.trainable,
             epsilon=float(layer.epsilon),
             momentum=float(layer.momentum),
+        )
+
+    def _layer_normalization(self, layer: Any, width: int) -> Layer:
+        axis = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+        if list(axis) not in ([-1], [1]) or layer.rms_scaling:
+            raise UnsupportedError(f'the layer "{layer.name}" has an axis, or rms_scaling')
+        return Layer(
+            Kind.LAYER_NORMALIZATION, width, width, layer.gamma, layer.beta, epsilon=float(layer.epsilon)
         )
 
     def _activation(self, layer: Any, width: int) -> Layer | None:

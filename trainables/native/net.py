@@ -61,7 +61,7 @@ class Net:
             made.kind, made.inputs, made.outputs = layer.kind, layer.inputs, layer.outputs
             made.source, made.sources = taken, len(layer.sources)
             taken += made.sources
-            sources[made.source : taken] = layer.sources
+            sources[made.source : taken] = list(layer.sources)
             for name in ("kernel", "bias", "mean", "variance"):
                 setattr(made, name, self.states.position(getattr(layer, name)))
             made.frozen = layer.frozen

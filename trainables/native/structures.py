@@ -27,6 +27,7 @@ class Kind(_FromZero):
     PRELU = auto()
     DROPOUT = auto()
     NOISE = auto()
+    LAYER_NORMALIZATION = auto()
     ADD = auto()
     SUBTRACT = auto()
     MULTIPLY = auto()

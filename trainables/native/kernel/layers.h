@@ -74,6 +74,9 @@ void run(const Chunk& c, const float* x, int n, bool training, const float* cons
         dense(activation_of(c, layer), slope_of(c, layer), kernel, O, parameters_at(c, layer.bias), in, I, out, n);
         break;
       case BATCH_NORMALIZATION: normalize(normalized(c, l, most), in.own, I, out, n, training, c.work.folded); break;
+      case LAYER_NORMALIZATION:
+        normalize_rows(kernel, parameters_at(c, layer.bias), layer.epsilon, in.own, I, out, n, c.work.moments[l]);
+        break;
       case ACTIVATION: activate(activation_of(c, layer), slope_of(c, layer), in.own, out, O, n); break;
       case PRELU:
         for (int r = 0; r < n; r++)
@@ -156,6 +159,9 @@ void run_backward(const Chunk& c, const float* x, int n, int last, const float* 
       case BATCH_NORMALIZATION:
         normalize_backward(normalized(c, l, most), in.own, I, d, n, inner, work.folded, work.folded + most, gradients_at(c, layer.kernel),
                            gradients_at(c, layer.bias));
+        break;
+      case LAYER_NORMALIZATION:
+        normalize_rows_backward(kernel, in.own, I, d, n, work.moments[l], inner, gradients_at(c, layer.kernel), gradients_at(c, layer.bias));
         break;
       case ACTIVATION: {
         const int activation = activation_of(c, layer);

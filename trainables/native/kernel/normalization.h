@@ -1,4 +1,4 @@
-// Normalization of the columns of a batch, forward and backward.
+// Normalization of the columns of a batch, and of each row, forward and backward.
 
 #pragma once
 
@@ -95,6 +95,49 @@ void normalize_backward(const Normalized& m, const vf* in, int I, vf* d, int n, 
       vf centred = in[(int64_t)r * I + i] - m.mean[i];
       d[(int64_t)r * I + i] = (d[(int64_t)r * I + i] - of_offset[i] - centred * of_scale[i]) * m.factor[i];
     }
+}
+
+// Normalizes each row by its own mean and deviation. kept: of each row, its mean and the inverse of its deviation.
+void normalize_rows(const vf* scale, const vf* offset, float epsilon, const vf* in, int I, vf* out, int n, vf* kept) {
+  const float share = 1.0f / (float)I;
+  for (int r = 0; r < n; r++, in += I, out += I, kept += 2) {
+    vf sum[2] = {}, square[2] = {};
+    for (int i = 0; i < I; i++) sum[i & 1] += in[i];
+    const vf mean = (sum[0] + sum[1]) * share;
+    for (int i = 0; i < I; i++) { vf e = in[i] - mean; square[i & 1] += e * e; }
+    const vf inverse = 1.0f / root((square[0] + square[1]) * share + epsilon);
+    for (int i = 0; i < I; i++) {
+      vf normal = (in[i] - mean) * (scale ? inverse * scale[i] : inverse);
+      out[i] = offset ? normal + offset[i] : normal;
+    }
+    kept[0] = mean, kept[1] = inverse;
+  }
+}
+
+// Replaces the gradient d behind that normalization by the one before it, if that is wanted.
+void normalize_rows_backward(const vf* scale, const vf* in, int I, vf* d, int n, const vf* kept, bool wanted, vf* g_scale, vf* g_offset) {
+  const float share = 1.0f / (float)I;
+  for (int i = 0; i < I; i++) {
+    if (g_scale) g_scale[i] = (vf){};
+    if (g_offset) g_offset[i] = (vf){};
+  }
+  for (int r = 0; r < n; r++, in += I, d += I, kept += 2) {
+    const vf mean = kept[0], inverse = kept[1];
+    vf sum[2] = {}, product[2] = {};
+    for (int i = 0; i < I; i++) {
+      const vf normal = (in[i] - mean) * inverse, g = scale ? d[i] * scale[i] : d[i];
+      if (g_scale) g_scale[i] += d[i] * normal;
+      if (g_offset) g_offset[i] += d[i];
+      sum[i & 1] += g;
+      product[i & 1] += g * normal;
+    }
+    if (!wanted) continue;
+    const vf of_mean = (sum[0] + sum[1]) * share, of_spread = (product[0] + product[1]) * share;
+    for (int i = 0; i < I; i++) {
+      const vf normal = (in[i] - mean) * inverse, g = scale ? d[i] * scale[i] : d[i];
+      d[i] = (g - of_mean - normal * of_spread) * inverse;
+    }
+  }
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ constexpr int MOST_LAYERS = 64, MOST_MEASURES = 32;
 constexpr int MOST = 256;  // optimizers, penalized variables, constraints, and sources of all layers
 
 enum Kind {
-  DENSE, BATCH_NORMALIZATION, ACTIVATION, PRELU, DROPOUT, NOISE,
+  DENSE, BATCH_NORMALIZATION, ACTIVATION, PRELU, DROPOUT, NOISE, LAYER_NORMALIZATION,
   ADD, SUBTRACT, MULTIPLY, AVERAGE, MAXIMUM, MINIMUM, CONCATENATE,  // these join several outputs
 };
 constexpr int64_t MOST_NUMBERS = (int64_t)1 << 40;  // of the outputs of a layer for a batch
@@ -47,9 +47,9 @@ extern "C" {
 struct Layer {
   int32_t kind, inputs, outputs;
   int32_t source, sources;  // the first and the number of its sources, positions in `Net::source`
-  int32_t kernel, bias;    // positions among the parameters; DENSE: kernel, bias; normalization: scale, offset; -1: none
-  int32_t mean, variance;  // normalization: the moving statistics
-  int32_t frozen;          // normalization: it uses its moving statistics, and its parameters are not trained
+  int32_t kernel, bias;    // positions among the parameters; DENSE: kernel, bias; normalizations: scale, offset; -1: none
+  int32_t mean, variance;  // batch normalization: the moving statistics
+  int32_t frozen;          // batch normalization: it uses its moving statistics, and its parameters are not trained
   int32_t activation;      // column in the table of activations; -1: none
   int32_t draws;           // number of its draws; -1: none
   int32_t number;          // column of its number among the settings: a rate or a standard deviation

@@ -12,6 +12,7 @@ struct Work {
   vf *parameters, *slot[3], *gradients, *output[MOST_LAYERS];
   vf* gradient[MOST_LAYERS];  // of the outputs of a layer, if it is a sum or must wait for its turn; else null
   vf *one, *other;            // the other gradients of outputs, in turn
+  vf* moments[MOST_LAYERS];   // of a layer normalization: mean and inverse deviation of each row; else null
   vf *statistics, *folded, *broadcast;
   int64_t bytes;
 };
@@ -59,6 +60,7 @@ Work lay_out(const Net* net, char* memory, int rows) {
   work.broadcast = take(needs_vectors(net) ? (int64_t)rows * net->features : 0);
   for (int l = 0; l < net->layers; l++) work.output[l] = take((int64_t)rows * net->layer[l].outputs);
   for (int l = 0; l < net->layers; l++) work.gradient[l] = goes_on(net, l) ? nullptr : take((int64_t)rows * net->layer[l].outputs);
+  for (int l = 0; l < net->layers; l++) work.moments[l] = net->layer[l].kind == LAYER_NORMALIZATION ? take(2 * (int64_t)rows) : nullptr;
   work.one = take((int64_t)rows * most);
   work.other = take((int64_t)rows * most);
   work.bytes = used;
