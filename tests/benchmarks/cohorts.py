@@ -1,13 +1,14 @@
 """Measurement of the inputs of `scaling`: the cost of each cohort of the default grid, and of the driver meanwhile.
 
-`python -m tests.benchmarks.cohorts [POINTS [corners]]` trains so many points of each program (default: all 720) without
-pruning and on a cold compile cache. It writes `scaling.json` beside this file. With fewer points, only the shares of the
-cohorts are used, and the sums are those of the whole grid on the quiet machine. `corners` measures six of the programs to
-stand for all. The costs are core seconds: the seconds that a process had a core. The wall seconds are kept, too, to
-compare the simulation with them.
+`python -m tests.benchmarks.cohorts [POINTS]` trains so many points of each program (default: all 720) by the native kernel,
+without pruning. It writes `scaling.json` beside this file. The costs are core seconds: the seconds that a process had a
+core. With fewer points, only the shares of the cohorts are used, and the sums are those of the whole grid on a quiet
+machine: neighbours of the same machine can double the core seconds, but change the shares less. No cohort gives points away
+meanwhile.
 
 Terminology, as in `scaling`
     cohort    the points of one program, trained side by side as one trial
+    chunk     as many models as a vector has lanes, of the same activation functions
     split     a trial that only finds out that its points belong to several programs
     report    the message of a trial to the driver at the end of a step, every two seconds
     commit    the step that makes rows durable: it rewrites the last part of each data set
@@ -29,7 +30,7 @@ import psutil
 
 from tests.benchmarks.shares import summary
 from trainables.fused.engine import LANES
-from trainables.trials.trial import PAYLOAD
+from trainables.trials.trial import PAYLOAD, WAIT
 
 FILE = Path(__file__).with_name("scaling.json")
 PROGRAM_AXES = ("hidden", "use_batch", "dropout_rate", "batch_size")
@@ -52,6 +53,7 @@ def measuring(base: type) -> type:
             begun = psutil.Process().create_time()
             self._start = {"cpu_s": time.process_time(), "wall_s": time.time() - begun}
             self._left_at = self._told_of = None
+            self._trained = 0
 
         def step(self):
             wall, cpu = time.perf_counter(), time.process_time()
@@ -62,14 +64,16 @@ def measuring(base: type) -> type:
             if self._start:
                 told["start"], self._start = self._start, None
             engine = self._engine
-            if engine._cohort is not None and self._told_of is not engine._points:
+            trains = getattr(engine, "_cohort", None) is not None or answer[PAYLOAD].rows is not None
+            if trains and self._told_of is not engine._points:
                 self._told_of = engine._points
                 from trainables.builder import build
                 from trainables.fused.compose.members import _row_bytes
 
                 given = build.builder_axes(self.work.space[int(engine._points[0])], self.work.builder)
                 first = engine._composer._builds.describe(given)
-                told["point_bytes"] = int(_row_bytes(first, engine._cohort.fit))
+                told["point_bytes"] = int(_row_bytes(first, self.work.training.fit))
+                told["first"], self._trained = not self._trained, self._trained + 1
             answer["measured"] = told
             return answer
 
@@ -90,6 +94,9 @@ class Notes:
     def take(self, trial: Any, result: dict[str, Any]) -> int:
         """Note a report of a trial; return how many points finished in it."""
         report, told = result[PAYLOAD], result.pop("measured")
+        if trial.config["engine"] == WAIT:
+            self.starts += [told["start"]] if "start" in told else []
+            return 0
         if "start" in told:
             self.starts.append(told["start"])
         elif told["gap_s"] is not None:
@@ -104,36 +111,33 @@ class Notes:
                 "epochs": [],
             },
         )
-        share = told["cpu_s"] / told["wall_s"]
         note["cpu_s"] += told["cpu_s"]
         note["wall_s"] += told["wall_s"]
         for part, seconds in report.timing.items():
-            note[part] = note.get(part, 0.0) + seconds * share
+            note[part] = note.get(part, 0.0) + seconds
         if report.parts:
             note["parts"] = [len(part) for part in report.parts]
         if "point_bytes" in told:
-            note["point_bytes"] = told["point_bytes"]
+            note |= {name: told[name] for name in ("point_bytes", "first")}
         finished = report.rows.points.num_rows if report.rows else 0
         note["epochs"] += report.rows.points["epochs"].to_pylist() if report.rows else []
+        note.setdefault("idx", []).extend(report.rows.points["idx"].to_pylist() if report.rows else [])
         note["finished"].append(finished)
         return finished
 
 
-def sample(space: Any, each: int, corners: bool = False) -> list[list[int]]:
+def sample(space: Any, each: int) -> list[list[int]]:
     """Return, for each program of the default grid, `each` of its points drawn at random, or all if it has fewer.
 
     Args:
         space: the space of the default plan.
         each: the number of points of each program.
-        corners: whether to take only two programs of each `hidden`, which differ in all other axes. If the costs of the
-            axes add up, the mean of the two is the mean of all eight.
     """
     programs: dict[str, list[int]] = {}
     for idx in np.random.default_rng(0).permutation(len(space)).tolist():
         point = space[idx]
         programs.setdefault(repr([point[axis] for axis in PROGRAM_AXES]), []).append(idx)
-    chosen = [sorted(programs[key][:each]) for key in sorted(programs)]
-    return [points for number, points in enumerate(chosen) if number % 8 in (0, 7) or not corners]
+    return [sorted(programs[key][:each]) for key in sorted(programs)]
 
 
 def splitting(plan: Any) -> dict[str, float]:
@@ -158,25 +162,28 @@ def splitting(plan: Any) -> dict[str, float]:
         work(*arguments)
         return time.process_time() - began
 
-    first, second, third = (took(composer._study, part, fit) for part in (points, half, half))
+    first, again = (took(composer._study, points, fit) for _ in range(2))
+    second, third = (took(composer._study, half, fit) for _ in range(2))
     took(composer.compose, program, fit)  # this builds the models that the next two calls use again
     few, all_of_it = took(composer.compose, few_points, fit), took(composer.compose, program, fit)
     return {
-        "first_point_s": first / len(points),
+        "first_s": first - again,  # with the study of all axes
+        "first_point_s": again / len(points),
         "second_s": second - third,
         "second_point_s": third / len(half),
         "compose_point_s": max(0.0, all_of_it - few) / (len(program) - LANES),
     }
 
 
-def child(each: int, corners: bool, written: Path) -> None:
+def child(each: int, written: Path) -> None:
     """Sweep `each` points of each program through the real runner, and write the measurements into `written`."""
     from dataclasses import replace
 
     from sweep import Plan, run
-    from sweep.driver import collector, tuning
+    from sweep.driver import collector, giving, tuning
 
     notes = Notes()
+    giving.LEAST_S = float("inf")
     tuning.Trial = measuring(tuning.Trial)
 
     class Noting(collector.Collector):
@@ -198,11 +205,7 @@ def child(each: int, corners: bool, written: Path) -> None:
             super().on_step_end(iteration, trials, **info)
 
         def commit(self):
-            rows, began, cpu = (
-                sum(part.points.num_rows for part in self._pending),
-                time.perf_counter(),
-                time.thread_time(),
-            )
+            rows, began, cpu = self._intake.waiting, time.perf_counter(), time.thread_time()
             super().commit()
             if rows:
                 notes.commits.append((rows, time.thread_time() - cpu, time.perf_counter() - began))
@@ -210,17 +213,19 @@ def child(each: int, corners: bool, written: Path) -> None:
     collector.Collector = Noting
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as out:
-        plan = replace(Plan.load(), scheduler="none")
+        plan = replace(Plan.load(), scheduler="none", engine="native")
         began = time.perf_counter()
-        idx = [one for program in sample(plan.space, each, corners) for one in program]
-        outcome = run(plan, out, idx=idx, show=False)
+        idx = [one for program in sample(plan.space, each) for one in program]
+        outcome = run(plan, out, idx=idx, show=False, verify=False)
         wall_s = time.perf_counter() - began
         loads = load, os.getloadavg()[0]
         found = {**vars(notes), "wall_s": wall_s, "load": loads, "tally": outcome.tally.to_dict()}
+    for trial in notes.trials.values():  # the kernel fills a chunk with points of one activation
+        trial["activations"] = [plan.space[one]["activation"] for one in trial.pop("idx")]
     written.write_text(json.dumps({**found, "splitting": splitting(plan)}))
 
 
-def main(each: int = 720, corners: bool = False) -> None:
+def main(each: int = 720) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch) / "notes.json"
         command = [
@@ -229,17 +234,16 @@ def main(each: int = 720, corners: bool = False) -> None:
             "tests.benchmarks.cohorts",
             "--child",
             str(each),
-            str(int(corners)),
             str(written),
         ]
         subprocess.run(command, check=True, env={**os.environ, "XDG_CACHE_HOME": scratch})
         found = json.loads(written.read_text())
-    FILE.write_text(json.dumps(summary(found, each, corners), indent=1) + "\n")
+    FILE.write_text(json.dumps(summary(found, each), indent=1) + "\n")
     print(f"{FILE.name} is written.")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        child(int(sys.argv[2]), sys.argv[3] == "1", Path(sys.argv[4]))
+        child(int(sys.argv[2]), Path(sys.argv[3]))
     else:
-        main(*map(int, sys.argv[1:2]), corners="corners" in sys.argv)
+        main(*map(int, sys.argv[1:2]))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from trainables.fused.engine import LANES
 
-QUIET_S = {"compose": 39.0, "compile": 108.0, "train": 674.0, "evaluate": 15.0}
-"""Core seconds of the exhaustive, cold run of the whole grid on the quiet machine, as `grid` printed them."""
+QUIET_S = {"compose": 25.0, "compile": 1.0, "train": 219.0, "evaluate": 1.0}
+"""Core seconds of the exhaustive, native run of the whole grid on a quiet machine, as `grid` printed them."""
+EACH = 720
+"""Points of a program in the whole grid."""
 PARTS = ("compose", "compile", "train", "evaluate")
+QUANTILES = 101
 
 
 def line(pairs: list[tuple[int, float]]) -> dict[str, float]:
@@ -20,34 +24,46 @@ def line(pairs: list[tuple[int, float]]) -> dict[str, float]:
     return {"fixed_s": max(0.0, float(y.mean() - slope * x.mean())), "point_s": slope}
 
 
-def chunk_epochs(epochs: list[int], times: float) -> int:
-    """Return how many chunks a cohort trains in all its epochs; its cost is proportional to that.
+def chunks_of(epochs: np.ndarray, activations: Sequence[Any], most: int) -> np.ndarray:
+    """Return how many chunks a cohort trains in each epoch: int64, shape (most,). Its cost is proportional to that.
 
     Args:
-        epochs: the epochs of each of its points.
-        times: the factor by which the cohort has more points, with the same epochs.
+        epochs: the epochs of each of its points, shape (points,).
+        activations: of each point; a chunk has points of one of them.
+        most: number of epochs to return.
     """
-    alive = (np.array(epochs)[:, None] > np.arange(max(epochs))).sum(0)
-    return int(np.ceil(alive * times / LANES - 1e-9).sum())
+    found, labels = np.zeros(most, np.int64), np.asarray(activations)
+    for one in np.unique(labels):
+        ends = np.sort(epochs[labels == one])
+        alive = len(ends) - np.searchsorted(ends, np.arange(most), side="right")
+        found += -(-alive // LANES)
+    return found
 
 
-def summary(found: dict[str, Any], each: int, corners: bool) -> dict[str, Any]:
+def summary(found: dict[str, Any], each: int) -> dict[str, Any]:
     """Return the inputs of `scaling` from the measurements of a run."""
     trials = list(found["trials"].values())
     idle_s = float(np.median(found["empty_s"]))
     cohorts = []
-    for trial in (one for one in trials if "point_bytes" in one):
-        kept = {name: trial[name] for name in ("points", "point_bytes")}
-        kept |= {"epochs": sum(trial["epochs"]), "chunk_epochs": chunk_epochs(trial["epochs"], 1)}
-        kept["chunk_epochs_of_720"] = chunk_epochs(trial["epochs"], 720 / trial["points"])
+    for trial in (one for one in trials if one["epochs"]):
+        epochs = np.array(trial["epochs"])
+        kept = {name: trial[name] for name in ("points", "point_bytes", "first")}
+        kept |= {"epochs": int(epochs.sum())}
+        kept["chunk_epochs"] = int(chunks_of(epochs, trial["activations"], epochs.max()).sum())
+        times = EACH // len(
+            epochs
+        )  # as often as this the grid has each of these points, with the same epochs
+        whole = np.repeat(epochs, times), np.repeat(trial["activations"], times)
+        kept["chunk_epochs_of_all"] = int(chunks_of(*whole, epochs.max()).sum() * EACH / len(whole[0]))
         kept |= {f"{part}_s": round(trial[part], 3) for part in PARTS}
-        # at_end: the points that finish in the cohort's last report; the others finish one by one before it.
-        kept |= {"at_end": trial["finished"][-1], "reports": len(trial["finished"])}
-        cohorts.append(kept | {"cpu_s": round(trial["cpu_s"], 3), "wall_s": round(trial["wall_s"], 3)})
+        kept |= {"cpu_s": round(trial["cpu_s"], 3), "wall_s": round(trial["wall_s"], 3)}
+        kept["epochs_of_points"] = np.quantile(
+            epochs, np.linspace(0, 1, QUANTILES), method="nearest"
+        ).tolist()
+        cohorts.append(kept)
     tally = found["tally"]
     return {
-        "made_by": f"python -m tests.benchmarks.cohorts {each}{' corners' if corners else ''}",
-        "stands_for": 4 if corners else 1,
+        "made_by": f"python -m tests.benchmarks.cohorts {each}",
         "machine": tally["machine"],
         "load": [round(load, 1) for load in found["load"]],
         "workers": tally["workers"],
@@ -60,7 +76,6 @@ def summary(found: dict[str, Any], each: int, corners: bool) -> dict[str, Any]:
         "gap_s": round(float(np.median(found["gaps_s"])), 4),
         "report": line([(points, took - idle_s) for points, took in found["reports"]]),
         "commit": line([(points, cpu_s) for points, cpu_s, _ in found["commits"]]),
-        "commit_wall": line([(points, wall_s) for points, _, wall_s in found["commits"]]),
         "splitting": {name: round(seconds, 7) for name, seconds in found["splitting"].items()},
         "splits": [
             {
@@ -73,26 +88,24 @@ def summary(found: dict[str, Any], each: int, corners: bool) -> dict[str, Any]:
             if "parts" in t
         ],
         "sample": cohorts,
-        "cohorts": cohorts if each == 720 else calibrated(cohorts, 4 if corners else 1),
+        "cohorts": cohorts if each == EACH else calibrated(cohorts),
     }
 
 
-def calibrated(sample: list[dict[str, Any]], stands_for: int) -> list[dict[str, Any]]:
-    """Return cohorts of 720 points: their sum is the cost of the whole grid, and each has its share of the sample's cost.
-
-    A point of a small cohort costs far more than one of a large cohort, since each epoch has a fixed cost. And a loaded
-    machine takes twice the core seconds. Both change the shares less than the costs.
-    """
+def calibrated(sample: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return cohorts of all points: their sum is the cost of the whole grid, and each has its share of the sample's cost."""
     cohorts = []
     for one in sample:
-        times = 720 / one["points"]
-        whole = {**one, "points": 720, "epochs": round(one["epochs"] * times)}
-        whole |= {"chunk_epochs": one["chunk_epochs_of_720"], "at_end": round(one["at_end"] * times)}
+        whole = {**one, "points": EACH, "epochs": round(one["epochs"] * EACH / one["points"])}
+        whole["chunk_epochs"] = one["chunk_epochs_of_all"]
         for part, total_s in QUIET_S.items():
-            weight = "chunk_epochs_of_720" if part == "train" else "points"
-            shares = [other[f"{part}_s"] * other[weight] for other in sample]
-            share = one[f"{part}_s"] * one[weight] / sum(shares)
-            whole[f"{part}_s"] = round(total_s * share / stands_for, 3)
-        whole["cpu_s"] = whole["wall_s"] = round(sum(whole[f"{part}_s"] for part in PARTS), 3)
+            # Composing costs as much for few points; the rest is proportional to what is trained.
+            weights = [
+                1.0 if part == "compose" else other["chunk_epochs_of_all"] / other["chunk_epochs"]
+                for other in sample
+            ]
+            costs = [other[f"{part}_s"] * weight for other, weight in zip(sample, weights, strict=True)]
+            own = costs[len(cohorts)]
+            whole[f"{part}_s"] = round(total_s * own / sum(costs), 4)
         cohorts.append(whole)
     return cohorts

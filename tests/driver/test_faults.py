@@ -1,6 +1,5 @@
 """Faults of a cluster, each really done: whatever dies, hangs or is cut off, no point is lost and none is doubled."""
 
-import contextlib
 import json
 import signal
 import time
@@ -11,7 +10,6 @@ import psutil
 import pytest
 
 from tests.help import clusters
-from tests.help.clusters import RayNode
 from tests.help.networks import Network
 from tests.help.plans import write_plan
 
@@ -75,33 +73,11 @@ def network():
         pytest.skip(str(error))
 
 
-@contextlib.contextmanager
-def on_network(network, scratch):
-    """A head and two nodes of one core, each with an address of its own; yield the head's."""
-    address, started = f"{network.address()}:6379", []
-    position = scratch / "r"
-    position.mkdir()
-    head = ["--head", "--port=6379", f"--node-ip-address={network.address()}", "--num-cpus=0"]
-    head += ["--include-dashboard=false", f"--temp-dir={position}"]
-    try:
-        started.append(RayNode(*head, wrapper=network.inside(network.head), RAY_AUTH_MODE="disabled").wait())
-        for number, name in enumerate(network.nodes):
-            # A disk of its own at Ray's place: nodes of several addresses do not share one.
-            own = ("unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{position}' && exec \"$@\"", "sh")
-            words = [f"--address={address}", f"--node-ip-address={network.address(number)}", "--num-cpus=1"]
-            wrapper = (*network.inside(name), *own)
-            started.append(RayNode(*words, wrapper=wrapper, RAY_AUTH_MODE="disabled").wait())
-        yield address
-    finally:
-        for node in reversed(started):
-            node.kill()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [60, None], ids=["a minute", "for good"])
 def test_a_node_that_is_cut_off_changes_nothing(sweeps, network, tmp_path_factory, seconds):
     write(sweeps, "keras")
-    with on_network(network, tmp_path_factory.mktemp("n")) as address:
+    with clusters.on_network(network, tmp_path_factory.mktemp("n")) as address:
         # The driver has to be in the head's namespace.
         sweeps.wrapper = network.inside(network.head)
         process = sweeps.start("run", "plan.yaml", "--out", "out", "--address", address, "--insecure")

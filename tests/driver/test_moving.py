@@ -7,7 +7,6 @@ can be given away. So tests wait until the trials that they need have begun.
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -16,6 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.help import clusters
+from tests.help.networks import Network
 from tests.help.plans import write_plan
 from tests.help.repository import ROOT
 
@@ -128,25 +128,28 @@ from trainables.trials.trial import Trial
 
 
 class Waiting(FusedEngine):
-    # All points wait after their third epoch until some are given away.
+    # While the file `hold` is there, points wait after their third epoch, and may be given away. The first epoch that each
+    # trial has trained is recorded.
     def begin(self, points, known=None, most=None):
         super().begin(points, known, most)
-        self._first, self._whole = True, len(points) == 48
+        self._first = True
+
+    def _waits(self):
+        return self._cohort is not None and self._cohort.epoch >= 3 and Path({hold!r}).exists()
 
     def _saves_s(self):
-        return 9.0 if self._whole and self._cohort is not None and self._cohort.epoch >= 3 else 0.0
+        points = int(self._cohort.alive.sum()) if self._waits() else 0
+        return points / 4 if points > 16 else 0.0
 
     def step(self):
-        if self._saves_s() and not self._asked:
-            time.sleep(0.02)
-            return Report(open=48, saves_s=9.0)
+        if self._waits() and not self._asked:
+            time.sleep(0.05)
+            return Report(open=int(self._cohort.alive.sum()), saves_s=self._saves_s())
         report = super().step()
         if self._first and self._cohort is not None:
             self._first = False
             with Path({record!r}).open("a") as file:
                 file.write(f"{{len(self._points)}} {{self._cohort.epoch}}\\n")
-        if report.given is not None:
-            self._whole = False
         return report
 
 
@@ -161,43 +164,89 @@ class Moving(Trial):
         engine.STEP_S = 0.0  # a step an epoch
 
 
-for out, cpus, kind in (("out", 2, Moving), ("alone", 1, None)):
-    assert run(Plan.load("plan.yaml"), out, cpus=cpus, trainable=kind, show=False, verify=False).exit_code == 0
+where, options = sys.argv[1], dict(show=False, verify=False)
+if where == "alone":
+    outcome = run(Plan.load("plan.yaml"), "alone", cpus=1, **options)
+elif where == "here":
+    outcome = run(Plan.load("plan.yaml"), "out", cpus=2, trainable=Moving, **options)
+else:
+    outcome = run(Plan.load("plan.yaml"), "out", address=where, insecure=True, trainable=Moving, **options)
+sys.exit(outcome.exit_code)
 """
+
+
+class Real:
+    """A sweep that really trains, by the native kernel, and is told where points wait to be given away."""
+
+    def __init__(self, sweeps, units, rates):
+        self.sweeps = sweeps
+        space = {"units": units, "rate": [0.0005 * number for number in range(1, rates + 1)]}
+        fit = {"epochs": 12, "batch_size": 32}
+        write_plan(
+            sweeps.folder, space=space, fit=fit, engine="native", resources={"cpu": 1}, keep_weights=True
+        )
+        script = sweeps.folder / "moving.py"
+        sources = {"root": str(ROOT), "record": str(sweeps.record), "hold": str(sweeps.hold)}
+        script.write_text(REALLY.format(**sources))
+        sweeps.command = [sys.executable, str(script)]
+        sweeps.hold.touch()
+
+    def begun(self):
+        """For each trial, its points and its first epoch, the trials with the most points first."""
+        lines = self.sweeps.record.read_text().split("\n")[:-1] if self.sweeps.record.exists() else []
+        return sorted((tuple(map(int, line.split())) for line in lines), reverse=True)
+
+    def end(self, process):
+        """Let the sweep end, and compare all that it has stored with an undisturbed one, bit for bit."""
+        self.sweeps.hold.unlink()
+        output, _ = process.communicate(timeout=900)
+        assert process.returncode == 0, output
+        self.sweeps.wrapper = ()
+        code, output = self.sweeps.run("alone", timeout_s=900)
+        assert code == 0, output
+        for part, order in (("points", "idx"), ("curves", ["idx", "epoch"]), ("weights", "idx")):
+            moved, alone = (
+                pd.read_parquet(self.sweeps.folder / out / part)
+                .sort_values(order, ignore_index=True)
+                .drop(columns="seconds", errors="ignore")
+                for out in ("out", "alone")
+            )
+            assert len(moved)
+            pd.testing.assert_frame_equal(moved, alone, check_exact=True)
 
 
 @pytest.mark.slow
 @pytest.mark.ci
 def test_moved_points_have_the_same_bits(sweeps):
-    write_plan(
-        sweeps.folder,
-        space={"units": [3], "rate": [0.001 * number for number in range(1, 49)]},
-        fit={"epochs": 12, "batch_size": 32},
-        engine="native",
-        resources={"cpu": 1},
-        keep_weights=True,
-    )
-    script = sweeps.folder / "moving.py"
-    script.write_text(REALLY.format(root=str(ROOT), record=str(sweeps.record)))
-    command = [sys.executable, str(script)]
-    ran = subprocess.run(command, cwd=sweeps.folder, capture_output=True, text=True, timeout=300)
-    assert ran.returncode == 0, ran.stderr
-    assert sweeps.record.read_text().splitlines() == [
-        "48 1",
-        "16 4",
-    ]  # the receiver's first epoch is the fourth
-    for part in ("points", "curves", "weights"):
-        order = ["idx", "epoch"] if part == "curves" else ["idx"]
-        moved, alone = (
-            pd.read_parquet(sweeps.folder / out / part).sort_values(order, ignore_index=True)
-            for out in ("out", "alone")
-        )
-        assert len(moved) == {"points": 48, "weights": 48}.get(part, len(alone))
-        pd.testing.assert_frame_equal(
-            moved.drop(columns="seconds", errors="ignore"),
-            alone.drop(columns="seconds", errors="ignore"),
-            check_exact=True,
-        )
+    real = Real(sweeps, units=[3], rates=64)
+    process = sweeps.start("here")
+    sweeps.wait_for(lambda: len(real.begun()) == 2, process)
+    assert real.begun() == [(64, 1), (32, 4)]  # the receiver's first epoch is the fourth
+    real.end(process)
+
+
+@pytest.fixture
+def network():
+    try:
+        with Network(8) as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_eight_nodes_share_what_was_cut_for_four(sweeps, network, tmp_path_factory):
+    """Each node has an address of its own, and about a quarter of a core on a machine of two."""
+    real = Real(sweeps, units=[3, 4], rates=128)
+    with clusters.on_network(network, tmp_path_factory.mktemp("n")) as address:
+        sweeps.wrapper = network.inside(network.head)
+        process = sweeps.start(address)
+        sweeps.wait_for(lambda: len(real.begun()) == 8, process, timeout_s=1200)
+        # Two programs of 128 points; a trial has at least 64 points at the start. All wait after three epochs.
+        given = real.begun()[4:]
+        assert real.begun()[:4] == [(64, 1)] * 4 and {epoch for _, epoch in given} == {4}
+        real.end(process)
 
 
 def nodes_of(sweeps):

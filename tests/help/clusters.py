@@ -19,6 +19,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.help.networks import Network
+
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 
 
@@ -163,3 +165,27 @@ def running(nodes: int = 0, **options: Any) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.kill()
+
+
+@contextlib.contextmanager
+def on_network(network: Network, scratch: Path) -> Iterator[str]:
+    """Run a head and a node of one core in each namespace, each with an address of its own; yield the head's."""
+    address, started = f"{network.address()}:6379", []
+    position = scratch / "r"
+    position.mkdir()
+    head = ["--head", "--port=6379", f"--node-ip-address={network.address()}", "--num-cpus=0"]
+    head += ["--include-dashboard=false", f"--temp-dir={position}"]
+    try:
+        started.append(RayNode(*head, wrapper=network.inside(network.head), RAY_AUTH_MODE="disabled").wait())
+        for number, name in enumerate(network.nodes):
+            # A disk of its own at Ray's place: nodes of several addresses do not share one.
+            own = ("unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{position}' && exec \"$@\"", "sh")
+            words = [f"--address={address}", f"--node-ip-address={network.address(number)}", "--num-cpus=1"]
+            wrapper = (*network.inside(name), *own)
+            started.append(RayNode(*words, wrapper=wrapper, RAY_AUTH_MODE="disabled"))
+        for node in started:
+            node.wait()
+        yield address
+    finally:
+        for node in reversed(started):
+            node.kill()
