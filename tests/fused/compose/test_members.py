@@ -197,6 +197,8 @@ def test_arguments_of_fit_divide_first():
     composer, space = composer_of("friendly"), Space({"batch_size": [16, 32], "rate": [0.1, 0.2]})
     found = composer.compose(Points.of(space, range(4)), FIT)
     assert isinstance(found, Split) and [part.tolist() for part in found.parts] == [[0, 1], [2, 3]]
+    # Otherwise two workers would compose the groups of the same models at once, and build each model twice.
+    assert found.costs[0] > found.costs[1]
 
 
 def test_the_costliest_part_is_known():
