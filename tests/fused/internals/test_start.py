@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import inspect
 import subprocess
 import sys
 
@@ -21,10 +22,32 @@ def test_a_lazy_module_loads_with_its_first_attribute(tmp_path, monkeypatch):
         shelf = importlib.import_module("shelf")
     assert sys.meta_path == finders
     assert not hasattr(shelf, "is_loaded")
-    assert shelf.soon.value == 8 and not hasattr(shelf, "is_loaded")
+    assert shelf.soon.value == 8
+    assert (
+        inspect.getmodule(compile("", "nowhere", "exec")) is None
+    )  # looks at all modules, as autograph does
+    assert not hasattr(shelf.late, "__wrapped__") and not hasattr(shelf, "is_loaded")
     assert shelf.late.value == 7 and shelf.is_loaded
     for name in ("shelf", "shelf.late", "shelf.soon"):
         del sys.modules[name]
+
+
+def test_a_lazy_module_whose_code_fails_fails_again_and_a_star_loads_it(tmp_path, monkeypatch):
+    (tmp_path / "late_one.py").write_text("import os\nvalue = int(os.environ['LATE_ONE'])\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("LATE_ONE", raising=False)
+    with lazily(("late_one",)):
+        late_one = importlib.import_module("late_one")
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            late_one.value  # noqa: B018
+    monkeypatch.setenv("LATE_ONE", "3")
+    names = {}
+    exec("from late_one import *", names)
+    assert names["value"] == late_one.value == 3
+    with pytest.raises(AttributeError):
+        late_one.other  # noqa: B018
+    del sys.modules["late_one"]
 
 
 def test_the_lazy_modules_are_keras_wrappers():
@@ -55,6 +78,8 @@ import trainables.trials.trial
 from trainables.fused.internals import start
 start.import_keras()
 import keras
+import tensorflow as tf
+tf.function(lambda x: x + 1)(1)  # autograph looks at all modules
 assert "sklearn" not in sys.modules and "scipy.stats" not in sys.modules
 assert issubclass(keras.wrappers.SKLearnRegressor, sys.modules["sklearn"].base.RegressorMixin)
 """

@@ -8,10 +8,10 @@ several times, of which none is garbage.
 from __future__ import annotations
 
 import gc
-import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import Loader
 from typing import Any
 
 LAZY = ("keras.wrappers", "keras._tf_keras.keras.wrappers")
@@ -61,6 +61,34 @@ class _Lazily:
         for finder in sys.meta_path:
             found = None if finder is self else finder.find_spec(name, path, target)
             if found is not None and found.loader is not None:
-                found.loader = importlib.util.LazyLoader(found.loader)
+                found.loader = _Later(found.loader)
                 return found
         return None
+
+
+class _Later(Loader):
+    """A loader that runs a module's code when an attribute of it is missed.
+
+    `importlib.util.LazyLoader` runs it when any attribute is read. TensorFlow's autograph reads `__file__` of all modules,
+    to find where a function is from.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        def missed(name: str) -> Any:
+            if name.startswith("__") and name != "__all__":
+                raise AttributeError(name)
+            del module.__getattr__  # the code itself may miss an attribute
+            try:
+                self._loader.exec_module(module)
+            except BaseException:
+                module.__getattr__ = missed
+                raise
+            return getattr(module, name)
+
+        module.__getattr__ = missed
