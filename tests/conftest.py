@@ -54,10 +54,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Keep the tests of a file in one process, for what they share; run the groups that take longest first.
 
-    So no long test runs alone at the end. Tests with a group of their own are taken for long ones.
+    So no long test runs alone at the end. Tests with a group of their own are taken for long ones. What CI runs beside the
+    other tests is slow.
     """
     seconds: dict[str, float] = {}
     for item in items:
+        if item.get_closest_marker("ci"):
+            item.add_marker(pytest.mark.slow)
         own = item.get_closest_marker("xdist_group")
         if own is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(config.rootpath))))

@@ -34,7 +34,9 @@ def test_classes_of_texts(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["native", "fused", "keras"])
-@pytest.mark.parametrize("weights", ["mapping", "balanced", "column"])
+@pytest.mark.parametrize(
+    "weights", ["mapping", *(pytest.param(kind, marks=pytest.mark.ci) for kind in ("balanced", "column"))]
+)
 def test_weights(tmp_path, engine, weights):
     table = classes(numbers(240), [0, 1]).assign(w=lambda t: 0.5 + t["a"].abs())
     fit = {"mapping": {"class_weight": {0: 1, 1: 20}}, "balanced": {"class_weight": "balanced"}, "column": {}}

@@ -39,7 +39,6 @@ def houses(tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_the_example_runs_as_written(houses):
     ran = subprocess.run(
@@ -56,7 +55,6 @@ def test_the_example_runs_as_written(houses):
     assert ran.stdout.splitlines()[-1].startswith("{'by': 'loss_va', 'loss_va': ")
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_the_notebook_s_examples_run_as_written(houses):
     (houses / "cell.py").write_text("\n".join(blocks("python", "sweep/README.md")))

@@ -86,6 +86,7 @@ def built(maker, config):
     return build.build(maker, maker.builder, config, TABLE, stateful.SEED)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", [name for name in stateful.CASES if name not in stateful.CHANCE])
 def test_models_are_those_of_fresh_processes(folder, fresh, name):
     maker = examined(folder, name)
@@ -107,6 +108,7 @@ def test_nothing_is_said_of_others(folder, name):
     assert examined(folder, name).notes == ()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", stateful.TRAINED)
 def test_points_are_trained_as_in_fresh_processes(folder, fresh, name):
     engine = KerasEngine(Work(SPACE, find("model.py:build", folder / name), TABLE, TRAINING))

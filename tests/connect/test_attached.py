@@ -95,7 +95,6 @@ def test_a_sweep_on_two_nodes_has_the_numbers_of_one_machine(cluster, sweeps, en
     pd.testing.assert_frame_equal(*found, rtol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_cpus_caps_the_use_and_ctrl_c_stops_it_and_the_same_command_resumes(cluster, numpy_sweeps):
     sweeps = numpy_sweeps
@@ -148,7 +147,6 @@ def has_table_of_versions(output):
     return ["keras", "pyarrow"] in table and any(line[-2:] == ["2.0", "1.0"] for line in table)
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_a_node_with_other_versions_that_joins_later_trains_nothing_and_stops_the_sweep(
     cluster, numpy_sweeps, other_versions
@@ -177,6 +175,7 @@ def test_a_node_with_other_versions_that_joins_later_trains_nothing_and_stops_th
     pd.testing.assert_frame_equal(rows.set_index("idx").loc[kept["idx"]].reset_index(), kept)
 
 
+@pytest.mark.ci
 def test_nodes_with_other_versions_are_refused_with_a_table(cluster, sweeps, other_versions):
     node = cluster.add(1, **other_versions)
     try:
@@ -191,7 +190,6 @@ def test_nodes_with_other_versions_are_refused_with_a_table(cluster, sweeps, oth
     assert not len(sweeps.rows())
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_a_resource_that_no_node_has_is_waited_for_and_got_when_one_joins(cluster, numpy_sweeps):
     sweeps = numpy_sweeps

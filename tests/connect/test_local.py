@@ -44,6 +44,7 @@ class Looker:
         return self.had, os.environ.get(WITHOUT_PRELOAD), os.environ.get(ray_internals.CHDIR_VARIABLE)
 
 
+@pytest.mark.ci
 @pytest.mark.heavy
 def test_a_trial_begins_in_a_worker_that_has_preloaded_a_module_and_another_actor_does_not_take_it():
     with started(cpus=1, preload="sched"):

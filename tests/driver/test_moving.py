@@ -65,6 +65,7 @@ def test_idle_workers_get_points_of_the_longest_cohort(numpy_sweeps):
     ended(numpy_sweeps, process)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("number", [0, 1], ids=["giver", "receiver"])
 def test_a_killed_worker_has_no_points_that_are_another_s(numpy_sweeps, number):
     write_plan(numpy_sweeps.folder, space=SPACE, fit={"epochs": 4}, resources={"cpu": 1})
@@ -80,6 +81,7 @@ def test_a_killed_worker_has_no_points_that_are_another_s(numpy_sweeps, number):
     ended(numpy_sweeps, process)
 
 
+@pytest.mark.ci
 def test_a_killed_driver_trains_each_point_once(numpy_sweeps):
     write_plan(numpy_sweeps.folder, space=SPACE, fit={"epochs": 4}, resources={"cpu": 1})
     process = started(numpy_sweeps, "--cpus", "2")
@@ -92,6 +94,7 @@ def test_a_killed_driver_trains_each_point_once(numpy_sweeps):
     ended(numpy_sweeps, process)
 
 
+@pytest.mark.ci
 def test_moved_points_report_to_asha_s_rungs_as_before(numpy_sweeps):
     write_plan(
         numpy_sweeps.folder,
@@ -215,7 +218,6 @@ class Real:
             pd.testing.assert_frame_equal(moved, alone, check_exact=True)
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_moved_points_have_the_same_bits(sweeps):
     real = Real(sweeps, units=[3], rates=64)
@@ -253,7 +255,6 @@ def nodes_of(sweeps):
     return [trial["labels"]["ray.io/node-id"] for trial in begun(sweeps)]
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_a_node_that_joins_gets_points_and_one_that_leaves_gives_them_back(numpy_sweeps):
     """All points are in training on the first node, so none waits for the second."""

@@ -191,7 +191,6 @@ def fill_disk(sweeps, process):
     subprocess.run(["mount", "-o", "remount,size=16m", sweeps.out], check=True)
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.heavy
 @pytest.mark.long(70)
@@ -285,7 +284,6 @@ def test_a_sweep_that_is_resumed_goes_on_pruning(workplace):
     assert len(pruned) and pruned["epochs"].to_dict() == ended.to_dict()
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.xdist_group("a made-up sweep with rungs")
 def test_each_repeat_is_a_trial_of_its_own_and_asha_judges_all_points(workplace):
@@ -351,7 +349,9 @@ def test_a_gpu_that_is_not_there_is_said(workplace):
         run(plan, workplace / "out", show=False)
 
 
-@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "engine", [pytest.param("auto", marks=pytest.mark.ci), pytest.param("keras", marks=pytest.mark.slow)]
+)
 @pytest.mark.xdist_group("a made-up sweep with rungs")
 def test_points_that_are_the_same_are_trained_once(workplace, engine):
     only = {"batch_size": "units > 2"}  # so of points 6 and 9, points 0 and 3 have the other batch size

@@ -38,7 +38,6 @@ def files_below(*folders):
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.xdist_group("a sweep into S3 that is killed")
 def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(numpy_sweeps, s3, tmp_path):
@@ -85,7 +84,6 @@ def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(numpy_sweeps, s
         assert CANARY.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.xdist_group("a sweep into S3 that goes away")
 def test_a_store_that_goes_away_stops_the_sweep_and_nothing_finished_is_lost(workplace, s3, monkeypatch):

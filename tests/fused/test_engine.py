@@ -129,6 +129,7 @@ def test_a_group_is_no_larger_than_the_memory_it_may_use(monkeypatch):
     assert sorted(rows) == [0, 1]
 
 
+@pytest.mark.ci
 def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(engine_module, "STEP_S", 0.0)  # a step an epoch
     monkeypatch.setattr(engine_module, "CHECKPOINT_EVERY_S", 0.0)

@@ -82,7 +82,7 @@ IN_CI = (
 
 
 def marked(case):
-    return pytest.param(case, id=str(case), marks=[pytest.mark.ci] if str(case) in IN_CI else [])
+    return pytest.param(case, id=str(case), marks=pytest.mark.ci if str(case) in IN_CI else [])
 
 
 @pytest.mark.slow

@@ -48,7 +48,6 @@ def test_any_task_trains_as_by_the_reference(name, task):
     assert_trained_as_by_reference(opened(name).functions, task)
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.parametrize("name", HERE)
 def test_thousands_of_tasks_train_as_by_the_reference(name):

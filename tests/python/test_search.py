@@ -228,7 +228,6 @@ def test_plans_and_data_that_cannot_be_used_are_refused_before_anything_is_writt
     assert not list(Path().iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.heavy
 def test_workers_of_ray_get_the_function_by_value():

@@ -164,6 +164,7 @@ def test_the_table_sorts_and_filters_by_mouse_and_keyboard(browser, hostile, tmp
     assert complaints(browser)[0] == []
 
 
+@pytest.mark.ci
 @pytest.mark.heavy
 def test_brushing_filters(browser, hostile, tmp_path):
     run = results.open(hostile)
@@ -210,6 +211,7 @@ return null;
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("scheme", "best"), [("light", (68, 1, 84)), ("dark", (253, 231, 37))])
 @pytest.mark.heavy
 def test_the_best_line_is_drawn_over_the_others(browser, tmp_path, scheme, best):
@@ -226,6 +228,7 @@ def test_the_best_line_is_drawn_over_the_others(browser, tmp_path, scheme, best)
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+@pytest.mark.ci
 @pytest.mark.heavy
 def test_it_is_read_on_a_phone_and_in_the_dark(browser, hostile, tmp_path):
     show(browser, tmp_path, results.open(hostile))

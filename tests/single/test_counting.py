@@ -70,7 +70,6 @@ def build(rate, input_shape=None):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.parametrize("fit", [{"weight": "w"}, {"class_weight": {"0": 1.0, "1": 3.7}}])
 def test_a_row_at_the_threshold_may_flip(tmp_path, fit):

@@ -126,7 +126,7 @@ QUICK = ("adam overwritten", "accumulation", "own", "draws", "statistics")
 
 
 def unless_quick(configs):
-    marks = [pytest.mark.slow, pytest.mark.ci]
+    marks = [pytest.mark.ci]
     return [one if {*one.values()} & {*QUICK} else pytest.param(one, marks=marks) for one in configs]
 
 

@@ -88,7 +88,7 @@ def point(config, epochs, seed=0, rules=RULES, milestones=()):
 RTOL = 1e-4
 
 
-SLOW = [pytest.mark.slow, pytest.mark.ci]
+SLOW = [pytest.mark.ci]
 
 
 @pytest.mark.parametrize("draw", [0, 1, *(pytest.param(draw, marks=SLOW) for draw in (2, 3, 4))])

@@ -230,6 +230,7 @@ def _read_until(stop, reads, found):
     found.put("as it should be")
 
 
+@pytest.mark.ci
 @pytest.mark.heavy
 def test_a_plain_reader_never_fails_and_sees_each_row_once(folder):
     context = multiprocessing.get_context("spawn")

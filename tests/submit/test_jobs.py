@@ -48,7 +48,6 @@ def listed(jobs):
     return {job["job_id"]: job for job in json.loads(output.splitlines()[-1])}
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_a_submitted_sweep_is_followed_to_its_end(jobs, cluster):
     """One of its points fails, which the exit code of who follows tells, too."""
@@ -88,7 +87,6 @@ def test_a_sweep_submitted_again_goes_on_where_it_ended(jobs):
     pd.testing.assert_frame_equal(jobs.rows().head(3), rows)
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_a_stopped_sweep_keeps_what_has_finished_and_says_how_to_resume(jobs):
     write_plan(jobs.folder, engine="keras", fit={"epochs": 2}, resources={"cpu": 1})
@@ -111,7 +109,6 @@ def test_a_stopped_sweep_keeps_what_has_finished_and_says_how_to_resume(jobs):
     pd.testing.assert_frame_equal(rows.head(len(kept)), kept)
 
 
-@pytest.mark.slow
 @pytest.mark.ci
 def test_losing_the_terminal_loses_nothing(jobs):
     write_plan(jobs.folder, engine="keras", fit={"epochs": 2})

@@ -38,7 +38,7 @@ def assert_equal_or_chaotic(fused, engine, idx, seed):
 
 
 def unless_quick(names):
-    marks = [pytest.mark.slow, pytest.mark.ci]
+    marks = [pytest.mark.ci]
     return [name if name in zoo.QUICK else pytest.param(name, marks=marks) for name in names]
 
 
