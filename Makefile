@@ -34,9 +34,9 @@ test-quick: $(READY)
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3000 $(ARGS)
 
-# The slow tests that CI also runs. They have time limits of their own, so only two run at once.
+# The slow tests that CI also runs.
 test-ci: $(READY)
-	$(BIN)/python -m pytest -m ci $(AT_ONCE) -n 2 $(ARGS)
+	$(BIN)/python -m pytest -m ci $(AT_ONCE) $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
