@@ -13,7 +13,7 @@ from tests.help import clusters
 from tests.help.commands import refused
 from tests.help.plans import write_plan
 
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.heavy]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.heavy, pytest.mark.long(90)]
 
 TOKEN = "token-that-nobody-may-see-" + "6" * 40
 CANARY = "canary-of-a-secret-in-the-environment"
