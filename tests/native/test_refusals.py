@@ -82,7 +82,11 @@ MODELS = {  # what is between the inputs and the output, and why the kernel does
     "other_activation": (lambda x: layers.Dense(4, activation="celu")(x), "the kernel has no activation celu"),
     "widths": (lambda x: layers.Add()([layers.Dense(4)(x), layers.Dense(1)(x)]), "takes outputs of different widths"),
     "dot": (lambda x: layers.Dot(1)([layers.Dense(4)(x), x]), "the kernel has no layer Dot"),
-    "constant": (lambda x: 1.0 - layers.Dense(4)(x), 'the layer ".*" is called with arguments'),
+    "constant": (
+        lambda x: 1.0 - layers.Dense(4)(x),
+        "the operation Subtract is called with other arguments than outputs of layers",
+    ),
+    "slice": (lambda x: layers.Dense(4)(x)[:, :2], "the operation GetItem is called with other arguments"),
     "operation": (lambda x: keras.ops.relu(layers.Dense(4)(x)), "the kernel has no operation Relu"),
     "two_tables": (
         lambda x: layers.Add()([x, layers.Rescaling(0.5)(x)]), 'takes its input both before and after "rescaling.*"',

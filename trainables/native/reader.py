@@ -97,7 +97,9 @@ class _Walk:
             name = call.operation.name
             # In training and evaluation, Keras itself says whether it trains: a `training` of the call has no effect.
             if any(other is not None and not isinstance(other, bool) for other in call.others):
-                raise UnsupportedError(f'the layer "{name}" is called with arguments')
+                is_layer = isinstance(call.operation, keras.layers.Layer)
+                what = f'the layer "{name}"' if is_layer else f"the operation {type(call.operation).__name__}"
+                raise UnsupportedError(f"{what} is called with other arguments than outputs of layers")
             if any(source is None or output for source, output in call.sources):
                 raise UnsupportedError(f'the layer "{name}" takes what is no output of a layer of the model')
             given = [values[source] for source, _ in call.sources if source is not None]
