@@ -104,6 +104,15 @@ class Group:
         return model, np.array(logs, np.float64)
 
 
+def small_table(classes: bool = False) -> Table:
+    """Return a table of three features, 70 train rows and 10 test rows; its target is a number, or with `classes` 0 or 1."""
+    chance = np.random.default_rng(8)
+    x = chance.normal(size=(80, 3)).astype("float32")
+    y = x[:, 0] - x[:, 1] * x[:, 2] + 0.2 * chance.normal(size=80)
+    y = (y > 0 if classes else y).astype("float32")
+    return Table(x[:70], y[:70], x[70:], y[70:], ("a", "b", "c"), "y", "0")
+
+
 def weights_of(model: keras.Model) -> np.ndarray:
     """Return the trainable variables of a model as one vector."""
     return np.concatenate([v.numpy().ravel() for v in model.trainable_variables])

@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.help.native import Group, weights_of
+from tests.help.native import Group, small_table, weights_of
 from trainables.native.layers import _JOINS
-from trainables.table.data import Table
 
 layers, ops = keras.layers, keras.ops
 
@@ -115,17 +114,10 @@ def build(model, last="mse", optimizer="adam"):
     return made
 
 
-def table():
-    chance = np.random.default_rng(8)
-    x = chance.normal(size=(80, 3)).astype("float32")
-    y = (x[:, 0] - x[:, 1] * x[:, 2] + 0.2 * chance.normal(size=80) > 0).astype("float32")
-    return Table(x[:70], y[:70], x[70:], y[70:], ("a", "b", "c"), "y", "0")
-
-
 @functools.cache
 def group_of(model, last="mse"):
     space = {"model": [model], "last": [last], "optimizer": ["adam", "sgd"]}
-    return Group(f"{__file__}:build", space, table())
+    return Group(f"{__file__}:build", space, small_table(classes=True))
 
 
 def assert_trained_as_by_keras(group):

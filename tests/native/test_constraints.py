@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.help.native import Group, weights_of
+from tests.help.native import Group, small_table, weights_of
 from trainables.native.constraints import _KINDS
-from trainables.table.data import Table
 
 c = keras.constraints
 CONSTRAINTS = {
@@ -49,18 +48,11 @@ def build(constraint, bias="none", optimizer="adam"):
     return model
 
 
-def table():
-    chance = np.random.default_rng(8)
-    x = chance.normal(size=(80, 3)).astype("float32")
-    y = (x[:, 0] - x[:, 1] * x[:, 2] + 0.2 * chance.normal(size=80)).astype("float32")
-    return Table(x[:70], y[:70], x[70:], y[70:], ("a", "b", "c"), "y", "0")
-
-
 @functools.cache
 def group_of(constraint, bias):
     """Two optimizers, side by side in one chunk."""
     space = {"constraint": [constraint], "bias": [bias], "optimizer": ["adam", "sgd"]}
-    return Group(f"{__file__}:build", space, table())
+    return Group(f"{__file__}:build", space, small_table())
 
 
 def assert_trained_as_by_keras(group):

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.help.native import Group, weights_of
-from trainables.table.data import Table
+from tests.help.native import Group, small_table, weights_of
 
 layers = keras.layers
 LAYERS = {
@@ -44,17 +43,10 @@ def build(kind, place="inside", optimizer="adam"):
     return model
 
 
-def table():
-    chance = np.random.default_rng(8)
-    x = chance.normal(size=(80, 3)).astype("float32")
-    y = (x[:, 0] - x[:, 1] * x[:, 2] + 0.2 * chance.normal(size=80)).astype("float32")
-    return Table(x[:70], y[:70], x[70:], y[70:], ("a", "b", "c"), "y", "0")
-
-
 @functools.cache
 def group_of(kind, place):
     space = {"kind": [kind], "place": [place], "optimizer": ["adam", "sgd"]}
-    return Group(f"{__file__}:build", space, table())
+    return Group(f"{__file__}:build", space, small_table())
 
 
 @pytest.mark.parametrize(

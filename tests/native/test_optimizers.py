@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.help.native import Group, weights_of
+from tests.help.native import Group, small_table, weights_of
 from trainables.native.optimizers import _SLOTS
-from trainables.table.data import Table
 
 schedules = keras.optimizers.schedules
 o = keras.optimizers
@@ -76,15 +75,8 @@ def build(optimizer):
     return model
 
 
-def table():
-    chance = np.random.default_rng(8)
-    x = chance.normal(size=(80, 3)).astype("float32")
-    y = (x[:, 0] - x[:, 1] * x[:, 2] + 0.2 * chance.normal(size=80)).astype("float32")
-    return Table(x[:70], y[:70], x[70:], y[70:], ("a", "b", "c"), "y", "0")
-
-
 def group_of(names):
-    return Group(f"{__file__}:build", {"optimizer": list(names)}, table())
+    return Group(f"{__file__}:build", {"optimizer": list(names)}, small_table())
 
 
 @pytest.fixture(scope="module")

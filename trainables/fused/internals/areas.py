@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from trainables.fused.internals.measures import weighted_of
+
 _MATRIX = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
 
@@ -45,7 +47,7 @@ def areas_of(model: keras.Model) -> list[Area]:
     compiled = model._compile_metrics
     if compiled is None:
         return []
-    weighted = {id(one) for group in compiled._flat_weighted_metrics if group for one in group.metrics}
+    weighted = weighted_of(compiled)
     return [
         Area(position, one, one.num_thresholds, id(one) in weighted)
         for position, one in enumerate(compiled.metrics, 1)

@@ -46,12 +46,17 @@ def computed_loss(model: keras.Model) -> Computed | None:
     return Computed("loss", type(loss), function, dict(arguments), str(loss.reduction))
 
 
+def weighted_of(compiled: Any) -> set[int]:
+    """Return the `id` of each metric that weights rows, of the compiled metrics of a model that has seen a batch."""
+    return {id(one) for group in compiled._flat_weighted_metrics if group for one in group.metrics}
+
+
 def computed_metrics(model: keras.Model) -> list[Computed]:
     """Return the metrics of a model of one output that has seen a batch, in the order of its logs."""
     compiled = model._compile_metrics
     if compiled is None:
         return []
-    weighted = {id(one) for group in compiled._flat_weighted_metrics if group for one in group.metrics}
+    weighted = weighted_of(compiled)
     return [
         Computed(
             one.name,
