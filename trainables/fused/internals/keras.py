@@ -60,6 +60,8 @@ OBJECT_NAMES = (
     Private("a model's losses", "_user_loss_weights", "`compile(loss_weights=...)`"),
     Private("a model's metrics", "_user_metrics", "`compile(metrics=...)`"),
     Private("a model's metrics", "_user_weighted_metrics", "`compile(weighted_metrics=...)`"),
+    Private("an AUC", "_thresholds_distributed_evenly", "whether `AUC(thresholds=...)` was given"),
+    Private("an AUC", "_from_logits", "`AUC(from_logits=...)`"),
     Private("a symbolic tensor", "_keras_history", "the call that made it"),
     Private("a layer", "_inbound_nodes", "its calls"),
     Private("a call", "operation", "the layer that is called"),
@@ -94,7 +96,8 @@ def specimen() -> keras.Model:
     inputs = keras.Input((1,), name="specimen_input")
     layer = keras.layers.Dense(1, kernel_initializer="zeros", name="specimen_layer")
     model = keras.Model(inputs, layer(inputs), name="specimen")
-    model.compile(keras.optimizers.SGD(0.1, name="specimen_optimizer"), "mse", metrics=["mae"])
+    area = keras.metrics.AUC(name="specimen_area")
+    model.compile(keras.optimizers.SGD(0.1, name="specimen_optimizer"), "mse", metrics=["mae", area])
     return model
 
 
@@ -102,6 +105,7 @@ OBJECTS: dict[str, Callable[[Any], Any]] = {
     "a model": lambda model: model,
     "a model's losses": lambda model: model._compile_loss,
     "a model's metrics": lambda model: model._compile_metrics,
+    "an AUC": lambda model: model._compile_metrics._user_metrics[1],
     "a symbolic tensor": lambda model: model.outputs[0],
     "a layer": lambda model: model.layers[-1],
     "a call": lambda model: model.layers[-1]._inbound_nodes[0],
