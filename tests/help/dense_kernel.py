@@ -116,7 +116,7 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
     net = c.CNet(
         len(layers), task.features, task.outputs, task.targets, places.weights, places.states, 3,
         numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(constraints), len(measures),
-        activation, len(sources), task.batch, *addresses,
+        activation, len(sources), 0, 0, task.batch, *addresses, None,
     )  # fmt: skip
     return net, parts
 

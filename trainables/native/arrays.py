@@ -57,9 +57,18 @@ class Rows:
         )
         if is_sparse and not (np.isfinite(y).all() and (y >= 0).all() and (y < chain.outputs).all()):
             raise UnsupportedError("the target is no class of the output")
+        if (
+            any(one.has_signs for one in chain.measures)
+            and (y == 0.0).any()
+            and not np.isin(y, (0.0, 1.0)).all()
+        ):
+            raise UnsupportedError("the target of a hinge loss has 0 beside other numbers than 1")
         of_rows = np.ascontiguousarray(weight[0], np.float32) if weight else None
         if of_rows is not None and of_rows.shape != (len(x),):
             raise UnsupportedError("the weights of rows are not one for each row")
+        loss = chain.measures[0].expression
+        if of_rows is not None and loss is not None and not loss.can_weigh:
+            raise UnsupportedError("rows are weighted, but the loss does not make one number for each")
         return Rows(x, y, of_rows, target, arrays)
 
     def is_of(self, arrays: Sequence[np.ndarray]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from trainables.fused.program.template import Stack, Template
 from trainables.native import structures as c
 from trainables.native.chain import Chain, Layer, columns_of
 from trainables.native.constraints import constraints_of
+from trainables.native.expressions.formula import Expression, Instruction
 from trainables.native.measures import UnsupportedError
 from trainables.native.optimizers import rules_of
 from trainables.native.reader import chain_of
@@ -41,7 +42,7 @@ class Net:
     """
 
     def __init__(self, template: Template, batch_size: int, targets: int) -> None:
-        self.chain: Chain = chain_of(template, targets)
+        self.chain: Chain = chain_of(template)
         self.columns = columns_of(self.chain.numbers)
         self.states = States(template, self.chain.layers)
         self._rules, self.slots = rules_of(template)
@@ -79,6 +80,7 @@ class Net:
         for one, measured in zip(measures, chain.measures, strict=True):
             one.measure, one.weighted = measured.measure, measured.weighted
             one.value, one.smoothing = measured.value, measured.smoothing
+        instructions, columns = expressed(measures, [measured.expression for measured in chain.measures])
         constraints = (c.CConstraint * len(self._constraints))(*self._constraints)
         rules = (c.CRules * len(self._rules))(*(rule.structure() for rule in self._rules))
         net = c.CNet(
@@ -86,13 +88,14 @@ class Net:
             weights=self.states.weights, states=self.states.size, slots=self.slots.count,
             settings=len(c.Setting) + len(chain.numbers), variables=len(variables), penalties=len(penalized),
             optimizers=len(rules), constraints=len(constraints), measures=len(measures), activations=activation,
-            sources=len(sources), batch=batch_size, layer=ctypes.cast(layers, ctypes.c_void_p),
+            sources=len(sources), instructions=len(instructions), columns=columns, batch=batch_size,
+            layer=ctypes.cast(layers, ctypes.c_void_p),
             variable=ctypes.cast(variables, ctypes.c_void_p),
             penalty=penalized.ctypes.data, rules=ctypes.cast(rules, ctypes.c_void_p),
             constraint=ctypes.cast(constraints, ctypes.c_void_p), measured=ctypes.cast(measures, ctypes.c_void_p),
-            source=ctypes.cast(sources, ctypes.c_void_p),
+            source=ctypes.cast(sources, ctypes.c_void_p), instruction=ctypes.cast(instructions, ctypes.c_void_p),
         )  # fmt: skip
-        return net, [layers, variables, penalized, measures, rules, constraints, sources]
+        return net, [layers, variables, penalized, measures, rules, constraints, sources, instructions]
 
 
 class States:
@@ -156,6 +159,19 @@ class States:
             if is_stacked:
                 found[number] = states[:, start:end].reshape(stack.state[number].shape)
         return found
+
+
+def expressed(measures: Iterable[c.CMeasured], expressions: Sequence[Expression | None]) -> tuple[Any, int]:
+    """Put expressions into measures; return all instructions, and the number of columns."""
+    found: list[Instruction] = []
+    for measure, expression in zip(measures, expressions, strict=True):
+        if expression is not None:
+            measure.first, measure.end = len(found), len(expression.instructions)
+            for name in ("constants", "values", "value_at", "gradient_at", "of_logits"):
+                setattr(measure, name, getattr(expression, name))
+            found += expression.instructions
+    columns = max((one.columns for one in expressions if one is not None), default=0)
+    return (c.CInstruction * len(found))(*(c.CInstruction(*one) for one in found)), columns
 
 
 class Variants:

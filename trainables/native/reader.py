@@ -22,12 +22,11 @@ MOST_SOURCES = 256
 """More outputs that all layers together take are refused, too."""
 
 
-def chain_of(template: Template, targets: int) -> Chain:
+def chain_of(template: Template) -> Chain:
     """Return the layers of a template, in an order in which each comes after those whose outputs it takes.
 
     Args:
         template: models that share a program.
-        targets: numbers in a row of the target.
 
     Raises:
         UnsupportedError: the kernel cannot train such models.
@@ -57,7 +56,7 @@ def chain_of(template: Template, targets: int) -> Chain:
     of_last = {one for one, _ in last.activations} or {Activation.LINEAR}
     if len(of_last) > 1:
         raise UnsupportedError("the activation of the output differs between the points")
-    chain.measures, chain.logs = measures_of(model, last.outputs, targets, of_last.pop())
+    chain.measures, chain.logs = measures_of(model, last.outputs, template.sample[1], of_last.pop())
     if last.kind is Kind.DENSE and last.activations and any(one.logits is not None for one in chain.measures):
         # The loss takes what goes into the last activation.
         if last.l1 or last.l2:

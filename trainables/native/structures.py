@@ -102,6 +102,45 @@ class Measure(_FromZero):
     CATEGORICAL_ACCURACY = auto()
     SPARSE_ACCURACY = auto()
     EQUALITY = auto()
+    EXPRESSION = auto()
+
+
+class Operation(_FromZero):
+    """Operations of the instructions of an expression. Those from `SUM` on make one column of several."""
+
+    CONSTANT = auto()
+    COPY = auto()
+    NEGATIVE = auto()
+    ABSOLUTE = auto()
+    SIGN = auto()
+    SQUARE = auto()
+    ROOT = auto()
+    EXPONENTIAL = auto()
+    LOGARITHM = auto()
+    EXPM1 = auto()
+    LOG1P = auto()
+    TANH = auto()
+    COSH = auto()
+    SINH = auto()
+    SIGMOID = auto()
+    SOFTPLUS = auto()
+    ERF = auto()
+    FLOOR = auto()
+    ROUND = auto()
+    TRUNCATE = auto()
+    PLUS = auto()
+    MINUS = auto()
+    TIMES = auto()
+    OVER = auto()
+    LARGER = auto()
+    SMALLER = auto()
+    LESS = auto()
+    LESS_OR_EQUAL = auto()
+    EQUAL = auto()
+    SELECT = auto()
+    SUM = auto()
+    GREATEST = auto()
+    LEAST = auto()
 
 
 class Constraint(_FromZero):
@@ -181,7 +220,22 @@ class CConstraint(ctypes.Structure):
 class CMeasured(ctypes.Structure):
     """The loss, or a metric."""
 
-    _fields_ = [*_ints("measure", "weighted"), *_floats("value", "smoothing")]
+    _fields_ = [
+        *_ints("measure", "weighted"),
+        *_floats("value", "smoothing"),
+        *_ints("first", "constants", "values", "end", "value_at", "gradient_at", "of_logits"),
+    ]
+
+
+class CInstruction(ctypes.Structure):
+    """One instruction of an expression."""
+
+    _fields_ = [
+        *_ints("operation", "width", "to"),
+        ("from_", ctypes.c_int32 * 3),
+        ("step", ctypes.c_int32 * 3),
+        *_floats("number"),
+    ]
 
 
 class CNet(ctypes.Structure):
@@ -197,9 +251,13 @@ class CNet(ctypes.Structure):
             "measures",
             "activations",
             "sources",
+            "instructions",
+            "columns",
             "batch",
         ),
-        *_pointers("layer", "variable", "penalty", "rules", "constraint", "measured", "source"),
+        *_pointers(
+            "layer", "variable", "penalty", "rules", "constraint", "measured", "source", "instruction"
+        ),
     ]
 
 

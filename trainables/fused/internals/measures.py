@@ -5,7 +5,8 @@ Based on the source of Keras 3.15.1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class Computed:
         arguments: the function's other arguments.
         reduction: of a loss.
         weighted: whether it is a metric that weighs its rows.
+        rows: what makes the values of the rows of targets and outputs; None if that is not all that is computed.
+        is_loss: whether it is a loss.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Computed:
     arguments: Mapping[str, Any]
     reduction: str = "sum_over_batch_size"
     weighted: bool = False
+    rows: Callable[[Any, Any], Any] | None = None
+    is_loss: bool = False
 
 
 def computed_loss(model: keras.Model) -> Computed | None:
@@ -41,9 +46,13 @@ def computed_loss(model: keras.Model) -> Computed | None:
         return None
     loss = flat[0].loss
     if not isinstance(loss, keras.losses.Loss):
-        return Computed("loss", None, loss, {})
+        return Computed("loss", None, loss, {}, is_loss=True)
     function, arguments = getattr(loss, "fn", None), getattr(loss, "_fn_kwargs", {})
-    return Computed("loss", type(loss), function, dict(arguments), str(loss.reduction))
+    is_mean = type(loss).__call__ is keras.losses.Loss.__call__ and loss.dtype == "float32"
+    rows = loss.call if is_mean else None
+    return Computed(
+        "loss", type(loss), function, dict(arguments), str(loss.reduction), rows=rows, is_loss=True
+    )
 
 
 def weighted_of(compiled: Any) -> set[int]:
@@ -64,6 +73,13 @@ def computed_metrics(model: keras.Model) -> list[Computed]:
             getattr(one, "_fn", None),
             dict(getattr(one, "_fn_kwargs", {})),
             weighted=id(one) in weighted,
+            rows=_rows_of(one),
         )
         for one in compiled.metrics
     ]
+
+
+def _rows_of(metric: Any) -> Callable[[Any, Any], Any] | None:
+    if type(metric) is not keras.metrics.MeanMetricWrapper or metric.dtype != "float32":
+        return None
+    return functools.partial(metric._fn, **metric._fn_kwargs)

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "expressions.h"
 #include "layers.h"
 #include "measures.h"
 
@@ -74,10 +75,13 @@ Batch batch_of(const Chunk& c, const Rows* rows, int64_t first, int most) {
 }
 
 // Adds the measures of a batch, which the models have predicted, to the sums, and keeps the predictions if they are wanted.
-void measure(Chunk& c, const Batch& b, float* outputs, int64_t rows) {
+// d: where the gradient of a loss goes that is an expression; null: not wanted.
+void measure(Chunk& c, const Batch& b, float* outputs, int64_t rows, vf* d) {
   const Net* net = c.net;
   for (int m = 0; m < net->measures; m++) {
-    vf sum = sum_over_rows(net->measured[m], b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n);
+    const Measured& one = net->measured[m];
+    vf sum = one.measure == EXPRESSION ? express(net, one, b.y, b.z, b.t, b.weight, b.n, c.work.columns, m ? nullptr : d)
+                                       : sum_over_rows(one, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n);
     for (int l = 0; l < V; l++) c.sums[m][l] += sum[l];
   }
   if (outputs) keep(outputs, b.y, net->outputs, rows, b.first, b.n);

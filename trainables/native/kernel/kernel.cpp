@@ -19,7 +19,7 @@
 extern "C" {
 
 // The number that the Python side expects; it changes with the structures above.
-int version(void) { return 5; }
+int version(void) { return 6; }
 
 int lanes(void) { return V; }
 
@@ -72,8 +72,8 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
       const Batch b = batch_of(c, rows, s * net->batch, net->batch);
       vf penalty = (vf){};
       run(c, b.x, b.n, true, draws, b.first, &penalty);
-      measure(c, b, kept, rows->rows);
-      loss_gradient(loss, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n, work.one);
+      measure(c, b, kept, rows->rows, work.one);
+      if (loss.measure != EXPRESSION) loss_gradient(loss, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n, work.one);
       run_backward(c, b.x, b.n, last, draws, b.first);
       penalize_weights(c, strengths, &penalty);
       for (int l = 0; l < V; l++) c.sums[net->measures][l] += (double)penalty[l] * b.n;
@@ -117,7 +117,7 @@ int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows,
       const Batch b = batch_of(c, rows, tile * TILE, TILE);
       vf penalty = (vf){};
       run(c, b.x, b.n, false, nullptr, 0, &penalty);
-      measure(c, b, kept, rows->rows);
+      measure(c, b, kept, rows->rows, nullptr);
       for (int l = 0; l < V; l++) c.sums[net->measures][l] += (double)penalty[l] * b.n;
     }
     if (last_tile == tiles) add_penalties(c, models, rows->rows);

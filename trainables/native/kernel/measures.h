@@ -9,7 +9,9 @@ namespace {
 
 INLINE bool is_among(int value, int first, int last) { return first <= value && value <= last; }
 
-INLINE bool is_of_logits(const Measured& m) { return is_among(m.measure, BINARY_CROSSENTROPY, SPARSE_CROSSENTROPY); }
+INLINE bool is_of_logits(const Measured& m) {
+  return m.measure == EXPRESSION ? m.of_logits != 0 : is_among(m.measure, BINARY_CROSSENTROPY, SPARSE_CROSSENTROPY);
+}
 
 INLINE vf target_of(const float* t, int k, float smoothing, float classes) {
   return all(smoothing != 0.0f ? t[k] * (1.0f - smoothing) + smoothing / classes : t[k]);

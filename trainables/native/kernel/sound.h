@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "expressions.h"
 #include "lanes.h"
 #include "measures.h"
 #include "work.h"
@@ -32,6 +33,24 @@ bool are_joined(const Net* net) {
   return true;
 }
 
+// Whether the instructions of a measure are there, and all columns that they name.
+bool is_expressed(const Net* net, const Measured& m, bool is_loss) {
+  const int64_t columns = net->columns, inputs = net->targets + 2 * (int64_t)net->outputs;
+  if (m.first < 0 || m.constants < 0 || m.constants > m.values || m.values > m.end || (int64_t)m.first + m.end > net->instructions) return false;
+  if (inputs > columns || !is_among(m.value_at, 0, net->columns - 1)) return false;
+  if (is_loss && (m.gradient_at < 0 || m.gradient_at + (int64_t)net->outputs > columns)) return false;
+  for (int k = 0; k < m.end; k++) {
+    const Instruction& i = net->instruction[m.first + k];
+    if (!is_among(i.operation, CONSTANT, LEAST) || !is_among(i.width, 1, net->columns)) return false;
+    if (i.to < 0 || i.to + (int64_t)(reduces(i.operation) ? 1 : i.width) > columns) return false;
+    for (int s = 0; s < 3; s++) {
+      if (!is_among(i.step[s], 0, 1) || i.from[s] < 0) return false;
+      if (i.from[s] + (int64_t)(i.step[s] ? i.width : 1) > columns) return false;
+    }
+  }
+  return true;
+}
+
 // Whether all positions of a net are inside its arrays.
 bool is_sound(const Net* net) {
   const int64_t weights = net->weights, all = weights + net->states;
@@ -40,6 +59,7 @@ bool is_sound(const Net* net) {
   if (weights < 1 || net->states < 0 || all > INT32_MAX || net->targets < 1) return false;
   if (!is_among(net->optimizers, 1, MOST) || net->variables < 1 || !is_among(net->penalties, 0, MOST)) return false;
   if (!is_among(net->constraints, 0, MOST)) return false;
+  if (!is_among(net->instructions, 0, MOST_INSTRUCTIONS) || !is_among(net->columns, 0, MOST_COLUMNS)) return false;
   // A variable is trained as a whole or not at all.
   auto is_inside = [&](int64_t first, int64_t count) { return first >= 0 && first + count <= (first < weights ? weights : all); };
   int drawing = 0;
@@ -80,7 +100,8 @@ bool is_sound(const Net* net) {
   for (int k = 0; k < net->measures; k++) {
     const Measured& m = net->measured[k];
     const bool is_sparse = m.measure == SPARSE_CROSSENTROPY || m.measure == SPARSE_ACCURACY;
-    if (!is_among(m.measure, MSE, EQUALITY) || net->targets != (is_sparse ? 1 : net->outputs)) return false;
+    if (!is_among(m.measure, MSE, EXPRESSION)) return false;
+    if (m.measure == EXPRESSION ? !is_expressed(net, m, k == 0) : net->targets != (is_sparse ? 1 : net->outputs)) return false;
     if (is_of_logits(m) && net->layer[net->layers - 1].kind == ACTIVATION && net->layers < 2) return false;
   }
   return true;

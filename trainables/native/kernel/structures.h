@@ -6,8 +6,10 @@
 
 namespace {
 
-constexpr int TILE = 64;  // rows evaluated at once
+constexpr int TILE = 64;   // rows evaluated at once
+constexpr int STRIP = 16;  // rows for which an instruction is carried out at once
 constexpr int MOST_LAYERS = 64, MOST_MEASURES = 32;
+constexpr int MOST_INSTRUCTIONS = 1 << 16, MOST_COLUMNS = 1 << 14;  // of all expressions; of one
 constexpr int MOST = 256;  // optimizers, penalized variables, constraints, and sources of all layers
 
 enum Kind {
@@ -32,6 +34,15 @@ enum Measure {
   MSE, MAE, HUBER, LOG_COSH, POISSON, MSLE, MAPE,
   BINARY_CROSSENTROPY, CATEGORICAL_CROSSENTROPY, SPARSE_CROSSENTROPY,  // of logits, which are the last activation's input
   BINARY_ACCURACY, CATEGORICAL_ACCURACY, SPARSE_ACCURACY, EQUALITY,
+  EXPRESSION,  // a list of instructions
+};
+
+enum Operation {
+  CONSTANT, COPY, NEGATIVE, ABSOLUTE, SIGN, SQUARE, ROOT, EXPONENTIAL_OF, LOGARITHM, EXPM1, LOG1P,
+  HYPERBOLIC_TANGENT, HYPERBOLIC_COSINE, HYPERBOLIC_SINE, LOGISTIC, SOFTPLUS_OF, ERROR_FUNCTION, FLOOR, ROUND, TRUNCATE,
+  PLUS, MINUS, TIMES, OVER, LARGER, SMALLER, LESS, LESS_OR_EQUAL, EQUAL,  // truth is 1, untruth 0
+  SELECT,                // the second if the first is not 0, else the third
+  SUM, GREATEST, LEAST,  // of several columns
 };
 
 enum ConstraintKind { NON_NEGATIVE, MAX_NORM, UNIT_NORM, MIN_MAX_NORM };
@@ -77,12 +88,23 @@ struct Measured {
   int32_t measure, weighted;
   float value;      // delta of Huber, threshold of accuracy
   float smoothing;  // of labels
+  // EXPRESSION: its instructions in the list of all of them. The first `constants` take no rows, those up to `values` make
+  // the value of a row, and those up to `end` its gradient; of a metric there is none.
+  int32_t first, constants, values, end;
+  int32_t value_at, gradient_at, of_logits;  // columns; whether the gradient is that of the last activation's input
+};
+
+struct Instruction {  // for each of `width` columns
+  int32_t operation, width;
+  int32_t to, from[3], step[3];  // first columns; a step of 0: all take the first one
+  float number;                  // of CONSTANT
 };
 
 struct Net {
   int32_t layers, features, outputs, targets;  // numbers of layers, and of numbers in a row
   int32_t weights, states, slots, settings;    // numbers in a model; slots: arrays of as many numbers as weights
   int32_t variables, penalties, optimizers, constraints, measures, activations, sources;
+  int32_t instructions, columns;  // of all expressions together; the most that one of them needs
   int32_t batch;
   const Layer* layer;       // in an order in which each comes after its sources; the last one is the output
   const Range* variable;   // the variables that are trained, in order
@@ -91,6 +113,7 @@ struct Net {
   const Constraint* constraint;
   const Measured* measured;  // the loss, then the metrics
   const int32_t* source;     // the layers whose outputs the layers take, or ROWS_OF_TABLE
+  const Instruction* instruction;
 };
 
 struct Models {  // arrays with a row for each model, and lists of chunks

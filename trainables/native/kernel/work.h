@@ -13,7 +13,7 @@ struct Work {
   vf* gradient[MOST_LAYERS];  // of the outputs of a layer, if it is a sum or must wait for its turn; else null
   vf *one, *other;            // the other gradients of outputs, in turn
   vf* moments[MOST_LAYERS];   // of a layer normalization: mean and inverse deviation of each row; else null
-  vf *statistics, *folded, *broadcast;
+  vf *statistics, *folded, *broadcast, *columns;
   int64_t bytes;
 };
 
@@ -63,6 +63,7 @@ Work lay_out(const Net* net, char* memory, int rows) {
   for (int l = 0; l < net->layers; l++) work.moments[l] = net->layer[l].kind == LAYER_NORMALIZATION ? take(2 * (int64_t)rows) : nullptr;
   work.one = take((int64_t)rows * most);
   work.other = take((int64_t)rows * most);
+  work.columns = take((int64_t)net->columns * STRIP);
   work.bytes = used;
   return work;
 }
