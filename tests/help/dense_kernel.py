@@ -12,6 +12,8 @@ import numpy as np
 from tests.help.dense_nets import SLOTS, Numbers, Task
 from tests.help.kernels import pointer
 from trainables.native import structures as c
+from trainables.native.expressions.formula import Expression, Formula, expressed
+from trainables.native.structures import Operation
 
 Alter = Callable[[list[Any]], None]
 
@@ -65,7 +67,7 @@ class Result:
 
 def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
     """Return the `struct Net` of a task, and its parts: layers, variables, penalties, rules, constraints,
-    measures, sources."""
+    measures, sources, instructions."""
     places = numbers.places
     layers = (c.CLayer * len(task.layers))()
     sources = (ctypes.c_int32 * sum(map(len, task.sources)))(*(k for some in task.sources for k in some))
@@ -102,6 +104,11 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
         made.measure, made.weighted, made.value, made.smoothing = (
             one.measure, one.weighted, one.value, one.smoothing,
         )  # fmt: skip
+        if one.expressed:
+            made.measure = c.Measure.EXPRESSION
+    squared = squared_error(task.targets, task.outputs)
+    expressions = [squared if one.expressed else None for one in task.measures]
+    instructions, needed = expressed(measures, expressions)
     constraints = (c.CConstraint * len(task.constraints))()
     for made, one in zip(constraints, task.constraints, strict=True):
         made.kind, made.first = one.kind, places.variables[one.variable][0]
@@ -111,14 +118,27 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
         }[one.axis]  # fmt: skip
         made.least, made.most, made.rate, made.rest = one.least, one.most, one.rate, 1 - one.rate
         made.epsilon = 1e-7
-    parts = [layers, variables, penalties, rules, constraints, measures, sources]
+    parts = [layers, variables, penalties, rules, constraints, measures, sources, instructions]
     addresses = [ctypes.cast(part, ctypes.c_void_p) for part in parts]
     net = c.CNet(
         len(layers), task.features, task.outputs, task.targets, places.weights, places.states, 3,
         numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(constraints), len(measures),
-        activation, len(sources), 0, 0, task.batch, *addresses, None,
+        activation, len(sources), len(instructions), needed, task.batch, *addresses,
     )  # fmt: skip
     return net, parts
+
+
+def squared_error(targets: int, outputs: int) -> Expression | None:
+    """Return the mean squared error as an expression; None if there are not as many targets as outputs."""
+    if targets != outputs:
+        return None
+    formula, count = Formula(targets, outputs), float(outputs)
+    error = formula.apply(Operation.MINUS, formula.outputs, formula.targets)
+    squares = formula.apply(Operation.SQUARE, error)
+    mean = formula.apply(
+        Operation.OVER, formula.reduce(Operation.SUM, squares, outputs), formula.constant(count)
+    )
+    return formula.expression(mean, formula.apply(Operation.TIMES, error, formula.constant(2.0 / count)))
 
 
 def trained_by_kernel(

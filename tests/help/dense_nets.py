@@ -77,10 +77,17 @@ class Constrained:
 
 @dataclass(frozen=True)
 class Metric:
+    """A loss or a metric.
+
+    Attributes:
+        expressed: whether the mean squared error is given to the kernel as instructions.
+    """
+
     measure: Measure
     weighted: bool = False
     value: float = 0.5
     smoothing: float = 0.0
+    expressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -248,7 +255,10 @@ def random_task(choose: Choose) -> Task:
         variable = choose(range(len(shapes)))
         axis = choose((None, 0, 1)) if len(shapes[variable]) == 2 else None
         constraints.append(Constrained(variable, choose(list(Constraint)), axis))
-    return replace(task, constraints=tuple(constraints))
+    measures = tuple(
+        replace(one, expressed=choose((True, False))) if one.measure is Measure.MSE else one for one in task.measures
+    )  # fmt: skip
+    return replace(task, constraints=tuple(constraints), measures=measures)
 
 
 def _random_sources(

@@ -10,7 +10,7 @@ from tests.help.dense_kernel import net_of
 from tests.help.dense_nets import Constrained, Layer, Metric, Numbers, Optimizer, Task
 from tests.help.kernels import HERE, opened, pointer
 from trainables.native import structures as c
-from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Rule
+from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Operation, Rule
 
 MOST, LEAST = 2**31 - 1, -(2**31)
 
@@ -28,13 +28,14 @@ TASK = Task(
         Layer(Kind.DENSE, 2, trained=False),
         Layer(Kind.ACTIVATION, 2, Activation.SOFTMAX),
     ),
-    measures=(Metric(Measure.CATEGORICAL_CROSSENTROPY, True), Metric(Measure.MSE)),
+    measures=(Metric(Measure.CATEGORICAL_CROSSENTROPY, True), Metric(Measure.MSE), Metric(Measure.MSE, expressed=True)),
     optimizers=(Optimizer(Rule.ADAM, Clip.NORM), Optimizer(Rule.RMSPROP)),
     targets=2, rows=20, tested=5, batch=8, models=3, has_weights=True, penalized=True, seed=1,
     constraints=(Constrained(0, Constraint.MAX_NORM, 0),),
 )  # fmt: skip
 DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, OF_ROWS, ADD, CONCATENATE, FROZEN, LAST = range(10)
-NET, LAYERS, VARIABLES, PENALTIES, RULES, CONSTRAINTS, MEASURES, SOURCES = range(-1, 7)
+NET, LAYERS, VARIABLES, PENALTIES, RULES, CONSTRAINTS, MEASURES, SOURCES, INSTRUCTIONS = range(-1, 8)
+MINUS, SUM = 1, 3  # of the squared error of two outputs
 
 # Which part, which of its items, which field, and values that no net can have.
 WRONG = [
@@ -97,8 +98,22 @@ WRONG = [
     (CONSTRAINTS, 0, "step", [-1, 10, MOST]),
     (CONSTRAINTS, 0, "length", [0, -1, 10, MOST]),
     (CONSTRAINTS, 0, "stride", [-1, 17, MOST]),
-    (MEASURES, 0, "measure", [-1, 14, Measure.SPARSE_CROSSENTROPY, MOST]),
-    (MEASURES, 1, "measure", [-1, 14, Measure.SPARSE_ACCURACY, MOST]),
+    (MEASURES, 0, "measure", [-1, 15, Measure.SPARSE_CROSSENTROPY, MOST]),
+    (MEASURES, 1, "measure", [-1, 15, Measure.SPARSE_ACCURACY, MOST]),
+    (NET, 0, "instructions", [-1, 0, 4, 2**16 + 1, MOST]),
+    (NET, 0, "columns", [-1, 0, 5, 11, 2**14 + 1, MOST]),
+    (MEASURES, 2, "first", [-1, 1, MOST]),
+    (MEASURES, 2, "constants", [-1, 6, MOST]),
+    (MEASURES, 2, "values", [-1, 0, 6, MOST]),
+    (MEASURES, 2, "end", [-1, 0, 6, MOST]),
+    (MEASURES, 2, "value_at", [-1, 64, MOST]),
+    (INSTRUCTIONS, MINUS, "operation", [-1, len(Operation), MOST]),
+    (INSTRUCTIONS, MINUS, "width", [0, -1, 20, MOST]),
+    (INSTRUCTIONS, MINUS, "to", [-1, 20, MOST]),
+    (INSTRUCTIONS, MINUS, "from_", [-1, 20, MOST]),
+    (INSTRUCTIONS, MINUS, "step", [-1, 2, MOST]),
+    (INSTRUCTIONS, SUM, "width", [0, 20, MOST]),
+    (INSTRUCTIONS, SUM, "to", [-1, 20, MOST]),
     (SOURCES, 0, "", [-2, 0, 1, LEAST, MOST]),  # a layer takes what comes before it
     (SOURCES, 4, "", [2, 4, 8]),  # each output is taken
     (SOURCES, 6, "", [-1, 6, 7, MOST]),  # outputs have the width that a layer takes
@@ -141,8 +156,8 @@ def test_a_net_that_names_what_is_not_there_is_refused(functions, part, item, fi
             setattr(net, field, value)
         elif part in (PENALTIES, SOURCES):
             parts[part][item] = value
-        elif field == "slot":
-            parts[part][item].slot[2] = value
+        elif field == "slot" or (part == INSTRUCTIONS and field in ("from_", "step")):
+            getattr(parts[part][item], field)[2] = value
         else:
             setattr(parts[part][item], field, value)
         assert functions.workspace(ctypes.byref(net)) == -1, value
@@ -159,10 +174,25 @@ def test_logits_of_a_chain_without_a_layer_before_them_are_refused(functions):
     assert functions.workspace(ctypes.byref(net)) == -1
 
 
+def test_a_loss_whose_gradient_is_not_there_is_refused(functions):
+    net, parts = net_of(TASK, Numbers(TASK))
+    net.measured = ctypes.addressof(parts[MEASURES][2])
+    for place, is_right in (
+        (0, True),
+        (-1, False),
+        (net.columns - 2, True),
+        (net.columns - 1, False),
+        (MOST, False),
+    ):
+        parts[MEASURES][2].gradient_at, net.measures = place, 1
+        assert (functions.workspace(ctypes.byref(net)) > 0) == is_right
+
+
 def test_outputs_of_a_batch_whose_size_cannot_be_computed_are_refused(functions):
     net, parts = net_of(TASK, Numbers(TASK))
     layer = parts[LAYERS][0]
     layer.kind, net.layers, net.batch, parts[MEASURES][0].measure = Kind.ACTIVATION, 1, MOST, Measure.MSE
+    net.measures = 2
     for size, is_right in ((2, True), (MOST, False)):
         layer.inputs = layer.outputs = net.features = net.outputs = net.targets = size
         assert (functions.workspace(ctypes.byref(net)) > 0) == is_right

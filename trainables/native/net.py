@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from trainables.fused.program.template import Stack, Template
 from trainables.native import structures as c
 from trainables.native.chain import Chain, Layer, columns_of
 from trainables.native.constraints import constraints_of
-from trainables.native.expressions.formula import Expression, Instruction
+from trainables.native.expressions.formula import expressed
 from trainables.native.measures import UnsupportedError
 from trainables.native.optimizers import rules_of
 from trainables.native.reader import chain_of
@@ -159,19 +159,6 @@ class States:
             if is_stacked:
                 found[number] = states[:, start:end].reshape(stack.state[number].shape)
         return found
-
-
-def expressed(measures: Iterable[c.CMeasured], expressions: Sequence[Expression | None]) -> tuple[Any, int]:
-    """Put expressions into measures; return all instructions, and the number of columns."""
-    found: list[Instruction] = []
-    for measure, expression in zip(measures, expressions, strict=True):
-        if expression is not None:
-            measure.first, measure.end = len(found), len(expression.instructions)
-            for name in ("constants", "values", "value_at", "gradient_at", "of_logits"):
-                setattr(measure, name, getattr(expression, name))
-            found += expression.instructions
-    columns = max((one.columns for one in expressions if one is not None), default=0)
-    return (c.CInstruction * len(found))(*(c.CInstruction(*one) for one in found)), columns
 
 
 class Variants:

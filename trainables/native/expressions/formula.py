@@ -10,13 +10,13 @@ Terminology
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainables.native.structures import Operation
+from trainables.native.structures import CInstruction, CMeasured, Operation
 
 
 class NoExpressionError(Exception):
@@ -64,6 +64,19 @@ class Expression:
     columns: int
     of_logits: bool = False
     can_weigh: bool = True
+
+
+def expressed(measures: Iterable[CMeasured], expressions: Sequence[Expression | None]) -> tuple[Any, int]:
+    """Put expressions into measures; return all instructions, and the number of columns."""
+    found: list[Instruction] = []
+    for measure, expression in zip(measures, expressions, strict=True):
+        if expression is not None:
+            measure.first, measure.end = len(found), len(expression.instructions)
+            for name in ("constants", "values", "value_at", "gradient_at", "of_logits"):
+                setattr(measure, name, getattr(expression, name))
+            found += expression.instructions
+    columns = max((one.columns for one in expressions if one is not None), default=0)
+    return (CInstruction * len(found))(*(CInstruction(*one) for one in found)), columns
 
 
 class _Node(NamedTuple):
