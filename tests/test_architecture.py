@@ -141,6 +141,7 @@ BASES = {
 NEVER_LET_THROUGH = {
     "UnfusableError": "the points are trained one by one, by Keras",
     "UnsupportedError": "XLA trains the points, or Keras",
+    "NoExpressionError": "becomes an UnsupportedError, or Keras computes the metric",
     "UnreadableError": "an UnfusableError says where the value was found",
     "TimeUpError": "the point's row says timeout",
     "StopRequested": "the command ends with its own exit code",

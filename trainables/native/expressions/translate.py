@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainables.fused.internals.tracing import traced_as
 from trainables.native.expressions import operations
 from trainables.native.expressions.formula import Expression, Formula, NoExpressionError, View
+from trainables.native.expressions.moves import MOST_EXACT, MOVED, MOVING, origin
 from trainables.native.expressions.operations import Columns
 from trainables.native.expressions.tracing import Traced, rows_for, traced
 from trainables.native.structures import Operation
@@ -26,16 +28,6 @@ MOST_INSTRUCTIONS, MOST_COLUMNS = 4096, 2**14
 
 _ALIASES = ("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "DeepCopy")
 _RESHAPING = ("Reshape", "ExpandDims", "Squeeze")
-_MOVING = (
-    *("StridedSlice", "StridedSliceGrad", "Slice", "Pad", "ConcatV2", "Pack", "Unpack", "Split", "SplitV"),
-    *("Tile", "BroadcastTo", "Transpose", "ReverseV2", "GatherV2", "Roll"),
-)
-_MOVED = {"ConcatV2": slice(-1), "Pack": slice(None), "Split": slice(1, 2), "StridedSliceGrad": slice(4, 5)}
-"""Which of their inputs are moved; by default the first one. The others say where to."""
-
-MOST_EXACT = 2**24
-"""Float32 has all whole numbers up to this one."""
-
 _LINEAR = ("Add", "AddV2", "AddN", "Sub", "Neg", "Mul", "RealDiv", "Div")
 
 
@@ -56,9 +48,10 @@ def expression_of(
     """
     rows = rows_for(math.prod(target), outputs)
     found = []
-    for count in (rows, 2 * rows):
-        graph = traced(call, count, target, outputs, activation, is_loss)
-        found.append(_Translation(graph, Formula(math.prod(target), outputs)).result())
+    with traced_as("expression"):  # which forgets the gradients of the graphs
+        for count in (rows, 2 * rows):
+            graph = traced(call, count, target, outputs, activation, is_loss)
+            found.append(_Translation(graph, Formula(math.prod(target), outputs)).result())
     if repr(found[0]) != repr(found[1]):  # the texts, since NaN is not equal to itself
         raise NoExpressionError("depends on the number of rows")
     expression = found[0]
@@ -143,7 +136,7 @@ class _Translation:
             self._check_mean(operation)
         if kind in _ALIASES:
             return [self._operand(tensor, tensor.shape, kind) for tensor in inputs]
-        if kind in _MOVING:
+        if kind in MOVING:
             return self._moved(operation)
         if kind in _RESHAPING:
             return [self._reshaped(operation)]
@@ -310,7 +303,7 @@ class _Translation:
     def _moved(self, operation: Any) -> list[View]:
         """Let TensorFlow move numbers that say from where they come; 0 is what it adds."""
         rows, feeds, views, first = self._graph.rows, {}, [], 1
-        moving = _MOVED.get(operation.type, slice(1))
+        moving = MOVED.get(operation.type, slice(1))
         for tensor in {
             t.ref(): t for t in operation.inputs if t.ref() not in {m.ref() for m in operation.inputs[moving]}
         }.values():
@@ -330,20 +323,4 @@ class _Translation:
         if first > MOST_EXACT:
             raise NoExpressionError(f"has the operation {operation.type} of too many numbers")
         moved = self._computed(operation.outputs, feeds)
-        return [self._origin(one.astype(np.int64), views, operation.type) for one in moved]
-
-    def _origin(self, moved: np.ndarray, views: Sequence[tuple[int, int, View]], kind: str) -> View:
-        rows, columns = self._graph.rows, []
-        if not moved.ndim or len(moved) != rows or not moved.size:
-            raise NoExpressionError(f"has the operation {kind} of the rows")
-        of_rows = moved.reshape(rows, -1)
-        for column in of_rows.T:
-            found, of_row = self._formula.constant(0.0), np.zeros(rows, np.int64)
-            for first, size, view in views:
-                if first <= column[0] < first + size:
-                    found = self._formula.column(view, int(column[0]) - first)
-                    of_row = column[0] + size * np.arange(rows)
-            if (column != of_row).any():
-                raise NoExpressionError(f"has the operation {kind} of the rows")
-            columns.append(found)
-        return self._formula.beside(columns) if len(set(columns)) > 1 else columns[0]
+        return [origin(self._formula, rows, one.astype(np.int64), views, operation.type) for one in moved]
