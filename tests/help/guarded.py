@@ -92,8 +92,8 @@ def altered(chance: np.random.Generator) -> Any:
             part[item] = value
             return
         name, kind = part[item]._fields_[chance.integers(len(part[item]._fields_))]
-        if name == "slot":
-            part[item].slot[chance.integers(3)] = value
+        if issubclass(kind, ctypes.Array):
+            getattr(part[item], name)[chance.integers(3)] = value
         elif kind is ctypes.c_float:
             setattr(part[item], name, float(value))
         # The caller must give an array for each number of a draw or a schedule, and classes for sparse measures.
