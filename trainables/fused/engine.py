@@ -119,8 +119,9 @@ class FusedEngine(Engine):
 
         from trainables.builder import build
         from trainables.builder.examine import examine, most_different
-        from trainables.fused.compose.members import Composer, Refused, Split
+        from trainables.fused.compose.members import Composer, Refused
         from trainables.fused.compose.points import Points
+        from trainables.fused.compose.split import Split
         from trainables.fused.internals.operations import kept
 
         tf.get_logger().setLevel("ERROR")  # otherwise it warns for every traced program

@@ -9,8 +9,9 @@ from results.space import Space
 from tests.help.cohorts import RULES, engine_of, small_table
 from trainables.builder import find
 from trainables.builder.build import fit_of
-from trainables.fused.compose.members import Composer, Members, Split
+from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
+from trainables.fused.compose.split import Split
 from trainables.fused.internals import kernels
 from trainables.fused.training import proof
 from trainables.fused.training.cohort import Cohort
