@@ -60,6 +60,7 @@ class FusedEngine(Engine):
         self._notes: set[str] = set()  # how models take the target
         # What proofs of earlier programs need not repeat, by the engine of the program.
         self._proven: dict[str, set[Hashable]] = defaultdict(set)
+        self._traced: set[Hashable] = set()
 
     def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
         """Take the group of the next trial."""
@@ -303,7 +304,7 @@ class FusedEngine(Engine):
             return composer.build(space[int(cohort.idx[row])])
 
         with time_limit(self.work.training.timeout_s + COMPILE_S - KILL_AFTER_S):
-            found = refused(cohort.program, members, model, proven, self.work.training.seed)
+            found = refused(cohort.program, members, model, proven, self.work.training.seed, self._traced)
         self._composed_s += started.core_s
         return found
 
