@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from results.space import Space
 from trainables.builder import find
@@ -85,23 +89,26 @@ class Group:
         """Train one point by Keras; return its model and its logs, as those of `trained`."""
         model = self.composer.build(self.space[row])
         model.run_eagerly = True  # the same numbers; to trace a model takes longer than these few steps
-        logs = []
-        for epoch in range(epochs):
-            order = row_order(self.seed, epoch, len(self.fitted[0]))
-            x, y = (array[order] for array in self.fitted)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                history = model.fit(
-                    x,
-                    y,
-                    batch_size=self.fit.batch_size,
-                    shuffle=False,
-                    verbose=0,
-                    validation_data=self.validation,
-                ).history
-            names = self.members.template.logs
-            logs.append([history[name][0] for name in [*names, *(f"val_{name}" for name in names)]])
-        return model, np.array(logs, np.float64)
+        batch, rows = self.fit.batch_size, len(self.fitted[0])
+        orders = [row_order(self.seed, epoch, rows) for epoch in range(epochs)]
+        each = [batches_of([array[order] for array in self.fitted], batch) for order in orders]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            history = model.fit(
+                functools.reduce(tf.data.Dataset.concatenate, each),
+                epochs=epochs,
+                steps_per_epoch=math.ceil(rows / batch),
+                validation_data=batches_of(self.validation, batch),
+                verbose=0,
+            ).history
+        names = self.members.template.logs
+        logs = np.transpose([history[name] for name in [*names, *(f"val_{name}" for name in names)]])
+        return model, logs.astype(np.float64)
+
+
+def batches_of(arrays: Sequence[np.ndarray], batch: int) -> tf.data.Dataset:
+    """Return the rows in batches. Keras takes a data set as it is, but traces functions for arrays."""
+    return tf.data.Dataset.from_tensor_slices(tuple(arrays)).batch(batch)
 
 
 def small_table(classes: bool = False) -> Table:
