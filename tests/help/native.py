@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from results.space import Space
+from tests.help import batches
 from trainables.builder import find
 from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
@@ -91,24 +89,18 @@ class Group:
         model.run_eagerly = True  # the same numbers; to trace a model takes longer than these few steps
         batch, rows = self.fit.batch_size, len(self.fitted[0])
         orders = [row_order(self.seed, epoch, rows) for epoch in range(epochs)]
-        each = [batches_of([array[order] for array in self.fitted], batch) for order in orders]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             history = model.fit(
-                functools.reduce(tf.data.Dataset.concatenate, each),
+                batches.epochs(self.fitted, batch, orders),
                 epochs=epochs,
                 steps_per_epoch=math.ceil(rows / batch),
-                validation_data=batches_of(self.validation, batch),
+                validation_data=batches.batches(self.validation, batch),
                 verbose=0,
             ).history
         names = self.members.template.logs
         logs = np.transpose([history[name] for name in [*names, *(f"val_{name}" for name in names)]])
         return model, logs.astype(np.float64)
-
-
-def batches_of(arrays: Sequence[np.ndarray], batch: int) -> tf.data.Dataset:
-    """Return the rows in batches. Keras takes a data set as it is, but traces functions for arrays."""
-    return tf.data.Dataset.from_tensor_slices(tuple(arrays)).batch(batch)
 
 
 def small_table(classes: bool = False) -> Table:

@@ -208,6 +208,8 @@ def fresh(folder: Path, config):
     """
     import keras
 
+    from tests.help.batches import batches
+
     keras.utils.set_random_seed(SEED)
     sys.path.append(str(folder))
     spec = importlib.util.spec_from_file_location("model", folder / "model.py")
@@ -223,8 +225,8 @@ def fresh(folder: Path, config):
     found = initial(model)
     if folder.name not in TRAINED:
         return found
-    data = {"validation_data": (x[64:], y[64:]), "validation_batch_size": BATCH}
-    history = model.fit(x[:64], y[:64], BATCH, EPOCHS, verbose=0, shuffle=False, **data)
+    fitted, validation = (batches((x[rows], y[rows]), BATCH) for rows in (slice(64), slice(64, None)))
+    history = model.fit(fitted, epochs=EPOCHS, verbose=0, validation_data=validation)
     return {**found, "curve": history.history}
 
 
