@@ -17,7 +17,13 @@ def batches(arrays: Sequence[Any], size: int) -> tf.data.Dataset:
         arrays: features, target, and weights if there are some; each is an array or a dictionary of arrays.
         size: rows of a batch; the last one may be smaller.
     """
-    return tf.data.Dataset.from_tensor_slices(tuple(arrays)).batch(size)
+    return tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(_as_by_keras, tuple(arrays))).batch(size)
+
+
+def _as_by_keras(array: Any) -> Any:
+    """Return an array as Keras passes it on: floats have 32 bits."""
+    array = np.asarray(array)
+    return array.astype("float32") if array.dtype == np.float64 else array
 
 
 def epochs(arrays: Sequence[Any], size: int, orders: Sequence[np.ndarray]) -> tf.data.Dataset:

@@ -1,7 +1,8 @@
 """Builders that keep state, and what a fresh process makes of their points.
 
-This prints the outcome of fresh processes as JSON: `python -m tests.help.stateful FOLDER`. FOLDER has a folder
-for each of `CASES`. Each point is built in a process of its own, forked before any builder was imported.
+This prints the outcome of fresh processes as JSON: `python -m tests.help.stateful FOLDER NAME...`.
+FOLDER has a folder
+for each of the named `CASES`. Each point is built in a process of its own, forked before any builder was imported.
 """
 
 import hashlib
@@ -230,11 +231,11 @@ def fresh(folder: Path, config):
     return {**found, "curve": history.history}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, names: list[str]) -> None:
     import keras  # noqa: F401  # before the forks, because it takes long
 
     answer = {}
-    for name in CASES.keys() - CHANCE:
+    for name in names:
         answer[name] = []
         for config in POINTS:
             reader, writer = os.pipe()
@@ -250,4 +251,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
