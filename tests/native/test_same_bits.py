@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from tests.help.kernels import HERE, opened
-from tests.help.native import Group
-from trainables.native import library, program
+from tests.help.native import Group, Result
+from trainables.native import calls, library
+from trainables.native.arrays import shares
 from trainables.table.data import Table
+from trainables.table.order import row_order
 
 o = keras.optimizers
 OPTIMIZERS = {
@@ -127,11 +129,44 @@ def test_all_kernels_give_the_same_bits(group, together, name, monkeypatch):
     opened(name)
     monkeypatch.setenv(library.VARIABLE, name)
     made = group.program()
-    assert made._library.name == name
+    assert [one.library.name for one in made._calls] == [name]
     assert_same_bits(group.trained(program=made), together, np.arange(len(group.stack.weights)))
 
 
 @pytest.mark.parametrize("seconds", [1e-9, 1e-4, 1e9])
 def test_an_epoch_has_the_same_bits_however_it_is_cut(group, together, seconds, monkeypatch):
-    monkeypatch.setattr(program, "CALL_S", seconds)
+    monkeypatch.setattr(calls, "CALL_S", seconds)
     assert_same_bits(group.trained(), together, np.arange(len(group.stack.weights)))
+
+
+@pytest.mark.parametrize("points", range(41))
+def test_a_narrow_chunk_has_the_points_that_are_left_over(points):
+    wide, narrow = shares(points, [16, 8])
+    assert wide + narrow == points and narrow <= 8
+    assert (-(-wide // 16), -(-narrow // 8)) == (points // 16 + (points % 16 > 8), int(0 < points % 16 <= 8))
+    assert shares(points, [8]) == [points]
+
+
+def test_points_have_the_same_bits_while_they_go_from_one_kernel_to_another(group, monkeypatch):
+    """In three epochs the lanes of each activation are 16 wide and 2 narrow ones, 12 wide ones, 5 narrow ones."""
+    if len(HERE) < 2:
+        pytest.skip("this machine has one kernel")
+    for name in HERE:
+        opened(name)
+    count = len(group.stack.weights)
+    monkeypatch.setenv(library.VARIABLE, HERE[0])
+    wanted = group.trained(3)
+    monkeypatch.delenv(library.VARIABLE)
+    made, stack, rows = group.program(), group.stack, np.arange(count)
+    kind, place = rows // 18, rows % 18  # the activation is the first axis by name
+    for epoch, (most, shape) in enumerate([(18, [3, 3]), (12, [3, 0]), (5, [0, 3])]):
+        goes_on = np.flatnonzero(place[rows] >= 18 - most)
+        rows, stack = rows[goes_on], stack.take(goes_on)
+        assert (np.bincount(kind[rows]) == most).all()
+        if len(made._calls) > 1:  # one kernel trains models with a metric that Keras computes
+            chunks = [len(part.lane) for part in made._models(stack).parts]
+            assert [one.library.lanes for one in made._calls] != [16, 8] or chunks == shape
+        stack, logs = made.epoch(stack, row_order(group.seed, epoch, len(group.fitted[0])))
+        np.testing.assert_array_equal(logs.view(np.int32), wanted.logs[rows, epoch].view(np.int32))
+    wanted = Result(wanted.stack, wanted.logs[:, 2:])
+    assert_same_bits(Result(stack, logs[:, None]), wanted, rows)

@@ -25,14 +25,13 @@ class OtherMetrics:
     Args:
         template: the models.
         computed: the positions of the logs that the kernel computes.
-        lanes: points in a chunk.
 
     Attributes:
         needed: whether there are any.
     """
 
-    def __init__(self, template: Template, computed: Sequence[int], lanes: int) -> None:
-        self._template, self._lanes = template, lanes
+    def __init__(self, template: Template, computed: Sequence[int]) -> None:
+        self._template = template
         columns = [column for column in range(len(template.logs)) if column not in computed]
         self.needed = bool(columns)
         areas = areas_of(template.model) if columns else []
@@ -55,18 +54,18 @@ class OtherMetrics:
             areas.finish()
         return self._found
 
-    def outputs(self, chunks: range, first: int, rows: int, width: int) -> ctypes.c_void_p | None:
+    def outputs(self, lanes: int, first: int, rows: int, width: int) -> ctypes.c_void_p | None:
         """Return where the kernel keeps the outputs of some chunks; None if nobody needs them.
 
         Args:
-            chunks: the chunks.
+            lanes: of all of these chunks.
             first: the first step of the call; memory of an earlier step is kept.
             rows, width: of the outputs of each model.
         """
         if not self.needed:
             return None
         if not first:
-            shape = (len(chunks) * self._lanes, rows, width)
+            shape = (lanes, rows, width)
             size = int(np.prod(shape))
             if size > len(self._memory):  # fresh memory costs more than what is written into it
                 self._memory = np.empty(size, np.float32)
@@ -84,7 +83,7 @@ class OtherMetrics:
         if not self.needed:
             return
         for number, points in enumerate(lane):
-            part = self._outputs[number * self._lanes : (number + 1) * self._lanes]
+            part = self._outputs[number * len(points) : (number + 1) * len(points)]
             for areas in self._areas.values():
                 areas.add(points, part, y, weight)
         if self._columns:
@@ -96,7 +95,7 @@ class OtherMetrics:
         target = tf.constant(y)
         of_rows = None if weight is None else tf.constant(weight)
         for number, points in enumerate(lane):
-            part = self._outputs[number * self._lanes : (number + 1) * self._lanes]
+            part = self._outputs[number * len(points) : (number + 1) * len(points)]
             logs = self._function(tf.constant(part), target, of_rows).numpy()
             is_there = points >= 0
             self._found[np.ix_(points[is_there], self._columns)] = logs[is_there]
