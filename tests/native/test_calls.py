@@ -17,11 +17,20 @@ def build(units, metric):
     return model
 
 
-def group_of(metric=False):
+def areas(units, metric):
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(units)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(hidden))
+    metrics = [keras.metrics.AUC(name="roc"), keras.metrics.AUC(20, curve="PR", name="pr")]
+    model.compile("sgd", "mse", metrics=metrics)
+    return model
+
+
+def group_of(builder=f"{__file__}:build", metric=False):
     chance = np.random.default_rng(3)
     x = chance.normal(size=(510, 4)).astype("float32")
     table = Table(x[:500], x[:500, 0], x[500:], x[500:, 0], tuple("abcd"), "y", "0")
-    return Group(f"{__file__}:build", {"units": [3], "metric": [metric]}, table)
+    return Group(builder, {"units": [3], "metric": [metric]}, table)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +87,17 @@ def test_few_outputs_are_kept_at_once(monkeypatch):
     monkeypatch.setattr(program, "MOST_OUTPUTS", 3 * 700 * lanes)
     assert made._most_chunks(700, lanes) == 3
     assert {len(some) for some, _, _ in cuts(made, 1e-9, 9, 7, 100, most=3)} == {3}
+
+
+def test_few_counts_are_kept_at_once(monkeypatch):
+    """Where areas under curves are computed from what the kernel counts: two areas of 200 and 20 thresholds."""
+    made = group_of(f"{__file__}:areas").program()
+    assert not made._others.keeps and made._net.structure.counts == 444
+    lanes = made._calls[0].library.lanes
+    monkeypatch.setattr(program, "MOST_OUTPUTS", 3 * 2 * 444 * lanes + 1)
+    assert made._most_chunks(700, lanes) == 3
+    monkeypatch.setattr(program, "MOST_OUTPUTS", 1)
+    assert made._most_chunks(700, lanes) == 1
 
 
 def test_an_epoch_calls_the_kernel_as_often_as_it_is_cut(group, monkeypatch):

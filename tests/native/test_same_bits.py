@@ -68,15 +68,27 @@ def classes(optimizer, rate, activation):
     return model
 
 
+def areas(optimizer, rate, activation):
+    """A sigmoid output, and areas under curves from what the kernel counts."""
+    layers = keras.layers
+    inputs = keras.Input((5,))
+    x = layers.Dense(6, activation=activation)(inputs)
+    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
+    metrics = [keras.metrics.AUC(name="roc"), keras.metrics.AUC(20, curve="PR", name="pr")]
+    model.compile(OPTIMIZERS[optimizer](rate), "binary_crossentropy", metrics=[*metrics, "accuracy"])
+    return model
+
+
 def table(kind):
     chance = np.random.default_rng(4)
     x = chance.normal(size=(410, 5)).astype("float32")
     score = x[:, 0] - x[:, 1] * x[:, 2]
-    y = (score if kind != "classes" else np.digitize(score, [-0.5, 0.5])).astype("float32")
+    limits = {"classes": [-0.5, 0.5], "areas": [0.0]}
+    y = (np.digitize(score, limits[kind]) if kind in limits else score).astype("float32")
     return Table(x[:400], y[:400], x[400:], y[400:], tuple("abcde"), "y", "0")
 
 
-@pytest.fixture(scope="module", params=["numbers", "classes", "branches"])
+@pytest.fixture(scope="module", params=["numbers", "classes", "branches", "areas"])
 def group(request):
     space = {"optimizer": list(OPTIMIZERS), "rate": [0.01, 0.03], "activation": ["tanh", "relu", "silu"]}
     return Group(f"{__file__}:{request.param}", space, table(request.param))

@@ -26,7 +26,7 @@ from trainables.native.net import Net
 from trainables.native.other_metrics import OtherMetrics
 
 MOST_OUTPUTS = 2**24
-"""The most outputs that are kept at once, for metrics that the kernel does not compute."""
+"""The most outputs that are kept at once, for metrics that the kernel does not compute; a count is as large as two."""
 
 ALWAYS_WEIGHTS, MOST_PRODUCT = 128 * 128, 12_000_000
 """Measured by `python -m tests.benchmarks crossover`: the kernel was as fast as XLA or faster with dense layers of at most
@@ -67,10 +67,10 @@ class NativeProgram(AnyProgram):
         self._targets = row_size(fitted[1])
         self._net = Net(template, batch_size, self._targets)
         self.chain: Chain = self._net.chain
-        self._others = OtherMetrics(template, self.chain.logs)
+        self._others = OtherMetrics(template, self.chain.logs, self._net.areas)
         # What Keras computes of a chunk would be traced for each number of lanes.
         self._calls = [
-            Calls(one, self._net.structure) for one in libraries[: 1 if self._others.needed else None]
+            Calls(one, self._net.structure) for one in libraries[: 1 if self._others.keeps else None]
         ]
         self._prepared: dict[int, Rows] = {}
         self._fitted = self._rows(fitted)
@@ -103,6 +103,7 @@ class NativeProgram(AnyProgram):
         for calls, part, chunks, first, last in self._each("train", models, steps, self.batch_size):
             lane = part.lane[chunks.start : chunks.stop]
             outputs = others.outputs(lane.size, first, count, self.chain.outputs)
+            counts = others.counts(len(chunks), first, lane.shape[1])
             calls.call(
                 "train",
                 models.pointers(part, chunks),
@@ -115,7 +116,7 @@ class NativeProgram(AnyProgram):
                 ctypes.c_int64(first),
                 ctypes.c_int64(last),
                 cost=len(chunks) * (last - first) * self.batch_size,
-                last=[outputs],
+                last=[outputs, counts],
             )
             if last == steps:
                 others.add(lane, rows.target, rows.weight)
@@ -139,6 +140,7 @@ class NativeProgram(AnyProgram):
         for calls, part, chunks, first, last in self._each("evaluate", models, tiles, tile):
             lane = part.lane[chunks.start : chunks.stop]
             outputs = others.outputs(lane.size, first, len(rows.y), self.chain.outputs)
+            counts = others.counts(len(chunks), first, lane.shape[1])
             calls.call(
                 "evaluate",
                 models.pointers(part, chunks),
@@ -147,7 +149,7 @@ class NativeProgram(AnyProgram):
                 ctypes.c_int64(first),
                 ctypes.c_int64(last),
                 cost=len(chunks) * (last - first) * tile,
-                last=[outputs],
+                last=[outputs, counts],
             )
             if last == tiles:
                 others.add(lane, rows.target, rows.weight)
@@ -177,10 +179,9 @@ class NativeProgram(AnyProgram):
         return self.template.is_additive(lane, *(array[some] for array in self.validation))
 
     def _most_chunks(self, rows: int, lanes: int) -> int:
-        """Return how many chunks may be computed at once, if their outputs are kept."""
-        if not self._others.needed:
-            return 2**30
-        return max(1, MOST_OUTPUTS // (rows * self.chain.outputs * lanes))
+        """Return how many chunks may be computed at once, if their outputs are kept or counted."""
+        kept = rows * self.chain.outputs if self._others.keeps else 0
+        return max(1, MOST_OUTPUTS // max(1, lanes * (kept + 2 * self._net.structure.counts)))
 
     def _logs(self, sums: np.ndarray, rows: Rows, others: np.ndarray, penalties: bool = True) -> np.ndarray:
         """Return the logs: float32, shape (points, len(template.logs)).

@@ -184,6 +184,12 @@ class CMeasured(ctypes.Structure):
     _fields_ = [*_ints("measure", "weighted"), *_floats("value", "smoothing")]
 
 
+class CArea(ctypes.Structure):
+    """The area under a curve."""
+
+    _fields_ = _ints("thresholds", "weighted")
+
+
 class CNet(ctypes.Structure):
     """The structure that all models share."""
 
@@ -198,8 +204,10 @@ class CNet(ctypes.Structure):
             "activations",
             "sources",
             "batch",
+            "areas",
+            "counts",
         ),
-        *_pointers("layer", "variable", "penalty", "rules", "constraint", "measured", "source"),
+        *_pointers("layer", "variable", "penalty", "rules", "constraint", "measured", "source", "area"),
     ]
 
 

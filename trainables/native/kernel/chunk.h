@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "areas.h"
 #include "layers.h"
 #include "measures.h"
 
@@ -73,14 +74,30 @@ Batch batch_of(const Chunk& c, const Rows* rows, int64_t first, int most) {
           c.work.output[logits_layer(net)], first, n};
 }
 
-// Adds the measures of a batch, which the models have predicted, to the sums, and keeps the predictions if they are wanted.
-void measure(Chunk& c, const Batch& b, float* outputs, int64_t rows) {
+// What is wanted of the outputs of a chunk beside the sums of measures; null: not wanted.
+struct Wanted {
+  float* outputs;  // [lanes][rows][outputs]
+  double* counts;  // [counts][V]
+};
+
+Wanted wanted_of(const Net* net, const Rows* rows, int number, float* outputs, double* counts) {
+  return {outputs ? outputs + (int64_t)number * V * rows->rows * net->outputs : nullptr,
+          counts ? counts + (int64_t)number * V * net->counts : nullptr};
+}
+
+// Adds the measures of a batch, which the models have predicted, to the sums, and does what else is wanted.
+void measure(Chunk& c, const Batch& b, const Wanted& wanted, int64_t rows) {
   const Net* net = c.net;
   for (int m = 0; m < net->measures; m++) {
     vf sum = sum_over_rows(net->measured[m], b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n);
     for (int l = 0; l < V; l++) c.sums[m][l] += sum[l];
   }
-  if (outputs) keep(outputs, b.y, net->outputs, rows, b.first, b.n);
+  if (wanted.outputs) keep(wanted.outputs, b.y, net->outputs, rows, b.first, b.n);
+  double* counts = wanted.counts;
+  for (int k = 0; counts && k < net->areas; k++) {
+    count(net->area[k], b.y, b.t, b.weight, net->outputs, b.n, counts);
+    counts += counted(net->area[k]) * V;
+  }
 }
 
 }  // namespace
