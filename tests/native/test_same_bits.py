@@ -182,3 +182,24 @@ def test_points_have_the_same_bits_while_they_go_from_one_kernel_to_another(grou
         np.testing.assert_array_equal(logs.view(np.int32), wanted.logs[rows, epoch].view(np.int32))
     wanted = Result(wanted.stack, wanted.logs[:, 2:])
     assert_same_bits(Result(stack, logs[:, None]), wanted, rows)
+
+
+def logistic(rate, end):
+    """One model in three forms: a sigmoid, logits, and logits behind an activation that changes nothing."""
+    inputs = keras.Input((5,))
+    x = keras.layers.Dense(6, activation="tanh")(inputs)
+    x = keras.layers.Dense(1, activation="sigmoid" if end == "sigmoid" else None)(x)
+    x = keras.layers.Activation("linear")(x) if end == "linear" else x
+    model = keras.Model(inputs, x)
+    loss = keras.losses.BinaryCrossentropy(from_logits=end != "sigmoid", label_smoothing=0.1)
+    model.compile(o.Adam(rate), loss)
+    return model
+
+
+def test_a_crossentropy_has_the_same_bits_by_a_sigmoid_and_by_logits():
+    found = [
+        Group(f"{__file__}:logistic", {"rate": [0.01, 0.1], "end": [end]}, table("areas")).trained()
+        for end in ("sigmoid", "logits", "linear")
+    ]
+    for other in found[1:]:
+        assert_same_bits(other, found[0], np.arange(2))

@@ -36,6 +36,12 @@ INLINE int logits_layer(const Net* net) {
   return net->layers - 1;
 }
 
+// Whether the outputs of a chunk are the logistic function of the logits.
+INLINE bool is_logistic(const Chunk& c) {
+  const Layer& last = c.net->layer[c.net->layers - 1];
+  return last.kind == ACTIVATION && last.activation >= 0 && c.activation[last.activation] == SIGMOID;
+}
+
 // Loads chunk number `number`: parameters, settings and sums.
 void load_chunk(Chunk& c, const Net* net, const Models* models, int number, const Work& work) {
   c.net = net, c.work = work;

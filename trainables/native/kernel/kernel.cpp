@@ -75,7 +75,7 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
       vf penalty = (vf){};
       run(c, b.x, b.n, true, draws, b.first, &penalty);
       measure(c, b, wanted, rows->rows);
-      loss_gradient(loss, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n, work.one);
+      loss_gradient(loss, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n, work.one, is_logistic(c));
       run_backward(c, b.x, b.n, last, draws, b.first);
       penalize_weights(c, strengths, &penalty);
       for (int l = 0; l < V; l++) c.sums[net->measures][l] += (double)penalty[l] * b.n;
