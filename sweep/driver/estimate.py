@@ -211,6 +211,7 @@ def _time_fused(plan: Plan, group: Group, fused: Sequence[Group]) -> Estimate:
 
     started = time.perf_counter()
     composer = _composer(plan)
+    composer.known = group.known  # otherwise it might find other groups
     members = composer.compose(Points.of(plan.space, group.points), plan.training.fit)
     if not isinstance(members, Members):
         raise UnfusableError(members.why)

@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks classification [POINTS]` (default: 2,000) trains both grids on the rows of the abalone table. The
 regressions learn the rings with the squared error. The classifiers learn whether there are more than nine with a
-crossentropy and balanced class weights. Their objective is the area under the ROC curve, which the kernel does not compute.
+crossentropy and balanced class weights. Their objective is the area under the ROC curve, for which the kernel counts rows.
 """
 
 from __future__ import annotations

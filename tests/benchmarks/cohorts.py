@@ -68,11 +68,11 @@ def measuring(base: type) -> type:
             if trains and self._told_of is not engine._points:
                 self._told_of = engine._points
                 from trainables.builder import build
-                from trainables.fused.compose.members import _row_bytes
+                from trainables.fused.compose.split import point_bytes
 
                 given = build.builder_axes(self.work.space[int(engine._points[0])], self.work.builder)
                 first = engine._composer._builds.describe(given)
-                told["point_bytes"] = int(_row_bytes(first, self.work.training.fit))
+                told["point_bytes"] = int(point_bytes(first, self.work.training.fit))
                 told["first"], self._trained = not self._trained, self._trained + 1
             answer["measured"] = told
             return answer

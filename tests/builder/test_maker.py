@@ -42,6 +42,9 @@ KEPT = {
 }
 """What is said of the builders whose module must be imported anew."""
 
+FEW = ("generator_at_top", "helper", "policy_at_top", "draws")
+"""Some cases of different kinds, for a fast test."""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -50,11 +53,20 @@ def folder(tmp_path_factory):
     return made
 
 
+def made_by_fresh_processes(folder, names):
+    """Return what fresh processes make of the points of some cases."""
+    command = [sys.executable, "-m", "tests.help.stateful", str(folder), *names]
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+
+
 @pytest.fixture(scope="module")
 def fresh(folder):
-    """What fresh processes make of the points of each case."""
-    command = [sys.executable, "-m", "tests.help.stateful", str(folder)]
-    return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    return made_by_fresh_processes(folder, [name for name in stateful.CASES if name not in stateful.CHANCE])
+
+
+@pytest.fixture(scope="module")
+def fresh_few(folder):
+    return made_by_fresh_processes(folder, FEW)
 
 
 @pytest.fixture(autouse=True)
@@ -143,13 +155,13 @@ def test_rows_of_such_points_say_so(folder):
     assert row["status"] == "completed" and row["note"] == engine.work.maker.chance != ""
 
 
-@pytest.mark.parametrize("name", ["generator_at_top", "helper", "policy_at_top", "draws"])
-def test_programs_start_from_the_same_values(folder, fresh, name):
+@pytest.mark.parametrize("name", FEW)
+def test_programs_start_from_the_same_values(folder, fresh_few, name):
     maker = examined(folder, name)
     builds = Builds(maker, maker.builder, TABLE, stateful.SEED, 60.0)
     for idx in (2, 1, 2):
         model = builds.build(stateful.POINTS[idx])
-        assert stateful.initial(model)["values"] == fresh[name][idx]["values"]
+        assert stateful.initial(model)["values"] == fresh_few[name][idx]["values"]
 
 
 def test_a_raw_operation_with_a_state_is_found_where_kernels_are_kept(folder, monkeypatch):

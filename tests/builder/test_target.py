@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers, losses, metrics, ops
 
+from tests.help.batches import batches
 from trainables.builder.target import Target, shaped, target_of
 from trainables.builder.target_range import TargetError
 from trainables.table.data import Table
@@ -72,7 +73,6 @@ def test_the_first_shape_that_loss_and_metrics_take_is_taken(y, width, activatio
     assert all(np.array_equal(old, new.numpy()) for old, new in zip(before, model.variables, strict=built))
     assert all((v.numpy() == 0).all() for v in model.metrics_variables)
     # Keras' own training takes it, and has the metrics of a model that was never tried.
-    given = {"batch_size": 20, "epochs": 2, "verbose": 0, "shuffle": False}
     target = {
         "flat": lambda: y,
         "column": lambda: y[:, None],
@@ -81,8 +81,9 @@ def test_the_first_shape_that_loss_and_metrics_take_is_taken(y, width, activatio
     plain = compiled(width, activation, loss, [item if isinstance(item, str) else item() for item in of])
     model.build((None, 3))
     plain.set_weights(model.get_weights())
-    history = model.fit(X[:50], found.of(data.y_train), **given).history
-    expected = plain.fit(X[:50], target[:50], **given).history
+    given, of_keras = (batches((X[:50], y), 20) for y in (found.of(data.y_train), target[:50]))
+    history = model.fit(given, epochs=2, verbose=0).history
+    expected = plain.fit(of_keras, epochs=2, verbose=0).history
     assert len(history) == len(of) + 1
     for (_, values), (_, others) in zip(sorted(history.items()), sorted(expected.items()), strict=True):
         np.testing.assert_allclose(values, others, rtol=1e-6)

@@ -8,7 +8,7 @@ from sweep.commands.plan import _about_alone
 from sweep.driver import estimate
 from tests.help.plans import small_plan
 from trainables.engine import Work
-from trainables.fused.compose import members
+from trainables.fused.compose import split
 from trainables.fused.engine import FusedEngine
 from trainables.fused.internals import devices
 
@@ -118,7 +118,7 @@ def test_each_cohort_has_its_engine_and_why_it_is_not_a_faster_one(plan_of):
 @pytest.mark.parametrize(("gpu", "sizes"), [(0, [2, 2]), (1, [4])])
 def test_a_group_is_bounded_by_the_memory_of_what_trains_it(plan_of, monkeypatch, gpu, sizes):
     """This machine may have no GPU, so its memory is the test's."""
-    monkeypatch.setattr(members, "LEAST_POINTS", 1)
+    monkeypatch.setattr(split, "LEAST_POINTS", 1)
     monkeypatch.setattr(devices, "gpu_memory_mb", lambda: 1024.0)
     # So many epochs make a learning curve of half a MiB, of which one is the least that a plan may allow.
     plan = plan_of(

@@ -58,7 +58,8 @@ def prove(example, programs="xla"):
     members = composer.compose(Points.of(space, points), FIT)
     assert isinstance(members, Members), members
     cohort = Cohort(points, members, FIT, data, Training(FIT, RULES), 8, programs)
-    rows, why = proof.refused(cohort.program, members, lambda row: composer.build(space[row]), set(), 0)
+    build = lambda row: composer.build(space[row])  # noqa: E731
+    rows, why = proof.refused(cohort.program, members, build, set(), 0, set())
     return why if rows.any() else ""
 
 

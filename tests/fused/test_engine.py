@@ -48,9 +48,15 @@ def test_a_group_is_trained_to_its_end_in_one_trial():
     assert reports[-1].open == 0 and reports[-1].timing["compile"] > 0
 
 
-def test_points_that_are_no_group_come_back_as_parts():
+def test_points_that_are_no_group_come_back_as_parts(monkeypatch):
     space = Space({"units": [4, 5], "learning_rate": [0.01, 0.02], "batch_size": [16, 32]})
     training = Training(Fit(epochs=3), RULES)
+    [report] = reports_of(engine(training, space=space), range(8))
+    assert sorted(part.tolist() for part in report.parts) == [[0, 2], [1, 3], [4, 6], [5, 7]]
+    assert len(report.costs) == 4 and report.known.models
+    monkeypatch.setattr(
+        "trainables.fused.compose.few.FEW", 3
+    )  # many points are studied, and split in two steps
     [report] = reports_of(engine(training, space=space), range(8))
     assert [part.tolist() for part in report.parts] == [[0, 1, 2, 3], [4, 5, 6, 7]]
     [report] = reports_of(engine(training, space=space), report.parts[0])
@@ -122,7 +128,7 @@ def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):
 
 
 def test_a_group_is_no_larger_than_the_memory_it_may_use(monkeypatch):
-    monkeypatch.setattr("trainables.fused.compose.members.LEAST_POINTS", 1)
+    monkeypatch.setattr("trainables.fused.compose.split.LEAST_POINTS", 1)
     [report] = reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.02)), [0, 1, 2, 3])
     assert [part.tolist() for part in report.parts] == [[0, 1], [2, 3]] and "memory_mb" in report.why
     rows = finished(reports_of(engine(Training(Fit(epochs=2, batch_size=32), RULES, memory_mb=0.02)), [0, 1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 import yaml
 
 from sweep import Plan
+from tests.help import batches
 from tests.help.engines import train
 from trainables.builder.build import fitted_rows, normalizer
 from trainables.engine import Work
@@ -83,17 +85,15 @@ def plain(plan: Plan, config: dict[str, Any], y: np.ndarray, **fit: Any) -> pd.D
     keras.utils.set_random_seed(plan.seed)
     model = function(**config, **{k: v for k, v in supplied.items() if k in plan.found_builder.parameters})
     rows = fitted_rows(plan.fit, table)
-    x, validation = table.x_train, (table.x_train[rows:], y[rows:])
     weights = fit.pop("sample_weight", None)
-    if weights is not None:
-        validation = (*validation, weights[rows:])
-    found = []
-    for epoch in range(plan.fit.epochs):
-        order = row_order(plan.seed, epoch, rows)
-        more = {} if weights is None else {"sample_weight": weights[order]}
-        history = model.fit(
-            x[order], y[order], batch_size=plan.fit.batch_size, shuffle=False, verbose=0, validation_data=validation,
-            **more, **fit,
-        )  # fmt: skip
-        found.append({name: values[0] for name, values in history.history.items()})
-    return pd.DataFrame(found)
+    arrays = (table.x_train, y) if weights is None else (table.x_train, y, weights)
+    orders = [row_order(plan.seed, epoch, rows) for epoch in range(plan.fit.epochs)]
+    history = model.fit(
+        batches.epochs(arrays, plan.fit.batch_size, orders),
+        epochs=plan.fit.epochs,
+        steps_per_epoch=math.ceil(rows / plan.fit.batch_size),
+        validation_data=batches.batches([array[rows:] for array in arrays], plan.fit.batch_size),
+        verbose=0,
+        **fit,
+    )
+    return pd.DataFrame(history.history)

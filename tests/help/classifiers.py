@@ -1,8 +1,12 @@
-"""Builders of classifiers, small tables of classes, and their training by plain Keras: `fit` on arrays, and nothing else."""
+"""Builders of classifiers, small tables of classes, and their training by nothing but Keras' `fit`."""
+
+import math
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from tests.help.batches import batches
 from trainables.table.data import Table
 
 
@@ -49,7 +53,7 @@ def table(classes=2, rows=200, **changes):
 
 
 def by_keras(model, table, fit, **weights):
-    """Train a model by Keras' `fit` on arrays, in their order; return its curve and its metrics by split.
+    """Train a model by Keras' `fit`, the rows in their order; return its curve and its metrics by split.
 
     Args:
         model: as its builder returned it.
@@ -58,23 +62,23 @@ def by_keras(model, table, fit, **weights):
         weights: `class_weight` or `sample_weight`, as Keras takes them; the latter by split: tr, te.
     """
     by_split = weights.pop("sample_weight", {})
+
+    def batched(split: str, rows: slice = slice(None)) -> tf.data.Dataset:
+        x, y = {"tr": (table.x_train, table.y_train), "te": (table.x_test, table.y_test)}[split]
+        arrays = (x, y, by_split[split]) if split in by_split else (x, y)
+        return batches([array[rows] for array in arrays], fit.batch_size)
+
+    rows = math.floor(len(table.x_train) * (1 - fit.validation_split))  # as Keras splits arrays
     history = model.fit(
-        table.x_train,
-        table.y_train,
-        sample_weight=by_split.get("tr"),
-        batch_size=fit.batch_size,
+        batched("tr", slice(rows)),
         epochs=fit.epochs,
-        validation_split=fit.validation_split,
-        shuffle=False,
+        validation_data=batched("tr", slice(rows, None)),
         verbose=0,
         **weights,
     ).history
-    parts = {"tr": (table.x_train, table.y_train), "te": (table.x_test, table.y_test)}
     metrics = {}
-    for split, arrays in parts.items():
-        found = model.evaluate(
-            *arrays, batch_size=fit.batch_size, sample_weight=by_split.get(split), verbose=0, return_dict=True
-        )
+    for split in ("tr", "te"):
+        found = model.evaluate(batched(split), verbose=0, return_dict=True)
         metrics |= {f"{name}_{split}": value for name, value in found.items()}
     return history, metrics
 

@@ -10,8 +10,9 @@ from tests.help import zoo
 from trainables.builder import find
 from trainables.builder.build import fit_of
 from trainables.engine import Work
-from trainables.fused.compose.members import Composer, Members, Split
+from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
+from trainables.fused.compose.split import Split
 from trainables.fused.training.cohort import Cohort
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.single.compare import Trained, compare

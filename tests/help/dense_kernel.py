@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,8 @@ class Result:
         parameters, slots, scalar: as in `Numbers`.
         trained, tested: float64, shape (models, measures + 1).
         outputs: what the models predict for the evaluated rows, float32, shape (models, rows, outputs).
+        counted: by the kernel, for the trained rows in the last epoch and for the evaluated rows: what the models predict,
+            as `outputs`, and what the areas count of it, float64, shape (models, counts).
     """
 
     parameters: np.ndarray
@@ -63,11 +65,12 @@ class Result:
     trained: np.ndarray
     tested: np.ndarray
     outputs: np.ndarray
+    counted: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
 
 def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
     """Return the `struct Net` of a task, and its parts: layers, variables, penalties, rules, constraints,
-    measures, sources, instructions."""
+    measures, sources, instructions, areas."""
     places = numbers.places
     layers = (c.CLayer * len(task.layers))()
     sources = (ctypes.c_int32 * sum(map(len, task.sources)))(*(k for some in task.sources for k in some))
@@ -118,12 +121,14 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
         }[one.axis]  # fmt: skip
         made.least, made.most, made.rate, made.rest = one.least, one.most, one.rate, 1 - one.rate
         made.epsilon = 1e-7
-    parts = [layers, variables, penalties, rules, constraints, measures, sources, instructions]
+    areas = (c.CArea * len(task.areas))(*(c.CArea(one.thresholds, one.weighted) for one in task.areas))
+    parts = [layers, variables, penalties, rules, constraints, measures, sources, instructions, areas]
     addresses = [ctypes.cast(part, ctypes.c_void_p) for part in parts]
     net = c.CNet(
         len(layers), task.features, task.outputs, task.targets, places.weights, places.states, 3,
         numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(constraints), len(measures),
-        activation, len(sources), len(instructions), needed, task.batch, *addresses,
+        activation, len(sources), len(instructions), needed, task.batch, len(areas),
+        sum(2 * (one.thresholds + 1) for one in task.areas), *addresses,
     )  # fmt: skip
     return net, parts
 
@@ -199,30 +204,36 @@ def trained_by_kernel(
             *(None if a is None else a.ctypes.data for a in arrays)
         )
 
+    def of_models(counts: np.ndarray) -> np.ndarray:
+        return np.moveaxis(counts, 2, 1).reshape(lane.size, counts.shape[1])[: task.models].copy()
+
     of_decays = addresses([decays if one.decays else None for one in task.optimizers])
     steps = len(schedule)
     outputs = memory.copy(np.zeros((lane.size, task.rows, task.outputs), np.float32))
+    counted = (len(lane), sum(2 * (one.thresholds + 1) for one in task.areas), lanes)
     for epoch in range(epochs):
+        counts = memory.copy(np.zeros(counted))
         for first, last in ((0, steps // 2), (steps // 2, steps)):
             failed = functions.train(
                 ctypes.byref(net), ctypes.byref(models), len(lane), ctypes.byref(fitted), addresses(draws),
                 addresses([schedule]), of_decays, ctypes.c_int64(epoch * steps + first), ctypes.c_int64(first),
-                ctypes.c_int64(last), pointer(work), pointer(outputs),
+                ctypes.c_int64(last), pointer(work), pointer(outputs), pointer(counts),
             )  # fmt: skip
             assert not failed
-    of_training = sums.copy()
+    of_training, of_fitted = sums.copy(), (outputs[: task.models].copy(), of_models(counts))
     sums[...] = 0
     outputs = memory.copy(np.zeros((lane.size, task.tested, task.outputs), np.float32))
+    counts = memory.copy(np.zeros(counted))
     tiles = -(-task.tested // functions.tile())
     for first, last in ((0, tiles // 2), (tiles // 2, tiles)):
         failed = functions.evaluate(
             ctypes.byref(net), ctypes.byref(models), len(lane), ctypes.byref(tested), ctypes.c_int64(first),
-            ctypes.c_int64(last), pointer(work), pointer(outputs),
+            ctypes.c_int64(last), pointer(work), pointer(outputs), pointer(counts),
         )  # fmt: skip
         assert not failed
     assert parts  # alive until here
     memory.check()
     return Result(
         np.concatenate([weights, states], 1), np.array(slots), scalar.copy(), of_training, sums.copy(),
-        outputs[: task.models].copy(),
+        outputs[: task.models].copy(), [of_fitted, (outputs[: task.models].copy(), of_models(counts))],
     )  # fmt: skip

@@ -91,6 +91,14 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """An area under a curve, for which the kernel counts rows."""
+
+    thresholds: int
+    weighted: bool = False
+
+
+@dataclass(frozen=True)
 class Task:
     """A net, a table and some models.
 
@@ -100,6 +108,7 @@ class Task:
         rows, tested: rows that are trained, and rows that are evaluated.
         penalized: whether the weights of the first variable have a penalty.
         constraints: of trained variables; those of the last layer's kernel, at least, are trained.
+        areas: none if a row has other numbers of outputs and targets.
     """
 
     features: int
@@ -115,6 +124,7 @@ class Task:
     penalized: bool
     seed: int
     constraints: tuple[Constrained, ...] = ()
+    areas: tuple[Counted, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -258,7 +268,9 @@ def random_task(choose: Choose) -> Task:
     measures = tuple(
         replace(one, expressed=choose((True, False))) if one.measure is Measure.MSE else one for one in task.measures
     )  # fmt: skip
-    return replace(task, constraints=tuple(constraints), measures=measures)
+    many = 0 if task.targets != outputs else choose((0, 0, 1, 2))
+    areas = [Counted(choose((2, 3, 20, 200)), choose((True, False))) for _ in range(many)]
+    return replace(task, constraints=tuple(constraints), measures=measures, areas=tuple(areas))
 
 
 def _random_sources(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 
 from results.space import Space
+from tests.help import batches
 from trainables.builder import find
 from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
@@ -85,23 +87,20 @@ class Group:
         """Train one point by Keras; return its model and its logs, as those of `trained`."""
         model = self.composer.build(self.space[row])
         model.run_eagerly = True  # the same numbers; to trace a model takes longer than these few steps
-        logs = []
-        for epoch in range(epochs):
-            order = row_order(self.seed, epoch, len(self.fitted[0]))
-            x, y = (array[order] for array in self.fitted)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                history = model.fit(
-                    x,
-                    y,
-                    batch_size=self.fit.batch_size,
-                    shuffle=False,
-                    verbose=0,
-                    validation_data=self.validation,
-                ).history
-            names = self.members.template.logs
-            logs.append([history[name][0] for name in [*names, *(f"val_{name}" for name in names)]])
-        return model, np.array(logs, np.float64)
+        batch, rows = self.fit.batch_size, len(self.fitted[0])
+        orders = [row_order(self.seed, epoch, rows) for epoch in range(epochs)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            history = model.fit(
+                batches.epochs(self.fitted, batch, orders),
+                epochs=epochs,
+                steps_per_epoch=math.ceil(rows / batch),
+                validation_data=batches.batches(self.validation, batch),
+                verbose=0,
+            ).history
+        names = self.members.template.logs
+        logs = np.transpose([history[name] for name in [*names, *(f"val_{name}" for name in names)]])
+        return model, logs.astype(np.float64)
 
 
 def small_table(classes: bool = False) -> Table:

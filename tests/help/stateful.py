@@ -1,7 +1,8 @@
 """Builders that keep state, and what a fresh process makes of their points.
 
-This prints the outcome of fresh processes as JSON: `python -m tests.help.stateful FOLDER`. FOLDER has a folder
-for each of `CASES`. Each point is built in a process of its own, forked before any builder was imported.
+This prints the outcome of fresh processes as JSON: `python -m tests.help.stateful FOLDER NAME...`.
+FOLDER has a folder
+for each of the named `CASES`. Each point is built in a process of its own, forked before any builder was imported.
 """
 
 import hashlib
@@ -208,6 +209,8 @@ def fresh(folder: Path, config):
     """
     import keras
 
+    from tests.help.batches import batches
+
     keras.utils.set_random_seed(SEED)
     sys.path.append(str(folder))
     spec = importlib.util.spec_from_file_location("model", folder / "model.py")
@@ -223,16 +226,16 @@ def fresh(folder: Path, config):
     found = initial(model)
     if folder.name not in TRAINED:
         return found
-    data = {"validation_data": (x[64:], y[64:]), "validation_batch_size": BATCH}
-    history = model.fit(x[:64], y[:64], BATCH, EPOCHS, verbose=0, shuffle=False, **data)
+    fitted, validation = (batches((x[rows], y[rows]), BATCH) for rows in (slice(64), slice(64, None)))
+    history = model.fit(fitted, epochs=EPOCHS, verbose=0, validation_data=validation)
     return {**found, "curve": history.history}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, names: list[str]) -> None:
     import keras  # noqa: F401  # before the forks, because it takes long
 
     answer = {}
-    for name in CASES.keys() - CHANCE:
+    for name in names:
         answer[name] = []
         for config in POINTS:
             reader, writer = os.pipe()
@@ -248,4 +251,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.help.dense_kernel import net_of
-from tests.help.dense_nets import Constrained, Layer, Metric, Numbers, Optimizer, Task
+from tests.help.dense_nets import Constrained, Counted, Layer, Metric, Numbers, Optimizer, Task
 from tests.help.kernels import HERE, opened, pointer
 from trainables.native import structures as c
 from trainables.native.structures import Activation, Clip, Constraint, Kind, Measure, Operation, Rule
@@ -31,10 +31,10 @@ TASK = Task(
     measures=(Metric(Measure.CATEGORICAL_CROSSENTROPY, True), Metric(Measure.MSE), Metric(Measure.MSE, expressed=True)),
     optimizers=(Optimizer(Rule.ADAM, Clip.NORM), Optimizer(Rule.RMSPROP)),
     targets=2, rows=20, tested=5, batch=8, models=3, has_weights=True, penalized=True, seed=1,
-    constraints=(Constrained(0, Constraint.MAX_NORM, 0),),
+    constraints=(Constrained(0, Constraint.MAX_NORM, 0),), areas=(Counted(200), Counted(3, True)),
 )  # fmt: skip
 DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, OF_ROWS, ADD, CONCATENATE, FROZEN, LAST = range(10)
-NET, LAYERS, VARIABLES, PENALTIES, RULES, CONSTRAINTS, MEASURES, SOURCES, INSTRUCTIONS = range(-1, 8)
+NET, LAYERS, VARIABLES, PENALTIES, RULES, CONSTRAINTS, MEASURES, SOURCES, INSTRUCTIONS, AREAS = range(-1, 9)
 MINUS, SUM = 1, 3  # of the squared error of two outputs
 
 # Which part, which of its items, which field, and values that no net can have.
@@ -55,6 +55,8 @@ WRONG = [
     (NET, 0, "measures", [0, -1, 33]),
     (NET, 0, "activations", [0, 1, -1]),
     (NET, 0, "batch", [0, -1, LEAST]),
+    (NET, 0, "areas", [-1, 0, 1, 33, MOST]),
+    (NET, 0, "counts", [-1, 0, 402, 409, 411, MOST]),
     (LAYERS, DENSE, "kind", [-1, Kind.ADD, 14, MOST]),
     (LAYERS, DENSE, "inputs", [0, -3, 4, MOST]),
     (LAYERS, DENSE, "outputs", [0, -4, 5, 2**20, MOST]),
@@ -114,6 +116,8 @@ WRONG = [
     (INSTRUCTIONS, MINUS, "step", [-1, 2, MOST]),
     (INSTRUCTIONS, SUM, "width", [0, 20, MOST]),
     (INSTRUCTIONS, SUM, "to", [-1, 20, MOST]),
+    (AREAS, 0, "thresholds", [LEAST, -1, 0, 1, 199, 201, 2**14 + 1, MOST]),
+    (AREAS, 1, "thresholds", [1, 2, 4, MOST]),
     (SOURCES, 0, "", [-2, 0, 1, LEAST, MOST]),  # a layer takes what comes before it
     (SOURCES, 4, "", [2, 4, 8]),  # each output is taken
     (SOURCES, 6, "", [-1, 6, 7, MOST]),  # outputs have the width that a layer takes
@@ -139,7 +143,7 @@ def call(functions, name, net, steps=(0, 1), **models):
     if name == "train":
         arguments += [None, None, None, ctypes.c_int64(0)]
     arguments += map(ctypes.c_int64, steps)
-    return getattr(functions, name)(*arguments, None, None)
+    return getattr(functions, name)(*arguments, None, None, None)
 
 
 def test_the_net_itself_is_accepted(functions):
@@ -196,6 +200,15 @@ def test_outputs_of_a_batch_whose_size_cannot_be_computed_are_refused(functions)
     for size, is_right in ((2, True), (MOST, False)):
         layer.inputs = layer.outputs = net.features = net.outputs = net.targets = size
         assert (functions.workspace(ctypes.byref(net)) > 0) == is_right
+
+
+def test_areas_of_other_numbers_of_outputs_and_targets_are_refused(functions):
+    task = replace(TASK, measures=(Metric(Measure.SPARSE_CROSSENTROPY, True),), targets=1, areas=())
+    net, parts = net_of(task, Numbers(task))
+    assert functions.workspace(ctypes.byref(net)) > 0
+    parts[AREAS] = (c.CArea * 1)(c.CArea(200))
+    net.areas, net.counts, net.area = 1, 402, ctypes.addressof(parts[AREAS])
+    assert functions.workspace(ctypes.byref(net)) == -1
 
 
 def test_models_that_name_what_is_not_there_are_refused(functions):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.help.native import Group
+from trainables.native import calls as module
 from trainables.native import program
 from trainables.table.data import Table
 
@@ -16,11 +17,20 @@ def build(units, metric):
     return model
 
 
-def group_of(metric=False):
+def areas(units, metric):
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(units)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(hidden))
+    metrics = [keras.metrics.AUC(name="roc"), keras.metrics.AUC(20, curve="PR", name="pr")]
+    model.compile("sgd", "mse", metrics=metrics)
+    return model
+
+
+def group_of(builder=f"{__file__}:build", metric=False):
     chance = np.random.default_rng(3)
     x = chance.normal(size=(510, 4)).astype("float32")
     table = Table(x[:500], x[:500, 0], x[500:], x[500:, 0], tuple("abcd"), "y", "0")
-    return Group(f"{__file__}:build", {"units": [3], "metric": [metric]}, table)
+    return Group(builder, {"units": [3], "metric": [metric]}, table)
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +38,11 @@ def group():
     return group_of()
 
 
-def cuts(made, seconds, chunks, steps, rows, name="train"):
+def cuts(made, seconds, chunks, steps, rows, name="train", most=2**30):
     """Return the cuts if a row of a chunk takes so many seconds; 0 if that is not known yet."""
-    made._seconds[name] = seconds
-    return list(made._cuts(name, chunks, steps, rows))
+    calls = made._calls[0]
+    calls._seconds[name] = seconds
+    return list(calls.cuts(name, chunks, steps, rows, most))
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate"])
@@ -56,9 +67,9 @@ def test_a_call_takes_about_as_long_as_it_may(group, seconds, chunks, steps, row
     found = cuts(group.program(), seconds, chunks, steps, rows)
     took = np.array([len(some) * (last - first) * rows * seconds for some, first, last in found])
     a_step = rows * seconds
-    assert took.max() <= program.CALL_S + a_step
-    least = int(np.ceil(chunks * steps * rows * seconds / program.CALL_S))
-    assert len(found) <= 3 * least + chunks * (steps * rows * seconds > program.CALL_S)
+    assert took.max() <= module.CALL_S + a_step
+    least = int(np.ceil(chunks * steps * rows * seconds / module.CALL_S))
+    assert len(found) <= 3 * least + chunks * (steps * rows * seconds > module.CALL_S)
 
 
 def test_before_anything_is_known_a_call_is_one_chunk_of_at_most_100_000_rows(group):
@@ -71,19 +82,34 @@ def test_few_outputs_are_kept_at_once(monkeypatch):
     """Where a metric needs the outputs of all rows."""
     made = group_of(metric=True).program()
     assert made._others.needed
-    monkeypatch.setattr(program, "MOST_OUTPUTS", 3 * 700 * made._library.lanes)
-    assert {len(some) for some, _, _ in cuts(made, 1e-9, 9, 7, 100)} == {3}
+    [calls] = made._calls  # what Keras computes is traced for one number of lanes
+    lanes = calls.library.lanes
+    monkeypatch.setattr(program, "MOST_OUTPUTS", 3 * 700 * lanes)
+    assert made._most_chunks(700, lanes) == 3
+    assert {len(some) for some, _, _ in cuts(made, 1e-9, 9, 7, 100, most=3)} == {3}
+
+
+def test_few_counts_are_kept_at_once(monkeypatch):
+    """Where areas under curves are computed from what the kernel counts: two areas of 200 and 20 thresholds."""
+    made = group_of(f"{__file__}:areas").program()
+    assert not made._others.keeps and made._net.structure.counts == 444
+    lanes = made._calls[0].library.lanes
+    monkeypatch.setattr(program, "MOST_OUTPUTS", 3 * 2 * 444 * lanes + 1)
+    assert made._most_chunks(700, lanes) == 3
+    monkeypatch.setattr(program, "MOST_OUTPUTS", 1)
+    assert made._most_chunks(700, lanes) == 1
 
 
 def test_an_epoch_calls_the_kernel_as_often_as_it_is_cut(group, monkeypatch):
     made, counted = group.program(), []
-    call = made._call
+    one = made._calls[-1]  # the narrowest kernel has the only point
+    call = one.call
     monkeypatch.setattr(
-        made, "_call", lambda name, *given, **kept: (counted.append(name), call(name, *given, **kept))
+        one, "call", lambda name, *given, **kept: (counted.append(name), call(name, *given, **kept))
     )
     group.trained(1, program=made)
     assert counted == ["train", "evaluate"]
     counted.clear()
-    monkeypatch.setattr(program, "CALL_S", 1e-9)
+    monkeypatch.setattr(module, "CALL_S", 1e-9)
     group.trained(1, program=made)
     assert counted == ["train"] * made.steps + ["evaluate"] * 2  # 100 rows are two tiles

@@ -1,7 +1,5 @@
 """Layer normalization by the native kernel against Keras' `fit`: the same weights and logs after two epochs."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -43,19 +41,16 @@ def build(kind, place="inside", optimizer="adam"):
     return model
 
 
-@functools.cache
-def group_of(kind, place):
-    space = {"kind": [kind], "place": [place], "optimizer": ["adam", "sgd"]}
-    return Group(f"{__file__}:build", space, small_table())
-
-
 @pytest.mark.parametrize(
     ("kind", "place"), [*((kind, "inside") for kind in LAYERS), ("plain", "table"), ("plain", "one")]
 )
 def test_normalized_rows_train_as_by_keras(kind, place):
-    group = group_of(kind, place)
+    optimizers = ["adam", "sgd"] if (kind, place) == ("plain", "inside") else ["adam"]
+    group = Group(
+        f"{__file__}:build", {"kind": [kind], "place": [place], "optimizer": optimizers}, small_table()
+    )
     result = group.trained()
-    for row in range(2):
+    for row in range(len(optimizers)):
         model, logs = group.by_keras(row)
         np.testing.assert_allclose(result.stack.weights[row], weights_of(model), rtol=1e-4, atol=2e-6)
         np.testing.assert_allclose(result.logs[row], logs, rtol=1e-4, atol=1e-6)

@@ -61,20 +61,20 @@ def reason(forced="", machine=X86, has=NEEDS["avx512"]):
 
 def test_the_best_kernel_that_was_built_and_that_the_processor_can_run_is_chosen(binaries):
     (binaries / "avx2.so").touch()
-    assert library.chosen("", X86, NEEDS["avx512"]) == "avx2"
+    assert library.chosen("", X86, NEEDS["avx512"]) == ["avx2"]
     (binaries / "avx512.so").touch()
-    assert library.chosen("", X86, NEEDS["avx512"]) == "avx512"
-    assert library.chosen("", X86, NEEDS["avx512"] - {"avx512vl"}) == "avx2"
+    assert library.chosen("", X86, NEEDS["avx512"]) == ["avx512", "avx2"]
+    assert library.chosen("", X86, NEEDS["avx512"] - {"avx512vl"}) == ["avx2"]
     (binaries / "neon.so").touch()
     for machine in ("Linux", "aarch64"), ("Darwin", "arm64"):
-        assert library.chosen("", machine, frozenset()) == "neon"
+        assert library.chosen("", machine, frozenset()) == ["neon"]
 
 
 def test_a_kernel_can_be_forced(binaries):
     for name in NEEDS:
         (binaries / f"{name}.so").touch()
-    assert library.chosen("avx2", X86, NEEDS["avx512"]) == "avx2"
-    assert library.chosen("avx512", X86, NEEDS["avx512"]) == "avx512"
+    assert library.chosen("avx2", X86, NEEDS["avx512"]) == ["avx2"]
+    assert library.chosen("avx512", X86, NEEDS["avx512"]) == ["avx512"]
     assert reason("none") == "SWEEP_KERNEL=none switches it off"
     assert reason("AVX2") == 'SWEEP_KERNEL got "AVX2", but needs avx512, avx2, neon or none'
     assert reason("neon") == "there is no kernel neon for Linux x86_64"
@@ -103,8 +103,11 @@ def test_a_kernel_is_loaded_once_and_says_how_many_lanes_it_has(binaries, monkey
     found = library.load()
     assert (found.name, found.lanes, found.functions.version()) == (HERE[0], 3, VERSION)
     assert library.load() is found
+    assert [(one.name, one.lanes) for one in library.load_all()] == [
+        (name, lanes) for lanes, name in enumerate(HERE, start=3)
+    ]
     monkeypatch.setenv(VARIABLE, HERE[-1])
-    assert library.load().name == HERE[-1]
+    assert [one.name for one in library.load_all()] == [HERE[-1]]
     monkeypatch.setenv(VARIABLE, "none")
     with pytest.raises(NoKernelError, match="SWEEP_KERNEL=none"):
         library.load()
@@ -113,6 +116,16 @@ def test_a_kernel_is_loaded_once_and_says_how_many_lanes_it_has(binaries, monkey
     )
     monkeypatch.delenv(VARIABLE)
     assert library.sentence() == f"The native kernel {HERE[0]} trains 3 models side by side in each core."
+
+
+def test_the_best_kernel_is_enough(binaries, monkeypatch):
+    record(binaries)
+    compile_into(binaries / "avx512.so", kernel(16))
+    (binaries / "avx2.so").write_text("no binary of this machine")
+    monkeypatch.setattr(library, "features", lambda: NEEDS["avx512"])
+    monkeypatch.setattr(library.platform, "system", lambda: X86[0])
+    monkeypatch.setattr(library.platform, "machine", lambda: X86[1])
+    assert [one.name for one in library.load_all()] == ["avx512"]
 
 
 def test_a_binary_of_another_version_is_refused(binaries):

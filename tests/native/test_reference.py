@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from tests.help.areas import counted_by_numpy
 from tests.help.dense_formulas import TieError
 from tests.help.dense_kernel import Memory, trained_by_kernel
-from tests.help.dense_nets import random_task
+from tests.help.dense_nets import Numbers, random_task
 from tests.help.dense_reference import trained_by_reference
 from tests.help.kernels import HERE, opened
 
@@ -16,11 +17,14 @@ def assert_trained_as_by_reference(functions, task):
     """Compare both, and return whether that was possible."""
     ours = trained_by_kernel(functions, task, Memory())
     assert ours is not None, "the kernel refuses the net"
+    assert_counted(ours, task)
     try:
         theirs = trained_by_reference(task)
     except TieError:
         return False
     for name, wanted in vars(theirs).items():
+        if name == "counted":
+            continue
         found = getattr(ours, name)
         assert found.shape == wanted.shape
         # A few steps in float32, from numbers of about 1.
@@ -34,6 +38,19 @@ def assert_trained_as_by_reference(functions, task):
             wanted[is_wrong][:3],
         )
     return True
+
+
+def assert_counted(ours, task):
+    """Compare what is counted for areas with the outputs that the kernel itself kept: the same sums in the same order."""
+    numbers, parts = Numbers(task), (slice(task.rows), slice(task.rows, None))
+    for (outputs, counts), rows in zip(ours.counted, parts, strict=True):
+        first = 0
+        for area in task.areas:
+            weight = numbers.weight[rows] if area.weighted and task.has_weights else None
+            wanted = counted_by_numpy(outputs, numbers.y[rows], weight, area.thresholds)
+            np.testing.assert_array_equal(counts[:, first : first + wanted.shape[1]], wanted)
+            first += wanted.shape[1]
+        assert first == counts.shape[1]
 
 
 @st.composite

@@ -13,6 +13,7 @@ from trainables.fused.compose.points import Points
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.program.program import Program
 from trainables.fused.training.programs import program_of
+from trainables.native import calls
 from trainables.native import program as native
 from trainables.native.library import VARIABLE
 from trainables.native.program import NativeProgram
@@ -181,7 +182,7 @@ def test_a_layer_at_the_limit_is_native(monkeypatch, limits):
 
 
 def test_a_batch_that_takes_too_much_memory_is_refused(monkeypatch):
-    monkeypatch.setattr(native, "MOST_BYTES", 1000)
+    monkeypatch.setattr(calls, "MOST_BYTES", 1000)
     assert made("plain", "any")[1] == "the activations of a batch take too much memory"
 
 

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from tests.help.kernels import HERE, opened
-from tests.help.native import Group
-from trainables.native import library, program
+from tests.help.native import Group, Result
+from trainables.native import calls, library
+from trainables.native.arrays import shares
 from trainables.table.data import Table
+from trainables.table.order import row_order
 
 o = keras.optimizers
 OPTIMIZERS = {
@@ -66,15 +68,27 @@ def classes(optimizer, rate, activation):
     return model
 
 
+def areas(optimizer, rate, activation):
+    """A sigmoid output, and areas under curves from what the kernel counts."""
+    layers = keras.layers
+    inputs = keras.Input((5,))
+    x = layers.Dense(6, activation=activation)(inputs)
+    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
+    metrics = [keras.metrics.AUC(name="roc"), keras.metrics.AUC(20, curve="PR", name="pr")]
+    model.compile(OPTIMIZERS[optimizer](rate), "binary_crossentropy", metrics=[*metrics, "accuracy"])
+    return model
+
+
 def table(kind):
     chance = np.random.default_rng(4)
     x = chance.normal(size=(410, 5)).astype("float32")
     score = x[:, 0] - x[:, 1] * x[:, 2]
-    y = (score if kind != "classes" else np.digitize(score, [-0.5, 0.5])).astype("float32")
+    limits = {"classes": [-0.5, 0.5], "areas": [0.0]}
+    y = (np.digitize(score, limits[kind]) if kind in limits else score).astype("float32")
     return Table(x[:400], y[:400], x[400:], y[400:], tuple("abcde"), "y", "0")
 
 
-@pytest.fixture(scope="module", params=["numbers", "classes", "branches"])
+@pytest.fixture(scope="module", params=["numbers", "classes", "branches", "areas"])
 def group(request):
     space = {"optimizer": list(OPTIMIZERS), "rate": [0.01, 0.03], "activation": ["tanh", "relu", "silu"]}
     return Group(f"{__file__}:{request.param}", space, table(request.param))
@@ -127,11 +141,65 @@ def test_all_kernels_give_the_same_bits(group, together, name, monkeypatch):
     opened(name)
     monkeypatch.setenv(library.VARIABLE, name)
     made = group.program()
-    assert made._library.name == name
+    assert [one.library.name for one in made._calls] == [name]
     assert_same_bits(group.trained(program=made), together, np.arange(len(group.stack.weights)))
 
 
 @pytest.mark.parametrize("seconds", [1e-9, 1e-4, 1e9])
 def test_an_epoch_has_the_same_bits_however_it_is_cut(group, together, seconds, monkeypatch):
-    monkeypatch.setattr(program, "CALL_S", seconds)
+    monkeypatch.setattr(calls, "CALL_S", seconds)
     assert_same_bits(group.trained(), together, np.arange(len(group.stack.weights)))
+
+
+@pytest.mark.parametrize("points", range(41))
+def test_a_narrow_chunk_has_the_points_that_are_left_over(points):
+    wide, narrow = shares(points, [16, 8])
+    assert wide + narrow == points and narrow <= 8
+    assert (-(-wide // 16), -(-narrow // 8)) == (points // 16 + (points % 16 > 8), int(0 < points % 16 <= 8))
+    assert shares(points, [8]) == [points]
+
+
+def test_points_have_the_same_bits_while_they_go_from_one_kernel_to_another(group, monkeypatch):
+    """In three epochs the lanes of each activation are 16 wide and 2 narrow ones, 12 wide ones, 5 narrow ones."""
+    if len(HERE) < 2:
+        pytest.skip("this machine has one kernel")
+    for name in HERE:
+        opened(name)
+    count = len(group.stack.weights)
+    monkeypatch.setenv(library.VARIABLE, HERE[0])
+    wanted = group.trained(3)
+    monkeypatch.delenv(library.VARIABLE)
+    made, stack, rows = group.program(), group.stack, np.arange(count)
+    kind, place = rows // 18, rows % 18  # the activation is the first axis by name
+    for epoch, (most, shape) in enumerate([(18, [3, 3]), (12, [3, 0]), (5, [0, 3])]):
+        goes_on = np.flatnonzero(place[rows] >= 18 - most)
+        rows, stack = rows[goes_on], stack.take(goes_on)
+        assert (np.bincount(kind[rows]) == most).all()
+        if len(made._calls) > 1:  # one kernel trains models with a metric that Keras computes
+            chunks = [len(part.lane) for part in made._models(stack).parts]
+            assert [one.library.lanes for one in made._calls] != [16, 8] or chunks == shape
+        stack, logs = made.epoch(stack, row_order(group.seed, epoch, len(group.fitted[0])))
+        np.testing.assert_array_equal(logs.view(np.int32), wanted.logs[rows, epoch].view(np.int32))
+    wanted = Result(wanted.stack, wanted.logs[:, 2:])
+    assert_same_bits(Result(stack, logs[:, None]), wanted, rows)
+
+
+def logistic(rate, end):
+    """One model in three forms: a sigmoid, logits, and logits behind an activation that changes nothing."""
+    inputs = keras.Input((5,))
+    x = keras.layers.Dense(6, activation="tanh")(inputs)
+    x = keras.layers.Dense(1, activation="sigmoid" if end == "sigmoid" else None)(x)
+    x = keras.layers.Activation("linear")(x) if end == "linear" else x
+    model = keras.Model(inputs, x)
+    loss = keras.losses.BinaryCrossentropy(from_logits=end != "sigmoid", label_smoothing=0.1)
+    model.compile(o.Adam(rate), loss)
+    return model
+
+
+def test_a_crossentropy_has_the_same_bits_by_a_sigmoid_and_by_logits():
+    found = [
+        Group(f"{__file__}:logistic", {"rate": [0.01, 0.1], "end": [end]}, table("areas")).trained()
+        for end in ("sigmoid", "logits", "linear")
+    ]
+    for other in found[1:]:
+        assert_same_bits(other, found[0], np.arange(2))

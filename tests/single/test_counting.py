@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from results.space import Space
+from tests.help.batches import batches
 from trainables.builder import find
 from trainables.engine import Work
 from trainables.settings import Callbacks, Fit, Training
@@ -45,7 +46,8 @@ def test_the_names_are_those_that_keras_logs(metrics, weighted, names, outputs):
     losses = ["mse"] * outputs if outputs > 1 else "mse"
     model.compile("sgd", losses, metrics=metrics, weighted_metrics=weighted)
     y = np.array([[0.0], [1.0], [1.0]])
-    logs = model.fit(np.ones((3, 2)), [y] * outputs if outputs > 1 else y, verbose=0).history
+    given = (np.ones((3, 2)), (y,) * outputs if outputs > 1 else y)
+    logs = model.fit(batches(given, 3), verbose=0).history
     found = largest_shares(model, RowWeights(), ROWS)
     assert names <= set(found) and set(found) & set(logs) == names
 

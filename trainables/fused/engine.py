@@ -60,6 +60,7 @@ class FusedEngine(Engine):
         self._notes: set[str] = set()  # how models take the target
         # What proofs of earlier programs need not repeat, by the engine of the program.
         self._proven: dict[str, set[Hashable]] = defaultdict(set)
+        self._traced: set[Hashable] = set()
 
     def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
         """Take the group of the next trial."""
@@ -119,8 +120,9 @@ class FusedEngine(Engine):
 
         from trainables.builder import build
         from trainables.builder.examine import examine, most_different
-        from trainables.fused.compose.members import Composer, Refused, Split
+        from trainables.fused.compose.members import Composer, Refused
         from trainables.fused.compose.points import Points
+        from trainables.fused.compose.split import Split
         from trainables.fused.internals.operations import kept
 
         tf.get_logger().setLevel("ERROR")  # otherwise it warns for every traced program
@@ -302,7 +304,7 @@ class FusedEngine(Engine):
             return composer.build(space[int(cohort.idx[row])])
 
         with time_limit(self.work.training.timeout_s + COMPILE_S - KILL_AFTER_S):
-            found = refused(cohort.program, members, model, proven, self.work.training.seed)
+            found = refused(cohort.program, members, model, proven, self.work.training.seed, self._traced)
         self._composed_s += started.core_s
         return found
 

@@ -1,20 +1,46 @@
-"""Computes Keras' `AUC` of many models at once, from their outputs.
+"""Computes Keras' `AUC` of many models at once, from what the kernel counts.
 
-Keras sorts the outputs of a model into buckets between its thresholds, and makes the area from sums over the buckets. NumPy
-fills the buckets of a chunk of models at once. Keras' own `result` makes the areas, for many models in one call.
+Keras sorts the outputs of a model into buckets between its thresholds, and makes the area from sums over the buckets. The
+kernel fills the buckets. NumPy makes the area under the ROC curve of them, in float64. Keras' own `result` makes the other
+areas, for many models in one call.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from trainables.fused.internals.areas import Area
+from trainables.fused.internals.areas import Area, areas_of
 
 MOST_WAITING = 2**22
 """The most numbers that wait for `result`."""
+
+MOST_AREAS, MOST_THRESHOLDS = 32, 2**14
+"""What the kernel takes; see kernel/structures.h."""
+
+
+def counted_areas(model: keras.Model, outputs: int, targets: int) -> list[Area]:
+    """Return the areas of a model that the kernel counts.
+
+    Args:
+        model: a model of one output that has seen a batch.
+        outputs, targets: numbers in a row of its output and of the target.
+    """
+    if outputs != targets:
+        return []
+    return [area for area in areas_of(model) if 2 <= area.thresholds <= MOST_THRESHOLDS][:MOST_AREAS]
+
+
+def count_of(area: Area) -> int:
+    """Return how many numbers the kernel counts for an area of a model.
+
+    Those of false rows come first, then those of true rows. Each has a number for each threshold but the last one: the rows
+    whose output is above it and not above the next one. Then come a zero, and the rows whose output is not a number.
+    """
+    return 2 * (area.thresholds + 1)
 
 
 class Areas:
@@ -28,91 +54,66 @@ class Areas:
         self._area = area
         self._result: Any = None
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
-        self._target: np.ndarray | None = None
 
     def start(self, found: np.ndarray) -> None:
         """Forget what was computed; the areas go into `found`, float32, shape (points,)."""
         self._found, self._waiting = found, []
 
-    def add(self, points: np.ndarray, outputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
-        """Count the outputs of a chunk.
+    def add(self, points: np.ndarray, counted: np.ndarray) -> None:
+        """Compute the areas of some chunks, now or in `finish`.
 
         Args:
-            points: the point in each lane, -1 for none, shape (lanes,).
-            outputs: float32, shape (lanes, rows, numbers in a row).
-            y: the target, as many numbers in a row.
-            weight: of the rows; None if there are none.
+            points: the point in each lane, -1 for none, shape (chunks, lanes).
+            counted: see `count_of`; float64, shape (chunks, numbers, lanes).
         """
-        if self._target is not y:  # the same for all chunks of an epoch
-            self._target, self._first = y, first_buckets(y, len(outputs), self._area.thresholds)
-        counted = counts(outputs, self._first, weight if self._area.weighted else None, self._area.thresholds)
-        self._waiting.append((points[points >= 0], counted[points >= 0]))
-        if len(self._waiting) * counted.size > MOST_WAITING:
+        chunks, lanes = points.shape
+        counted = counted.reshape(chunks, 2, -1, lanes)
+        is_there = points >= 0
+        if self._area.is_roc:
+            self._found[points[is_there]] = under_roc(counted)[is_there]
+            return
+        self._waiting.append((points[is_there], matrices(np.moveaxis(counted, -1, 1)[is_there])))
+        if sum(matrix.size for _, matrix in self._waiting) > MOST_WAITING:
             self.finish()
 
     def finish(self) -> None:
         """Compute the areas of all points that were added."""
         if self._waiting:
-            points, counted = map(np.concatenate, zip(*self._waiting, strict=True))
+            points, found = map(np.concatenate, zip(*self._waiting, strict=True))
             if self._result is None:  # a concrete function is called with less overhead
                 shape = [None, 4, self._area.thresholds]
                 traced = tf.function(self._results, autograph=False)
                 self._result = traced.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-            self._found[points] = self._result(tf.constant(matrices(counted))).numpy()
+            self._found[points] = self._result(tf.constant(found)).numpy()
             self._waiting = []
 
     def _results(self, of_points: tf.Tensor) -> tf.Tensor:
         return tf.vectorized_map(self._area.result, of_points)
 
 
-def first_buckets(y: np.ndarray, models: int, thresholds: int) -> np.ndarray:
-    """Return the place before the first bucket of each row in the buckets of all models: those of false rows, of true rows.
+def under_roc(counted: np.ndarray) -> np.ndarray:
+    """Return the areas under the ROC curves by trapezoids: float64, shape (chunks, lanes); 0 without false or true rows.
+
+    The false rows of a bucket are a step of the curve to the right. Its mean height is the true rows above the bucket and
+    half of those in it. So sums of whole numbers are exact.
 
     Args:
-        y: the target; all but 0 are true.
-        models: how many there are.
-        thresholds: of the metric. The bucket behind them is for NaN, which is above no threshold.
-
-    Returns:
-        int64, shape (models, numbers in y).
+        counted: of false rows, of true rows: shape (chunks, 2, thresholds + 1, lanes).
     """
-    buckets = thresholds + 1
-    return np.where(y.reshape(-1) != 0, buckets - 1, -1) + 2 * buckets * np.arange(models)[:, None]
-
-
-def counts(outputs: np.ndarray, first: np.ndarray, weight: np.ndarray | None, thresholds: int) -> np.ndarray:
-    """Return the sums over the rows of each model in each bucket.
-
-    The rule is that of Keras: `metrics_utils._update_confusion_matrix_variables_optimized`.
-
-    Args:
-        outputs: float32, shape (models, rows, numbers in a row).
-        first: `first_buckets` of the target.
-        weight: of the rows; None if there are none.
-        thresholds: how many there are, evenly distributed from 0 to 1.
-
-    Returns:
-        Shape (models, 2, thresholds + 1): of false rows, of true rows.
-    """
-    models, _, width = outputs.shape
-    last = np.float32(thresholds - 1)
-    bucket = outputs.reshape(models, -1) * last
-    np.ceil(bucket, out=bucket)
-    if not (bucket.min() >= 1.0 and bucket.max() <= last):  # rare
-        np.clip(bucket, 1.0, last, out=bucket)
-        np.copyto(bucket, thresholds + 1, where=np.isnan(bucket))
-    place = bucket.astype(np.intp)
-    place += first
-    weights = None if weight is None else np.tile(np.repeat(weight.reshape(-1), width), models)
-    counted = np.bincount(place.reshape(-1), weights, models * 2 * (thresholds + 1))
-    return counted.reshape(models, 2, thresholds + 1)
+    false, true = counted[:, 0], counted[:, 1]
+    height = np.cumsum(true[:, -2::-1], 1)  # from the highest threshold to the lowest one
+    rows = false.sum(1) * true.sum(1)
+    height *= 2.0
+    height -= true[:, -2::-1]
+    height *= false[:, -2::-1]
+    return np.divide(height.sum(1), 2.0 * rows, out=np.zeros_like(rows), where=rows != 0)
 
 
 def matrices(counted: np.ndarray) -> np.ndarray:
     """Return the true and false positives, and the true and false negatives, of each model at each threshold.
 
     Args:
-        counted: as `counts` returns it.
+        counted: of false rows, of true rows: shape (models, 2, thresholds + 1).
 
     Returns:
         float32, shape (models, 4, thresholds).

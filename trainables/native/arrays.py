@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,21 @@ class Rows:
         return ctypes.byref(made)
 
 
+@dataclass(frozen=True)
+class Part:
+    """The chunks of models that one kernel trains.
+
+    Attributes:
+        lane: the model in each lane of each chunk, -1 for none: int32, shape (chunks, lanes).
+        codes: the activations of each chunk: int32, shape (chunks, activations).
+        slopes: of the activations: float32, shape (chunks, activations).
+    """
+
+    lane: np.ndarray
+    codes: np.ndarray
+    slopes: np.ndarray
+
+
 class Models:
     """Copies of the models of a stack, as the kernel takes them.
 
@@ -100,12 +116,12 @@ class Models:
         template: what they have in common.
         stack: the models.
         shared: the variables that the models share.
-        lanes: models in a chunk.
+        lanes: models in a chunk of each kernel, the widest first.
         trains: whether the optimizers' slots are needed.
 
     Attributes:
         weights: float32, shape (models, weights); the kernel changes them, the states and the slots.
-        lane: the model in each lane of each chunk, -1 for none: int32, shape (chunks, lanes).
+        parts: the chunks of each kernel.
         sums: over rows, for each measure, and of the penalties: float64, shape (models, measures + 1).
     """
 
@@ -115,7 +131,7 @@ class Models:
         template: Template,
         stack: Stack,
         shared: Sequence[Any],
-        lanes: int,
+        lanes: Sequence[int],
         trains: bool = False,
     ) -> None:
         self._net = net
@@ -127,13 +143,12 @@ class Models:
         self.settings = settings_of(template, stack, net.chain.numbers, net.columns)
         self.strengths = _strengths(template, stack, net.penalized)
         self.sums = np.zeros((count, len(net.chain.measures) + 1))
-        self.lane, variants = chunked(stack, net.variants, lanes)
-        self._codes = np.ascontiguousarray(net.variants.codes[variants])
-        self._slopes = np.ascontiguousarray(net.variants.slopes[variants])
+        self.parts = chunked(stack, net.variants, lanes)
 
-    def pointers(self, chunks: range) -> Any:
-        """Return the `struct Models` of some chunks."""
-        lane, codes, slopes = (a[chunks.start : chunks.stop] for a in (self.lane, self._codes, self._slopes))
+    def pointers(self, part: Part, chunks: range) -> Any:
+        """Return the `struct Models` of some chunks of a part."""
+        arrays = part.lane, part.codes, part.slopes
+        lane, codes, slopes = (array[chunks.start : chunks.stop] for array in arrays)
         made = c.CModels(
             lane=pointer(lane), activation=pointer(codes), slope=pointer(slopes), weights=pointer(self.weights),
             states=pointer(self.states), scalar=None if self.scalar is None else pointer(self.scalar),
@@ -151,8 +166,8 @@ class Models:
         return Stack(self.weights, state, slots, before.numbers, before.optimizer, before.variant)
 
 
-def chunked(stack: Stack, variants: Variants, lanes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the point in each lane of each chunk, -1 for none, int32, shape (chunks, lanes), and a variant of each.
+def chunked(stack: Stack, variants: Variants, lanes: Sequence[int]) -> list[Part]:
+    """Return the chunks of each kernel; `lanes` are those of the kernels, the widest first.
 
     The lanes of a chunk have the same activations. Equal optimizers are beside each other.
     """
@@ -161,14 +176,43 @@ def chunked(stack: Stack, variants: Variants, lanes: int) -> tuple[np.ndarray, n
         np.unique(table, axis=0, return_inverse=True) if table.size else (None, np.zeros(len(table), int))
     )
     kinds = same.reshape(-1)[stack.variant]
-    found, of_chunk = [], []
+    found: list[list[np.ndarray]] = [[np.zeros((0, width), int)] for width in lanes]
+    of_chunk: list[list[int]] = [[] for _ in lanes]
     for kind in np.unique(kinds):
         points = np.flatnonzero(kinds == kind)
         points = points[np.argsort(stack.optimizer[points], kind="stable")]
-        padded = np.pad(points, (0, -len(points) % lanes), constant_values=-1).reshape(-1, lanes)
-        found.append(padded)
-        of_chunk += [stack.variant[points[0]]] * len(padded)
-    return np.ascontiguousarray(np.concatenate(found), np.int32), np.array(of_chunk, int)
+        ends = np.cumsum(shares(len(points), lanes))
+        for number, (some, width) in enumerate(zip(np.split(points, ends[:-1]), lanes, strict=True)):
+            padded = np.pad(some, (0, -len(some) % width), constant_values=-1).reshape(-1, width)
+            found[number].append(padded)
+            of_chunk[number] += [stack.variant[points[0]]] * len(padded)
+    return [
+        Part(
+            np.ascontiguousarray(np.concatenate(some), np.int32),
+            np.ascontiguousarray(variants.codes[np.array(chosen, int)]),
+            np.ascontiguousarray(variants.slopes[np.array(chosen, int)]),
+        )
+        for some, chosen in zip(found, of_chunk, strict=True)
+    ]
+
+
+def shares(points: int, lanes: Sequence[int]) -> list[int]:
+    """Return how many points of the same activations each kernel trains.
+
+    A kernel of half the lanes takes between a half and the whole of the time for a chunk (measured: 0.53 to 0.83 by
+    `python -m tests.benchmarks lanes`). So it is the faster one for the points that are left over by full wide chunks, if
+    one narrow chunk holds them, and for no others.
+
+    Args:
+        points: how many there are.
+        lanes: of the kernels, the widest first.
+    """
+    wide, *narrower = lanes
+    if not narrower:
+        return [points]
+    rest = points % wide
+    left = rest if rest <= narrower[0] else 0
+    return [points - left, *shares(left, narrower)]
 
 
 def _strengths(template: Template, stack: Stack, penalized: Sequence[int]) -> np.ndarray:

@@ -1,15 +1,16 @@
-"""Loads the native kernel: of the binaries that setup.py built beside this file, the best that this processor can run.
+"""Loads the native kernels: of the binaries that setup.py built beside this file, those that this processor can run.
 
 Terminology
     kernel   the sources in the folder `kernel`, compiled for one kind of processor: "avx512", "avx2" or "neon"
     lanes    how many models it trains side by side: as many as a vector of the processor holds numbers
     record   binaries/build.json: of which sources the binaries are, and why some could not be built
 
-The environment variable SWEEP_KERNEL names the kernel that is loaded, or is `none`. Its purpose is to compare kernels.
+The environment variable SWEEP_KERNEL names the only kernel that is loaded, or is `none`. Its purpose is to compare kernels.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -24,7 +25,7 @@ from trainables.errors import TrainablesError
 BINARIES = Path(__file__).with_name("binaries")
 SOURCES = Path(__file__).with_name("kernel")
 
-VERSION = 6
+VERSION = 7
 """What `version()` of the kernel returns if this package can call its functions."""
 
 VARIABLE = "SWEEP_KERNEL"
@@ -86,17 +87,30 @@ def load() -> Library:
     Raises:
         NoKernelError: there is none; the message says why.
     """
+    return load_all()[0]
+
+
+def load_all() -> tuple[Library, ...]:
+    """Return all kernels that this processor can run, the best first; only the one that SWEEP_KERNEL names, if it is set.
+
+    Raises:
+        NoKernelError: there is none; the message says why.
+    """
     return _loaded(os.environ.get(VARIABLE, ""))
 
 
 @functools.cache
-def _loaded(forced: str) -> Library:
-    name = chosen(forced, (platform.system(), platform.machine()), features())
-    return opened(name)
+def _loaded(forced: str) -> tuple[Library, ...]:
+    best, *others = chosen(forced, (platform.system(), platform.machine()), features())
+    found = [opened(best)]
+    for name in others:
+        with contextlib.suppress(NoKernelError):  # the best one alone is enough
+            found.append(opened(name))
+    return tuple(found)
 
 
-def chosen(forced: str, machine: tuple[str, str], has: frozenset[str]) -> str:
-    """Return the name of the kernel to load.
+def chosen(forced: str, machine: tuple[str, str], has: frozenset[str]) -> list[str]:
+    """Return the names of the kernels to load, the best first.
 
     Args:
         forced: the value of SWEEP_KERNEL; empty if it is not set.
@@ -129,7 +143,7 @@ def chosen(forced: str, machine: tuple[str, str], has: frozenset[str]) -> str:
     if not built:
         why = _record().get("failed", {}).get(able[0])
         raise NoKernelError("it was not built" + (f": {why}" if why else ""), AGAIN)
-    return built[0]
+    return built
 
 
 def opened(name: str) -> Library:

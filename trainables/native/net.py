@@ -11,6 +11,7 @@ import numpy as np
 
 from trainables.fused.program.template import Stack, Template
 from trainables.native import structures as c
+from trainables.native.areas import count_of, counted_areas
 from trainables.native.chain import Chain, Layer, columns_of
 from trainables.native.constraints import constraints_of
 from trainables.native.expressions.formula import expressed
@@ -33,6 +34,7 @@ class Net:
         states: where each variable stands among the parameters of a model.
         slots: where the optimizers keep their slots.
         variants: the activations of each variant.
+        areas: the areas under curves that the kernel counts.
         penalized: positions of the trainable variables with an L1 or L2 penalty in some point.
         decays: for each optimizer, which weights decay; None if none do.
         structure: the `struct Net`.
@@ -50,6 +52,7 @@ class Net:
         self.penalized = penalized_of(template)
         self.decays = [rule.decays for rule in self._rules]
         self._constraints = constraints_of(template.model, self.states.ranges)
+        self.areas = counted_areas(template.model, self.chain.outputs, targets)
         self.structure, self._kept = self._made(batch_size, targets)
 
     def _made(self, batch_size: int, targets: int) -> tuple[c.CNet, list[Any]]:
@@ -81,6 +84,7 @@ class Net:
             one.measure, one.weighted = measured.measure, measured.weighted
             one.value, one.smoothing = measured.value, measured.smoothing
         instructions, columns = expressed(measures, [measured.expression for measured in chain.measures])
+        areas = (c.CArea * len(self.areas))(*(c.CArea(one.thresholds, one.weighted) for one in self.areas))
         constraints = (c.CConstraint * len(self._constraints))(*self._constraints)
         rules = (c.CRules * len(self._rules))(*(rule.structure() for rule in self._rules))
         net = c.CNet(
@@ -94,8 +98,9 @@ class Net:
             penalty=penalized.ctypes.data, rules=ctypes.cast(rules, ctypes.c_void_p),
             constraint=ctypes.cast(constraints, ctypes.c_void_p), measured=ctypes.cast(measures, ctypes.c_void_p),
             source=ctypes.cast(sources, ctypes.c_void_p), instruction=ctypes.cast(instructions, ctypes.c_void_p),
+            areas=len(areas), counts=sum(map(count_of, self.areas)), area=ctypes.cast(areas, ctypes.c_void_p),
         )  # fmt: skip
-        return net, [layers, variables, penalized, measures, rules, constraints, sources, instructions]
+        return net, [layers, variables, penalized, measures, rules, constraints, sources, instructions, areas]
 
 
 class States:

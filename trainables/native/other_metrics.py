@@ -1,7 +1,7 @@
-"""Computes the metrics that the kernel lacks, from the outputs that it keeps, by Keras' own metrics.
+"""Computes the metrics that are no sums of the kernel over rows.
 
-These are metrics that are no means over rows, such as precision, and users' functions. The area under a curve is computed
-faster, by `areas`.
+Areas under curves are computed from what the kernel counts, by `areas`. Others, such as precision and users' functions, are
+computed by Keras' own metrics, from the outputs that the kernel keeps.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainables.fused.internals.areas import areas_of
+from trainables.fused.internals.areas import Area
 from trainables.fused.program.template import Template
-from trainables.native.areas import Areas
+from trainables.native.areas import Areas, count_of
 
 
 class OtherMetrics:
@@ -25,19 +25,22 @@ class OtherMetrics:
     Args:
         template: the models.
         computed: the positions of the logs that the kernel computes.
-        lanes: points in a chunk.
+        areas: those that the kernel counts.
 
     Attributes:
         needed: whether there are any.
+        keeps: whether some are computed from the outputs.
     """
 
-    def __init__(self, template: Template, computed: Sequence[int], lanes: int) -> None:
-        self._template, self._lanes = template, lanes
+    def __init__(self, template: Template, computed: Sequence[int], areas: Sequence[Area]) -> None:
+        self._template = template
         columns = [column for column in range(len(template.logs)) if column not in computed]
         self.needed = bool(columns)
-        areas = areas_of(template.model) if columns else []
-        self._areas = {area.position: Areas(area) for area in areas if area.position in columns}
+        self._areas = {area.position: Areas(area) for area in areas}
         self._columns = [column for column in columns if column not in self._areas]
+        self.keeps = bool(self._columns)
+        self._ends = np.cumsum([0, *map(count_of, areas)])
+        self._counts = np.zeros((0, 0, 0))
         self._function: Any = None
         self._memory = self._outputs = np.zeros(0, np.float32)
 
@@ -55,38 +58,48 @@ class OtherMetrics:
             areas.finish()
         return self._found
 
-    def outputs(self, chunks: range, first: int, rows: int, width: int) -> ctypes.c_void_p | None:
+    def outputs(self, lanes: int, first: int, rows: int, width: int) -> ctypes.c_void_p | None:
         """Return where the kernel keeps the outputs of some chunks; None if nobody needs them.
 
         Args:
-            chunks: the chunks.
+            lanes: of all of these chunks.
             first: the first step of the call; memory of an earlier step is kept.
             rows, width: of the outputs of each model.
         """
-        if not self.needed:
+        if not self.keeps:
             return None
         if not first:
-            shape = (len(chunks) * self._lanes, rows, width)
+            shape = (lanes, rows, width)
             size = int(np.prod(shape))
             if size > len(self._memory):  # fresh memory costs more than what is written into it
                 self._memory = np.empty(size, np.float32)
             self._outputs = self._memory[:size].reshape(shape)
         return ctypes.c_void_p(self._outputs.ctypes.data)
 
+    def counts(self, chunks: int, first: int, lanes: int) -> ctypes.c_void_p | None:
+        """Return where the kernel counts for the areas of some chunks; None if there are none.
+
+        Args:
+            chunks: how many there are.
+            first: the first step of the call; what was counted in an earlier step is kept.
+            lanes: of a chunk.
+        """
+        if not self._areas:
+            return None
+        if not first:
+            self._counts = np.zeros((chunks, int(self._ends[-1]), lanes))
+        return ctypes.c_void_p(self._counts.ctypes.data)
+
     def add(self, lane: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
-        """Compute the metrics of some chunks from their outputs.
+        """Compute the metrics of some chunks from their outputs and from what was counted.
 
         Args:
             lane: the point in each lane, -1 for none, shape (chunks, lanes).
             y: the target, as the models take it.
             weight: of the rows; None if there are none.
         """
-        if not self.needed:
-            return
-        for number, points in enumerate(lane):
-            part = self._outputs[number * self._lanes : (number + 1) * self._lanes]
-            for areas in self._areas.values():
-                areas.add(points, part, y, weight)
+        for areas, first, end in zip(self._areas.values(), self._ends, self._ends[1:], strict=False):
+            areas.add(lane, self._counts[:, first:end])
         if self._columns:
             self._add_by_keras(lane, y, weight)
 
@@ -96,7 +109,7 @@ class OtherMetrics:
         target = tf.constant(y)
         of_rows = None if weight is None else tf.constant(weight)
         for number, points in enumerate(lane):
-            part = self._outputs[number * self._lanes : (number + 1) * self._lanes]
+            part = self._outputs[number * len(points) : (number + 1) * len(points)]
             logs = self._function(tf.constant(part), target, of_rows).numpy()
             is_there = points >= 0
             self._found[np.ix_(points[is_there], self._columns)] = logs[is_there]

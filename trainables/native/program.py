@@ -1,15 +1,13 @@
 """Trains many models of one chain for one epoch by the native kernel. A cohort uses it like `fused.program.Program`.
 
-The kernel works on chunks: the lanes of a vector are models with the same activations. A call takes less than a second, so
-that Ctrl-C and time limits are noticed; an epoch is cut by chunks, and by steps if the table is large.
+The kernel works on chunks: the lanes of a vector are models with the same activations. Where the processor can run several
+kernels, the last models of an epoch that fill a narrow vector are trained by the next one.
 """
 
 from __future__ import annotations
 
 import ctypes
-import itertools
 import math
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,21 +17,16 @@ import tensorflow as tf
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.template import Stack, Template
 from trainables.native import structures as c
-from trainables.native.arrays import Models, Rows, pointer, pointers, row_size
+from trainables.native.arrays import Models, Part, Rows, pointer, pointers, row_size
+from trainables.native.calls import Calls
 from trainables.native.chain import Chain, Layer
-from trainables.native.library import Library, load
+from trainables.native.library import load_all
 from trainables.native.measures import UnsupportedError
 from trainables.native.net import Net
 from trainables.native.other_metrics import OtherMetrics
 
-CALL_S = 0.3
-"""Seconds that a call of the kernel should take."""
-
-MOST_BYTES = 512 * 2**20
-"""The most memory that the kernel may need for the activations of a batch."""
-
 MOST_OUTPUTS = 2**24
-"""The most outputs that are kept at once, for metrics that the kernel does not compute."""
+"""The most outputs that are kept at once, for metrics that the kernel does not compute; a count is as large as two."""
 
 ALWAYS_WEIGHTS, MOST_PRODUCT = 128 * 128, 12_000_000
 """Measured by `python -m tests.benchmarks crossover`: the kernel was as fast as XLA or faster with dense layers of at most
@@ -65,7 +58,7 @@ class NativeProgram(AnyProgram):
         validation: Sequence[np.ndarray],
         stack: Stack,
     ) -> None:
-        self._library: Library = load()
+        libraries = load_all()
         self.template, self.batch_size = template, batch_size
         self.fitted, self.validation = list(fitted), list(validation)
         self.iterations = 0
@@ -74,20 +67,14 @@ class NativeProgram(AnyProgram):
         self._targets = row_size(fitted[1])
         self._net = Net(template, batch_size, self._targets)
         self.chain: Chain = self._net.chain
-        functions = self._library.functions
-        functions.workspace.restype = ctypes.c_int64
-        size = functions.workspace(ctypes.byref(self._net.structure))
-        if size < 0:
-            raise UnsupportedError("the kernel does not accept the chain")
-        if size > MOST_BYTES:
-            raise UnsupportedError("the activations of a batch take too much memory")
-        memory = np.empty(size + 64, np.uint8)
-        self._memory = memory[-memory.ctypes.data % 64 :][:size]
+        self._others = OtherMetrics(template, self.chain.logs, self._net.areas)
+        # What Keras computes of a chunk would be traced for each number of lanes.
+        self._calls = [
+            Calls(one, self._net.structure) for one in libraries[: 1 if self._others.keeps else None]
+        ]
         self._prepared: dict[int, Rows] = {}
-        self._seconds = {"train": 0.0, "evaluate": 0.0}  # of one row of one chunk
         self._fitted = self._rows(fitted)
         self._validation = self._rows(validation)
-        self._others = OtherMetrics(template, self.chain.logs, self._library.lanes)
         if self._others.needed and not self._is_additive(stack):
             raise UnsupportedError("a metric of a batch is not the mean over its rows")
 
@@ -113,11 +100,13 @@ class NativeProgram(AnyProgram):
         draws = [self._draws(layer, count) for layer in self.chain.layers if layer.seed >= 0]
         schedule = self._schedules(steps)
         others = self._others.start(len(stack.weights))
-        for chunks, first, last in self._cuts("train", len(models.lane), steps, self.batch_size):
-            outputs = others.outputs(chunks, first, len(rows.y), self.chain.outputs)
-            self._call(
+        for calls, part, chunks, first, last in self._each("train", models, steps, self.batch_size):
+            lane = part.lane[chunks.start : chunks.stop]
+            outputs = others.outputs(lane.size, first, count, self.chain.outputs)
+            counts = others.counts(len(chunks), first, lane.shape[1])
+            calls.call(
                 "train",
-                models.pointers(chunks),
+                models.pointers(part, chunks),
                 ctypes.c_int(len(chunks)),
                 rows.structure(),
                 pointers(draws),
@@ -127,10 +116,10 @@ class NativeProgram(AnyProgram):
                 ctypes.c_int64(first),
                 ctypes.c_int64(last),
                 cost=len(chunks) * (last - first) * self.batch_size,
-                last=[outputs],
+                last=[outputs, counts],
             )
             if last == steps:
-                others.add(models.lane[chunks.start : chunks.stop], rows.target, rows.weight)
+                others.add(lane, rows.target, rows.weight)
         trained = self._logs(models.sums, rows, others.found)
         done = models.stack(stack)
         self._advance(steps)
@@ -146,60 +135,53 @@ class NativeProgram(AnyProgram):
     def _evaluated(self, models: Models, rows: Rows, penalties: bool) -> np.ndarray:
         models.sums[...] = 0.0
         others = self._others.start(len(models.weights))
-        tile = self._library.functions.tile()
+        tile = self._functions.tile()
         tiles = math.ceil(len(rows.y) / tile)
-        for chunks, first, last in self._cuts("evaluate", len(models.lane), tiles, tile):
-            outputs = others.outputs(chunks, first, len(rows.y), self.chain.outputs)
-            self._call(
+        for calls, part, chunks, first, last in self._each("evaluate", models, tiles, tile):
+            lane = part.lane[chunks.start : chunks.stop]
+            outputs = others.outputs(lane.size, first, len(rows.y), self.chain.outputs)
+            counts = others.counts(len(chunks), first, lane.shape[1])
+            calls.call(
                 "evaluate",
-                models.pointers(chunks),
+                models.pointers(part, chunks),
                 ctypes.c_int(len(chunks)),
                 rows.structure(),
                 ctypes.c_int64(first),
                 ctypes.c_int64(last),
                 cost=len(chunks) * (last - first) * tile,
-                last=[outputs],
+                last=[outputs, counts],
             )
             if last == tiles:
-                others.add(models.lane[chunks.start : chunks.stop], rows.target, rows.weight)
+                others.add(lane, rows.target, rows.weight)
         return self._logs(models.sums, rows, others.found, penalties)
 
+    @property
+    def _functions(self) -> ctypes.CDLL:
+        """The functions that are the same in all kernels of this machine."""
+        return self._calls[0].library.functions
+
     def _models(self, stack: Stack, trains: bool = False) -> Models:
-        return Models(self._net, self.template, stack, self.shared, self._library.lanes, trains)
+        lanes = [calls.library.lanes for calls in self._calls]
+        return Models(self._net, self.template, stack, self.shared, lanes, trains)
+
+    def _each(
+        self, name: str, models: Models, steps: int, rows: int
+    ) -> Iterator[tuple[Calls, Part, range, int, int]]:
+        """Yield what each call of an epoch computes: by which kernel, for which chunks, from which to which step."""
+        for calls, part in zip(self._calls, models.parts, strict=True):
+            most = self._most_chunks(steps * rows, calls.library.lanes)
+            for chunks, first, last in calls.cuts(name, len(part.lane), steps, rows, most):
+                yield calls, part, chunks, first, last
 
     def _is_additive(self, stack: Stack) -> bool:
         some = slice(min(256, len(self.validation[0])))
         lane = stack.take(np.zeros(1, int))
         return self.template.is_additive(lane, *(array[some] for array in self.validation))
 
-    def _call(self, name: str, models: Any, *arguments: Any, cost: float, last: Sequence[Any] = ()) -> None:
-        started = time.process_time()
-        memory = self._memory.ctypes.data_as(ctypes.c_void_p)
-        function = getattr(self._library.functions, name)
-        if function(ctypes.byref(self._net.structure), ctypes.byref(models), *arguments, memory, *last):
-            raise RuntimeError("The kernel refused a net that it has accepted before.")
-        self._seconds[name] = max(1e-12, (time.process_time() - started) / max(1, cost))
-
-    def _cuts(self, name: str, chunks: int, steps: int, rows: int) -> Iterator[tuple[range, int, int]]:
-        """Yield chunks, first and last step of each call, so that a call takes about `CALL_S`."""
-        first = 0
-        while first < chunks:
-            a_chunk = self._seconds[name] * rows * steps
-            at_once = min(max(1, int(CALL_S / a_chunk)) if a_chunk else 1, self._most_chunks(rows * steps))
-            some = range(first, min(chunks, first + at_once))
-            first = some.stop
-            pieces = max(1, math.ceil(a_chunk / CALL_S)) if a_chunk else 1
-            if not a_chunk and rows * steps > 100_000:  # nothing is known yet
-                pieces = math.ceil(rows * steps / 100_000)
-            ends = np.linspace(0, steps, min(pieces, steps) + 1).astype(int)
-            for start, end in itertools.pairwise(ends):
-                yield some, int(start), int(end)
-
-    def _most_chunks(self, rows: int) -> int:
-        """Return how many chunks may be computed at once, if their outputs are kept."""
-        if not self._others.needed:
-            return 2**30
-        return max(1, MOST_OUTPUTS // (rows * self.chain.outputs * self._library.lanes))
+    def _most_chunks(self, rows: int, lanes: int) -> int:
+        """Return how many chunks may be computed at once, if their outputs are kept or counted."""
+        kept = rows * self.chain.outputs if self._others.keeps else 0
+        return max(1, MOST_OUTPUTS // max(1, lanes * (kept + 2 * self._net.structure.counts)))
 
     def _logs(self, sums: np.ndarray, rows: Rows, others: np.ndarray, penalties: bool = True) -> np.ndarray:
         """Return the logs: float32, shape (points, len(template.logs)).
@@ -237,7 +219,7 @@ class NativeProgram(AnyProgram):
         """Return what a layer draws in an epoch: float32, shape (rows, outputs)."""
         seed = np.asarray(self.shared[self._net.states.shared_position[layer.seed]]).astype(np.int64)
         found = np.empty((rows, layer.outputs), np.float32)
-        uniform = self._library.functions.uniform
+        uniform = self._functions.uniform
         for step, first in enumerate(range(0, rows, self.batch_size)):
             part = found[first : first + self.batch_size]
             # As TensorFlow's backend of Keras casts a seed.

@@ -238,6 +238,12 @@ class CInstruction(ctypes.Structure):
     ]
 
 
+class CArea(ctypes.Structure):
+    """The area under a curve."""
+
+    _fields_ = _ints("thresholds", "weighted")
+
+
 class CNet(ctypes.Structure):
     """The structure that all models share."""
 
@@ -254,9 +260,11 @@ class CNet(ctypes.Structure):
             "instructions",
             "columns",
             "batch",
+            "areas",
+            "counts",
         ),
         *_pointers(
-            "layer", "variable", "penalty", "rules", "constraint", "measured", "source", "instruction"
+            "layer", "variable", "penalty", "rules", "constraint", "measured", "source", "instruction", "area"
         ),
     ]
 

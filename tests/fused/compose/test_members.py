@@ -1,4 +1,7 @@
-"""Composed models are those that the builder makes, also where its axes act together."""
+"""Composed models are those that the builder makes, also where its axes act together.
+
+The points here are few. So the tests say in which way they are composed: by a study, or each from its own description.
+"""
 
 from pathlib import Path
 
@@ -9,12 +12,13 @@ import pytest
 from results.space import Space
 from tests.help.cohorts import small_table
 from trainables.builder import find
-from trainables.fused.compose import members
+from trainables.fused.compose import few, members
 from trainables.fused.compose.groups import partition
 from trainables.fused.compose.interactions import Interactions
 from trainables.fused.compose.learned import Learned
-from trainables.fused.compose.members import Composer, Members, Refused, Split
+from trainables.fused.compose.members import Composer, Members, Refused
 from trainables.fused.compose.points import Points
+from trainables.fused.compose.split import Split
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.model.describe import describe
 from trainables.settings import Fit
@@ -23,6 +27,18 @@ pytestmark = pytest.mark.long(30)
 
 TABLE = small_table()
 FIT = Fit(epochs=3, batch_size=32)
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """No points are few."""
+    monkeypatch.setattr(few, "FEW", 0)
+
+
+@pytest.fixture(params=["study", "each"])
+def way(request, monkeypatch):
+    monkeypatch.setattr(few, "FEW", 0 if request.param == "study" else 10**6)
+    monkeypatch.setattr(few, "CERTAIN", 10**6)
 
 
 def friendly(units=3, rate=0.1, l2=0.0, init="he_normal", optimizer="sgd", momentum=0.0):
@@ -135,7 +151,7 @@ def assert_as_built(composer, space, part, group):
         ("hidden", {"depth": [1, 2], "width": [2, 3], "rate": [0.1, 0.2]}, 3),
     ],
 )
-def test_every_point_is_composed_as_built(name, axes, most_groups):
+def test_every_point_is_composed_as_built(name, axes, most_groups, way):
     composer, space = composer_of(name), Space(axes)
     found = compose_all(composer, space)
     assert len(found) <= most_groups
@@ -144,7 +160,7 @@ def test_every_point_is_composed_as_built(name, axes, most_groups):
         assert_as_built(composer, space, part, group)
 
 
-def test_an_interaction_that_no_single_axis_shows_is_found_by_the_study_of_the_sweep():
+def test_an_interaction_that_no_single_axis_shows_is_found_by_the_study_of_the_sweep(study):
     """Without it, the momentum of the points with SGD would be lost."""
     space = Space({"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
     composer = composer_of("friendly")
@@ -154,7 +170,7 @@ def test_an_interaction_that_no_single_axis_shows_is_found_by_the_study_of_the_s
     assert ("optimizer.momentum", frozenset({"momentum", "optimizer"})) in composer.known.sets
 
 
-def test_members_find_what_the_study_of_the_sweep_does_not_know(monkeypatch):
+def test_members_find_what_the_study_of_the_sweep_does_not_know(study, monkeypatch):
     monkeypatch.setattr(members, "CHECKED", 4)
     composer, space = composer_of("friendly"), Space({"momentum": [0.5, 0.9], "optimizer": ["adam", "sgd"]})
     composer.know(Learned(Interactions()))
@@ -162,7 +178,7 @@ def test_members_find_what_the_study_of_the_sweep_does_not_know(monkeypatch):
     assert_as_built(composer, space, np.arange(4), found)
 
 
-def test_a_value_that_raises_is_left_out_and_the_others_are_one_group():
+def test_a_value_that_raises_is_left_out_and_the_others_are_one_group(way):
     composer, space = (
         composer_of("moody"),
         Space({"mood": ["raises", "fine", "uncompiled"], "rate": [0.1, 0.2]}),
@@ -183,7 +199,7 @@ def shapeless(units=3, rate=0.1):
     return keras.Model(inputs, keras.layers.Reshape((units,))(inputs))
 
 
-def test_the_cause_of_what_cannot_be_built_is_told():
+def test_the_cause_of_what_cannot_be_built_is_told(way):
     composer, space = composer_of("shapeless"), Space({"rate": [0.1, 0.2]})
     [(_, found)] = compose_all(composer, space)
     assert isinstance(found, Refused)
@@ -193,7 +209,7 @@ def test_the_cause_of_what_cannot_be_built_is_told():
     )
 
 
-def test_arguments_of_fit_divide_first():
+def test_arguments_of_fit_divide_first(way):
     composer, space = composer_of("friendly"), Space({"batch_size": [16, 32], "rate": [0.1, 0.2]})
     found = composer.compose(Points.of(space, range(4)), FIT)
     assert isinstance(found, Split) and [part.tolist() for part in found.parts] == [[0, 1], [2, 3]]
@@ -201,7 +217,7 @@ def test_arguments_of_fit_divide_first():
     assert found.costs[0] > found.costs[1]
 
 
-def test_the_costliest_part_is_known():
+def test_the_costliest_part_is_known(way):
     composer, space = composer_of("friendly"), Space({"units": [3, 30], "rate": [0.1, 0.2]})
     found = composer.compose(Points.of(space, range(4)), FIT)
     assert isinstance(found, Split)
@@ -209,7 +225,7 @@ def test_the_costliest_part_is_known():
     assert found.costs[large] == max(found.costs) > min(found.costs)
 
 
-def test_no_model_is_built_twice_and_few_are_built():
+def test_no_model_is_built_twice_and_few_are_built(study):
     composer = composer_of("friendly")
     inits = ["he_normal", "he_uniform", "glorot_normal", "glorot_uniform"]
     axes = {
@@ -226,7 +242,7 @@ def test_no_model_is_built_twice_and_few_are_built():
     assert len(set(built)) == len(built) <= 1 + 3 + 3 + 3 + 1 + 24 + members.CHECKED
 
 
-def test_partition_tells_the_groups_of_a_plan():
+def test_partition_tells_the_groups_of_a_plan(way):
     composer, space = (
         composer_of("moody"),
         Space({"mood": ["raises", "fine"], "rate": [0.1, 0.2], "units": [2, 3]}),
@@ -249,7 +265,7 @@ def embedded(regularizer=None, rate=0.1):
     return model
 
 
-def test_tables_with_a_regularizer_and_without_are_apart():
+def test_tables_with_a_regularizer_and_without_are_apart(way):
     """Without, the gradient is sparse, and Keras' optimizers square the parts of it one by one."""
     composer, space = composer_of("embedded"), Space({"rate": [0.1, 0.2], "regularizer": [None, "l2"]})
     found = composer.compose(Points.of(space, range(4)), FIT)
@@ -274,7 +290,7 @@ def own_table(rate=0.1, regularizer=None):
     return model
 
 
-def test_a_table_of_the_user_s_own_that_some_regularize_is_refused():
+def test_a_table_of_the_user_s_own_that_some_regularize_is_refused(way):
     composer, space = composer_of("own_table"), Space({"rate": [0.1, 0.2], "regularizer": [None, "l2"]})
     with pytest.raises(UnfusableError, match="sparse gradient has different regularizers"):
         composer.compose(Points.of(space, range(4)), FIT)

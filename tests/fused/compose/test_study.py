@@ -10,8 +10,9 @@ from results.space import Space
 from trainables.fused.compose import study
 from trainables.fused.compose.builds import PARTS, Failed, same, value_of
 from trainables.fused.compose.learned import Learned
-from trainables.fused.compose.members import MAX_COMBINATIONS, Composer, Refused, Split
+from trainables.fused.compose.members import MAX_COMBINATIONS, Composer, Refused
 from trainables.fused.compose.points import Points
+from trainables.fused.compose.split import Split
 from trainables.fused.model.describe import Described
 from trainables.settings import Fit
 

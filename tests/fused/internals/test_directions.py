@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.help.batches import batches
 from trainables.fused.internals.directions import modes_of
 
 
@@ -33,7 +34,8 @@ def trained(metrics, outputs=1):
     model = keras.Model(inputs, heads if outputs > 1 else heads[0])
     model.compile("sgd", ["mse"] * outputs if outputs > 1 else "mse", metrics=metrics)
     y = np.array([[0.0], [1.0], [1.0]])
-    logs = model.fit(np.ones((3, 2)), [y] * outputs if outputs > 1 else y, verbose=0).history
+    given = (np.ones((3, 2)), (y,) * outputs if outputs > 1 else y)
+    logs = model.fit(batches(given, 3), verbose=0).history
     return model, list(logs)
 
 

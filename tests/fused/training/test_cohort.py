@@ -19,8 +19,9 @@ from tests.help.cohorts import (
     by_point,
     engine_of,
 )
-from trainables.fused.compose.members import Members, Refused, Split
+from trainables.fused.compose.members import Members, Refused
 from trainables.fused.compose.points import Points
+from trainables.fused.compose.split import Split
 from trainables.fused.internals.errors import UnfusableError
 from trainables.settings import Fit, Training
 from trainables.single.compare import RTOL

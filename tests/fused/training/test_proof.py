@@ -9,8 +9,9 @@ from results.space import Space
 from tests.help.cohorts import RULES, engine_of, small_table
 from trainables.builder import find
 from trainables.builder.build import fit_of
-from trainables.fused.compose.members import Composer, Members, Split
+from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
+from trainables.fused.compose.split import Split
 from trainables.fused.internals import kernels
 from trainables.fused.training import proof
 from trainables.fused.training.cohort import Cohort
@@ -32,12 +33,34 @@ def mixed(optimizer="sgd", rate=0.05, normalize=False, dropout=0.0):
     return model
 
 
+class InAGraph(keras.optimizers.SGD):
+    """An optimizer that cannot be run eagerly."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        if tf.executing_eagerly():
+            raise RuntimeError("This optimizer is for graphs.")
+        super().update_step(gradient, variable, learning_rate)
+
+
+def twice_if_eager(y_true, y_pred):
+    factor = 2.0 if tf.executing_eagerly() else 1.0
+    return factor * keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+
+def with_own_part(units, rate, part):
+    inputs = keras.Input((10,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dense(units, "relu")(inputs)))
+    kind = InAGraph if part == "optimizer" else keras.optimizers.SGD
+    model.compile(kind(rate), twice_if_eager if part == "loss" else "mse")
+    return model
+
+
 class Group:
     """A group of all points of a space of `mixed`, and its program."""
 
-    def __init__(self, space, programs="xla"):
+    def __init__(self, space, programs="xla", builder="mixed"):
         self.space, table = Space(space), small_table()
-        builder = find.find(f"{__file__}:mixed", find.Path.cwd())
+        builder = find.find(f"{__file__}:{builder}", find.Path.cwd())
         self.composer = Composer(builder.load(), builder, table, 0)
         points = np.arange(len(self.space))
         fit = Fit(epochs=3, batch_size=32)
@@ -45,13 +68,14 @@ class Group:
         assert isinstance(self.members, Members), self.members
         self.cohort = Cohort(points, self.members, fit, table, Training(fit, RULES), 8, programs)
 
-    def refused(self, proven=()):
+    def refused(self, proven=(), traced=None):
+        traced = set() if traced is None else traced
         build = lambda row: self.composer.build(self.space[row])  # noqa: E731
-        return proof.refused(self.cohort.program, self.members, build, set(proven), 0)
+        return proof.refused(self.cohort.program, self.members, build, set(proven), 0, traced)
 
     def wrong(self, stack, rows=(0,)):
         build = lambda row: self.composer.build(self.space[row])  # noqa: E731
-        return proof.prove(self.cohort.program, stack, list(rows), build, 0)
+        return proof.prove(self.cohort.program, stack, list(rows), build, 0, set())
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +120,7 @@ def test_only_the_points_of_what_differs_are_refused(group, monkeypatch):
     apply = update.apply
     monkeypatch.setattr(update, "apply", lambda *given: (apply(*given)[0] * 1.001, apply(*given)[1]))
     build = lambda row: group.composer.build(group.space[row])  # noqa: E731
-    rows, why = proof.refused(program, group.members, build, set(), 0)
+    rows, why = proof.refused(program, group.members, build, set(), 0, set())
     assert np.flatnonzero(rows).tolist() == np.flatnonzero(group.members.stack.optimizer == 1).tolist() != []
     assert "does not train them as Keras does" in why
 
@@ -122,8 +146,29 @@ def test_keras_own_optimizers_are_proven_once():
     build = lambda row: built.append(row) or group.composer.build(group.space[row])  # noqa: E731
     for expected in (2, 1):
         built.clear()
-        assert not proof.refused(group.cohort.program, group.members, build, proven, 0)[0].any()
+        assert not proof.refused(group.cohort.program, group.members, build, proven, 0, set())[0].any()
         assert len(built) == expected
+
+
+@pytest.mark.parametrize("part", ["optimizer", "loss"])
+def test_a_graph_is_traced_once_for_the_same_users_code(part, monkeypatch):
+    """Later proofs run it eagerly, and trace a graph again where the code has other values there."""
+    modes, traced = [], set()
+    by_keras = proof._by_keras
+    monkeypatch.setattr(proof, "_by_keras", lambda *given: modes.append(given[-1]) or by_keras(*given))
+    for units, expected in ((4, [False]), (5, [True, False])):
+        modes.clear()
+        group = Group({"units": [units], "rate": [0.01], "part": [part]}, builder="with_own_part")
+        rows, why = group.refused(traced=traced)
+        assert not rows.any() and modes == expected, why
+
+
+def test_a_model_of_keras_own_parts_is_run_eagerly(monkeypatch):
+    modes = []
+    by_keras = proof._by_keras
+    monkeypatch.setattr(proof, "_by_keras", lambda *given: modes.append(given[-1]) or by_keras(*given))
+    group = Group({"units": [4], "rate": [0.01], "part": [None]}, builder="with_own_part")
+    assert not group.refused()[0].any() and modes == [True]
 
 
 def test_a_wrong_kernel_is_found(monkeypatch):
@@ -151,7 +196,7 @@ def test_the_zoo_is_proven():
     fit = fit_of(engine.space[int(points[0])], engine.builder, engine.training.fit)
     cohort = Cohort(points, found, fit, engine.table, engine.training, 8, "xla")
     build = lambda row: engine.composer.build(engine.space[int(points[row])])  # noqa: E731
-    rows, why = proof.refused(cohort.program, found, build, set(), 0)
+    rows, why = proof.refused(cohort.program, found, build, set(), 0, set())
     assert not rows.any(), why
 
 

@@ -32,7 +32,7 @@ class Members:
         optimizers: the optimizers, as described but without the variables that they decay, in the order of their numbers
             in `stack`.
         variants: the activations of the layers, as described, for each variant, in the same order.
-        checked: bool, shape (points,): the points whose models were built by themselves.
+        checked: bool, shape (points,): the points that a proof takes first: this worker may have their models.
         target: how their models take the target.
     """
 
@@ -64,7 +64,7 @@ def assemble(
         points: points that share a program.
         names: names of the axes that the builder takes.
         columns: the initial values of each point, by `PARTS` and the keys of the numbers.
-        checked: rows of points whose models were built by themselves.
+        checked: rows of the points that a proof takes before others.
 
     Raises:
         UnfusableError: no program can train them.
@@ -80,10 +80,8 @@ def assemble(
     lifted = [key for key, column in numbers.items() if key != RATE and len(set(_floats(column.values))) > 1]
     keys = [RATE, *lifted]
 
-    def fresh(row: int) -> keras.Model:
-        return builds.fresh(points.config(row, names))
-
-    model = fresh(0)
+    models = {row: builds.fresh(points.config(row, names)) for row in made_from(columns)}
+    model = models[0]
     target = target_of(model, table)
     if target.columns:
         raise UnfusableError("the model has several outputs")
@@ -94,8 +92,8 @@ def assemble(
         raise UnfusableError("a weight with a sparse gradient has different regularizers")
     template = Template(
         model,
-        [fresh(row) if row else model for row in of_optimizer],
-        [fresh(row) if row else model for row in of_variant],
+        [models[row] for row in of_optimizer],
+        [models[row] for row in of_variant],
         keys,
         {key: float(_floats(column.values)[column.combinations.of_point[0]])
          for key, column in numbers.items() if key not in keys},
@@ -153,6 +151,11 @@ def _stacked(
     tables = {id(x.embeddings) for x in layers if isinstance(x, keras.layers.Embedding)}
     described = {p for p, v in enumerate(model.trainable_variables) if id(v) in tables}
     return found, sparse - described
+
+
+def made_from(columns: Mapping[str, Column]) -> list[int]:
+    """Return the rows of the points whose models become the template of a program with these initial values."""
+    return sorted({0, *_numbers(columns["optimizer"])[1], *_numbers(columns["variant"])[1]})
 
 
 def _numbers(column: Column) -> tuple[np.ndarray, list[int]]:

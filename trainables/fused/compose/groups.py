@@ -10,8 +10,10 @@ import numpy as np
 
 from trainables.builder.target_range import TargetError
 from trainables.error_text import cause_of
-from trainables.fused.compose.members import Composer, Members, Refused, Split
+from trainables.fused.compose.interactions import Interactions
+from trainables.fused.compose.members import Composer, Members, Refused
 from trainables.fused.compose.points import Points
+from trainables.fused.compose.split import Split
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.settings import Fit
 
@@ -24,11 +26,13 @@ class Group:
         points: their numbers in the grid, int64, shape (points,).
         why: why no program can train them; empty if one can.
         why_not_native: why the native kernel cannot train them; empty if it can, or if nobody asked.
+        known: which axes act together, as far as it was known when the group was composed.
     """
 
     points: np.ndarray
     why: str
     why_not_native: str = ""
+    known: Interactions | None = None
 
 
 WhyNot = Callable[[np.ndarray, Members], str]
@@ -63,7 +67,7 @@ def partition(
         elif isinstance(found, Refused):
             yield Group(part, found.why)
         else:
-            yield Group(part, "", not_native(part, found))
+            yield Group(part, "", not_native(part, found), composer.known)
 
 
 def why_not(error: Exception) -> str:

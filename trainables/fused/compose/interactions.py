@@ -25,6 +25,7 @@ class Interactions:
         pairs: share of the pairs of values of two axes that met in it; below 1 if `MOST_MODELS` was too low.
         triples: the same of three axes.
         sampled: axes of so many values that a few stood for all.
+        complete: no study was needed, because the models of all points are built by themselves.
     """
 
     sets: frozenset[tuple[str, frozenset[str]]] = frozenset()
@@ -32,6 +33,7 @@ class Interactions:
     pairs: float = 1.0
     triples: float = 1.0
     sampled: frozenset[str] = frozenset()
+    complete: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -55,8 +57,9 @@ class Interactions:
         return replace(self, sets=self.sets | {one for one in found if one[1]})
 
     def joined(self, other: Interactions) -> Interactions:
-        """Return the interactions that either has."""
-        return replace(self if self.models else other, sets=self.sets | other.sets)
+        """Return the interactions that either has, with what the study of one of them tells of itself."""
+        studied = max((self, other), key=lambda one: (not one.complete, one.models))
+        return replace(studied, sets=self.sets | other.sets)
 
     def acting(self, part: str, alone: set[str], axes: Sequence[str]) -> set[str]:
         """Return the axes that act on a part in a group.

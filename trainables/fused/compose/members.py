@@ -10,12 +10,13 @@ to see what changes. Then
 
 Axes that act only together with others are known from `interactions`, a study of the whole sweep. Random members of each
 group are built by themselves as a test of it. `trainables.fused.training.proof` then compares their training.
+
+If there are few points, the models of all are built instead (`few`): a study would build as many.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +26,13 @@ import numpy as np
 from trainables.builder import build
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
-from trainables.fused.compose.assemble import Members, assemble
+from trainables.fused.compose.assemble import Members, assemble, made_from
 from trainables.fused.compose.builds import PARTS, Builds, Config, Failed, same, value_of
+from trainables.fused.compose.few import Each, are_few, each, same_here
 from trainables.fused.compose.interactions import SIGNATURE, Interactions
 from trainables.fused.compose.learned import Learned
-from trainables.fused.compose.points import Column, Combinations, Points, numbered
+from trainables.fused.compose.points import Column, Points, numbered
+from trainables.fused.compose.split import Split, blocks, fits_of, row_cost, split
 from trainables.fused.compose.study import MANY_VALUES, interactions, learn
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import check_objects
@@ -43,28 +46,6 @@ CHECKED = 2
 
 MAX_COMBINATIONS = 256
 """The maximum number of models built for axes that change the same value; a group that needs more is split."""
-
-STEP_ROWS = 8
-"""A step costs about as much as this number of rows, beside its own. So two groups of the same models do not have the same
-cost and are not composed at once by two workers: the second finds their descriptions made.
-"""
-
-LEAST_POINTS = 16
-"""A group may always have this many points, whatever memory they take: a chunk has this size anyway."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """The points are no group, but these parts of them may be groups. `why` is the reason for the user.
-
-    Attributes:
-        parts: the rows of the points of each part.
-        costs: the cost of training each part, relative to the others; empty if unknown.
-    """
-
-    parts: Sequence[np.ndarray]
-    why: str
-    costs: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +95,7 @@ class Composer:
         self._builds = Builds(function, builder, table, seed, timeout_s)
         self._memory_bytes = memory_mb * 2**20
         self.known: Interactions | None = None
-        """The axes that act together; None before the first group, whose study is that of the whole sweep."""
+        """The axes that act together; None before the first group, whose study, if it needs one, is that of the sweep."""
 
     def know(self, more: Learned | None) -> None:
         """Add what other workers have learned about the sweep."""
@@ -142,6 +123,10 @@ class Composer:
             InternalsError: the engine fails for a reason that is not in the points.
             UnfusableError: no program can train the points, as with `Refused`, but this was found out late.
         """
+        names = self._names(points)
+        if are_few(points, names, self.known, self._seed):
+            self.known = self.known or Interactions(complete=True)
+            return self._each(points, names, fit)
         while True:
             study = self._study(points, fit)
             if not isinstance(study, _Study):
@@ -155,21 +140,34 @@ class Composer:
         """Return a new model of a point, as its builder returns it; `config` is the point's configuration."""
         return self._builds.fresh(build.builder_axes(config, self._builder))
 
+    def _names(self, points: Points) -> list[str]:
+        """Return the axes that the builder takes."""
+        return list(build.builder_axes(dict.fromkeys(points.names), self._builder))
+
+    def _each(self, points: Points, names: Sequence[str], fit: Fit) -> Members | Split | Refused:
+        """Compose few points, each from its own description."""
+        found = each(self._builds, self._builder, points, names, fit, self._memory_bytes)
+        if isinstance(found, Failed):
+            return Refused(found.why)
+        if not isinstance(found, Each):
+            return found
+        rows = made_from(found.columns)  # these models are built in any case
+        if not same_here(self._builds, points, names, found.described, rows):
+            raise UnfusableError(
+                "the initial values differ from those that another worker's builder returned"
+            )
+        others = sorted(set(range(len(points))) - set(rows))  # the models of these may be left over
+        return assemble(self._builds, self._table, points, names, found.columns, others)
+
     def _study(self, points: Points, fit: Fit) -> _Study | Split | Refused:
-        of_fit = build.fit_axes(points.names, self._builder)
-        names = [name for name in points.names if name not in of_fit]
-        if self.known is None:
+        names = self._names(points)
+        if self.known is None or self.known.complete:
             self.known = interactions(points, names, self._builds, self._seed)
-        given_to_fit = points.combinations(of_fit)
-        fits = [build.fit_of(points.config(row), self._builder, fit) for row in given_to_fit.first.tolist()]
-        if len(set(fits)) > 1:
-            labels = np.array([fits.index(one) for one in fits])[given_to_fit.of_point]
-            split = _split(numbered(labels), "arguments of fit change the batches or the weights of rows")
-            sizes = [fits[given_to_fit.of_point[rows[0]]].batch_size for rows in split.parts]
-            costs = [
-                len(rows) * (1 + STEP_ROWS / size) for rows, size in zip(split.parts, sizes, strict=True)
-            ]
-            return Split(split.parts, split.why, costs)
+        fits, of_fit = fits_of(points, self._builder, fit)
+        if len(fits) > 1:
+            parts = split(of_fit, "arguments of fit change the batches or the weights of rows")
+            costs = [len(rows) * row_cost(one) for rows, one in zip(parts.parts, fits, strict=True)]
+            return Split(parts.parts, parts.why, costs)
         base, axes = points.config(0, names), points.varying(names)
         by_axis = {axis: points.combinations([axis]) for axis in axes}
         # If an axis with few values splits the points, the long ones are studied in the parts only.
@@ -186,9 +184,9 @@ class Composer:
                 return self._by_structure(points, names, structural, found, fits[0])
             if isinstance(first, Failed):
                 return Refused(first.why)
-            blocks = self._blocks(np.arange(len(points)), first, fits[0])
-            if len(blocks) > 1:
-                return Split(blocks, f"{len(points):,} points do not fit into resources.memory_mb at once")
+            fitting = blocks(np.arange(len(points)), first, fits[0], self._memory_bytes)
+            if len(fitting) > 1:
+                return Split(fitting, f"{len(points):,} points do not fit into resources.memory_mb at once")
         assert isinstance(first, Described)  # the loop has refused a builder that failed
         if together := sorted(self.known.acting(SIGNATURE, set(), axes)):
             why = f"{_and(together)} change the model together"
@@ -199,7 +197,7 @@ class Composer:
             signatures = [self._builds.describe(config).signature for config in configs]
             labels = np.array([signatures.index(one) for one in signatures])
             if labels.any():
-                return _split(numbered(labels[combined.of_point]), why)
+                return split(numbered(labels[combined.of_point]), why)
         columns = self._columns(points, base, axes, found, first)
         if isinstance(columns, Split):
             return columns
@@ -221,20 +219,14 @@ class Composer:
             labels = labels * len(signatures) + numbers[found[axis].combinations.of_point]
             labels = numbered(labels).of_point
         why = f"{_and(structural)} {'change' if structural[1:] else 'changes'} the model"
-        split = _split(numbered(labels), why)
         parts, costs = [], []
-        for part in split.parts:
+        for part in split(numbered(labels), why).parts:
             # Take the size of a part's first model for all of its models.
             described = self._builds.describe(points.config(part[0], names))
-            for block in self._blocks(part, described, fit):
+            for block in blocks(part, described, fit, self._memory_bytes):
                 parts.append(block)
                 costs.append(len(block) * sum(array.size for array in described.initial))
-        return Split(parts, split.why, costs)
-
-    def _blocks(self, rows: np.ndarray, described: Described | Failed, fit: Fit) -> list[np.ndarray]:
-        """Return the points `rows`, whose models are like `described`, in blocks that fit into the memory."""
-        most = max(LEAST_POINTS, int(self._memory_bytes / _row_bytes(described, fit)))
-        return np.array_split(rows, math.ceil(len(rows) / most))
+        return Split(parts, why, costs)
 
     def _columns(
         self, points: Points, base: Config, axes: Sequence[str], found: Mapping[str, Column], first: Described
@@ -295,22 +287,7 @@ class Composer:
         """Split along the one of `axes` with the fewest values."""
         by_axis = {axis: points.combinations([axis]) for axis in axes}
         axis = min((a for a in by_axis if len(by_axis[a]) > 1), key=lambda a: len(by_axis[a]))
-        return _split(by_axis[axis], why)
-
-
-def _row_bytes(described: Described | Failed, fit: Fit) -> int:
-    """Return approximately how many bytes a point takes in training.
-
-    A point has its weights, the best epoch's weights and two slots for each weight. All of these exist four times: in
-    NumPy, as the inputs of the program, as its outputs, and inside it. The learning curve comes on top.
-    """
-    return 4 * 4 * sum(a.nbytes for a in described.initial) + 4 * 8 * fit.epochs
-
-
-def _split(groups: Combinations, why: str) -> Split:
-    order = np.argsort(groups.of_point, kind="stable")
-    ends = np.cumsum(np.bincount(groups.of_point))[:-1]
-    return Split(np.split(order, ends), why)
+        return split(by_axis[axis], why)
 
 
 def _and(names: Sequence[str]) -> str:

@@ -31,6 +31,11 @@ class Area:
     thresholds: int
     weighted: bool
 
+    @property
+    def is_roc(self) -> bool:
+        """Whether it is the area under the ROC curve, by trapezoids."""
+        return (self.metric.curve.value, self.metric.summation_method.value) == ("ROC", "interpolation")
+
     def result(self, matrix: Any) -> Any:
         """Return the area.
 

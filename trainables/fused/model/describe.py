@@ -35,7 +35,7 @@ from trainables.fused.internals.keras import (
     specimen,
 )
 from trainables.fused.model.code import is_library, names_in
-from trainables.fused.model.refuse import leaves_of, refuse
+from trainables.fused.model.refuse import has_users_parts, is_users, leaves_of, refuse
 from trainables.fused.model.tokens import Tokens, read_by_users, token
 from trainables.fused.model.values import attributes_of
 
@@ -110,6 +110,27 @@ def describe(model: keras.Model) -> Described:
     optimizer = _optimizer_token(model.optimizer, numbers, tokens), decayed(model)
     initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
     return Described(tuple(signature), tuple(variant), optimizer, numbers, initial, tokens.reads_globals)
+
+
+def users_parts(model: keras.Model) -> frozenset[Hashable]:
+    """Return tokens of what is not Keras' own in `model`, which must be as its builder returned it; empty if all is.
+
+    The loss, the metrics and the optimizer are among them in any case, but the sizes of Keras' own layers are not.
+    """
+    if not has_users_parts(model):
+        return frozenset()
+    layers = layers_of(model)
+    tokens = Tokens(_own(model, layers))
+    found = {*_compiled_tokens(model, tokens), _optimizer_token(model.optimizer, {}, tokens)}
+    for layer in layers:
+        activation: list[Hashable] = []
+        described = _layer_token(layer, 0, {}, activation, tokens)
+        found |= {described} if is_users(layer) or is_users(layer.activity_regularizer) else set()
+        found |= set(activation) if is_users(getattr(layer, "activation", None)) else set()
+    for variable in model.trainable_variables:
+        for part in filter(is_users, (variable.regularizer, variable.constraint)):
+            found.add(tokens.of(part, "the regularizer or the constraint of a weight"))
+    return frozenset(found)
 
 
 def _own(model: keras.Model, layers: Sequence[Any]) -> dict[int, Hashable]:

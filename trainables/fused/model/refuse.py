@@ -118,16 +118,19 @@ def metrics_of(model: keras.Model) -> list[Any]:
 
 def has_users_parts(model: keras.Model) -> bool:
     """Return whether the model has a layer, a function, a loss, a metric or an optimizer that is not Keras' own."""
-    wrappers = (keras.metrics.MeanMetricWrapper, keras.layers.Lambda)
     parts = [part for part in leaves_of(given_to_compile(model)) if not isinstance(part, str)]
     for layer in layers_of(model):
         parts += [layer, getattr(layer, "activation", None), layer.activity_regularizer]
     for variable in model.trainable_variables:
         parts += [variable.regularizer, variable.constraint]
     parts += [model.optimizer, rate_of(model.optimizer)]
-    return any(
-        not is_library(_module_of(part)) or type(part) in wrappers for part in parts if part is not None
-    )
+    return any(map(is_users, parts))
+
+
+def is_users(part: Any) -> bool:
+    """Return whether a part of a model is not Keras' own, or wraps a function that may not be. None is no part."""
+    wrappers = (keras.metrics.MeanMetricWrapper, keras.layers.Lambda)
+    return part is not None and (not is_library(_module_of(part)) or type(part) in wrappers)
 
 
 def _module_of(part: Any) -> str:

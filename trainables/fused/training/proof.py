@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.fused.compose.members import Members
+from trainables.fused.model.describe import users_parts
 from trainables.fused.model.refuse import has_users_parts
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.optimizers import slots_by_name
@@ -59,7 +60,9 @@ class Sample:
     validation: int
 
 
-def prove(program: AnyProgram, stack: Stack, rows: Sequence[int], build: Build, seed: int) -> dict[int, str]:
+def prove(
+    program: AnyProgram, stack: Stack, rows: Sequence[int], build: Build, seed: int, traced: set[Hashable]
+) -> dict[int, str]:
     """Return those of the members `rows` that the program does not train as Keras does, each with the difference found.
 
     Args:
@@ -68,6 +71,8 @@ def prove(program: AnyProgram, stack: Stack, rows: Sequence[int], build: Build, 
         rows: the rows of the members in `stack`.
         build: makes their models.
         seed: seed of the random choices.
+        traced: parts of users, by their tokens, that Keras has trained in a graph in another proof; those of the members
+            that are right are added.
     """
     wrong: dict[int, str] = {}
     waiting = list(rows)
@@ -78,16 +83,28 @@ def prove(program: AnyProgram, stack: Stack, rows: Sequence[int], build: Build, 
         # A builder may set a global that a loss reads. All members have the same value of it, or they would be in other
         # groups; so the program is traced right after some of them were built.
         models = {row: build(row) for row in waiting}
+        # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the time,
+        # so that the same code is run eagerly in later proofs, unless they fail.
+        parts = {row: users_parts(models[row]) for row in waiting}
+        eager = {row: parts[row] <= traced if attempt == 0 else not parts[row] for row in waiting}
         found = _by_program(program, [starts[row] for row in waiting], sample)
         wrong = {}
         for row, (result, again) in zip(waiting, found, strict=True):
-            expected = _by_keras(models[row], program, starts[row], sample) | again
+            try:
+                expected = _by_keras(models[row], program, starts[row], sample, eager[row]) | again
+            except Exception as error:  # users' code may run in a graph only
+                if not (eager[row] and parts[row]):
+                    raise
+                wrong[row] = str(error)
+                continue
             difference = _difference(result, expected, expected)
             if difference and attempt == ATTEMPTS - 1:
-                nudged = _by_keras(build(row), program, _nudged(starts[row], chance), sample) | again
-                difference = _difference(result, expected, nudged)
+                nudged = _by_keras(build(row), program, _nudged(starts[row], chance), sample, eager[row])
+                difference = _difference(result, expected, nudged | again)
             if difference:
                 wrong[row] = difference
+            else:
+                traced |= parts[row]
         waiting = list(wrong)
         if not waiting:
             break
@@ -95,7 +112,12 @@ def prove(program: AnyProgram, stack: Stack, rows: Sequence[int], build: Build, 
 
 
 def refused(
-    program: AnyProgram, members: Members, build: Build, proven: set[Hashable], seed: int
+    program: AnyProgram,
+    members: Members,
+    build: Build,
+    proven: set[Hashable],
+    seed: int,
+    traced: set[Hashable],
 ) -> tuple[np.ndarray, str]:
     """Prove a program, and return which of its points it cannot train: bool, shape (points,), and why.
 
@@ -107,11 +129,12 @@ def refused(
         build: makes the models of its points.
         proven: optimizers and activations of Keras that have been proven in another program; new ones are added.
         seed: seed of the random choices.
+        traced: see `prove`.
     """
     stack = members.stack
     optimizers, variants = _unproven(members, proven)
     rows = chosen(optimizers[stack.optimizer], variants[stack.variant], members.checked, seed)
-    wrong = prove(program, stack, rows, build, seed)
+    wrong = prove(program, stack, rows, build, seed, traced)
     if not wrong:
         if not any(map(has_users_parts, (*program.template.optimizers, *program.template.variants))):
             proven |= {*members.optimizers, *itertools.chain.from_iterable(members.variants)}
@@ -227,15 +250,14 @@ def _by_program(program: AnyProgram, starts: Sequence[Stack], sample: Sample) ->
     return list(zip(found, apart, strict=True))
 
 
-def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sample) -> Result:
+def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sample, eager: bool) -> Result:
     """Train a model from the values of a member by Keras, and return the same as `_by_program`."""
     template = program.template
     for variable, value in zip(model.trainable_variables, template.parts(start.weights[0]), strict=True):
         variable.assign(value)
     for position, value in zip(template.stacked, start.state, strict=True):
         model.non_trainable_variables[position].assign(value[0])
-    # Without users' code, there is nothing that could behave otherwise in a graph, and tracing takes most of the time.
-    model.run_eagerly = not has_users_parts(model)
+    model.run_eagerly = eager
     taken = [tuple(np.asarray(array)[sample.order] for array in program.fitted)]
     taken.append(tuple(np.asarray(array)[: sample.validation] for array in program.validation))
     fitted, validation = (

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "areas.h"
 #include "expressions.h"
 #include "layers.h"
 #include "measures.h"
@@ -34,6 +35,12 @@ INLINE int logits_layer(const Net* net) {
   for (int k = 0; k < net->measures; k++)
     if (is_of_logits(net->measured[k]) && net->layer[net->layers - 1].kind == ACTIVATION) return net->layers - 2;
   return net->layers - 1;
+}
+
+// Whether the outputs of a chunk are the logistic function of the logits.
+INLINE bool is_logistic(const Chunk& c) {
+  const Layer& last = c.net->layer[c.net->layers - 1];
+  return last.kind == ACTIVATION && last.activation >= 0 && c.activation[last.activation] == SIGMOID;
 }
 
 // Loads chunk number `number`: parameters, settings and sums.
@@ -74,9 +81,20 @@ Batch batch_of(const Chunk& c, const Rows* rows, int64_t first, int most) {
           c.work.output[logits_layer(net)], first, n};
 }
 
-// Adds the measures of a batch, which the models have predicted, to the sums, and keeps the predictions if they are wanted.
+// What is wanted of the outputs of a chunk beside the sums of measures; null: not wanted.
+struct Wanted {
+  float* outputs;  // [lanes][rows][outputs]
+  double* counts;  // [counts][V]
+};
+
+Wanted wanted_of(const Net* net, const Rows* rows, int number, float* outputs, double* counts) {
+  return {outputs ? outputs + (int64_t)number * V * rows->rows * net->outputs : nullptr,
+          counts ? counts + (int64_t)number * V * net->counts : nullptr};
+}
+
+// Adds the measures of a batch, which the models have predicted, to the sums, and does what else is wanted.
 // d: where the gradient of a loss goes that is an expression; null: not wanted.
-void measure(Chunk& c, const Batch& b, float* outputs, int64_t rows, vf* d) {
+void measure(Chunk& c, const Batch& b, const Wanted& wanted, int64_t rows, vf* d) {
   const Net* net = c.net;
   for (int m = 0; m < net->measures; m++) {
     const Measured& one = net->measured[m];
@@ -84,7 +102,12 @@ void measure(Chunk& c, const Batch& b, float* outputs, int64_t rows, vf* d) {
                                        : sum_over_rows(one, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n);
     for (int l = 0; l < V; l++) c.sums[m][l] += sum[l];
   }
-  if (outputs) keep(outputs, b.y, net->outputs, rows, b.first, b.n);
+  if (wanted.outputs) keep(wanted.outputs, b.y, net->outputs, rows, b.first, b.n);
+  double* counts = wanted.counts;
+  for (int k = 0; counts && k < net->areas; k++) {
+    count(net->area[k], b.y, b.t, b.weight, net->outputs, b.n, counts);
+    counts += counted(net->area[k]) * V;
+  }
 }
 
 }  // namespace

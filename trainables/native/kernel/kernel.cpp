@@ -19,7 +19,7 @@
 extern "C" {
 
 // The number that the Python side expects; it changes with the structures above.
-int version(void) { return 6; }
+int version(void) { return 7; }
 
 int lanes(void) { return V; }
 
@@ -44,9 +44,11 @@ void uniform(int32_t s0, int32_t s1, int64_t count, float* out) { philox_uniform
 //   decays      for each optimizer, which numbers decay, [weights]
 //   done        steps done before `first_step`
 //   outputs     [chunks * V][rows][outputs]: what the models predict before each step; null: not wanted
+//   counts      [chunks][counts][V]: where the rows are added to what the areas count; null: not wanted
 // Returns 0; 1 if the net, the models or the steps are not sound.
 int train(const Net* net, const Models* models, int chunks, const Rows* rows, const float* const* draws, const float* const* schedule,
-          const float* const* decays, int64_t done, int64_t first_step, int64_t last_step, char* memory, float* outputs) {
+          const float* const* decays, int64_t done, int64_t first_step, int64_t last_step, char* memory, float* outputs,
+          double* counts) {
   if (!is_sound(net) || !are_sound(net, models, chunks, true)) return 1;
   if (first_step < 0 || last_step > (rows->rows + net->batch - 1) / net->batch) return 1;
   FlushToZero flush;
@@ -67,13 +69,14 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
     int kinds = 0;
     for (int l = 0; l < V; l++) optimizer[l] = models->optimizer[c.from[l]];
     for (int l = 0; l < V; l++) kinds += !present[optimizer[l]], present[optimizer[l]] = true;
-    float* kept = outputs ? outputs + (int64_t)number * V * rows->rows * net->outputs : nullptr;
+    const Wanted wanted = wanted_of(net, rows, number, outputs, counts);
     for (int64_t s = first_step; s < last_step; s++) {
       const Batch b = batch_of(c, rows, s * net->batch, net->batch);
       vf penalty = (vf){};
       run(c, b.x, b.n, true, draws, b.first, &penalty);
-      measure(c, b, kept, rows->rows, work.one);
-      if (loss.measure != EXPRESSION) loss_gradient(loss, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n, work.one);
+      measure(c, b, wanted, rows->rows, work.one);
+      if (loss.measure != EXPRESSION)
+        loss_gradient(loss, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n, work.one, is_logistic(c));
       run_backward(c, b.x, b.n, last, draws, b.first);
       penalize_weights(c, strengths, &penalty);
       for (int l = 0; l < V; l++) c.sums[net->measures][l] += (double)penalty[l] * b.n;
@@ -100,10 +103,10 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
 
 // Evaluates `chunks` chunks on the tiles `first_tile` to `last_tile` of rows, and adds to their sums; with the last tile also
 // the penalties of weights, which are those of all rows at once.
-//   outputs     [chunks * V][rows][outputs]: what the models predict; null: not wanted
+//   outputs, counts    as of `train`
 // Returns 0; 1 if the net, the models or the tiles are not sound.
 int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows, int64_t first_tile, int64_t last_tile, char* memory,
-             float* outputs) {
+             float* outputs, double* counts) {
   if (!is_sound(net) || !are_sound(net, models, chunks, false)) return 1;
   const int64_t tiles = (rows->rows + TILE - 1) / TILE;
   if (first_tile < 0 || last_tile > tiles) return 1;
@@ -112,12 +115,12 @@ int evaluate(const Net* net, const Models* models, int chunks, const Rows* rows,
   for (int number = 0; number < chunks; number++) {
     Chunk c;
     load_chunk(c, net, models, number, work);
-    float* kept = outputs ? outputs + (int64_t)number * V * rows->rows * net->outputs : nullptr;
+    const Wanted wanted = wanted_of(net, rows, number, outputs, counts);
     for (int64_t tile = first_tile; tile < last_tile; tile++) {
       const Batch b = batch_of(c, rows, tile * TILE, TILE);
       vf penalty = (vf){};
       run(c, b.x, b.n, false, nullptr, 0, &penalty);
-      measure(c, b, kept, rows->rows, nullptr);
+      measure(c, b, wanted, rows->rows, nullptr);
       for (int l = 0; l < V; l++) c.sums[net->measures][l] += (double)penalty[l] * b.n;
     }
     if (last_tile == tiles) add_penalties(c, models, rows->rows);
@@ -142,6 +145,16 @@ void apply(int activation, float slope, const float* x, float* y, int64_t n) {
       default: activate(activation, slope, &a, &a, 1, 1);
     }
     memcpy(y + i, &a, sizeof a);
+  }
+}
+
+// Adds n rows of `width` outputs, [n][width][V], to the counts of an area, [counts][V]: for tests.
+void add_to_counts(const Area* area, const float* y, const float* t, const float* weight, int width, int n, double* counts) {
+  FlushToZero flush;
+  for (int64_t i = 0; i < (int64_t)n * width; i++) {
+    vf a;
+    memcpy(&a, y + i * V, sizeof a);
+    count(*area, &a, t + i, weight ? weight + i / width : nullptr, 1, 1, counts);
   }
 }
 

@@ -105,7 +105,9 @@ vf sum_over_rows(const Measured& m, const vf* y, const vf* z, const float* t, co
 }
 
 // d = the gradient of the loss, a mean over n rows, with respect to the outputs, or to the logits.
-void loss_gradient(const Measured& m, const vf* y, const vf* z, const float* t, const float* weight, int K, int T, int n, vf* d) {
+//   is_logistic    whether the outputs are the logistic function of the logits, so that it need not be computed again
+void loss_gradient(const Measured& m, const vf* y, const vf* z, const float* t, const float* weight, int K, int T, int n, vf* d,
+                   bool is_logistic) {
   const float share = 1.0f / (float)n;
   for (int r = 0; r < n; r++, y += K, z += K, d += K, t += T) {
     const float whole = weight ? weight[r] * share : share, part = whole / (float)K;
@@ -136,7 +138,7 @@ void loss_gradient(const Measured& m, const vf* y, const vf* z, const float* t, 
         }
         break;
       case BINARY_CROSSENTROPY:
-        for (int k = 0; k < K; k++) d[k] = (logistic(z[k]) - target_of(t, k, m.smoothing, 2.0f)) * part;
+        for (int k = 0; k < K; k++) d[k] = ((is_logistic ? y[k] : logistic(z[k])) - target_of(t, k, m.smoothing, 2.0f)) * part;
         break;
       default: {  // the cross-entropy of classes
         vf top = z[0], sum = (vf){};

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "areas.h"
 #include "expressions.h"
 #include "lanes.h"
 #include "measures.h"
@@ -97,6 +98,13 @@ bool is_sound(const Net* net) {
     const int64_t last = one.first + (one.groups - 1) * (int64_t)one.step + (one.length - 1) * (int64_t)one.stride;
     if (last >= weights) return false;
   }
+  if (!is_among(net->areas, 0, MOST_AREAS) || (net->areas && net->targets != net->outputs)) return false;
+  int64_t counts = 0;
+  for (int k = 0; k < net->areas; k++) {
+    if (!is_among(net->area[k].thresholds, 2, MOST_THRESHOLDS)) return false;
+    counts += counted(net->area[k]);
+  }
+  if (counts != net->counts) return false;
   for (int k = 0; k < net->measures; k++) {
     const Measured& m = net->measured[k];
     const bool is_sparse = m.measure == SPARSE_CROSSENTROPY || m.measure == SPARSE_ACCURACY;

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int TILE = 64;   // rows evaluated at once
 constexpr int STRIP = 16;  // rows for which an instruction is carried out at once
-constexpr int MOST_LAYERS = 64, MOST_MEASURES = 32;
+constexpr int MOST_LAYERS = 64, MOST_MEASURES = 32, MOST_AREAS = 32, MOST_THRESHOLDS = 1 << 14;
 constexpr int MOST_INSTRUCTIONS = 1 << 16, MOST_COLUMNS = 1 << 14;  // of all expressions; of one
 constexpr int MOST = 256;  // optimizers, penalized variables, constraints, and sources of all layers
 
@@ -100,12 +100,17 @@ struct Instruction {  // for each of `width` columns
   float number;                  // of CONSTANT
 };
 
+struct Area {  // under a curve, by thresholds that are evenly distributed from 0 to 1
+  int32_t thresholds, weighted;
+};
+
 struct Net {
   int32_t layers, features, outputs, targets;  // numbers of layers, and of numbers in a row
   int32_t weights, states, slots, settings;    // numbers in a model; slots: arrays of as many numbers as weights
   int32_t variables, penalties, optimizers, constraints, measures, activations, sources;
   int32_t instructions, columns;  // of all expressions together; the most that one of them needs
   int32_t batch;
+  int32_t areas, counts;   // counts: the numbers that one model counts for all areas
   const Layer* layer;       // in an order in which each comes after its sources; the last one is the output
   const Range* variable;   // the variables that are trained, in order
   const int32_t* penalty;  // those of them that are penalized
@@ -114,6 +119,7 @@ struct Net {
   const Measured* measured;  // the loss, then the metrics
   const int32_t* source;     // the layers whose outputs the layers take, or ROWS_OF_TABLE
   const Instruction* instruction;
+  const Area* area;
 };
 
 struct Models {  // arrays with a row for each model, and lists of chunks
