@@ -52,7 +52,7 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
         from sweep.plan.plan import Plan
 
         weights = run.weights(idx)
-        rows = rows_of(file, Plan.load(run.folder.plan).data_spec)
+        rows, notes_of_file = rows_of(file, Plan.load(run.folder.plan).data_spec)
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # the notes say the same
             found = predicted(
                 run.folder.path,
@@ -67,7 +67,7 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
         if isinstance(found, np.ndarray):  # a sweep on arrays
             flat = found.reshape(len(found), -1)
             found = pd.DataFrame(flat, columns=[f"output_{number}" for number in range(flat.shape[1])])
-    notes = list(found.attrs.get("notes", ()))
+    notes = [*notes_of_file, *found.attrs.get("notes", ())]
     found.attrs.clear()
     for note in notes:
         click.echo(f"Note: {printable(note)}", err=True)

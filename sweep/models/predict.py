@@ -146,27 +146,34 @@ def predicted(
     return frame
 
 
-def rows_of(path: str, spec: DataSpec) -> pd.DataFrame | np.ndarray:
-    """Return the raw rows in a file, which is read with the options of the sweep's table; of .npz the array x.
+def rows_of(path: str, spec: DataSpec) -> tuple[pd.DataFrame | np.ndarray, tuple[str, ...]]:
+    """Return the raw rows in a file, which is read with the options of the sweep's table, and notes; of .npz the array x.
 
     Raises:
         DataError: the file cannot be read as a table.
     """
     content = readers.content(path)
     if path.lower().endswith(".npz"):
-        return _array_of(path, content)
+        return _array_of(path, content), ()
     try:
-        return readers.read(path, content, spec).frame
+        found = readers.read(path, content, spec)
     except DataError:
-        # A file of new rows without a line of names need not have the targets.
-        fewer = [column for column in spec.columns or [] if column not in spec.targets]
-        if spec.header or not fewer:
+        without_targets = _without_targets(path, content, spec)
+        if without_targets is None:
             raise
-        try:
-            return readers.read(path, content, replace(spec, columns=fewer)).frame
-        except DataError:
-            pass
-        raise
+        found = without_targets
+    return found.frame, found.notes
+
+
+def _without_targets(path: str, content: bytes, spec: DataSpec) -> readers.Source | None:
+    """Return what is in a file that has no line of names and need not have the targets; None if that is not so."""
+    fewer = [column for column in spec.columns or [] if column not in spec.targets]
+    if spec.header or not fewer:
+        return None
+    try:
+        return readers.read(path, content, replace(spec, columns=fewer))
+    except DataError:
+        return None
 
 
 def _array_of(path: str, content: bytes) -> Any:

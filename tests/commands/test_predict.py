@@ -36,6 +36,16 @@ def test_it_prints_csv_and_notes_beside_it(place):
     assert "Note: " in ran.stderr and "'new' (1 row)" in ran.stderr and "is made by the builder" in ran.stderr
 
 
+def test_sheets_that_are_not_read_are_named(place):
+    folder, _, rows = place
+    with pd.ExcelWriter(folder / "new.xlsx") as book:
+        rows.to_excel(book, sheet_name="Now", index=False)
+        rows.to_excel(book, sheet_name="Before", index=False)
+    ran = CliRunner().invoke(main, ["predict", str(folder / "out"), "1", str(folder / "new.xlsx"), "--trust"])
+    assert ran.exit_code == 0 and len(pd.read_csv(io.StringIO(ran.stdout))) == len(rows), ran.output
+    assert 'the sheet "Now" is read, and "Before" is not' in ran.stderr
+
+
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_it_writes_a_file(place, tmp_path, ending):
     folder, _, rows = place

@@ -124,11 +124,11 @@ def test_files_without_names_may_lack_the_target(tmp_path):
         base=tmp_path,
     ).data_spec  # fmt: skip
     (tmp_path / "new.data").write_text("1,2,3\n4,5,6\n")
-    assert list(module.rows_of(str(tmp_path / "new.data"), spec)["b"]) == [3, 6]
+    assert list(module.rows_of(str(tmp_path / "new.data"), spec)[0]["b"]) == [3, 6]
     (tmp_path / "new.data").write_text("1,3\n4,6\n")
-    assert list(module.rows_of(str(tmp_path / "new.data"), spec)["b"]) == [3, 6]
+    assert list(module.rows_of(str(tmp_path / "new.data"), spec)[0]["b"]) == [3, 6]
     np.savez(tmp_path / "new.npz", x=np.ones((2, 2)))
-    assert module.rows_of(str(tmp_path / "new.npz"), spec).shape == (2, 2)
+    assert module.rows_of(str(tmp_path / "new.npz"), spec)[0].shape == (2, 2)
     (tmp_path / "new.npz").write_text("no")
     with pytest.raises(DataError, match="no array x"):
         module.rows_of(str(tmp_path / "new.npz"), spec)

@@ -76,7 +76,7 @@ def _sheet(path: str, sheets: list[str], spec: DataSpec) -> tuple[str, list[str]
     others = ", ".join(f'"{name}"' for name in sheets[1:])
     note = (
         f'{path}: the sheet "{sheets[0]}" is read, and {others} {"are" if len(sheets) > 2 else "is"} not. '
-        f'To read another one, write sheet: "{sheets[1]}" under data, for example.'
+        f'The first sheet is read, unless the plan names one: sheet: "{sheets[1]}" under data, for example.'
     )
     return sheets[0], [note]
 
