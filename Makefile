@@ -13,6 +13,9 @@ BIN := .venv/bin
 SELECTED = $(if $(filter-out all,$(POINTS)),--points $(POINTS))
 READY := .venv/.ready
 
+# If this is set, each process of the tests compiles all modules again, which takes it some ten seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: sweep test test-quick test-slow test-ci lint bench picture lock clean
 .DEFAULT_GOAL := sweep
 
