@@ -42,6 +42,7 @@ from types import ModuleType
 from typing import Any
 
 from trainables.errors import TrainablesError
+from trainables.source_file import spec_of
 
 SUPPLIED = ("input_shape", "normalizer")
 """Arguments that are always supplied from the data."""
@@ -339,10 +340,9 @@ def _unpickled(builder: Builder) -> Callable[..., Any]:
 
 
 def _import_file(name: str, path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+    spec = spec_of(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that classes in it can be pickled and dataclasses resolved
+    assert spec.loader is not None
     spec.loader.exec_module(module)
     return module

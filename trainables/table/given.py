@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from trainables.source_file import spec_of
 from trainables.table import inputs
 from trainables.table.inputs import Features
 from trainables.table.spec import DataError, DataSpec
@@ -100,10 +101,10 @@ def called(spec: DataSpec) -> Given | pd.DataFrame:
     path, name = Path(spec.path.rpartition(":")[0]), spec.function
     if not path.is_file():
         raise DataError(f"{path}: there is no such file. Correct data.path.")
-    module_spec = importlib.util.spec_from_file_location(f"sweep_data_{path.stem}", path)
-    assert module_spec is not None and module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
     try:
+        module_spec = spec_of(f"sweep_data_{path.stem}", path)
+        module = importlib.util.module_from_spec(module_spec)
+        assert module_spec.loader is not None
         module_spec.loader.exec_module(module)
         found = getattr(module, name)()
     except Exception as error:  # the user's code
