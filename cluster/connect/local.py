@@ -54,14 +54,15 @@ def started(
         preloads = bool(preload) and quoted == sys.executable
         if preloads:
             stack.enter_context(environment(**ray_internals.preloading(preload, cpus)))
-        ray.init(
-            runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=True,
-            logging_level=logging.WARNING,
-        )
+        with ray_internals.without_services():
+            ray.init(
+                runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=True,
+                logging_level=logging.WARNING,
+            )
         stack.enter_context(ended_quietly())
         if preloads:  # after the start of Ray, because this imports Tune
             stack.enter_context(ray_internals.in_any_worker())

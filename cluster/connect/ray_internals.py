@@ -67,6 +67,11 @@ TOKENS = Private("ray._raylet", "AuthenticationTokenLoader", "the token, kept si
 
 TRIAL_CLASSES = Private("ray.tune.execution.class_cache", "_ActorClassCache", "makes actors of trainables")
 
+NODE = Private("ray._private.node", "Node", "starts the processes of a Ray on this machine")
+
+NODE_SERVICES = ("start_monitor", "start_api_server")
+"""Methods of `NODE`, without a result: they start the autoscaler, and the server of the dashboard and of jobs."""
+
 TRIAL_PARTS = ("run_metadata", "storage", "placement_group_factory", "config", "evaluated_params")
 """The attributes of a trial of Tune that take most of its memory."""
 
@@ -142,6 +147,26 @@ def on_loopback() -> Iterator[None]:
         yield
     finally:
         setattr(constants, ON_NETWORK.name, before)
+
+
+@contextlib.contextmanager
+def without_services() -> Iterator[None]:
+    """Make a Ray that is started in a `with` block leave out the autoscaler, and the server of the dashboard and of jobs.
+
+    Nobody uses them in a sweep on one machine. They would take 1.3 core seconds, and Ray would wait 1.6 s for them.
+    """
+    node = _found(NODE)
+    try:
+        before = {name: getattr(node, name) for name in NODE_SERVICES}
+    except AttributeError as error:
+        raise _lacks(f"{NODE.module}.{NODE.name}.{error.name}") from None
+    for name in NODE_SERVICES:
+        setattr(node, name, lambda self, **options: None)
+    try:
+        yield
+    finally:
+        for name, method in before.items():
+            setattr(node, name, method)
 
 
 def read_settings_again() -> None:

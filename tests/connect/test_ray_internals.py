@@ -24,10 +24,12 @@ def test_a_name_that_ray_lacks_is_told(private, monkeypatch):
             pass
         with ray_internals.in_any_worker():
             pass
+        with ray_internals.without_services():
+            pass
 
 
 def test_the_modules_that_are_named_are_there():
-    assert len(NAMES) == 5
+    assert len(NAMES) == 6
     for module in (*(private.module for private in NAMES), *ray_internals.UPLOAD_LOGGERS):
         importlib.import_module(module)
 
@@ -54,6 +56,20 @@ def test_ray_listens_on_the_loopback_address_for_the_block_alone():
         assert constants.ENABLE_RAY_CLUSTER is False
         raise KeyError
     assert constants.ENABLE_RAY_CLUSTER is before
+
+
+@pytest.mark.parametrize("name", ray_internals.NODE_SERVICES)
+def test_services_are_left_out_for_the_block_alone_and_a_missing_one_is_told(name, monkeypatch):
+    node = importlib.import_module("ray._private.node").Node
+    before = getattr(node, name)
+    with ray_internals.without_services():
+        assert getattr(node, name) is not before
+        assert getattr(node, name)(None, include_dashboard=False) is None
+    assert getattr(node, name) is before
+    monkeypatch.delattr(node, name)
+    lacks = LACKS.format(rf"ray\._private\.node\.Node\.{name}")
+    with pytest.raises(ClusterError, match=lacks), ray_internals.without_services():
+        pass
 
 
 def test_tune_gives_trials_no_environment_of_their_own_for_the_block_alone():
