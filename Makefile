@@ -32,7 +32,7 @@ test: $(READY)
 
 # Those that load neither TensorFlow nor Ray, in less than a minute; tests/help/quick.py finds them.
 test-quick: $(READY)
-	$(BIN)/python -m pytest --quick -m "not slow" $(AT_ONCE) -n 4 $(ARGS)
+	$(BIN)/python -m pytest --quick -m "not slow" $(AT_ONCE) $(ARGS)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3000 $(ARGS)
