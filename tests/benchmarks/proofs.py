@@ -31,8 +31,8 @@ class Scaled(layers.Layer):
         return x * self.factor
 
 
-class Lookahead(keras.optimizers.SGD):
-    """An optimizer of one's own: its step is scaled by the sign of the gradient, too."""
+class Signed(keras.optimizers.SGD):
+    """An optimizer of one's own: its step has a part by the sign of the gradient."""
 
     def update_step(self, gradient, variable, learning_rate):
         super().update_step(gradient + 0.01 * ops.sign(gradient), variable, learning_rate)
@@ -67,7 +67,7 @@ def own(width, depth, rate, l2, kind, *, input_shape, normalizer):
         x = layers.Dense(width, "relu", kernel_regularizer=keras.regularizers.L2(l2))(x)
         x = Scaled()(x) if kind == "layer" else x
     model = keras.Model(inputs, layers.Dense(1)(x))
-    optimizer = Lookahead(rate) if kind == "optimizer" else keras.optimizers.Adam(rate)
+    optimizer = Signed(rate) if kind == "optimizer" else keras.optimizers.Adam(rate)
     model.compile(
         optimizer, pinball if kind == "loss" else "mse", metrics=[Within()] if kind == "metric" else []
     )

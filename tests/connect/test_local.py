@@ -20,8 +20,10 @@ def test_cores_are_those_this_process_may_use():
 @pytest.mark.heavy
 def test_ray_is_there_for_the_block_alone_and_has_workers_wherever_the_interpreter_is(tmp_path):
     code = (
-        "import ray\nfrom cluster.connect.local import started\n"
+        "import psutil, ray\nfrom cluster.connect.local import started\n"
         "with started(cpus=3) as found:\n    print(found['CPU'], ray.is_initialized())\n"
+        "    names = [' '.join(one.cmdline()) for one in psutil.Process().children(recursive=True)]\n"
+        "    print(*(any(part in name for name in names) for part in ('raylet', 'dashboard.py', '/monitor.py')))\n"
         "    print(ray.get(ray.remote(lambda: 42).remote(), timeout=50))\n"
         "print(ray.is_initialized())"
     )
@@ -31,7 +33,7 @@ def test_ray_is_there_for_the_block_alone_and_has_workers_wherever_the_interpret
     environment = {**os.environ, "RAY_ADDRESS": "192.0.2.1:6379"}
     command = [folder / "bin" / "python", "-c", code]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert ran.stdout.split() == ["3.0", "True", "42", "False"], ran.stderr
+    assert ran.stdout.split() == ["3.0", "True", "True", "False", "False", "42", "False"], ran.stderr
 
 
 class Looker:

@@ -42,7 +42,7 @@ from types import ModuleType
 from typing import Any
 
 from trainables.errors import TrainablesError
-from trainables.source_file import spec_of
+from trainables.source_file import run_file
 
 SUPPLIED = ("input_shape", "normalizer")
 """Arguments that are always supplied from the data."""
@@ -122,7 +122,7 @@ class Builder:
             if self.path.suffix == PICKLED:
                 return _unpickled(self)
             if self.path.suffix == ".py" and self.name.startswith(str(self.path)):
-                module = _import_file(self.module, self.path)
+                module = run_file(self.module, self.path, is_kept=True)
             else:
                 module = importlib.import_module(self.module)
         except (Exception, SystemExit) as error:
@@ -337,12 +337,3 @@ def _unpickled(builder: Builder) -> Callable[..., Any]:
     module.__dict__.update(pickled_variables=variables, **{builder.function: function})
     sys.modules[builder.module] = module
     return function
-
-
-def _import_file(name: str, path: Path) -> Any:
-    spec = spec_of(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # so that classes in it can be pickled and dataclasses resolved
-    assert spec.loader is not None
-    spec.loader.exec_module(module)
-    return module

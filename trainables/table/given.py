@@ -13,7 +13,6 @@ for a model with several inputs, and `y` one for several outputs. In an .npz fil
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from trainables.source_file import spec_of
+from trainables.source_file import run_file
 from trainables.table import inputs
 from trainables.table.inputs import Features
 from trainables.table.spec import DataError, DataSpec
@@ -102,11 +101,7 @@ def called(spec: DataSpec) -> Given | pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file. Correct data.path.")
     try:
-        module_spec = spec_of(f"sweep_data_{path.stem}", path)
-        module = importlib.util.module_from_spec(module_spec)
-        assert module_spec.loader is not None
-        module_spec.loader.exec_module(module)
-        found = getattr(module, name)()
+        found = getattr(run_file(f"sweep_data_{path.stem}", path), name)()
     except Exception as error:  # the user's code
         raise DataError(
             f"{spec.path}: the function that returns the data failed ({type(error).__name__}: {error}). Correct it."

@@ -150,12 +150,18 @@ def test_keras_own_optimizers_are_proven_once():
         assert len(built) == expected
 
 
+@pytest.fixture
+def modes(monkeypatch):
+    """Whether each training by Keras was eager."""
+    found, by_keras = [], proof._by_keras
+    monkeypatch.setattr(proof, "_by_keras", lambda *given: found.append(given[-1]) or by_keras(*given))
+    return found
+
+
 @pytest.mark.parametrize("part", ["optimizer", "loss"])
-def test_a_graph_is_traced_once_for_the_same_users_code(part, monkeypatch):
+def test_a_graph_is_traced_once_for_the_same_users_code(part, modes):
     """Later proofs run it eagerly, and trace a graph again where the code has other values there."""
-    modes, traced = [], set()
-    by_keras = proof._by_keras
-    monkeypatch.setattr(proof, "_by_keras", lambda *given: modes.append(given[-1]) or by_keras(*given))
+    traced = set()
     for units, expected in ((4, [False]), (5, [True, False])):
         modes.clear()
         group = Group({"units": [units], "rate": [0.01], "part": [part]}, builder="with_own_part")
@@ -163,10 +169,15 @@ def test_a_graph_is_traced_once_for_the_same_users_code(part, monkeypatch):
         assert not rows.any() and modes == expected, why
 
 
-def test_a_model_of_keras_own_parts_is_run_eagerly(monkeypatch):
-    modes = []
-    by_keras = proof._by_keras
-    monkeypatch.setattr(proof, "_by_keras", lambda *given: modes.append(given[-1]) or by_keras(*given))
+def test_other_users_code_has_a_graph_of_its_own(modes):
+    traced = set()
+    for part in ("loss", "optimizer"):
+        group = Group({"units": [4], "rate": [0.01], "part": [part]}, builder="with_own_part")
+        assert not group.refused(traced=traced)[0].any()
+    assert modes == [False, False]
+
+
+def test_a_model_of_keras_own_parts_is_run_eagerly(modes):
     group = Group({"units": [4], "rate": [0.01], "part": [None]}, builder="with_own_part")
     assert not group.refused()[0].any() and modes == [True]
 
