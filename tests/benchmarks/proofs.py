@@ -1,8 +1,9 @@
-"""Benchmark of the proofs of programs with users' code: which part of a sweep's core time do they take?
+"""Benchmark of proofs: which part of a sweep's core time do they take, with users' code and with many programs?
 
-`python -m tests.benchmarks proofs [POINTS]` trains a grid of POINTS points (default: 400) for each kind of users' code, in
-this process and without Ray, by the budget and the rules of the default plan. It prints core seconds. What a program costs
-does not depend on how many points it has, so the share for a longer sweep follows from the columns.
+`python -m tests.benchmarks proofs [POINTS]` trains a grid of POINTS points (default: 400) for each kind of users' code, and
+one whose programs have ten points each. It does so in this process and without Ray, by the budget and the rules of the
+default plan, and prints core seconds. What a program costs does not depend on how many points it has, so the share for a
+longer sweep follows from the columns.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ layers, ops = keras.layers, keras.ops
 
 WIDTHS, DEPTHS = [8, 16], [1, 2]
 """Each pair of them is a program."""
+RATES = np.geomspace(1e-3, 1e-2, 10).tolist()
 
 
 class Scaled(layers.Layer):
@@ -82,15 +84,17 @@ def main(points: int = 400) -> None:
     print(
         f"{points} points; core s      composing   proving  compiling  training  testing   proving, share of all"
     )
-    for kind in KINDS:
-        took, programs = _trained(kind, points)
+    grids = [(kind, kind, WIDTHS, DEPTHS) for kind in KINDS]
+    grids.append(("small", "none", list(range(4, 4 + points // len(RATES))), [1]))
+    for title, kind, widths, depths in grids:
+        took, programs = _trained(kind, points, widths, depths)
         names = ("compose", "prove", "compile", "train", "evaluate")
         columns = "".join(f"{took[name]:10.1f}" for name in names)
         share = took["prove"] / sum(took[name] for name in names)
-        print(f"{kind:10} {programs:20} {columns} {share:12.0%}", flush=True)
+        print(f"{title:10} {programs:20} {columns} {share:12.0%}", flush=True)
 
 
-def _trained(kind: str, points: int) -> tuple[dict[str, float], str]:
+def _trained(kind: str, points: int, widths: list[int], depths: list[int]) -> tuple[dict[str, float], str]:
     """Train a grid; return the core seconds of each activity, and the engines with their numbers of programs."""
     from collections import Counter
 
@@ -102,8 +106,8 @@ def _trained(kind: str, points: int) -> tuple[dict[str, float], str]:
     from trainables.fused.training import proof
     from trainables.settings import Training
 
-    rest = max(1, points // len(WIDTHS) // len(DEPTHS) // 10)
-    axes = {"width": WIDTHS, "depth": DEPTHS, "rate": np.geomspace(1e-3, 1e-2, 10).tolist()}
+    rest = max(1, points // (len(widths) * len(depths) * len(RATES)))
+    axes = {"width": widths, "depth": depths, "rate": RATES}
     space = Space(axes | {"l2": np.geomspace(1e-6, 1e-2, rest).tolist(), "kind": [kind]})
     builder = find.find(f"{__file__}:own", PLAN.base)
     engine = FusedEngine(Work(space, builder, ABALONE_TABLE, Training(PLAN.fit, PLAN.callbacks)))

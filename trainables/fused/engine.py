@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -58,9 +57,7 @@ class FusedEngine(Engine):
         self._composer: Any = None
         self._composed_s = 0.0
         self._notes: set[str] = set()  # how models take the target
-        # What proofs of earlier programs need not repeat, by the engine of the program.
-        self._proven: dict[str, set[Hashable]] = defaultdict(set)
-        self._traced: set[Hashable] = set()
+        self._proven: dict[str, Any] = {}  # what proofs of earlier programs have found, by their engine
 
     def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
         """Take the group of the next trial."""
@@ -294,17 +291,17 @@ class FusedEngine(Engine):
 
     def _prove(self, cohort: Any, members: Any) -> tuple[np.ndarray, str]:
         """Prove the program of a cohort before its first epoch; return which points it cannot train, and why."""
-        from trainables.fused.training.proof import refused
+        from trainables.fused.training.proof import Proven, refused
 
         started = Clock()
         composer, space = self._composer, self.work.space
-        proven = self._proven[cohort.program.engine]
+        proven = self._proven.setdefault(cohort.program.engine, Proven())
 
         def model(row: int) -> Any:
             return composer.build(space[int(cohort.idx[row])])
 
         with time_limit(self.work.training.timeout_s + COMPILE_S - KILL_AFTER_S):
-            found = refused(cohort.program, members, model, proven, self.work.training.seed, self._traced)
+            found = refused(cohort.program, members, model, proven, self.work.training.seed)
         self._composed_s += started.core_s
         return found
 

@@ -68,14 +68,14 @@ class Group:
         assert isinstance(self.members, Members), self.members
         self.cohort = Cohort(points, self.members, fit, table, Training(fit, RULES), 8, programs)
 
-    def refused(self, proven=(), traced=None):
-        traced = set() if traced is None else traced
+    def refused(self, proven=None):
         build = lambda row: self.composer.build(self.space[row])  # noqa: E731
-        return proof.refused(self.cohort.program, self.members, build, set(proven), 0, traced)
+        proven = proof.Proven() if proven is None else proven
+        return proof.refused(self.cohort.program, self.members, build, proven, 0)
 
     def wrong(self, stack, rows=(0,)):
         build = lambda row: self.composer.build(self.space[row])  # noqa: E731
-        return proof.prove(self.cohort.program, stack, list(rows), build, 0, set())
+        return proof.prove(self.cohort.program, stack, list(rows), build, 0, proof.Proven())
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_only_the_points_of_what_differs_are_refused(group, monkeypatch):
     apply = update.apply
     monkeypatch.setattr(update, "apply", lambda *given: (apply(*given)[0] * 1.001, apply(*given)[1]))
     build = lambda row: group.composer.build(group.space[row])  # noqa: E731
-    rows, why = proof.refused(program, group.members, build, set(), 0, set())
+    rows, why = proof.refused(program, group.members, build, proof.Proven(), 0)
     assert np.flatnonzero(rows).tolist() == np.flatnonzero(group.members.stack.optimizer == 1).tolist() != []
     assert "does not train them as Keras does" in why
 
@@ -141,12 +141,12 @@ def test_every_optimizer_and_variant_that_is_not_proven_has_a_member():
 
 def test_keras_own_optimizers_are_proven_once():
     group = Group({"optimizer": ["adam", "sgd"], "rate": [0.01, 0.05]})
-    proven = set()
+    proven = proof.Proven()
     built = []
     build = lambda row: built.append(row) or group.composer.build(group.space[row])  # noqa: E731
     for expected in (2, 1):
         built.clear()
-        assert not proof.refused(group.cohort.program, group.members, build, proven, 0, set())[0].any()
+        assert not proof.refused(group.cohort.program, group.members, build, proven, 0)[0].any()
         assert len(built) == expected
 
 
@@ -161,19 +161,19 @@ def modes(monkeypatch):
 @pytest.mark.parametrize("part", ["optimizer", "loss"])
 def test_a_graph_is_traced_once_for_the_same_users_code(part, modes):
     """Later proofs run it eagerly, and trace a graph again where the code has other values there."""
-    traced = set()
+    proven = proof.Proven()
     for units, expected in ((4, [False]), (5, [True, False])):
         modes.clear()
         group = Group({"units": [units], "rate": [0.01], "part": [part]}, builder="with_own_part")
-        rows, why = group.refused(traced=traced)
+        rows, why = group.refused(proven)
         assert not rows.any() and modes == expected, why
 
 
 def test_other_users_code_has_a_graph_of_its_own(modes):
-    traced = set()
+    proven = proof.Proven()
     for part in ("loss", "optimizer"):
         group = Group({"units": [4], "rate": [0.01], "part": [part]}, builder="with_own_part")
-        assert not group.refused(traced=traced)[0].any()
+        assert not group.refused(proven)[0].any()
     assert modes == [False, False]
 
 
@@ -207,8 +207,81 @@ def test_the_zoo_is_proven():
     fit = fit_of(engine.space[int(points[0])], engine.builder, engine.training.fit)
     cohort = Cohort(points, found, fit, engine.table, engine.training, 8, "xla")
     build = lambda row: engine.composer.build(engine.space[int(points[row])])  # noqa: E731
-    rows, why = proof.refused(cohort.program, found, build, set(), 0, set())
+    rows, why = proof.refused(cohort.program, found, build, proof.Proven(), 0)
     assert not rows.any(), why
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """For each training by Keras, whether it was brief, and its rows."""
+    found, by_keras = [], proof._by_keras
+
+    def counted(model, program, start, sample, eager):
+        found.append((sample.is_brief, len(sample.order)))
+        return by_keras(model, program, start, sample, eager)
+
+    monkeypatch.setattr(proof, "_by_keras", counted)
+    return found
+
+
+def sized(units, rate, activation="relu", loss="mse"):
+    inputs = keras.Input((10,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dense(units, activation)(inputs)))
+    model.compile(keras.optimizers.SGD(rate), loss)
+    return model
+
+
+FULL, BRIEF = (False, 32 + 147 % 32), (True, 147 % 32)
+"""Epochs of a whole batch and the smaller last one, and a step on the smaller last one."""
+
+
+def test_a_program_that_differs_only_in_its_sizes_from_a_proven_one_is_proven_briefly(steps):
+    proven = proof.Proven()
+    for space, is_full in (
+        ({"units": [4]}, True),
+        ({"units": [5]}, False),
+        ({"units": [4], "loss": ["mae"]}, True),
+        ({"units": [5], "activation": ["tanh"]}, True),
+        ({"units": [6], "activation": ["tanh"]}, False),
+    ):
+        steps.clear()
+        group = Group({"rate": [0.01], **space}, "native", "sized")
+        rows, why = group.refused(proven)
+        assert not rows.any(), why
+        assert steps == [FULL if is_full else BRIEF], space
+
+
+@pytest.mark.parametrize("what", ["weights", "loss", "val_loss"])
+def test_a_brief_proof_finds_what_differs_and_a_full_one_decides(steps, monkeypatch, what):
+    proven = proof.Proven()
+    assert not Group({"units": [4], "rate": [0.01]}, "native", "sized").refused(proven)[0].any()
+    group = Group({"units": [5], "rate": [0.01]}, "native", "sized")
+    program = group.cohort.program
+    epoch = program.epoch
+
+    def altered(stack, order):
+        stack, logs = epoch(stack, order)
+        if what == "weights":
+            stack.weights[0, 3] *= 1.001
+        else:
+            logs = logs * np.where(np.arange(logs.shape[1]) == ["loss", "val_loss"].index(what), 1.001, 1)
+        return stack, logs
+
+    monkeypatch.setattr(program, "epoch", altered)
+    rows, why = group.refused(proven)
+    assert rows.all() and "does not train them as Keras does" in why
+    assert steps == [FULL, BRIEF, FULL, FULL]  # the last one is nudged
+
+
+def test_a_kind_with_users_parts_is_always_proven_in_full(steps):
+    proven = proof.Proven()
+    for units in (4, 5):
+        assert (
+            not Group({"units": [units], "rate": [0.01], "part": ["loss"]}, builder="with_own_part")
+            .refused(proven)[0]
+            .any()
+        )
+    assert set(steps) == {FULL} and not proven.kinds
 
 
 def result(*numbers):

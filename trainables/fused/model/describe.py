@@ -62,6 +62,9 @@ COMPLEMENT = ".complement"
 LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stddev"}
 """Settings of layers that may differ from lane to lane, if above zero."""
 
+SIZES = (("units",), ("output_dim",))
+"""How the pairs of a setting and its value begin that say how many outputs a layer has."""
+
 RATE = "learning_rate"
 
 
@@ -131,6 +134,34 @@ def users_parts(model: keras.Model) -> frozenset[Hashable]:
         for part in filter(is_users, (variable.regularizer, variable.constraint)):
             found.add(tokens.of(part, "the regularizer or the constraint of a weight"))
     return frozenset(found)
+
+
+def kind_of(model: keras.Model) -> Hashable:
+    """Return the signature of `model` without the sizes of its layers; the model must be as its builder returned it.
+
+    Returns:
+        None if not all parts of the model are Keras' own.
+    """
+    if has_users_parts(model):
+        return None
+    layers = layers_of(model)
+    tokens = Tokens(_own(model, layers))
+    found: list[Hashable] = [_without_sizes(_layer_token(layer, 0, {}, [], tokens)) for layer in layers]
+    found += [_topology(item, tokens) for item in layers]
+    for variable in model.trainable_variables:
+        constraint = tokens.of(variable.constraint, "the constraint of a weight")
+        found.append(
+            (len(variable.shape), variable.dtype, constraint, _penalty(variable.regularizer, 0, {}, tokens))
+        )
+    found += [(len(variable.shape), variable.dtype) for variable in model.non_trainable_variables]
+    return (*found, *_compiled_tokens(model, tokens))
+
+
+def _without_sizes(found: Hashable) -> Hashable:
+    """Return the token of a layer without the number of its outputs."""
+    if not isinstance(found, tuple):
+        return found
+    return found[:1] if found[:1] in SIZES else tuple(map(_without_sizes, found))
 
 
 def _own(model: keras.Model, layers: Sequence[Any]) -> dict[int, Hashable]:
