@@ -108,6 +108,29 @@ class Part:
     slopes: np.ndarray
 
 
+class Chunks:
+    """Cuts models into chunks; it remembers the last ones, since most epochs have the models of the epoch before.
+
+    Args:
+        variants: the activations of each variant.
+        lanes: models in a chunk of each kernel, the widest first.
+    """
+
+    def __init__(self, variants: Variants, lanes: Sequence[int]) -> None:
+        self._variants, self._lanes = variants, lanes
+        self._last: tuple[np.ndarray, np.ndarray, list[Part]] | None = None
+
+    def of(self, stack: Stack) -> list[Part]:
+        """Return the chunks of each kernel."""
+        if self._last is not None:
+            variant, optimizer, parts = self._last
+            if np.array_equal(variant, stack.variant) and np.array_equal(optimizer, stack.optimizer):
+                return parts
+        parts = chunked(stack, self._variants, self._lanes)
+        self._last = stack.variant.copy(), stack.optimizer.copy(), parts
+        return parts
+
+
 class Models:
     """Copies of the models of a stack, as the kernel takes them.
 
@@ -116,7 +139,7 @@ class Models:
         template: what they have in common.
         stack: the models.
         shared: the variables that the models share.
-        lanes: models in a chunk of each kernel, the widest first.
+        parts: the chunks of each kernel.
         trains: whether the optimizers' slots are needed.
 
     Attributes:
@@ -131,7 +154,7 @@ class Models:
         template: Template,
         stack: Stack,
         shared: Sequence[Any],
-        lanes: Sequence[int],
+        parts: list[Part],
         trains: bool = False,
     ) -> None:
         self._net = net
@@ -143,7 +166,7 @@ class Models:
         self.settings = settings_of(template, stack, net.chain.numbers, net.columns)
         self.strengths = _strengths(template, stack, net.penalized)
         self.sums = np.zeros((count, len(net.chain.measures) + 1))
-        self.parts = chunked(stack, net.variants, lanes)
+        self.parts = parts
 
     def pointers(self, part: Part, chunks: range) -> Any:
         """Return the `struct Models` of some chunks of a part."""

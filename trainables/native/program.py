@@ -17,7 +17,7 @@ import tensorflow as tf
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.template import Stack, Template
 from trainables.native import structures as c
-from trainables.native.arrays import Models, Part, Rows, pointer, pointers, row_size
+from trainables.native.arrays import Chunks, Models, Part, Rows, pointer, pointers, row_size
 from trainables.native.calls import Calls
 from trainables.native.chain import Chain, Layer
 from trainables.native.library import load_all
@@ -72,6 +72,7 @@ class NativeProgram(AnyProgram):
         self._calls = [
             Calls(one, self._net.structure) for one in libraries[: 1 if self._others.keeps else None]
         ]
+        self._chunks = Chunks(self._net.variants, [calls.library.lanes for calls in self._calls])
         self._prepared: dict[int, Rows] = {}
         self._fitted = self._rows(fitted)
         self._validation = self._rows(validation)
@@ -161,8 +162,7 @@ class NativeProgram(AnyProgram):
         return self._calls[0].library.functions
 
     def _models(self, stack: Stack, trains: bool = False) -> Models:
-        lanes = [calls.library.lanes for calls in self._calls]
-        return Models(self._net, self.template, stack, self.shared, lanes, trains)
+        return Models(self._net, self.template, stack, self.shared, self._chunks.of(stack), trains)
 
     def _each(
         self, name: str, models: Models, steps: int, rows: int
