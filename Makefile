@@ -63,11 +63,13 @@ lock: $(READY)
 clean:
 	rm -rf .venv build *.egg-info trainables/native/binaries .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
+# pip would compile all modules on one core. Some files are for another Python, so the compiler's exit code says nothing.
 # The stamp is written last, so that an interrupted set-up starts again.
 $(READY): requirements.lock pyproject.toml setup.py $(wildcard trainables/native/kernel/*)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and f"Python {v[0]}.{v[1]} found, but 3.11 to 3.13 is needed. Name one: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib > .venv/compileall.log 2>&1 || true
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m trainables.native.library
 	@touch $(READY)
