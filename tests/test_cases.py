@@ -40,11 +40,14 @@ def test_classes_of_texts(tmp_path):
     "weights", ["mapping", *(pytest.param(kind, marks=pytest.mark.ci) for kind in ("balanced", "column"))]
 )
 def test_weights(tmp_path, engine, weights):
+    # XLA takes long to trace the area under a curve, so only one of its cases has it.
+    metric = "accuracy" if engine == "fused" and weights != "balanced" else "auc"
     table = classes(numbers(240), [0, 1]).assign(w=lambda t: 0.5 + t["a"].abs())
     fit = {"mapping": {"class_weight": {0: 1, 1: 20}}, "balanced": {"class_weight": "balanced"}, "column": {}}
     data = {"weight": "w"} if weights == "column" else {"drop": ["w"]}
-    keys = {"fit": {"epochs": 3, **fit[weights]}, "data": data, "engine": engine, "objective": "auc"}
-    plan = written(tmp_path, table, BINARY, **keys)
+    keys = {"fit": {"epochs": 3, **fit[weights]}, "data": data, "engine": engine, "objective": metric}
+    builder = BINARY if metric == "auc" else dense(1, "sigmoid", "binary_crossentropy", "['accuracy']")
+    plan = written(tmp_path, table, builder, **keys)
     found, reasons = trained(plan)
     assert not reasons or engine == "keras"
     y = plan.table.y_train
@@ -58,7 +61,7 @@ def test_weights(tmp_path, engine, weights):
     else:
         expected = plain(plan, {"units": 4}, y, sample_weight=plan.table.weights["w"][0])
     equal(found[0], expected)
-    assert found[0][0]["best_epoch"] == 1 + int(expected["val_auc"].argmax())
+    assert found[0][0]["best_epoch"] == 1 + int(expected[f"val_{metric}"].argmax())
 
 
 def test_one_hot_and_f1(tmp_path):

@@ -32,6 +32,18 @@ def engine(training, builder="custom_layer", space=SPACE, file=zoo.__file__, **w
     return FusedEngine(Work(space, find.find(f"{file}:{builder}", Path.cwd()), TABLE, training, **work))
 
 
+def of_chains(training, **work):
+    """An engine whose program is native: nothing is traced, so it is for tests in which the program makes no difference."""
+    return engine(training, "chain", Space({"rate": [0.001, 0.002, 0.004, 0.006, 0.008]}), __file__, **work)
+
+
+def chain(rate):
+    inputs = keras.Input((10,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+    return model
+
+
 def finished(reports):
     found = {}
     for report in reports:
@@ -41,7 +53,7 @@ def finished(reports):
 
 
 def test_a_group_is_trained_to_its_end_in_one_trial():
-    reports = reports_of(engine(Training(Fit(epochs=3, batch_size=32), RULES)), [0, 1, 2, 3])
+    reports = reports_of(of_chains(Training(Fit(epochs=3, batch_size=32), RULES)), [0, 1, 2, 3])
     rows = finished(reports)
     assert sorted(rows) == [0, 1, 2, 3]
     assert all(row["status"] == "completed" and row["epochs"] == 3 for row, _, _ in rows.values())
@@ -61,13 +73,6 @@ def test_points_that_are_no_group_come_back_as_parts(monkeypatch):
     assert [part.tolist() for part in report.parts] == [[0, 1, 2, 3], [4, 5, 6, 7]]
     [report] = reports_of(engine(training, space=space), report.parts[0])
     assert sorted(part.tolist() for part in report.parts) == [[0, 2], [1, 3]] and len(report.costs) == 2
-
-
-def chain(rate):
-    inputs = keras.Input((10,))
-    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-    model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
-    return model
 
 
 @pytest.mark.parametrize(("programs", "sizes"), [("native", [3, 2, 2]), ("xla", [4, 3]), ("any", [3, 2, 2])])
@@ -175,7 +180,7 @@ def test_the_rungs_say_who_goes_on():
     asha = Asha(grace_period=2, reduction_factor=2)
     training = Training(Fit(epochs=6, batch_size=32), Callbacks(), milestones=asha.milestones(6))
     rungs = RungsHere(Rungs(asha, 6, 0))
-    reports = reports_of(engine(training, rungs=rungs), [0, 1, 2, 3])
+    reports = reports_of(of_chains(training, rungs=rungs), [0, 1, 2, 3])
     rows = finished(reports)
     told = [row for report in reports if report.rungs is not None for row in report.rungs.to_pylist()]
     seen = pd.DataFrame(rungs.rungs.entries()).to_dict("records")
@@ -251,10 +256,10 @@ def test_a_trial_keeps_points_that_cannot_be_handed_over(tmp_path, monkeypatch):
     monkeypatch.setattr("trainables.fused.training.pace.Pace.saves_s", lambda *_: 5.0)
     (tmp_path / "a file").touch()
     training = Training(Fit(epochs=4, batch_size=32), RULES)
-    alone = engine(training)
+    alone = of_chains(training)
     alone.begin(np.arange(4))
     assert alone.step().saves_s == 0.0  # nowhere to keep a checkpoint
-    giver = engine(training, checkpoints=LocalCheckpoints(str(tmp_path / "a file")))
+    giver = of_chains(training, checkpoints=LocalCheckpoints(str(tmp_path / "a file")))
     giver.begin(np.arange(4))
     assert giver.step().saves_s == 5.0
     giver.give()

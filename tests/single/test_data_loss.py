@@ -17,9 +17,9 @@ TABLE = small_table()
 RTOL = 1e-5
 
 
-def engine_of(axes, objective="loss", epochs=3, rules=RULES):
+def engine_of(axes, objective="loss", epochs=3, rules=RULES, programs="xla"):
     training = Training(Fit(epochs=epochs, batch_size=32), rules, objective=Objective(objective))
-    return Fused(BUILDER, Space(axes), TABLE, training)
+    return Fused(BUILDER, Space(axes), TABLE, training, programs=programs)
 
 
 def by_hand(model, weights):
@@ -90,7 +90,7 @@ def test_the_objective_decides_which_epoch_is_best():
     ends = {}
     for objective in ("loss", "data_loss"):
         axes = {"kind": ["l2"], "strength": [3.0], "learning_rate": [0.1]}
-        engine = engine_of(axes, objective, epochs=14, rules=Callbacks(None, None))
+        engine = engine_of(axes, objective, epochs=14, rules=Callbacks(None, None), programs="native")
         [(row, curve, _)] = engine.train([0]).values()
         assert row["best_epoch"] == engine.alone(0).recorder.best_epoch
         assert row["best_epoch"] == 1 + np.argmin(curve[f"val_{objective}"])
@@ -103,7 +103,7 @@ def test_the_objective_decides_which_epoch_is_best():
 def test_a_rule_alone_may_watch_it():
     rules = Callbacks(EarlyStopping(patience=2, monitor="val_data_loss"), None)
     axes = {"kind": ["l2"], "strength": [3.0], "learning_rate": [0.1]}
-    engine = engine_of(axes, rules=rules, epochs=20)
+    engine = engine_of(axes, rules=rules, epochs=20, programs="native")
     [(row, curve, _)] = engine.train([0]).values()
     point = engine.alone(0)
     assert (row["status"], row["epochs"]) == (point.status, point.epoch) and point.status == "early_stopped"

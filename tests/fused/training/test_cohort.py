@@ -104,11 +104,13 @@ def reference(epochs, rules=RULES, **changes):
 
 
 def test_points_of_the_reference_task_train_as_by_keras():
-    engine = reference(epochs=8)
+    engine = reference(epochs=6)
     like = {"hidden": [8, 16, 8], "use_batch": True, "dropout_rate": 0.5, "batch_size": 128}
     points = [idx for idx in range(0, len(PLAN.space), 7) if like.items() <= PLAN.space[idx].items()]
+    few = {PLAN.space[idx]["activation"] for idx in points[:2]}  # each of them is traced
+    points = [idx for idx in points if PLAN.space[idx]["activation"] in few]
     fused = engine.train(points)
-    for idx in np.random.default_rng(1).permutation(points)[:2].tolist():
+    for idx in np.random.default_rng(1).permutation(points)[:1].tolist():
         assert_equal(fused[idx], engine.alone(idx), engine)
 
 
@@ -142,7 +144,7 @@ def test_a_point_has_the_same_numbers_in_any_company():
 
 
 def test_a_point_that_diverges_leaves_its_neighbours_alone():
-    engine = engine_of("scheduled", epochs=4)
+    engine = engine_of("scheduled", epochs=4, programs="native")
     [cohort] = engine.cohorts([0])
     assert len(cohort.idx) == 1
     cohorts = {len(c.idx): c for c in engine.cohorts(range(len(engine.space)))}
@@ -162,7 +164,7 @@ def test_a_point_that_diverges_leaves_its_neighbours_alone():
 
 
 def test_a_cohort_goes_on_from_a_checkpoint_as_if_nothing_had_happened():
-    engine = engine_of("clipped", epochs=6)
+    engine = engine_of("clipped", epochs=6, programs="native")
     whole = max(engine.cohorts(range(len(engine.space))), key=lambda cohort: len(cohort.idx))
     for _ in range(2):
         whole.train()
