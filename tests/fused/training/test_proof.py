@@ -58,12 +58,12 @@ def with_own_part(units, rate, part):
 class Group:
     """A group of all points of a space of `mixed`, and its program."""
 
-    def __init__(self, space, programs="xla", builder="mixed"):
+    def __init__(self, space, programs="xla", builder="mixed", batch_size=32):
         self.space, table = Space(space), small_table()
         builder = find.find(f"{__file__}:{builder}", find.Path.cwd())
         self.composer = Composer(builder.load(), builder, table, 0)
         points = np.arange(len(self.space))
-        fit = Fit(epochs=3, batch_size=32)
+        fit = Fit(epochs=3, batch_size=batch_size)
         self.members = self.composer.compose(Points.of(self.space, points), fit)
         assert isinstance(self.members, Members), self.members
         self.cohort = Cohort(points, self.members, fit, table, Training(fit, RULES), 8, programs)
@@ -224,9 +224,10 @@ def steps(monkeypatch):
     return found
 
 
-def sized(units, rate, activation="relu", loss="mse"):
+def sized(units, rate, activation="relu", loss="mse", bias=True):
     inputs = keras.Input((10,))
-    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dense(units, activation)(inputs)))
+    hidden = keras.layers.Dense(units, activation, use_bias=bias)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
     model.compile(keras.optimizers.SGD(rate), loss)
     return model
 
@@ -241,6 +242,8 @@ def test_a_program_that_differs_only_in_its_sizes_from_a_proven_one_is_proven_br
         ({"units": [4]}, True),
         ({"units": [5]}, False),
         ({"units": [4], "loss": ["mae"]}, True),
+        ({"units": [5], "bias": [False]}, True),
+        ({"units": [6], "bias": [False]}, False),
         ({"units": [5], "activation": ["tanh"]}, True),
         ({"units": [6], "activation": ["tanh"]}, False),
     ):
@@ -249,6 +252,11 @@ def test_a_program_that_differs_only_in_its_sizes_from_a_proven_one_is_proven_br
         rows, why = group.refused(proven)
         assert not rows.any(), why
         assert steps == [FULL if is_full else BRIEF], space
+    steps.clear()
+    assert (
+        not Group({"rate": [0.01], "units": [6]}, "native", "sized", batch_size=64).refused(proven)[0].any()
+    )
+    assert steps == [(False, 64 + 147 % 64)]  # as with other layers, a full one
 
 
 @pytest.mark.parametrize("what", ["weights", "loss", "val_loss"])

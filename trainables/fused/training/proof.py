@@ -9,8 +9,9 @@ difference. Where a step makes much of it, as Adam does with a gradient near zer
 nudged by one rounding, and the distance between its two runs is the measure.
 
 A brief proof is one step on one batch, and one batch of validation. It is enough where the worker has proven a program of
-the same kind in full: the same layers of Keras in the same order, with other numbers of units. If a brief proof finds a
-difference, a full one decides.
+the same kind in full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but
+other numbers of units. The optimizers and activations must have been proven, too. If a brief proof finds a difference, a
+full one decides.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Proven:
 
     Attributes:
         parts: tokens of Keras' own optimizers and activations that a program has trained as Keras does.
-        kinds: the kinds of models of which a program has been proven in full.
+        kinds: the kinds of programs of which one has been proven in full; see `_kind`.
         traced: tokens of parts of users that Keras has trained in a graph.
     """
 
@@ -109,7 +110,7 @@ def prove(
         # A builder may set a global that a loss reads. All members have the same value of it, or they would be in other
         # groups; so the program is traced right after some of them were built.
         models = {row: build(row) for row in waiting}
-        kinds = {row: kind_of(models[row]) for row in waiting}
+        kinds = {row: _kind(models[row], program) for row in waiting}
         is_brief = may_be_brief and attempt == 0 and set(kinds.values()) <= proven.kinds
         sample = _brief_sample(program, chance) if is_brief else _sample(program, chance)
         # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the time,
@@ -139,6 +140,15 @@ def prove(
         if not waiting:
             break
     return wrong
+
+
+def _kind(model: keras.Model, program: AnyProgram) -> Hashable:
+    """Return all but the sizes of layers on which a proof depends; None if not all parts of the model are Keras' own.
+
+    Weighted rows have one array more. With another batch size, other rows are left for the last batch.
+    """
+    kind = kind_of(model)
+    return None if kind is None else (kind, program.batch_size, len(program.fitted), len(program.validation))
 
 
 def refused(
