@@ -33,6 +33,8 @@ hypothesis.settings.load_profile("deterministic")
 
 # The threads of scikit-learn's trees wait for each other in a loop, on cores that the other tests need.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray's workers give way to everything else on the machine, so beside other tests they would wait for minutes.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

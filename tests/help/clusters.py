@@ -139,10 +139,16 @@ class Cluster:
         self.head = RayNode(*arguments, **self.environment).wait()
 
     def add(self, cpus: int = 1, *arguments: str, **environment: str) -> RayNode:
-        """Start another node, and wait until it has joined."""
+        """Start another node, and wait until it has joined.
+
+        Each has a folder of its own, as nodes on other machines have: each raylet unpacks the working directory anew, even
+        where another one has unpacked it and its workers read it.
+        """
+        own = self.scratch / f"n{len(self.nodes)}"
         node = RayNode(
             f"--address={self.address}",
             f"--num-cpus={cpus}",
+            f"--temp-dir={own}",
             *arguments,
             **{**self.environment, **environment},
         )
