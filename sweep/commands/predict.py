@@ -47,12 +47,15 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
     _check_out(out)
     say_builder(run, idx)
     with as_input_error(), os.fdopen(os.dup(2), "w") as terminal, quiet():
+        from sweep.models import preparation
         from sweep.models.predict import predict as predicted
         from sweep.models.predict import rows_of
         from sweep.plan.plan import Plan
 
         weights = run.weights(idx)
-        rows, notes_of_file = rows_of(file, Plan.load(run.folder.plan).data_spec)
+        prepared = preparation.kept(run.folder)
+        spec = Plan.load(run.folder.plan).data_spec
+        rows, notes_of_file = rows_of(file, spec, prepared.recipe if prepared else None)
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # the notes say the same
             found = predicted(
                 run.folder.path,

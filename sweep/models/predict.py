@@ -146,8 +146,15 @@ def predicted(
     return frame
 
 
-def rows_of(path: str, spec: DataSpec) -> tuple[pd.DataFrame | np.ndarray, tuple[str, ...]]:
+def rows_of(
+    path: str, spec: DataSpec, recipe: Recipe | None = None
+) -> tuple[pd.DataFrame | np.ndarray, tuple[str, ...]]:
     """Return the raw rows in a file, which is read with the options of the sweep's table, and notes; of .npz the array x.
+
+    Args:
+        path: of the file.
+        spec: of the sweep's table.
+        recipe: says which columns hold texts; without one, a column of a text file with numbers only holds numbers.
 
     Raises:
         DataError: the file cannot be read as a table.
@@ -155,23 +162,26 @@ def rows_of(path: str, spec: DataSpec) -> tuple[pd.DataFrame | np.ndarray, tuple
     content = readers.content(path)
     if path.lower().endswith(".npz"):
         return _array_of(path, content), ()
+    texts = recipe.text_columns if recipe else ()
     try:
-        found = readers.read(path, content, spec)
+        found = readers.read(path, content, spec, texts)
     except DataError:
-        without_targets = _without_targets(path, content, spec)
+        without_targets = _without_targets(path, content, spec, texts)
         if without_targets is None:
             raise
         found = without_targets
     return found.frame, found.notes
 
 
-def _without_targets(path: str, content: bytes, spec: DataSpec) -> readers.Source | None:
+def _without_targets(
+    path: str, content: bytes, spec: DataSpec, texts: Sequence[str]
+) -> readers.Source | None:
     """Return what is in a file that has no line of names and need not have the targets; None if that is not so."""
     fewer = [column for column in spec.columns or [] if column not in spec.targets]
     if spec.header or not fewer:
         return None
     try:
-        return readers.read(path, content, replace(spec, columns=fewer))
+        return readers.read(path, content, replace(spec, columns=fewer), texts)
     except DataError:
         return None
 

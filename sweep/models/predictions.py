@@ -83,6 +83,8 @@ def to_frame(
             "The outputs of the model are no probabilities, so their columns are called score_LABEL."
         )
     prefix = "p_" if is_probability else "score_"
+    while any(prefix + name in names for name in names):  # as another target is called
+        prefix += "_"
     threshold = 0.5 if is_probability else kind.threshold
     if prepared.task == "multilabel" and kind.count == len(names):
         found = pd.DataFrame((values > threshold).astype(int), columns=list(names))

@@ -99,15 +99,26 @@ def of_run(folder: RunFolder, plan: Plan) -> Preparation:
     Raises:
         InputError: the file is damaged; or it is missing, and the table cannot be read or has changed since the sweep.
     """
+    if (found := kept(folder)) is not None:
+        return found
+    table = table_of(folder, plan)
+    check_unchanged(folder, plan, table)
+    return Preparation.of(table)
+
+
+def kept(folder: RunFolder) -> Preparation | None:
+    """Return the preparation that `keep` wrote; None for runs of earlier versions.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     try:
         text = folder.preparation.read_text(encoding="utf-8")
     except FileNotFoundError:
-        table = table_of(folder, plan)
-        check_unchanged(folder, plan, table)
-        return Preparation.of(table)
+        return None
     try:
         return Preparation.from_dict(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{folder.preparation}: is damaged ({error}). Remove it; the table {plan.data_spec.path} is then read instead."
+            f"{folder.preparation}: is damaged ({error}). Remove it; the table of the plan is then read instead."
         ) from None

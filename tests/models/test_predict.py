@@ -10,7 +10,7 @@ from sweep.errors import InputError
 from sweep.models import predict as module
 from sweep.models.rebuild import UntrustedError
 from tests.help.predictions import mixed_run, write_mixed_table
-from trainables.table.data import DataError
+from trainables.table.data import DataError, DataSpec, load
 
 pytestmark = pytest.mark.long(30)
 
@@ -132,3 +132,14 @@ def test_files_without_names_may_lack_the_target(tmp_path):
     (tmp_path / "new.npz").write_text("no")
     with pytest.raises(DataError, match="no array x"):
         module.rows_of(str(tmp_path / "new.npz"), spec)
+
+
+def test_a_column_of_texts_is_read_as_texts_however_few_its_rows(tmp_path):
+    frame = pd.DataFrame({"c": ["01", "02", "A3"] * 9, "x": np.arange(27) / 7, "y": np.arange(27) / 3})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    spec = DataSpec(str(tmp_path / "t.csv"), "y", categories={"c": "onehot"})
+    recipe = load(spec).recipe
+    frame[:2].to_csv(tmp_path / "new.csv", index=False)  # 01 and 02 alone look like numbers
+    rows, _ = module.rows_of(str(tmp_path / "new.csv"), spec, recipe)
+    x, unseen = recipe.encode(recipe.checked(rows, "new"))
+    assert not unseen and x[:, 1:].tolist() == [[1, 0, 0], [0, 1, 0]]

@@ -118,3 +118,10 @@ def test_extreme_logits_do_not_overflow():
         np.array([[-1e4, 0, 1e4]], "float32"), SPARSE(from_logits=True), "multiclass", list("abc")
     )
     assert found.iloc[0, 1:].tolist() == [0, 0, 1]
+
+
+def test_a_probability_is_not_called_as_another_label():
+    found, _ = frame_of(
+        expit(OUTPUTS[:, :2]), "binary_crossentropy", "multilabel", targets=("p", "p_p"), activation="sigmoid"
+    )
+    assert list(found) == ["p", "p_p", "p__p", "p__p_p"]

@@ -42,7 +42,7 @@ def test_the_remedies_work():
     [
         ([f"${n}" for n in range(40)], "a number with $", 'strip: ["$"]'),
         ([f"{n}%" for n in range(40)], "a number with %", 'strip: ["%"]'),
-        ([f"{n},5" for n in range(40)], "commas", 'thousands: ","'),
+        ([f"{n},500" for n in range(1, 40)], "commas", 'thousands: ","'),
         (["2020-01-31", "2021-02-28"] * 20, "dates", 'split: {kind: time, column: "c"}'),
         ([f"id{n}x" for n in range(120)], "120 different texts", 'categories: {"c": hash}'),
         ([None] * 20, "empty in every row", None),
@@ -71,3 +71,45 @@ def test_all_that_is_wrong_is_one_message():
     assert lines[-3:] == ['  missing: {"a": "fill"}', '  na: ["?"]', '  drop: ["a", "b", 3]']
     both = message("t.csv", [gaps, Problem("z", "z", (), missing={"z": "fill"})])
     assert "  missing: fill\n  missing: drop_rows\n" in both
+
+
+def test_numbers_of_other_formats_than_text_have_gaps_by_na_too():
+    frame = stripped(pd.DataFrame({"i": [1, -999, 3], "f": [-999.0, 1.5, 2.0], "b": [True, False, True]}),
+                     DataSpec("t", "y", na=["-999", "?"]))  # fmt: skip
+    np.testing.assert_array_equal(frame["i"], [1, np.nan, 3])
+    np.testing.assert_array_equal(frame["f"], [np.nan, 1.5, 2])
+    assert frame["b"].tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["1.234,5", "7", None, "-12.345.678"], [1234.5, 7, np.nan, -12345678]),
+        (["28.02.2024", "01.03.2024"] * 2, None),  # dates
+        (["1.5", "2.5"] * 2, None),  # no thousands
+    ],
+)
+def test_marks_between_thousands_are_before_three_digits(values, expected):
+    frame = stripped(
+        pd.DataFrame({"c": values}), DataSpec("t", "y", thousands=".", decimal=",", delimiter=";")
+    )
+    if expected is None:
+        assert frame["c"].tolist() == values
+    else:
+        np.testing.assert_array_equal(frame["c"].astype(float), expected)
+
+
+def test_texts_that_are_numbers_are_refused_and_the_remedies_work():
+    texts = [f"{n / 10}" for n in range(40)]
+    problem = judged(texts)
+    assert "numbers as texts, such as '0.0' in row 1" in problem.text and 'strip: [" "]' in problem.remedies
+    assert judged(texts, strip=[" "]) == "number" and judged(texts, categories={"c": "onehot"}) == "onehot"
+    assert judged(["01", "02", "10"] * 9) == "onehot"  # codes
+    assert judged(pd.Series([1, 2.5, None] * 9, dtype=object)) == "number"
+    assert judged(pd.Series([10**25, 1, 2] * 9, dtype=object)) == "number"
+    assert "complex" in judged(np.array([1j, 2.0] * 9)).text
+
+
+def test_texts_with_commas_are_thousands_only_in_groups_of_three():
+    assert judged([f"{n},351.5" for n in range(1, 40)]).remedies[0] == 'thousands: ","'
+    assert all("thousands" not in remedy for remedy in judged([f"{n},36" for n in range(40)]).remedies)

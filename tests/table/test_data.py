@@ -325,3 +325,48 @@ def test_a_column_that_counts_the_rows_is_told(csv):
     table = load(DataSpec(str(csv), "target"))
     assert "id" in table.features  # it may say something
     assert ["'id' counts the rows" in note and 'drop: ["id"]' in note for note in table.notes] == [True]
+
+
+def dated(folder, texts):
+    """Write a table with a row for each date; `v` is its number."""
+    pd.DataFrame({"v": range(len(texts)), "a": np.sin(range(len(texts))), "day": texts}).to_csv(
+        folder / "dated.csv", index=False
+    )
+    return load(DataSpec(str(folder / "dated.csv"), "v", split=Split(test=0.2, kind="time", column="day")))
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "%d-%m-%Y 08:30", "%Y-%m-%d"])
+def test_dates_are_ordered_by_the_form_that_some_of_them_show(tmp_path, form):
+    days = pd.date_range("2024-01-01", periods=100)
+    table = dated(tmp_path, days.strftime(form))
+    assert table.y_test.tolist() == list(range(80, 100)) and not any("first" in note for note in table.notes)
+
+
+def test_dates_that_show_no_form_are_told_and_two_forms_refused(tmp_path):
+    days = pd.DatetimeIndex([pd.Timestamp(2024, month, 1) for month in range(1, 13)] * 2)
+    table = dated(tmp_path, days.strftime("%m/%d/%Y"))
+    assert any("The month is taken to be: '01/01/2024'" in note for note in table.notes)
+    assert any("The day is taken" in note for note in dated(tmp_path, days.strftime("%d.%m.%Y")).notes)
+    with pytest.raises(DataError, match="the day is first in '13/01/2024', but second in '01/13/2024'"):
+        dated(tmp_path, ["13/01/2024", "01/13/2024"] * 6)
+
+
+def test_a_column_has_the_same_type_in_all_files(tmp_path):
+    values = {"train": ["01", "02", "A3"] * 9, "test": ["01", "02"] * 4}
+    for name, codes in values.items():
+        frame = pd.DataFrame({"c": codes, "x": np.arange(len(codes)) / 7, "y": np.arange(len(codes)) / 3})
+        frame.assign(
+            label=["TRUE", "FALSE", "UNKNOWN"] * 9 if name == "train" else ["TRUE", "FALSE"] * 4
+        ).to_csv(tmp_path / f"{name}.csv", index=False)
+    where = {"path": str(tmp_path / "train.csv"), "test_path": str(tmp_path / "test.csv")}
+    table = load(DataSpec(**where, target="y", drop=["label"], categories={"c": "onehot"}))
+    np.testing.assert_array_equal(table.x_test[:, 1:], [[1, 0, 0], [0, 1, 0]] * 4)
+    table = load(DataSpec(**where, target="label", drop=["c"]))
+    assert table.classes == ("FALSE", "TRUE", "UNKNOWN") and table.y_test.tolist() == [1, 0] * 4
+
+
+def test_weights_that_are_all_zero_are_refused(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(40) / 3, "y": np.arange(40) / 7, "w": 0})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match='"w" is 0 in every row'):
+        load(DataSpec(str(tmp_path / "t.csv"), "y", weight="w"))

@@ -11,7 +11,7 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-from trainables.table.recipe import BUCKETS, Recipe, fitted
+from trainables.table.recipe import BUCKETS, Column, Recipe, fitted
 from trainables.table.spec import DataError
 
 KINDS = {"n": "number", "c": "onehot", "o": "ordinal", "h": "hash"}
@@ -130,3 +130,32 @@ def test_raw_rows_are_found_by_name():
         DataError, match=r'"n" is \'\?\' in row 1, but needs a number; "c" has no value in row 5'
     ):
         recipe.checked(frame, "new.csv")
+
+
+def test_a_fill_of_zero_survives_json_and_an_earlier_version_that_lost_it():
+    frame = pd.DataFrame({"n": [0.0, 0.0, np.nan, 5.0], "m": [1.0, 2.0, 3.0, 4.0]})
+    made, _ = fitted(frame, np.arange(4), {"n": "number", "m": "number"}, ["n"], ("y",), ())
+    kept = made.to_dict()
+    assert Recipe.from_dict(json.loads(json.dumps(kept))) == made and made.columns[0].fill == 0.0
+    del kept["columns"][0]["fill"]
+    assert Recipe.from_dict(kept) == made
+    np.testing.assert_array_equal(made.encode(made.checked(frame, "new"))[0][2], [0, 3, 1])
+
+
+def test_a_column_that_float32_cannot_tell_apart_is_left_out():
+    frame = pd.DataFrame({"v": 1e5 + np.array([0.001, -0.001, 0.002, 1.0]), "a": [1.0, 2.0, 3.0, 4.0]})
+    made, left_out = fitted(frame, np.arange(3), {"v": "number", "a": "number"}, [], ("y",), ())
+    assert made.features == ("a",) and "in every train row as float32" in left_out["v"]
+
+
+def test_numbers_and_truth_values_are_known_however_they_are_written():
+    numbers = Column("c", "onehot", ("1", "1.5", "2"))
+    into = np.zeros((4, 3), np.float32)
+    assert numbers.encode(pd.Series(["2.0", "1", "1.50", "x"]), into).tolist() == [False, False, False, True]
+    assert into.argmax(1).tolist() == [2, 0, 1, 0]
+    assert not Column("c", "ordinal", ("False", "True")).encode(pd.Series(["TRUE"]), into[:1, :1]).any()
+    # Texts that look like numbers are texts.
+    assert Column("c", "ordinal", ("01", "02")).encode(pd.Series(["1", "01"]), into[:2, :1]).tolist() == [
+        True,
+        False,
+    ]

@@ -75,3 +75,53 @@ def test_several_targets_are_numbers_or_answers():
 def test_a_target_that_cannot_be_learned_is_refused(values, task, words):
     target, [problem] = found(values, task)
     assert target is None and words in problem.text
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "classes"),
+    [
+        ([True, False, None] * 9, "auto", (False, True)),
+        (["1", "2", "3+", "4"] * 9, "multiclass", ("1", "2", "3+", "4")),
+        ([1, 2.0, "A"] * 9, "multiclass", ("1", "2", "A")),
+        ([True, False, "unknown"] * 9, "auto", ("False", "True", "unknown")),
+        ([1, "a"] * 9, "auto", ("1", "a")),
+    ],
+)
+def test_labels_of_several_types_are_classes(values, task, classes):
+    target, problems = found(pd.Series(values, dtype=object), task)
+    assert not problems and target.classes == classes
+    codes = {None: np.nan} | {label: code for code, label in enumerate(classes)}
+    expected = [
+        codes[value if value in codes else str(int(value)) if value == 2.0 else str(value)]
+        for value in values
+    ]
+    np.testing.assert_array_equal(target.values, np.array(expected, "float32"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.cut(pd.Series(np.arange(30.0)), 3),
+        pd.Series(pd.period_range("2024", periods=4, freq="Q").repeat(9)),
+        pd.Series(pd.to_datetime(["2024-01-01", "2024-02-01"] * 9)),
+        pd.Series([b"u", b"v"] * 9),
+    ],
+)
+def test_labels_that_no_file_could_keep_are_refused(values):
+    _, [problem] = found(values)
+    assert "holds values of type" in problem.text and "astype(str)" in problem.text
+
+
+def test_large_numbers_are_no_codes_and_float32_is_told():
+    target, _ = found(1.7e9 + np.arange(40.0) % 15)
+    assert target.task == "regression" and "float32" in target.notes[0]
+
+
+def test_one_hot_columns_are_told_and_truth_values_may_have_gaps():
+    spec = DataSpec("t.csv", ["a", "b"])
+    frame = pd.DataFrame({"a": [1, 0, 1], "b": [0, 1, 0]})
+    target, _ = target_of(frame, Source("t.csv", frame), spec)
+    assert target.task == "multilabel" and "give it as one column" in target.notes[0]
+    frame = pd.DataFrame({"a": pd.Series([True, None, False], dtype=object), "b": [True, True, False]})
+    target, problems = target_of(frame, Source("t.csv", frame), spec)
+    assert not problems and target.task == "multilabel" and np.isnan(target.values[1, 0])

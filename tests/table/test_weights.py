@@ -85,3 +85,10 @@ def test_a_class_or_column_that_the_table_has_not_is_named(fit, changes, words):
 def test_nothing_is_weighted_by_default():
     found = row_weights(Fit(), TABLE, 8)
     assert (found.fitted, found.validation, found.train, found.test) == (None,) * 4
+
+
+@pytest.mark.parametrize("given", [{"false": 1, "true": 5}, {False: 1, True: 5}, {"no": 1, "yes": 5}])
+def test_labels_that_yaml_takes_for_truth_values_are_known(given):
+    table = replace(TABLE, y_train=np.minimum(Y, 1), classes=("no", "yes"))
+    assert class_weights(given, table, 10) == {0: 1.0, 1: 5.0}
+    assert class_weights({"1.0": 2.0}, replace(table, classes=(1, 2)), 10) == {0: 2.0}

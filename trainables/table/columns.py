@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -73,31 +74,61 @@ def message(name: str, problems: Sequence[Problem]) -> str:
 
 
 def stripped(frame: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
-    """Return the table with the texts of `na` as gaps, and without the signs of `strip` in numbers."""
-    if not spec.na and not spec.strip:
-        return frame
+    """Return the table with the values of `na` as gaps, and with texts as numbers where `spec` says how these are written.
+
+    A text counts as a number with `thousands` only if its last group has three digits, so that dates stay as they are.
+    """
     frame = frame.copy(deep=False)
+    written = spec.thousands or spec.decimal != "."
+    no_values = [number for text in spec.na or [] if not np.isnan(number := to_number(text))]
     for name in frame.columns:
         values = frame[name]
-        if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+        if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_bool_dtype(values):
+            continue
+        if values.dtype == object and _are_numbers(values):
+            frame[name] = values = pd.to_numeric(values.map(to_number, na_action="ignore"))
+        if pd.api.types.is_numeric_dtype(values):
+            if (gaps := values.isin(no_values)).any():
+                frame[name] = values.mask(gaps)
             continue
         if spec.na:
-            values = values.mask(values.isin(spec.na))
-        if spec.strip:
-            numbers = pd.to_numeric(_without(values.astype(object), spec.strip, spec), errors="coerce")
-            if bool((numbers.notna() | values.isna()).all()) and bool(numbers.notna().any()):
-                values = numbers
+            values = values.mask(values.isin([*spec.na, *no_values]))
+        if spec.strip or written:
+            values = _as_numbers(values, spec)
         frame[name] = values
     return frame
 
 
-def _without(values: pd.Series, signs: Sequence[str], spec: DataSpec) -> pd.Series:
-    texts = values.where(values.isna(), values.astype(str)).str.strip()
-    for sign in signs:
-        texts = texts.str.replace(sign, "", regex=False)
+def _are_numbers(values: pd.Series) -> bool:
+    """Return whether all values are numbers that a float can hold; truth values are none."""
+    present = values.dropna()
+    return len(present) > 0 and all(
+        isinstance(value, int | float | np.number | Decimal)
+        and not isinstance(value, bool)
+        and not np.isnan(to_number(value))
+        for value in present
+    )
+
+
+def _as_numbers(values: pd.Series, spec: DataSpec) -> pd.Series:
+    """Return a column of texts as numbers, if all of them are; else as it is."""
+    texts = values.astype(object).where(values.isna(), values.astype(str)).str.strip()
+    for sign in spec.strip or []:
+        texts = texts.str.replace(sign, "", regex=False).str.strip()
     if spec.thousands:
-        texts = texts.str.replace(spec.thousands, "", regex=False)
-    return texts.str.replace(spec.decimal, ".", regex=False).str.strip()
+        mark, point = re.escape(spec.thousands), re.escape(spec.decimal)
+        grouped = texts.str.fullmatch(
+            rf"[+-]?\d{{1,3}}({mark}\d{{2,3}})*{mark}\d{{3}}({point}\d*)?", na=False
+        )
+        texts = texts.mask(grouped, texts.str.replace(spec.thousands, "", regex=False))
+    if spec.decimal != ".":  # a point is no decimal mark then
+        texts = texts.where(~texts.str.contains(".", regex=False, na=False)).str.replace(
+            spec.decimal, ".", regex=False
+        )
+    numbers = pd.to_numeric(texts, errors="coerce")
+    return (
+        numbers if bool((numbers.notna() | values.isna()).all()) and bool(numbers.notna().any()) else values
+    )
 
 
 def kind_of(
@@ -120,6 +151,10 @@ def kind_of(
                 (_category(name, "hash"), _category(name, "ordinal")),
             )
         return chosen
+    if pd.api.types.is_complex_dtype(values):
+        return Problem(
+            name, f'column "{name}" holds complex numbers, but a feature is a real number or a text', ()
+        )
     if pd.api.types.is_numeric_dtype(values):  # truth values too
         return not_finite(values, source) or "number"
     kinds = {"str"} if isinstance(values.dtype, pd.StringDtype) else {type(v).__name__ for v in present}
@@ -181,16 +216,19 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
     share = rows[is_signed].sum() / rows.sum()
     as_category = _category(name, "onehot")
     has_commas = np.array(["," in text for text in texts])
-    if (has_commas & with_points).any() and rows[with_points].sum() >= 0.9 * rows.sum():
+    without = np.array([not np.isnan(to_number(text.replace(",", ""))) for text in bare])
+    are_numbers = with_points | without
+    if (has_commas & are_numbers).any() and rows[are_numbers].sum() >= 0.9 * rows.sum():
         row = int(values.astype(str).str.contains(",", regex=False).to_numpy().argmax())
-        mark = 'decimal: ","' if spec.delimiter != "," else 'thousands: ","'
+        marks = ('decimal: ","',) if spec.delimiter != "," and with_points.all() else ()
+        grouped = all(re.search(r"\d,\d{3}(\D|$)", text) for text in texts if "," in text)
         return Problem(
             name,
             f'column "{name}" looks like numbers with commas, such as {shown(values, row)}',
-            (mark, 'thousands: ","', as_category),
+            (*marks, *(('thousands: ","',) if grouped else ()), as_category),
         )
     if is_plain.all():
-        return None
+        return _texts_of_numbers(values, counts.index, source, spec)
     if share >= 0.5 or is_signed.sum() >= 10:
         others = [str(text) for text, number in zip(texts, is_signed, strict=True) if not number]
         odd = ~is_plain if is_plain.any() else ~is_signed if (~is_signed).any() else ~is_plain
@@ -214,6 +252,23 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
             _for_time(name, "date"),
         )  # fmt: skip
     return None
+
+
+def _texts_of_numbers(
+    values: pd.Series, distinct: pd.Index, source: Source, spec: DataSpec
+) -> Problem | None:
+    """Return what is wrong with a column of texts that are numbers; None if they are codes such as 01, or no texts."""
+    name = str(values.name)
+    texts = [value for value in distinct if isinstance(value, str)]
+    if not texts or any(re.match(r"0\d", text) for text in texts):
+        return None
+    row = int(values.isin(texts[:1]).to_numpy().argmax())
+    has_points = spec.decimal != "." and any("." in text for text in texts)
+    return Problem(
+        name,
+        f'column "{name}" holds numbers as texts, such as {shown(values, row)} in row {source.row(row)}',
+        ('thousands: "."' if has_points else 'strip: [" "]', _category(name, "onehot")),
+    )
 
 
 def _category_kind(present: pd.Series, name: str) -> Literal["onehot"] | Problem:

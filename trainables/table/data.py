@@ -129,7 +129,7 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
             kinds[name] = kind
     problems += raws.gaps(frame, source, spec, [*kinds, *aside])
     problems += [problem for name in by_weight if (problem := raws.weight_problem(frame[name], source))]
-    by, wrong = raws.split_column(frame, source, how)
+    by, wrong, told_of_times = raws.split_column(frame, source, how)
     problems += wrong
     if problems:
         raise DataError(columns.message(path, problems))
@@ -137,7 +137,7 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
 
     rows = [raws.kept(frame, part, spec) for part in raw.parts]
     dropped = sum(map(len, raw.parts)) - sum(map(len, rows))
-    notes = [*source.notes, *target.notes]
+    notes = [*source.notes, *target.notes, *told_of_times]
     if how.column:
         notes.append(f'The column "{how.column}" splits the rows and is no feature.')
     if indices := [name for name in kinds if columns.counts_rows(frame[name])]:
@@ -247,7 +247,9 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
     named = replace(spec, target=list(y.columns) if y.shape[1] > 1 else str(y.columns[0]))
     source = Source(spec.path, y)
     target, problems = targets.target_of(y, source, named)
-    problems += raws.gaps(y, source, replace(named, missing="refuse"), list(y.columns))
+    # The plan cannot leave out rows of arrays, so no line of it is a remedy.
+    by_gaps = raws.gaps(y, source, replace(named, missing="refuse"), list(y.columns))
+    problems += [replace(problem, missing={}) for problem in by_gaps]
     if target is None or problems:
         raise DataError(columns.message(spec.path, problems))
     positions, how, x = np.arange(inputs.count(given.x)), spec.how, given.x

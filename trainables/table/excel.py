@@ -103,11 +103,7 @@ def _read(path: str, book: pd.ExcelFile, sheet: str, spec: DataSpec, notes: list
             )
     else:
         names = list(spec.columns or [])
-    how: dict[str, Any] = {
-        "na_values": spec.na,
-        "decimal": spec.decimal,
-        "thousands": spec.thousands,
-    }
+    how: dict[str, Any] = {"na_values": spec.na, "decimal": spec.decimal}
     frame = parsed(skiprows=start, **how)
     if frame.empty:
         raise DataError(f"{where}: there is no row below the names. Correct data.path or data.sheet.")

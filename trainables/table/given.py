@@ -208,6 +208,8 @@ def _rows(x: Any, y: Any, weights: Any, name: str) -> Given:
         weights = np.asarray(weights, "float32")
         if weights.shape != (max(sizes, default=0),) or not (np.isfinite(weights) & (weights >= 0)).all():
             wrong.append(f"the weights need the shape ({max(sizes, default=0)},), and numbers from 0")
+        elif not weights.any():
+            wrong.append("the weights are 0 in every row")
     if wrong or targets is None:
         raise DataError(f"{name}: {'; '.join(wrong)}. Correct the arrays.")
     return Given(found if isinstance(x, Mapping) else found["x"], targets, weights)
@@ -224,6 +226,8 @@ def _targets(y: Any, wrong: list[str]) -> pd.DataFrame | None:
     if isinstance(y, pd.DataFrame):
         return y.reset_index(drop=True)
     array = np.asarray(y)
+    if array.dtype.kind == "S":  # texts, as some file formats keep them
+        array = np.char.decode(array, "utf-8", "replace")
     if array.ndim not in (1, 2):
         wrong.append(f"y has the shape {array.shape}, but needs (rows,) or (rows, targets)")
         return None

@@ -61,13 +61,13 @@ def read(spec: DataSpec) -> Raw | Given:
         frame = found.reset_index(drop=True).set_axis(found.columns.map(str), axis=1)
         readers.check_names(list(frame.columns), spec.path)
         return Raw((Source(spec.path, frame),), frame, _checksum(frame))
-    sources, digest = [], []
-    for _, path in files(spec):
-        data = readers.content(path)
-        if spec.ending == ".npz":
-            return from_npz(path, data)
-        digest.append(hashlib.sha256(data).hexdigest())
-        sources.append(readers.read(path, data, spec))
+    if spec.ending == ".npz":
+        return from_npz(spec.path, readers.content(spec.path))
+    contents = [(path, readers.content(path)) for _, path in files(spec)]
+    digest = [hashlib.sha256(data).hexdigest() for _, data in contents]
+    sources = [readers.read(path, data, spec) for path, data in contents]
+    if texts := _texts_somewhere(sources):
+        sources = [readers.read(path, data, spec, texts) for path, data in contents]
     first = sources[0]
     for other in sources[1:]:
         if lacking := [name for name in first.frame.columns if name not in other.frame.columns]:
@@ -80,6 +80,16 @@ def read(spec: DataSpec) -> Raw | Given:
     # The checksum of one file is that of its bytes; several files have that of their checksums.
     sha256 = digest[0] if len(digest) == 1 else hashlib.sha256(" ".join(digest).encode()).hexdigest()
     return Raw(tuple(sources), frame, sha256)
+
+
+def _texts_somewhere(sources: Sequence[Source]) -> set[str]:
+    """Return the columns that hold texts in one file and something else in another: 01 would be 1 in the latter."""
+    kinds: dict[str, set[bool]] = {}
+    for source in sources:
+        for name, values in source.frame.items():
+            if values.notna().any():
+                kinds.setdefault(str(name), set()).add(isinstance(values.dtype, pd.StringDtype))
+    return {name for name, found in kinds.items() if len(found) == 2}
 
 
 def _checksum(frame: pd.DataFrame) -> str:
@@ -148,7 +158,7 @@ def gaps(frame: pd.DataFrame, source: Source, spec: DataSpec, names: Sequence[st
         what = "column" if is_feature else "the target" if name in spec.targets else "column"
         if problem := columns.gaps(frame[name], source, what):
             missing = problem.missing if is_feature else _dropping(frame, spec, name)
-            found.append(replace(problem, missing=missing, is_target=name in spec.targets))
+            found.append(replace(problem, missing=missing, is_target=not is_feature))
     return found
 
 
@@ -171,28 +181,61 @@ def weight_problem(values: pd.Series, source: Source) -> Problem | None:
     """Return what is wrong with a column of weights but for gaps; None if nothing is."""
     name = str(values.name)
     if not pd.api.types.is_numeric_dtype(values):
-        return Problem(name, f'column "{name}" holds texts, but the weights of rows are numbers', ())
+        return Problem(name, f'column "{name}" holds texts, but the weights of rows are numbers', (), True)
     if problem := columns.not_finite(values, source):
-        return problem
+        return replace(problem, is_target=True)
+    if (values == 0).all():
+        return Problem(name, f'column "{name}" is 0 in every row, but some rows need a weight', (), True)
     if (values < 0).any():
         row = int((values < 0).to_numpy().argmax())
         return Problem(
             name, f'column "{name}" is {shown(values, row)} in row {source.row(row)}, but a weight is not negative',
-            (),
+            (), True,
         )  # fmt: skip
     return None
 
 
-def split_column(frame: pd.DataFrame, source: Source, how: Split) -> tuple[pd.Series | None, list[Problem]]:
-    """Return the column of groups or of times, which are numbers."""
+def split_column(
+    frame: pd.DataFrame, source: Source, how: Split
+) -> tuple[pd.Series | None, list[Problem], list[str]]:
+    """Return the column of groups or of times, which are numbers; what is wrong with it; and what to tell about it."""
     if how.column is None:
-        return None, []
+        return None, [], []
     values = frame[how.column]
     if how.kind == "group" or pd.api.types.is_numeric_dtype(values):
-        return values, []
+        return values, [], []
     try:
-        return pd.to_datetime(values, format="mixed", utc=True), []
+        day_first, told = _day_first(values)
+        return pd.to_datetime(values, format="mixed", dayfirst=day_first, utc=True), [], told
     except (ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         text = f'column "{how.column}", which data.split.column names, holds no times or numbers ({reason})'
-        return None, [Problem(how.column, text, ())]
+        return None, [Problem(how.column, text, (), True)], []
+
+
+_DAY_AND_MONTH = r"^\s*(\d{1,2})([-/.])(\d{1,2})[-/.]\d{2,4}"
+
+
+def _day_first(values: pd.Series) -> tuple[bool, list[str]]:
+    """Return whether the day is before the month in the dates of a column, and what to tell if nothing shows it.
+
+    Raises:
+        ValueError: in some dates it is, in others it is not.
+    """
+    texts = values.astype(object).where(values.isna(), values.astype(str))
+    parts = texts.str.extract(_DAY_AND_MONTH).dropna()
+    if parts.empty:
+        return False, []
+    days_first, months_first = ((parts[side].astype(int) > 12).to_numpy() for side in (0, 2))
+    if days_first.any() and months_first.any():
+        one, other = (texts[parts.index[int(mask.argmax())]] for mask in (days_first, months_first))
+        raise ValueError(f"the day is first in {one!r}, but second in {other!r}")
+    if days_first.any() or months_first.any():
+        return bool(days_first.any()), []
+    day_first = bool((parts[1] == ".").all())  # as where people write dates with points
+    order = "day" if day_first else "month"
+    note = (
+        f'No date of the column "{values.name}" shows whether the day or the month is first. The {order} is taken to be: '
+        f"{texts[parts.index[0]]!r}. Dates such as 2024-12-31 are clear."
+    )
+    return day_first, [note]

@@ -14,7 +14,7 @@ import itertools
 import lzma
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -87,13 +87,14 @@ def content(path: str) -> bytes:
         raise DataError(f"{path}: cannot be read ({reason}). Correct data.path or its rights.") from None
 
 
-def read(path: str, data: bytes, spec: DataSpec) -> Source:
+def read(path: str, data: bytes, spec: DataSpec, texts: Collection[str] = ()) -> Source:
     """Return the table in a file.
 
     Args:
         path: of the file.
         data: its bytes.
-        spec: how to read it. Its own path is not used.
+        spec: how to read it. Its own path is not used. Texts with marks between thousands stay texts.
+        texts: columns of a text file that hold texts, even if all of them look like numbers or truth values.
 
     Raises:
         DataError: the file cannot be read as a table.
@@ -106,7 +107,7 @@ def read(path: str, data: bytes, spec: DataSpec) -> Source:
         return _read_arrow(path, "Feather", lambda: pyarrow.feather.read_table(pa.BufferReader(data)))
     if ending in EXCEL:
         return _read_excel(path, data, spec)
-    return _read_text(path, _decompressed(path, data), spec)
+    return _read_text(path, _decompressed(path, data), spec, texts)
 
 
 def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table]) -> Source:
@@ -155,7 +156,7 @@ def _decompressed(path: str, data: bytes) -> bytes:
     return data
 
 
-def _read_text(path: str, data: bytes, spec: DataSpec) -> Source:
+def _read_text(path: str, data: bytes, spec: DataSpec, texts: Collection[str]) -> Source:
     # Spreadsheet programs begin a UTF-8 file with a byte order mark, which is no part of the first name.
     encoding = "utf-8-sig" if spec.encoding.lower() in ("utf-8", "utf8") else spec.encoding
     with _readable(path, data, spec, encoding):
@@ -171,7 +172,7 @@ def _read_text(path: str, data: bytes, spec: DataSpec) -> Source:
     labels = [name or f"column {position}" for position, name in enumerate(names, 1)]
     with _readable(path, data, spec, encoding):
         try:
-            frame = _parsed(data, spec, encoding, labels, first[0][1] if spec.header else 0)
+            frame = _parsed(data, spec, encoding, labels, first[0][1] if spec.header else 0, texts)
         except pd.errors.ParserError as error:
             _check_lengths(path, data, spec, encoding, len(names))
             raise DataError(
@@ -188,7 +189,9 @@ def _read_text(path: str, data: bytes, spec: DataSpec) -> Source:
     return _with_names(path, frame, names, lines)
 
 
-def _parsed(data: bytes, spec: DataSpec, encoding: str, labels: list[str], skip: int) -> pd.DataFrame:
+def _parsed(
+    data: bytes, spec: DataSpec, encoding: str, labels: list[str], skip: int, texts: Collection[str]
+) -> pd.DataFrame:
     """Return the rows below the first `skip` lines of a text file."""
     for low_memory in (True, False):
         with warnings.catch_warnings():
@@ -197,8 +200,8 @@ def _parsed(data: bytes, spec: DataSpec, encoding: str, labels: list[str], skip:
             with contextlib.suppress(pd.errors.DtypeWarning):
                 return pd.read_csv(
                     io.BytesIO(data), header=None, names=labels, index_col=False, skipinitialspace=True, skiprows=skip,
-                    sep=spec.delimiter, encoding=encoding, decimal=spec.decimal, thousands=spec.thousands,
-                    na_values=spec.na, low_memory=low_memory,
+                    sep=spec.delimiter, encoding=encoding, decimal=spec.decimal,
+                    na_values=spec.na, low_memory=low_memory, dtype={name: str for name in labels if name in texts},
                 )  # fmt: skip
     raise AssertionError("pandas finds several types in a column that it reads at once")
 

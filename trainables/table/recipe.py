@@ -9,7 +9,7 @@ Terminology
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -71,9 +71,7 @@ class Column:
             return unseen
         gaps = values.isna().to_numpy()
         numbers, distinct = pd.factorize(values)  # -1 for a gap
-        known = pd.Index(self.categories, dtype=object).get_indexer(
-            pd.Index(texts_of(pd.Series(distinct)), dtype=object)
-        )
+        known = self._codes(texts_of(pd.Series(distinct)))
         codes = np.append(known, -1)[numbers]
         if self.fill is not None and gaps.any():
             codes[gaps] = self.categories.index(str(self.fill))
@@ -84,6 +82,22 @@ class Column:
             rows = np.flatnonzero(codes >= 0)
             into[rows, codes[rows]] = 1
         return unseen
+
+    def _codes(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the code of each text, -1 for an unseen one.
+
+        Numbers and truth values may be written in another way than in the train rows, such as 2.0 for 2, or TRUE for True.
+        """
+        found: np.ndarray = pd.Index(self.categories, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+        if self._is_plain and (found < 0).any():
+            as_plain = pd.Index([_plain(text) for text in texts], dtype=object)
+            found = np.where(found < 0, pd.Index(self.categories, dtype=object).get_indexer(as_plain), found)
+        return found
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the train rows have numbers or truth values only, not texts such as 01 that look like numbers."""
+        return all(_plain(category) == category for category in self.categories)
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,11 @@ class Recipe:
         """For each column that became several features, their positions."""
         kinds = {column.name: column.kind for column in self.columns}
         return {name: span for name, span in self.positions.items() if kinds[name] in ("onehot", "hash")}
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The names of the columns whose raw values are texts, even if all of them look like numbers."""
+        return tuple(column.name for column in self.columns if not column.is_number)
 
     def encode(
         self, frame: pd.DataFrame, rows: np.ndarray | None = None
@@ -183,7 +202,12 @@ class Recipe:
         """Return the recipe as plain data for JSON."""
         return {
             "columns": [
-                {name: value for name, value in vars(column).items() if value not in (None, (), False)}
+                # By identity, because a fill of 0 equals False.
+                {
+                    name: value
+                    for name, value in vars(column).items()
+                    if value is not None and value is not False and value != ()
+                }
                 for column in self.columns
             ],
             "targets": list(self.targets),
@@ -196,6 +220,11 @@ class Recipe:
         columns = [
             Column(**{**column, "categories": tuple(column.get("categories", ()))})
             for column in data["columns"]
+        ]
+        # An earlier version left out a fill of 0.
+        columns = [
+            replace(column, fill=0.0) if column.indicates_gaps and column.fill is None else column
+            for column in columns
         ]
         return cls(tuple(columns), tuple(data["targets"]), tuple(data["classes"]))
 
@@ -222,6 +251,16 @@ def texts_of(values: pd.Series) -> list[str]:
     if pd.api.types.is_float_dtype(values):
         return [str(int(v)) if v == v and v == int(v) else str(v) for v in values.tolist()]
     return [str(value) for value in values.tolist()]
+
+
+def _plain(text: str) -> str | None:
+    """Return how `texts_of` writes a number or a truth value; None if the text is neither."""
+    if text.lower() in ("true", "false"):
+        return text.capitalize()
+    try:
+        return texts_of(pd.Series([float(text)]))[0]
+    except (ValueError, OverflowError):  # the latter of an infinite number
+        return None
 
 
 def categories_of(values: pd.Series) -> tuple[str, ...]:
@@ -265,8 +304,10 @@ def fitted(
         if values.isna().all():
             left_out[name] = "it has no value in any train row"
             continue
-        if values.nunique() == 1 and not gaps:
-            left_out[name] = f"it is {shown(values, 0)} in every train row"
+        distinct = _as_float32(values).nunique() if kind == "number" else values.nunique()
+        if distinct == 1 and not gaps:
+            rounded = " as float32" if values.nunique() > 1 else ""
+            left_out[name] = f"it is {shown(values, 0)} in every train row{rounded}"
             continue
         fill: float | str | None = None
         if name in fills:
@@ -276,7 +317,7 @@ def fitted(
                 else texts_of(values.mode().astype(values.dtype))[0]
             )
         indicates = gaps and name in fills
-        if values.nunique() == 1:
+        if distinct == 1:
             others.append(Column(name, "gaps", (), fill, indicates))
         elif kind == "number":
             numbers.append(Column(name, kind, (), fill, indicates))
@@ -289,6 +330,10 @@ def fitted(
         else:
             others.append(Column(name, kind, categories_of(values), fill, indicates))
     return Recipe((*numbers, *others), targets, classes), left_out
+
+
+def _as_float32(values: pd.Series) -> pd.Series:
+    return pd.Series(values.to_numpy("float32", na_value=np.nan))
 
 
 def _row(mask: pd.Series) -> int:

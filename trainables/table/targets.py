@@ -56,7 +56,8 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
     if (_are_texts(values) and not is_regression) or spec.task in ("binary", "multiclass", "multilabel"):
         return _classes(values, spec), []
     numbers = values.to_numpy("float32", na_value=np.nan)
-    distinct = np.unique(numbers[~np.isnan(numbers)])
+    # Large numbers that differ may be one number as float32.
+    distinct = np.sort(values.dropna().unique().astype("float64"))
     if spec.task == "auto" and _are_codes(distinct):
         made = _classes(values, spec)
         labels = ", ".join(map(str, made.classes))
@@ -66,7 +67,13 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
         )
         notes = () if distinct.tolist() == [0.0, 1.0] else (note,)
         return replace(made, notes=notes, are_texts=False), []
-    return Target("regression", numbers), []
+    told: tuple[str, ...] = ()
+    if len(np.unique(numbers[~np.isnan(numbers)])) < 0.9 * len(distinct):
+        told = (
+            f'Many values of the target "{names[0]}" are the same number as float32, which Keras computes with. Subtract '
+            "the mean from the target first.",
+        )
+    return Target("regression", numbers, (), told), []
 
 
 def _are_codes(distinct: np.ndarray) -> bool:
@@ -82,10 +89,18 @@ def _several(frame: pd.DataFrame, spec: DataSpec) -> Target:
     task: Task = (
         "multilabel" if (spec.task == "auto" and flags) or spec.task == "multilabel" else "regression"
     )
-    return Target(task, values, tuple(map(str, frame.columns)) if task == "multilabel" else ())
+    classes, notes = tuple(map(str, frame.columns)), []
+    if task == "multilabel" and bool((values.sum(1) == 1).all()):
+        notes.append(
+            f"Each row has 1 in one of the targets {', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''}. They are "
+            "taken as labels that are predicted one by one. If they are the classes of one target, give it as one column."
+        )
+    return Target(task, values, classes if task == "multilabel" else (), tuple(notes))
 
 
 def _classes(values: pd.Series, spec: DataSpec) -> Target:
+    if len({str if isinstance(label, str) else float for label in values.dropna().unique()}) > 1:
+        values = values.map(_as_text, na_action="ignore")  # numbers and texts have no order
     present = values.dropna()
     if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
         labels = [label for label in values.dtype.categories if bool((present == label).any())]
@@ -97,6 +112,10 @@ def _classes(values: pd.Series, spec: DataSpec) -> Target:
     codes = pd.Index(labels).get_indexer(pd.Index(values.astype(object))).astype("float32")
     codes[values.isna().to_numpy()] = np.nan
     return Target("binary" if len(classes) == 2 else "multiclass", codes, classes, (), True)
+
+
+def _as_text(label: Any) -> str:
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
 def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> Problem | None:
@@ -129,10 +148,23 @@ def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> 
             return Problem(name, f"{what} has other values than 0 and 1, but data.task is multilabel", ())
         return None
     codes, distinct_values = pd.factorize(values)  # -1 for a gap
-    is_text = np.append(np.isnan([to_number(value) for value in distinct_values]), False)
-    bad = is_text[codes]
+    odd = [value for value in distinct_values if not isinstance(value, str | int | float | np.generic)]
+    if odd:
+        return Problem(
+            name, f"{what} holds values of type {type(odd[0]).__name__}, such as {odd[0]!r}, but needs numbers, texts or "
+            f'truth values. Convert it, for example by frame["{name}"].astype(str)', (),
+        )  # fmt: skip
+    # Truth values are classes, but numbers if there are several targets.
+    are_numbers = [
+        not np.isnan(to_number(value)) and (several or not isinstance(value, bool | np.bool_))
+        for value in distinct_values
+    ]
+    bad = np.append(~np.array(are_numbers), False)[codes]
     share = 1 - bad.sum() / len(present)
-    if share > 0.5 or spec.task == "regression" or several:
+    if several and not bad.any():
+        return None
+    are_classes = spec.task in ("binary", "multiclass")
+    if (share > 0.5 and not are_classes) or spec.task == "regression" or several:
         row = int(bad.argmax())
         why = "but a number in most rows" if share > 0.5 else "but needs a number in every row"
         remedy = ("task: multiclass",) if not several else ()

@@ -86,7 +86,7 @@ def class_weights(class_weight: Any, table: Table, rows: int) -> dict[int, float
         return dict(zip(present.tolist(), shares.tolist(), strict=True))
     by_label = {text: code for code, label in enumerate(table.classes) for text in _texts(label)}
     by_code = {str(code): code for code in codes}
-    given = {_texts(key)[-1]: float(value) for key, value in class_weight.items()}
+    given = {_key(key, by_label): float(value) for key, value in class_weight.items()}
     for known in (by_label, by_code):
         if set(given) <= set(known):
             return {known[key]: value for key, value in given.items()}
@@ -115,6 +115,23 @@ def _codes(table: Table) -> list[int]:
             f'class_weight needs a target with classes, but "{table.target}" has numbers such as {odd:g}. {remedy}'
         )
     return [int(value) for value in values]
+
+
+_YAML_BOOLEANS = {"true": ("yes", "on"), "false": ("no", "off")}
+"""How else YAML writes truth values, so that the key no of a mapping is False."""
+
+
+def _key(key: Any, known: Mapping[str, int]) -> str:
+    """Return the text of a key of `class_weight`: the label that it means, if there is one among `known`."""
+    text = _texts(key)[-1]
+    if text in known:
+        return text
+    if others := [label for label in known if label.lower() in _YAML_BOOLEANS.get(text.lower(), ())]:
+        return others[0]
+    try:
+        return _texts(float(text))[-1]
+    except (ValueError, OverflowError):
+        return text
 
 
 def _texts(label: Any) -> list[str]:
