@@ -81,7 +81,9 @@ def test_the_first_shape_that_loss_and_metrics_take_is_taken(y, width, activatio
     plain = compiled(width, activation, loss, [item if isinstance(item, str) else item() for item in of])
     model.build((None, 3))
     plain.set_weights(model.get_weights())
-    model.run_eagerly = plain.run_eagerly = True  # the same numbers; to trace a model takes longer than these few steps
+    model.run_eagerly = plain.run_eagerly = (
+        True  # the same numbers; to trace a model takes longer than these few steps
+    )
     given, of_keras = (batches((X[:50], y), 20) for y in (found.of(data.y_train), target[:50]))
     history = model.fit(given, epochs=2, verbose=0).history
     expected = plain.fit(of_keras, epochs=2, verbose=0).history

@@ -141,7 +141,7 @@ def rules_of(template: Template) -> tuple[list[Rules], Slots]:
         decays = None
         if optimizer.weight_decay:
             decays = np.concatenate([np.full(int(np.prod(v.shape)), on, np.float32) for on, v in variables])
-        clips = [clip for name, clip in _CLIPS.items() if getattr(optimizer, name)]
+        clips = [clip for name, clip in _CLIPS.items() if (getattr(optimizer, name) or 0) > 0]
         is_scheduled = update.schedule is not None
         found.append(
             Rules(
@@ -211,7 +211,7 @@ def settings_of(
             if getattr(optimizer, name, None) == 0:
                 found[rows, _COMPLEMENTS[name]] = 1.0
         for name in _CLIPS:
-            if value := getattr(optimizer, name):
+            if (value := getattr(optimizer, name) or 0) > 0:
                 key = f"optimizer.{name}"
                 found[rows, Setting.CLIP] = lifted[key][rows] if key in lifted else value
                 break

@@ -82,6 +82,8 @@ class _Walk:
         Raises:
             UnsupportedError: the kernel cannot do the same.
         """
+        if model.activity_regularizer is not None:
+            raise UnsupportedError(f'the output of the model "{model.name}" is penalized')
         if type(model) is keras.Sequential:
             for layer in model.layers:
                 value = self._called(layer, [value])

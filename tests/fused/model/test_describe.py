@@ -352,3 +352,108 @@ def test_a_model_of_keras_parts_is_described_in_milliseconds():
         describe(model)
     # About 3 ms each on an idle core; the bound is far above it, and far below the 30 ms that building a model takes.
     assert (time.process_time() - started) / 5 < 0.02
+
+
+def with_frozen(part):
+    layer = keras.layers.LayerNormalization()
+    model = built(layer)
+    getattr(layer, part).trainable = False
+    return model
+
+
+def adapted(factor):
+    layer = keras.layers.Normalization()
+    layer.adapt(factor * np.arange(12, dtype="float32").reshape(4, 3))
+    return built(layer, keras.layers.Dense(1))
+
+
+def nested(strength):
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    inner.activity_regularizer = keras.regularizers.L2(strength)
+    return built(inner, keras.layers.Dense(1))
+
+
+def drawn(x, seed):
+    return x + keras.random.normal((3,), seed=seed)
+
+
+class OfInitializer(keras.layers.Layer):
+    def __init__(self, given):
+        super().__init__()
+        self.given = given
+
+    def call(self, x):
+        return x * self.given((3,))
+
+
+class SetUpByInitializer(keras.layers.Layer):
+    def __init__(self, given):
+        super().__init__()
+        self.given = given
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(3,), initializer=self.given)
+
+    def call(self, x):
+        return x * self.w
+
+
+def of_initializer(kind, value):
+    return built(kind(keras.initializers.Constant(value)), keras.layers.Dense(1))
+
+
+@pytest.mark.parametrize(
+    ("make", "one", "other"),
+    [
+        (with_frozen, "gamma", "beta"),
+        (adapted, 1.0, 2.0),
+        (nested, 0.1, 0.2),
+        (
+            lambda seed: built(keras.layers.Lambda(drawn, arguments={"seed": seed}), keras.layers.Dense(1)),
+            1,
+            2,
+        ),
+        (lambda value: of_initializer(OfInitializer, value), 1.0, 2.0),
+    ],
+)
+def test_what_no_variable_and_no_setting_shows_counts(make, one, other):
+    assert describe(make(one)).signature == describe(make(one)).signature
+    assert describe(make(one)).signature != describe(make(other)).signature
+
+
+def test_an_initializer_of_a_weight_does_not_count():
+    one, other = (describe(of_initializer(SetUpByInitializer, value)) for value in (1.0, 2.0))
+    assert one.signature == other.signature and one.initial[0][0] == 1.0 and other.initial[0][0] == 2.0
+
+
+@pytest.mark.parametrize("name", ["clipnorm", "clipvalue", "global_clipnorm"])
+def test_a_clip_below_zero_is_none(name):
+    found = [
+        describe(built(keras.layers.Dense(1), optimizer=keras.optimizers.SGD(0.1, **{name: clip})))
+        for clip in (0.0, -1.0, 0.5)
+    ]
+    assert found[0].optimizer == found[1].optimizer != found[2].optimizer
+    assert [one.numbers[f"optimizer.{name}"] for one in found] == [0.0, 0.0, 0.5]
+
+
+def test_the_weights_that_decay_are_those_of_keras_and_its_answers_are_not_kept():
+    def model():
+        optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.9)
+        optimizer.exclude_from_weight_decay(var_names=["first"])
+        return built(keras.layers.Dense(2, name="first"), optimizer=optimizer)
+
+    described = model()
+    assert describe(described).optimizer[1] == (False, False, True, True)
+    x, y = np.ones((8, 3), "float32"), np.ones(8, "float32")
+    plain = model()
+    for one in (described, plain):
+        one.fit(x, y, verbose=0)
+    for one, other in zip(described.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_normalization_that_is_set_by_hand_is_told():
+    model = adapted(1.0)
+    model.layers[0].mean = model.layers[0].mean + 1.0
+    with pytest.raises(UnfusableError, match="set by hand"):
+        describe(model)

@@ -10,6 +10,8 @@ from typing import Any
 RATES = [0.02, 0.005]
 """Learning rates of most cases."""
 
+MANY = [0.02, 0.015, 0.01, 0.007, 0.005]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -72,6 +74,41 @@ CASES = [
         {"layers": [1, 2, 3], "width_2": [4, 8], "width_3": [2, 4]},
         engines=FUSED,
         only={"width_2": "layers >= 2", "width_3": "layers >= 3"},
+    ),
+    # Changes aside from the usual ways. There are rates enough for the proof to miss the points that differ.
+    Case("aside", "moved", {"center": [True, False], "rate": MANY}),
+    Case("aside", "excluded", {"head": ["dense_1", "dense"], "rate": MANY}, engines=FUSED),
+    Case(
+        "aside",
+        "frozen",
+        {"kind": ["batch", "layer"], "part": ["gamma", "beta"], "on": [False, True], "rate": MANY},
+        engines=FUSED,
+    ),
+    Case(
+        "aside",
+        "frozen_branch",
+        {"which": ["one", "other"], "on": [False, True], "rate": MANY},
+        engines=FUSED,
+    ),
+    Case(
+        "aside",
+        "clipped",
+        {"optimizer": ["sgd", "value", "adam"], "clip": [0.05, 0.0, -1.0], "rate": MANY},
+        engines=FUSED,
+    ),
+    Case("aside", "adapted", {"mode": ["plain", "wide"], "width": [1.0, 5.0], "rate": MANY}, engines=FUSED),
+    Case(
+        "aside",
+        "constant",
+        {"kind": ["plain", "scaled"], "factor": [1.0, 0.2], "rate": MANY},
+        engines=("fused",),
+    ),
+    Case("aside", "arguments", {"seed": [1, 2], "rate": MANY}, engines=("fused",)),
+    Case(
+        "aside",
+        "nested",
+        {"penalty": ["none", "l2"], "strength": [0.5, 0.05], "rate": MANY},
+        engines=("fused",),
     ),
     # Optimizers.
     Case("optimizers", "centralized", {"momentum": [0.0, 0.9], "rate": RATES}),

@@ -71,7 +71,11 @@ class Builds:
             function.function()  # sets what the builder's file sets in keras.config, for the layer that is made next
         self._function, self._builder, self._table, self._seed = function, builder, table, seed
         self._timeout_s = timeout_s
-        self._normalizer = build.normalizer(table) if "normalizer" in builder.parameters else None
+        # Each model gets a normalizer of its own, since a builder may change it. It is adapted once, as this takes long.
+        self._moments: tuple[np.ndarray, np.ndarray] | None = None
+        if "normalizer" in builder.parameters and not isinstance(table.x_train, Mapping):
+            adapted = build.normalizer(table)
+            self._moments = adapted.adapt_mean.numpy(), adapted.adapt_variance.numpy()
         self.losses: dict[Loss, list[str]] = {}  # of the models that were described, each with their metrics
         self._known: dict[str, Described | Failed] = {}
         self._fresh: dict[str, keras.Model] = {}  # described, and not used since
@@ -91,7 +95,7 @@ class Builds:
         """
         with time_limit(self._timeout_s), kept():
             return build.build(
-                self._function, self._builder, config, self._table, self._seed, self._normalizer
+                self._function, self._builder, config, self._table, self._seed, moments=self._moments
             )
 
     def fresh(self, config: Config) -> keras.Model:

@@ -233,8 +233,18 @@ def rate_of(optimizer: Any) -> Any:
 
 
 def decays(optimizer: Any, variable: Any) -> bool:
-    """Return whether an optimizer's weight decay, if it has one, applies to a variable."""
-    return bool(optimizer._use_weight_decay(variable))
+    """Return whether an optimizer's weight decay, if it has one, applies to a variable.
+
+    The optimizer stays as it was: it would keep the answer, also for Keras' own training.
+    """
+    known = vars(optimizer).pop("_exclude_from_weight_decay_cache", None)
+    try:
+        # Keras asks for the variable of TensorFlow, whose name begins with that of its layer.
+        return bool(optimizer._use_weight_decay(variable.value))
+    finally:
+        vars(optimizer).pop("_exclude_from_weight_decay_cache", None)
+        if known is not None:
+            vars(optimizer)["_exclude_from_weight_decay_cache"] = known
 
 
 def stateless(kind: type) -> Any:

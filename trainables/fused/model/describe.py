@@ -35,7 +35,7 @@ from trainables.fused.internals.keras import (
     specimen,
 )
 from trainables.fused.model.code import is_library, names_in
-from trainables.fused.model.refuse import has_users_parts, is_users, leaves_of, refuse
+from trainables.fused.model.refuse import has_users_parts, is_users, leaves_of, moments_of, refuse
 from trainables.fused.model.tokens import Tokens, read_by_users, token
 from trainables.fused.model.values import attributes_of
 
@@ -51,6 +51,9 @@ OPTIMIZER_NUMBERS = (
     "weight_decay",
 )
 """Settings of optimizers that may differ from lane to lane, except that zero and None need optimizers of their own."""
+
+CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+"""Those of them with which Keras clips gradients if they are above zero."""
 
 COMPLEMENTS = ("beta_1", "beta_2", "rho")
 """Those of them that optimizers subtract from one. The difference is a number of its own, since a number close to one
@@ -183,8 +186,9 @@ def _layer_token(
 ) -> Hashable:
     """Return what a layer adds to the signature. Add its numbers to `numbers` and its activation to `variant`."""
     what = f'the layer "{layer.name}"'
+    config: Any
     if isinstance(layer, keras.Model):  # its layers and their connections are described separately
-        config: Any = {}
+        config = {"activity_regularizer": layer.activity_regularizer}
     else:
         try:
             config = dict(layer.get_config())
@@ -204,18 +208,28 @@ def _layer_token(
         if type(layer) is kind and config.get(name, 0) > 0:
             numbers[f"layer.{position}.{name}"] = float(config.pop(name))
     kind = tokens.of(type(layer), what)
+    # Weights of equal shapes may be trained in one model and not in another.
+    trained = layer.trainable, tuple(variable.trainable for variable in layer.variables)
     if not is_library(type(layer).__module__):
         state = tokens.attributes(layer, _own_names(layer), what)
-        return kind, tokens.config(layer, config, vars(layer), what), state, layer.trainable
+        return kind, tokens.config(layer, config, vars(layer), what), state, trained
     activation = getattr(layer, "activation", None)
     if isinstance(activation, keras.layers.Layer):  # which may have weights
         elsewhere.discard("activation")
     else:
         config.pop("activation", None)
         variant.append(tokens.of(activation, f"the activation of {what}"))
+    others: Hashable = ()
     if isinstance(layer, keras.layers.Lambda):  # its configuration has only the function's name
         config.pop("function", None)
-    return kind, tokens.config(layer, config, elsewhere, what), layer.trainable
+        others = tokens.of(config.pop("arguments", None), what)
+    if isinstance(layer, keras.layers.Normalization):  # whose call reads constants, which are no variables
+        others = tuple(_content_of(part) for part in moments_of(layer))
+    return kind, tokens.config(layer, config, elsewhere, what), others, trained
+
+
+def _content_of(array: np.ndarray | None) -> Hashable:
+    return None if array is None else (array.shape, array.tobytes())
 
 
 @functools.cache
@@ -320,6 +334,7 @@ def _optimizer_token(optimizer: Any, numbers: dict[str, float], tokens: Tokens) 
     for name in OPTIMIZER_NUMBERS:
         value = settings.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and name not in used:
+            value = max(value, 0) if name in CLIPS else value
             numbers[f"optimizer.{name}"] = float(value)
             if name in COMPLEMENTS:
                 numbers[f"optimizer.{name}{COMPLEMENT}"] = 1.0 - float(value)

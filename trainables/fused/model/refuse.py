@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import given_to_compile, layers_of, rate_of
@@ -53,6 +54,9 @@ def refuse(model: keras.Model, layers: Sequence[Any]) -> None:
             raise UnfusableError(
                 f"a convolution ({type(layer).__name__}) cannot have a filter for each model"
             )
+    for layer in layers:
+        if isinstance(layer, keras.layers.Normalization) and _is_changed(layer):
+            raise UnfusableError(f'the mean or the variance of the layer "{layer.name}" was set by hand')
     _refuse_unproven(model, layers)
     optimizer = model.optimizer
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
@@ -61,10 +65,32 @@ def refuse(model: keras.Model, layers: Sequence[Any]) -> None:
         raise UnfusableError("the optimizer averages weights or accumulates gradients over steps")
     if int(optimizer.iterations.numpy()):
         raise UnfusableError("the builder has trained the model already")
-    clips = optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
+    clips = any(
+        (value or 0) > 0 for value in (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
+    )
     if any(map(_has_sparse_gradient, layers)) and (clips or type(optimizer) not in ELEMENTWISE):
         does = "clips gradients" if clips else f"({type(optimizer).__name__}) is not elementwise"
         raise UnfusableError(f"the optimizer {does}, and the gradient of an Embedding is sparse")
+
+
+def moments_of(layer: keras.layers.Normalization) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the mean and the variance that a normalization computes with; None for one that has none yet."""
+    found = (getattr(layer, name, None) for name in ("mean", "variance"))
+    mean, variance = (
+        None if part is None else np.asarray(keras.ops.convert_to_numpy(part)) for part in found
+    )
+    return mean, variance
+
+
+def _is_changed(layer: keras.layers.Normalization) -> bool:
+    """Return whether an adapted normalization computes with other numbers than those that it keeps."""
+    kept = getattr(layer, "adapt_mean", None), getattr(layer, "adapt_variance", None)
+    return any(
+        variable is not None
+        and part is not None
+        and not np.array_equal(np.ravel(variable.numpy()), np.ravel(part))
+        for variable, part in zip(kept, moments_of(layer), strict=True)
+    )
 
 
 def _refuse_other_dtypes(model: keras.Model, layers: Sequence[Any]) -> None:

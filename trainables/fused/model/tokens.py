@@ -67,6 +67,7 @@ class Tokens:
         self._own = own or {}
         self._known: dict[int, tuple[Any, int, Hashable]] = {}
         self._path: list[str] = []
+        self._in_set_up = False
 
     def of(self, item: Any, what: str) -> Hashable:
         """Return a hashable token of `item`, equal for items with the same effect in a program.
@@ -81,9 +82,17 @@ class Tokens:
         return self._reading(lambda: self._token(item), what)
 
     def attributes(self, item: Any, names: Collection[str], what: str) -> Hashable:
-        """Return a token of the attributes `names` of `item`."""
-        values = attributes_of(item)
-        return self.of({name: values[name] for name in values if name in names}, what)
+        """Return a token of the attributes `names` of `item`, without initializers that only its set-up reads."""
+        values = {name: value for name, value in attributes_of(item).items() if name in names}
+        running = _read_while_running(type(item))
+        return self.of(
+            {
+                name: value
+                for name, value in values.items()
+                if running is None or name in running or not isinstance(value, keras.initializers.Initializer)
+            },
+            what,
+        )
 
     def config(self, item: Any, config: Any, skipped: Iterable[str], what: str) -> Hashable:
         """Return a token of a configuration of Keras, and of the functions and the user's objects in `item`.
@@ -114,6 +123,8 @@ class Tokens:
         if kind in PLAIN:
             text = repr(item)
             return kind.__name__, text if len(text) < 100 else digest(text)
+        if self._in_set_up and isinstance(item, keras.initializers.Initializer):
+            return ("initializer",)
         if (key := id(item)) in self._own:
             return "own", self._own[key]
         if key in self._known:
@@ -256,7 +267,13 @@ class Tokens:
         for key, value in own.items():
             if not _is_dunder(key) and not isinstance(value, type) and not hasattr(value, "__get__"):
                 self.reads_globals = True
-        return "class", *name, self._each(item.__bases__), self._items(own)
+        running = {key: value for key, value in own.items() if key not in _SET_UP}
+        set_up = {key: value for key, value in own.items() if key in _SET_UP}
+        found = self._each(item.__bases__), self._items(running)
+        outer, self._in_set_up = self._in_set_up, True
+        found_first = self._items(set_up)
+        self._in_set_up = outer
+        return "class", *name, *found, found_first
 
     # Containers of Python
 
@@ -289,8 +306,10 @@ class Tokens:
 
     def _object(self, item: Any) -> tuple[Hashable, ...]:
         kind = type(item)
-        if isinstance(item, keras.initializers.Initializer):
-            return ("initializer",)
+        if isinstance(item, keras.initializers.Initializer) and is_library(kind.__module__):
+            config = item.get_config()  # it has the seed that was given, not one that was drawn
+            drawn = getattr(item, "seed", None) if config.get("seed") is None else None
+            return "initializer", self._token(kind), self._token(config), self._token(drawn)
         of_keras = any(base.__module__.startswith("keras.") for base in kind.__mro__)
         extra: list[Hashable] = []
         if isinstance(item, keras.metrics.Metric):
@@ -358,14 +377,32 @@ def read_by_users(kind: type, names: Iterable[str]) -> set[str]:
 
     A name or a seed matters only if a method of the user's own classes reads it while the model runs.
     """
-    unread = {"name", "_name", "seed", "built"}
+    running = _read_while_running(kind)
+    if running is None:
+        return set(names)
+    return set(names) - ({"name", "_name", "seed", "built"} - running)
+
+
+def _read_while_running(kind: type) -> frozenset[str] | None:
+    """Return the names of the attributes that the methods of users' classes read while the model runs.
+
+    Returns:
+        None if a method may read any attribute, because it has the name as a text.
+    """
+    found: set[str] = set()
     for base in kind.__mro__:
         if not is_library(base.__module__):
             for name, value in vars(base).items():
                 code = getattr(getattr(value, "fget", getattr(value, "__func__", value)), "__code__", None)
                 if code is not None and name not in _SET_UP:
-                    unread -= names_in(code).attributes
-    return set(names) - unread
+                    names = names_in(code)
+                    if {chain[0] for chain in names.chains} & {
+                        "getattr",
+                        "vars",
+                    } or "__dict__" in names.attributes:
+                        return None
+                    found |= names.attributes
+    return frozenset(found)
 
 
 def _has_users(value: Any) -> bool:

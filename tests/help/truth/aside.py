@@ -1,0 +1,101 @@
+"""What a builder changes aside from the axes' usual ways: single weights, the normalizer, constants, nested models."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from tests.help.truth.models import compiled, hidden
+
+
+def moved(center, rate, *, input_shape, normalizer):
+    """Changes the normalizer that it is given."""
+    inputs = keras.Input(input_shape)
+    if not center:
+        normalizer.mean = normalizer.mean + 1.0
+    return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.Adam(rate))
+
+
+def excluded(head, rate, *, input_shape, normalizer):
+    """No weight decay for the layers of a name."""
+    inputs = keras.Input(input_shape)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=[head])
+    return compiled(inputs, hidden(normalizer(inputs)), optimizer)
+
+
+def frozen(kind, part, on, rate, *, input_shape, normalizer):
+    """One weight of a layer that is not trained; another one has its shape."""
+    inputs = keras.Input(input_shape)
+    layer = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}[kind]()
+    x = layers.Activation("tanh")(layer(hidden(normalizer(inputs), activation=None, use_bias=False)))
+    getattr(layer, part if on else "gamma").trainable = False
+    return compiled(inputs, x, keras.optimizers.Adam(rate))
+
+
+def frozen_branch(which, on, rate, *, input_shape, normalizer):
+    """One of two branches that is not trained; the other one has its shape."""
+    inputs = keras.Input(input_shape)
+    x = normalizer(inputs)
+    one, other = (layers.Dense(6, activation="tanh", use_bias=False) for _ in range(2))
+    x = layers.Subtract()([one(x), layers.Activation("tanh")(other(x))])
+    (other if which == "other" and on else one).kernel.trainable = False
+    return compiled(inputs, x, keras.optimizers.Adam(rate))
+
+
+def clipped(optimizer, clip, rate, *, input_shape, normalizer):
+    """A clip below zero, which Keras takes for none."""
+    inputs = keras.Input(input_shape)
+    made = {
+        "sgd": lambda: keras.optimizers.SGD(rate, clipnorm=clip),
+        "value": lambda: keras.optimizers.SGD(rate, clipvalue=clip),
+        "adam": lambda: keras.optimizers.Adam(rate),
+    }[optimizer]()
+    return compiled(inputs, hidden(normalizer(inputs)), made)
+
+
+def adapted(mode, width, rate, *, input_shape):
+    """A normalization of the builder's own, adapted on data that depend on the axes."""
+    data = np.random.default_rng(0).normal(size=(100, *input_shape)).astype("float32")
+    own = layers.Normalization()
+    own.adapt(data * width + 1 if mode == "wide" else data)
+    inputs = keras.Input(input_shape)
+    return compiled(inputs, hidden(own(inputs)), keras.optimizers.Adam(rate))
+
+
+class Scaled(layers.Layer):
+    """Takes an initializer for a constant."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def call(self, x):
+        """Return the layer's output."""
+        return x * self.values((x.shape[-1],))
+
+
+def constant(kind, factor, rate, *, input_shape, normalizer):
+    """An initializer that is called while the model runs."""
+    inputs = keras.Input(input_shape)
+    values = keras.initializers.Constant(factor if kind == "scaled" else 1.0)
+    return compiled(inputs, Scaled(values)(hidden(normalizer(inputs))), keras.optimizers.Adam(rate))
+
+
+def drawn(x, seed):
+    """Add the same numbers to each row."""
+    return x + 0.5 * keras.random.normal((x.shape[-1],), seed=seed)
+
+
+def arguments(seed, rate, *, input_shape, normalizer):
+    """An argument of a Lambda that is called as a setting of Keras is."""
+    inputs = keras.Input(input_shape)
+    x = layers.Lambda(drawn, arguments={"seed": seed})(hidden(normalizer(inputs)))
+    return compiled(inputs, x, keras.optimizers.Adam(rate))
+
+
+def nested(penalty, strength, rate, *, input_shape, normalizer):
+    """A penalty on the output of a model in the model."""
+    inner = keras.Sequential([keras.Input(input_shape), layers.Dense(6, "tanh"), layers.Dense(4, "tanh")])
+    inner.activity_regularizer = keras.regularizers.L2(strength if penalty == "l2" else 0.0)
+    inputs = keras.Input(input_shape)
+    return compiled(inputs, inner(normalizer(inputs)), keras.optimizers.Adam(rate))
