@@ -457,3 +457,27 @@ def test_a_normalization_that_is_set_by_hand_is_told():
     model.layers[0].mean = model.layers[0].mean + 1.0
     with pytest.raises(UnfusableError, match="set by hand"):
         describe(model)
+
+
+def seed_of(layer):
+    return layer.seed
+
+
+class ByAFunction(keras.layers.Layer):
+    def __init__(self, seed):
+        super().__init__(name="same")
+        self.seed = seed
+
+    def call(self, x):
+        return x * seed_of(self)
+
+
+class ByText(ByAFunction):
+    def call(self, x):
+        return x * getattr(self, "se" + "ed")
+
+
+@pytest.mark.parametrize("kind", [ByAFunction, ByText])
+def test_a_seed_that_other_code_reads_counts(kind):
+    one, other = (describe(built(kind(seed))).signature for seed in (1, 2))
+    assert one != other and one == describe(built(kind(1))).signature

@@ -384,24 +384,35 @@ def read_by_users(kind: type, names: Iterable[str]) -> set[str]:
 
 
 def _read_while_running(kind: type) -> frozenset[str] | None:
-    """Return the names of the attributes that the methods of users' classes read while the model runs.
+    """Return the names of the attributes that users' classes, and functions that these call, read while the model runs.
 
     Returns:
-        None if a method may read any attribute, because it has the name as a text.
+        None if any attribute may be read, because some code has its name as a text.
     """
-    found: set[str] = set()
+    functions: list[types.FunctionType] = []
     for base in kind.__mro__:
         if not is_library(base.__module__):
             for name, value in vars(base).items():
-                code = getattr(getattr(value, "fget", getattr(value, "__func__", value)), "__code__", None)
-                if code is not None and name not in _SET_UP:
-                    names = names_in(code)
-                    if {chain[0] for chain in names.chains} & {
-                        "getattr",
-                        "vars",
-                    } or "__dict__" in names.attributes:
-                        return None
-                    found |= names.attributes
+                function = getattr(value, "fget", getattr(value, "__func__", value))
+                if isinstance(function, types.FunctionType) and name not in _SET_UP:
+                    functions.append(function)
+    found: set[str] = set()
+    known = set(map(id, functions))
+    for function in functions:  # which grows
+        names = names_in(function.__code__)
+        called = {name for name, _ in names.chains}
+        if called & {"getattr", "vars"} or "__dict__" in names.attributes:
+            return None
+        found |= names.attributes
+        for name in called:
+            other = function.__globals__.get(name)
+            if (
+                isinstance(other, types.FunctionType)
+                and not is_library(other.__module__)
+                and id(other) not in known
+            ):
+                known.add(id(other))
+                functions.append(other)
     return frozenset(found)
 
 
