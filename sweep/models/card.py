@@ -58,8 +58,8 @@ def card(
             for name, value in metrics.items()
         ),
         "",
-        *_outputs(model, table),
-        *_inputs(table),
+        *_outputs(model, table, "the raw columns, see below" if about else "float32, shape (rows, features)"),
+        *_inputs(table, bool(about)),
         *about,
         "## Where it comes from",
         "",
@@ -75,8 +75,8 @@ def card(
     return "\n".join(lines)
 
 
-def _outputs(model: Any, table: Table) -> list[str]:
-    """Return the lines about task, targets and classes, and how outputs become labels."""
+def _outputs(model: Any, table: Table, x: str) -> list[str]:
+    """Return the lines about task, targets and classes, and how outputs become labels; `x` says what the model takes."""
     try:
         found = learned(model, table)
     except ValueError as error:  # the loss does not fit the target; the model is exported all the same
@@ -97,7 +97,7 @@ def _outputs(model: Any, table: Table) -> list[str]:
     if found.note:
         lines.append(f"- {cell(found.note)}")
     if found.task != "regression" and found.classes:
-        lines += ["", "```python", *_decision(found, are_logits(model), _width(model)), "```"]
+        lines += ["", "```python", *_decision(found, are_logits(model), _width(model), x), "```"]
     return [*lines, ""]
 
 
@@ -109,14 +109,14 @@ def _meaning(found: Learned, model: Any) -> str:
     return ", one for each class, in this order"
 
 
-def _decision(found: Learned, logits: bool, width: int | None) -> list[str]:
+def _decision(found: Learned, logits: bool, width: int | None, x: str) -> list[str]:
     """Return the lines of Python that turn outputs into labels."""
     level = "0" if logits else "0.5"
     labels = [_plain(label) for label in found.classes]
     # No backtick of a label can end the block of code.
     lines = [
         f"classes = {labels!r}".replace("`", "\\x60"),
-        "outputs = model.predict(x)  # x: float32, shape (rows, features)",
+        f"outputs = model.predict(x)  # x: {x}",
     ]
     if found.task == "multilabel":
         return [
@@ -128,16 +128,15 @@ def _decision(found: Learned, logits: bool, width: int | None) -> list[str]:
     return [*lines, "labels = [classes[code] for code in outputs.argmax(axis=1)]"]
 
 
-def _inputs(table: Table) -> list[str]:
-    """Return the lines about the features, their order and their encodings."""
+def _inputs(table: Table, is_raw: bool) -> list[str]:
+    """Return the lines about the features, their order and their encodings; and whether the model makes them itself."""
     names = [_code(name) for name in table.features[:MOST_FEATURES]]
     if len(table.features) > MOST_FEATURES:
         names.append(f"and {len(table.features) - MOST_FEATURES:,} more")
-    lines = [
-        "## What goes in",
-        "",
-        f"- Inputs: float32, shape (rows, {len(table.features)}); the features in this order: {', '.join(names)}",
-    ]
+    what = f"Inputs: float32, shape (rows, {len(table.features)}); the features in this order"
+    if is_raw:
+        what = "Inputs: the raw columns of the table below, of which the model makes these features in this order"
+    lines = ["## What goes in", "", f"- {what}: {', '.join(names)}"]
     for name, positions in table.groups.items():
         columns = ", ".join(_code(table.features[position]) for position in positions[:MOST_FEATURES])
         lines.append(

@@ -125,6 +125,8 @@ def _joined(
         wrong.append(
             "y is missing. Give the name of the target column in x, a list of several names, or a Series of targets."
         )
+    if isinstance(y, list | tuple) and len(y) == len(frame) and not {*map(str, y)} <= {*frame.columns}:
+        y = pd.Series(list(y))  # the values of the rows, which may be texts
     named = [y] if isinstance(y, str) else list(y) if isinstance(y, list | tuple) else None
     if y is None:
         named = targets or []

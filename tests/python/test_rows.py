@@ -125,3 +125,10 @@ def test_everything_wrong_is_in_one_message():
     with pytest.raises(InputError) as error:
         rows_of(FRAME, "u", np.ones(2), (FRAME.drop(columns="kind"), "v"))
     assert "'u'" in str(error.value) and "(2,)" in str(error.value)
+
+
+def test_a_list_of_labels_is_the_target():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [3.0, 4.0, 5.0]})
+    labels = ["yes", "no", "yes"]
+    assert rows_of(frame, labels).files == rows_of(frame, pd.Series(labels)).files
+    assert rows_of(frame, ["a", "b"]).spec["target"] == ["a", "b"]
