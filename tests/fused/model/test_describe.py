@@ -1,5 +1,7 @@
 """What counts as the same program, and what as a value in it."""
 
+import functools
+import operator
 import sys
 import time
 
@@ -481,3 +483,117 @@ class ByText(ByAFunction):
 def test_a_seed_that_other_code_reads_counts(kind):
     one, other = (describe(built(kind(seed))).signature for seed in (1, 2))
     assert one != other and one == describe(built(kind(1))).signature
+
+
+def functional(of):
+    """Return a compiled model of `of`, which makes the output of an input of three columns."""
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, of(keras.layers.Dense(4)(inputs)))
+    model.compile("sgd", "mse")
+    return model
+
+
+class Affine(keras.layers.Layer):
+    def call(self, x, a=1.0, b=2.0):
+        return a * x + b
+
+
+def inner_of(swapped):
+    """A model in the model, whose two inputs may be swapped."""
+
+    def of(x):
+        first, second = keras.Input((4,)), keras.Input((4,))
+        made = keras.layers.Dense(2)(first - 2 * second)
+        inner = keras.Model([second, first] if swapped else [first, second], made)
+        return inner([x, keras.ops.tanh(x)])
+
+    return of
+
+
+def through(function):
+    @functools.wraps(function)
+    def wrapped(self, x):
+        return function(self, x)
+
+    return wrapped
+
+
+class Decorated(keras.layers.Layer):
+    def __init__(self, seed):
+        super().__init__(name="same")
+        self.seed = seed
+
+    @through
+    def call(self, x):
+        return x * self.seed
+
+
+class InGraph(Decorated):
+    @tf.function
+    def call(self, x):
+        return x * self.seed
+
+
+class OfConfig(Decorated):
+    def get_config(self):
+        return {"seed": self.seed}
+
+    def call(self, x):
+        return x * self.get_config()["seed"]
+
+
+def elu(alpha):
+    layer = keras.layers.ELU()
+    layer.alpha = alpha
+    return layer
+
+
+def penalized(strength):
+    layer = keras.layers.ActivityRegularization(l2=0.1)
+    layer.activity_regularizer.l2 = strength
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda x: 2.0 - x, lambda x: x - 2.0),
+        (lambda x: keras.ops.where(x > 0, 0.5, x), lambda x: keras.ops.where(x > 0, x, 0.5)),
+        (lambda x: Affine()(x, a=3.0), lambda x: Affine()(x, b=3.0)),
+        (lambda x: Affine()(x, a=x), lambda x: Affine()(x, b=x)),
+        (lambda x: keras.ops.split(x, 2, axis=-1)[0], lambda x: keras.ops.split(x, 2, axis=-1)[1]),
+        (inner_of(False), inner_of(True)),
+        (keras.layers.Lambda(abs), keras.layers.Lambda(operator.neg)),
+        *(
+            (lambda x, kind=kind: kind(1)(x), lambda x, kind=kind: kind(2)(x))
+            for kind in (Decorated, InGraph, OfConfig)
+        ),
+        (lambda x: elu(1.0)(x), lambda x: elu(0.2)(x)),
+        (lambda x: penalized(0.1)(x), lambda x: penalized(0.9)(x)),
+    ],
+)
+def test_how_operations_are_called_and_what_their_code_reads_counts(one, other):
+    assert describe(functional(one)).signature == describe(functional(one)).signature
+    assert describe(functional(one)).signature != describe(functional(other)).signature
+
+
+INITIALS = {"a": keras.initializers.Constant(1.0)}
+
+
+class OfGlobal(keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.count = len(INITIALS)
+
+    def call(self, x):
+        return x * INITIALS["a"]((3,))
+
+
+def test_an_initializer_that_set_up_and_call_read_counts(monkeypatch):
+    found = []
+    for value in (1.0, 2.0):
+        monkeypatch.setitem(INITIALS, "a", keras.initializers.Constant(value))
+        found.append(describe(built(OfGlobal())).signature)
+    assert found[0] != found[1]

@@ -199,32 +199,54 @@ class Call:
         sources: for each symbolic tensor that it takes: the position of the call that made the tensor (None if that is
             outside the model), and the tensor's position among the outputs of that call.
         others: its other arguments.
+        arguments: its arguments in their places and with their names; a text stands for each symbolic tensor.
     """
 
     operation: Any
     sources: tuple[tuple[int | None, int], ...]
     others: list[Any]
+    arguments: Any
 
 
 def calls_of(model: Any) -> list[Call]:
     """Return the calls that a functional model is made of; empty for other kinds of models."""
+    found = []
+    nodes = _nodes_of(model)
+    positions = {id(node): position for position, node in enumerate(nodes)}
+    for node in nodes:
+        sources = tuple(_source(tensor, positions) for tensor in node.arguments.keras_tensors)
+        given = [node.arguments.args, node.arguments.kwargs]
+        others = [leaf for leaf in keras.tree.flatten(given) if not isinstance(leaf, keras.KerasTensor)]
+        found.append(Call(node.operation, sources, others, _with_texts(given)))
+    return found
+
+
+def ends_of(model: Any) -> Any:
+    """Return the structures of a functional model's inputs and outputs, with the source of each as in `Call.sources`."""
+    nodes = _nodes_of(model)
+    positions = {id(node): position for position, node in enumerate(nodes)}
+    ends = [model.input, model.output] if nodes else []
+    return _with_texts(ends), tuple(_source(tensor, positions) for tensor in keras.tree.flatten(ends))
+
+
+def _nodes_of(model: Any) -> list[Any]:
     if not isinstance(model, _Functional):
         return []
-    depths = sorted(model._nodes_by_depth, reverse=True)
-    nodes = [node for depth in depths for node in model._nodes_by_depth[depth]]
-    positions = {id(node): position for position, node in enumerate(nodes)}
-    found = []
-    for node in nodes:
-        # Find a call by the node that made the tensor: the supplied normalizer has nodes in other models too.
-        made = [tensor._keras_history for tensor in node.arguments.keras_tensors]
-        sources = tuple(
-            (positions.get(id(one.operation._inbound_nodes[one.node_index])), one.tensor_index)
-            for one in made
-        )
-        leaves = keras.tree.flatten([node.arguments.args, node.arguments.kwargs])
-        others = [leaf for leaf in leaves if not isinstance(leaf, keras.KerasTensor)]
-        found.append(Call(node.operation, sources, others))
-    return found
+    return [
+        node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]
+    ]
+
+
+def _source(tensor: Any, positions: dict[int, int]) -> tuple[int | None, int]:
+    # Find a call by the node that made the tensor: the supplied normalizer has nodes in other models too.
+    made = tensor._keras_history
+    return positions.get(id(made.operation._inbound_nodes[made.node_index])), made.tensor_index
+
+
+def _with_texts(structure: Any) -> Any:
+    return keras.tree.map_structure(
+        lambda leaf: "a tensor" if isinstance(leaf, keras.KerasTensor) else leaf, structure
+    )
 
 
 def rate_of(optimizer: Any) -> Any:

@@ -28,6 +28,7 @@ from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import (
     calls_of,
     decays,
+    ends_of,
     given_to_compile,
     layers_of,
     rate_of,
@@ -219,13 +220,21 @@ def _layer_token(
     else:
         config.pop("activation", None)
         variant.append(tokens.of(activation, f"the activation of {what}"))
-    others: Hashable = ()
+    # A configuration may be that of the constructor, whatever is set later.
+    state = vars(layer)
+    changed = {key: state[key] for key in config if _differ(config[key], state.get(key))}
+    others: Hashable = tokens.of((layer.activity_regularizer, changed), what)
     if isinstance(layer, keras.layers.Lambda):  # its configuration has only the function's name
         config.pop("function", None)
-        others = tokens.of(config.pop("arguments", None), what)
+        others = tokens.of((others, layer.function, config.pop("arguments", None)), what)
     if isinstance(layer, keras.layers.Normalization):  # whose call reads constants, which are no variables
-        others = tuple(_content_of(part) for part in moments_of(layer))
+        others = others, *(_content_of(part) for part in moments_of(layer))
     return kind, tokens.config(layer, config, elsewhere, what), others, trained
+
+
+def _differ(given: Any, now: Any) -> bool:
+    kinds = bool, int, float, str
+    return type(given) in kinds and type(now) in kinds and given != now
 
 
 def _content_of(array: np.ndarray | None) -> Hashable:
@@ -283,9 +292,9 @@ def _topology(model: Any, tokens: Tokens) -> Hashable:
         what = f'the operation "{operation.name}"'
         is_layer = isinstance(operation, keras.layers.Layer)
         own = () if is_layer else tokens.attributes(operation, _own_names(operation), what)
-        kind, others = tokens.of(type(operation), what), tokens.of(call.others, what)
-        found.append((positions[id(operation)], kind, own, call.sources, others))
-    return tuple(found)
+        kind, arguments = tokens.of(type(operation), what), tokens.of(call.arguments, what)
+        found.append((positions[id(operation)], kind, own, call.sources, arguments))
+    return tuple(found), tokens.of(ends_of(model), f'the model "{model.name}"') if calls else ()
 
 
 def _penalty(regularizer: Any, position: int, numbers: dict[str, float], tokens: Tokens) -> Hashable:

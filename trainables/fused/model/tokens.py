@@ -11,6 +11,7 @@ import array
 import collections
 import enum
 import functools
+import itertools
 import sys
 import types
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
@@ -65,7 +66,7 @@ class Tokens:
     def __init__(self, own: Mapping[int, Hashable] | None = None) -> None:
         self.reads_globals = False
         self._own = own or {}
-        self._known: dict[int, tuple[Any, int, Hashable]] = {}
+        self._known: dict[tuple[int, bool], tuple[Any, int, Hashable]] = {}
         self._path: list[str] = []
         self._in_set_up = False
 
@@ -125,8 +126,9 @@ class Tokens:
             return kind.__name__, text if len(text) < 100 else digest(text)
         if self._in_set_up and isinstance(item, keras.initializers.Initializer):
             return ("initializer",)
-        if (key := id(item)) in self._own:
-            return "own", self._own[key]
+        if id(item) in self._own:
+            return "own", self._own[id(item)]
+        key = id(item), self._in_set_up
         if key in self._known:
             _, number, found = self._known[key]
             return ("again", number) if found is None else found
@@ -393,27 +395,43 @@ def _read_while_running(kind: type) -> frozenset[str] | None:
     for base in kind.__mro__:
         if not is_library(base.__module__):
             for name, value in vars(base).items():
-                function = getattr(value, "fget", getattr(value, "__func__", value))
-                if isinstance(function, types.FunctionType) and name not in _SET_UP:
-                    functions.append(function)
+                if name not in _SET_UP:
+                    functions += _functions_in(value)
     found: set[str] = set()
     known = set(map(id, functions))
     for function in functions:  # which grows
         names = names_in(function.__code__)
         called = {name for name, _ in names.chains}
-        if called & {"getattr", "vars"} or "__dict__" in names.attributes:
+        if called & {"getattr", "vars"} or names.attributes & {"__dict__", "get_config"}:
             return None
         found |= names.attributes
-        for name in called:
-            other = function.__globals__.get(name)
-            if (
-                isinstance(other, types.FunctionType)
-                and not is_library(other.__module__)
-                and id(other) not in known
-            ):
+        others: list[Any] = [_content_of(cell) for cell in function.__closure__ or ()]
+        for name, chains in names.chains:
+            value = function.__globals__.get(name)
+            is_module = isinstance(value, types.ModuleType)
+            others += [getattr(value, chain[0], None) for chain in chains if chain] if is_module else [value]
+        for other in itertools.chain.from_iterable(map(_functions_in, others)):
+            if id(other) not in known:
                 known.add(id(other))
                 functions.append(other)
     return frozenset(found)
+
+
+def _functions_in(value: Any) -> list[types.FunctionType]:
+    """Return the user's function that a value is or wraps, with those that it wraps in turn."""
+    found = []
+    for _ in range(20):  # which no chain of wrappers reaches
+        if isinstance(value, types.FunctionType) and not is_library(value.__module__):
+            found.append(value)
+        inner = [
+            getattr(value, name, None)
+            for name in ("fget", "__func__", "func", "python_function", "__wrapped__")
+        ]
+        following = next((one for one in inner if one is not None), None)
+        if following is None or isinstance(value, type):
+            break
+        value = following
+    return found
 
 
 def _has_users(value: Any) -> bool:
