@@ -185,8 +185,13 @@ class Run:
             each: with repeats, rank each point by itself.
 
         Raises:
-            ValueError: there is no such column, or the condition cannot be used (see `results.analysis.condition`).
+            ValueError: there is no such column or mode, `n` is no number from 0, or the condition cannot be used (see
+                `results.analysis.condition`).
         """
+        if mode not in (None, "min", "max"):
+            raise ValueError(f"mode got {mode!r}, but needs 'min', 'max' or None.")
+        if not isinstance(n, int | np.integer) or n < 0:
+            raise ValueError(f"n got {n!r}, but needs a whole number from 0.")
         rows = self.points if where is None else matching(self.points, where)
         rows = rows if each else self.judged(rows, by, mode)
         return leaderboard(rows, n, *self.directions.chosen(by, mode))

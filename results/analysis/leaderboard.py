@@ -41,6 +41,12 @@ def _well_first(ranked: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([ranked[well], ranked[~well]])
 
 
+def without_value(points: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return the points that diverged, failed or ran out of time and have no value in a column, by their idx."""
+    lost = points[by].isna() & ~points["status"].isin(FINISHED_WELL)
+    return points[lost].sort_values("idx", ignore_index=True)
+
+
 def best_of_each(points: pd.DataFrame, axis: str, by: str = "loss_va", mode: Mode = "min") -> pd.DataFrame:
     """Return the best point for each value of a column, best first.
 

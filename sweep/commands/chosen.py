@@ -59,11 +59,14 @@ def rows_of(folder: AnyPath) -> pd.DataFrame:
 
 
 def repeated(folder: AnyPath) -> Run | None:
-    """Return the run in `folder` if its plan asks for repeats; rows without a plan beside them have none."""
-    try:
-        run = Run(folder)
-    except ValueError:
+    """Return the run in `folder` if its plan asks for repeats; rows without a plan beside them have none.
+
+    Raises:
+        InputError: the plan cannot be read. Without it, rows would be ranked by another metric, or each by itself.
+    """
+    if not RunFolder(folder).plan.is_file():
         return None
+    run = opened(folder)
     return run if run.repeats > 1 else None
 
 

@@ -74,7 +74,9 @@ def curves(
             by, mode = ranking(folder, rows, by)
             numbers(rows, by)
             best, said = judged(folder, rows, by, mode)
-            rows = leaderboard(best, top, by, mode)
+            # With repeats, a row has means of their numbers, and the curves are those of one repeat.
+            chosen = leaderboard(best, top, by, mode)["idx"]
+            rows = rows.set_index("idx", drop=False).loc[chosen].reset_index(drop=True)
             note = f"{said[0]} The curves are those of its best repeat." if said else ""
         pruned = rows["status"] == Status.PRUNED
         if per and not with_pruned:

@@ -72,7 +72,8 @@ def report(
     if target is not None and not diagnose:
         raise InputError("--target chooses what --diagnose diagnoses. Add --diagnose, or leave --target out.")
     other = opened(against) if against else None
-    by, _ = ranking(folder, opened(folder).points, by)
+    with as_input_error():
+        by, _ = ranking(folder, opened(folder).points, by)
 
     def made(version: str = "") -> str:
         run = opened(folder)

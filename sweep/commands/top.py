@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import click
+import numpy as np
 import pandas as pd
 
 from results.analysis import leaderboard, repeats
 from results.analysis.acting import where_acting
 from results.directions import Mode
 from results.folder.path import AnyPath
+from results.schema import FINISHED_WELL
 from sweep.commands.chosen import chosen_rows, conditional_of, ranking, repeated
 from sweep.commands.options import FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.commands.printing import printable
@@ -46,7 +48,8 @@ def top(
     """Print the best points in DIR.
 
     The best value of the objective on the validation rows comes first; test rows rank only if --by asks for them.
-    Points that diverged, failed or ran out of time come after all others; --where "status == 'diverged'" shows them alone.
+    Points that diverged, failed or ran out of time come after all others, if they have a value at all.
+    --where "status == 'diverged'" shows them alone.
 
     If the plan has `repeats`, a line is a configuration: the mean over its repeats, the standard deviation, how many repeats
     are in the mean, and the idx of the best of them. --each ranks the repeats by themselves.
@@ -65,6 +68,8 @@ def top(
     single = chosen = chosen_rows(folder, where)
     note, run = "", None if each else repeated(folder)
     by, mode = ranking(folder, chosen, by, mode)
+    if by not in chosen and len(chosen) and not chosen["status"].isin(FINISHED_WELL).any():
+        chosen, run = chosen.assign(**{by: np.nan}), None  # no point has got as far as to have the metric
     with as_input_error():
         if run is not None:
             chosen = run.judged(single, by, mode)
@@ -75,6 +80,9 @@ def top(
             best = leaderboard.pareto(chosen, by, *_against(folder, chosen, pareto, mode)).head(count)
         else:
             best = leaderboard.leaderboard(chosen, count, by, mode)
+    ranked = len(best)
+    if not ranked and not (per or pareto):
+        best = leaderboard.without_value(chosen, by).head(count)
     if as_json:
         click.echo(best.to_json(orient="records"))
     elif as_csv:
@@ -82,8 +90,9 @@ def top(
     elif len(best):
         kind = f"mean {by} over {run.repeats} repeats" if run else by
         what = f"by {kind}" + (f", one for each {per}" if per else f" against {pareto}" if pareto else "")
-        points_table(best, f"The best {len(best):,} of {len(chosen):,} {what}", shown=[by, per, pareto])
-        notes = repeats.about(best, single, run.grid, run.repeats) if run else []
+        title = f"The best {ranked:,} of {len(chosen):,} {what}" if ranked else f"Points without a {by}"
+        points_table(best, title, shown=[by, per, pareto])
+        notes = repeats.about(best, single, run.grid, run.repeats) if run and ranked else []
         for said in [*notes, *([note] if note else [])]:
             click.echo(f"Note: {printable(said)}")
     else:

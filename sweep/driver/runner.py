@@ -20,6 +20,7 @@ from results.folder.files import replace_file, write_json
 from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
+from results.store.parquet import DamagedError
 from results.store.read import read_parts, read_points
 from results.store.store import Store
 from results.verified import Verification, verification
@@ -226,8 +227,11 @@ def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
 
 
 def _is_empty(folder: RunFolder) -> bool:
-    """Return whether a folder has nothing that another plan could be mixed with."""
-    return read_points(folder).empty and not any(part.num_rows for part in read_parts(folder.rungs))
+    """Return whether a folder has nothing that another plan could be mixed with; what is damaged was something."""
+    try:
+        return read_points(folder).empty and not any(part.num_rows for part in read_parts(folder.rungs))
+    except DamagedError:
+        return False
 
 
 def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:

@@ -44,7 +44,9 @@ def test_points_without_a_value_are_not_ranked_and_others_are_shown_with_their_s
     shown = {row.split()[2]: row.split()[3:6] for row in rows}
     assert len(rows) == 7 and shown["diverged"] == ["2", "-", "-"] and rows[4].split()[2] == "diverged"
     assert shown["timeout"] == shown["failed"] == ["0", "-", "-"]
-    assert "no such point" in sweep("top", ended_run, "--where", "status == 'timeout'").output
+    # Alone, they need no value.
+    title, _, *rows = sweep("top", ended_run, "--where", "status == 'timeout'").output.splitlines()
+    assert title.strip() == "Points without a loss_va" and [row.split()[2] for row in rows] == ["timeout"]
 
 
 def scored(folder, plan, modes):
@@ -114,3 +116,32 @@ def test_the_best_of_each_value_is_one_at_which_the_axis_acts(layers_run):
     assert "3 points are left out, because width_3 acts only where layers >= 3." in said
     assert "left out" not in sweep("top", layers_run, "--per", "layers").output
     assert len(answer("top", layers_run, "--where", "width_2 == None")) == 1
+
+
+def test_points_that_have_all_failed_are_shown_though_their_metric_is_unknown(tmp_path):
+    rows = [{"idx": idx, "status": "failed", "epochs": 0, "error": "no"} for idx in (0, 1)]
+    run = make_run(
+        tmp_path / "run", {"units": [1, 2]}, rows, objective={"metric": "accuracy", "mode": "auto"}
+    )
+    lines = sweep("top", run.folder.path).output.splitlines()
+    assert lines[0].strip() == "Points without a accuracy_va" and len(lines) == 4
+
+
+def test_a_plan_that_cannot_be_read_is_no_plan_without_objective(tmp_path):
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}, {"idx": 1}])
+    (run.folder.path / "plan.yaml").write_text("a: [1")
+    assert "plan.yaml: cannot be read" in message("top", run.folder.path)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"mode": "up"}, "mode got 'up'"),
+        ({"n": -1}, "n got -1"),
+        ({"n": 2.5}, "n got 2.5"),
+        ({"n": "a"}, "n got 'a'"),
+    ],
+)
+def test_a_mode_or_a_number_that_there_is_not_is_refused_from_python(grid_run, given, said):
+    with pytest.raises(ValueError, match=said):
+        results.open(grid_run).top(**given)

@@ -22,6 +22,7 @@ from sweep import Plan, run
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from tests.help.commands import answer, refused, sweep
+from tests.help.exports import make_run
 from tests.help.plans import small_plan, write_folder, write_plan
 from tests.help.sweeps import Sweeps, is_trial, read_json
 
@@ -339,6 +340,14 @@ def test_rows_without_a_fingerprint_are_not_touched(workplace):
     with pytest.raises(OSError, match=r"no fingerprint\.json"):
         run(plan, workplace / "out", show=False)
     assert list(pd.read_parquet(points)["idx"]) == [1]
+
+
+def test_a_damaged_part_of_another_plan_s_run_is_told_as_such(workplace):
+    made = make_run(workplace / "out", {"units": [1, 2]}, [{"idx": 0}])
+    [part] = made.folder.points.glob("*.parquet")
+    part.write_bytes(part.read_bytes()[:-50])
+    with pytest.raises(PlanError, match="holds the run of another plan"):
+        run(Plan(**small_plan(), base=workplace), workplace / "out", show=False)
 
 
 def test_a_gpu_that_is_not_there_is_said(workplace):
