@@ -33,8 +33,8 @@ hypothesis.settings.load_profile("deterministic")
 
 # The threads of scikit-learn's trees wait for each other in a loop, on cores that the other tests need.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Ray's workers give way to everything else on the machine, so beside other tests they would wait for minutes.
-os.environ.setdefault("RAY_worker_niceness", "0")
+# Ray's workers have the niceness 15, with which they would wait for minutes beside other tests. Ray itself goes first.
+os.environ.setdefault("RAY_worker_niceness", "5")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
