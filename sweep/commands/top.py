@@ -90,7 +90,7 @@ def top(
     elif len(best):
         kind = f"mean {by} over {run.repeats} repeats" if run else by
         what = f"by {kind}" + (f", one for each {per}" if per else f" against {pareto}" if pareto else "")
-        title = f"The best {ranked:,} of {len(chosen):,} {what}" if ranked else f"Points without a {by}"
+        title = f"The best {ranked:,} of {len(chosen):,} {what}" if ranked else f"Points without {by}"
         points_table(best, title, shown=[by, per, pareto])
         notes = repeats.about(best, single, run.grid, run.repeats) if run and ranked else []
         for said in [*notes, *([note] if note else [])]:

@@ -46,7 +46,7 @@ def test_points_without_a_value_are_not_ranked_and_others_are_shown_with_their_s
     assert shown["timeout"] == shown["failed"] == ["0", "-", "-"]
     # Alone, they need no value.
     title, _, *rows = sweep("top", ended_run, "--where", "status == 'timeout'").output.splitlines()
-    assert title.strip() == "Points without a loss_va" and [row.split()[2] for row in rows] == ["timeout"]
+    assert title.strip() == "Points without loss_va" and [row.split()[2] for row in rows] == ["timeout"]
 
 
 def scored(folder, plan, modes):
@@ -124,7 +124,7 @@ def test_points_that_have_all_failed_are_shown_though_their_metric_is_unknown(tm
         tmp_path / "run", {"units": [1, 2]}, rows, objective={"metric": "accuracy", "mode": "auto"}
     )
     lines = sweep("top", run.folder.path).output.splitlines()
-    assert lines[0].strip() == "Points without a accuracy_va" and len(lines) == 4
+    assert lines[0].strip() == "Points without accuracy_va" and len(lines) == 4
 
 
 def test_a_plan_that_cannot_be_read_is_no_plan_without_objective(tmp_path):

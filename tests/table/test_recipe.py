@@ -149,13 +149,31 @@ def test_a_column_that_float32_cannot_tell_apart_is_left_out():
 
 
 def test_numbers_and_truth_values_are_known_however_they_are_written():
-    numbers = Column("c", "onehot", ("1", "1.5", "2"))
+    numbers = Column("c", "onehot", ("1", "1.5", "2"), raw="number")
     into = np.zeros((4, 3), np.float32)
     assert numbers.encode(pd.Series(["2.0", "1", "1.50", "x"]), into).tolist() == [False, False, False, True]
     assert into.argmax(1).tolist() == [2, 0, 1, 0]
-    assert not Column("c", "ordinal", ("False", "True")).encode(pd.Series(["TRUE"]), into[:1, :1]).any()
+    assert (
+        not Column("c", "ordinal", ("False", "True"), raw="number")
+        .encode(pd.Series(["TRUE"]), into[:1, :1])
+        .any()
+    )
     # Texts that look like numbers are texts.
-    assert Column("c", "ordinal", ("01", "02")).encode(pd.Series(["1", "01"]), into[:2, :1]).tolist() == [
+    assert Column("c", "ordinal", ("01", "02"), raw="text").encode(
+        pd.Series(["1", "01"]), into[:2, :1]
+    ).tolist() == [
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize("kind", ["onehot", "ordinal", "hash"])
+def test_numbers_are_the_same_categories_beside_a_text(kind):
+    """A new file with one text among its numbers has texts such as 2.0 where the train rows have the number 2."""
+    frame = pd.DataFrame({"c": [1.5, 2.0, 2**53 + 1, 7.0] * 3})
+    made, _ = fitted(frame, np.arange(12), {"c": kind}, [], ("y",), ())
+    assert made.columns[0].raw == "number" and made.text_columns == ()
+    texts = pd.DataFrame({"c": ["1.5", "2.0", str(2**53), "7", "x"]})
+    (expected, _), (found, unseen) = made.encode(frame[:4]), made.encode(texts)
+    np.testing.assert_array_equal(found[:4], expected)
+    assert kind == "hash" or unseen["c"].tolist() == [False] * 4 + [True]

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainables.fused.internals.keras import clip_of
 from trainables.fused.model.describe import COMPLEMENT, RATE, decayed
 from trainables.fused.program.template import Stack, Template
 from trainables.native.measures import UnsupportedError
@@ -141,13 +142,13 @@ def rules_of(template: Template) -> tuple[list[Rules], Slots]:
         decays = None
         if optimizer.weight_decay:
             decays = np.concatenate([np.full(int(np.prod(v.shape)), on, np.float32) for on, v in variables])
-        clips = [clip for name, clip in _CLIPS.items() if (getattr(optimizer, name) or 0) > 0]
+        clip = clip_of(optimizer)
         is_scheduled = update.schedule is not None
         found.append(
             Rules(
                 _rule(optimizer),
                 bool(getattr(optimizer, "centered", False)),
-                clips[0] if clips else Clip.NONE,
+                _CLIPS[clip] if clip else Clip.NONE,
                 decays,
                 (first, second, third),
                 schedules if is_scheduled else -1,
@@ -210,10 +211,8 @@ def settings_of(
         for name in ("beta_1", "beta_2", "rho"):
             if getattr(optimizer, name, None) == 0:
                 found[rows, _COMPLEMENTS[name]] = 1.0
-        for name in _CLIPS:
-            if (value := getattr(optimizer, name) or 0) > 0:
-                key = f"optimizer.{name}"
-                found[rows, Setting.CLIP] = lifted[key][rows] if key in lifted else value
-                break
+        if clip := clip_of(optimizer):
+            key = f"optimizer.{clip}"
+            found[rows, Setting.CLIP] = lifted[key][rows] if key in lifted else getattr(optimizer, clip)
     found[:, Setting.RATE] = lifted[RATE] if RATE in lifted else template.constants.get(RATE, 0.0)
     return found

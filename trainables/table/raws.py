@@ -66,7 +66,7 @@ def read(spec: DataSpec) -> Raw | Given:
     contents = [(path, readers.content(path)) for _, path in files(spec)]
     digest = [hashlib.sha256(data).hexdigest() for _, data in contents]
     sources = [readers.read(path, data, spec) for path, data in contents]
-    if texts := _texts_somewhere(sources):
+    if len(sources) > 1 and (texts := _texts_somewhere(sources)):
         sources = [readers.read(path, data, spec, texts) for path, data in contents]
     first = sources[0]
     for other in sources[1:]:
@@ -222,6 +222,8 @@ def _day_first(values: pd.Series) -> tuple[bool, list[str]]:
     Raises:
         ValueError: in some dates it is, in others it is not.
     """
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return False, []
     texts = values.astype(object).where(values.isna(), values.astype(str))
     parts = texts.str.extract(_DAY_AND_MONTH).dropna()
     if parts.empty:

@@ -32,6 +32,8 @@ class Column:
             numbers of the buckets that differ among the train rows.
         fill: what takes the place of a gap: a number or a category; None if a gap is an error.
         indicates_gaps: whether a feature says in which rows the gaps were.
+        raw: what the categories were in the train rows: texts, or numbers and truth values; None if an earlier version
+            fitted the recipe.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Column:
     categories: tuple[str, ...] = ()
     fill: float | str | None = None
     indicates_gaps: bool = False
+    raw: Literal["text", "number"] | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -67,11 +70,13 @@ class Column:
         if self.kind == "gaps":
             return unseen
         if self.kind == "hash":
-            into[:] = hashed(values, self.fill)[:, list(map(int, self.categories))]
+            into[:] = hashed(self._as_trained(values), self.fill)[:, list(map(int, self.categories))]
             return unseen
         gaps = values.isna().to_numpy()
-        numbers, distinct = pd.factorize(values)  # -1 for a gap
-        known = self._codes(texts_of(pd.Series(distinct)))
+        numbers, distinct = pd.factorize(self._as_trained(values))  # -1 for a gap
+        known = pd.Index(self.categories, dtype=object).get_indexer(
+            pd.Index(texts_of(pd.Series(distinct)), dtype=object)
+        )
         codes = np.append(known, -1)[numbers]
         if self.fill is not None and gaps.any():
             codes[gaps] = self.categories.index(str(self.fill))
@@ -83,21 +88,11 @@ class Column:
             into[rows, codes[rows]] = 1
         return unseen
 
-    def _codes(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the code of each text, -1 for an unseen one.
-
-        Numbers and truth values may be written in another way than in the train rows, such as 2.0 for 2, or TRUE for True.
-        """
-        found: np.ndarray = pd.Index(self.categories, dtype=object).get_indexer(pd.Index(texts, dtype=object))
-        if self._is_plain and (found < 0).any():
-            as_plain = pd.Index([_plain(text) for text in texts], dtype=object)
-            found = np.where(found < 0, pd.Index(self.categories, dtype=object).get_indexer(as_plain), found)
-        return found
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether the train rows have numbers or truth values only, not texts such as 01 that look like numbers."""
-        return all(_plain(category) == category for category in self.categories)
+    def _as_trained(self, values: pd.Series) -> pd.Series:
+        """Return categories with texts that mean numbers or truth values, such as 2.0 and TRUE, as in the train rows."""
+        if self.raw != "number" or pd.api.types.is_numeric_dtype(values):
+            return values
+        return values.astype(object).map(lambda value: _plain(str(value)), na_action="ignore")
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,7 @@ class Recipe:
     @property
     def text_columns(self) -> tuple[str, ...]:
         """The names of the columns whose raw values are texts, even if all of them look like numbers."""
-        return tuple(column.name for column in self.columns if not column.is_number)
+        return tuple(column.name for column in self.columns if column.raw == "text")
 
     def encode(
         self, frame: pd.DataFrame, rows: np.ndarray | None = None
@@ -253,14 +248,16 @@ def texts_of(values: pd.Series) -> list[str]:
     return [str(value) for value in values.tolist()]
 
 
-def _plain(text: str) -> str | None:
-    """Return how `texts_of` writes a number or a truth value; None if the text is neither."""
+def _plain(text: str) -> str:
+    """Return a text as `texts_of` writes the number or the truth value that it means; as it is if it means none."""
     if text.lower() in ("true", "false"):
         return text.capitalize()
-    try:
-        return texts_of(pd.Series([float(text)]))[0]
-    except (ValueError, OverflowError):  # the latter of an infinite number
-        return None
+    for kind in (int, float):  # no digit of a long whole number is lost
+        try:
+            return texts_of(pd.Series([kind(text)]))[0]
+        except (ValueError, OverflowError):  # the latter of an infinite number
+            continue
+    return text
 
 
 def categories_of(values: pd.Series) -> tuple[str, ...]:
@@ -317,6 +314,7 @@ def fitted(
                 else texts_of(values.mode().astype(values.dtype))[0]
             )
         indicates = gaps and name in fills
+        raw: Literal["text", "number"] = "number" if pd.api.types.is_numeric_dtype(values) else "text"
         if distinct == 1:
             others.append(Column(name, "gaps", (), fill, indicates))
         elif kind == "number":
@@ -324,11 +322,11 @@ def fitted(
         elif kind == "hash":
             buckets = np.flatnonzero(np.ptp(hashed(values, fill), axis=0))
             if len(buckets):
-                others.append(Column(name, kind, tuple(map(str, buckets.tolist())), fill, indicates))
+                others.append(Column(name, kind, tuple(map(str, buckets.tolist())), fill, indicates, raw))
             else:
                 left_out[name] = "all its categories have the same hash"
         else:
-            others.append(Column(name, kind, categories_of(values), fill, indicates))
+            others.append(Column(name, kind, categories_of(values), fill, indicates, raw))
     return Recipe((*numbers, *others), targets, classes), left_out
 
 

@@ -71,11 +71,8 @@ class Builds:
             function.function()  # sets what the builder's file sets in keras.config, for the layer that is made next
         self._function, self._builder, self._table, self._seed = function, builder, table, seed
         self._timeout_s = timeout_s
-        # Each model gets a normalizer of its own, since a builder may change it. It is adapted once, as this takes long.
-        self._moments: tuple[np.ndarray, np.ndarray] | None = None
-        if "normalizer" in builder.parameters and not isinstance(table.x_train, Mapping):
-            adapted = build.normalizer(table)
-            self._moments = adapted.adapt_mean.numpy(), adapted.adapt_variance.numpy()
+        # All models share it, because to make one takes a tenth of the time of a model, until the builder changes it.
+        self._shared = build.normalizer(table) if "normalizer" in builder.parameters else None
         self.losses: dict[Loss, list[str]] = {}  # of the models that were described, each with their metrics
         self._known: dict[str, Described | Failed] = {}
         self._fresh: dict[str, keras.Model] = {}  # described, and not used since
@@ -94,9 +91,18 @@ class Builds:
             TimeUpError: the builder takes too long.
         """
         with time_limit(self._timeout_s), kept():
-            return build.build(
-                self._function, self._builder, config, self._table, self._seed, moments=self._moments
-            )
+            before = [_State.of(layer) for layer in _layers_in(self._shared)]
+            model = self._built(config)
+            changed = [state for state in before if state.is_changed()]
+            if not changed:
+                return model
+            for state in changed:  # of the models that share it
+                state.restore()
+            self._shared = None
+            return self._built(config)
+
+    def _built(self, config: Config) -> keras.Model:
+        return build.build(self._function, self._builder, config, self._table, self._seed, self._shared)
 
     def fresh(self, config: Config) -> keras.Model:
         """Return a model of `config` as its builder returned it; no other caller gets the same model."""
@@ -172,6 +178,42 @@ class Builds:
         """Add the settings of `keras.config` that the builder changes: a program is traced under those of its models."""
         changed = self._function.configured() if isinstance(self._function, Maker) else ()
         return replace(described, signature=(described.signature, changed)) if changed else described
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a builder may change of a normalizer: the numbers that it computes with and keeps, and whether it is trained."""
+
+    layer: keras.layers.Normalization
+    moments: tuple[Any, Any]
+    kept: tuple[np.ndarray, np.ndarray]
+    trainable: bool
+
+    @classmethod
+    def of(cls, layer: keras.layers.Normalization) -> _State:
+        return cls(layer, (layer.mean, layer.variance), _kept_by(layer), layer.trainable)
+
+    def is_changed(self) -> bool:
+        now = _State.of(self.layer)
+        are_same = [a is b for a, b in zip(self.moments, now.moments, strict=True)]
+        are_same += [np.array_equal(a, b) for a, b in zip(self.kept, now.kept, strict=True)]
+        return not all(are_same) or self.trainable != now.trainable
+
+    def restore(self) -> None:
+        self.layer.adapt_mean.assign(self.kept[0])
+        self.layer.adapt_variance.assign(self.kept[1])
+        self.layer.mean, self.layer.variance = self.moments
+        self.layer.trainable = self.trainable
+
+
+def _kept_by(layer: keras.layers.Normalization) -> tuple[np.ndarray, np.ndarray]:
+    return layer.adapt_mean.numpy().copy(), layer.adapt_variance.numpy().copy()
+
+
+def _layers_in(normalizer: Any) -> list[keras.layers.Normalization]:
+    if normalizer is None:
+        return []
+    return list(normalizer.values()) if isinstance(normalizer, Mapping) else [normalizer]
 
 
 def _key(value: Any) -> str:

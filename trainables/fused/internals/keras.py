@@ -254,6 +254,15 @@ def rate_of(optimizer: Any) -> Any:
     return getattr(optimizer, "_learning_rate", None)
 
 
+CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
+"""The settings by which optimizers clip gradients, in the order in which Keras asks for them."""
+
+
+def clip_of(optimizer: Any) -> str | None:
+    """Return the setting by which an optimizer clips gradients; None for none. Keras clips by no number below zero."""
+    return next((name for name in CLIPS if (getattr(optimizer, name) or 0) > 0), None)
+
+
 def decays(optimizer: Any, variable: Any) -> bool:
     """Return whether an optimizer's weight decay, if it has one, applies to a variable.
 

@@ -26,6 +26,7 @@ import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import (
+    CLIPS,
     calls_of,
     decays,
     ends_of,
@@ -36,8 +37,9 @@ from trainables.fused.internals.keras import (
     specimen,
 )
 from trainables.fused.model.code import is_library, names_in
+from trainables.fused.model.reads import read_by_users
 from trainables.fused.model.refuse import has_users_parts, is_users, leaves_of, moments_of, refuse
-from trainables.fused.model.tokens import Tokens, read_by_users, token
+from trainables.fused.model.tokens import Tokens, token
 from trainables.fused.model.values import attributes_of
 
 OPTIMIZER_NUMBERS = (
@@ -52,9 +54,6 @@ OPTIMIZER_NUMBERS = (
     "weight_decay",
 )
 """Settings of optimizers that may differ from lane to lane, except that zero and None need optimizers of their own."""
-
-CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
-"""Those of them with which Keras clips gradients if they are above zero."""
 
 COMPLEMENTS = ("beta_1", "beta_2", "rho")
 """Those of them that optimizers subtract from one. The difference is a number of its own, since a number close to one
@@ -228,7 +227,7 @@ def _layer_token(
         config.pop("function", None)
         others = tokens.of((others, layer.function, config.pop("arguments", None)), what)
     if isinstance(layer, keras.layers.Normalization):  # whose call reads constants, which are no variables
-        others = others, *(_content_of(part) for part in moments_of(layer))
+        others = others, *(_bytes_of(part) for part in moments_of(layer))
     return kind, tokens.config(layer, config, elsewhere, what), others, trained
 
 
@@ -237,7 +236,7 @@ def _differ(given: Any, now: Any) -> bool:
     return type(given) in kinds and type(now) in kinds and given != now
 
 
-def _content_of(array: np.ndarray | None) -> Hashable:
+def _bytes_of(array: np.ndarray | None) -> Hashable:
     return None if array is None else (array.shape, array.tobytes())
 
 
@@ -343,7 +342,7 @@ def _optimizer_token(optimizer: Any, numbers: dict[str, float], tokens: Tokens) 
     for name in OPTIMIZER_NUMBERS:
         value = settings.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and name not in used:
-            value = max(value, 0) if name in CLIPS else value
+            value = max(value, 0) if name in CLIPS else value  # Keras clips by no number below zero
             numbers[f"optimizer.{name}"] = float(value)
             if name in COMPLEMENTS:
                 numbers[f"optimizer.{name}{COMPLEMENT}"] = 1.0 - float(value)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from trainables.fused.internals.errors import UnfusableError
-from trainables.fused.internals.keras import given_to_compile, layers_of, rate_of
+from trainables.fused.internals.keras import clip_of, given_to_compile, layers_of, rate_of
 from trainables.fused.model.code import is_library
 from trainables.fused.model.proven import ELEMENTWISE, why_unproven
 
@@ -65,9 +65,7 @@ def refuse(model: keras.Model, layers: Sequence[Any]) -> None:
         raise UnfusableError("the optimizer averages weights or accumulates gradients over steps")
     if int(optimizer.iterations.numpy()):
         raise UnfusableError("the builder has trained the model already")
-    clips = any(
-        (value or 0) > 0 for value in (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
-    )
+    clips = clip_of(optimizer) is not None
     if any(map(_has_sparse_gradient, layers)) and (clips or type(optimizer) not in ELEMENTWISE):
         does = "clips gradients" if clips else f"({type(optimizer).__name__}) is not elementwise"
         raise UnfusableError(f"the optimizer {does}, and the gradient of an Embedding is sparse")

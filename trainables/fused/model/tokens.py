@@ -11,7 +11,6 @@ import array
 import collections
 import enum
 import functools
-import itertools
 import sys
 import types
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
@@ -23,6 +22,7 @@ import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.model.code import digest, is_library, names_in, words
+from trainables.fused.model.reads import SET_UP, content_of, read_by_users, read_while_running
 from trainables.fused.model.values import (
     HARMLESS,
     PLAIN,
@@ -40,9 +40,6 @@ _DESCRIPTORS = (
 
 _WHOLE_MODULE = ("globals", "eval", "exec")
 """Functions through which code may read any global of its module."""
-
-_SET_UP = ("__init__", "build", "get_config", "from_config")
-"""Methods that run before a program is traced. What they leave behind is in the attributes."""
 
 _NOT_CONTENT = words(
     "__dict__ __weakref__ __doc__ __module__ __qualname__ __annotations__ __annotate__ __annotate_func__ __firstlineno__"
@@ -85,7 +82,7 @@ class Tokens:
     def attributes(self, item: Any, names: Collection[str], what: str) -> Hashable:
         """Return a token of the attributes `names` of `item`, without initializers that only its set-up reads."""
         values = {name: value for name, value in attributes_of(item).items() if name in names}
-        running = _read_while_running(type(item))
+        running = read_while_running(type(item))
         return self.of(
             {
                 name: value
@@ -199,7 +196,7 @@ class Tokens:
         return None
 
     def _function(self, item: types.FunctionType) -> tuple[Hashable, ...]:
-        cells = [_content_of(cell) for cell in item.__closure__ or ()]
+        cells = [content_of(cell) for cell in item.__closure__ or ()]
         if is_library(item.__globals__.get("__name__")):
             if is_library(item.__module__) and "<locals>" not in item.__qualname__:
                 return "function", item.__module__, item.__qualname__
@@ -269,13 +266,13 @@ class Tokens:
         for key, value in own.items():
             if not _is_dunder(key) and not isinstance(value, type) and not hasattr(value, "__get__"):
                 self.reads_globals = True
-        running = {key: value for key, value in own.items() if key not in _SET_UP}
-        set_up = {key: value for key, value in own.items() if key in _SET_UP}
+        running = {key: value for key, value in own.items() if key not in SET_UP}
+        set_up = {key: value for key, value in own.items() if key in SET_UP}
         found = self._each(item.__bases__), self._items(running)
         outer, self._in_set_up = self._in_set_up, True
-        found_first = self._items(set_up)
+        of_set_up = self._items(set_up)
         self._in_set_up = outer
-        return "class", *name, *found, found_first
+        return "class", *name, *found, of_set_up
 
     # Containers of Python
 
@@ -374,66 +371,6 @@ def token(item: Any, what: str = "the model") -> Hashable:
     return Tokens().of(item, what)
 
 
-def read_by_users(kind: type, names: Iterable[str]) -> set[str]:
-    """Return `names` of attributes without those for which a class of Keras is known to have no use in a program.
-
-    A name or a seed matters only if a method of the user's own classes reads it while the model runs.
-    """
-    running = _read_while_running(kind)
-    if running is None:
-        return set(names)
-    return set(names) - ({"name", "_name", "seed", "built"} - running)
-
-
-def _read_while_running(kind: type) -> frozenset[str] | None:
-    """Return the names of the attributes that users' classes, and functions that these call, read while the model runs.
-
-    Returns:
-        None if any attribute may be read, because some code has its name as a text.
-    """
-    functions: list[types.FunctionType] = []
-    for base in kind.__mro__:
-        if not is_library(base.__module__):
-            for name, value in vars(base).items():
-                if name not in _SET_UP:
-                    functions += _functions_in(value)
-    found: set[str] = set()
-    known = set(map(id, functions))
-    for function in functions:  # which grows
-        names = names_in(function.__code__)
-        called = {name for name, _ in names.chains}
-        if called & {"getattr", "vars"} or names.attributes & {"__dict__", "get_config"}:
-            return None
-        found |= names.attributes
-        others: list[Any] = [_content_of(cell) for cell in function.__closure__ or ()]
-        for name, chains in names.chains:
-            value = function.__globals__.get(name)
-            is_module = isinstance(value, types.ModuleType)
-            others += [getattr(value, chain[0], None) for chain in chains if chain] if is_module else [value]
-        for other in itertools.chain.from_iterable(map(_functions_in, others)):
-            if id(other) not in known:
-                known.add(id(other))
-                functions.append(other)
-    return frozenset(found)
-
-
-def _functions_in(value: Any) -> list[types.FunctionType]:
-    """Return the user's function that a value is or wraps, with those that it wraps in turn."""
-    found = []
-    for _ in range(20):  # which no chain of wrappers reaches
-        if isinstance(value, types.FunctionType) and not is_library(value.__module__):
-            found.append(value)
-        inner = [
-            getattr(value, name, None)
-            for name in ("fget", "__func__", "func", "python_function", "__wrapped__")
-        ]
-        following = next((one for one in inner if one is not None), None)
-        if following is None or isinstance(value, type):
-            break
-        value = following
-    return found
-
-
 def _has_users(value: Any) -> bool:
     """Return whether a value is a function, or has a class of the user, or is a list or dictionary of such values."""
     if type(value) in PLAIN:
@@ -455,10 +392,3 @@ def _is_definition(name: str, value: Any) -> bool:
 
 def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
-
-
-def _content_of(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # a variable of the enclosing function that has no value yet
-        return Ellipsis

@@ -19,6 +19,8 @@ import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.internals.keras import (
+    CLIPS,
+    clip_of,
     clipped,
     copied,
     decay_by,
@@ -28,7 +30,7 @@ from trainables.fused.internals.keras import (
     unclipped,
 )
 from trainables.fused.internals.lifted import Lifted
-from trainables.fused.model.describe import CLIPS, COMPLEMENT, OPTIMIZER_NUMBERS, RATE, decayed
+from trainables.fused.model.describe import COMPLEMENT, OPTIMIZER_NUMBERS, RATE, decayed
 from trainables.fused.model.proven import ELEMENTWISE
 
 _NOT_CALLED = ("finalize_variable_values", "scale_loss", "learning_rate", "iterations", "variables")
@@ -84,7 +86,7 @@ class Update:
                 parts = zip(decayed(model), variables, strict=True)
                 mask = np.concatenate([np.full(int(np.prod(v.shape)), on, "float32") for on, v in parts])
                 decay_by(self._optimizer, lambda given: self._decay_some(given[0], mask))
-        self.clips = any(_in_effect(name, getattr(optimizer, name)) for name in CLIPS)
+        self.clips = clip_of(optimizer) is not None
 
     def apply(
         self,
@@ -110,9 +112,9 @@ class Update:
         if any(isinstance(g, tf.IndexedSlices) for g in gradients) and (self.clips or not self.is_flat):
             raise UnfusableError(f"{type(optimizer).__name__} clips a sparse gradient, or is not elementwise")
         before = {name: getattr(optimizer, name) for name in OPTIMIZER_NUMBERS if hasattr(optimizer, name)}
-        lifted = [
-            name for name in before if _in_effect(name, before[name]) and f"optimizer.{name}" in numbers
-        ]
+        clip = clip_of(optimizer)
+        used = [name for name in before if before[name] and (name not in CLIPS or name == clip)]
+        lifted = [name for name in used if f"optimizer.{name}" in numbers]
         for name in lifted:
             key = f"optimizer.{name}"
             setattr(optimizer, name, Lifted(numbers[key], numbers.get(f"{key}{COMPLEMENT}")))
@@ -303,11 +305,6 @@ def flat_gradient(gradients: Sequence[Any]) -> Any:
         indices.append(positions)
         first += size
     return tf.IndexedSlices(flat(values), flat(indices), tf.constant([first]))
-
-
-def _in_effect(name: str, value: Any) -> bool:
-    """Return whether a setting of an optimizer does anything: Keras clips by no number below zero."""
-    return bool(value) and (name not in CLIPS or value > 0)
 
 
 def split(vector: tf.Tensor, variables: Sequence[Any]) -> list[tf.Tensor]:

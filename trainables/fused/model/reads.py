@@ -1,0 +1,81 @@
+"""Finds out which attributes the code of users' classes reads while their model runs."""
+
+from __future__ import annotations
+
+import itertools
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from trainables.fused.model.code import is_library, names_in
+
+SET_UP = ("__init__", "build", "get_config", "from_config")
+"""Methods that run before a program is traced. What they leave behind is in the attributes."""
+
+
+def read_by_users(kind: type, names: Iterable[str]) -> set[str]:
+    """Return `names` of attributes without those for which a class of Keras is known to have no use in a program.
+
+    A name or a seed matters only if a method of the user's own classes reads it while the model runs.
+    """
+    running = read_while_running(kind)
+    if running is None:
+        return set(names)
+    return set(names) - ({"name", "_name", "seed", "built"} - running)
+
+
+def read_while_running(kind: type) -> frozenset[str] | None:
+    """Return the names of the attributes that users' classes, and functions that these call, read while the model runs.
+
+    Returns:
+        None if any attribute may be read, because some code has its name as a text.
+    """
+    functions: list[types.FunctionType] = []
+    for base in kind.__mro__:
+        if not is_library(base.__module__):
+            for name, value in vars(base).items():
+                if name not in SET_UP:
+                    functions += _functions_in(value)
+    found: set[str] = set()
+    known = set(map(id, functions))
+    for function in functions:  # which grows
+        names = names_in(function.__code__)
+        called = {name for name, _ in names.chains}
+        if called & {"getattr", "vars"} or names.attributes & {"__dict__", "get_config"}:
+            return None
+        found |= names.attributes
+        others: list[Any] = [content_of(cell) for cell in function.__closure__ or ()]
+        for name, chains in names.chains:
+            value = function.__globals__.get(name)
+            is_module = isinstance(value, types.ModuleType)
+            others += [getattr(value, chain[0], None) for chain in chains if chain] if is_module else [value]
+        for other in itertools.chain.from_iterable(map(_functions_in, others)):
+            if id(other) not in known:
+                known.add(id(other))
+                functions.append(other)
+    return frozenset(found)
+
+
+def _functions_in(value: Any) -> list[types.FunctionType]:
+    """Return the user's function that a value is or wraps, with those that it wraps in turn."""
+    found = []
+    for _ in range(20):  # which no chain of wrappers reaches
+        if isinstance(value, types.FunctionType) and not is_library(value.__module__):
+            found.append(value)
+        inner = [
+            getattr(value, name, None)
+            for name in ("fget", "__func__", "func", "python_function", "__wrapped__")
+        ]
+        following = next((one for one in inner if one is not None), None)
+        if following is None or isinstance(value, type):
+            break
+        value = following
+    return found
+
+
+def content_of(cell: types.CellType) -> Any:
+    """Return what a function's closure holds in a cell; `Ellipsis` if it has no value yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable of the enclosing function that has no value yet
+        return Ellipsis
