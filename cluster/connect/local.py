@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from cluster.connect import ray_internals
 from cluster.connect.losses import noticed
 from cluster.connect.token import authentication, environment, keep_private
+from cluster.errors import ClusterError
 
 
 def available_cpus() -> int:
@@ -37,6 +38,9 @@ def started(
 
     Yields:
         Ray's resources by name: "CPU" and, if there is one, "GPU".
+
+    Raises:
+        ClusterError: Ray does not start in time.
     """
     # Usage reports and a dashboard that nobody opens cost start-up time.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -54,7 +58,7 @@ def started(
         preloads = bool(preload) and quoted == sys.executable
         if preloads:
             stack.enter_context(environment(**ray_internals.preloading(preload, cpus)))
-        with ray_internals.without_services():
+        with ray_internals.without_services(), _told_if_late():
             ray.init(
                 runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
                 address="local",
@@ -68,6 +72,20 @@ def started(
             stack.enter_context(ray_internals.in_any_worker())
         with noticed(lost) if lost else contextlib.nullcontext():
             yield ray.cluster_resources()
+
+
+@contextlib.contextmanager
+def _told_if_late() -> Iterator[None]:
+    """Turn Ray's error about its own limit for its start, which cannot be set, into a message."""
+    try:
+        yield
+    except Exception as error:  # Ray raises no type of its own
+        if "timed out during startup" not in str(error):
+            raise
+        raise ClusterError(
+            "Ray did not start within its 30 seconds, most likely because this machine is too busy. Nothing is lost: run "
+            "the same command again when less is running."
+        ) from None
 
 
 @contextlib.contextmanager

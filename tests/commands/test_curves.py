@@ -7,6 +7,7 @@ import pytest
 
 import results
 from tests.help.commands import answer, message, sweep
+from tests.help.exports import make_run
 from tests.help.reports import GRID
 
 
@@ -53,3 +54,11 @@ def test_bands_of_an_axis_are_of_points_at_which_it_acts(layers_run):
         and "nan" not in said.lower()
     )
     assert "because point 0 stands for it" in message("curves", layers_run, 3)
+
+
+def test_the_best_epoch_is_the_one_of_the_repeat_that_is_drawn(tmp_path):
+    rows = [{"idx": idx, "seed": idx // 2, "best_epoch": 1 + 2 * (idx // 2), "loss_va": loss}
+            for idx, loss in enumerate([0.2, 0.1, 0.4, 0.3])]  # fmt: skip
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows, repeats=2)
+    found = {row["idx"]: row["best_epoch"] for row in answer("curves", run.folder.path, "--top", 2)}
+    assert found == {1: 1, 0: 1}  # the means are 2

@@ -1,6 +1,7 @@
 """`sweep report`: one file that fetches nothing, or a page that is served until it is stopped."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import results
 from results.report.page import page
 from tests.help.commands import message, refused, sweep
+from tests.help.exports import make_run
 from tests.help.http import get
 from tests.help.sweeps import SWEEP
 
@@ -83,3 +85,9 @@ def test_a_run_with_conditional_axes_has_a_report(layers_run, tmp_path):
     run = results.open(layers_run)
     assert run.size == 7 and run.conditional.different == 7
     assert "of 7 different points in the grid" in page(run)
+
+
+def test_a_run_without_its_points_is_one_message(tmp_path):
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}])
+    shutil.rmtree(run.folder.points)
+    assert "there is no sweep here" in message("report", run.folder.path)

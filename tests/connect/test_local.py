@@ -8,6 +8,7 @@ import ray
 from cluster.connect import ray_internals
 from cluster.connect.local import available_cpus, started
 from cluster.connect.nodes import WITHOUT_PRELOAD, beside_driver
+from cluster.errors import ClusterError
 
 
 def test_cores_are_those_this_process_may_use():
@@ -55,3 +56,14 @@ def test_a_trial_begins_in_a_worker_that_has_preloaded_a_module_and_another_acto
         assert ray.get(trial.seen.remote(), timeout=50) == (True, None, "0")
         assert ray.get(other.seen.remote(), timeout=50)[1] == "1"
     assert ray_internals.PRELOAD_VARIABLE not in os.environ
+
+
+@pytest.mark.heavy
+def test_a_start_that_takes_too_long_is_one_message(monkeypatch):
+    """Ray's limit is fixed, and no test can make a machine so busy; the words are those of Ray 2.60."""
+    words = "The current node timed out during startup. This could happen because some of the raylet failed to startup"
+    monkeypatch.setattr(
+        ray._private.node.Node, "__init__", lambda *_, **__: (_ for _ in ()).throw(Exception(words))
+    )
+    with pytest.raises(ClusterError, match="run the same command again"), started(cpus=1):
+        pass

@@ -23,10 +23,10 @@ def table(task, y, **changes):
     return Table(x[:20], y[:20], x[20:], y[20:], ("a", "kind_x", "kind_`y`"), "y", "", task=task, **given)
 
 
-def made(small_run, model, data):
+def made(small_run, model, data, about=()):
     run = results.open(small_run)
     row = run.points.set_index("idx").loc[1]
-    return card(run, 1, small_run / "m.keras", "keras", {"MAE": float(row["MAE_te"])}, model, data)
+    return card(run, 1, small_run / "m.keras", "keras", {"MAE": float(row["MAE_te"])}, model, data, about)
 
 
 def model_of(loss, units, activation=None):
@@ -95,6 +95,13 @@ def test_features_are_in_order_with_their_encodings(small_run, monkeypatch):
     assert "- Gaps in a are filled with its median, 3 &lt; 4." in text
     monkeypatch.setattr(module, "MOST_FEATURES", 1)
     assert "`a`, and 2 more" in made(small_run, model_of("mse", 1), data)
+
+
+def test_a_model_with_preprocessing_takes_the_raw_columns(small_run):
+    data = table("binary", lambda x: x[:, 0] > 0, classes=("no", "yes"))
+    text = made(small_run, model_of("binary_crossentropy", 1, "sigmoid"), data, about=["a table"])
+    assert "# x: the raw columns, see below" in text and "Inputs: the raw columns of the table below" in text
+    assert "float32, shape (rows" not in text
 
 
 def test_what_is_not_sure_is_said(small_run):

@@ -1,0 +1,49 @@
+"""Models of one builder: what a builder changes of its normalizer is a change of that model alone."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.help.native import small_table
+from trainables.builder import build as module
+from trainables.builder import find
+from trainables.fused.compose.builds import Builds
+
+CHANGES = {
+    "nothing": lambda layer: None,
+    "mean": lambda layer: setattr(layer, "mean", layer.mean + 1.0),
+    "adapt": lambda layer: layer.adapt(np.arange(12, dtype="float32").reshape(4, 3)),
+    "assign": lambda layer: layer.adapt_variance.assign([4.0, 5.0, 6.0]),
+    "trainable": lambda layer: setattr(layer, "trainable", False),
+}
+
+
+def build(change, *, normalizer):
+    CHANGES[change](normalizer)
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(normalizer(inputs)))
+    model.compile("sgd", "mse")
+    return model
+
+
+def state(model):
+    layer = model.layers[1]
+    assert isinstance(layer, keras.layers.Normalization)
+    arrays = [np.asarray(part) for part in (layer.mean, layer.variance, *layer.get_weights())]
+    return [array.tolist() for array in arrays], layer.trainable
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_a_change_of_the_normalizer_is_in_its_model_only(change):
+    builder, table = find.find(f"{__file__}:build", Path.cwd()), small_table()
+    builds = Builds(builder.load(), builder, table, 0, 60.0)
+    before, changed, after = (builds.build({"change": one}) for one in ("nothing", change, "nothing"))
+    plain = {
+        one: module.build(builder.load(), builder, {"change": one}, table, 0) for one in ("nothing", change)
+    }
+    assert state(before) == state(after) == state(plain["nothing"])
+    assert state(changed) == state(plain[change])
+    is_shared = before.layers[1] is changed.layers[1]
+    assert is_shared == (change == "nothing") and (state(changed) == state(before)) == is_shared
