@@ -192,7 +192,7 @@ class Run:
             raise ValueError(f"mode got {mode!r}, but needs 'min', 'max' or None.")
         if not isinstance(n, int | np.integer) or n < 0:
             raise ValueError(f"n got {n!r}, but needs a whole number from 0.")
-        rows = self.points if where is None else matching(self.points, where)
+        rows = self.points if where is None else matching(self.points, where, self.axes)
         rows = rows if each else self.judged(rows, by, mode)
         return leaderboard(rows, n, *self.directions.chosen(by, mode))
 

@@ -196,6 +196,12 @@ def axis_type(values: Sequence[Any]) -> pa.DataType:
     return pa.string()
 
 
+def holds_json(values: Sequence[Any]) -> bool:
+    """Return whether the column of an axis holds its values as JSON text."""
+    is_string = pa.types.is_string(axis_type(values))
+    return is_string and not all(value is None or isinstance(value, str) for value in values)
+
+
 def axis_column(values: Sequence[Any], codes: np.ndarray, acting: np.ndarray | None = None) -> pa.Array:
     """Return the column of an axis.
 
@@ -210,7 +216,7 @@ def axis_column(values: Sequence[Any], codes: np.ndarray, acting: np.ndarray | N
     kind = axis_type(values)
     if pa.types.is_floating(kind):
         cells: list[Any] = [None if value is None else float(value) for value in values]
-    elif pa.types.is_string(kind) and not all(value is None or isinstance(value, str) for value in values):
+    elif holds_json(values):
         cells = [None if value is None else json.dumps(value) for value in values]
     else:
         cells = list(values)

@@ -9,12 +9,14 @@ import ast
 import difflib
 import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from results.grammar import FLIPPED, ConditionError, Parsed, parsed
+from results.schema import holds_json
 
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -26,25 +28,33 @@ _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
-def matching(rows: pd.DataFrame, text: str) -> pd.DataFrame:
+def matching(
+    rows: pd.DataFrame, text: str, axes: Mapping[str, Sequence[Any]] = MappingProxyType({})
+) -> pd.DataFrame:
     """Return the rows that fulfil the condition `text`.
 
     A missing value equals only None, as in `column == None`, and is neither below nor above any value.
+
+    Args:
+        rows: of `points`.
+        text: the condition.
+        axes: the values of each axis. They tell the columns that hold JSON text, whose values are then compared.
 
     Raises:
         ConditionError: the text is not a condition, or it names a column that does not exist.
     """
     condition = parsed(text)
     try:
-        found = _Condition(rows, condition).value(condition.tree)
+        found = _Condition(rows, condition, axes).value(condition.tree)
     except RecursionError:
         raise ConditionError(f"The condition {text[:80]!r}... is nested too deeply.") from None
     return rows[found]
 
 
 class _Condition:
-    def __init__(self, rows: pd.DataFrame, condition: Parsed) -> None:
+    def __init__(self, rows: pd.DataFrame, condition: Parsed, axes: Mapping[str, Sequence[Any]]) -> None:
         self._rows, self._parsed, self._text = rows, condition, condition.text
+        self._json = {name for name, values in axes.items() if holds_json(values)}
 
     def value(self, node: ast.expr) -> pd.Series:
         """Return whether each row fulfils `node`."""
@@ -94,6 +104,8 @@ class _Condition:
     def _equal(self, column: pd.Series, constant: Any) -> pd.Series:
         if constant is None:
             return column.isna()
+        if column.name in self._json:
+            return column.map(lambda value: _are_equal(value, constant)).astype(bool)
         if isinstance(constant, list):  # the column of an axis of lists holds JSON
             constant = json.dumps(constant)
         if column.dtype.kind == "b" or isinstance(constant, bool):
@@ -113,11 +125,16 @@ class _Condition:
             raise ConditionError(
                 f"The condition {self._text!r} has a comparison that columns do not support."
             )
+        is_present = column.notna() & (other.notna() if isinstance(other, pd.Series) else True)
+        found = pd.Series(False, column.index)
         try:
-            return compare(column, other).fillna(False).astype(bool)
+            others = other[is_present] if isinstance(other, pd.Series) else other
+            found[is_present] = compare(column[is_present], others).astype(bool)
+            return found
         except TypeError:
+            held = "values of several types" if column.name in self._json else column.dtype
             raise ConditionError(
-                f'The condition {self._text!r} compares "{column.name}", which holds {column.dtype}, '
+                f'The condition {self._text!r} compares "{column.name}", which holds {held}, '
                 f"with {other if not isinstance(other, pd.Series) else other.name!r}: these cannot be ordered."
             ) from None
 
@@ -125,7 +142,21 @@ class _Condition:
         name = self._parsed.name(node)
         if name not in self._rows.columns:
             raise unknown_column(name, self._rows)
-        return self._rows[name]
+        column = self._rows[name]
+        if name in self._json:
+            values = [json.loads(text) if isinstance(text, str) else None for text in column]
+            column = pd.Series(values, column.index, object, name)
+        return column
+
+
+def _are_equal(value: Any, constant: Any) -> bool:
+    """Return whether the value of an axis is meant by a constant of a condition. True is not 1, and 1 is not "1".
+
+    A text or a list may also be written as the table shows it: as JSON text.
+    """
+    if isinstance(constant, str) and isinstance(value, str | list | dict):
+        return constant in (value, json.dumps(value))
+    return isinstance(value, bool) == isinstance(constant, bool) and value == constant
 
 
 def numbers(rows: pd.DataFrame, name: str) -> pd.Series:

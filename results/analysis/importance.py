@@ -87,6 +87,16 @@ def about_pruned(count: int, are_in: bool) -> str:
     )
 
 
+def about_missing(rows: pd.DataFrame, by: str) -> str:
+    """Return a sentence about the rows that do not count because they lack a finite metric; empty if there are none."""
+    missing = rows[~np.isfinite(numbers(rows, by).to_numpy(float, na_value=np.nan))]
+    if missing.empty:
+        return ""
+    counts = ", ".join(f"{count:,} {status}" for status, count in missing["status"].value_counts().items())
+    points = "1 point has" if len(missing) == 1 else f"{len(missing):,} points have"
+    return f"{points} no {by} and cannot count ({counts}): a value of an axis with many of them seems better than it is."
+
+
 def importance(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed: int = 0) -> Importance:
     """Return the exact shares if the rows are a grid, else estimated shares.
 

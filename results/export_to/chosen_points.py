@@ -101,7 +101,7 @@ class ChosenPoints:
 
     def __init__(self, run: Run, choice: Choice) -> None:
         self.run, self.choice = run, choice
-        rows = run.points if choice.where is None else matching(run.points, choice.where)
+        rows = run.points if choice.where is None else matching(run.points, choice.where, run.axes)
         self.by, mode = run.directions.chosen(choice.by, choice.mode)
         ranked = leaderboard(rows, len(rows), self.by, mode)
         best = ranked.head(choice.best)

@@ -41,7 +41,8 @@ def chosen_rows(folder: AnyPath, where: str | None) -> pd.DataFrame:
     if where is None:
         return rows
     try:
-        return matching(rows, where)
+        axes = opened(folder).axes if RunFolder(folder).plan.is_file() else {}
+        return matching(rows, where, axes)
     except ConditionError as error:
         raise InputError(f"--where: {error}") from None
 

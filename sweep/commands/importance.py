@@ -7,7 +7,7 @@ import json
 import click
 
 from results.analysis import acting, repeats
-from results.analysis.importance import about_pruned
+from results.analysis.importance import about_missing, about_pruned
 from results.analysis.importance import importance as shares_of
 from results.folder.path import AnyPath
 from results.schema import Status
@@ -43,7 +43,9 @@ def importance(
         means, notes = judged(folder, chosen, *run.directions.chosen(by))
         found = acting.importance(means, space, by) if space else shares_of(means, list(run.axes), by)
         notes += repeats.about_noise(chosen, run.grid, by) if notes else []
+        missing = about_missing(means, by)
     notes += [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
+    notes += [missing] if missing else []
     if as_json:
         answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}
         click.echo(json.dumps({**answer, "shares": found.shares.to_dict("records")}))

@@ -1,5 +1,6 @@
 """Conditions on rows against pandas, and what is refused."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from results.analysis.condition import matching
 from results.grammar import ConditionError
+from results.schema import axis_column
 
 ROWS = pd.DataFrame(
     {
@@ -48,6 +50,35 @@ ROWS = pd.DataFrame(
 )
 def test_conditions_find_what_they_say(text, expected):
     assert list(matching(ROWS, text)["idx"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x == '1'", [1]),
+        ("x == 1", [0]),
+        ("x == True", [2]),
+        ("x == [1]", [3]),
+        ("x == '[1]'", [3]),
+        ("x == 'auto' or x == '\"1\"'", [1, 4]),
+        ("x != 1", [1, 2, 3, 4, 5]),
+        ("x == None", [5]),
+        ("x in [1, 'auto']", [0, 4]),
+    ],
+)
+def test_values_of_several_types_are_compared_and_not_their_texts(text, expected):
+    axis = [1, "1", True, [1], "auto", None]
+    rows = pd.DataFrame({"idx": range(6), "x": axis_column(axis, np.arange(6)).to_pandas()})
+    assert list(matching(rows, text, {"x": axis})["idx"]) == expected
+    assert list(rows["x"].dropna()) == ["1", '"1"', "true", "[1]", '"auto"']  # as it was
+
+
+def test_large_numbers_that_a_table_keeps_as_text_are_ordered():
+    axis = [1, 2**70, None]
+    rows = pd.DataFrame({"idx": range(3), "x": axis_column(axis, np.arange(3)).to_pandas()})
+    assert list(matching(rows, "x > 5", {"x": axis})["idx"]) == [1]
+    with pytest.raises(ConditionError, match="values of several types"):
+        matching(rows, "x > 'a'", {"x": axis})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ def test_effects_are_distributions_and_pairs(grid_run):
     [pair] = found["pairs"]
     assert pair["pairs"] == 2 and 0.8 < pair["mean"] < 1.2  # the third pair has a point that failed
     assert "all other axes equal" in sweep("effects", grid_run, "units").output
+    [note] = found["notes"]
+    assert note.startswith("1 point has no loss_va and cannot count (1 failed)")
 
 
 @pytest.mark.parametrize(

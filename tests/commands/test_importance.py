@@ -7,6 +7,7 @@ def test_importance_is_exact_on_a_grid(small_run):
     said = sweep("importance", small_run, "--by", "loss_va")
     assert said.exit_code == 0 and "exact, as the 8 points are a whole grid" in said.output
     found = answer("importance", small_run)
+    assert found["notes"] == []
     assert found["exact"] and sum(row["share"] for row in found["shares"]) <= 1 + 1e-9
 
 
