@@ -21,6 +21,8 @@ class Location(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path or URI; fail with the reason if `value` is neither."""
+        if value == "":
+            self.fail("got an empty text, but needs a folder, such as runs/NAME.", param, ctx)
         try:
             return any_path(value)
         except ValueError as error:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -16,19 +15,18 @@ from cluster.connect import local, reach
 from results import directions
 from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
-from results.folder.files import replace_file, write_json
 from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
 from results.schema import FINISHED_WELL
-from results.store.parquet import DamagedError
-from results.store.read import read_parts, read_points
+from results.store.read import read_points
 from results.store.store import Store
 from results.verified import Verification, verification
+from sweep.driver.claim import check_free, claim
 from sweep.driver.estimate import guessed_point_s
 from sweep.driver.lost import end_without_ray
 from sweep.driver.train import Task, train
 from sweep.models import preparation
-from sweep.plan.fingerprint import changes, fingerprint
+from sweep.plan.fingerprint import fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from sweep.plan.plan import Plan
@@ -117,7 +115,7 @@ def run(
 
     Raises:
         PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
-        FolderError: the folder cannot be written.
+        FolderError: the folder cannot be written, or holds files of something else that the run would overwrite.
         HeldError: another run holds the folder.
         ClusterError: the cluster cannot be used.
     """
@@ -132,13 +130,17 @@ def run(
         raise PlanError(str(error)) from None
     marks = fingerprint(plan)
     try:
+        if not str(out):
+            raise ValueError("got an empty text, but needs a folder, such as runs/NAME.")
         folder = RunFolder(any_path(out).expanduser().resolve())
     except ValueError as error:
         raise PlanError(f"--out: {error}") from None
+    written = stored_plan or plan.to_yaml()
+    check_free(folder, written)
     folder.create()
     with folder.held():
         check_not_fewer(folder, plan.repeats)
-        _claim(folder, stored_plan or plan.to_yaml(), marks)
+        claim(folder, written, marks)
         preparation.keep(folder, plan.table)
         store = Store(folder, plan.space, plan.keep_weights)
         tally = _tally(folder, plan, selection)
@@ -193,45 +195,6 @@ def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> in
             "start. Lower it, or raise --cpus."
         )
     return cpus
-
-
-def _claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
-    """Write the plan and its fingerprint into a new folder, or check that the run in an old one has the same plan."""
-    if folder.exists:
-        try:
-            old = json.loads(folder.fingerprint.read_text())
-            found = changes(old, marks)
-        except (OSError, ValueError, AttributeError):
-            raise FolderError(
-                f"{folder.fingerprint}: cannot be read, so the rows beside it could be another plan's. "
-                "Put it back, or run into another folder."
-            ) from None
-        if found and _is_empty(folder):  # such a run may have been refused after its first model
-            shutil.rmtree(folder.checkpoints, ignore_errors=True)
-            write_json(folder.fingerprint, marks)
-        elif found:
-            listed = "\n".join(f"  {change}" for change in found)
-            raise PlanError(
-                f"{folder.path} holds the run of another plan, and their numbers cannot be mixed:\n{listed}\n"
-                "Put the plan back as it was, or run it into another folder with --out."
-            )
-    elif any(folder.points.glob("*.parquet")):
-        raise FolderError(
-            f"{folder.path} has rows but no fingerprint.json, so they could be another plan's. "
-            "Run into another folder with --out."
-        )
-    replace_file(folder.plan, plan.encode())
-    # The fingerprint is written last: a folder with one counts as a run's folder.
-    if not folder.exists:
-        write_json(folder.fingerprint, marks)
-
-
-def _is_empty(folder: RunFolder) -> bool:
-    """Return whether a folder has nothing that another plan could be mixed with; what is damaged was something."""
-    try:
-        return read_points(folder).empty and not any(part.num_rows for part in read_parts(folder.rungs))
-    except DamagedError:
-        return False
 
 
 def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:

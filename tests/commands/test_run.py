@@ -54,7 +54,7 @@ def test_a_bad_table_is_one_message(here, case):
         (["--engine", "torch"], "'torch' is not one of"),
         (["none.yaml"], "no such plan"),
         (["--pionts", "3"], "--points"),
-        (["--out", "model.py"], "model.py: cannot be written"),
+        (["--out", "model.py"], "model.py is a file, but a run needs a folder"),
     ],
 )
 def test_bad_arguments_are_refused(here, arguments, said):

@@ -1,0 +1,149 @@
+"""Claiming of a folder for a run: whether a run may write there, and the plan and fingerprint that mark it as the run's."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from results.folder.errors import FolderError
+from results.folder.files import replace_file, write_json
+from results.folder.path import AnyPath
+from results.folder.run_folder import RunFolder
+from results.store.parquet import DamagedError
+from results.store.read import read_parts, read_points
+from sweep.plan.fingerprint import changes
+from sweep.plan.form import PlanError
+
+_CHECKPOINT = re.compile(r"\.?[0-9a-f]{24}\.(npz|tmp)")
+"""The names of the files that a run keeps in its folder of checkpoints."""
+
+_OPTIONS = {"budget.scheduler": ("--scheduler", ("budget", "scheduler")), "seed": ("--seed", ("seed",))}
+"""The options of the command that change a part of the fingerprint, by that part, and where the part is."""
+
+
+def check_free(folder: RunFolder, plan: str) -> None:
+    """Check that a run may write into a folder, before anything in it is touched.
+
+    A folder that a run was begun in may be used. So may one without files of the names that a run writes, except those that
+    a start leaves which was interrupted before the fingerprint was there.
+
+    Args:
+        folder: which need not exist.
+        plan: the text that the run will write as its plan.yaml.
+
+    Raises:
+        FolderError: the path is a file, or the folder holds files that the run would overwrite, remove or mix with its own.
+    """
+    if isinstance(folder.path, Path) and folder.path.is_file():
+        raise FolderError(
+            f"{folder.path} is a file, but a run needs a folder. Name another one: --out runs/NAME"
+        )
+    if folder.exists:
+        return
+    if any(folder.points.glob("*.parquet")):
+        raise FolderError(
+            f"{folder.path} has rows but no fingerprint.json, so they could be another plan's. "
+            "Run into another folder with --out."
+        )
+    if found := list(_of_others(folder, plan)):
+        raise FolderError(
+            f"{folder.path} is not the folder of a run, and has {', '.join(found)}. A run would overwrite or remove what "
+            "has such a name. Run into a new folder: --out runs/NAME"
+        )
+
+
+def claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
+    """Write the plan and its fingerprint into a new folder, or check that the run in an old one has the same plan.
+
+    Args:
+        folder: of the run, held by this process.
+        plan: the text of its plan.yaml.
+        marks: the fingerprint of the plan.
+
+    Raises:
+        PlanError: the folder holds another plan's run.
+        FolderError: its fingerprint cannot be read, or it cannot be written.
+    """
+    if folder.exists:
+        try:
+            old = json.loads(folder.fingerprint.read_text())
+            found = changes(old, marks)
+        except (OSError, ValueError, AttributeError):
+            raise FolderError(
+                f"{folder.fingerprint}: cannot be read, so the rows beside it could be another plan's. "
+                "Put it back, or run into another folder."
+            ) from None
+        if found and _is_empty(folder):  # such a run may have been refused after its first model
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            write_json(folder.fingerprint, marks)
+        elif found:
+            raise _of_another_plan(folder.path, found, old)
+    replace_file(folder.plan, plan.encode())
+    # The fingerprint is written last: a folder with one counts as a run's folder.
+    if not folder.exists:
+        write_json(folder.fingerprint, marks)
+
+
+def _of_others(folder: RunFolder, plan: str) -> Iterator[str]:
+    """Yield the name of each file or folder that the run would write, that is there, and that no start of a run left."""
+    for path in (folder.preparation, folder.progress, folder.metrics, folder.verified):
+        if path.is_file():
+            yield path.name
+    if folder.plan.is_file() and folder.plan.read_bytes() != plan.encode():
+        yield folder.plan.name
+    if folder.lock.is_file() and not _names_a_process(folder.lock.read_bytes()):
+        yield folder.lock.name
+    for path in (folder.points, folder.curves, folder.weights, folder.rungs, folder.damaged):
+        if any(path.glob("*")) or (isinstance(path, Path) and path.is_file()):
+            yield path.name
+    kept = folder.checkpoints
+    if isinstance(folder.path, Path) and kept.exists() and not _has_only_checkpoints(kept):
+        yield kept.name  # beside an object store, it is in a place of our own
+
+
+def _has_only_checkpoints(folder: Path) -> bool:
+    return folder.is_dir() and all(_CHECKPOINT.fullmatch(path.name) for path in folder.iterdir())
+
+
+def _names_a_process(content: bytes) -> bool:
+    """Return whether this is what a run writes into its lock, which is empty at first."""
+    if not content:
+        return True
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and {"host", "pid", "since"} <= set(found)
+
+
+def _of_another_plan(path: AnyPath, found: Sequence[str], old: Mapping[str, Any]) -> PlanError:
+    """Return the error for a folder with another plan's run; it names the options that the command lacks."""
+    changed = [(line.partition(": was ")[0], line) for line in found]
+    if "budget.scheduler" in dict(changed):  # the settings of ASHA come and go with it
+        changed = [(key, line) for key, line in changed if not key.startswith("budget.asha.")]
+    missing = []
+    for key, _ in changed:
+        option, where = _OPTIONS.get(key, ("", ()))
+        value: Any = old
+        for part in where:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        missing.append(f"{option} {value}" if option and value is not None else "")
+    listed = "\n".join(f"  {line}" for _, line in changed)
+    back = f"Add {' '.join(missing)} to the command" if all(missing) else "Put the plan back as it was"
+    return PlanError(
+        f"{path} holds the run of another plan, and their numbers cannot be mixed:\n{listed}\n"
+        f"{back}, or run it into another folder with --out."
+    )
+
+
+def _is_empty(folder: RunFolder) -> bool:
+    """Return whether a folder has nothing that another plan could be mixed with; what is damaged was something."""
+    try:
+        has_rows = any(folder.points.glob("*.parquet")) and not read_points(folder).empty
+        return not has_rows and not any(part.num_rows for part in read_parts(folder.rungs))
+    except DamagedError:
+        return False
