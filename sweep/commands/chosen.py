@@ -128,10 +128,21 @@ def ranking(
     return by, chosen
 
 
-def say_builder(run: Run, idx: int) -> None:
-    """Print which builder makes the model of a point, before it runs."""
+def say_builder(run: Run, idx: int, trust: bool = False) -> None:
+    """Print which builder makes the model of a point, before it runs.
+
+    Args:
+        run: the run.
+        idx: of the point.
+        trust: whether the builder runs without a check. Then also say whether it is another one than the sweep ran.
+    """
     builder = printable(str(run.plan.get("builder")))
     click.echo(f"Point {idx} is made by the builder {builder}.", err=True)
+    if trust:
+        from sweep.models.rebuild import changed_builder
+
+        if said := changed_builder(run.folder):
+            click.echo(f"Note: {printable(said)}", err=True)
 
 
 def check_axis(run: Run, name: str) -> None:

@@ -57,7 +57,7 @@ def diagnose(folder: AnyPath, idx: int, target: str | None, trust: bool, as_json
     better than simpler models that are fitted on the same rows? This runs the plan's builder.
     """
     run = opened(folder)
-    say_builder(run, idx)
+    say_builder(run, idx, trust)
     with as_input_error(), quiet():
         found = diagnosed(run, idx, trust, target)
     sentences = verdicts(found)

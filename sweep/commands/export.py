@@ -44,7 +44,7 @@ def export(
     This runs the plan's builder. First it evaluates the model on the test rows; the metrics must equal the stored ones.
     """
     run = opened(folder)
-    say_builder(run, idx)
+    say_builder(run, idx, trust)
     with as_input_error(), quiet():
         answer = write(run, idx, file, kind, trust, preprocessing)
     if as_json:

@@ -45,7 +45,7 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
     """
     run = opened(folder)
     _check_out(out)
-    say_builder(run, idx)
+    say_builder(run, idx, trust)
     with as_input_error(), os.fdopen(os.dup(2), "w") as terminal, quiet():
         from sweep.models import preparation
         from sweep.models.predict import predict as predicted

@@ -96,7 +96,7 @@ def report(
 
 def _diagnosis(run: Run, by: str, trust: bool, target: str | None) -> Diagnosis | Classification:
     idx = winner_of(run, by)
-    say_builder(run, idx)
+    say_builder(run, idx, trust)
     with quiet():
         return diagnosed(run, idx, trust, target)
 

@@ -6,6 +6,7 @@ must be an installed module outside the folder, and its source must be the one t
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,38 @@ def model(
         )
     built.set_weights(list(weights))
     return built
+
+
+def changed_builder(run: RunFolder) -> str:
+    """Return a sentence if the builder is not the one that the sweep ran; empty if it is, or if there is none to compare.
+
+    A change of comments or layout is no difference. Imports nothing of the builder.
+    """
+    try:
+        name = str(yaml.safe_load(run.plan.read_text(encoding="utf-8")).get("builder", ""))
+        path, _ = find.locate(name, run.path if isinstance(run.path, Path) else Path.cwd())
+        here = find.source_of(path)
+    except (find.BuilderError, OSError, ValueError, yaml.YAMLError, AttributeError):
+        return ""  # whoever needs the builder says what is wrong
+    ran = fingerprint.read(run).builder_source
+    if not isinstance(ran, str):
+        return (
+            f"{run.fingerprint} does not tell which builder the sweep ran, so {path} may make other models than the "
+            "sweep's. Put the file back."
+        )
+    if _meaning(here) == _meaning(ran):
+        return ""
+    return (
+        f"The source of {path} differs from the one in {run.fingerprint}. So this builder may make another model than the "
+        "sweep trained, with other predictions. Put the file back as it was to be sure."
+    )
+
+
+def _meaning(source: str) -> str:
+    try:
+        return ast.dump(ast.parse(source))
+    except (SyntaxError, ValueError):
+        return source
 
 
 def check_builder(run: RunFolder) -> None:

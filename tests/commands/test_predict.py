@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sweep.commands.main import main
-from tests.help.commands import refused
+from tests.help.commands import refused, sweep
 from tests.help.predictions import mixed_run, write_mixed_table
 
 pytestmark = pytest.mark.long(30)
@@ -96,3 +97,25 @@ def test_bad_input_is_one_message(place, monkeypatch, words, said):
     monkeypatch.chdir(folder)
     rows.drop(columns="a").to_csv("few.csv", index=False)
     assert said in refused("predict", "out", *words)
+
+
+def test_a_trusted_builder_that_is_not_the_run_s_is_noted(place, tmp_path, monkeypatch):
+    folder, _, _ = place
+    shutil.copytree(folder / "out", tmp_path / "out")
+    marks = tmp_path / "out" / "fingerprint.json"
+
+    def said():
+        ran = sweep("predict", tmp_path / "out", 0, folder / "new.csv", "--trust")
+        assert ran.exit_code == 0, ran.output
+        return ran.stderr
+
+    ran = json.loads(marks.read_text())
+    source = ran["builder"]["source"]
+    ran["builder"]["source"] = source + "# a comment\n"
+    marks.write_text(json.dumps(ran))
+    assert "differs" not in said()
+    ran["builder"]["source"] = source.replace("relu", "tanh")
+    marks.write_text(json.dumps(ran))
+    assert "model.py differs from the one in" in said() and "other predictions" in said()
+    marks.write_text("{}")
+    assert "does not tell which builder the sweep ran" in said()
