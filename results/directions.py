@@ -5,7 +5,8 @@ Terminology
     mode        "min" if a lower value is better, "max" if a higher one is, as in Keras
 
 The workers find out the modes of the metrics from the compiled model. The sweep keeps them in `metrics.json` of the run's
-folder. A folder of an earlier version has no such file: there the names of Keras' own metrics tell their modes.
+folder. A folder of an earlier version has no such file: there the names of Keras' own metrics tell their modes. A sweep
+trains only if the mode of its objective is known. So where it is not, the file is lost, and nothing is ranked by a guess.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, Literal
 
 import yaml
 
+from results.errors import ResultsError
+from results.folder.errors import FolderError
 from results.folder.files import write_json
 from results.folder.run_folder import RunFolder
 from results.schema import SPLITS
@@ -43,8 +46,14 @@ BY_NAME: Mapping[str, Mode] = {
 }
 """The mode of Keras' own metrics by the names under which they are logged."""
 
+_MISSING = "is missing"
+
 _LESS_IS_MORE = frozenset({"idx", "params", "seconds", "epochs", "best_epoch"})
 """Columns that are no metrics, of which the lowest value comes first without a word."""
+
+
+class UnknownModeError(ResultsError, ValueError):
+    """Whether a lower or a higher objective is better is not known; the message says which file does not tell it."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,14 @@ class Directions:
         objective: the metric by which points are ranked.
         modes: by the name of a metric: "min", "max", or None if Keras cannot tell. A metric that is missing here is known by
             its name only.
+        file: the path of the file with the modes, for messages.
+        damage: what is wrong with that file, such as "is damaged"; empty if it can be read.
     """
 
     objective: str = "loss"
     modes: Mapping[str, Mode | None] = field(default_factory=dict)
+    file: str = "metrics.json"
+    damage: str = ""
 
     @property
     def by(self) -> str:
@@ -72,7 +85,7 @@ class Directions:
 
     @property
     def mode(self) -> Mode:
-        """Whether a lower or a higher objective is better."""
+        """Whether a lower or a higher objective is better; "min" if that is not known (yet)."""
         return self.of(self.by) or "min"
 
     def of(self, column: str) -> Mode | None:
@@ -87,15 +100,39 @@ class Directions:
                 return mode
         return None
 
+    def doubt(self, column: str) -> str:
+        """Return a sentence if the file is damaged, so that only the name of `column` tells its mode; else empty.
+
+        A file that is missing is no damage: earlier versions had none.
+        """
+        is_stored = any(metric in self.modes for metric in _metrics_of(column))
+        if not self.damage or self.damage == _MISSING or is_stored or column in _LESS_IS_MORE:
+            return ""
+        return (
+            f"{self.file} {self.damage}, so the name {column} alone tells whether a lower or a higher value is better. "
+            "Put the file back."
+        )
+
     def chosen(self, by: str | None = None, mode: Mode | None = None) -> tuple[str, Mode]:
         """Return the column to rank by, and its mode.
 
         Args:
             by: the column; None for the objective.
             mode: None for the mode of the column, or "min" if that is not known.
+
+        Raises:
+            UnknownModeError: the column is the objective's, and nothing tells its mode.
         """
         by = by or self.by
-        return by, mode or self.of(by) or "min"
+        known = mode or self.of(by)
+        if known is None and by == self.by:
+            modes = json.dumps({"modes": {self.objective: "max"}})
+            raise UnknownModeError(
+                f"Whether a lower or a higher {self.objective} is better is not known: {self.file} "
+                f"{self.damage or 'does not say it'}. Put the file back. Or, if a higher value is better, write this line "
+                f"into it (else min): {modes}  `sweep top` also takes --mode max."
+            )
+        return by, known or "min"
 
 
 def read(folder: RunFolder, plan: Mapping[str, Any] | None = None) -> Directions:
@@ -114,10 +151,10 @@ def read(folder: RunFolder, plan: Mapping[str, Any] | None = None) -> Directions
     given = objective if isinstance(objective, Mapping) else {"metric": objective}
     metric = given.get("metric")
     metric = metric if isinstance(metric, str) and metric else "loss"
-    modes = _stored(folder)
+    modes, damage = _stored(folder)
     if (mode := _mode(given.get("mode"))) is not None:
         modes[metric] = mode
-    return Directions(metric, modes)
+    return Directions(metric, modes, str(folder.metrics), damage)
 
 
 def add(folder: RunFolder, modes: Mapping[str, str | None]) -> None:
@@ -126,18 +163,25 @@ def add(folder: RunFolder, modes: Mapping[str, str | None]) -> None:
     Raises:
         FolderError: it cannot be written.
     """
-    known = _stored(folder)
+    known, damage = _stored(folder)
     more = {**known, **{name: _mode(mode) for name, mode in modes.items()}}
-    if more != known or not folder.metrics.is_file():
+    if more != known or damage:
         write_json(folder.metrics, {"modes": more})
 
 
-def _stored(folder: RunFolder) -> dict[str, Mode | None]:
+def _stored(folder: RunFolder) -> tuple[dict[str, Mode | None], str]:
+    """Return the modes in the folder's file, and what is wrong with the file; empty if nothing is."""
     try:
         found = json.loads(folder.metrics.read_text(encoding="utf-8"))["modes"]
-        return {str(name): _mode(mode) for name, mode in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
+        return {str(name): _mode(mode) for name, mode in found.items()}, ""
+    except FileNotFoundError:
+        return {}, _MISSING
+    except FolderError:
+        return {}, "cannot be read, because the store does not answer"
+    except OSError as error:
+        return {}, f"cannot be read ({error.strerror or error})"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}, "is damaged"
 
 
 def _mode(value: Any) -> Mode | None:

@@ -7,6 +7,7 @@ ResultsError
     DamagedError (ValueError)         the bytes of a file have changed
     ConditionError (ValueError)       a condition on rows cannot be used
     NoGridError (ValueError)          rows are not a full factorial
+    UnknownModeError (ValueError)     whether a lower or a higher objective is better is not known
 
 Each also has a built-in exception as its base, so code that uses this package as a library need not know these classes.
 """

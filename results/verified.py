@@ -162,7 +162,8 @@ def verification(
     marks = {int(row["idx"]): mark_of(row) for row in rows.to_dict("records")}
     entries = {idx: entry for idx, entry in stored.items() if marks.get(idx) == entry.row}
     most, seed = last.most if most is None else most, last.seed if seed is None else seed
-    best, others = chosen(points, most, seed, *directions.read(folder).chosen())
+    ranked = directions.read(folder)
+    best, others = chosen(points, most, seed, ranked.by, ranked.mode)
     # Points that an earlier run drew count, too.
     others += [idx for idx in sorted(entries) if idx not in best and idx not in others]
     return Verification(best, others, entries, last.why, most, seed)

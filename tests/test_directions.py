@@ -2,12 +2,13 @@
 
 import inspect
 import json
+import re
 
 import numpy as np
 import pytest
 
 from results import directions
-from results.directions import BY_NAME, Directions, add, read
+from results.directions import BY_NAME, Directions, UnknownModeError, add, read
 from results.folder.run_folder import RunFolder
 
 
@@ -33,7 +34,9 @@ def folder_of(tmp_path, plan=""):
 def test_the_objective_is_the_plans(tmp_path, plan, by, mode):
     found = read(folder_of(tmp_path, plan))
     assert (found.by, found.mode) == (by, mode) and found.log == f"val_{by.removesuffix('_va')}"
-    assert found.chosen() == (by, mode) and found.chosen("params") == ("params", "min")
+    assert found.chosen("params") == ("params", "min")
+    if found.of(by) is not None:
+        assert found.chosen() == (by, mode)
     assert found.chosen(by, "max") == (by, "max")
 
 
@@ -55,6 +58,37 @@ def test_a_broken_file_is_none(tmp_path, content):
     folder = folder_of(tmp_path)
     folder.metrics.write_text(content)
     assert read(folder).of("auc_te") in ("max", None) and read(folder).of("loss_te") == "min"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is missing"),
+        ("{}", "is damaged"),
+        ('{"modes": {"r2": "ma', "is damaged"),
+        ('{"modes": {"loss": "min"}}', "does not say it"),
+    ],
+)
+def test_an_objective_of_which_nothing_tells_the_mode_is_not_ranked(tmp_path, content, said):
+    folder = folder_of(tmp_path, "objective: r2")
+    if content is not None:
+        folder.metrics.write_text(content)
+    with pytest.raises(UnknownModeError, match=f"metrics.json {said}") as error:
+        read(folder).chosen()
+    assert read(folder).chosen(None, "max") == ("r2_va", "max")
+    assert read(folder).chosen("loss_va") == ("loss_va", "min")
+    # The line that the message proposes is enough.
+    folder.metrics.write_text(re.search(r'{"modes.*?}}', str(error.value)).group())
+    assert read(folder).chosen() == ("r2_va", "max")
+
+
+def test_a_damaged_file_is_named_even_if_the_name_tells_the_mode(tmp_path):
+    folder = folder_of(tmp_path, "objective: auc")
+    assert read(folder).chosen() == ("auc_va", "max") and not read(folder).doubt("auc_va")
+    folder.metrics.write_text("{")
+    assert "metrics.json is damaged" in read(folder).doubt("auc_va") and not read(folder).doubt("params")
+    add(folder, {"auc": "max"})
+    assert not read(folder).doubt("auc_va")
 
 
 def test_columns_that_are_no_metrics():

@@ -115,8 +115,13 @@ def ranking(
         rows: of the run.
         by: the column; None for the objective on the validation rows.
         mode: as the user gave it, or None.
+
+    Raises:
+        UnknownModeError: nothing tells the mode of the objective.
     """
     directions = read_directions(RunFolder(folder))
+    if not len(rows):
+        return by or directions.by, mode or "min"
     by, chosen = directions.chosen(by, mode)
     has_numbers = by in rows.columns and rows[by].dtype.kind in "iuf"  # else the caller says what is wrong
     if mode is None and has_numbers and directions.of(by) is None:
@@ -125,6 +130,8 @@ def ranking(
             "`sweep top --mode max` lists the highest first.",
             err=True,
         )
+    elif mode is None and has_numbers and (said := directions.doubt(by)):
+        click.echo(f"Note: {printable(said)}", err=True)
     return by, chosen
 
 

@@ -91,7 +91,7 @@ def curves(
         else:
             every, table = (
                 learning.annotated(read, rows),
-                learning.summary(read, rows, log, run.directions.mode),
+                learning.summary(read, rows, log, run.directions.chosen()[1]),
             )
     if html:
         drawn = figures.bands_figure(table, per, log) if per else figures.curves_figure(every, run.metrics)

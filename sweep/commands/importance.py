@@ -40,7 +40,7 @@ def importance(
         chosen = chosen[~pruned]
     with as_input_error():
         space = run.conditional
-        means, notes = judged(folder, chosen, *run.directions.chosen(by))
+        means, notes = judged(folder, chosen, by, run.directions.of(by) or "min")
         found = acting.importance(means, space, by) if space else shares_of(means, list(run.axes), by)
         notes += repeats.about_noise(chosen, run.grid, by) if notes else []
         missing = about_missing(means, by)

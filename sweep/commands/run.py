@@ -16,7 +16,7 @@ import pandas as pd
 from cluster.connect import reach
 from results.analysis import repeats
 from results.analysis.leaderboard import leaderboard
-from results.directions import Directions
+from results.directions import Directions, UnknownModeError
 from results.directions import read as read_directions
 from results.folder.errors import FolderError
 from results.folder.path import AnyPath
@@ -145,7 +145,12 @@ def _resume() -> str:
 
 
 def _what_came_out(rows: pd.DataFrame, directions: Directions, run: Run | None = None) -> None:
-    by, mode = directions.chosen()
+    try:
+        by, mode = directions.chosen()
+    except UnknownModeError as error:
+        by, mode = "", "min"
+        if len(rows):
+            click.echo(f"Note: {printable(str(error))}")
     judged = run.judged(rows, by, mode) if run and by in rows else rows
     if by in rows and len(best := leaderboard(judged, 10, by, mode)):
         click.echo()

@@ -64,6 +64,8 @@ def verify(folder: AnyPath, idx: tuple[int, ...], points: int | None, trust: boo
         with run.folder.held():
             before = verification(run.folder, run.points, points or plan.verify or MOST, plan.seed)
             entries = dict(before.entries)
+            if not idx:
+                run.directions.chosen()  # the best points are those of a known mode
             asked = _chosen(run, idx) if idx else before.waiting
             with _progress(as_json) as terminal:
                 for point, entry, done in verified(run, plan, asked) if asked else ():

@@ -207,8 +207,12 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     tally.counts = {str(status): int(count) for status, count in rows["status"].value_counts().items()}
     tally.before = len(rows)
     tally.directions = directions.read(folder, plan.to_dict())
-    by, mode = tally.directions.chosen()
-    if by in rows and len(best := leaderboard(rows[rows["status"].isin(FINISHED_WELL)], 1, by, mode)):
+    by, mode = tally.directions.by, tally.directions.mode
+    if (
+        tally.directions.of(by)
+        and by in rows
+        and len(best := leaderboard(rows[rows["status"].isin(FINISHED_WELL)], 1, by, mode))
+    ):
         row = {str(name): value for name, value in best.iloc[0].items() if pd.notna(value)}
         tally.best = best_of(row, by, plan.space.shown(int(row["idx"])))
     return tally

@@ -90,7 +90,7 @@ class Tally:
         """
         for count in pc.value_counts(points["status"]).to_pylist():
             self.counts[count["values"]] = self.counts.get(count["values"], 0) + count["counts"]
-        by, mode = self.directions.chosen()
+        by, mode = self.directions.by, self.directions.mode
         if by not in points.schema.names:
             return
         well = pc.is_in(points["status"], value_set=pa.array(map(str, FINISHED_WELL)))

@@ -95,6 +95,22 @@ def test_the_plans_objective_ranks_in_its_mode(tmp_path):
     assert not sweep("top", by_mine).stderr
 
 
+@pytest.mark.parametrize("content", [None, "{}", '{"modes": {"mine"'])
+def test_the_worst_are_not_ranked_as_the_best_if_the_file_of_the_modes_is_lost(tmp_path, content):
+    run = scored(tmp_path / "run", {"objective": "mine"}, {"mine": "max"})
+    assert [row["idx"] for row in answer("top", run)] == [3, 0, 2, 1]
+    if content is None:
+        (run / "metrics.json").unlink()
+    else:
+        (run / "metrics.json").write_text(content)
+    for words in (["top", run], ["report", run], ["curves", run], ["effects", run, "units"]):
+        assert "metrics.json is " in message(*words)
+    assert [row["idx"] for row in answer("top", run, "--mode", "max")] == [3, 0, 2, 1]
+    assert [row["idx"] for row in answer("top", run, "--by", "loss_va")] == [2, 3, 0, 1]
+    with pytest.raises(ValueError, match=r"metrics\.json is "):
+        results.open(run).top()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
