@@ -20,6 +20,7 @@ from sweep.commands.chosen import opened, say_builder
 from sweep.commands.options import FOLDER, JSON, TRUST
 from sweep.commands.printing import printable, quiet
 from sweep.errors import InputError, as_input_error
+from trainables.table.spec import DataError
 
 EVERY_S = 2.0
 
@@ -55,7 +56,13 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
         weights = run.weights(idx)
         prepared = preparation.kept(run.folder)
         spec = Plan.load(run.folder.plan).data_spec
-        rows, notes_of_file = rows_of(file, spec, prepared.recipe if prepared else None)
+        try:
+            rows, notes_of_file = rows_of(file, spec, prepared.recipe if prepared else None)
+        except DataError as error:  # the file is none of the plan's
+            said = error.with_remedy("Correct data.path", "Give another file").with_remedy(
+                " in data.path", ""
+            )
+            raise InputError(str(said)) from None
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # the notes say the same
             found = predicted(
                 run.folder.path,

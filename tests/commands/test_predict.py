@@ -85,7 +85,8 @@ def test_json_has_the_predictions(place):
     ("words", "said"),
     [
         (["9", "new.csv"], "Point 9 has no row"),
-        (["0", "nowhere.csv"], "there is no such file"),
+        (["0", "nowhere.csv"], "nowhere.csv: there is no such file. Give another file."),
+        (["0", "."], "Give another file, or correct its rights."),
         (["0", "new.csv", "--out", "x.txt"], "ends with .csv or .parquet"),
         (["0", "new.csv", "--out", "nowhere/x.csv"], "there is no folder"),
         (["0", "few.csv", "--trust"], "there is no column 'a'"),

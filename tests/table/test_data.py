@@ -370,3 +370,27 @@ def test_weights_that_are_all_zero_are_refused(tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match='"w" is 0 in every row'):
         load(DataSpec(str(tmp_path / "t.csv"), "y", weight="w"))
+
+
+def test_the_key_and_the_file_of_a_fault_are_named(csv):
+    frame = pd.read_csv(csv)
+    paths = {key: str(csv.with_name(f"{key}.csv")) for key in ("path", "test_path", "validation_path")}
+    spec = DataSpec(target="target", **paths)
+    with pytest.raises(DataError) as error:  # all missing files at once
+        load(spec)
+    assert str(error.value).splitlines() == [
+        f"{paths[key]}: there is no such file. Correct data.{key}." for key in paths
+    ]
+    for key in paths:
+        frame[:40].to_csv(paths[key], index=False)
+    frame[:40].assign(b=["1"] * 4 + ["abc"] + ["2"] * 35).to_csv(paths["test_path"], index=False)
+    with pytest.raises(DataError, match=r"column \"b\" is 'abc' in row 6 of .*test_path\.csv, but a number"):
+        load(spec)
+    frame[:40].assign(b=[None] + ["2"] * 39).to_csv(paths["test_path"], index=False)
+    with pytest.raises(DataError, match=r'"b" has no value in row 2 of .*test_path\.csv \(1 missing in all'):
+        load(spec)
+    csv.with_name("validation_path.csv").write_text("")
+    with pytest.raises(
+        DataError, match=r"validation_path.csv: the file is empty.* Correct data\.validation_path\.$"
+    ):
+        load(spec)

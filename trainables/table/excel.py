@@ -106,7 +106,9 @@ def _read(path: str, book: pd.ExcelFile, sheet: str, spec: DataSpec, notes: list
     how: dict[str, Any] = {"na_values": spec.na, "decimal": spec.decimal}
     frame = parsed(skiprows=start, **how)
     if frame.empty:
-        raise DataError(f"{where}: there is no row below the names. Correct data.path or data.sheet.")
+        raise DataError(
+            f"{where}: there is no row below the names. Correct data.path, or correct data.sheet."
+        )
     empty = frame.isna().all(axis=1).to_numpy()
     if empty.any():
         # They are read again, since a column of truth values with a gap has other values.

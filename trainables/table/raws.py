@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ from trainables.table.given import Given, called, from_npz
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
 from trainables.table.spec import DataError, DataSpec, Missing, Split
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,9 @@ class Raw:
         if len(self.sources) == 1:
             return replace(self.sources[0], frame=self.frame)
 
-        def rows() -> np.ndarray:
-            return np.concatenate(
-                [[source.row(row) for row in range(len(source.frame))] for source in self.sources]
-            )
-
         notes = tuple(note for source in self.sources for note in source.notes)
         names = ", ".join(source.name for source in self.sources)
-        return Source(names, self.frame, self.sources[0].nameless, notes, rows)
+        return Source(names, self.frame, self.sources[0].nameless, notes, parts=self.sources)
 
 
 def read(spec: DataSpec) -> Raw | Given:
@@ -63,9 +62,10 @@ def read(spec: DataSpec) -> Raw | Given:
         return Raw((Source(spec.path, frame),), frame, _checksum(frame))
     if spec.ending == ".npz":
         return from_npz(spec.path, readers.content(spec.path))
-    contents = [(path, readers.content(path)) for _, path in files(spec)]
+    contents = _each(spec, lambda path: (path, readers.content(path)))
     digest = [hashlib.sha256(data).hexdigest() for _, data in contents]
-    sources = [readers.read(path, data, spec) for path, data in contents]
+    held = dict(contents)
+    sources = _each(spec, lambda path: readers.read(path, held[path], spec))
     if len(sources) > 1 and (texts := _texts_somewhere(sources)):
         sources = [readers.read(path, data, spec, texts) for path, data in contents]
     first = sources[0]
@@ -80,6 +80,23 @@ def read(spec: DataSpec) -> Raw | Given:
     # The checksum of one file is that of its bytes; several files have that of their checksums.
     sha256 = digest[0] if len(digest) == 1 else hashlib.sha256(" ".join(digest).encode()).hexdigest()
     return Raw(tuple(sources), frame, sha256)
+
+
+def _each(spec: DataSpec, read_one: Callable[[str], _Read]) -> list[_Read]:
+    """Read each file of a table.
+
+    Raises:
+        DataError: some cannot be read; the message names them all, and the key of each in the plan.
+    """
+    found, wrong = [], []
+    for part, path in files(spec):
+        try:
+            found.append(read_one(path))
+        except DataError as error:
+            wrong.append(str(error if part == "all" else error.with_remedy("data.path", f"data.{part}_path")))
+    if wrong:
+        raise DataError("\n".join(wrong))
+    return found
 
 
 def _texts_somewhere(sources: Sequence[Source]) -> set[str]:
@@ -133,7 +150,7 @@ def chosen(raw: Raw, spec: DataSpec, by_weight: Sequence[str]) -> pd.DataFrame:
     ]
     for key, names in named:
         wrong += [
-            f'there is no column "{name}", which data.{key} names'
+            f'there is no column "{name}", which data.{key} names{_like(name, frame)}'
             for name in names
             if name not in frame.columns
         ]
@@ -145,6 +162,16 @@ def chosen(raw: Raw, spec: DataSpec, by_weight: Sequence[str]) -> pd.DataFrame:
         raise DataError(f"{path}: {'; '.join(wrong)}. The columns are: {names}.")
     # A column that splits the rows may be dropped as a feature.
     return frame.drop(columns=[name for name in drop if name != how.column and name not in by_weight])
+
+
+def _like(name: str, frame: pd.DataFrame) -> str:
+    """Return a question, in brackets after a space, for the column that is called almost so; empty if there is none."""
+    names = [str(column) for column in frame.columns]
+    folded = {column.strip().casefold(): column for column in names}
+    near = folded.get(name.strip().casefold()) or next(
+        iter(difflib.get_close_matches(name, names, n=1)), None
+    )
+    return f' (did you mean "{near}"?)' if near else ""
 
 
 def gaps(frame: pd.DataFrame, source: Source, spec: DataSpec, names: Sequence[str]) -> list[Problem]:

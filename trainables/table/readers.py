@@ -44,6 +44,7 @@ class Source:
         notes: what was left out.
         lines: returns the line of each row in a text file, as an editor counts, or its row in a sheet, as Excel counts; None
             for other formats.
+        parts: the sources whose rows follow each other in the table; none if all rows are from one file.
     """
 
     name: str
@@ -51,14 +52,22 @@ class Source:
     nameless: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lines: Callable[[], np.ndarray] | None = None
+    parts: tuple[Source, ...] = ()
 
-    def row(self, position: int) -> int:
-        """Return where the row at `position` is, from 1: its line in a text file, its row in a sheet, or its number."""
+    def row(self, position: int) -> str:
+        """Return where the row at `position` is, from 1: its line in a text file, its row in a sheet, or its number.
+
+        Of several files, the name of the row's file follows.
+        """
+        for part in self.parts:
+            if position < len(part.frame):
+                return f"{part.row(position)} of {part.name}"
+            position -= len(part.frame)
         if self.lines is not None:
             lines = self.lines()
             if len(lines) == len(self.frame):  # unequal only if pandas and csv parse quotes differently
-                return int(lines[position])
-        return position + 1
+                return str(lines[position])
+        return str(position + 1)
 
 
 def content(path: str) -> bytes:
@@ -84,7 +93,9 @@ def content(path: str) -> bytes:
         raise DataError(f"{path}: no file system is known for this address ({error}). {remedy}") from None
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read ({reason}). Correct data.path or its rights.") from None
+        raise DataError(
+            f"{path}: cannot be read ({reason}). Correct data.path, or correct its rights."
+        ) from None
 
 
 def read(path: str, data: bytes, spec: DataSpec, texts: Collection[str] = ()) -> Source:
@@ -176,7 +187,7 @@ def _read_text(path: str, data: bytes, spec: DataSpec, texts: Collection[str]) -
         except pd.errors.ParserError as error:
             _check_lengths(path, data, spec, encoding, len(names))
             raise DataError(
-                f"{path}: this is no delimited text ({str(error).strip()}). Correct data.path or the file."
+                f"{path}: this is no delimited text ({str(error).strip()}). Correct data.path, or correct the file."
             ) from None
     if frame.iloc[:, -1].isna().any():  # pandas fills short rows
         _check_lengths(path, data, spec, encoding, len(names))
@@ -243,7 +254,7 @@ def _readable(path: str, data: bytes, spec: DataSpec, encoding: str) -> Iterator
         ) from None
     except csv.Error as error:
         raise DataError(
-            f"{path}: this is no delimited text ({error}). Correct data.path or the file."
+            f"{path}: this is no delimited text ({error}). Correct data.path, or correct the file."
         ) from None
     except DataError:
         raise

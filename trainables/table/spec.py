@@ -25,7 +25,16 @@ Kind = Literal["random", "stratified", "group", "time"]
 
 
 class DataError(TrainablesError, ValueError):
-    """The table cannot be used; the message names the file, the line or column, and the remedy."""
+    """The table cannot be used; the message names the file, the line or column, and the remedy.
+
+    A reader knows a file, but not why it is read. So its remedy names the key data.path, and whoever reads another file says
+    what to write instead.
+    """
+
+    def with_remedy(self, remedy: str, instead: str) -> DataError:
+        """Return the error with another text for a part of its remedy."""
+        before, separator, told = str(self).rpartition(": ")  # the file's name is as it is
+        return DataError(f"{before}{separator}{told.replace(remedy, instead)}")
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,10 @@ class DataSpec:
                 found.append("data.target got an empty list, but needs at least one column.")
             if len(set(self.target)) < len(self.target):
                 found.append(f"data.target got {self.target}, which names a column twice. Remove one.")
+        if self.test_path and self.test_fraction != DEFAULTS["test_fraction"]:
+            found.append(
+                "data.test_path gives the test rows, so data.test_fraction has no effect. Remove one."
+            )
         if self.split is not None:
             for old, new in (("test_fraction", "test"), ("split_seed", "seed")):
                 if getattr(self, old) != DEFAULTS[old]:
