@@ -6,10 +6,11 @@ that do not depend on each other are found before one error with all of them is 
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -102,19 +103,20 @@ def validated(kind: Any, value: Any, where: Key) -> tuple[Any, list[PlanError]]:
         try:
             return pydantic.TypeAdapter(kind).validate_json(text, strict=True), faults
         except pydantic.ValidationError as error:
-            before = len(removed)
+            before, whole = len(removed), copy.deepcopy(value)
             for detail in error.errors(include_url=False):
-                faults += _new_faults(detail, value, where, removed, faults)
+                faults += _new_faults(detail, whole, value, where, removed, faults)
             if len(removed) == before:  # nothing is left that could hide another fault
                 break
     return None, faults
 
 
 def _new_faults(
-    detail: Any, value: Any, where: Key, removed: set[Key], faults: Sequence[PlanError]
+    detail: Any, whole: Any, value: Any, where: Key, removed: set[Key], faults: Sequence[PlanError]
 ) -> list[PlanError]:
-    """Return the fault that pydantic found, unless it is known, and remove its key from `value`."""
-    path, inner = _path_in(value, detail["loc"])
+    """Return the fault that pydantic found in `whole`, unless it is known, and remove its key from `value`."""
+    is_missing = detail["type"] in ("missing", "missing_argument")
+    path, inner = _path_in(whole, detail["loc"], is_missing)
     if detail["type"] == "value_error":
         message = str(detail["ctx"]["error"])
         keys = inner if isinstance(inner, dict) else {}
@@ -124,10 +126,11 @@ def _new_faults(
         # A fault that speaks of a key with a fault would not be there with the right value.
         if any(one[:-1] == path[:-1] and _word(one[-1]).search(message) for one in removed):
             message = ""
-    elif detail["type"] in ("missing", "missing_argument"):
+    elif is_missing:
         message = f'the key "{".".join((*where, *path))}" is missing. Add it.'
     else:
-        expected = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+        expected = hints.expected_of((*where, *path), detail["type"], detail["input"])
+        expected = expected or detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
         message = f"{'.'.join((*where, *path))} got {detail['input']!r}, but needs {expected}."
     wrong = tuple(part for part in path if not part.isdigit())
     if wrong in removed:  # pydantic has an error for each type that a value could have
@@ -139,13 +142,19 @@ def _new_faults(
     return [PlanError(message, (*where, *path))] if message else []
 
 
-def _path_in(value: Any, loc: Sequence[Any]) -> tuple[Key, Any]:
-    """Return pydantic's path of a fault without the names of types in it, and what `value` has there."""
+def _path_in(value: Any, loc: Sequence[Any], is_missing: bool) -> tuple[Key, Any]:
+    """Return pydantic's path of a fault without the names of types in it, and what `value` has there.
+
+    Args:
+        value: the value with the fault.
+        loc: pydantic's path.
+        is_missing: whether the fault is that the last key of the path is missing.
+    """
     path: list[str] = []
     for part in loc:
         if isinstance(value, dict) and part in value:
             value = value[part]
-        elif isinstance(value, dict) and str(part).isidentifier():  # a missing key
+        elif is_missing and isinstance(value, dict) and str(part).isidentifier():
             value = None
         elif not isinstance(part, int):
             continue
@@ -206,6 +215,12 @@ _Loader.add_implicit_resolver(
 )
 
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+"""Numbers as YAML 1.1 writes them, and as most people do not mean them: 010 is 8, and 1:30 is 90."""
+
+
 def read_yaml(text: str, path: AnyPath) -> tuple[dict[str, Any], Lines]:
     """Parse the text of a plan file.
 
@@ -225,6 +240,8 @@ def read_yaml(text: str, path: AnyPath) -> tuple[dict[str, Any], Lines]:
         node = loader.get_single_node()
         if node is not None:
             _note_lines(node, (), lines, path)
+            if faults := list(_surprising_numbers(node, (), set())):
+                raise located(joined(faults), path, lines)
         raw = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -254,6 +271,31 @@ def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: AnyPath) -> Non
             )
         lines[key_path] = key.start_mark.line + 1
         _note_lines(value, key_path, lines, path)
+
+
+def _surprising_numbers(node: yaml.Node, where: Key, seen: set[int]) -> Iterator[PlanError]:
+    """Yield a fault for each number that YAML reads in base 8 or 60."""
+    if id(node) in seen:  # an anchor
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _surprising_numbers(key, where, seen)
+            yield from _surprising_numbers(value, (*where, str(key.value)), seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _surprising_numbers(item, where, seen)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and not node.style:
+        base = 8 if _OCTAL.fullmatch(node.value) else 60 if _BASE_60.fullmatch(node.value) else None
+        if base is not None:
+            loader = yaml.SafeLoader("")
+            construct = loader.construct_yaml_int if node.tag.endswith("int") else loader.construct_yaml_float
+            number = construct(node)
+            yield PlanError(
+                f"{'.'.join(where)} got {node.value}, which YAML reads in base {base}, as {number}. Write "
+                f'"{node.value}" for the text, or {number} for the number.',
+                where,
+            )
 
 
 def line_of(error: PlanError, lines: Lines) -> str:

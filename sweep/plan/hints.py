@@ -96,7 +96,22 @@ _AXES: Mapping[str, str] = {
                     f"Callbacks are the same for all points: {_PLATEAU}."),
 }  # fmt: skip
 
+_DATA = "It is a key of data: data: {path: my.csv, target: price}."
+
+_TOP: Mapping[str, str] = {
+    **_FIT,
+    "epochs": "It is a key of fit: write fit: {epochs: 50}.",
+    "batchsize": "It is a key of fit: write fit: {batch_size: 32}. To vary it, write space: {batch_size: [32, 128]}.",
+    "validationsplit": "It is a key of fit: write fit: {validation_split: 0.2}.",
+    "classweight": "It is a key of fit: write fit: {class_weight: balanced}.",
+    "shuffle": "It is a key of fit: write fit: {shuffle: true}.",
+    "patience": f"It is a key of the callback: {_STOPPING}.",
+    **dict.fromkeys(("path", "target"), _DATA),
+    **dict.fromkeys(("testpath", "validationpath", "testfraction"), _DATA.replace("}", ", ...}")),
+}
+
 _SECTIONS: Mapping[tuple[str, ...], Mapping[str, str]] = {
+    (): _TOP,
     ("fit",): _FIT,
     ("callbacks",): _CALLBACKS,
     ("callbacks", "early_stopping"): _RULES,
@@ -123,6 +138,38 @@ def example_of(where: tuple[str, ...]) -> str:
     if where == ("objective",):
         return " (or only the name of a metric, such as auc)"
     return f", such as {_STOPPING}" if where == ("callbacks",) else ""
+
+
+_EXPECTED: Mapping[tuple[str, ...], str] = {
+    ("keep_weights",): "true, false, or a number of best points, at least 1",
+    ("data", "target"): "the name of a column, or a list of names",
+}
+"""What a key may have, where it may have several types."""
+
+_PAIRS: Mapping[tuple[str, ...], str] = {
+    ("only",): "{width_2: layers >= 2}",
+    ("data", "categories"): "{city: ordinal}",
+    ("resources", "custom"): "{big_disk: 1}",
+    ("resources", "labels"): "{zone: north}",
+}
+"""An example for each key that has keys and values of the user's own."""
+
+
+def expected_of(where: tuple[str, ...], kind: str, given: Any) -> str:
+    """Return what a key needs, in the words of a plan; empty if pydantic's words are good enough.
+
+    Args:
+        where: the path of the key.
+        kind: pydantic's name of the fault, such as `list_type`.
+        given: the value with the fault.
+    """
+    if where in _EXPECTED:
+        return _EXPECTED[where]
+    if kind == "list_type":
+        return f"a list, such as [{given if isinstance(given, str | int | float) else 'city'}]"
+    if kind in ("dict_type", "dataclass_type"):
+        return f"keys and values{f', such as {_PAIRS[where]}' if where in _PAIRS else ''}"
+    return ""
 
 
 def about_epochs(values: Sequence[Any]) -> str:

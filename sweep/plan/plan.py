@@ -114,7 +114,8 @@ class Plan:
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise PlanError(f"{path}: cannot be read ({reason}). Name a YAML file.") from None
+            remedy = "Name a YAML file" if isinstance(error, OSError) else "Save it as UTF-8"
+            raise PlanError(f"{path}: cannot be read ({reason}). {remedy}.") from None
         raw, lines = read_yaml(text, path)
         try:
             # A plan on an object store was stored by a run, so all its paths are absolute.

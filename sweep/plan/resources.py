@@ -32,7 +32,7 @@ class Resources:
                     f'resources.custom got the name "{name}", which is reserved by Ray. Set cores and GPUs by '
                     "resources.cpu and resources.gpu; here, name a resource that `ray start --resources` gave."
                 )
-            if not (amount > 0 and (amount < 1 or amount == int(amount))):
+            if not (amount > 0 and (amount < 1 or float(amount).is_integer())):
                 raise ValueError(
                     f"resources.custom.{name} got {amount}, but needs a fraction below 1, or a whole number above 0."
                 )
@@ -40,7 +40,7 @@ class Resources:
             raise ValueError(f"resources.cpu got {self.cpu}, but needs at least 1 core.")
         if not 1 <= self.memory_mb <= 1e7:
             raise ValueError(f"resources.memory_mb got {self.memory_mb}, but needs MiB from 1 to 1e7.")
-        if not (self.gpu >= 0 and (self.gpu < 1 or self.gpu == int(self.gpu))):
+        if not (self.gpu >= 0 and (self.gpu < 1 or float(self.gpu).is_integer())):
             raise ValueError(
                 f"resources.gpu got {self.gpu}, but needs 0, a fraction below 1, or a whole number."
             )

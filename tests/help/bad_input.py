@@ -111,6 +111,11 @@ BAD_TABLES = {
         ["4 fields", "data.columns names 2"],
     ),
     "only the target": (edited(lambda t: t[["target"]]), {}, ["no column to learn from"]),
+    "target in other letters": (
+        edited(lambda t: t.rename(columns={"target": "Target"})),
+        {},
+        ['no column "target", which data.target names (did you mean "Target"?)'],
+    ),
     "drop unknown": (None, {"drop": ["bb"]}, ['no column "bb"', "data.drop"]),
     "drop target": (None, {"drop": ["target"]}, ["names the target"]),
     "all tested": (None, {"test_fraction": 0.999}, ["leave 0 to train on"]),
@@ -216,6 +221,11 @@ BAD_PLANS = {
     "max_t large": (small_plan(scheduler="asha", asha={"max_t": 30}), ["fit.epochs=4"]),
     "brackets": (small_plan(asha={"brackets": 0}), ["brackets got 0"]),
     "cpu 0": (small_plan(resources={"cpu": 0}), ["resources.cpu got 0"]),
+    "gpu without end": (small_plan(resources={"gpu": float("inf")}), ["resources.gpu got inf", "line"]),
+    "a resource without end": (
+        small_plan(resources={"custom": {"disk": float("inf")}}),
+        ["resources.custom.disk got inf", "line"],
+    ),
     "gpu 1.5": (small_plan(resources={"gpu": 1.5}), ["resources.gpu got 1.5"]),
     "seed -1": (small_plan(seed=-1), ["seed got -1", "line"]),
     "timeout 0": (small_plan(timeout_s=0), ["timeout_s got 0"]),
@@ -226,7 +236,38 @@ BAD_PLANS = {
         small_plan(keep_weights=0),
         ["keep_weights got 0", "true, false, or a number of best points"],
     ),
-    "weights by name": (small_plan(keep_weights="best"), ["keep_weights"]),
+    "weights by name": (
+        small_plan(keep_weights="best"),
+        ["keep_weights got 'best'", "true, false, or a number"],
+    ),
+    "weights of a share": (
+        small_plan(keep_weights=0.5),
+        ["keep_weights got 0.5, but needs true, false, or a"],
+    ),
+    "weights of keys": (small_plan(keep_weights={}), ["keep_weights got {}, but needs true, false, or a"]),
+    "no list": (
+        small_plan(data={"path": "table.csv", "target": "target", "drop": "a"}),
+        ["data.drop got 'a', but needs a list, such as [a].", "line"],
+    ),
+    "no keys": (
+        small_plan(only=["units > 2"]),
+        ["needs keys and values, such as {width_2: layers >= 2}"],
+    ),
+    "a target of keys": (
+        small_plan(data={"path": "table.csv", "target": {"a": 1}}),
+        [", line", "data.target got {'a': 1}, but needs the name of a column, or a list of names."],
+    ),
+    "epochs beside fit": (small_plan(epochs=3), ['unknown key "epochs"', "write fit: {epochs: 50}", "line"]),
+    "batch size beside fit": (
+        small_plan(batch_size=3),
+        ['unknown key "batch_size"', "fit: {batch_size: 32}"],
+    ),
+    "two ways of test rows": (
+        small_plan(
+            data={"path": "table.csv", "target": "target", "test_path": "t.csv", "test_fraction": 0.3}
+        ),
+        ["data.test_path gives the test rows, so data.test_fraction has no effect"],
+    ),
     "builder file": (small_plan(builder="modle.py:build"), ["there is no file"]),
     "builder function": (small_plan(builder="model.py:biuld"), ['"build"', "line"]),
     "builder name": (small_plan(builder="model"), ["colon"]),
@@ -245,6 +286,14 @@ BAD_FILES = {
         'line 3: the key "seed" is there twice (first in line 2)',
     ),
     "axis twice": ("space:\n  a: [1]\n  a: [2]", 'line 3: the key "a" is there twice'),
+    "numbers in base 8 and 60": (
+        "data: abalone\nspace:\n  units: [010, 1:30]",
+        'line 3: space.units got 010, which YAML reads in base 8, as 8. Write "010" for the text, or 8',
+    ),
+    "a number in base 60": (
+        "space:\n  units: [1:30]",
+        "line 2: space.units got 1:30, which YAML reads in base 60, as 90",
+    ),
     "control character": ("data: \x07", "not YAML"),
     "an axis that holds itself": (
         "data: abalone\nbuilder: trainables.abalone:build_and_compile_model\nspace:\n  hidden: &a [1, *a]",

@@ -7,7 +7,7 @@ import yaml
 
 from sweep import Plan, Space
 from sweep.plan.fingerprint import fingerprint
-from sweep.plan.form import PlanError
+from sweep.plan.form import PlanError, read_yaml
 from sweep.plan.plan import DEFAULT_PLAN
 from tests.help.bad_input import BAD_FILES, BAD_PLANS
 from tests.help.plans import small_plan, write_plan
@@ -316,3 +316,22 @@ def test_wrong_conditions_are_refused_together(workplace):
     assert 'Did you mean "units"?' in found and "with '2'" in found and "cannot be read" in found
     with pytest.raises(PlanError, match=r"only\.rate got 3, but needs string"):
         Plan(**small_plan(only={"rate": 3}), base=workplace)
+
+
+def test_a_plan_in_another_encoding_is_to_be_saved_as_utf_8(workplace):
+    (workplace / "plan.yaml").write_bytes("# é".encode("latin-1"))
+    with pytest.raises(PlanError, match=r"it is not UTF-8\). Save it as UTF-8\."):
+        Plan.load(workplace / "plan.yaml")
+
+
+def test_numbers_of_today_s_yaml_are_read_as_they_are_meant():
+    raw, _ = read_yaml("a: [10, 0, -3, 0x10, 1e-3, 1_000, '010', \"1:30\", 0.5, 12:30 h]", "plan.yaml")
+    assert raw["a"] == [10, 0, -3, 16, 0.001, 1000, "010", "1:30", 0.5, "12:30 h"]
+
+
+def test_texts_that_look_like_such_numbers_survive_a_plan_that_is_written(workplace):
+    plan = Plan(
+        **small_plan(space={"units": [2], "rate": [0.1], "behaviour": ["010", "1:30"]}), base=workplace
+    )
+    (workplace / "again.yaml").write_text(plan.to_yaml())
+    assert Plan.load(workplace / "again.yaml").space.to_dict() == plan.space.to_dict()
