@@ -8,17 +8,50 @@ import logging
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from cluster.connect import ray_internals
 from cluster.connect.losses import noticed
-from cluster.connect.token import authentication, environment, keep_private
+from cluster.connect.token import TOKEN_FILE, authentication, environment, keep_private
 from cluster.errors import ClusterError
 
 
 def available_cpus() -> int:
     """Return the processor cores this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def check_places() -> None:
+    """Check that Ray can write where it must: its token below HOME, and its files below TMPDIR. Writes nothing else.
+
+    Raises:
+        ClusterError: it cannot; the message names the folder, the variable and the remedy.
+    """
+    keep_private()
+    has_token = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    token = TOKEN_FILE.expanduser()
+    if _mode() == "token" and not has_token and not os.access(token, os.R_OK):
+        raise ClusterError(
+            f"{token.parent}: cannot be written, but Ray needs a token there. Correct the rights of the folder, or have "
+            "the variable HOME name one that you can write: HOME=/path/of/a/folder"
+        )
+    variable = "RAY_TMPDIR" if os.environ.get("RAY_TMPDIR") else "TMPDIR"
+    wanted = Path(os.environ.get(variable) or tempfile.gettempdir()) / "ray"
+    place = next(folder for folder in (wanted, *wanted.absolute().parents) if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise ClusterError(
+            f"{wanted}: cannot be written ({error.strerror or error}), but Ray keeps its files there while it runs. Make "
+            f"room, correct the rights, or have the variable {variable} name another folder: {variable}=/path/of/a/folder"
+        ) from None
+
+
+def _mode() -> str:
+    return os.environ.get("RAY_AUTH_MODE") or "token"
 
 
 @contextlib.contextmanager
@@ -40,15 +73,15 @@ def started(
         Ray's resources by name: "CPU" and, if there is one, "GPU".
 
     Raises:
-        ClusterError: Ray does not start in time.
+        ClusterError: Ray does not start in time, or cannot write its files.
     """
     # Usage reports and a dashboard that nobody opens cost start-up time.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    keep_private()
+    check_places()
     import ray
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(authentication(os.environ.get("RAY_AUTH_MODE") or "token"))
+        stack.enter_context(authentication(_mode()))
         stack.enter_context(environment(**{ray_internals.LOOPBACK_VARIABLE: "0"}))
         stack.enter_context(ray_internals.on_loopback())
         cpus = cpus or available_cpus()
