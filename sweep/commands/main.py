@@ -64,7 +64,7 @@ class _Commands(click.Group):
         supervisor.begin()
         try:
             return super().invoke(ctx)
-        except StopRequested:
+        except (StopRequested, KeyboardInterrupt):  # the latter before the command handles Ctrl-C itself
             click.echo("Stopped.", err=True)
             ctx.exit(EXIT_STOPPED)
         except (SweepError, TrainablesError, ResultsError, ClusterError) as error:

@@ -85,6 +85,12 @@ def test_an_error_inside_the_program_is_not_hidden(monkeypatch, error):
         sweep("plan")
 
 
+def test_ctrl_c_before_a_command_handles_it_is_one_line(monkeypatch):
+    raise_in_plan(monkeypatch, KeyboardInterrupt())
+    found = sweep("plan")
+    assert found.exit_code == 3 and found.output == "Stopped.\n"
+
+
 def raise_in_plan(monkeypatch, error):
     def broken(*arguments, **options):
         raise error
