@@ -29,7 +29,7 @@ from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
 from results.schema import metrics_of
 from results.space import Space, codes_of
-from results.store.read import read_dataset, read_points
+from results.store.read import lost, read_dataset, read_points
 
 REBUILD = "keras_grid_sweep.rebuild"
 """The group of two entry points, which get the folder, a configuration, the weights, and whether to trust.
@@ -56,6 +56,11 @@ class Run:
         try:
             plan = yaml.safe_load(self.folder.plan.read_text(encoding="utf-8"))
         except FileNotFoundError:
+            if self.folder.exists or any(self.folder.points.glob("*.parquet")):
+                raise ValueError(
+                    f"{self.folder.plan}: there is no such file. It is the run's plan, written by `sweep run`; restore it "
+                    f"from a copy, or run the sweep again with its plan: `sweep run PLAN --out {text}`."
+                ) from None
             raise ValueError(
                 f"{text}: there is no sweep here. Name the folder that was given as --out."
             ) from None
@@ -153,8 +158,19 @@ class Run:
         return directions.read(self.folder, self.plan)
 
     def curves(self, idx: int | Iterable[int] | None = None) -> pd.DataFrame:
-        """Return the learning curves of some or all points: one row for each epoch, sorted by point and epoch."""
-        return self._read(self.folder.curves, idx).sort_values(["idx", "epoch"], ignore_index=True)
+        """Return the learning curves of some or all points: one row for each epoch, sorted by point and epoch.
+
+        Raises:
+            ValueError: the curves of some points with a row are lost, or damaged.
+        """
+        idx = None if idx is None else _as_list(idx)  # which may be an iterator
+        read = self._read(self.folder.curves, idx)
+        trained = self.points["idx"][self.points["epochs"] > 0]
+        wanted = trained if idx is None else trained[trained.isin(idx)]
+        if lacking := sorted(set(wanted) - set(read["idx"])):
+            some = ", ".join(map(str, lacking[:5])) + (", ..." if len(lacking) > 5 else "")
+            raise lost(self.folder.curves, f"the curves of {len(lacking):,} points (idx {some}) are missing")
+        return read.sort_values(["idx", "epoch"], ignore_index=True)
 
     def rungs(self) -> pd.DataFrame:
         """Return the records of ASHA's rungs: a row for each point and milestone; empty without ASHA.
@@ -241,10 +257,7 @@ class Run:
         self._row(idx)
         stored = self._read(self.folder.weights, idx)
         if stored.empty:
-            raise ValueError(
-                f"The weights of point {idx} are not stored: it never had a finite validation loss, or the plan says "
-                f"keep_weights: {str(self.plan.get('keep_weights')).lower()}. The column has_weights tells which have some."
-            )
+            raise self._no_weights(idx)
         raw, found = stored["values"].iloc[0], []
         for path, dtype, shape in json.loads(stored["layout"].iloc[0]):
             kind = np.dtype(dtype).newbyteorder("<")
@@ -309,6 +322,23 @@ class Run:
                 f"they differ do not act there. Name {instead}."
             )
 
+    def _no_weights(self, idx: int) -> ValueError:
+        """Return the error for a point whose weights are not there; it says why."""
+        row, keep = self._row(idx), self.plan.get("keep_weights", True)
+        had = row.get("has_weights")
+        if pd.isna(had):  # written by an earlier version
+            had = keep is True and pd.notna(row["best_epoch"])
+        if had:
+            return lost(self.folder.weights, f"the weights of point {idx} are missing")
+        others = f"`sweep top {self.folder.path} --where has_weights` lists points that have weights."
+        if pd.isna(row["best_epoch"]):
+            why = f"the point is {row['status']}, and had a finite {self.directions.by} in no epoch. {others}"
+        elif keep is False:
+            why = "the plan says keep_weights: false. Write keep_weights: true, and run the plan into another folder."
+        else:
+            why = f"it was not among the best {keep} when it finished (keep_weights: {keep}). {others}"
+        return ValueError(f"The weights of point {idx} are not stored: {why}")
+
     def _row(self, idx: int) -> pd.Series:
         rows = self.points[self.points["idx"] == idx]
         if rows.empty:
@@ -321,9 +351,12 @@ class Run:
     def _read(self, folder: AnyPath, idx: int | Iterable[int] | None) -> pd.DataFrame:
         if not any(folder.glob("*.parquet")):
             return pd.DataFrame({"idx": np.array([], "int64"), "epoch": np.array([], "int32")})
-        wanted = None if idx is None else [idx] if isinstance(idx, int | np.integer) else list(idx)
-        table: pa.Table = read_dataset(folder, None if wanted is None else [int(i) for i in wanted])
+        table: pa.Table = read_dataset(folder, None if idx is None else [int(i) for i in _as_list(idx)])
         return table.to_pandas()
+
+
+def _as_list(idx: int | Iterable[int]) -> list[int]:
+    return [int(idx)] if isinstance(idx, int | np.integer) else list(idx)
 
 
 def _entry(name: str) -> Any:

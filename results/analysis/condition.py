@@ -106,6 +106,11 @@ class _Condition:
             return column.isna()
         if column.name in self._json:
             return column.map(lambda value: _are_equal(value, constant)).astype(bool)
+        if column.dtype.kind in "iuf" and isinstance(constant, str) and column.notna().any():
+            raise ConditionError(
+                f'The condition {self._text!r} compares "{column.name}", which holds numbers, with the text '
+                f"{constant!r}. Write a number, without quotes."
+            )
         if isinstance(constant, list):  # the column of an axis of lists holds JSON
             constant = json.dumps(constant)
         if column.dtype.kind == "b" or isinstance(constant, bool):

@@ -34,17 +34,38 @@ def read_dataset(folder: AnyPath, idx: Sequence[int] | None = None) -> pa.Table:
     """Return the rows of all parts in `folder`, or only those with one of the `idx`; a running sweep does not disturb it.
 
     Raises:
-        DamagedError: a part is damaged.
+        DamagedError: a part is damaged, or there is none.
     """
-    return pa.concat_tables(read_parts(folder, idx), promote_options="default")
+    parts = list(read_parts(folder, idx))
+    if not parts:
+        raise lost(folder, "no file is there")
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def lost(folder: AnyPath, what: str) -> DamagedError:
+    """Return the error for a dataset that lacks what the rows of the run promise.
+
+    Args:
+        folder: of the dataset.
+        what: is missing.
+    """
+    return DamagedError(
+        f"{folder}: {what}, though {folder.parent / 'points'} has rows. Run the sweep again, by the same command or "
+        f"`sweep run --out {folder.parent}`: it trains the points again that have lost something."
+    )
 
 
 def read_points(folder: RunFolder) -> pd.DataFrame:
     """Return one row for each finished point, in the order of the commits.
 
     Raises:
-        ValueError: there is no run in the folder, or a part of it is damaged.
+        ValueError: there is no run in the folder, it has no rows, or a part of it is damaged.
     """
     if not any(folder.points.glob("*.parquet")):
+        if folder.plan.is_file():
+            raise ValueError(
+                f"{folder.path}: no point has a row: {folder.points} has no file. The run has just begun, or the file was "
+                f"removed. `sweep run --out {folder.path}` trains the points without a row."
+            )
         raise ValueError(f"{folder.path}: there is no sweep here. Name the folder that was given as --out.")
     return read_dataset(folder.points).to_pandas()

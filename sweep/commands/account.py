@@ -24,8 +24,9 @@ from sweep.errors import InputError, as_input_error
 def account(folder: AnyPath, against: AnyPath | None, by: str | None, as_json: bool) -> None:
     """Say what ASHA did: how many points reached and passed each rung, what it saved, and what it lost (--against)."""
     run = opened(folder)
-    by, mode = ranking(folder, run.points, by)
-    rungs = accounts.rungs(run.rungs(), run.directions.mode)
+    with as_input_error():
+        by, mode = ranking(folder, run.points, by)
+        rungs = accounts.rungs(run.rungs(), run.directions.mode)
     if rungs.empty:
         raise InputError(
             f"{folder}: no point has reached a rung. The run is without ASHA, or it has just begun."

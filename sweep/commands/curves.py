@@ -15,7 +15,7 @@ from results.analysis.leaderboard import leaderboard, to_csv
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, judged, opened, ranking
-from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
+from sweep.commands.options import BOTH_FORMS, BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable, write_page
 from sweep.commands.tables import plain_table
 from sweep.errors import InputError, as_input_error
@@ -59,6 +59,8 @@ def curves(
     sweep curves DIR 17 4242 --html curves.html    these two, drawn
     sweep curves DIR --per activation --html a.html
     """
+    if as_csv and as_json:
+        raise InputError(BOTH_FORMS)
     run, rows, note = opened(folder), chosen_rows(folder, where), ""
     log = run.directions.log
     with as_input_error():
@@ -66,9 +68,9 @@ def curves(
             missing = sorted(set(idx) - set(rows["idx"]))
             if missing:
                 run.check_stands_for_itself(missing[0])
-                such = " that fulfils the condition" if where else ""
+                such = "that fulfils the condition" if where else "yet"
                 verb = "have" if len(missing) > 1 else "has"
-                raise InputError(f"{folder}: {', '.join(map(str, missing))} {verb} no row{such} yet.")
+                raise InputError(f"{folder}: {', '.join(map(str, missing))} {verb} no row {such}.")
             rows = rows[rows["idx"].isin(idx)]
         elif not per:
             by, mode = ranking(folder, rows, by)

@@ -29,19 +29,28 @@ class Location(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+BOTH_FORMS = "--csv and --json were both given, but an answer has one form. Leave one of the two out."
+
+
+def _column(ctx: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    if name is not None and not name.strip():
+        raise click.BadParameter("got an empty text, but needs the name of a column, such as loss_va.")
+    return name
+
+
 FOLDER = click.argument("folder", metavar="DIR", type=Location())
 INSECURE = click.option(
     "--insecure", is_flag=True, help="Use a cluster even if others can reach it and it asks for no token."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 _OBJECTIVE = "  [default: the plan's objective on the validation rows, such as loss_va]"
-RANK_BY = click.option("--by", metavar="COL", help=f"The column to rank by.{_OBJECTIVE}")
+RANK_BY = click.option("--by", metavar="COL", callback=_column, help=f"The column to rank by.{_OBJECTIVE}")
 MODE = click.option(
     "--mode",
     type=click.Choice(["min", "max"]),
     help="Whether a lower or a higher value is better.  [default: as Keras says of the metric, else min]",
 )
-BY = click.option("--by", metavar="COL", help=f"The metric.{_OBJECTIVE}")
+BY = click.option("--by", metavar="COL", callback=_column, help=f"The metric.{_OBJECTIVE}")
 WHERE = click.option(
     "--where",
     metavar="CONDITION",

@@ -12,7 +12,7 @@ from results.directions import Mode
 from results.folder.path import AnyPath
 from results.schema import FINISHED_WELL
 from sweep.commands.chosen import chosen_rows, conditional_of, ranking, repeated
-from sweep.commands.options import FOLDER, JSON, MODE, RANK_BY, WHERE
+from sweep.commands.options import BOTH_FORMS, FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.commands.printing import printable
 from sweep.commands.tables import points_table
 from sweep.errors import InputError, as_input_error
@@ -65,10 +65,12 @@ def top(
         raise InputError(
             "--per and --pareto were both given, but only one can choose the points. Leave one of the two out."
         )
+    if as_csv and as_json:
+        raise InputError(BOTH_FORMS)
     single = chosen = chosen_rows(folder, where)
     note, run = "", None if each else repeated(folder)
     by, mode = ranking(folder, chosen, by, mode)
-    if by not in chosen and len(chosen) and not chosen["status"].isin(FINISHED_WELL).any():
+    if by not in chosen and not chosen["status"].isin(FINISHED_WELL).any():
         chosen, run = chosen.assign(**{by: np.nan}), None  # no point has got as far as to have the metric
     with as_input_error():
         if run is not None:
@@ -96,7 +98,10 @@ def top(
         for said in [*notes, *([note] if note else [])]:
             click.echo(f"Note: {printable(said)}")
     else:
-        click.echo(f"{folder} has no {'such ' if where else ''}point with a {by} yet.")
+        if where is None:
+            click.echo(f"{folder} has no point with a {by} yet.")
+        else:
+            click.echo(f"{folder} has no such point{f' with a {by}' if len(chosen) else ''}.")
 
 
 def _against(folder: AnyPath, rows: pd.DataFrame, pareto: str, mode: Mode) -> tuple[str, Mode, Mode]:

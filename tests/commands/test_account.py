@@ -1,6 +1,9 @@
 """`sweep account`: the rungs, and what an exhaustive run adds to them."""
 
+import shutil
+
 from tests.help.commands import answer, message, sweep
+from tests.help.exports import make_run
 
 
 def test_the_account_is_of_rungs_and_of_an_exhaustive_run(grid_run, pruned_run):
@@ -19,3 +22,9 @@ def test_the_account_is_of_rungs_and_of_an_exhaustive_run(grid_run, pruned_run):
 def test_what_cannot_be_told_is_said(grid_run, pruned_run, other_run):
     assert "without ASHA" in message("account", grid_run)
     assert "has another space" in message("account", pruned_run, "--against", other_run)
+
+
+def test_a_run_without_points_has_no_account_yet(tmp_path):
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}])
+    shutil.rmtree(run.folder.points)
+    assert "no point has a row" in message("account", run.folder.path)

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 import yaml
 
-from tests.help.commands import refused
+from tests.help.commands import refused, sweep
+from tests.help.exports import make_run
 from tests.help.sweeps import SWEEP
 from trainables.table.data import ABALONE_COLUMNS
 
@@ -52,3 +53,31 @@ def test_a_table_that_was_moved_is_told_with_what_to_do(small_run, tmp_path, mon
     said = refused(name, "run", idx, *more)
     assert f"{moved}: there is no such file" in said and "data.path in run/plan.yaml" in said
     assert not (tmp_path / "x.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "keep", "said"),
+    [
+        (
+            {"status": "failed", "epochs": 0, "weights": False},
+            True,
+            "the point is failed, and had a finite loss_va in no",
+        ),
+        (
+            {"status": "diverged", "best_epoch": None, "weights": False},
+            True,
+            "the point is diverged, and had",
+        ),
+        ({"weights": False}, False, "the plan says keep_weights: false. Write keep_weights: true"),
+        ({"weights": False}, 5, "it was not among the best 5 when it finished"),
+        ({}, True, "the weights of point 0 are missing, though"),
+    ],
+)
+def test_the_reason_why_there_are_no_weights_is_the_true_one(tmp_path, row, keep, said):
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0, **row}], keep_weights=keep)
+    if not row:
+        shutil.rmtree(run.folder.weights)
+    told = refused("export", run.folder.path, 0, tmp_path / "x.keras", "--trust")
+    assert said in told and ("Run the sweep again" in told) == (not row)
+    if "--where" in told:
+        assert sweep("top", run.folder.path, "--where", "has_weights").exit_code == 0

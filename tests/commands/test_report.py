@@ -90,4 +90,4 @@ def test_a_run_with_conditional_axes_has_a_report(layers_run, tmp_path):
 def test_a_run_without_its_points_is_one_message(tmp_path):
     run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}])
     shutil.rmtree(run.folder.points)
-    assert "there is no sweep here" in message("report", run.folder.path)
+    assert "no point has a row" in message("report", run.folder.path)

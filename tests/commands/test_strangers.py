@@ -5,11 +5,18 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import results
+from results.store import parquet
+from sweep import Plan, run
 from sweep.process.tally import Tally
-from tests.help.commands import sweep
+from tests.help.commands import message, sweep
+from tests.help.plans import small_plan
 from tests.help.reports import make_run
 
 ESCAPE = "\x1b]0;title\x07"
@@ -78,3 +85,49 @@ for arguments in {each}:
         text=True,
     )
     assert ran.returncode == 2 and "Traceback" not in ran.stderr and not mark.exists()
+
+
+def test_curves_that_are_lost_are_one_message_with_the_remedy(grid_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(grid_run, folder)
+    shutil.rmtree(folder / "curves")
+    for words in (["curves", folder], ["curves", folder, "--per", "rate"], ["report", folder]):
+        said = message(*words)
+        assert f"{folder}/curves: the curves of " in said and f"`sweep run --out {folder}`" in said
+    # So it is with a part of them. A point that never trained has no curve that could be lost.
+    shutil.copytree(grid_run / "curves", folder / "curves")
+    points = pd.read_parquet(folder / "points")
+    assert (points["epochs"] == 0).any() and len(results.open(folder).curves())
+    [part] = (folder / "curves").glob("*.parquet")
+    curves = pq.read_table(part)
+    part.write_bytes(parquet.to_bytes(curves.filter(pc.not_equal(curves["idx"], 1))))
+    with pytest.raises(ValueError, match=r"the curves of 1 points \(idx 1\) are missing"):
+        results.open(folder).curves([0, 1])
+    assert len(results.open(folder).curves(iter([0, 2])))
+
+
+def test_what_is_lost_is_trained_again(workplace):
+    out = workplace / "out"
+    plan = Plan(**small_plan(keep_weights=True), base=workplace)
+
+    def trained():
+        return run(plan, out, points=2, cpus=1, show=False, in_process=True, verify=False).tally
+
+    assert trained().done == 2
+    for lost in ("curves", "weights"):
+        shutil.rmtree(out / lost)
+        with pytest.raises(ValueError, match=f"out/{lost}: the {lost} of .* Run the sweep again"):
+            found = results.open(out)
+            found.curves() if lost == "curves" else found.weights(int(found.points["idx"][0]))
+        assert trained().done == 2
+        found = results.open(out)
+        assert len(found.curves()) and all(found.weights(int(idx)) for idx in found.points["idx"])
+
+
+def test_a_folder_whose_plan_is_lost_says_so(grid_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(grid_run, folder)
+    (folder / "plan.yaml").unlink()
+    for words in (["curves", folder], ["effects", folder, "rate"], ["importance", folder]):
+        assert f"{folder}/plan.yaml: there is no such file. It is the run's plan" in message(*words)
+    assert "there is no sweep here" in message("curves", tmp_path / "none")

@@ -3,11 +3,13 @@
 import csv
 import io
 
+import pyarrow.parquet as pq
 import pytest
 
 import results
 from results import directions
-from tests.help.commands import answer, message, sweep
+from results.store import parquet
+from tests.help.commands import answer, message, refused, sweep
 from tests.help.exports import make_run
 
 
@@ -20,7 +22,7 @@ def test_top_answers_where_per_and_pareto(abalone_run):
     assert len({row["epochs"] for row in front}) == len(front) > 0
     rows = list(csv.DictReader(io.StringIO(sweep("top", abalone_run.path, "-n", 3, "--csv").output)))
     assert len(rows) == 3 and rows[0]["idx"]
-    assert "no such point" in sweep("top", abalone_run.path, "--where", "idx < 0").output
+    assert sweep("top", abalone_run.path, "--where", "idx < 0").output.endswith("has no such point.\n")
 
 
 def test_points_without_a_value_are_not_ranked_and_others_are_shown_with_their_status(ended_run):
@@ -116,6 +118,9 @@ def test_the_worst_are_not_ranked_as_the_best_if_the_file_of_the_modes_is_lost(t
     [
         (["--where", "batch_sise == 1"], 'Did you mean "batch_size"'),
         (["--where", "exit()"], "--where: The condition"),
+        (["--where", 'batch_size == "128"'], "which holds numbers, with the text '128'. Write a number"),
+        (["--where", 'batch_size in ["128"]'], "which holds numbers"),
+        (["--csv", "--json"], "both given"),
         (["--per", "optimizer"], 'Did you mean "optimizers"'),
         (["--pareto", "parms"], 'Did you mean "params"'),
         (["--pareto", "params", "--per", "optimizers"], "only one can choose the points"),
@@ -161,3 +166,21 @@ def test_a_plan_that_cannot_be_read_is_no_plan_without_objective(tmp_path):
 def test_a_mode_or_a_number_that_there_is_not_is_refused_from_python(grid_run, given, said):
     with pytest.raises(ValueError, match=said):
         results.open(grid_run).top(**given)
+
+
+@pytest.mark.parametrize("objective", ["loss", "r2"])
+def test_a_run_that_has_no_row_yet_says_so(tmp_path, objective):
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}], objective=objective)
+    run.folder.metrics.unlink(missing_ok=True)
+    [part] = run.folder.points.glob("*.parquet")
+    rows = pq.read_table(part)
+    left = rows.slice(0, 0).drop_columns([name for name in rows.column_names if name.startswith("loss_")])
+    part.write_bytes(parquet.to_bytes(left))
+    found = sweep("top", run.folder.path)
+    assert found.exit_code == 0 and found.output.endswith(f"has no point with a {objective}_va yet.\n")
+    assert answer("top", run.folder.path) == []
+
+
+@pytest.mark.parametrize("command", ["top", "curves", "importance"])
+def test_an_empty_column_is_no_column(grid_run, command):
+    assert "the name of a column" in refused(command, grid_run, "--by", "")
