@@ -88,8 +88,10 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, after = dict(_flat(old)), dict(_flat(new))
     for key in dict.fromkeys([*before, *after]):
         was, is_now = before.get(key, "nothing"), after.get(key, "nothing")
-        # As text, 4 and 4.0 differ; a builder may treat them differently.
-        if json.dumps(was) == json.dumps(is_now):
+        # A builder may treat 4 and 4.0 differently. Elsewhere they are the same setting, which YAML writes either way.
+        if json.dumps(was) == json.dumps(is_now) or (
+            not key.startswith("space.") and _by_value(was) == _by_value(is_now)
+        ):
             continue
         if key == "builder.source":
             if not _same_program(was, is_now):
@@ -106,6 +108,15 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _by_value(value: Any) -> str:
+    """Return a text that is equal for equal plain data, in which 4 and 4.0 are equal, but 1 and True are not."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_by_value, value))}]"
+    if isinstance(value, float) and value.is_integer():
+        return json.dumps(int(value))
+    return json.dumps(value)
 
 
 def _same_program(one: str, other: str) -> bool:

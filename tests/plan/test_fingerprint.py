@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 
@@ -95,10 +97,26 @@ def test_the_tables_bytes_count_and_its_place_does_not(workplace):
 
 
 def test_it_survives_json(workplace):
-    import json
-
     found = marks(workplace)
     assert changes(json.loads(json.dumps(found)), found) == []
+
+
+def test_numbers_count_by_their_value_outside_of_the_space(workplace):
+    stored = marks(workplace, scheduler="asha", asha={"reduction_factor": 3})
+    for factor in (3, 3.0):
+        stored["budget"]["asha"]["reduction_factor"] = factor
+        assert changes(stored, marks(workplace, scheduler="asha", asha={"reduction_factor": 3})) == []
+    one, other = {"seed": 1, "space": {"a": [1]}, "data": {"drop": [1, 2.5]}}, {"seed": 1.0}
+    assert changes(one, {**one, **other, "data": {"drop": [1.0, 2.5]}}) == []
+    assert changes(one, {**one, "seed": True}) == ["seed: was 1, is True"]
+    assert changes(one, {**one, "data": {"drop": [True, 2.5]}}) == ["data.drop: was [1, 2.5], is [True, 2.5]"]
+    assert changes(one, {**one, "space": {"a": [1.0]}}) == ["space.a: was [1], is [1.0]"]
+
+
+def test_the_stored_plan_has_the_fingerprint_of_the_plan(workplace):
+    plan = Plan.load(write_plan(workplace, scheduler="asha"))
+    (workplace / "stored.yaml").write_text(plan.to_yaml())
+    assert json.dumps(fingerprint(Plan.load(workplace / "stored.yaml"))) == json.dumps(fingerprint(plan))
 
 
 def test_the_writing_of_a_condition_does_not_count(workplace):
