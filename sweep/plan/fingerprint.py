@@ -18,10 +18,14 @@ from typing import Any
 
 from results.grammar import parsed
 from sweep.plan.plan import Plan
+from trainables.builder.modules import sources_of
 from trainables.settings import Callbacks
 
 _LATER = {"monitor": None, "mode": "auto", "start_from_epoch": 0, "baseline": None}
 """Settings of the rules that earlier versions did not have, each with the value that changes nothing."""
+
+_MODULE = "builder.modules."
+"""The beginning of the keys of the modules beside the builder that it imports."""
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
@@ -40,7 +44,11 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
     return {
         "space": plan.space.to_dict(),
         "only": {name: parsed(text).plain for name, text in plan.space.only.items()},
-        "builder": {"function": builder.function, "source": builder.source},
+        "builder": {
+            "function": builder.function,
+            "source": builder.source,
+            "modules": sources_of(builder.module, builder.path, builder.folder),
+        },
         "data": {
             "sha256": plan.table.sha256,
             "target": spec.target,
@@ -82,10 +90,16 @@ def _rules(callbacks: Callbacks) -> dict[str, Any]:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return one line for each difference between two fingerprints; an empty list if there is none.
 
-    A change of comments or layout in the builder's source is no difference.
+    A change of comments or layout in the source of the builder, or of a module beside it, is no difference.
     """
     found = []
     before, after = dict(_flat(old)), dict(_flat(new))
+    if not all(
+        "modules" in tree.get("builder", {}) for tree in (old, new)
+    ):  # earlier versions did not have them
+        before, after = (
+            {k: v for k, v in one.items() if not k.startswith(_MODULE)} for one in (before, after)
+        )
     for key in dict.fromkeys([*before, *after]):
         was, is_now = before.get(key, "nothing"), after.get(key, "nothing")
         # A builder may treat 4 and 4.0 differently. Elsewhere they are the same setting, which YAML writes either way.
@@ -93,10 +107,16 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             not key.startswith("space.") and _by_value(was) == _by_value(is_now)
         ):
             continue
-        if key == "builder.source":
+        if key == "builder.source" or (key.startswith(_MODULE) and key in before and key in after):
             if not _same_program(was, is_now):
-                found.append("builder: its source changed:")
+                what = "source" if key == "builder.source" else f"module {key.removeprefix(_MODULE)}"
+                found.append(f"builder: its {what} changed:")
                 found += _source_diff(was, is_now)
+        elif key.startswith(_MODULE):
+            there = (
+                "was not there, and is imported now" if key in after else "was there, and is not imported now"
+            )
+            found.append(f"builder: its module {key.removeprefix(_MODULE)} {there}")
         else:
             found.append(f"{key}: was {_short(was)}, is {_short(is_now)}")
     return found

@@ -86,6 +86,33 @@ def test_the_builders_program_counts_and_its_layout_does_not(workplace):
     assert 'activation="tanh"' in found
 
 
+def test_the_modules_beside_the_builder_count(workplace):
+    (workplace / "model.py").write_text("import beside_model\n" + BUILDER)
+    (workplace / "beside_model.py").write_text("WIDTH = 1\n")
+    before = json.loads(json.dumps(marks(workplace)))
+    (workplace / "beside_model.py").write_text("# a comment\nWIDTH  = 1\n")
+    assert changes(before, marks(workplace)) == []
+    (workplace / "beside_model.py").write_text("WIDTH = 2\n")
+    found = changes(before, marks(workplace))
+    assert found[0] == "builder: its module beside_model changed:"
+    assert "    -WIDTH = 1" in found and "    +WIDTH = 2" in found
+    (workplace / "beside_model.py").write_text("import deeper\nWIDTH = 1\n")
+    (workplace / "deeper.py").write_text("")
+    now = marks(workplace)
+    assert changes(before, now)[-1] == "builder: its module deeper was not there, and is imported now"
+    assert changes(now, before)[-1] == "builder: its module deeper was there, and is not imported now"
+
+
+def test_runs_of_earlier_versions_have_no_modules_and_go_on(workplace):
+    before = marks(workplace)
+    assert before["builder"].pop("modules") == {}
+    (workplace / "model.py").write_text("import beside_model\n" + BUILDER)
+    (workplace / "beside_model.py").write_text("WIDTH = 1\n")
+    now = marks(workplace)
+    before["builder"]["source"] = now["builder"]["source"]
+    assert changes(before, now) == [] and now["builder"]["modules"] == {"beside_model": "WIDTH = 1\n"}
+
+
 def test_the_tables_bytes_count_and_its_place_does_not(workplace):
     before = marks(workplace)
     (workplace / "other.csv").write_bytes((workplace / "table.csv").read_bytes())
