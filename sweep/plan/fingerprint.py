@@ -12,6 +12,8 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -23,6 +25,9 @@ from trainables.settings import Callbacks
 
 _LATER = {"monitor": None, "mode": "auto", "start_from_epoch": 0, "baseline": None}
 """Settings of the rules that earlier versions did not have, each with the value that changes nothing."""
+
+_CONTENT = re.compile(r'^_content = "(.+): SHA-256 ([0-9a-f]{64})"\n', re.MULTILINE)
+"""The line in the source of a pickled function that `content_line` writes."""
 
 _MODULE = "builder.modules."
 """The beginning of the keys of the modules beside the builder that it imports."""
@@ -108,7 +113,15 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         ):
             continue
         if key == "builder.source" or (key.startswith(_MODULE) and key in before and key in after):
-            if not _same_program(was, is_now):
+            (was, read_before), (is_now, read_now) = _parted(was), _parted(is_now)
+            if _same_program(was, is_now):
+                # Runs of earlier versions have no such line, and another version of Python has other bytecode.
+                if read_before and read_now and read_before[0] == read_now[0] and read_before != read_now:
+                    found.append(
+                        "builder: its source is the same, but something changed that it reads: a function, an attribute or "
+                        "a value that its source does not show"
+                    )
+            else:
                 what = "source" if key == "builder.source" else f"module {key.removeprefix(_MODULE)}"
                 found.append(f"builder: its {what} changed:")
                 found += _source_diff(was, is_now)
@@ -128,6 +141,17 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def content_line(digest: str) -> str:
+    """Return the line for the source of a pickled function that has the digest of everything that it reads."""
+    return f'_content = "Python {sys.version_info.major}.{sys.version_info.minor}, form 1: SHA-256 {digest}"'
+
+
+def _parted(source: str) -> tuple[str, tuple[str, str] | None]:
+    """Return a source without its `content_line`, and that line's two parts."""
+    found = _CONTENT.search(source)
+    return (source, None) if found is None else (_CONTENT.sub("", source), (found[1], found[2]))
 
 
 def _by_value(value: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 import sysconfig
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
@@ -55,10 +55,22 @@ def sources_of(module: str, path: Path, folder: Path) -> dict[str, str]:
         path: its file.
         folder: the folder from which it is imported.
     """
-    found: dict[str, str] = {}
     if path.suffix == PICKLED:  # only a text lies beside it
-        return found
-    waiting = [*_imported(_tree_of(source_of(path)), _package_of(module, path)), *_parents(module)]
+        return {}
+    names = [*_imported(_tree_of(source_of(path)), _package_of(module, path)), *_parents(module)]
+    return sources_in(names, folder, module)
+
+
+def sources_in(names: Iterable[str], folder: Path, module: str = "") -> dict[str, str]:
+    """Return the sources of those modules among `names` that are in `folder`, and of those that they import, by name.
+
+    Args:
+        names: of modules, of which others are passed over.
+        folder: the folder from which they are imported.
+        module: one that is left out; what is in its package is in `folder` for sure.
+    """
+    found: dict[str, str] = {}
+    waiting = [*names, *(parent for name in names for parent in _parents(name))]
     while waiting:
         name = waiting.pop()
         file = None if name in (*found, module) else _file_beside(name, module, folder)
