@@ -11,6 +11,7 @@ This file imports Keras, so `sweep.python.function` imports it only when it is n
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import sys
 import types
@@ -38,10 +39,12 @@ def digest_of(function: Callable[..., Any]) -> str | None:
 
     It is the same in another process with the same version of Python.
     """
-    contents = _Contents()
+    contents, inner = _Contents(), function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
     try:
         token = contents.of(function, "the function")
-        texts = contents.texts(getattr(function, "__module__", None))
+        texts = contents.texts(getattr(inner, "__module__", None))
     except Exception:  # whatever the methods of the user's values raise
         return None
     return hashlib.sha256(repr((token, texts)).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """The digest of a function tells apart what its source does not, and is the same in every process."""
 
+import functools
 import importlib
 import os
 import subprocess
@@ -215,6 +216,14 @@ def test_the_modules_that_it_uses_are_read(helpers, tmp_path):
     path.write_text(text.replace("K = 1", "K = 5").replace("Dense(1)", "Dense(77)"))
     importlib.reload(helpers)
     assert digest_of(in_session(ALL)) not in found
+
+
+def test_of_its_own_module_only_what_it_reads_counts(helpers, tmp_path):
+    one = functools.partial(helpers.head, 1)
+    before = digest_of(one)
+    path = tmp_path / "helpers_of_content.py"
+    path.write_text(path.read_text() + "OTHER = 1\n")  # it is pickled with the function
+    assert digest_of(one) == before != digest_of(functools.partial(helpers.head, 2))
 
 
 def test_what_cannot_be_compared_does_not_hide_the_rest():
