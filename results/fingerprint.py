@@ -22,12 +22,15 @@ class Fingerprint:
         seed: of the plan.
         target: the name of the table's target.
         table_sha256: SHA-256 of the table's bytes, in hexadecimal.
+        builder_modules: the texts of the modules beside it that it imports, by name; earlier versions did not
+            write them.
     """
 
     builder_source: Any = None
     seed: Any = None
     target: Any = None
     table_sha256: Any = None
+    builder_modules: Mapping[str, Any] | None = None
 
 
 def read(folder: RunFolder) -> Fingerprint:
@@ -38,7 +41,14 @@ def read(folder: RunFolder) -> Fingerprint:
         return Fingerprint()
     builder, data = (_mapping(_mapping(found).get(name)) for name in ("builder", "data"))
     seed = _mapping(found).get("seed")
-    return Fingerprint(builder.get("source"), seed, data.get("target"), data.get("sha256"))
+    modules = builder.get("modules")
+    return Fingerprint(
+        builder_source=builder.get("source"),
+        seed=seed,
+        target=data.get("target"),
+        table_sha256=data.get("sha256"),
+        builder_modules=modules if isinstance(modules, Mapping) else None,
+    )
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ def test_it_is_what_the_plan_wrote(tmp_path):
     plan = Plan.load()
     (tmp_path / "fingerprint.json").write_text(json.dumps(fingerprint(plan)))
     source, digest = plan.found_builder.source, plan.table.sha256
-    assert read(RunFolder(tmp_path)) == Fingerprint(source, 0, "Rings", digest)
+    assert read(RunFolder(tmp_path)) == Fingerprint(source, 0, "Rings", digest, {})
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"builder": 3, "data": null}', "\x00"])

@@ -19,6 +19,7 @@ from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from sweep.errors import SweepError
 from trainables.builder import find
+from trainables.builder.modules import sources_of
 
 if TYPE_CHECKING:
     import keras
@@ -138,8 +139,19 @@ def check_builder(run: RunFolder) -> None:
             f"{run.plan} names the builder {name}, which is not installed here as a module. Making the model would run "
             f"{path}. {remedy}"
         )
-    if fingerprint.read(run).builder_source != find.source_of(path):
+    ran = fingerprint.read(run)
+    if ran.builder_source != find.source_of(path):
         raise UntrustedError(
             f"The builder {name} is not the one that the sweep ran: the source of {path} differs from the one in "
             f"{run.fingerprint}. {remedy}"
+        )
+    if ran.builder_modules is None:  # of an earlier version
+        return
+    module = name.rpartition(":")[0]
+    folder = path.parents[module.count(".") + (path.name == "__init__.py")]
+    beside = sources_of(module, path, folder)
+    if changed := {one for one, _ in beside.items() ^ ran.builder_modules.items()}:
+        raise UntrustedError(
+            f"The builder {name} is not the one that the sweep ran: the source of {', '.join(sorted(changed))}, which "
+            f"{path} imports, differs from the one in {run.fingerprint}. {remedy}"
         )

@@ -26,7 +26,7 @@ class Asha:
     """
 
     grace_period: int = 10
-    reduction_factor: float = 4
+    reduction_factor: float = 4.0  # the stored plan has it as a float, too
     max_t: int | None = None
     brackets: int = 1
 

@@ -12,16 +12,25 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from results.grammar import parsed
 from sweep.plan.plan import Plan
+from trainables.builder.modules import sources_of
 from trainables.settings import Callbacks
 
 _LATER = {"monitor": None, "mode": "auto", "start_from_epoch": 0, "baseline": None}
 """Settings of the rules that earlier versions did not have, each with the value that changes nothing."""
+
+_CONTENT = re.compile(r'^_content = "(.+): SHA-256 ([0-9a-f]{64})"\n', re.MULTILINE)
+"""The line in the source of a pickled function that `content_line` writes."""
+
+_MODULE = "builder.modules."
+"""The beginning of the keys of the modules beside the builder that it imports."""
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
@@ -40,7 +49,11 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
     return {
         "space": plan.space.to_dict(),
         "only": {name: parsed(text).plain for name, text in plan.space.only.items()},
-        "builder": {"function": builder.function, "source": builder.source},
+        "builder": {
+            "function": builder.function,
+            "source": builder.source,
+            "modules": sources_of(builder.module, builder.path, builder.folder),
+        },
         "data": {
             "sha256": plan.table.sha256,
             "target": spec.target,
@@ -82,19 +95,41 @@ def _rules(callbacks: Callbacks) -> dict[str, Any]:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return one line for each difference between two fingerprints; an empty list if there is none.
 
-    A change of comments or layout in the builder's source is no difference.
+    A change of comments or layout in the source of the builder, or of a module beside it, is no difference.
     """
     found = []
     before, after = dict(_flat(old)), dict(_flat(new))
+    if not all(
+        "modules" in tree.get("builder", {}) for tree in (old, new)
+    ):  # earlier versions did not have them
+        before, after = (
+            {k: v for k, v in one.items() if not k.startswith(_MODULE)} for one in (before, after)
+        )
     for key in dict.fromkeys([*before, *after]):
         was, is_now = before.get(key, "nothing"), after.get(key, "nothing")
-        # As text, 4 and 4.0 differ; a builder may treat them differently.
-        if json.dumps(was) == json.dumps(is_now):
+        # A builder may treat 4 and 4.0 differently. Elsewhere they are the same setting, which YAML writes either way.
+        if json.dumps(was) == json.dumps(is_now) or (
+            not key.startswith("space.") and _by_value(was) == _by_value(is_now)
+        ):
             continue
-        if key == "builder.source":
-            if not _same_program(was, is_now):
-                found.append("builder: its source changed:")
+        if key == "builder.source" or (key.startswith(_MODULE) and key in before and key in after):
+            (was, read_before), (is_now, read_now) = _parted(was), _parted(is_now)
+            if _same_program(was, is_now):
+                # Runs of earlier versions have no such line, and another version of Python has other bytecode.
+                if read_before and read_now and read_before[0] == read_now[0] and read_before != read_now:
+                    found.append(
+                        "builder: its source is the same, but something changed that it reads: a function, an attribute or "
+                        "a value that its source does not show"
+                    )
+            else:
+                what = "source" if key == "builder.source" else f"module {key.removeprefix(_MODULE)}"
+                found.append(f"builder: its {what} changed:")
                 found += _source_diff(was, is_now)
+        elif key.startswith(_MODULE):
+            there = (
+                "was not there, and is imported now" if key in after else "was there, and is not imported now"
+            )
+            found.append(f"builder: its module {key.removeprefix(_MODULE)} {there}")
         else:
             found.append(f"{key}: was {_short(was)}, is {_short(is_now)}")
     return found
@@ -106,6 +141,26 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def content_line(digest: str) -> str:
+    """Return the line for the source of a pickled function that has the digest of everything that it reads."""
+    return f'_content = "Python {sys.version_info.major}.{sys.version_info.minor}, form 1: SHA-256 {digest}"'
+
+
+def _parted(source: str) -> tuple[str, tuple[str, str] | None]:
+    """Return a source without its `content_line`, and that line's two parts."""
+    found = _CONTENT.search(source)
+    return (source, None) if found is None else (_CONTENT.sub("", source), (found[1], found[2]))
+
+
+def _by_value(value: Any) -> str:
+    """Return a text that is equal for equal plain data, in which 4 and 4.0 are equal, but 1 and True are not."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_by_value, value))}]"
+    if isinstance(value, float) and value.is_integer():
+        return json.dumps(int(value))
+    return json.dumps(value)
 
 
 def _same_program(one: str, other: str) -> bool:

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from sweep.errors import InputError
+from sweep.plan.fingerprint import content_line
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _LONG = 2000
@@ -39,8 +40,8 @@ class Pickled:
     Attributes:
         name: the function's name.
         content: the pickle.
-        source: Python text that has the function's signature and source, and the values that it uses. Two functions with
-            equal texts build equal models.
+        source: Python text that has the function's signature and source, the values that it uses, and a digest of everything
+            that it reads. Two functions with equal texts build equal models.
     """
 
     name: str
@@ -112,9 +113,12 @@ def source_of(function: Callable[..., Any], name: str) -> str:
     text = writer.text_of(inner, name)
     if not _is_plain_function(text, name) or inner is not function:
         text = f"_source = {text!r}\n\n\n{_stub(function, name)}"
-    lines = [line for line in writer.lines if line]
+    from sweep.python.content import digest_of  # which imports Keras
+
+    digest = digest_of(function)
+    lines = [content_line(digest) if digest else "", *writer.lines]
     head = f'"""The source of the function {name}, and the values that it uses. What runs is the pickle beside this file."""'
-    return "\n".join([head, *dict.fromkeys(lines), "", text.rstrip(), ""])
+    return "\n".join([head, *dict.fromkeys(filter(None, lines)), "", text.rstrip(), ""])
 
 
 class _Writer:

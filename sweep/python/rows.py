@@ -1,6 +1,6 @@
 """Takes the rows of a search from Python and turns them into files of full precision, which a plan can name.
 
-Data frames become Parquet files, arrays an .npz file. A table's rows are then prepared as those of any file.
+Data frames become Parquet or Feather files, arrays an .npz file. A table's rows are then prepared as those of any file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sweep.errors import InputError
+from sweep.python.frames import categories_of, file_of
 from trainables.table.data import DataError
 from trainables.table.given import Given, given
 
@@ -51,7 +52,15 @@ def rows_of(x: Any, y: Any = None, weights: Any = None, validation: Any = None) 
         InputError: the message names everything that is wrong.
     """
     train, test = _parts(x, y, weights)
+    if isinstance(validation, pd.DataFrame):
+        validation = (validation,)  # with the targets of x
+    if validation is not None and not isinstance(validation, tuple | list):
+        raise InputError(
+            f"validation_data got {type(validation).__name__}, but needs (x, y) or (x, y, weights)."
+        )
     parts = {"data": train, "test": test, "validation": None if validation is None else tuple(validation)}
+    if wrong := [line for name, part in parts.items() for line in _unfit(part or (), name)]:
+        raise InputError("\n".join(wrong))
     try:
         if isinstance(train[0], pd.DataFrame):
             return _of_frames({name: part for name, part in parts.items() if part is not None})
@@ -70,6 +79,29 @@ def _parts(x: Any, y: Any, weights: Any) -> tuple[tuple[Any, ...], tuple[Any, ..
     return (x, y, weights), None
 
 
+def _unfit(part: tuple[Any, ...], name: str) -> list[str]:
+    """Return what is wrong with the kinds of the values of a part, whatever x is."""
+    wrong = []
+    of_rows = "" if name == "data" else f" of the {name} rows"
+    for label, value in zip(("x", "y", "sample_weight"), part, strict=False):
+        what = f"{label}{of_rows}"
+        if isinstance(value, Mapping):
+            wrong.append(
+                f"{what} is a dictionary, but search takes one array or data frame. For a model with several inputs or "
+                "outputs, write a plan whose data.path names a function that returns the dictionary: my_data.py:load."
+            )
+        elif hasattr(value, "nnz") and hasattr(value, "toarray"):
+            wrong.append(f"{what} is a sparse matrix, but needs all values. Give {label}.toarray().")
+        elif np.ma.is_masked(value):
+            wrong.append(
+                f"{what} has masked values. Leave these rows out"
+                + (", or give a data frame with gaps and data={'missing': 'fill'}." if label == "x" else ".")
+            )
+        elif label == "x" and isinstance(value, np.ndarray | pd.DataFrame) and not len(value):
+            wrong.append(f"{what} has no rows.")
+    return wrong
+
+
 def _of_frames(parts: Mapping[str, tuple[Any, ...]]) -> Rows:
     found, wrong, digest = Rows(), [], hashlib.sha256()
     targets: list[str] | None = None
@@ -85,23 +117,15 @@ def _of_frames(parts: Mapping[str, tuple[Any, ...]]) -> Rows:
             found.spec["target"] = names[0] if len(names) == 1 else names
             if weight:
                 found.spec["weight"] = weight
-        buffer = io.BytesIO()
-        try:
-            frame.to_parquet(buffer, index=False)
-        except Exception as error:  # pyarrow raises many types
-            reason = str(error.args[0] if error.args else error).splitlines()[0]
-            wrong.append(
-                f"{what} cannot be stored as Parquet ({reason}). Give each column values of one type."
-            )
-            continue
+        ending, content = file_of(frame, what, wrong)
         key = "path" if name == "data" else f"{name}_path"
-        found.files[f"{name}.parquet"], found.spec[key] = buffer.getvalue(), f"{name}.parquet"
+        found.files[f"{name}{ending}"], found.spec[key] = content, f"{name}{ending}"
         described = [(str(column), str(kind)) for column, kind in frame.dtypes.items()]
-        digest.update(repr((name, described)).encode())
+        digest.update(repr((name, described, *categories_of(frame))).encode())
         try:
             digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
         except TypeError:  # values that cannot be hashed, such as lists; the table refuses them later
-            digest.update(buffer.getvalue())
+            digest.update(content)
     if wrong:
         raise InputError("\n".join(wrong))
     found.digest = digest.hexdigest()
@@ -127,6 +151,10 @@ def _joined(
         )
     if isinstance(y, list | tuple) and len(y) == len(frame) and not {*map(str, y)} <= {*frame.columns}:
         y = pd.Series(list(y))  # the values of the rows, which may be texts
+    if np.isscalar(y):  # a column may have a number for its name
+        y = str(y)
+    elif isinstance(y, list | tuple) and len(y) != len(frame) and {*map(str, y)} <= {*frame.columns}:
+        y = [str(name) for name in y]
     named = [y] if isinstance(y, str) else list(y) if isinstance(y, list | tuple) else None
     if y is None:
         named = targets or []
@@ -154,11 +182,14 @@ def _joined(
             values, names = values.set_axis(targets, axis=1), targets
         if len(values) != len(frame):
             wrong.append(f"{what} has {len(frame):,} rows, but its y has {len(values):,}.")
-        wrong += [
-            f"{what} has a column {name!r}, and y has this name, too. Leave it out of x, or rename y."
-            for name in names
-            if name in frame.columns
-        ]
+        if twice := [name for name in names if name in frame.columns]:
+            shown = ", ".join(map(repr, twice[:20]))
+            wrong.append(
+                f"{what} has a column {shown}, and y has this name, too. Leave it out of x, or rename y."
+                if len(twice) == 1
+                else f"{what} has the columns {shown}, and y has these names, too. Give as y only the names of the targets "
+                "in x, or leave the targets out of x."
+            )
         if not wrong:
             frame = pd.concat([frame, values], axis=1)
     weight = None
@@ -186,6 +217,11 @@ def _of_arrays(
 ) -> Rows:
     if train[1] is None:
         raise InputError("y is missing. Give the targets of the rows, shape (rows,) or (rows, targets).")
+    for part in (train, validation, test):
+        if part is not None and len(part) > 2 and isinstance(part[2], str):
+            raise InputError(
+                f"sample_weight got {part[2]!r}, the name of a column, but x is an array. Give the weights, shape (rows,)."
+            )
     found, named = Rows(spec={"path": "data.npz", "target": "y"}), _named(train, "")
     if validation is not None:
         if test is None:

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 import results
+from results.folder.run_folder import RunFolder
+from sweep.models.rebuild import check_builder
 
 CANARY = "open(__file__ + '.canary', 'w').close()\n"
 
@@ -55,6 +57,26 @@ def test_a_builder_that_has_changed_is_not_run_unasked(strange):
     with pytest.raises(ValueError, match="is not the one that the sweep ran"):
         results.open(copy).model(0)
     results.open(copy).model(0, trust=True)
+
+
+def test_a_module_beside_the_builder_that_has_changed_is_not_run_unasked(strange, tmp_path, monkeypatch):
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "beside_it.py").write_text(CANARY + "WIDTH = 1\n")
+    source = "import beside_it\nfrom trainables.abalone import build_and_compile_model as build\n"
+    (code / "shown.py").write_text(source)
+    monkeypatch.syspath_prepend(code)
+    copy = strange("shown:build")
+    ran = json.loads((copy / "fingerprint.json").read_text())
+    ran["builder"] = {"function": "build", "source": source, "modules": {"beside_it": "WIDTH = 2\n"}}
+    (copy / "fingerprint.json").write_text(json.dumps(ran))
+    with pytest.raises(ValueError, match=r"the source of beside_it, which .*shown.py imports, differs"):
+        check_builder(RunFolder(copy))
+    assert not (code / "beside_it.py.canary").exists()
+    for modules in ({"modules": {"beside_it": CANARY + "WIDTH = 1\n"}}, {}):  # earlier versions have none
+        ran["builder"] = {"function": "build", "source": source, **modules}
+        (copy / "fingerprint.json").write_text(json.dumps(ran))
+        check_builder(RunFolder(copy))
 
 
 def test_a_builder_of_another_shape_is_said(strange):

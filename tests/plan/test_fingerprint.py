@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 
@@ -84,6 +86,33 @@ def test_the_builders_program_counts_and_its_layout_does_not(workplace):
     assert 'activation="tanh"' in found
 
 
+def test_the_modules_beside_the_builder_count(workplace):
+    (workplace / "model.py").write_text("import beside_model\n" + BUILDER)
+    (workplace / "beside_model.py").write_text("WIDTH = 1\n")
+    before = json.loads(json.dumps(marks(workplace)))
+    (workplace / "beside_model.py").write_text("# a comment\nWIDTH  = 1\n")
+    assert changes(before, marks(workplace)) == []
+    (workplace / "beside_model.py").write_text("WIDTH = 2\n")
+    found = changes(before, marks(workplace))
+    assert found[0] == "builder: its module beside_model changed:"
+    assert "    -WIDTH = 1" in found and "    +WIDTH = 2" in found
+    (workplace / "beside_model.py").write_text("import deeper\nWIDTH = 1\n")
+    (workplace / "deeper.py").write_text("")
+    now = marks(workplace)
+    assert changes(before, now)[-1] == "builder: its module deeper was not there, and is imported now"
+    assert changes(now, before)[-1] == "builder: its module deeper was there, and is not imported now"
+
+
+def test_runs_of_earlier_versions_have_no_modules_and_go_on(workplace):
+    before = marks(workplace)
+    assert before["builder"].pop("modules") == {}
+    (workplace / "model.py").write_text("import beside_model\n" + BUILDER)
+    (workplace / "beside_model.py").write_text("WIDTH = 1\n")
+    now = marks(workplace)
+    before["builder"]["source"] = now["builder"]["source"]
+    assert changes(before, now) == [] and now["builder"]["modules"] == {"beside_model": "WIDTH = 1\n"}
+
+
 def test_the_tables_bytes_count_and_its_place_does_not(workplace):
     before = marks(workplace)
     (workplace / "other.csv").write_bytes((workplace / "table.csv").read_bytes())
@@ -95,10 +124,26 @@ def test_the_tables_bytes_count_and_its_place_does_not(workplace):
 
 
 def test_it_survives_json(workplace):
-    import json
-
     found = marks(workplace)
     assert changes(json.loads(json.dumps(found)), found) == []
+
+
+def test_numbers_count_by_their_value_outside_of_the_space(workplace):
+    stored = marks(workplace, scheduler="asha", asha={"reduction_factor": 3})
+    for factor in (3, 3.0):
+        stored["budget"]["asha"]["reduction_factor"] = factor
+        assert changes(stored, marks(workplace, scheduler="asha", asha={"reduction_factor": 3})) == []
+    one, other = {"seed": 1, "space": {"a": [1]}, "data": {"drop": [1, 2.5]}}, {"seed": 1.0}
+    assert changes(one, {**one, **other, "data": {"drop": [1.0, 2.5]}}) == []
+    assert changes(one, {**one, "seed": True}) == ["seed: was 1, is True"]
+    assert changes(one, {**one, "data": {"drop": [True, 2.5]}}) == ["data.drop: was [1, 2.5], is [True, 2.5]"]
+    assert changes(one, {**one, "space": {"a": [1.0]}}) == ["space.a: was [1], is [1.0]"]
+
+
+def test_the_stored_plan_has_the_fingerprint_of_the_plan(workplace):
+    plan = Plan.load(write_plan(workplace, scheduler="asha"))
+    (workplace / "stored.yaml").write_text(plan.to_yaml())
+    assert json.dumps(fingerprint(Plan.load(workplace / "stored.yaml"))) == json.dumps(fingerprint(plan))
 
 
 def test_the_writing_of_a_condition_does_not_count(workplace):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from sweep.errors import InputError
 from sweep.python.rows import rows_of
@@ -108,7 +109,22 @@ def test_the_digest_is_that_of_the_content():
         ((FRAME, "t", np.ones(3)), r"weights of x have the shape \(3,\), but need \(60,\)"),
         ((FRAME, "t", "w"), "no column 'w', which the weights name"),
         ((FRAME, "t", None, (X, Y)), "validation rows got ndarray, but needs a data frame"),
-        ((FRAME.assign(a=[1, "b"] * 30), "t"), "cannot be stored as Parquet"),
+        ((FRAME.assign(a=[1, "b"] * 30), "t"), "cannot be stored as Parquet: the column 'a'"),
+        ((FRAME.assign(a=[b"1", 2] * 30), "t"), "cannot be stored as Parquet: the column 'a'"),
+        ((FRAME, 7), "no column '7', which y names"),
+        ((FRAME, FRAME), "has the columns 'a', 'kind', '3', 't', and y has these names, too. Give as y only"),
+        ((FRAME, {"t": X}), "y is a dictionary"),
+        (({"a": X}, Y), "x is a dictionary"),
+        ((X, sparse.csr_matrix(X)), "y is a sparse matrix"),
+        ((sparse.csr_matrix(X), Y), r"x is a sparse matrix, but needs all values. Give x.toarray\(\)"),
+        ((X[:0], Y[:0]), "x has no rows"),
+        ((FRAME[:0], "t"), "x has no rows"),
+        ((X, Y, "w"), "sample_weight got 'w', the name of a column, but x is an array"),
+        ((X, Y, None, X), "validation_data got ndarray"),
+        ((np.ma.masked_greater(X, 1), Y), "x has masked values"),
+        ((X, np.ma.masked_greater(X, 1)), "y has masked values"),
+        ((FRAME, np.ma.masked_greater(X[:, 0], 1)), "y has masked values"),
+        ((X, Y, np.ma.masked_greater(X[:, 0], 1)), "sample_weight has masked values"),
         ((X,), "y is missing"),
         ((X, Y[:-1]), "x has 60 rows, but y has 59"),
         ((X, Y, None, (X, Y)), "validation_data of arrays need test rows"),
@@ -132,3 +148,77 @@ def test_a_list_of_labels_is_the_target():
     labels = ["yes", "no", "yes"]
     assert rows_of(frame, labels).files == rows_of(frame, pd.Series(labels)).files
     assert rows_of(frame, ["a", "b"]).spec["target"] == ["a", "b"]
+
+
+def test_a_column_may_have_a_number_for_its_name(tmp_path):
+    frame = pd.DataFrame(CHANCE.normal(size=(60, 4)))
+    assert rows_of(frame, 0).spec["target"] == rows_of(frame, np.int64(0)).spec["target"] == "0"
+    assert rows_of(frame, [0, 2]).spec["target"] == ["0", "2"]
+    assert len(loaded(rows_of(frame, 3), tmp_path).features) == 3
+
+
+def test_validation_rows_may_be_a_frame_alone():
+    assert rows_of(FRAME, "t", None, FRAME[:9]).digest == rows_of(FRAME, "t", None, (FRAME[:9],)).digest
+
+
+def of(labels, categories, ordered=False):
+    return pd.Categorical(np.resize(np.array(labels, object), 60), categories, ordered=ordered)
+
+
+def test_the_order_of_categories_is_in_the_digest():
+    made = [
+        rows_of(FRAME.assign(kind=of(["x", "y"], order, ordered)), "t").digest
+        for order, ordered in [
+            (["x", "y"], False),
+            (["x", "y"], True),
+            (["y", "x"], False),
+            (["y", "x"], True),
+        ]
+    ]
+    assert len(set(made)) == 4
+    again = rows_of(FRAME.assign(kind=of(["x", "y"], ["y", "x"])), "t").digest
+    assert again == made[2]
+
+
+@pytest.mark.parametrize("part", ["data", "validation"])
+@pytest.mark.parametrize(
+    ("categories", "names"),
+    [([3, 1, 2], "312"), ([True, False], ["True", "False"]), ([0.5, 2.0], ["0.5", "2"])],
+)
+def test_categories_of_numbers_are_categories(tmp_path, categories, names, part):
+    frame = FRAME[["a", "t"]].assign(zip=of(sorted(categories), categories))
+    rows = rows_of(frame, "t", None, (frame[:20],) if part == "validation" else None)
+    assert rows.digest != rows_of(frame.assign(zip=list(frame["zip"])), "t").digest
+    table = loaded(rows, tmp_path)
+    assert table.features == ("a", *(f"zip_{name}" for name in names))
+    assert (table.x_train[:, 1:].sum(1) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "ordered", "classes"),
+    [
+        ([3, 1, 2], False, (1, 2, 3)),
+        ([3, 1, 2], True, (3, 1, 2)),
+        ([1, 0], True, (1, 0)),
+        ([True, False], True, (True, False)),
+        (["no", "yes"][::-1], True, ("yes", "no")),
+    ],
+)
+def test_a_target_of_categories_is_of_classes(tmp_path, labels, ordered, classes):
+    frame = FRAME.assign(t=of(sorted(labels), labels, ordered))
+    table = loaded(rows_of(frame, "t"), tmp_path)
+    assert table.classes == classes
+    codes = np.concatenate([table.y_train, table.y_test]).ravel()
+    assert sorted(codes) == sorted(float(classes.index(label)) for label in frame["t"])
+
+
+def test_a_regression_takes_categories_of_numbers_for_what_they_are(tmp_path):
+    table = loaded(rows_of(FRAME.assign(t=of([3, 1, 2], [3, 1, 2])), "t"), tmp_path, task="regression")
+    assert table.classes == () and {*table.y_train.ravel()} == {1.0, 2.0, 3.0}
+
+
+def test_gaps_in_categories_of_numbers_are_filled_by_the_most_frequent(tmp_path):
+    frame = FRAME[["a", "t"]].assign(zip=of([2.0, 2.0, 0.5, None], [0.5, 2.0]))
+    table = loaded(rows_of(frame, "t"), tmp_path, missing="fill")
+    assert table.features[:3] == ("a", "zip_0.5", "zip_2")
+    assert (table.x_train[:, 1:3].sum(1) == 1).all()

@@ -92,6 +92,9 @@ def test_the_checksum_is_that_of_the_content(tmp_path):
         (((X, Y), (X[:, :2], Y)), "a test row has the shape"),
         ((np.array([["a"]] * 60), Y), "data frame"),
         (3, "got int"),
+        ((np.ma.masked_greater(X, 0), Y), "x has masked values"),
+        ((X, np.ma.masked_greater(Y, 0)), "y has masked values"),
+        ((X, Y, np.ma.masked_array(np.ones(60), X[:, 0] > 0)), "weights have masked values"),
     ],
 )
 def test_other_data_are_refused(data, words):

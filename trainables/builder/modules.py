@@ -1,4 +1,4 @@
-"""Finds the modules of a builder's author in this process, removes them for a fresh import, and compares their globals.
+"""Finds the modules of a builder's author in this process or by their sources, removes them, and compares their globals.
 
 Terminology
     own modules   the builder's module, and the modules in its folder that it imports, directly or through one another
@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import sys
 import sysconfig
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from trainables.builder.find import Builder
+from trainables.builder.find import PICKLED, Builder, BuilderError, source_of
 
 _SOFTWARE = ("cluster", "results", "sweep", "trainables")
 _ROOT = Path(__file__).parents[2]
@@ -42,8 +43,45 @@ def own_modules(builder: Builder) -> dict[str, ModuleType]:
             continue
         if name == builder.module or _is_beside(name, module, builder.folder):
             found[name] = module
-            waiting += _imported(module)
+            waiting += _imported(_tree(module), module.__package__ or "")
     return found
+
+
+def sources_of(module: str, path: Path, folder: Path) -> dict[str, str]:
+    """Return the source of each own module but the builder's, by name. Finds them by the sources, and imports nothing.
+
+    Args:
+        module: the builder's module.
+        path: its file.
+        folder: the folder from which it is imported.
+    """
+    if path.suffix == PICKLED:  # only a text lies beside it
+        return {}
+    names = [*_imported(_tree_of(source_of(path)), _package_of(module, path)), *_parents(module)]
+    return sources_in(names, folder, module)
+
+
+def sources_in(names: Iterable[str], folder: Path, module: str = "") -> dict[str, str]:
+    """Return the sources of those modules among `names` that are in `folder`, and of those that they import, by name.
+
+    Args:
+        names: of modules, of which others are passed over.
+        folder: the folder from which they are imported.
+        module: one that is left out; what is in its package is in `folder` for sure.
+    """
+    found: dict[str, str] = {}
+    waiting = [*names, *(parent for name in names for parent in _parents(name))]
+    while waiting:
+        name = waiting.pop()
+        file = None if name in (*found, module) else _file_beside(name, module, folder)
+        if file is None:
+            continue
+        try:
+            found[name] = source_of(file)
+        except BuilderError:  # no text, so no import can read it either
+            continue
+        waiting += _imported(_tree_of(found[name]), _package_of(name, file))
+    return dict(sorted(found.items()))
 
 
 def forget(builder: Builder) -> None:
@@ -64,7 +102,10 @@ def variables_of(module: ModuleType) -> dict[str, Any]:
 
 def read_clocks(builder: Builder) -> bool:
     """Return whether an own module imports a module that tells the time."""
-    return any(_CLOCKS & set(_imported(module)) for module in own_modules(builder).values())
+    return any(
+        _CLOCKS & set(_imported(_tree(module), module.__package__ or ""))
+        for module in own_modules(builder).values()
+    )
 
 
 def globals_of(builder: Builder) -> dict[str, Any]:
@@ -118,7 +159,11 @@ def _is_beside(name: str, module: ModuleType, folder: Path) -> bool:
         path = Path(str(module.__file__)).resolve().relative_to(folder.resolve())
     except (AttributeError, ValueError):
         return False
-    file = folder.resolve() / path
+    return _is_own(name, folder.resolve() / path)
+
+
+def _is_own(name: str, file: Path) -> bool:
+    """Return whether the file of the module `name` is no part of an installed package or of this software."""
     if any(part in _INSTALLED for part in file.parts):
         return False
     if file.is_relative_to(sysconfig.get_path("stdlib")):
@@ -126,16 +171,37 @@ def _is_beside(name: str, module: ModuleType, folder: Path) -> bool:
     return not (name.partition(".")[0] in _SOFTWARE and file.is_relative_to(_ROOT))
 
 
-def _imported(module: ModuleType) -> list[str]:
-    """Return the names of the modules that a module imports anywhere in its file, and of their parents."""
+def _file_beside(name: str, module: str, folder: Path) -> Path | None:
+    """Return the file in `folder` that an import of `name` would run for the builder's module; None if there is none."""
+    top, _, _ = name.partition(".")
+    if not all(map(str.isidentifier, name.split("."))) or top in (*sys.stdlib_module_names, "__main__"):
+        return None
+    place = folder.joinpath(*name.split("."))
+    files = (place / "__init__.py", place.parent / f"{place.name}.py")
+    file = next((one for one in files if one.is_file()), None)
+    if file is None or not _is_own(name, file.resolve()):
+        return None
+    # The folder comes last on `sys.path`, so an installed package of the same name hides the file.
+    installed = [one for one in sys.path if any(part in _INSTALLED for part in Path(one).parts)]
+    hiding = None if top == module.partition(".")[0] else PathFinder.find_spec(top, installed)
+    return file if hiding is None or hiding.origin is None else None  # a folder without a file hides nothing
+
+
+def _package_of(name: str, file: Path) -> str:
+    """Return the package to which relative imports in a file refer."""
+    return name if file.name == "__init__.py" else name.rpartition(".")[0]
+
+
+def _imported(tree: ast.Module, package: str) -> list[str]:
+    """Return the names of the modules that a file in `package` imports anywhere, and of their parents."""
     found: list[str] = []
-    for node in ast.walk(_tree(module)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = "." * node.level + (node.module or "")
             try:
-                base = resolve_name(base, module.__package__ or "")
+                base = resolve_name(base, package)
             except ImportError:  # a relative import in a file that is in no package
                 continue
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
@@ -146,6 +212,13 @@ def _tree(module: ModuleType) -> ast.Module:
     try:
         return ast.parse(Path(str(module.__file__)).read_bytes())
     except (AttributeError, OSError, SyntaxError, ValueError):  # no file of Python source
+        return ast.Module([], [])
+
+
+def _tree_of(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError):
         return ast.Module([], [])
 
 

@@ -193,12 +193,20 @@ def _rows(x: Any, y: Any, weights: Any, name: str) -> Given:
         except (TypeError, ValueError) as error:
             wrong.append(f"{label} is not of numbers ({error}); give a data frame, whose texts are encoded")
             continue
-        if array.ndim < 2 and not isinstance(x, Mapping):
+        if np.ma.is_masked(values):
+            wrong.append(
+                f"{label} has masked values; fill them, or give a data frame with gaps in their place"
+            )
+        elif array.ndim < 2 and not isinstance(x, Mapping):
             wrong.append(f"{label} has the shape {array.shape}, but needs (rows, ...)")
         elif not np.isfinite(array).all():
             wrong.append(
                 f"{label} is not finite in row {int(np.argwhere(~np.isfinite(array))[0][0])}, counted from 0"
             )
+    for label, values in (("y has", y), ("the weights have", weights)):
+        for one in values.values() if isinstance(values, Mapping) else [values]:
+            if np.ma.is_masked(one):
+                wrong.append(f"{label} masked values; leave these rows out")
     targets = _targets(y, wrong)
     sizes = {len(array) for array in found.values()}
     if len(sizes) > 1 or (sizes and targets is not None and sizes != {len(targets)}):

@@ -243,9 +243,14 @@ def shown(values: pd.Series, row: int) -> str:
 
 def texts_of(values: pd.Series) -> list[str]:
     """Return categories as texts; whole numbers have no decimal point."""
-    if pd.api.types.is_float_dtype(values):
+    if pd.api.types.is_float_dtype(_dtype(values)):
         return [str(int(v)) if v == v and v == int(v) else str(v) for v in values.tolist()]
     return [str(value) for value in values.tolist()]
+
+
+def _dtype(values: pd.Series) -> Any:
+    """Return the type of the values; of categories of pandas, the type of these."""
+    return values.dtype.categories.dtype if isinstance(values.dtype, pd.CategoricalDtype) else values.dtype
 
 
 def _plain(text: str) -> str:
@@ -314,7 +319,7 @@ def fitted(
                 else texts_of(values.mode().astype(values.dtype))[0]
             )
         indicates = gaps and name in fills
-        raw: Literal["text", "number"] = "number" if pd.api.types.is_numeric_dtype(values) else "text"
+        raw: Literal["text", "number"] = "number" if pd.api.types.is_numeric_dtype(_dtype(values)) else "text"
         if distinct == 1:
             others.append(Column(name, "gaps", (), fill, indicates))
         elif kind == "number":

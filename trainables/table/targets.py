@@ -46,6 +46,8 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
         spec: names the target columns and the task.
     """
     names = spec.targets
+    if spec.task == "regression":  # it takes categories of numbers for what they are
+        frame = frame.assign(**{name: _uncategorized(frame[name]) for name in names})
     found = [_wrong(frame[name], source, spec, len(names) > 1) for name in names]
     if problems := [replace(problem, is_target=True) for problem in found if problem]:
         return None, problems
@@ -163,7 +165,7 @@ def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> 
     share = 1 - bad.sum() / len(present)
     if several and not bad.any():
         return None
-    are_classes = spec.task in ("binary", "multiclass")
+    are_classes = spec.task in ("binary", "multiclass") or isinstance(values.dtype, pd.CategoricalDtype)
     if (share > 0.5 and not are_classes) or spec.task == "regression" or several:
         row = int(bad.argmax())
         why = "but a number in most rows" if share > 0.5 else "but needs a number in every row"
@@ -187,6 +189,13 @@ def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> 
             "Name another column in data.target", (),
         )  # fmt: skip
     return None
+
+
+def _uncategorized(values: pd.Series) -> pd.Series:
+    """Return categories of numbers as numbers, and other values as they are."""
+    kind = values.dtype
+    is_of_numbers = isinstance(kind, pd.CategoricalDtype) and pd.api.types.is_numeric_dtype(kind.categories)
+    return pd.to_numeric(values.astype(object)) if is_of_numbers else values
 
 
 def _are_texts(values: pd.Series) -> bool:
