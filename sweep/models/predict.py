@@ -105,9 +105,22 @@ def prepared_rows(frame: pd.DataFrame, prepared: Preparation, spec: DataSpec, na
 
 
 def predicted(
-    model: keras.Model, rows: pd.DataFrame, prepared: Preparation, name: str, progress: Progress | None = None
+    model: keras.Model,
+    rows: pd.DataFrame,
+    prepared: Preparation,
+    name: str,
+    progress: Progress | None = None,
+    are_surely_classes: bool = False,
 ) -> pd.DataFrame:
     """Return the predictions for rows that `prepared_rows` returned.
+
+    Args:
+        model: the model.
+        rows: the rows.
+        prepared: says what the sweep made of its table.
+        name: where the rows are from, for messages.
+        progress: called after each part of the rows.
+        are_surely_classes: whether the classes of the table are no amounts, whatever the loss of the model is for.
 
     Raises:
         InputError: a number is not finite, or the model has several outputs with names of their own.
@@ -135,7 +148,7 @@ def predicted(
         if progress is not None:
             progress(start + len(x), len(rows))
     found = np.concatenate(parts)
-    if is_regression(model, prepared.task, prepared.classes):
+    if not are_surely_classes and is_regression(model, prepared.task, prepared.classes):
         prepared = replace(prepared, task="regression", classes=())
     frame, notes = to_frame(found, Outputs.of(model, prepared.task, found.shape[1]), prepared)
     told = [_unseen_note(column, counts) for column, counts in unseen.items()]

@@ -87,9 +87,9 @@ class FittedPoint(BaseEstimator):
             x: raw rows, or features of the shape (rows, ...), as in the sweep.
         """
         if isinstance(x, pd.DataFrame):
-            return predicted(
-                self.model_, prepared_rows(x, self._prepared, self._spec, "X"), self._prepared, "X"
-            )
+            rows = prepared_rows(x, self._prepared, self._spec, "X")
+            # A classifier's codes of its labels are classes, and its table says so.
+            return predicted(self.model_, rows, self._prepared, "X", are_surely_classes=True)
         outputs = np.asarray(self.model_.predict(np.asarray(x, "float32"), batch_size=BATCH_ROWS, verbose=0))
         outputs = outputs.reshape(len(x), -1)
         kind = Outputs.of(self.model_, self._prepared.task, outputs.shape[1])

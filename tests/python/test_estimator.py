@@ -105,6 +105,36 @@ def test_a_frame_with_texts_and_gaps(tmp_path):
         made.predict(x[["b", "a", "kind", "floor"]])
 
 
+def one_number(units, rate=0.05, *, input_shape):
+    return numbers(units, rate, input_shape=input_shape, n_outputs=1)
+
+
+def frame_with_texts(rows=100):
+    chance = np.random.default_rng(3)
+    return pd.DataFrame({"a": chance.normal(size=rows), "kind": chance.choice(list("xyz"), rows)})
+
+
+def test_labels_of_a_frame_follow_from_numbers_as_those_of_an_array():
+    x = frame_with_texts()
+    y = np.where(x["a"] > 0, "yes", "no")
+    made = KerasSweepClassifier(one_number, {"units": [8]}, epochs=30, **QUICK).fit(x, y)
+    [features, _] = made.best_estimator_._prepared.recipe.encode(x)
+    raw = made.best_estimator_.model_.predict(features, verbose=0)[:, 0]
+    np.testing.assert_array_equal(made.predict(x), np.where(raw > 0.5, "yes", "no"))
+    assert made.score(x, y) > 0.8
+    with pytest.raises(ValueError, match="no probabilities of 2 classes"):
+        made.predict_proba(x)
+
+
+@pytest.mark.parametrize("columns", [["a", "kind"], ["a"]])
+def test_one_number_says_nothing_of_three_classes(columns):
+    x = frame_with_texts()
+    y = np.array(["low", "mid", "high"])[np.digitize(x["a"], [-0.5, 0.5])]
+    made = KerasSweepClassifier(one_number, {"units": [2]}, epochs=1, **QUICK).fit(x[columns], y)
+    with pytest.raises(ValueError, match="1 outputs, which say nothing of 3 classes"):
+        made.predict(x[columns])
+
+
 def test_a_regressor_in_a_pipeline_and_under_cross_validation():
     made = KerasSweepRegressor(numbers, {"units": [8]}, epochs=30, **QUICK)
     scores = cross_val_score(make_pipeline(StandardScaler(), made), X, TARGET, cv=2)
