@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -34,7 +35,7 @@ from sklearn.utils.validation import (
 
 from results.run import Run
 from results.schema import FINISHED_WELL
-from sweep.python.fitted import FittedPoint
+from sweep.python.fitted import FittedPoint, by_value
 from sweep.python.search import search
 
 TARGET = "target of the sweep"
@@ -70,6 +71,18 @@ class _KerasSweep(BaseEstimator):
         self.plan = plan
         self.random_state = random_state
         self.verbose = verbose
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if content := by_value(self.build):
+            state = {**state, "build": None, "_build_by_value": content}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if content := state.get("_build_by_value"):
+            state = {name: value for name, value in state.items() if name != "_build_by_value"}
+            state["build"] = cloudpickle.loads(content)
+        super().__setstate__(state)
 
     def _fit(self, x: Any, y: np.ndarray, weight: Any, task: str, about: dict[str, int]) -> None:
         """Sweep.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,20 @@ from sweep.python.function import pickled
 
 if TYPE_CHECKING:
     import keras
+
+
+def by_value(build: Callable[..., Any] | str) -> bytes | None:
+    """Return the pickle of a builder by value; None if a pickle by its name does, as of a function in a module.
+
+    Raises:
+        InputError: a value that the function uses cannot be pickled.
+    """
+    try:
+        # Another process has another module __main__.
+        is_named = b"__main__" not in pickle.dumps(build)
+    except Exception:  # a closure or a lambda; also whatever the methods of its values raise
+        is_named = False
+    return None if is_named else pickled(build).content  # type: ignore[arg-type]  # a name can be pickled
 
 
 class FittedPoint(BaseEstimator):

@@ -135,6 +135,32 @@ def test_one_number_says_nothing_of_three_classes(columns):
         made.predict(x[columns])
 
 
+def test_a_builder_without_a_name_is_pickled_by_value(tmp_path):
+    factor = 2
+
+    def build(units, *, input_shape):
+        return one_number(units * factor, input_shape=input_shape)
+
+    for given in (build, lambda units, *, input_shape: build(units, input_shape=input_shape)):
+        made = KerasSweepRegressor(given, {"units": [2]}, epochs=1, **QUICK).fit(X, TARGET)
+        again = pickle.loads(pickle.dumps(made))
+        np.testing.assert_allclose(again.predict(X), made.predict(X), rtol=1e-6)
+        assert again.build(1, input_shape=(3,)).layers[0].units == 2 and made.build is given
+    assert pickle.loads(pickle.dumps(KerasSweepRegressor(numbers, {}))).build is numbers
+
+
+def test_a_builder_of_a_script_is_pickled_by_value(tmp_path):
+    code = "import pickle, sweep\ndef build(units): return units + 1\n"
+    code += "pickle.dump(sweep.KerasSweepRegressor(build, {'units': [1]}), open('it.pkl', 'wb'))"
+    (tmp_path / "script.py").write_text(code)
+    read = "import pickle; print(pickle.load(open('it.pkl', 'rb')).build(1))"
+    for arguments in (["script.py"], ["-c", read]):
+        ran = subprocess.run([sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True,
+                             env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split()[-1] == "2"
+
+
 def test_a_regressor_in_a_pipeline_and_under_cross_validation():
     made = KerasSweepRegressor(numbers, {"units": [8]}, epochs=30, **QUICK)
     scores = cross_val_score(make_pipeline(StandardScaler(), made), X, TARGET, cv=2)
