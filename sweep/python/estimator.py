@@ -182,21 +182,28 @@ class _KerasSweep(BaseEstimator):
     def _checked(self, x: Any) -> Any:
         """Return rows to predict."""
         check_is_fitted(self)
-        if isinstance(x, pd.DataFrame) and self._takes_frames:
+        _check_no_name_twice(x)
+        if not self._takes_frames:
+            return validate_data(self, x, dtype="float32", reset=False)
+        if isinstance(x, pd.DataFrame):
             _check_feature_names(self, x, reset=False)
             _check_n_features(self, x, reset=False)
             return x
-        return validate_data(self, x, dtype="float32", reset=False)
+        # The columns of an array are those of the fitted data frame, in its order, and are prepared as these were.
+        array = validate_data(self, x, dtype=None, ensure_all_finite=False, reset=False)
+        return pd.DataFrame(array, columns=self._columns).infer_objects()
 
     def _checked_both(self, x: Any, y: Any, **options: Any) -> tuple[Any, Any]:
         """Return rows and targets of `fit`; a data frame stays one if its columns have to be prepared."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        _check_no_name_twice(x)
         self._takes_frames = isinstance(x, pd.DataFrame) and (bool(self.data) or not _are_numbers(x))
         if not self._takes_frames:
             return validate_data(self, x, y, dtype="float32", ensure_min_samples=2, **options)
         _check_feature_names(self, x, reset=True)
         _check_n_features(self, x, reset=True)
+        self._columns = [str(name) for name in x.columns]
         _, y = check_X_y(np.zeros((len(x), 1)), y, **options)
         return x, y
 
@@ -342,6 +349,19 @@ class KerasSweepRegressor(RegressorMixin, _KerasSweep):
 def _are_numbers(frame: pd.DataFrame) -> bool:
     """Return whether a data frame has only numbers, and no gaps."""
     return all(map(pd.api.types.is_numeric_dtype, frame.dtypes)) and not frame.isna().to_numpy().any()
+
+
+def _check_no_name_twice(x: Any) -> None:
+    """Check that each column of a data frame has a name of its own.
+
+    Raises:
+        ValueError: the message names the columns that have not.
+    """
+    if isinstance(x, pd.DataFrame) and x.columns.has_duplicates:
+        twice = ", ".join(map(repr, dict.fromkeys(x.columns[x.columns.duplicated()].tolist())))
+        raise ValueError(
+            f"X has more than one column of the name {twice}, but each needs a name of its own. Rename or remove them."
+        )
 
 
 def _rows(x: Any, y: np.ndarray, weight: Any, part: np.ndarray) -> tuple[Any, ...]:

@@ -135,6 +135,39 @@ def test_one_number_says_nothing_of_three_classes(columns):
         made.predict(x[columns])
 
 
+def test_an_array_is_prepared_as_the_frame_of_fit():
+    chance = np.random.default_rng(5)
+    x = pd.DataFrame({"k": chance.integers(0, 3, 80) * 10, "one": 1.0, "a": chance.normal(size=80)})
+    x.loc[::7, "a"] = np.nan
+    made = KerasSweepRegressor(one_number, {"units": [3]}, epochs=1, data={"missing": "fill"}, **QUICK)
+    made.fit(x, x["k"])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        found = made.predict(x.to_numpy())
+    np.testing.assert_array_equal(found, made.predict(x))
+    wrong = pytest.raises(ValueError, match="2 features, but KerasSweepRegressor is expecting 3")
+    with pytest.warns(UserWarning, match="does not have valid feature names"), wrong:
+        made.predict(x.to_numpy()[:, :2])
+
+
+def test_an_array_of_objects_with_texts_is_prepared_as_the_frame_of_fit():
+    x = frame_with_texts(60)
+    made = KerasSweepRegressor(one_number, {"units": [3]}, epochs=1, **QUICK).fit(x, x["a"])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        found = made.predict(x.to_numpy(object))
+    np.testing.assert_array_equal(found, made.predict(x))
+
+
+def test_columns_of_one_name_are_one_message():
+    x = pd.DataFrame(X, columns=["a", "b", "a"])
+    made = KerasSweepRegressor(one_number, {"units": [2]}, epochs=1, **QUICK)
+    for given in (x, x.assign(kind="x")):
+        with pytest.raises(ValueError, match="more than one column of the name 'a'"):
+            made.fit(given, TARGET)
+    made.fit(pd.DataFrame(X, columns=["a", "b", "c"]), TARGET)
+    with pytest.raises(ValueError, match="more than one column of the name 'a'"):
+        made.predict(x)
+
+
 def test_a_builder_without_a_name_is_pickled_by_value(tmp_path):
     factor = 2
 
