@@ -237,7 +237,9 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
         best_index_: its row in `cv_results_`.
         cv_results_: columns as of `GridSearchCV`, with one split: params, param_*, split0_test_score, mean_test_score,
             std_test_score, rank_test_score, mean_train_score, mean_fit_time. A score is as `best_score_`; test stands for
-            the validation rows. A point that failed has NaN. With `repeats`, each repeat is a split, on the same rows.
+            the validation rows. `mean_train_score` is measured on all given rows: it includes the validation rows, so it
+            is too close to the test score to tell how much a point overfits. A point that failed has NaN. With `repeats`,
+            each repeat is a split, on the same rows.
         n_features_in_, feature_names_in_: as usual.
         classes_: the labels.
     """
