@@ -168,6 +168,75 @@ def test_columns_of_one_name_are_one_message():
         made.predict(x)
 
 
+def split_of(folder):
+    """Return the fitted and the validation rows of a run on frames."""
+    return (pd.read_parquet(folder / "given" / name) for name in ("data.parquet", "validation.parquet"))
+
+
+def test_groups_are_in_one_part_and_no_feature(tmp_path):
+    x = frame_with_texts().assign(g=np.arange(100) // 4)
+    made = KerasSweepRegressor(
+        one_number, {"units": [2]}, epochs=1, data={"split": {"kind": "group", "column": "g"}}, out=tmp_path / "run",
+        **QUICK,
+    ).fit(x, x["a"])  # fmt: skip
+    fitted, held = split_of(tmp_path / "run")
+    assert (
+        not set(fitted["g"]) & set(held["g"]) and held["g"].nunique() == 5 and len(fitted) + len(held) == 100
+    )
+    assert made.best_estimator_._prepared.recipe.features == ("a", "kind_x", "kind_y", "kind_z")
+    assert made.predict(x).shape == (100,)
+
+
+def test_the_last_rows_by_time_are_the_validation_rows(tmp_path):
+    day = pd.date_range("2024-01-01", periods=100).to_series().sample(frac=1, random_state=0)
+    x = frame_with_texts().assign(day=day.to_numpy())
+    KerasSweepRegressor(
+        one_number, {"units": [2]}, epochs=1, data={"split": {"kind": "time", "column": "day"}}, out=tmp_path / "run",
+        validation_fraction=0.3, **QUICK,
+    ).fit(x, x["a"])  # fmt: skip
+    fitted, held = split_of(tmp_path / "run")
+    assert len(held) == 30 and fitted["day"].max() < held["day"].min()
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("stratified", [4, 4]), ("random", [2, 6])])
+def test_the_kind_of_split_says_whether_classes_are_stratified(tmp_path, kind, counts):
+    y = np.repeat(["a", "b"], 20)
+    KerasSweepClassifier(
+        classes, {"units": [2]}, epochs=1, data={"split": {"kind": kind}}, out=tmp_path / "run", random_state=1,
+        plan={"engine": "native"},
+    ).fit(frame_with_texts(40), y)  # fmt: skip
+    _, held = split_of(tmp_path / "run")
+    assert held["target of the sweep"].value_counts().reindex([0, 1], fill_value=0).tolist() == counts
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ({"kind": "group", "column": "h"}, "names the column 'h', but X has a, kind"),
+        ({"kind": "group", "column": "gap"}, "no value in the column 'gap' in row 3"),
+        ({"kind": "time", "column": "kind"}, 'column "kind", which data.split.column names, holds no times'),
+        ({"kind": "group"}, "data.split.column must name the column"),
+        ({"kind": "groups", "column": "kind"}, "kind 'groups', but needs random, stratified, group, time"),
+        ({"kind": "stratified"}, "target of a regressor has no classes"),
+        ({"kind": "random", "share": 0.2}, "key 'share', but an estimator takes kind and column"),
+        ({"validation": 0.2}, "key 'split.validation', which the argument validation_fraction gives"),
+        ({"test": 0.2}, "key 'split.test', but an estimator keeps no test rows"),
+        ("group", "data's split got 'group', but needs a dictionary"),
+    ],
+)
+def test_a_split_that_cannot_be_made_is_one_message(split, said):
+    x = frame_with_texts(40).assign(gap=[0, 1, None, 3] * 10)
+    made = KerasSweepRegressor(one_number, {"units": [2]}, data={"split": split}, **QUICK)
+    with pytest.raises(ValueError, match=said):
+        made.fit(x, x["a"])
+
+
+def test_an_array_has_no_column_to_split_by():
+    made = KerasSweepRegressor(one_number, {"units": [2]}, data={"split": {"kind": "group", "column": "g"}})
+    with pytest.raises(ValueError, match="column 'g', but X is an array"):
+        made.fit(X, TARGET)
+
+
 def test_a_builder_without_a_name_is_pickled_by_value(tmp_path):
     factor = 2
 
@@ -258,6 +327,23 @@ def test_points_that_fail_have_no_score():
         ),
         (KerasSweepRegressor(numbers, {"unit": [2]}, **QUICK), "unit"),
         (KerasSweepRegressor(numbers, {"units": [2]}, plan={"engin": "keras"}), "Did you mean 'engine'"),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, plan={"seed": 9, "repeats": 2}, random_state=1),
+            "'seed', which the argument random_state gives(.|\n)*'repeats', which the argument repeats gives",
+        ),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, plan={"fit": {"validation_split": 0.5}}),
+            "validation_split', which the argument validation_fraction gives",
+        ),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, data={"task": "multiclass"}),
+            "'task', which follows from the class",
+        ),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, data={"split_seed": 3}),
+            "'split_seed', which the argument random_state gives",
+        ),
+        (KerasSweepRegressor(numbers, {"units": [2]}, data=["missing"]), "data got .*needs a dictionary"),
     ],
 )
 def test_bad_arguments_are_said_by_fit(made, said):
