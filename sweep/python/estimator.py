@@ -12,7 +12,7 @@ import numbers
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -38,6 +38,7 @@ from results.run import Run
 from results.schema import FINISHED_WELL
 from sweep.python.fitted import FittedPoint, by_value
 from sweep.python.search import search
+from trainables.builder.find import find
 from trainables.table import columns, raws, splits
 from trainables.table.readers import Source
 from trainables.table.spec import Kind, Split
@@ -149,10 +150,11 @@ class _KerasSweep(BaseEstimator):
         if how is not None and how.column is not None:  # so that the column is no feature
             data["split"] = {"kind": how.kind, "column": how.column}
         plan = {"scheduler": "none", "seed": int(seed), "repeats": self.repeats, **(self.plan or {})}
+        space = self._coded_weights(plan)
         in_process = self.n_jobs in (None, 1)
         with tempfile.TemporaryDirectory(prefix="sweep-fit-") as scratch:
             run = search(
-                build, rows[0], rows[1], validation_data=rows[1], space=self.space, epochs=self.epochs,
+                build, rows[0], rows[1], validation_data=rows[1], space=space, epochs=self.epochs,
                 out=self.out or Path(scratch) / "run", data=data, in_process=in_process, show=bool(self.verbose),
                 cpus=None if in_process or self.n_jobs == -1 else self.n_jobs, **plan,
             )  # fmt: skip
@@ -230,6 +232,30 @@ class _KerasSweep(BaseEstimator):
         count = len(parts.train) - (parts.validation or 0)
         return parts.train[:count], parts.train[count:]
 
+    def _coded(self, class_weight: Any) -> Any:
+        """Return a value of `class_weight` as the sweep takes it, whose targets of a classifier are codes."""
+        return class_weight
+
+    def _coded_weights(self, plan: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the space with `class_weight` by codes, and put it so into the plan's arguments of `fit`."""
+        fit = plan.get("fit")
+        if isinstance(fit, Mapping) and "class_weight" in fit:
+            plan["fit"] = {**fit, "class_weight": self._coded(fit["class_weight"])}
+        elif is_dataclass(fit) and not isinstance(fit, type):
+            plan["fit"] = replace(fit, class_weight=self._coded(getattr(fit, "class_weight", None)))
+        if not self._weighs_by_axis():
+            return self.space
+        return {**self.space, "class_weight": [self._coded(value) for value in self.space["class_weight"]]}
+
+    def _weighs_by_axis(self) -> bool:
+        """Return whether `class_weight` is an axis of the arguments of `fit`, and not of the builder."""
+        values = self.space.get("class_weight") if isinstance(self.space, Mapping) else None
+        if not isinstance(values, list | tuple):
+            return False
+        build = self.build
+        named = find(build, Path.cwd()) if isinstance(build, str) else inspect.signature(build)
+        return "class_weight" not in named.parameters
+
     def _take(self, run: Run, build: Callable[..., Any]) -> None:
         points = run.points.sort_values("idx", ignore_index=True)
         well = points["status"].isin([*FINISHED_WELL, "pruned"]) & points["has_weights"]
@@ -248,6 +274,11 @@ class _KerasSweep(BaseEstimator):
         of_each = scores.groupby(configuration)
         mean = of_each.mean()  # over the repeats that have a score
         configs = run.configs(mean.index.tolist())
+        if self._weighs_by_axis():
+            labelled = self.space["class_weight"]
+            for config in configs:
+                position = run.axes["class_weight"].index(config["class_weight"])
+                config["class_weight"] = labelled[position]
         ranks = mean.rank(ascending=False, method="min").fillna(mean.notna().sum() + 1).astype(int)
         splits = {
             f"split{number}_test_score": scores[repeat == number]
@@ -323,8 +354,9 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
         data: further keys of a plan's `data`, for data frames, such as `{"missing": "fill"}`. `{"split": {"kind": "group",
             "column": "household"}}` puts all rows of a household into one part, and the kind `time` takes the last rows
             as the validation rows. The column is no feature. The kinds `random` and `stratified` need no column.
-        plan: further keys of a plan, such as `{"scheduler": "none", "callbacks": {"early_stopping": {"patience": 5}}}`.
-            Keys that an argument here gives, such as `seed`, are refused.
+        plan: further keys of a plan, such as `{"scheduler": "none", "callbacks": {"early_stopping": {"patience": 5}}}`. A
+            `class_weight` in its `fit`, or as an axis, has the labels as keys, as in scikit-learn. Keys that an argument
+            here gives, such as `seed`, are refused.
         random_state: seed of the split, of the initial weights and of the order of rows.
         verbose: whether to print the progress.
 
@@ -343,6 +375,18 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
         n_features_in_, feature_names_in_: as usual.
         classes_: the labels.
     """
+
+    def _coded(self, class_weight: Any) -> Any:
+        if not isinstance(class_weight, Mapping):
+            return class_weight
+        codes = {label: code for code, label in enumerate(self.classes_.tolist())}
+        if unknown := [label for label in class_weight if label not in codes]:
+            shown = ", ".join(map(repr, list(codes)[:10])) + (", ..." if len(codes) > 10 else "")
+            raise ValueError(
+                f"class_weight names {', '.join(map(repr, unknown))}, but the classes are {shown}. Write "
+                f"class_weight: {{{next(iter(codes))!r}: 2.0}}, or 'balanced'."
+            )
+        return {codes[label]: weight for label, weight in class_weight.items()}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

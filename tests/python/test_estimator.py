@@ -168,6 +168,35 @@ def test_columns_of_one_name_are_one_message():
         made.predict(x)
 
 
+def weighted(class_weight, labels, **more):
+    made = KerasSweepClassifier(
+        classes, {"units": [4]}, epochs=8, plan={"engine": "native", "fit": {"class_weight": class_weight}},
+        random_state=0, **more,
+    )  # fmt: skip
+    return made.fit(X, labels).predict(X)
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3], ["a", "b", "c"]])
+def test_class_weight_has_labels_as_keys(labels):
+    y = np.array(labels)[np.digitize(X[:, 0], [-0.4, 0.4])]
+    for label in labels:
+        assert (weighted({label: 50.0}, y) == label).mean() > 0.6
+
+
+def test_class_weight_of_an_unknown_label_is_refused():
+    with pytest.raises(
+        ValueError, match=r"class_weight names 0, 'hgh', but the classes are 'high', 'low', 'mid'"
+    ):
+        weighted({0: 2.0, "hgh": 2.0, "low": 1.0}, LABELS)
+
+
+def test_class_weight_as_an_axis_has_labels_as_keys():
+    space = {"units": [4], "class_weight": [None, "balanced", {"low": 50.0}]}
+    made = KerasSweepClassifier(classes, space, epochs=1, **QUICK).fit(X, LABELS)
+    assert [config["class_weight"] for config in made.cv_results_["params"]] == space["class_weight"]
+    assert made.best_params_ in made.cv_results_["params"]
+
+
 def split_of(folder):
     """Return the fitted and the validation rows of a run on frames."""
     return (pd.read_parquet(folder / "given" / name) for name in ("data.parquet", "validation.parquet"))
