@@ -40,7 +40,7 @@ def predict(
     folder: AnyPath,
     config: Mapping[str, Any],
     weights: Sequence[np.ndarray],
-    table: pd.DataFrame | np.ndarray,
+    table: pd.DataFrame | pd.Series | Mapping[str, Any] | np.ndarray,
     trust: bool = False,
     name: str = "the table",
     progress: Progress | None = None,
@@ -52,7 +52,7 @@ def predict(
         folder: the run's folder.
         config: the point's value of each axis.
         weights: the stored weights, in the order of `Model.get_weights`.
-        table: raw rows, or an array of features.
+        table: raw rows, or an array of features. A Series is one row, and a dictionary has columns or the values of one row.
         trust: whether to run the builder without a check.
         name: where the rows are from, for messages.
         progress: called after each part of the rows.
@@ -69,11 +69,18 @@ def predict(
         rebuild.check_builder(run)
     plan = Plan.load(run.plan)
     prepared = preparation.of_run(run, plan)
-    if isinstance(table, pd.DataFrame):
-        rows = prepared_rows(table, prepared, plan.data_spec, name)  # before TensorFlow is loaded
+    if isinstance(table, pd.DataFrame | pd.Series | Mapping):
+        frame = table if isinstance(table, pd.DataFrame) else _frame_of(table, prepared, name)
+        rows = prepared_rows(frame, prepared, plan.data_spec, name)  # before TensorFlow is loaded
         model = rebuild.model(folder, config, weights, trust, seed)
         return predicted(model, rows, prepared, name, progress)
-    array = np.asarray(table, "float32")
+    try:
+        array = np.asarray(table, "float32")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name} is no array of numbers ({error}). Give a data frame of raw rows to have them prepared, or an array of "
+            f"the features, shape (rows, {', '.join(map(str, prepared.shape))})."
+        ) from None
     if array.shape[1:] != prepared.shape:
         names = f": {', '.join(prepared.recipe.features)}" if prepared.recipe else ""
         raise InputError(
@@ -81,6 +88,31 @@ def predict(
             f"their order{names}. Give a data frame of raw rows to have them prepared."
         )
     return rebuild.model(folder, config, weights, trust, seed).predict(array, verbose=0)
+
+
+def _frame_of(rows: pd.Series | Mapping[str, Any], prepared: Preparation, name: str) -> pd.DataFrame:
+    """Return one row, or columns by name, as a data frame.
+
+    Raises:
+        InputError: the Series is a column, or the columns cannot be joined.
+    """
+    if isinstance(rows, pd.Series):
+        names = [column.name for column in prepared.recipe.columns] if prepared.recipe else []
+        if names and not {*names} & {*map(str, rows.index)}:
+            raise InputError(
+                f"{name} is a Series whose index names no column of the model, but as a Series it needs to be one row, with "
+                f"the index {', '.join(names)}. Give a data frame for several rows."
+            )
+        return rows.to_frame().T.infer_objects()  # else each column is of objects, as the row was
+    if not any(pd.api.types.is_list_like(values) for values in rows.values()):
+        return pd.DataFrame([dict(rows)])
+    try:
+        return pd.DataFrame(dict(rows))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name} is a dictionary of columns that make no table ({error}). Give each column a list of as many values, or "
+            "each one value for a single row."
+        ) from None
 
 
 def prepared_rows(frame: pd.DataFrame, prepared: Preparation, spec: DataSpec, name: str) -> pd.DataFrame:
@@ -105,9 +137,22 @@ def prepared_rows(frame: pd.DataFrame, prepared: Preparation, spec: DataSpec, na
 
 
 def predicted(
-    model: keras.Model, rows: pd.DataFrame, prepared: Preparation, name: str, progress: Progress | None = None
+    model: keras.Model,
+    rows: pd.DataFrame,
+    prepared: Preparation,
+    name: str,
+    progress: Progress | None = None,
+    are_surely_classes: bool = False,
 ) -> pd.DataFrame:
     """Return the predictions for rows that `prepared_rows` returned.
+
+    Args:
+        model: the model.
+        rows: the rows.
+        prepared: says what the sweep made of its table.
+        name: where the rows are from, for messages.
+        progress: called after each part of the rows.
+        are_surely_classes: whether the classes of the table are no amounts, whatever the loss of the model is for.
 
     Raises:
         InputError: a number is not finite, or the model has several outputs with names of their own.
@@ -135,7 +180,7 @@ def predicted(
         if progress is not None:
             progress(start + len(x), len(rows))
     found = np.concatenate(parts)
-    if is_regression(model, prepared.task, prepared.classes):
+    if not are_surely_classes and is_regression(model, prepared.task, prepared.classes):
         prepared = replace(prepared, task="regression", classes=())
     frame, notes = to_frame(found, Outputs.of(model, prepared.task, found.shape[1]), prepared)
     told = [_unseen_note(column, counts) for column, counts in unseen.items()]

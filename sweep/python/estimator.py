@@ -12,9 +12,11 @@ import numbers
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -34,11 +36,42 @@ from sklearn.utils.validation import (
 
 from results.run import Run
 from results.schema import FINISHED_WELL
-from sweep.python.fitted import FittedPoint
+from sweep.python.fitted import FittedPoint, by_value
 from sweep.python.search import search
+from trainables.builder.find import find
+from trainables.table import columns, raws, splits
+from trainables.table.readers import Source
+from trainables.table.spec import Kind, Split
 
 TARGET = "target of the sweep"
 """The name of the target in the table that a data frame becomes."""
+
+
+_ARGUMENTS = {
+    "seed": "random_state",
+    "repeats": "repeats",
+    "space": "space",
+    "builder": "build",
+    "data": "data",
+    "epochs": "epochs",
+    "validation_data": "validation_fraction",
+    "cpus": "n_jobs",
+    "in_process": "n_jobs",
+    "out": "out",
+    "show": "verbose",
+}
+"""For each key that `plan` must not have, the argument of an estimator that says the same."""
+
+_NO_TEST_ROWS = "but an estimator keeps no test rows: score it by cross-validation"
+_KEYS_OF_DATA = {
+    "task": "which follows from the class of the estimator",
+    "test_fraction": _NO_TEST_ROWS,
+    "split_seed": "which the argument random_state gives",
+    "split.test": _NO_TEST_ROWS,
+    "split.validation": "which the argument validation_fraction gives",
+    "split.seed": "which the argument random_state gives",
+}
+"""For each key that `data` must not have, why."""
 
 
 class _KerasSweep(BaseEstimator):
@@ -71,6 +104,18 @@ class _KerasSweep(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if content := by_value(self.build):
+            state = {**state, "build": None, "_build_by_value": content}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if content := state.get("_build_by_value"):
+            state = {name: value for name, value in state.items() if name != "_build_by_value"}
+            state["build"] = cloudpickle.loads(content)
+        super().__setstate__(state)
+
     def _fit(self, x: Any, y: np.ndarray, weight: Any, task: str, about: dict[str, int]) -> None:
         """Sweep.
 
@@ -85,11 +130,13 @@ class _KerasSweep(BaseEstimator):
             raise ValueError(
                 f"validation_fraction got {self.validation_fraction!r}, but needs a share between 0 and 1, such as 0.2."
             )
+        self._check_keys(task)
         random = self.random_state
         seed = (
             random if isinstance(random, numbers.Integral) else check_random_state(random).randint(2**31 - 1)
         )
-        fit, held = self._split(len(x), y if task == "multiclass" else None, int(seed))
+        how = self._how()
+        fit, held = self._split(x, y, task, how, int(seed))
         build = self.build
         if not isinstance(build, str):
             named = inspect.signature(build).parameters
@@ -99,27 +146,115 @@ class _KerasSweep(BaseEstimator):
                 build = functools.partial(build, **extra)
         rows = [_rows(x, y, weight, part) for part in (fit, held)]
         data = {"task": task, **(self.data or {})}
+        data.pop("split", None)
+        if how is not None and how.column is not None:  # so that the column is no feature
+            data["split"] = {"kind": how.kind, "column": how.column}
         plan = {"scheduler": "none", "seed": int(seed), "repeats": self.repeats, **(self.plan or {})}
+        space = self._coded_weights(plan)
         in_process = self.n_jobs in (None, 1)
         with tempfile.TemporaryDirectory(prefix="sweep-fit-") as scratch:
             run = search(
-                build, rows[0], rows[1], validation_data=rows[1], space=self.space, epochs=self.epochs,
+                build, rows[0], rows[1], validation_data=rows[1], space=space, epochs=self.epochs,
                 out=self.out or Path(scratch) / "run", data=data, in_process=in_process, show=bool(self.verbose),
                 cpus=None if in_process or self.n_jobs == -1 else self.n_jobs, **plan,
             )  # fmt: skip
             self._take(run, build)
 
-    def _split(self, rows: int, classes: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def _check_keys(self, task: str) -> None:
+        """Check that no key of `plan` or `data` says what an argument says.
+
+        Raises:
+            ValueError: the message names them all, with what to give instead.
+        """
+        wrong = []
+        for name in ("plan", "data"):
+            if not isinstance(given := getattr(self, name), Mapping | None):
+                raise ValueError(f"{name} got {given!r}, but needs a dictionary of further keys of a plan.")
+        plan, data = self.plan or {}, self.data or {}
+        for key in plan:
+            if key in _ARGUMENTS:
+                wrong.append(
+                    f"plan has the key {key!r}, which the argument {_ARGUMENTS[key]} gives. Remove it, and give "
+                    f"{_ARGUMENTS[key]} instead."
+                )
+        fit = plan.get("fit")
+        if isinstance(fit, Mapping) and "validation_split" in fit:
+            wrong.append(
+                "plan's fit has the key 'validation_split', which the argument validation_fraction gives. Remove it, and "
+                "give validation_fraction instead."
+            )
+        names = [*data, *(f"split.{key}" for key in _keys_of_split(data.get("split")))]
+        own = ("multiclass", "binary") if task == "multiclass" else (task,)
+        for key in names:
+            if key in _KEYS_OF_DATA and not (key == "task" and data[key] in own):
+                wrong.append(f"data has the key {key!r}, {_KEYS_OF_DATA[key]}. Remove it.")
+        if wrong:
+            raise ValueError("\n".join(wrong))
+
+    def _how(self) -> Split | None:
+        """Return how `data` splits the rows; None if it says nothing of it."""
+        keys = _keys_of_split((self.data or {}).get("split"))
+        if unknown := [key for key in keys if key not in ("kind", "column")]:
+            raise ValueError(
+                f"data's split has the key {unknown[0]!r}, but an estimator takes kind and column, such as "
+                '{"kind": "group", "column": "household"}.'
+            )
+        if (kind := keys.get("kind")) not in (None, *get_args(Kind)):
+            raise ValueError(f"data's split has the kind {kind!r}, but needs {', '.join(get_args(Kind))}.")
+        return Split(**keys) if keys else None
+
+    def _split(
+        self, x: Any, y: np.ndarray, task: str, how: Split | None, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of the fitted and of the validation rows."""
-        split = functools.partial(
-            train_test_split, np.arange(rows), test_size=self.validation_fraction, random_state=seed
-        )
-        try:
-            return split(stratify=classes)
-        except ValueError:
-            if classes is None:
-                raise
-            return split()  # a class has too few rows to be in both parts
+        rows = np.arange(len(x))
+        is_stratified = task == "multiclass" and (how is None or how.kind is None)
+        if how is None or how.kind in (None, "random"):
+            split = functools.partial(
+                train_test_split, rows, test_size=self.validation_fraction, random_state=seed
+            )
+            try:
+                return split(stratify=y if is_stratified else None)
+            except ValueError:
+                if not is_stratified:
+                    raise
+                return split()  # a class has too few rows to be in both parts
+        if how.kind == "stratified" and task != "multiclass":
+            raise ValueError(
+                "data's split has the kind 'stratified', but the target of a regressor has no classes. Remove it."
+            )
+        by = None if how.column is None else _split_column(x, how)
+        # Only two parts are wanted, so the test rows are said to be given, whichever these are.
+        parts = splits.split(
+            rows, replace(how, seed=seed), float(self.validation_fraction), rows[:1], rows[:0], by,
+            pd.Series(y) if how.kind == "stratified" else None,
+        )  # fmt: skip
+        count = len(parts.train) - (parts.validation or 0)
+        return parts.train[:count], parts.train[count:]
+
+    def _coded(self, class_weight: Any) -> Any:
+        """Return a value of `class_weight` as the sweep takes it, whose targets of a classifier are codes."""
+        return class_weight
+
+    def _coded_weights(self, plan: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the space with `class_weight` by codes, and put it so into the plan's arguments of `fit`."""
+        fit = plan.get("fit")
+        if isinstance(fit, Mapping) and "class_weight" in fit:
+            plan["fit"] = {**fit, "class_weight": self._coded(fit["class_weight"])}
+        elif is_dataclass(fit) and not isinstance(fit, type):
+            plan["fit"] = replace(fit, class_weight=self._coded(getattr(fit, "class_weight", None)))
+        if not self._weighs_by_axis():
+            return self.space
+        return {**self.space, "class_weight": [self._coded(value) for value in self.space["class_weight"]]}
+
+    def _weighs_by_axis(self) -> bool:
+        """Return whether `class_weight` is an axis of the arguments of `fit`, and not of the builder."""
+        values = self.space.get("class_weight") if isinstance(self.space, Mapping) else None
+        if not isinstance(values, list | tuple):
+            return False
+        build = self.build
+        named = find(build, Path.cwd()) if isinstance(build, str) else inspect.signature(build)
+        return "class_weight" not in named.parameters
 
     def _take(self, run: Run, build: Callable[..., Any]) -> None:
         points = run.points.sort_values("idx", ignore_index=True)
@@ -139,6 +274,11 @@ class _KerasSweep(BaseEstimator):
         of_each = scores.groupby(configuration)
         mean = of_each.mean()  # over the repeats that have a score
         configs = run.configs(mean.index.tolist())
+        if self._weighs_by_axis():
+            labelled = self.space["class_weight"]
+            for config in configs:
+                position = run.axes["class_weight"].index(config["class_weight"])
+                config["class_weight"] = labelled[position]
         ranks = mean.rank(ascending=False, method="min").fillna(mean.notna().sum() + 1).astype(int)
         splits = {
             f"split{number}_test_score": scores[repeat == number]
@@ -169,21 +309,28 @@ class _KerasSweep(BaseEstimator):
     def _checked(self, x: Any) -> Any:
         """Return rows to predict."""
         check_is_fitted(self)
-        if isinstance(x, pd.DataFrame) and self._takes_frames:
+        _check_no_name_twice(x)
+        if not self._takes_frames:
+            return validate_data(self, x, dtype="float32", reset=False)
+        if isinstance(x, pd.DataFrame):
             _check_feature_names(self, x, reset=False)
             _check_n_features(self, x, reset=False)
             return x
-        return validate_data(self, x, dtype="float32", reset=False)
+        # The columns of an array are those of the fitted data frame, in its order, and are prepared as these were.
+        array = validate_data(self, x, dtype=None, ensure_all_finite=False, reset=False)
+        return pd.DataFrame(array, columns=self._columns).infer_objects()
 
     def _checked_both(self, x: Any, y: Any, **options: Any) -> tuple[Any, Any]:
         """Return rows and targets of `fit`; a data frame stays one if its columns have to be prepared."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        _check_no_name_twice(x)
         self._takes_frames = isinstance(x, pd.DataFrame) and (bool(self.data) or not _are_numbers(x))
         if not self._takes_frames:
             return validate_data(self, x, y, dtype="float32", ensure_min_samples=2, **options)
         _check_feature_names(self, x, reset=True)
         _check_n_features(self, x, reset=True)
+        self._columns = [str(name) for name in x.columns]
         _, y = check_X_y(np.zeros((len(x), 1)), y, **options)
         return x, y
 
@@ -200,11 +347,16 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
         space: the values of each axis.
         epochs: the most epochs of a point.
         repeats: how often each point is trained, with different seeds. The best one has the best mean.
-        validation_fraction: share of the rows that are the validation rows; stratified for a classifier if it can be.
+        validation_fraction: share of the rows, or of their groups, that are the validation rows. They are drawn at random;
+            stratified for a classifier if it can be.
         n_jobs: None or 1 trains in this process, without Ray. -1 uses Ray with all cores, another number so many.
         out: the run's folder, to look at the sweep later; the same fit resumes there. None: a folder that is deleted.
-        data: further keys of a plan's `data`, for data frames, such as `{"missing": "fill"}`.
-        plan: further keys of a plan, such as `{"scheduler": "none", "callbacks": {"early_stopping": {"patience": 5}}}`.
+        data: further keys of a plan's `data`, for data frames, such as `{"missing": "fill"}`. `{"split": {"kind": "group",
+            "column": "household"}}` puts all rows of a household into one part, and the kind `time` takes the last rows
+            as the validation rows. The column is no feature. The kinds `random` and `stratified` need no column.
+        plan: further keys of a plan, such as `{"scheduler": "none", "callbacks": {"early_stopping": {"patience": 5}}}`. A
+            `class_weight` in its `fit`, or as an axis, has the labels as keys, as in scikit-learn. Keys that an argument
+            here gives, such as `seed`, are refused.
         random_state: seed of the split, of the initial weights and of the order of rows.
         verbose: whether to print the progress.
 
@@ -217,10 +369,24 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
         best_index_: its row in `cv_results_`.
         cv_results_: columns as of `GridSearchCV`, with one split: params, param_*, split0_test_score, mean_test_score,
             std_test_score, rank_test_score, mean_train_score, mean_fit_time. A score is as `best_score_`; test stands for
-            the validation rows. A point that failed has NaN. With `repeats`, each repeat is a split, on the same rows.
+            the validation rows. `mean_train_score` is measured on all given rows: it includes the validation rows, so it
+            is too close to the test score to tell how much a point overfits. A point that failed has NaN. With `repeats`,
+            each repeat is a split, on the same rows.
         n_features_in_, feature_names_in_: as usual.
         classes_: the labels.
     """
+
+    def _coded(self, class_weight: Any) -> Any:
+        if not isinstance(class_weight, Mapping):
+            return class_weight
+        codes = {label: code for code, label in enumerate(self.classes_.tolist())}
+        if unknown := [label for label in class_weight if label not in codes]:
+            shown = ", ".join(map(repr, list(codes)[:10])) + (", ..." if len(codes) > 10 else "")
+            raise ValueError(
+                f"class_weight names {', '.join(map(repr, unknown))}, but the classes are {shown}. Write "
+                f"class_weight: {{{next(iter(codes))!r}: 2.0}}, or 'balanced'."
+            )
+        return {codes[label]: weight for label, weight in class_weight.items()}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -329,6 +495,59 @@ class KerasSweepRegressor(RegressorMixin, _KerasSweep):
 def _are_numbers(frame: pd.DataFrame) -> bool:
     """Return whether a data frame has only numbers, and no gaps."""
     return all(map(pd.api.types.is_numeric_dtype, frame.dtypes)) and not frame.isna().to_numpy().any()
+
+
+def _check_no_name_twice(x: Any) -> None:
+    """Check that each column of a data frame has a name of its own.
+
+    Raises:
+        ValueError: the message names the columns that have not.
+    """
+    if isinstance(x, pd.DataFrame) and x.columns.has_duplicates:
+        twice = ", ".join(map(repr, dict.fromkeys(x.columns[x.columns.duplicated()].tolist())))
+        raise ValueError(
+            f"X has more than one column of the name {twice}, but each needs a name of its own. Rename or remove them."
+        )
+
+
+def _keys_of_split(given: Any) -> dict[str, Any]:
+    """Return the keys that `split` has in a plan's `data`."""
+    if isinstance(given, Split):
+        return {
+            item.name: value for item in fields(given) if (value := getattr(given, item.name)) != item.default
+        }
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(
+            f'data\'s split got {given!r}, but needs a dictionary, such as {{"kind": "group", "column": "household"}}.'
+        )
+    return dict(given or {})
+
+
+def _split_column(x: Any, how: Split) -> pd.Series:
+    """Return the groups or times of all rows; times are numbers or comparable.
+
+    Raises:
+        ValueError: there is no such column, or it has gaps or no times.
+    """
+    if not isinstance(x, pd.DataFrame):
+        raise ValueError(
+            f"data's split names the column {how.column!r}, but X is an array, whose columns have no names. Give a data "
+            "frame."
+        )
+    frame = x.reset_index(drop=True).set_axis(x.columns.map(str), axis=1)
+    if how.column not in frame:
+        raise ValueError(
+            f"data's split names the column {how.column!r}, but X has {', '.join(map(str, frame.columns[:20]))}."
+        )
+    if (gaps := frame[how.column].isna()).any():
+        raise ValueError(
+            f"X has no value in the column {how.column!r} in row {int(gaps.argmax()) + 1} ({gaps.sum():,} missing in "
+            "all), but data's split needs one in each row. Fill the gaps, or leave these rows out."
+        )
+    by, problems, _ = raws.split_column(frame, Source("X", frame), how)
+    if by is None:
+        raise ValueError(columns.message("X", problems))
+    return by
 
 
 def _rows(x: Any, y: np.ndarray, weight: Any, part: np.ndarray) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,20 @@ from sweep.python.function import pickled
 
 if TYPE_CHECKING:
     import keras
+
+
+def by_value(build: Callable[..., Any] | str) -> bytes | None:
+    """Return the pickle of a builder by value; None if a pickle by its name does, as of a function in a module.
+
+    Raises:
+        InputError: a value that the function uses cannot be pickled.
+    """
+    try:
+        # Another process has another module __main__.
+        is_named = b"__main__" not in pickle.dumps(build)
+    except Exception:  # a closure or a lambda; also whatever the methods of its values raise
+        is_named = False
+    return None if is_named else pickled(build).content  # type: ignore[arg-type]  # a name can be pickled
 
 
 class FittedPoint(BaseEstimator):
@@ -87,9 +102,9 @@ class FittedPoint(BaseEstimator):
             x: raw rows, or features of the shape (rows, ...), as in the sweep.
         """
         if isinstance(x, pd.DataFrame):
-            return predicted(
-                self.model_, prepared_rows(x, self._prepared, self._spec, "X"), self._prepared, "X"
-            )
+            rows = prepared_rows(x, self._prepared, self._spec, "X")
+            # A classifier's codes of its labels are classes, and its table says so.
+            return predicted(self.model_, rows, self._prepared, "X", are_surely_classes=True)
         outputs = np.asarray(self.model_.predict(np.asarray(x, "float32"), batch_size=BATCH_ROWS, verbose=0))
         outputs = outputs.reshape(len(x), -1)
         kind = Outputs.of(self.model_, self._prepared.task, outputs.shape[1])

@@ -40,6 +40,16 @@ def test_raw_rows_are_the_arrays_of_the_sweep(run, frame):
     assert found.attrs["notes"] == ()
 
 
+def test_a_series_is_one_row_and_a_dictionary_has_columns_or_one_row(run, frame):
+    expected = run.predict(0, frame.iloc[3:5], trust=True)
+    found = run.predict(0, frame.iloc[3], trust=True)
+    pd.testing.assert_frame_equal(found, expected[:1], rtol=1e-5)
+    columns = run.predict(0, frame.iloc[3:5].to_dict("list"), trust=True)
+    pd.testing.assert_frame_equal(columns, expected.reset_index(drop=True), rtol=1e-5)
+    row = run.predict(0, frame.iloc[3].to_dict(), trust=True)
+    pd.testing.assert_frame_equal(row, expected[:1].reset_index(drop=True), rtol=1e-5)
+
+
 def test_neither_target_nor_table_is_needed(run, frame, tmp_path, monkeypatch):
     table = run.folder.path.parent / "table.csv"
     expected = run.predict(0, frame, trust=True)
@@ -103,6 +113,10 @@ def test_parts_give_the_same_as_the_whole(run, frame, monkeypatch):
         (lambda f: f.iloc[:0], "no rows"),
         (lambda f: pd.concat([f, f[["a"]]], axis=1), "'a' twice"),
         (lambda f: np.zeros((4, 3)), r"shape \(4, 3\), but needs \(rows, 8\), .*: a, b, kind_x"),
+        (lambda f: f["a"], r"needs to be one row, with the index a, b, kind, floor"),
+        (lambda f: {"a": [1.0, 2.0], "b": [1.0]}, r"Give each column a list of as many values"),
+        (lambda f: {"a": 1.0, "b": 2.0}, r"no column 'kind', 'floor'"),
+        (lambda f: f.to_numpy(), r"no array of numbers .*Give a data frame of raw rows"),
     ],
 )
 def test_rows_that_do_not_fit_are_one_message(run, frame, change, said):

@@ -105,6 +105,193 @@ def test_a_frame_with_texts_and_gaps(tmp_path):
         made.predict(x[["b", "a", "kind", "floor"]])
 
 
+def one_number(units, rate=0.05, *, input_shape):
+    return numbers(units, rate, input_shape=input_shape, n_outputs=1)
+
+
+def frame_with_texts(rows=100):
+    chance = np.random.default_rng(3)
+    return pd.DataFrame({"a": chance.normal(size=rows), "kind": chance.choice(list("xyz"), rows)})
+
+
+def test_labels_of_a_frame_follow_from_numbers_as_those_of_an_array():
+    x = frame_with_texts()
+    y = np.where(x["a"] > 0, "yes", "no")
+    made = KerasSweepClassifier(one_number, {"units": [8]}, epochs=30, **QUICK).fit(x, y)
+    [features, _] = made.best_estimator_._prepared.recipe.encode(x)
+    raw = made.best_estimator_.model_.predict(features, verbose=0)[:, 0]
+    np.testing.assert_array_equal(made.predict(x), np.where(raw > 0.5, "yes", "no"))
+    assert made.score(x, y) > 0.8
+    with pytest.raises(ValueError, match="no probabilities of 2 classes"):
+        made.predict_proba(x)
+
+
+@pytest.mark.parametrize("columns", [["a", "kind"], ["a"]])
+def test_one_number_says_nothing_of_three_classes(columns):
+    x = frame_with_texts()
+    y = np.array(["low", "mid", "high"])[np.digitize(x["a"], [-0.5, 0.5])]
+    made = KerasSweepClassifier(one_number, {"units": [2]}, epochs=1, **QUICK).fit(x[columns], y)
+    with pytest.raises(ValueError, match="1 outputs, which say nothing of 3 classes"):
+        made.predict(x[columns])
+
+
+def test_an_array_is_prepared_as_the_frame_of_fit():
+    chance = np.random.default_rng(5)
+    x = pd.DataFrame({"k": chance.integers(0, 3, 80) * 10, "one": 1.0, "a": chance.normal(size=80)})
+    x.loc[::7, "a"] = np.nan
+    made = KerasSweepRegressor(one_number, {"units": [3]}, epochs=1, data={"missing": "fill"}, **QUICK)
+    made.fit(x, x["k"])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        found = made.predict(x.to_numpy())
+    np.testing.assert_array_equal(found, made.predict(x))
+    wrong = pytest.raises(ValueError, match="2 features, but KerasSweepRegressor is expecting 3")
+    with pytest.warns(UserWarning, match="does not have valid feature names"), wrong:
+        made.predict(x.to_numpy()[:, :2])
+
+
+def test_an_array_of_objects_with_texts_is_prepared_as_the_frame_of_fit():
+    x = frame_with_texts(60)
+    made = KerasSweepRegressor(one_number, {"units": [3]}, epochs=1, **QUICK).fit(x, x["a"])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        found = made.predict(x.to_numpy(object))
+    np.testing.assert_array_equal(found, made.predict(x))
+
+
+def test_columns_of_one_name_are_one_message():
+    x = pd.DataFrame(X, columns=["a", "b", "a"])
+    made = KerasSweepRegressor(one_number, {"units": [2]}, epochs=1, **QUICK)
+    for given in (x, x.assign(kind="x")):
+        with pytest.raises(ValueError, match="more than one column of the name 'a'"):
+            made.fit(given, TARGET)
+    made.fit(pd.DataFrame(X, columns=["a", "b", "c"]), TARGET)
+    with pytest.raises(ValueError, match="more than one column of the name 'a'"):
+        made.predict(x)
+
+
+def weighted(class_weight, labels, **more):
+    made = KerasSweepClassifier(
+        classes, {"units": [4]}, epochs=8, plan={"engine": "native", "fit": {"class_weight": class_weight}},
+        random_state=0, **more,
+    )  # fmt: skip
+    return made.fit(X, labels).predict(X)
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3], ["a", "b", "c"]])
+def test_class_weight_has_labels_as_keys(labels):
+    y = np.array(labels)[np.digitize(X[:, 0], [-0.4, 0.4])]
+    for label in labels:
+        assert (weighted({label: 50.0}, y) == label).mean() > 0.6
+
+
+def test_class_weight_of_an_unknown_label_is_refused():
+    with pytest.raises(
+        ValueError, match=r"class_weight names 0, 'hgh', but the classes are 'high', 'low', 'mid'"
+    ):
+        weighted({0: 2.0, "hgh": 2.0, "low": 1.0}, LABELS)
+
+
+def test_class_weight_as_an_axis_has_labels_as_keys():
+    space = {"units": [4], "class_weight": [None, "balanced", {"low": 50.0}]}
+    made = KerasSweepClassifier(classes, space, epochs=1, **QUICK).fit(X, LABELS)
+    assert [config["class_weight"] for config in made.cv_results_["params"]] == space["class_weight"]
+    assert made.best_params_ in made.cv_results_["params"]
+
+
+def split_of(folder):
+    """Return the fitted and the validation rows of a run on frames."""
+    return (pd.read_parquet(folder / "given" / name) for name in ("data.parquet", "validation.parquet"))
+
+
+def test_groups_are_in_one_part_and_no_feature(tmp_path):
+    x = frame_with_texts().assign(g=np.arange(100) // 4)
+    made = KerasSweepRegressor(
+        one_number, {"units": [2]}, epochs=1, data={"split": {"kind": "group", "column": "g"}}, out=tmp_path / "run",
+        **QUICK,
+    ).fit(x, x["a"])  # fmt: skip
+    fitted, held = split_of(tmp_path / "run")
+    assert (
+        not set(fitted["g"]) & set(held["g"]) and held["g"].nunique() == 5 and len(fitted) + len(held) == 100
+    )
+    assert made.best_estimator_._prepared.recipe.features == ("a", "kind_x", "kind_y", "kind_z")
+    assert made.predict(x).shape == (100,)
+
+
+def test_the_last_rows_by_time_are_the_validation_rows(tmp_path):
+    day = pd.date_range("2024-01-01", periods=100).to_series().sample(frac=1, random_state=0)
+    x = frame_with_texts().assign(day=day.to_numpy())
+    KerasSweepRegressor(
+        one_number, {"units": [2]}, epochs=1, data={"split": {"kind": "time", "column": "day"}}, out=tmp_path / "run",
+        validation_fraction=0.3, **QUICK,
+    ).fit(x, x["a"])  # fmt: skip
+    fitted, held = split_of(tmp_path / "run")
+    assert len(held) == 30 and fitted["day"].max() < held["day"].min()
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("stratified", [4, 4]), ("random", [2, 6])])
+def test_the_kind_of_split_says_whether_classes_are_stratified(tmp_path, kind, counts):
+    y = np.repeat(["a", "b"], 20)
+    KerasSweepClassifier(
+        classes, {"units": [2]}, epochs=1, data={"split": {"kind": kind}}, out=tmp_path / "run", random_state=1,
+        plan={"engine": "native"},
+    ).fit(frame_with_texts(40), y)  # fmt: skip
+    _, held = split_of(tmp_path / "run")
+    assert held["target of the sweep"].value_counts().reindex([0, 1], fill_value=0).tolist() == counts
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ({"kind": "group", "column": "h"}, "names the column 'h', but X has a, kind"),
+        ({"kind": "group", "column": "gap"}, "no value in the column 'gap' in row 3"),
+        ({"kind": "time", "column": "kind"}, 'column "kind", which data.split.column names, holds no times'),
+        ({"kind": "group"}, "data.split.column must name the column"),
+        ({"kind": "groups", "column": "kind"}, "kind 'groups', but needs random, stratified, group, time"),
+        ({"kind": "stratified"}, "target of a regressor has no classes"),
+        ({"kind": "random", "share": 0.2}, "key 'share', but an estimator takes kind and column"),
+        ({"validation": 0.2}, "key 'split.validation', which the argument validation_fraction gives"),
+        ({"test": 0.2}, "key 'split.test', but an estimator keeps no test rows"),
+        ("group", "data's split got 'group', but needs a dictionary"),
+    ],
+)
+def test_a_split_that_cannot_be_made_is_one_message(split, said):
+    x = frame_with_texts(40).assign(gap=[0, 1, None, 3] * 10)
+    made = KerasSweepRegressor(one_number, {"units": [2]}, data={"split": split}, **QUICK)
+    with pytest.raises(ValueError, match=said):
+        made.fit(x, x["a"])
+
+
+def test_an_array_has_no_column_to_split_by():
+    made = KerasSweepRegressor(one_number, {"units": [2]}, data={"split": {"kind": "group", "column": "g"}})
+    with pytest.raises(ValueError, match="column 'g', but X is an array"):
+        made.fit(X, TARGET)
+
+
+def test_a_builder_without_a_name_is_pickled_by_value(tmp_path):
+    factor = 2
+
+    def build(units, *, input_shape):
+        return one_number(units * factor, input_shape=input_shape)
+
+    for given in (build, lambda units, *, input_shape: build(units, input_shape=input_shape)):
+        made = KerasSweepRegressor(given, {"units": [2]}, epochs=1, **QUICK).fit(X, TARGET)
+        again = pickle.loads(pickle.dumps(made))
+        np.testing.assert_allclose(again.predict(X), made.predict(X), rtol=1e-6)
+        assert again.build(1, input_shape=(3,)).layers[0].units == 2 and made.build is given
+    assert pickle.loads(pickle.dumps(KerasSweepRegressor(numbers, {}))).build is numbers
+
+
+def test_a_builder_of_a_script_is_pickled_by_value(tmp_path):
+    code = "import pickle, sweep\ndef build(units): return units + 1\n"
+    code += "pickle.dump(sweep.KerasSweepRegressor(build, {'units': [1]}), open('it.pkl', 'wb'))"
+    (tmp_path / "script.py").write_text(code)
+    read = "import pickle; print(pickle.load(open('it.pkl', 'rb')).build(1))"
+    for arguments in (["script.py"], ["-c", read]):
+        ran = subprocess.run([sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True,
+                             env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split()[-1] == "2"
+
+
 def test_a_regressor_in_a_pipeline_and_under_cross_validation():
     made = KerasSweepRegressor(numbers, {"units": [8]}, epochs=30, **QUICK)
     scores = cross_val_score(make_pipeline(StandardScaler(), made), X, TARGET, cv=2)
@@ -169,6 +356,23 @@ def test_points_that_fail_have_no_score():
         ),
         (KerasSweepRegressor(numbers, {"unit": [2]}, **QUICK), "unit"),
         (KerasSweepRegressor(numbers, {"units": [2]}, plan={"engin": "keras"}), "Did you mean 'engine'"),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, plan={"seed": 9, "repeats": 2}, random_state=1),
+            "'seed', which the argument random_state gives(.|\n)*'repeats', which the argument repeats gives",
+        ),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, plan={"fit": {"validation_split": 0.5}}),
+            "validation_split', which the argument validation_fraction gives",
+        ),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, data={"task": "multiclass"}),
+            "'task', which follows from the class",
+        ),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, data={"split_seed": 3}),
+            "'split_seed', which the argument random_state gives",
+        ),
+        (KerasSweepRegressor(numbers, {"units": [2]}, data=["missing"]), "data got .*needs a dictionary"),
     ],
 )
 def test_bad_arguments_are_said_by_fit(made, said):
