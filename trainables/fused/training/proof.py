@@ -8,10 +8,13 @@ Compared are the logs on both kinds of rows, all variables of the model, and tho
 difference. Where a step makes much of it, as Adam does with a gradient near zero, Keras is run again from weights that are
 nudged by one rounding, and the distance between its two runs is the measure.
 
-A brief proof is one step on one batch, and one batch of validation. It is enough where the worker has proven a program of
-the same kind in full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but
-other numbers of units. The optimizers and activations must have been proven, too. If a brief proof finds a difference, a
-full one decides.
+The members are chosen so that each optimizer and activation that is not proven occurs, and then so that values of the axes
+occur that no other chosen member has. So an axis of two values is shown with both, whatever the builder does with it.
+
+A brief proof is one step of one member on one batch, and one batch of validation. It is enough where the worker has proven
+a program of the same kind in full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of
+rows, but other numbers of units. The optimizers and activations must have been proven, too. If a brief proof finds a
+difference, a full one decides.
 """
 
 from __future__ import annotations
@@ -44,6 +47,9 @@ NUDGES = 20.0
 
 ATTEMPTS = 2
 """A value at the kink of an activation may be rounded to its other side. That is unlikely in each of two attempts."""
+
+MORE, MOST_MORE = 64, 4
+"""A full proof of n points trains 1 + n // MORE further members, but at most MOST_MORE, if they show unseen values."""
 
 Build = Callable[[int], keras.Model]
 """Returns the model of the member in a row, as its builder returned it; each call returns a new model."""
@@ -89,7 +95,7 @@ def prove(
     build: Build,
     seed: int,
     proven: Proven,
-    may_be_brief: bool = False,
+    brief: Sequence[int] = (),
 ) -> dict[int, str]:
     """Return those of the members `rows` that the program does not train as Keras does, each with the difference found.
 
@@ -100,18 +106,20 @@ def prove(
         build: makes their models.
         seed: seed of the random choices.
         proven: what other proofs have found; the kinds and the traced parts of members that are right are added.
-        may_be_brief: whether the proof may be brief for kinds that are proven.
+        brief: those of `rows` that are enough if the proof can be brief because their kinds are proven; may be empty.
     """
     wrong: dict[int, str] = {}
-    waiting = list(rows)
+    models = {row: build(row) for row in brief}
+    is_brief = bool(brief) and {_kind(model, program) for model in models.values()} <= proven.kinds
+    waiting = list(brief if is_brief else rows)
     for attempt in range(ATTEMPTS):
+        is_brief = is_brief and attempt == 0
         chance = np.random.default_rng([seed, attempt])
         starts = {row: _perturbed(stack.take(np.array([row])), chance) for row in waiting}
         # A builder may set a global that a loss reads. All members have the same value of it, or they would be in other
         # groups; so the program is traced right after some of them were built.
-        models = {row: build(row) for row in waiting}
-        kinds = {row: _kind(models[row], program) for row in waiting}
-        is_brief = may_be_brief and attempt == 0 and set(kinds.values()) <= proven.kinds
+        models = {row: models.pop(row, None) or build(row) for row in waiting}
+        kinds = {row: _kind(model, program) for row, model in models.items()}
         sample = _brief_sample(program, chance) if is_brief else _sample(program, chance)
         # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the time,
         # so that the same code is run eagerly in later proofs, unless they fail.
@@ -136,7 +144,7 @@ def prove(
             else:
                 proven.traced |= parts[row]
                 proven.kinds |= {kinds[row]} - {None}
-        waiting = list(wrong)
+        waiting, models = list(wrong), {}
         if not waiting:
             break
     return wrong
@@ -156,7 +164,8 @@ def refused(
 ) -> tuple[np.ndarray, str]:
     """Prove a program, and return which of its points it cannot train: bool, shape (points,), and why.
 
-    At least one member is trained, and one with each optimizer and each variant that is not proven.
+    At least one member is trained, and one with each optimizer and each variant that is not proven. A full proof trains
+    others too, with values of the axes that these do not have.
 
     Args:
         program: the program, before its first epoch.
@@ -167,9 +176,11 @@ def refused(
     """
     stack = members.stack
     optimizers, variants = _unproven(members, proven.parts)
-    rows = chosen(optimizers[stack.optimizer], variants[stack.variant], members.checked, seed)
+    of_optimizer, of_variant = optimizers[stack.optimizer], variants[stack.variant]
+    needed, more = chosen(of_optimizer, of_variant, members.codes, members.checked, seed)
     is_all_proven = bool((optimizers < 0).all() and (variants < 0).all())
-    wrong = prove(program, stack, rows, build, seed, proven, may_be_brief=is_all_proven)
+    rows = needed + more
+    wrong = prove(program, stack, rows, build, seed, proven, needed if is_all_proven else ())
     if not wrong:
         if not any(map(has_users_parts, (*program.template.optimizers, *program.template.variants))):
             proven.parts |= {*members.optimizers, *itertools.chain.from_iterable(members.variants)}
@@ -190,11 +201,14 @@ def _unproven(members: Members, proven: set[Hashable]) -> tuple[np.ndarray, np.n
     return np.array(of_optimizer), np.array(of_variant)
 
 
-def chosen(optimizer: np.ndarray, variant: np.ndarray, first: np.ndarray, seed: int) -> list[int]:
-    """Return rows of members in which each optimizer and each variant occurs.
+def chosen(
+    optimizer: np.ndarray, variant: np.ndarray, codes: np.ndarray, first: np.ndarray, seed: int
+) -> tuple[list[int], list[int]]:
+    """Return rows of members in which each optimizer and each variant occurs, and more rows, with other values of the axes.
 
     Args:
         optimizer, variant: int, shape (points,): the numbers of those that need a proof, -1 for the others.
+        codes: int, shape (points, axes): the number of each point's value on each axis.
         first: bool, shape (points,): the points to take before others.
         seed: seed of the choice.
     """
@@ -209,7 +223,24 @@ def chosen(optimizer: np.ndarray, variant: np.ndarray, first: np.ndarray, seed: 
             if len(has) >= wanted:
                 rows.append(row)
                 missing -= has
-    return rows or order[:1].tolist()
+    rows = rows or order[:1].tolist()
+    return rows, _unlike(codes, rows, order, min(MOST_MORE, 1 + len(order) // MORE))
+
+
+def _unlike(codes: np.ndarray, rows: Sequence[int], order: np.ndarray, most: int) -> list[int]:
+    """Return at most `most` other rows, each with as many values as possible that no row before it has.
+
+    Of equal ones, the first in `order` is taken.
+    """
+    taken, more = list(rows), list[int]()
+    for _ in range(most):
+        seen = [np.isin(column, column[taken]) for column in codes.T]
+        unseen = np.sum(~np.array(seen), axis=0)[order]
+        if not unseen.size or not unseen.max():
+            break
+        more.append(int(order[np.argmax(unseen)]))
+        taken.append(more[-1])
+    return more
 
 
 def _sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
