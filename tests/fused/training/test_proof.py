@@ -152,7 +152,7 @@ def test_every_optimizer_and_variant_that_is_not_proven_has_a_member():
 
 
 @pytest.mark.parametrize("sizes", [(2, 2, 2, 2), (3, 1, 2), (2, 40), (5, 5, 5)])
-def test_a_full_proof_shows_other_values_of_the_axes(sizes):
+def test_further_members_show_other_values_of_the_axes(sizes):
     codes = np.array(list(itertools.product(*map(range, sizes))))
     nothing, proven = np.zeros(len(codes), bool), np.full(len(codes), -1)
     rows, more = proof.chosen(proven, proven, codes, nothing, 0)

@@ -8,13 +8,13 @@ Compared are the logs on both kinds of rows, all variables of the model, and tho
 difference. Where a step makes much of it, as Adam does with a gradient near zero, Keras is run again from weights that are
 nudged by one rounding, and the distance between its two runs is the measure.
 
-The members are chosen so that each optimizer and activation that is not proven occurs, and then so that values of the axes
-occur that no other chosen member has. So an axis of two values is shown with both, whatever the builder does with it.
+The members are chosen so that each optimizer and activation that is not proven occurs. Further members make one step on one
+batch, and one batch of validation. They are chosen so that values of the axes occur that no other chosen member has. So an
+axis of two values is shown with both of them, whatever the builder does with it.
 
-A brief proof is one step of one member on one batch, and one batch of validation. It is enough where the worker has proven
-a program of the same kind in full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of
-rows, but other numbers of units. The optimizers and activations must have been proven, too. If a brief proof finds a
-difference, a full one decides.
+A brief proof is such a step for all of its members. It is enough where the worker has proven a program of the same kind in
+full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but other numbers of
+units. The optimizers and activations must have been proven, too. If a brief proof finds a difference, a full one decides.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ NUDGES = 20.0
 ATTEMPTS = 2
 """A value at the kink of an activation may be rounded to its other side. That is unlikely in each of two attempts."""
 
-MORE, MOST_MORE = 64, 4
-"""A full proof of n points trains 1 + n // MORE further members, but at most MOST_MORE, if they show unseen values."""
+MORE, MOST_MORE = 32, 4
+"""Of n points, 1 + n // MORE further members make a step, but at most MOST_MORE, and only if they show unseen values.
+
+It is one less beside a brief proof: a small program trains for about as long as such a step takes."""
 
 Build = Callable[[int], keras.Model]
 """Returns the model of the member in a row, as its builder returned it; each call returns a new model."""
@@ -95,59 +97,96 @@ def prove(
     build: Build,
     seed: int,
     proven: Proven,
-    brief: Sequence[int] = (),
+    may_be_brief: bool = False,
+    more: Sequence[int] = (),
 ) -> dict[int, str]:
-    """Return those of the members `rows` that the program does not train as Keras does, each with the difference found.
+    """Return those of some members that the program does not train as Keras does, each with the difference found.
 
     Args:
         program: the program, before its first epoch.
         stack: all its points before training.
-        rows: the rows of the members in `stack`.
+        rows: the rows in `stack` of the members to prove.
         build: makes their models.
         seed: seed of the random choices.
         proven: what other proofs have found; the kinds and the traced parts of members that are right are added.
-        brief: those of `rows` that are enough if the proof can be brief because their kinds are proven; may be empty.
+        may_be_brief: whether the proof may be brief for kinds that are proven.
+        more: the rows of further members, whose proofs are brief; beside a brief proof, not all need be taken.
     """
     wrong: dict[int, str] = {}
-    models = {row: build(row) for row in brief}
-    is_brief = bool(brief) and {_kind(model, program) for model in models.values()} <= proven.kinds
-    waiting = list(brief if is_brief else rows)
+    waiting = list(rows)
     for attempt in range(ATTEMPTS):
-        is_brief = is_brief and attempt == 0
         chance = np.random.default_rng([seed, attempt])
-        starts = {row: _perturbed(stack.take(np.array([row])), chance) for row in waiting}
         # A builder may set a global that a loss reads. All members have the same value of it, or they would be in other
         # groups; so the program is traced right after some of them were built.
-        models = {row: models.pop(row, None) or build(row) for row in waiting}
-        kinds = {row: _kind(model, program) for row, model in models.items()}
-        sample = _brief_sample(program, chance) if is_brief else _sample(program, chance)
-        # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the time,
-        # so that the same code is run eagerly in later proofs, unless they fail.
-        parts = {row: users_parts(models[row]) for row in waiting}
-        eager = {row: parts[row] <= proven.traced if attempt == 0 else not parts[row] for row in waiting}
-        found = _by_program(program, [starts[row] for row in waiting], sample)
-        wrong = {}
-        for row, (result, again) in zip(waiting, found, strict=True):
-            try:
-                expected = _by_keras(models[row], program, starts[row], sample, eager[row]) | again
-            except Exception as error:  # users' code may run in a graph only
-                if not (eager[row] and parts[row]):
-                    raise
-                wrong[row] = str(error)
-                continue
-            difference = _difference(result, expected, expected)
-            if difference and attempt == ATTEMPTS - 1:
-                nudged = _by_keras(build(row), program, _nudged(starts[row], chance), sample, eager[row])
-                difference = _difference(result, expected, nudged | again)
-            if difference:
-                wrong[row] = difference
-            else:
-                proven.traced |= parts[row]
-                proven.kinds |= {kinds[row]} - {None}
-        waiting, models = list(wrong), {}
+        models = {row: build(row) for row in waiting}
+        kinds = {row: _kind(models[row], program) for row in waiting}
+        full, brief = waiting, list[int]()
+        if attempt == 0:
+            is_brief = may_be_brief and set(kinds.values()) <= proven.kinds
+            others = list(more[: len(stack.weights) // MORE] if is_brief else more)
+            models |= {row: build(row) for row in others}
+            full, brief = ([], waiting + others) if is_brief else (waiting, others)
+        comparison = _Comparison(program, stack, models, build, chance, proven.traced, attempt)
+        # The full ones come first: they trace the graphs of users' code, which saves tracing them for the brief ones.
+        wrong = comparison.wrong(full, _sample)
+        proven.kinds |= {kinds[row] for row in full if row not in wrong} - {None}
+        wrong |= comparison.wrong(brief, _brief_sample)
+        waiting = list(wrong)
         if not waiting:
             break
     return wrong
+
+
+@dataclass
+class _Comparison:
+    """The members of one attempt. The arguments are those of `prove`.
+
+    Attributes:
+        models: of the members.
+        chance: makes the random choices.
+        traced: see `Proven`; the parts of members that are right are added.
+        attempt: its number, counted from 0.
+    """
+
+    program: AnyProgram
+    stack: Stack
+    models: Mapping[int, keras.Model]
+    build: Build
+    chance: np.random.Generator
+    traced: set[Hashable]
+    attempt: int
+
+    def wrong(
+        self, rows: Sequence[int], make_sample: Callable[[AnyProgram, np.random.Generator], Sample]
+    ) -> dict[int, str]:
+        """Return those of the members `rows` that the program does not train as Keras does, each with the difference."""
+        if not rows:
+            return {}
+        found: dict[int, str] = {}
+        sample = make_sample(self.program, self.chance)
+        starts = [_perturbed(self.stack.take(np.array([row])), self.chance) for row in rows]
+        trained = _by_program(self.program, starts, sample)
+        for row, start, (result, again) in zip(rows, starts, trained, strict=True):
+            # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the
+            # time, so that the same code is run eagerly in later proofs, unless they fail.
+            parts = users_parts(self.models[row])
+            eager = parts <= self.traced if self.attempt == 0 else not parts
+            try:
+                expected = _by_keras(self.models[row], self.program, start, sample, eager) | again
+            except Exception as error:  # users' code may run in a graph only
+                if not (eager and parts):
+                    raise
+                found[row] = str(error)
+                continue
+            difference = _difference(result, expected, expected)
+            if difference and self.attempt == ATTEMPTS - 1:
+                nudged = _by_keras(self.build(row), self.program, _nudged(start, self.chance), sample, eager)
+                difference = _difference(result, expected, nudged | again)
+            if difference:
+                found[row] = difference
+            else:
+                self.traced |= parts
+        return found
 
 
 def _kind(model: keras.Model, program: AnyProgram) -> Hashable:
@@ -164,8 +203,8 @@ def refused(
 ) -> tuple[np.ndarray, str]:
     """Prove a program, and return which of its points it cannot train: bool, shape (points,), and why.
 
-    At least one member is trained, and one with each optimizer and each variant that is not proven. A full proof trains
-    others too, with values of the axes that these do not have.
+    At least one member is trained, and one with each optimizer and each variant that is not proven. Further ones, with
+    values of the axes that these do not have, make one step each.
 
     Args:
         program: the program, before its first epoch.
@@ -180,7 +219,7 @@ def refused(
     needed, more = chosen(of_optimizer, of_variant, members.codes, members.checked, seed)
     is_all_proven = bool((optimizers < 0).all() and (variants < 0).all())
     rows = needed + more
-    wrong = prove(program, stack, rows, build, seed, proven, needed if is_all_proven else ())
+    wrong = prove(program, stack, needed, build, seed, proven, is_all_proven, more)
     if not wrong:
         if not any(map(has_users_parts, (*program.template.optimizers, *program.template.variants))):
             proven.parts |= {*members.optimizers, *itertools.chain.from_iterable(members.variants)}
