@@ -48,6 +48,9 @@ NUDGES = 20.0
 ATTEMPTS = 2
 """A value at the kink of an activation may be rounded to its other side. That is unlikely in each of two attempts."""
 
+LATE = 1000.0
+"""What is added to the counts of further members: a layer may do something else after some steps."""
+
 MORE, MOST_MORE = 32, 4
 """Of n points, 1 + n // MORE further members make a step, but at most MOST_MORE, and only if they show unseen values.
 
@@ -126,7 +129,7 @@ def prove(
             others = list(more[: len(stack.weights) // MORE] if is_brief else more)
             models |= {row: build(row) for row in others}
             full, brief = ([], waiting + others) if is_brief else (waiting, others)
-        comparison = _Comparison(program, stack, models, build, chance, proven.traced, attempt)
+        comparison = _Comparison(program, stack, models, build, chance, proven.traced, attempt, set(more))
         # The full ones come first: they trace the graphs of users' code, which saves tracing them for the brief ones.
         wrong = comparison.wrong(full, _sample)
         proven.kinds |= {kinds[row] for row in full if row not in wrong} - {None}
@@ -146,6 +149,7 @@ class _Comparison:
         chance: makes the random choices.
         traced: see `Proven`; the parts of members that are right are added.
         attempt: its number, counted from 0.
+        late: the rows of the members that start from the states of a late step of training.
     """
 
     program: AnyProgram
@@ -155,6 +159,7 @@ class _Comparison:
     chance: np.random.Generator
     traced: set[Hashable]
     attempt: int
+    late: set[int]
 
     def wrong(
         self, rows: Sequence[int], make_sample: Callable[[AnyProgram, np.random.Generator], Sample]
@@ -164,7 +169,8 @@ class _Comparison:
             return {}
         found: dict[int, str] = {}
         sample = make_sample(self.program, self.chance)
-        starts = [_perturbed(self.stack.take(np.array([row])), self.chance) for row in rows]
+        members = [self.stack.take(np.array([row])) for row in rows]
+        starts = [_perturbed(m, self.chance, row in self.late) for row, m in zip(rows, members, strict=True)]
         trained = _by_program(self.program, starts, sample)
         for row, start, (result, again) in zip(rows, starts, trained, strict=True):
             # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the
@@ -297,12 +303,20 @@ def _brief_sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
     return Sample(chance.permutation(rows)[:taken], min(len(program.validation[0]), batch), is_brief=True)
 
 
-def _perturbed(member: Stack, chance: np.random.Generator) -> Stack:
-    """Return a member with other weights and other states. What was above zero stays so, because it may be a variance."""
+def _perturbed(member: Stack, chance: np.random.Generator, is_late: bool = False) -> Stack:
+    """Return a member with other weights and other states. What was above zero stays so, because it may be a variance.
+
+    Args:
+        member: one model.
+        chance: makes the random choices.
+        is_late: whether states of one number each, which may be counts, are those of a late step of training.
+    """
 
     def moved(value: np.ndarray) -> np.ndarray:
         if value.dtype.kind != "f":
             return value
+        if is_late and value.size == 1:
+            return value + np.float32(LATE)
         factor, term = chance.random((2, *value.shape))
         return (value * (1 + 0.2 * factor) + 0.05 * term).astype(value.dtype)
 
