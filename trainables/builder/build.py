@@ -88,9 +88,10 @@ def build(
         TypeError: the builder returned no compiled model.
     """
     if isinstance(function, Maker):
-        function = function.function()
+        builds = function.function()
     else:
         keras.utils.clear_session(free_memory=False)
+        builds = function
     supplied: dict[str, Any] = {}
     if "input_shape" in builder.parameters:
         supplied["input_shape"] = inputs.shape(table.x_train)
@@ -100,7 +101,9 @@ def build(
         if name in builder.required and name not in config:
             supplied[name] = value
     keras.utils.set_random_seed(seed)
-    model = function(**builder_axes(config, builder), **supplied)
+    model = builds(**builder_axes(config, builder), **supplied)
+    if isinstance(function, Maker):
+        function.called()
     if not isinstance(model, keras.Model):
         raise TypeError(
             f"The builder returned {type(model).__name__}, but must return a compiled Keras model."

@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from trainables.builder import build, modules
 from trainables.builder.find import BuilderError
@@ -31,6 +32,7 @@ _OBJECTS = (
     keras.optimizers.Optimizer,
     keras.random.SeedGenerator,
     keras.Variable,
+    tf.Variable,
 )
 """Classes of objects with state, which no two models may share."""
 
@@ -71,7 +73,7 @@ def examine(
     except BuilderError:
         return False
     state = _at_top(maker)
-    if not state:
+    if not state and not maker.anew:
         started = time.monotonic()
         first = built(point)
         if first is None:
@@ -82,12 +84,14 @@ def examine(
         after = modules.globals_of(maker.builder)
         _let_clocks_go_on(maker, started)
         second = built(point)
-        state = _state([first, second, other]) or _changed(before, after)
+        state = _state([first, second, other]) or modules.changed(before, after)
         if not state and other is not None:  # the other point may use what the first one does not
             state = _state([other, built(config), second])
         if not state:
+            maker.examined = True
             return other is not None
-    maker.import_anew(state)
+    if not maker.anew:
+        maker.import_anew(state)
     started = time.monotonic()
     first = built(point)
     _let_clocks_go_on(maker, started)
@@ -163,7 +167,7 @@ def _parts(items: Sequence[Any]) -> Iterator[Any]:
         seen[id(item)] = item
         if isinstance(item, _OBJECTS):
             yield item
-            if not isinstance(item, keras.Variable):
+            if not isinstance(item, keras.Variable | tf.Variable):
                 waiting += list(vars(item).values())
         elif isinstance(item, keras.losses.Loss | keras.initializers.Initializer):
             waiting += list(vars(item).values())
@@ -227,11 +231,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return str(value.dtype), value.shape, value.tobytes()
     return getattr(value, "__qualname__", type(value).__qualname__)
-
-
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Return which globals differ; empty if none do."""
-    for name in {**before, **after}:
-        if (name in before) != (name in after) or before[name] != after[name]:
-            return f"the global {name.rpartition('.')[2]}"
-    return ""

@@ -7,7 +7,8 @@ Terminology
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainables.builder import modules
@@ -29,6 +30,8 @@ class Maker:
 
     Attributes:
         anew: whether the module is imported anew for each model.
+        examined: whether calls of the builder are known to leave no state. What training or a call of the loss leaves is
+            found when the builder is called again.
         chance: why no engine can train a point twice with the same numbers; empty if each can.
         notes: what the user must know about the builder, one sentence or more each.
     """
@@ -36,11 +39,17 @@ class Maker:
     def __init__(self, builder: Builder, seed: int) -> None:
         self.builder = builder
         self.anew = False
+        self.examined = False
         self.chance = ""
         self.notes: tuple[str, ...] = ()
         self._seed = seed
         self._function: Callable[..., Any] | None = None
         self._imported: Configuration | None = None  # what the import left
+        self._before: dict[str, str] = {}  # the environment before the last call
+        self._environment: tuple[tuple[str, str | None], ...] = ()  # the variables that it changed
+        self._globals: Mapping[str, Any] | None = (
+            None  # what a call of the builder left, once it was examined
+        )
 
     def function(self) -> Callable[..., Any]:
         """Return the builder's function for one call. Keras is then as a fresh process has it after the import.
@@ -55,6 +64,8 @@ class Maker:
         if self._imported is None:
             self._import()
             self._imported = Configuration.now()
+        if not self.anew and self._globals is not None:
+            self.compare(self._globals)
         if self.anew:
             self._import()
         else:
@@ -62,7 +73,33 @@ class Maker:
             keras.utils.clear_session(free_memory=False)
             self._imported.restore()
         assert self._function is not None
+        for name, _ in self._environment:  # a fresh process has its variables as they were
+            _set(name, self._before.get(name))
+        self._before, self._environment = dict(os.environ), ()
         return self._function
+
+    def called(self) -> None:
+        """Note that the function has returned a model, and what it has changed."""
+        names = sorted(self._before.keys() | os.environ.keys())
+        changed = [name for name in names if self._before.get(name) != os.environ.get(name)]
+        self._environment = tuple((name, os.environ.get(name)) for name in changed)
+        if self.examined and self._globals is None and not self.anew:
+            self._globals = self.globals()
+
+    def globals(self) -> Mapping[str, Any]:
+        """Return what the globals of the builder's modules hold now; see `modules.globals_of`."""
+        return modules.globals_of(self.builder)
+
+    def compare(self, before: Mapping[str, Any]) -> bool:
+        """Return whether `globals` differ from an earlier result. Import the module anew for each model then."""
+        if state := modules.changed(before, self.globals()):
+            self.import_anew(f"{state} changes when a model is trained or its loss is called")
+        return bool(state)
+
+    @property
+    def environment(self) -> tuple[tuple[str, str | None], ...]:
+        """The variables of the environment that the last call of the builder changed, each with its new value."""
+        return self._environment
 
     def configured(self) -> tuple[tuple[str, str], ...]:
         """Return the settings of `keras.config` that the last call of the builder left; empty if it changed none."""
@@ -74,6 +111,7 @@ class Maker:
     def learn(self, other: Maker) -> None:
         """Take over what another maker of the same builder has found out about it."""
         self.anew, self.chance, self.notes = other.anew, other.chance, other.notes
+        self.examined = other.examined
 
     def import_anew(self, state: str) -> None:
         """Import the module anew for each model from now on.
@@ -113,3 +151,11 @@ class Maker:
         modules.forget(self.builder)
         keras.utils.set_random_seed(self._seed)
         self._function = self.builder.load()
+
+
+def _set(name: str, value: str | None) -> None:
+    """Set a variable of the environment, or remove it."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 import sys
 import sysconfig
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from trainables.builder.find import PICKLED, Builder, BuilderError, source_of
 
@@ -111,8 +113,8 @@ def read_clocks(builder: Builder) -> bool:
 def globals_of(builder: Builder) -> dict[str, Any]:
     """Return what the globals of the own modules hold, in a form that `==` compares.
 
-    Plain data and containers are copied. Functions, classes and objects of the own modules are taken with their
-    attributes. Other objects are compared by identity.
+    Plain data and containers are copied, and so are the values of variables. Functions, classes and objects of the own
+    modules are taken with their attributes. Other objects are compared by identity.
     """
     modules = own_modules(builder)
     # The functions and classes that were pickled with a function have the name of the module that they came from.
@@ -123,6 +125,14 @@ def globals_of(builder: Builder) -> dict[str, Any]:
         for name, value in variables_of(of_module).items()
         if not name.startswith("__") and not isinstance(value, ModuleType)
     }
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Return which global differs between two results of `globals_of`, as words for a message; empty if none does."""
+    for name in {**before, **after}:
+        if (name in before) != (name in after) or before[name] != after[name]:
+            return f"the global {name.rpartition('.')[2]}"
+    return ""
 
 
 class _Same:
@@ -142,6 +152,8 @@ def _content(value: Any, modules: Collection[str], depth: int = _DEEP) -> Any:
         return type(value).__name__, repr(value)
     if not depth:
         return _Same(value)
+    if hasattr(type(value), "assign") and hasattr(type(value), "numpy"):  # a variable of Keras or TensorFlow
+        return _Same(value), np.asarray(value.numpy()).tobytes()
     if isinstance(value, dict) and len(value) <= _LONG:
         return "dict", [_content(pair, modules, depth) for pair in value.items()]
     if isinstance(value, list | tuple | set | frozenset) and len(value) <= _LONG:

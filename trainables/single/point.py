@@ -47,12 +47,16 @@ class Point:
         self.fit = build.fit_of(config, builder, training.fit)
         gc.collect()
         self.model = build.build(function, builder, config, table, training.seed)
+        before = function.globals() if isinstance(function, Maker) else {}
+        self.target = target.target_of(self.model, table)
+        if isinstance(function, Maker) and function.compare(before):
+            # The loss was called to find out how it takes the target, and keeps count of its calls.
+            self.model = build.build(function, builder, config, table, training.seed)
         rows = build.fitted_rows(self.fit, table)
         order = tf.Variable(np.arange(rows), trainable=False)
         batch = self.fit.batch_size
         steps = math.ceil(rows / batch)
         weights = row_weights(self.fit, table, rows)
-        self.target = target.target_of(self.model, table)
         x, y, of = table.x_train, table.y_train, self.target.of
         if self.target.columns and self.fit.class_weight is not None:
             raise ValueError("class_weight needs a model with one output, as in Keras. Remove class_weight.")

@@ -1,5 +1,8 @@
 """A program is proven by training members of it by Keras too."""
 
+import dataclasses
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -105,6 +108,15 @@ def test_a_member_with_another_value_is_found(group, part):
     assert list(wrong) == [0] and "Keras' fit" in wrong[0]
 
 
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_an_axis_whose_effect_was_overlooked_is_found_whichever_member_is_first(wrong):
+    group = Group({"rate": [0.01, 0.05]})
+    group.members.stack.numbers[wrong, 0] *= 1.01
+    group.members = dataclasses.replace(group.members, checked=np.arange(2) != wrong)
+    rows, why = group.refused()
+    assert rows.all() and "does not train them as Keras does" in why
+
+
 def test_only_the_points_of_what_differs_are_refused(group, monkeypatch):
     """Here the second optimizer is made to differ."""
     update = group.members.template.updates.each[1]
@@ -132,11 +144,25 @@ def test_rounding_that_adam_amplifies_is_no_difference():
 
 def test_every_optimizer_and_variant_that_is_not_proven_has_a_member():
     optimizer, variant = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, 1])
-    nothing = np.zeros(6, bool)
-    rows = proof.chosen(optimizer, variant, nothing, 0)
-    assert set(optimizer[rows]) == {0, 1, 2} and set(variant[rows]) == {0, 1} and len(rows) == 3
-    assert len(proof.chosen(np.full(6, -1), np.full(6, -1), nothing, 0)) == 1
-    assert proof.chosen(np.full(6, -1), np.full(6, -1), np.arange(6) == 4, 0) == [4]
+    nothing, alike = np.zeros(6, bool), np.zeros((6, 2), int)
+    rows, more = proof.chosen(optimizer, variant, alike, nothing, 0)
+    assert set(optimizer[rows]) == {0, 1, 2} and set(variant[rows]) == {0, 1} and len(rows) == 3 and not more
+    assert len(proof.chosen(np.full(6, -1), np.full(6, -1), alike, nothing, 0)[0]) == 1
+    assert proof.chosen(np.full(6, -1), np.full(6, -1), alike, np.arange(6) == 4, 0) == ([4], [])
+
+
+@pytest.mark.parametrize("sizes", [(2, 2, 2, 2), (3, 1, 2), (2, 40), (5, 5, 5)])
+def test_further_members_show_other_values_of_the_axes(sizes):
+    codes = np.array(list(itertools.product(*map(range, sizes))))
+    nothing, proven = np.zeros(len(codes), bool), np.full(len(codes), -1)
+    rows, more = proof.chosen(proven, proven, codes, nothing, 0)
+    assert len(rows) == 1 and 1 <= len(more) <= min(proof.MOST_MORE, 1 + len(codes) // proof.MORE)
+    assert all(
+        (codes[more[0], axis] != codes[rows[0], axis]) == (size > 1) for axis, size in enumerate(sizes)
+    )
+    for axis in range(len(sizes)):
+        values = codes[rows + more, axis]
+        assert len(set(values)) >= min(sizes[axis], len(values))
 
 
 def test_keras_own_optimizers_are_proven_once():
@@ -144,7 +170,7 @@ def test_keras_own_optimizers_are_proven_once():
     proven = proof.Proven()
     built = []
     build = lambda row: built.append(row) or group.composer.build(group.space[row])  # noqa: E731
-    for expected in (2, 1):
+    for expected in (3, 1):  # the third has the rate that the others lack
         built.clear()
         assert not proof.refused(group.cohort.program, group.members, build, proven, 0)[0].any()
         assert len(built) == expected

@@ -142,4 +142,12 @@ CASES = [
     Case("reads_global", "build", {"low": [0.5, 1.0, 2.0], "rate": RATES}),
     Case("reads_global", "from_dictionary", {"alpha": [0.5, 1.0, 2.0], "units": [4]}),
     Case("cached", "build", {"units": [4, 6], "rate": RATES}),
+    # State outside of what Keras tracks; much of it counts only after more steps than a proof has.
+    Case("state", "steps", {"delay": [10, 20], "rate": RATES}, engines=KERAS),
+    Case("state", "late", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
+    Case("state", "untracked", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
+    Case("state", "centered", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
+    Case("state", "of_module", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
+    Case("state", "environment", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
+    Case("state", "calls", {"units": [4, 6], "rate": RATES}, engines=KERAS),
 ]

@@ -34,7 +34,7 @@ def point(path, function, config, fit, data, seed=0):
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(seed)
     spec = importlib.util.spec_from_file_location("fresh_builder", path)
-    module = importlib.util.module_from_spec(spec)
+    sys.modules["fresh_builder"] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     build, given = getattr(module, function), {}
     parameters = inspect.signature(build).parameters

@@ -33,6 +33,7 @@ class Members:
             in `stack`.
         variants: the activations of the layers, as described, for each variant, in the same order.
         checked: bool, shape (points,): the points that a proof takes first: this worker may have their models.
+        codes: the number of each point's value on each axis, int64, shape (points, axes).
         target: how their models take the target.
     """
 
@@ -41,11 +42,12 @@ class Members:
     optimizers: Sequence[Hashable]
     variants: Sequence[tuple[Hashable, ...]]
     checked: np.ndarray
+    codes: np.ndarray
     target: Target
 
     def take(self, part: np.ndarray) -> Members:
         """Return the members in the rows `part`, of the same program."""
-        return replace(self, stack=self.stack.take(part), checked=self.checked[part])
+        return replace(self, stack=self.stack.take(part), checked=self.checked[part], codes=self.codes[part])
 
 
 def assemble(
@@ -119,7 +121,7 @@ def assemble(
     optimizers = [columns["optimizer"][row][0] for row in of_optimizer]
     variants = [columns["variant"][row] for row in of_variant]
     is_checked = np.isin(np.arange(len(points)), checked)
-    return Members(template, stack, optimizers, variants, is_checked, target)
+    return Members(template, stack, optimizers, variants, is_checked, points.codes, target)
 
 
 def _stacked(

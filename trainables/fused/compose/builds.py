@@ -175,9 +175,19 @@ class Builds:
             raise UnfusableError(self._function.chance)
 
     def _configured(self, described: Described) -> Described:
-        """Add the settings of `keras.config` that the builder changes: a program is traced under those of its models."""
-        changed = self._function.configured() if isinstance(self._function, Maker) else ()
-        return replace(described, signature=(described.signature, changed)) if changed else described
+        """Add the settings of `keras.config` and of the environment that the builder changes.
+
+        A program is traced under those of its models.
+        """
+        if not isinstance(self._function, Maker):
+            return described
+        environment = self._function.environment
+        changed = (*self._function.configured(), *environment)
+        if not changed:
+            return described
+        # The code of the model may read the environment when it is traced.
+        reads_globals = described.reads_globals or bool(environment)
+        return replace(described, signature=(described.signature, changed), reads_globals=reads_globals)
 
 
 @dataclass(frozen=True)

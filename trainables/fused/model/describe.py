@@ -101,11 +101,14 @@ def describe(model: keras.Model) -> Described:
     layers = layers_of(model)
     refuse(model, layers)
     numbers: dict[str, float] = {}
-    tokens = Tokens(_own(model, layers))
+    tokens, of_optimizer = _all_tokens(model, layers)
     signature: list[Hashable] = []
     variant: list[Hashable] = []
     for position, layer in enumerate(layers):
-        signature.append(_layer_token(layer, position, numbers, variant, tokens))
+        its = (
+            of_optimizer if isinstance(layer, keras.Model) else tokens
+        )  # a model has its optimizer as an attribute
+        signature.append(_layer_token(layer, position, numbers, variant, its))
     signature += [_topology(item, tokens) for item in layers]
     for position, variable in enumerate(model.trainable_variables):
         constraint = tokens.of(variable.constraint, "the constraint of a weight")
@@ -113,9 +116,15 @@ def describe(model: keras.Model) -> Described:
         signature.append(_penalty(variable.regularizer, position, numbers, tokens))
     signature += [(tuple(v.shape), v.dtype) for v in model.non_trainable_variables]
     signature += _compiled_tokens(model, tokens)
-    optimizer = _optimizer_token(model.optimizer, numbers, tokens), decayed(model)
+    optimizer = _optimizer_token(model.optimizer, numbers, of_optimizer), decayed(model)
+    if tokens.keeps_state or of_optimizer.keeps_state:
+        raise UnfusableError(
+            "its code may assign to a variable that is no part of the model, so a program cannot keep its value for each "
+            "point; make it by `add_weight` in a layer or a metric, or by `add_variable` in an optimizer"
+        )
     initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
-    return Described(tuple(signature), tuple(variant), optimizer, numbers, initial, tokens.reads_globals)
+    reads_globals = tokens.reads_globals or of_optimizer.reads_globals
+    return Described(tuple(signature), tuple(variant), optimizer, numbers, initial, reads_globals)
 
 
 def users_parts(model: keras.Model) -> frozenset[Hashable]:
@@ -126,11 +135,12 @@ def users_parts(model: keras.Model) -> frozenset[Hashable]:
     if not has_users_parts(model):
         return frozenset()
     layers = layers_of(model)
-    tokens = Tokens(_own(model, layers))
-    found = {*_compiled_tokens(model, tokens), _optimizer_token(model.optimizer, {}, tokens)}
+    tokens, of_optimizer = _all_tokens(model, layers)
+    found = {*_compiled_tokens(model, tokens), _optimizer_token(model.optimizer, {}, of_optimizer)}
     for layer in layers:
         activation: list[Hashable] = []
-        described = _layer_token(layer, 0, {}, activation, tokens)
+        its = of_optimizer if isinstance(layer, keras.Model) else tokens
+        described = _layer_token(layer, 0, {}, activation, its)
         found |= {described} if is_users(layer) or is_users(layer.activity_regularizer) else set()
         found |= set(activation) if is_users(getattr(layer, "activation", None)) else set()
     for variable in model.trainable_variables:
@@ -165,6 +175,13 @@ def _without_sizes(found: Hashable) -> Hashable:
     if not isinstance(found, tuple):
         return found
     return found[:1] if found[:1] in SIZES else tuple(map(_without_sizes, found))
+
+
+def _all_tokens(model: keras.Model, layers: Sequence[Any]) -> tuple[Tokens, Tokens]:
+    """Return what makes the tokens of all parts of the model but its optimizer, and of its optimizer."""
+    own, optimizer = _own(model, layers), model.optimizer
+    variables = [part for variable in optimizer.variables for part in (variable, variable.value)]
+    return Tokens(own, {id(part) for part in (optimizer, *variables)}), Tokens(own)
 
 
 def _own(model: keras.Model, layers: Sequence[Any]) -> dict[int, Hashable]:

@@ -39,7 +39,13 @@ _DESCRIPTORS = (
 )  # fmt: skip
 
 _WHOLE_MODULE = ("globals", "eval", "exec")
-"""Functions through which code may read any global of its module."""
+"""Functions through which code may read any global of its module; code that names `sys.modules` may, too."""
+
+_ASSIGN = words(
+    "assign assign_add assign_sub batch_scatter_update scatter_add scatter_div scatter_max scatter_min scatter_mul"
+    " scatter_nd_add scatter_nd_sub scatter_nd_update scatter_sub scatter_update"
+)
+"""Methods that change the value of a variable."""
 
 _NOT_CONTENT = words(
     "__dict__ __weakref__ __doc__ __module__ __qualname__ __annotations__ __annotate__ __annotate_func__ __firstlineno__"
@@ -54,15 +60,20 @@ class Tokens:
 
     Args:
         own: by id, tokens for objects that are described elsewhere, such as the model's own layers and variables.
+        closed: ids of the optimizer and its variables, which only the optimizer may read: a program keeps each lane's
+            apart from the model.
 
     Attributes:
         reads_globals: whether a user's function that was read so far reads a global, or an attribute of a class, that
             is data. A builder may change these from one call to the next.
     """
 
-    def __init__(self, own: Mapping[int, Hashable] | None = None) -> None:
+    def __init__(self, own: Mapping[int, Hashable] | None = None, closed: Collection[int] = ()) -> None:
         self.reads_globals = False
-        self._own = own or {}
+        self._own, self._closed = own or {}, closed
+        self._outside: dict[int, Any] = {}  # variables that are no part of the model
+        self._tracked: set[int] = set()  # those of them that Keras tracks nevertheless
+        self._assigns = False
         self._known: dict[tuple[int, bool], tuple[Any, int, Hashable]] = {}
         self._path: list[str] = []
         self._in_set_up = False
@@ -106,6 +117,11 @@ class Tokens:
         taken = frozenset(skipped)
         return self._reading(lambda: (self._config(config), self._users_parts(item, taken)), what)
 
+    @property
+    def keeps_state(self) -> bool:
+        """Whether users' code that was read may assign to a variable that is no part of the model."""
+        return self._assigns and bool(self._outside.keys() - self._tracked)
+
     def _reading(self, read: Callable[[], Hashable], what: str) -> Hashable:
         # Start anew, so that the token does not depend on what was read before.
         self._known, self._path = {}, [what]
@@ -123,6 +139,8 @@ class Tokens:
             return kind.__name__, text if len(text) < 100 else digest(text)
         if self._in_set_up and isinstance(item, keras.initializers.Initializer):
             return ("initializer",)
+        if id(item) in self._closed:
+            raise self._reads_optimizer()
         if id(item) in self._own:
             return "own", self._own[id(item)]
         key = id(item), self._in_set_up
@@ -153,6 +171,8 @@ class Tokens:
             return found
         if isinstance(item, keras.Variable) and id(item.value) in self._own:
             return "own", self._own[id(item.value)]
+        if isinstance(item, keras.Variable | tf.Variable):
+            self._outside[id(item)] = item
         if (parts := parts_of(item)) is not None:
             return *parts[0], self._each(parts[1])
         return self._object(item)
@@ -207,6 +227,10 @@ class Tokens:
                 names_in(item.__code__).digest,
             )
             return "function", *inner, self._each([*cells, item.__defaults__, item.__kwdefaults__])
+        attributes = names_in(item.__code__).attributes
+        self._assigns |= bool(attributes & _ASSIGN)
+        if self._closed and {"optimizer", "iterations"} <= attributes:
+            raise self._reads_optimizer()
         closure = [self._named(n, c) for n, c in zip(item.__code__.co_freevars, cells, strict=True)]
         own = {name: value for name, value in vars(item).items() if name != "__wrapped__"}
         if own:
@@ -222,11 +246,12 @@ class Tokens:
         known, names = function.__globals__, names_in(function.__code__)
         found: list[Hashable] = []
         for name, chains in names.chains:
-            if name in known:
+            if known.get(name) is sys and any(chain[:1] == ("modules",) for chain in chains):
+                found.append((name, self._every(known)))
+            elif name in known:
                 found.append((name, self._chains(name, known[name], chains)))
             elif name in _WHOLE_MODULE:
-                self.reads_globals = True
-                found.append((name, self._items({k: v for k, v in known.items() if not _is_dunder(k)})))
+                found.append((name, self._every(known)))
         for name in names.imports:
             module = sys.modules.get(name) or sys.modules.get(f"{known.get('__package__')}.{name}")
             if module is not None and not is_library(module.__name__):
@@ -253,8 +278,11 @@ class Tokens:
         return value.__name__, tuple(found)
 
     def _module(self, module: types.ModuleType) -> Hashable:
+        return self._every(vars(module))
+
+    def _every(self, variables: Mapping[str, Any]) -> Hashable:
         self.reads_globals = True
-        return self._items({name: value for name, value in vars(module).items() if not _is_dunder(name)})
+        return self._items({name: value for name, value in variables.items() if not _is_dunder(name)})
 
     def _class(self, item: type) -> tuple[Hashable, ...]:
         name = item.__module__, item.__qualname__
@@ -313,6 +341,7 @@ class Tokens:
         extra: list[Hashable] = []
         if isinstance(item, keras.metrics.Metric):
             extra.append(item.name)  # names the logs
+            self._tracked |= {id(v) for variable in item.variables for v in (variable, variable.value)}
         if isinstance(item, keras.layers.Layer):  # one that is not a part of the model
             extra.append(self._each(item.variables))
         if is_library(kind.__module__) and isinstance(item, keras.Operation):
@@ -353,6 +382,11 @@ class Tokens:
             (name, self._named(name, value))
             for name, value in getattr(item, "__dict__", {}).items()
             if name not in skipped and not name.endswith("initializer") and _has_users(value)
+        )
+
+    def _reads_optimizer(self) -> UnfusableError:
+        return UnfusableError(
+            f"{self._path[0]} reads the optimizer, whose rate and count of steps a program keeps apart from the model"
         )
 
     def _unreadable(self, words: str) -> UnfusableError:

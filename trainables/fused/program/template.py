@@ -15,6 +15,7 @@ Terminology
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -279,8 +280,11 @@ class Template:
         if any(map(_counts_masked_rows, metrics_of(self.model))):
             return False
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
-        values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
-        for weights in self._tried(lane):
+        initial = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
+        # What a layer counts may decide what it does, so a state of later in training is tried, too.
+        later = [value + 1000 if value.dtype.is_floating and not value.shape else value for value in initial]
+        states = [initial, later] if has_users_parts(self.model) else [initial]
+        for weights, values in itertools.product(self._tried(lane), states):
             found = []
             with self.lifted(numbers, int(lane.variant[0])), kernels.fast():
                 for mask, taken in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):

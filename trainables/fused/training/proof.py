@@ -8,10 +8,13 @@ Compared are the logs on both kinds of rows, all variables of the model, and tho
 difference. Where a step makes much of it, as Adam does with a gradient near zero, Keras is run again from weights that are
 nudged by one rounding, and the distance between its two runs is the measure.
 
-A brief proof is one step on one batch, and one batch of validation. It is enough where the worker has proven a program of
-the same kind in full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but
-other numbers of units. The optimizers and activations must have been proven, too. If a brief proof finds a difference, a
-full one decides.
+The members are chosen so that each optimizer and activation that is not proven occurs. Further members make one step on one
+batch, and one batch of validation. They are chosen so that values of the axes occur that no other chosen member has. So an
+axis of two values is shown with both of them, whatever the builder does with it.
+
+A brief proof is such a step for all of its members. It is enough where the worker has proven a program of the same kind in
+full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but other numbers of
+units. The optimizers and activations must have been proven, too. If a brief proof finds a difference, a full one decides.
 """
 
 from __future__ import annotations
@@ -44,6 +47,14 @@ NUDGES = 20.0
 
 ATTEMPTS = 2
 """A value at the kink of an activation may be rounded to its other side. That is unlikely in each of two attempts."""
+
+LATE = 1000.0
+"""What is added to the counts of further members: a layer may do something else after some steps."""
+
+MORE, MOST_MORE = 32, 4
+"""Of n points, 1 + n // MORE further members make a step, but at most MOST_MORE, and only if they show unseen values.
+
+It is one less beside a brief proof: a small program trains for about as long as such a step takes."""
 
 Build = Callable[[int], keras.Model]
 """Returns the model of the member in a row, as its builder returned it; each call returns a new model."""
@@ -90,56 +101,98 @@ def prove(
     seed: int,
     proven: Proven,
     may_be_brief: bool = False,
+    more: Sequence[int] = (),
 ) -> dict[int, str]:
-    """Return those of the members `rows` that the program does not train as Keras does, each with the difference found.
+    """Return those of some members that the program does not train as Keras does, each with the difference found.
 
     Args:
         program: the program, before its first epoch.
         stack: all its points before training.
-        rows: the rows of the members in `stack`.
+        rows: the rows in `stack` of the members to prove.
         build: makes their models.
         seed: seed of the random choices.
         proven: what other proofs have found; the kinds and the traced parts of members that are right are added.
         may_be_brief: whether the proof may be brief for kinds that are proven.
+        more: the rows of further members, whose proofs are brief; beside a brief proof, not all need be taken.
     """
     wrong: dict[int, str] = {}
     waiting = list(rows)
     for attempt in range(ATTEMPTS):
         chance = np.random.default_rng([seed, attempt])
-        starts = {row: _perturbed(stack.take(np.array([row])), chance) for row in waiting}
         # A builder may set a global that a loss reads. All members have the same value of it, or they would be in other
         # groups; so the program is traced right after some of them were built.
         models = {row: build(row) for row in waiting}
         kinds = {row: _kind(models[row], program) for row in waiting}
-        is_brief = may_be_brief and attempt == 0 and set(kinds.values()) <= proven.kinds
-        sample = _brief_sample(program, chance) if is_brief else _sample(program, chance)
-        # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the time,
-        # so that the same code is run eagerly in later proofs, unless they fail.
-        parts = {row: users_parts(models[row]) for row in waiting}
-        eager = {row: parts[row] <= proven.traced if attempt == 0 else not parts[row] for row in waiting}
-        found = _by_program(program, [starts[row] for row in waiting], sample)
-        wrong = {}
-        for row, (result, again) in zip(waiting, found, strict=True):
-            try:
-                expected = _by_keras(models[row], program, starts[row], sample, eager[row]) | again
-            except Exception as error:  # users' code may run in a graph only
-                if not (eager[row] and parts[row]):
-                    raise
-                wrong[row] = str(error)
-                continue
-            difference = _difference(result, expected, expected)
-            if difference and attempt == ATTEMPTS - 1:
-                nudged = _by_keras(build(row), program, _nudged(starts[row], chance), sample, eager[row])
-                difference = _difference(result, expected, nudged | again)
-            if difference:
-                wrong[row] = difference
-            else:
-                proven.traced |= parts[row]
-                proven.kinds |= {kinds[row]} - {None}
+        full, brief = waiting, list[int]()
+        if attempt == 0:
+            is_brief = may_be_brief and set(kinds.values()) <= proven.kinds
+            others = list(more[: len(stack.weights) // MORE] if is_brief else more)
+            models |= {row: build(row) for row in others}
+            full, brief = ([], waiting + others) if is_brief else (waiting, others)
+        comparison = _Comparison(program, stack, models, build, chance, proven.traced, attempt, set(more))
+        # The full ones come first: they trace the graphs of users' code, which saves tracing them for the brief ones.
+        wrong = comparison.wrong(full, _sample)
+        proven.kinds |= {kinds[row] for row in full if row not in wrong} - {None}
+        wrong |= comparison.wrong(brief, _brief_sample)
         waiting = list(wrong)
         if not waiting:
             break
     return wrong
+
+
+@dataclass
+class _Comparison:
+    """The members of one attempt. The arguments are those of `prove`.
+
+    Attributes:
+        models: of the members.
+        chance: makes the random choices.
+        traced: see `Proven`; the parts of members that are right are added.
+        attempt: its number, counted from 0.
+        late: the rows of the members that start from the states of a late step of training.
+    """
+
+    program: AnyProgram
+    stack: Stack
+    models: Mapping[int, keras.Model]
+    build: Build
+    chance: np.random.Generator
+    traced: set[Hashable]
+    attempt: int
+    late: set[int]
+
+    def wrong(
+        self, rows: Sequence[int], make_sample: Callable[[AnyProgram, np.random.Generator], Sample]
+    ) -> dict[int, str]:
+        """Return those of the members `rows` that the program does not train as Keras does, each with the difference."""
+        if not rows:
+            return {}
+        found: dict[int, str] = {}
+        sample = make_sample(self.program, self.chance)
+        members = [self.stack.take(np.array([row])) for row in rows]
+        starts = [_perturbed(m, self.chance, row in self.late) for row, m in zip(rows, members, strict=True)]
+        trained = _by_program(self.program, starts, sample)
+        for row, start, (result, again) in zip(rows, starts, trained, strict=True):
+            # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the
+            # time, so that the same code is run eagerly in later proofs, unless they fail.
+            parts = users_parts(self.models[row])
+            eager = parts <= self.traced if self.attempt == 0 else not parts
+            try:
+                expected = _by_keras(self.models[row], self.program, start, sample, eager) | again
+            except Exception as error:  # users' code may run in a graph only
+                if not (eager and parts):
+                    raise
+                found[row] = str(error)
+                continue
+            difference = _difference(result, expected, expected)
+            if difference and self.attempt == ATTEMPTS - 1:
+                nudged = _by_keras(self.build(row), self.program, _nudged(start, self.chance), sample, eager)
+                difference = _difference(result, expected, nudged | again)
+            if difference:
+                found[row] = difference
+            else:
+                self.traced |= parts
+        return found
 
 
 def _kind(model: keras.Model, program: AnyProgram) -> Hashable:
@@ -156,7 +209,8 @@ def refused(
 ) -> tuple[np.ndarray, str]:
     """Prove a program, and return which of its points it cannot train: bool, shape (points,), and why.
 
-    At least one member is trained, and one with each optimizer and each variant that is not proven.
+    At least one member is trained, and one with each optimizer and each variant that is not proven. Further ones, with
+    values of the axes that these do not have, make one step each.
 
     Args:
         program: the program, before its first epoch.
@@ -167,9 +221,11 @@ def refused(
     """
     stack = members.stack
     optimizers, variants = _unproven(members, proven.parts)
-    rows = chosen(optimizers[stack.optimizer], variants[stack.variant], members.checked, seed)
+    of_optimizer, of_variant = optimizers[stack.optimizer], variants[stack.variant]
+    needed, more = chosen(of_optimizer, of_variant, members.codes, members.checked, seed)
     is_all_proven = bool((optimizers < 0).all() and (variants < 0).all())
-    wrong = prove(program, stack, rows, build, seed, proven, may_be_brief=is_all_proven)
+    rows = needed + more
+    wrong = prove(program, stack, needed, build, seed, proven, is_all_proven, more)
     if not wrong:
         if not any(map(has_users_parts, (*program.template.optimizers, *program.template.variants))):
             proven.parts |= {*members.optimizers, *itertools.chain.from_iterable(members.variants)}
@@ -190,11 +246,14 @@ def _unproven(members: Members, proven: set[Hashable]) -> tuple[np.ndarray, np.n
     return np.array(of_optimizer), np.array(of_variant)
 
 
-def chosen(optimizer: np.ndarray, variant: np.ndarray, first: np.ndarray, seed: int) -> list[int]:
-    """Return rows of members in which each optimizer and each variant occurs.
+def chosen(
+    optimizer: np.ndarray, variant: np.ndarray, codes: np.ndarray, first: np.ndarray, seed: int
+) -> tuple[list[int], list[int]]:
+    """Return rows of members in which each optimizer and each variant occurs, and more rows, with other values of the axes.
 
     Args:
         optimizer, variant: int, shape (points,): the numbers of those that need a proof, -1 for the others.
+        codes: int, shape (points, axes): the number of each point's value on each axis.
         first: bool, shape (points,): the points to take before others.
         seed: seed of the choice.
     """
@@ -209,7 +268,24 @@ def chosen(optimizer: np.ndarray, variant: np.ndarray, first: np.ndarray, seed: 
             if len(has) >= wanted:
                 rows.append(row)
                 missing -= has
-    return rows or order[:1].tolist()
+    rows = rows or order[:1].tolist()
+    return rows, _unlike(codes, rows, order, min(MOST_MORE, 1 + len(order) // MORE))
+
+
+def _unlike(codes: np.ndarray, rows: Sequence[int], order: np.ndarray, most: int) -> list[int]:
+    """Return at most `most` other rows, each with as many values as possible that no row before it has.
+
+    Of equal ones, the first in `order` is taken.
+    """
+    taken, more = list(rows), list[int]()
+    for _ in range(most):
+        seen = [np.isin(column, column[taken]) for column in codes.T]
+        unseen = np.sum(~np.array(seen), axis=0)[order]
+        if not unseen.size or not unseen.max():
+            break
+        more.append(int(order[np.argmax(unseen)]))
+        taken.append(more[-1])
+    return more
 
 
 def _sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
@@ -227,12 +303,20 @@ def _brief_sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
     return Sample(chance.permutation(rows)[:taken], min(len(program.validation[0]), batch), is_brief=True)
 
 
-def _perturbed(member: Stack, chance: np.random.Generator) -> Stack:
-    """Return a member with other weights and other states. What was above zero stays so, because it may be a variance."""
+def _perturbed(member: Stack, chance: np.random.Generator, is_late: bool = False) -> Stack:
+    """Return a member with other weights and other states. What was above zero stays so, because it may be a variance.
+
+    Args:
+        member: one model.
+        chance: makes the random choices.
+        is_late: whether states of one number each, which may be counts, are those of a late step of training.
+    """
 
     def moved(value: np.ndarray) -> np.ndarray:
         if value.dtype.kind != "f":
             return value
+        if is_late and value.size == 1:
+            return value + np.float32(LATE)
         factor, term = chance.random((2, *value.shape))
         return (value * (1 + 0.2 * factor) + 0.05 * term).astype(value.dtype)
 
