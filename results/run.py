@@ -281,14 +281,20 @@ class Run:
         weights = self.weights(idx)
         return _entry("default")(self.folder.path, self.config(idx), weights, trust, seed=self.seed(idx))
 
-    def predict(self, idx: int, table: pd.DataFrame | np.ndarray, trust: bool = False) -> Any:
+    def predict(
+        self,
+        idx: int,
+        table: pd.DataFrame | pd.Series | Mapping[str, Any] | np.ndarray,
+        trust: bool = False,
+    ) -> Any:
         """Return the predictions of a point's model. This needs the plan's builder, but not the sweep's table.
 
         Args:
             idx: of the point.
             table: a data frame of raw rows, as in the sweep's file, with texts and gaps. Columns are found by name; their
-                order does not matter, and further ones are ignored. Or an array of the features, in the order of
-                the sweep's table, shape (rows, features).
+                order does not matter, and further ones are ignored. A Series is one row; a dictionary has columns, or
+                the values of one row. Or an array of the features, in the order of the sweep's table, shape (rows,
+                features).
             trust: see `model`.
 
         Returns:

@@ -58,3 +58,9 @@ def test_what_cannot_be_watched_is_refused_with_a_remedy(objective, rules, said)
         watched(objective, rules, LOGS, MODES)
     for words in said:
         assert words in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["epoch", "idx", "data_loss"])
+def test_a_metric_with_the_name_of_another_column_is_refused(name):
+    with pytest.raises(ObjectiveError, match=f"the name '{name}', .* such as name=\"my_{name}\""):
+        watched(Objective(), BOTH, [name, *LOGS], MODES)

@@ -37,6 +37,10 @@ class Loss(NamedTuple):
     code: str = ""
 
 
+_TAKEN = ("idx", "epoch", DATA_LOSS)
+"""Names that no metric may have, because other columns of the results have them."""
+
+
 class ObjectiveError(TrainablesError, ValueError):
     """The plan names a log that the compiled model does not have, or one whose direction only the user knows."""
 
@@ -86,8 +90,13 @@ def watched(objective: Objective, callbacks: Callbacks, logs: Collection[str], m
         modes: of the metrics of the model, as in `trainables.fused.internals.directions`.
 
     Raises:
-        ObjectiveError: the model logs no such name, or Keras cannot tell a direction.
+        ObjectiveError: the model logs no such name, or Keras cannot tell a direction; or a metric has a name that is taken.
     """
+    if taken := [name for name in logs if name in _TAKEN]:
+        raise ObjectiveError(
+            f"The compiled model has a metric with the name {taken[0]!r}, which a column of the results has already. "
+            f'Give the metric another name in the builder, such as name="my_{taken[0]}".'
+        )
     known: dict[str, Mode | None] = {DATA_LOSS: "min", **modes}
     best = _watch("objective", objective.log, objective.mode, logs, known)
     known[objective.metric] = best.mode

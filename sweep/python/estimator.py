@@ -12,16 +12,15 @@ import numbers
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import cloudpickle
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import DataConversionWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -37,41 +36,12 @@ from sklearn.utils.validation import (
 from results.run import Run
 from results.schema import FINISHED_WELL
 from sweep.python.fitted import FittedPoint, by_value
+from sweep.python.held_out import check_keys, held_out, how_of
 from sweep.python.search import search
 from trainables.builder.find import find
-from trainables.table import columns, raws, splits
-from trainables.table.readers import Source
-from trainables.table.spec import Kind, Split
 
 TARGET = "target of the sweep"
 """The name of the target in the table that a data frame becomes."""
-
-
-_ARGUMENTS = {
-    "seed": "random_state",
-    "repeats": "repeats",
-    "space": "space",
-    "builder": "build",
-    "data": "data",
-    "epochs": "epochs",
-    "validation_data": "validation_fraction",
-    "cpus": "n_jobs",
-    "in_process": "n_jobs",
-    "out": "out",
-    "show": "verbose",
-}
-"""For each key that `plan` must not have, the argument of an estimator that says the same."""
-
-_NO_TEST_ROWS = "but an estimator keeps no test rows: score it by cross-validation"
-_KEYS_OF_DATA = {
-    "task": "which follows from the class of the estimator",
-    "test_fraction": _NO_TEST_ROWS,
-    "split_seed": "which the argument random_state gives",
-    "split.test": _NO_TEST_ROWS,
-    "split.validation": "which the argument validation_fraction gives",
-    "split.seed": "which the argument random_state gives",
-}
-"""For each key that `data` must not have, why."""
 
 
 class _KerasSweep(BaseEstimator):
@@ -130,13 +100,13 @@ class _KerasSweep(BaseEstimator):
             raise ValueError(
                 f"validation_fraction got {self.validation_fraction!r}, but needs a share between 0 and 1, such as 0.2."
             )
-        self._check_keys(task)
+        check_keys(self.plan, self.data, task)
         random = self.random_state
         seed = (
             random if isinstance(random, numbers.Integral) else check_random_state(random).randint(2**31 - 1)
         )
-        how = self._how()
-        fit, held = self._split(x, y, task, how, int(seed))
+        how = how_of(self.data)
+        fit, held = held_out(x, y, task, how, float(self.validation_fraction), int(seed))
         build = self.build
         if not isinstance(build, str):
             named = inspect.signature(build).parameters
@@ -159,78 +129,6 @@ class _KerasSweep(BaseEstimator):
                 cpus=None if in_process or self.n_jobs == -1 else self.n_jobs, **plan,
             )  # fmt: skip
             self._take(run, build)
-
-    def _check_keys(self, task: str) -> None:
-        """Check that no key of `plan` or `data` says what an argument says.
-
-        Raises:
-            ValueError: the message names them all, with what to give instead.
-        """
-        wrong = []
-        for name in ("plan", "data"):
-            if not isinstance(given := getattr(self, name), Mapping | None):
-                raise ValueError(f"{name} got {given!r}, but needs a dictionary of further keys of a plan.")
-        plan, data = self.plan or {}, self.data or {}
-        for key in plan:
-            if key in _ARGUMENTS:
-                wrong.append(
-                    f"plan has the key {key!r}, which the argument {_ARGUMENTS[key]} gives. Remove it, and give "
-                    f"{_ARGUMENTS[key]} instead."
-                )
-        fit = plan.get("fit")
-        if isinstance(fit, Mapping) and "validation_split" in fit:
-            wrong.append(
-                "plan's fit has the key 'validation_split', which the argument validation_fraction gives. Remove it, and "
-                "give validation_fraction instead."
-            )
-        names = [*data, *(f"split.{key}" for key in _keys_of_split(data.get("split")))]
-        own = ("multiclass", "binary") if task == "multiclass" else (task,)
-        for key in names:
-            if key in _KEYS_OF_DATA and not (key == "task" and data[key] in own):
-                wrong.append(f"data has the key {key!r}, {_KEYS_OF_DATA[key]}. Remove it.")
-        if wrong:
-            raise ValueError("\n".join(wrong))
-
-    def _how(self) -> Split | None:
-        """Return how `data` splits the rows; None if it says nothing of it."""
-        keys = _keys_of_split((self.data or {}).get("split"))
-        if unknown := [key for key in keys if key not in ("kind", "column")]:
-            raise ValueError(
-                f"data's split has the key {unknown[0]!r}, but an estimator takes kind and column, such as "
-                '{"kind": "group", "column": "household"}.'
-            )
-        if (kind := keys.get("kind")) not in (None, *get_args(Kind)):
-            raise ValueError(f"data's split has the kind {kind!r}, but needs {', '.join(get_args(Kind))}.")
-        return Split(**keys) if keys else None
-
-    def _split(
-        self, x: Any, y: np.ndarray, task: str, how: Split | None, seed: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the positions of the fitted and of the validation rows."""
-        rows = np.arange(len(x))
-        is_stratified = task == "multiclass" and (how is None or how.kind is None)
-        if how is None or how.kind in (None, "random"):
-            split = functools.partial(
-                train_test_split, rows, test_size=self.validation_fraction, random_state=seed
-            )
-            try:
-                return split(stratify=y if is_stratified else None)
-            except ValueError:
-                if not is_stratified:
-                    raise
-                return split()  # a class has too few rows to be in both parts
-        if how.kind == "stratified" and task != "multiclass":
-            raise ValueError(
-                "data's split has the kind 'stratified', but the target of a regressor has no classes. Remove it."
-            )
-        by = None if how.column is None else _split_column(x, how)
-        # Only two parts are wanted, so the test rows are said to be given, whichever these are.
-        parts = splits.split(
-            rows, replace(how, seed=seed), float(self.validation_fraction), rows[:1], rows[:0], by,
-            pd.Series(y) if how.kind == "stratified" else None,
-        )  # fmt: skip
-        count = len(parts.train) - (parts.validation or 0)
-        return parts.train[:count], parts.train[count:]
 
     def _coded(self, class_weight: Any) -> Any:
         """Return a value of `class_weight` as the sweep takes it, whose targets of a classifier are codes."""
@@ -508,46 +406,6 @@ def _check_no_name_twice(x: Any) -> None:
         raise ValueError(
             f"X has more than one column of the name {twice}, but each needs a name of its own. Rename or remove them."
         )
-
-
-def _keys_of_split(given: Any) -> dict[str, Any]:
-    """Return the keys that `split` has in a plan's `data`."""
-    if isinstance(given, Split):
-        return {
-            item.name: value for item in fields(given) if (value := getattr(given, item.name)) != item.default
-        }
-    if given is not None and not isinstance(given, Mapping):
-        raise ValueError(
-            f'data\'s split got {given!r}, but needs a dictionary, such as {{"kind": "group", "column": "household"}}.'
-        )
-    return dict(given or {})
-
-
-def _split_column(x: Any, how: Split) -> pd.Series:
-    """Return the groups or times of all rows; times are numbers or comparable.
-
-    Raises:
-        ValueError: there is no such column, or it has gaps or no times.
-    """
-    if not isinstance(x, pd.DataFrame):
-        raise ValueError(
-            f"data's split names the column {how.column!r}, but X is an array, whose columns have no names. Give a data "
-            "frame."
-        )
-    frame = x.reset_index(drop=True).set_axis(x.columns.map(str), axis=1)
-    if how.column not in frame:
-        raise ValueError(
-            f"data's split names the column {how.column!r}, but X has {', '.join(map(str, frame.columns[:20]))}."
-        )
-    if (gaps := frame[how.column].isna()).any():
-        raise ValueError(
-            f"X has no value in the column {how.column!r} in row {int(gaps.argmax()) + 1} ({gaps.sum():,} missing in "
-            "all), but data's split needs one in each row. Fill the gaps, or leave these rows out."
-        )
-    by, problems, _ = raws.split_column(frame, Source("X", frame), how)
-    if by is None:
-        raise ValueError(columns.message("X", problems))
-    return by
 
 
 def _rows(x: Any, y: np.ndarray, weight: Any, part: np.ndarray) -> tuple[Any, ...]:

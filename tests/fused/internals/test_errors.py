@@ -137,3 +137,8 @@ def built():
     model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
     model.compile(loss="mse", optimizer="sgd")
     return model
+
+
+def test_a_reason_is_the_same_for_each_model():
+    reasons = {str(errors.UnfusableError(f"{object()!r} has no configuration")) for _ in range(3)}
+    assert reasons == {"<object> has no configuration"}

@@ -11,6 +11,7 @@ This file imports neither Keras nor TensorFlow, so that code can import these er
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import traceback
 from types import FrameType
 
@@ -20,6 +21,7 @@ KNOWN = {"keras": ("Keras", "3.15", "3.15.1"), "tensorflow": ("TensorFlow", "2.2
 """For each library whose private parts are used: its name in messages, the versions that fit, the one that was read."""
 
 _ENGINE = "trainables.fused"
+_ADDRESS = re.compile(r" (object )?at 0x[0-9a-f]+")
 _NOT_THE_USERS = ("builtins", "numpy", "keras", "tensorflow")
 _MISSING = (AttributeError, ImportError, NameError)
 _LOOKUPS = ("__getattr__", "__getattribute__", "__setattr__", "__delattr__")
@@ -31,6 +33,10 @@ class UnfusableError(Exception):
     ag_pass_through = (
         True  # otherwise TensorFlow puts a traceback into the message, if it is raised while tracing
     )
+
+    def __init__(self, why: str) -> None:
+        # Points with the same reason are counted together, and an address differs from one model to the next.
+        super().__init__(_ADDRESS.sub("", why))
 
 
 class InternalsError(TrainablesError, RuntimeError):
