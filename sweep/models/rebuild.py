@@ -139,8 +139,8 @@ def check_builder(run: RunFolder) -> None:
             f"{run.plan} names the builder {name}, which is not installed here as a module. Making the model would run "
             f"{path}. {remedy}"
         )
-    ran = fingerprint.read(run)
-    if ran.builder_source != find.source_of(path):
+    ran, source = fingerprint.read(run), find.source_of(path)
+    if ran.builder_source != source:
         raise UntrustedError(
             f"The builder {name} is not the one that the sweep ran: the source of {path} differs from the one in "
             f"{run.fingerprint}. {remedy}"
@@ -149,7 +149,7 @@ def check_builder(run: RunFolder) -> None:
         return
     module = name.rpartition(":")[0]
     folder = path.parents[module.count(".") + (path.name == "__init__.py")]
-    beside = sources_of(module, path, folder)
+    beside = sources_of(module, path, folder, source)
     if changed := {one for one, _ in beside.items() ^ ran.builder_modules.items()}:
         raise UntrustedError(
             f"The builder {name} is not the one that the sweep ran: the source of {', '.join(sorted(changed))}, which "

@@ -52,7 +52,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "builder": {
             "function": builder.function,
             "source": builder.source,
-            "modules": sources_of(builder.module, builder.path, builder.folder),
+            "modules": sources_of(builder.module, builder.path, builder.folder, builder.source),
         },
         "data": {
             "sha256": plan.table.sha256,

@@ -51,7 +51,7 @@ def folder(tmp_path, monkeypatch):
 
 def of(name, folder):
     builder = find.find(name, folder)
-    return sources_of(builder.module, builder.path, builder.folder)
+    return sources_of(builder.module, builder.path, builder.folder, builder.source)
 
 
 def test_imports_are_followed(folder):
@@ -82,7 +82,7 @@ def test_an_import_loads_the_same_modules(folder):
 
 def test_what_is_installed_has_none():
     builder = find.find("trainables.abalone:build_and_compile_model", find.Path.cwd())
-    assert sources_of(builder.module, builder.path, builder.folder) == {}
+    assert sources_of(builder.module, builder.path, builder.folder, builder.source) == {}
 
 
 def test_a_pickled_function_has_none(folder):

@@ -49,17 +49,18 @@ def own_modules(builder: Builder) -> dict[str, ModuleType]:
     return found
 
 
-def sources_of(module: str, path: Path, folder: Path) -> dict[str, str]:
+def sources_of(module: str, path: Path, folder: Path, source: str) -> dict[str, str]:
     """Return the source of each own module but the builder's, by name. Finds them by the sources, and imports nothing.
 
     Args:
         module: the builder's module.
         path: its file.
         folder: the folder from which it is imported.
+        source: the text of the file.
     """
     if path.suffix == PICKLED:  # only a text lies beside it
         return {}
-    names = [*_imported(_tree_of(source_of(path)), _package_of(module, path)), *_parents(module)]
+    names = [*_imported(_tree_of(source), _package_of(module, path)), *_parents(module)]
     return sources_in(names, folder, module)
 
 
