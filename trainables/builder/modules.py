@@ -7,6 +7,7 @@ Terminology
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 import sysconfig
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -45,7 +46,7 @@ def own_modules(builder: Builder) -> dict[str, ModuleType]:
             continue
         if name == builder.module or _is_beside(name, module, builder.folder):
             found[name] = module
-            waiting += _imported(_tree(module), module.__package__ or "")
+            waiting += _imported(_content_of(module), module.__package__ or "")
     return found
 
 
@@ -60,7 +61,7 @@ def sources_of(module: str, path: Path, folder: Path, source: str) -> dict[str, 
     """
     if path.suffix == PICKLED:  # only a text lies beside it
         return {}
-    names = [*_imported(_tree_of(source), _package_of(module, path)), *_parents(module)]
+    names = [*_imported(source, _package_of(module, path)), *_parents(module)]
     return sources_in(names, folder, module)
 
 
@@ -83,7 +84,7 @@ def sources_in(names: Iterable[str], folder: Path, module: str = "") -> dict[str
             found[name] = source_of(file)
         except BuilderError:  # no text, so no import can read it either
             continue
-        waiting += _imported(_tree_of(found[name]), _package_of(name, file))
+        waiting += _imported(found[name], _package_of(name, file))
     return dict(sorted(found.items()))
 
 
@@ -106,7 +107,7 @@ def variables_of(module: ModuleType) -> dict[str, Any]:
 def read_clocks(builder: Builder) -> bool:
     """Return whether an own module imports a module that tells the time."""
     return any(
-        _CLOCKS & set(_imported(_tree(module), module.__package__ or ""))
+        _CLOCKS & set(_imported(_content_of(module), module.__package__ or ""))
         for module in own_modules(builder).values()
     )
 
@@ -205,8 +206,13 @@ def _package_of(name: str, file: Path) -> str:
     return name if file.name == "__init__.py" else name.rpartition(".")[0]
 
 
-def _imported(tree: ast.Module, package: str) -> list[str]:
+@functools.lru_cache(maxsize=256)  # it is asked before each model, and parsing takes some milliseconds
+def _imported(source: str | bytes, package: str) -> tuple[str, ...]:
     """Return the names of the modules that a file in `package` imports anywhere, and of their parents."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # no Python source
+        return ()
     found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -218,21 +224,14 @@ def _imported(tree: ast.Module, package: str) -> list[str]:
             except ImportError:  # a relative import in a file that is in no package
                 continue
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return [*found, *(parent for name in found for parent in _parents(name))]
+    return (*found, *(parent for name in found for parent in _parents(name)))
 
 
-def _tree(module: ModuleType) -> ast.Module:
+def _content_of(module: ModuleType) -> bytes:
     try:
-        return ast.parse(Path(str(module.__file__)).read_bytes())
-    except (AttributeError, OSError, SyntaxError, ValueError):  # no file of Python source
-        return ast.Module([], [])
-
-
-def _tree_of(source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError):
-        return ast.Module([], [])
+        return Path(str(module.__file__)).read_bytes()
+    except (AttributeError, OSError):  # it has no file
+        return b""
 
 
 def _parents(name: str) -> Iterator[str]:
