@@ -6,7 +6,6 @@ must be an installed module outside the folder, and its source must be the one t
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from results import fingerprint
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from sweep.errors import SweepError
+from sweep.plan.fingerprint import changes
 from trainables.builder import find
 from trainables.builder.modules import sources_of
 
@@ -94,25 +94,31 @@ def changed_builder(run: RunFolder) -> str:
         here = find.source_of(path)
     except (find.BuilderError, OSError, ValueError, yaml.YAMLError, AttributeError):
         return ""  # whoever needs the builder says what is wrong
-    ran = fingerprint.read(run).builder_source
-    if not isinstance(ran, str):
+    ran = fingerprint.read(run)
+    if not isinstance(ran.builder_source, str):
         return (
             f"{run.fingerprint} does not tell which builder the sweep ran, so {path} may make other models than the "
             "sweep's. Put the file back."
         )
-    if _meaning(here) == _meaning(ran):
+    then: dict[str, Any] = {"source": ran.builder_source}
+    now: dict[str, Any] = {"source": here}
+    if ran.builder_modules is not None:
+        then["modules"], now["modules"] = ran.builder_modules, _beside(name, path, here)
+    if not (found := changes({"builder": then}, {"builder": now})):
         return ""
+    what = "; ".join(line.removesuffix(":") for line in found if line.startswith("builder: "))
     return (
-        f"The source of {path} differs from the one in {run.fingerprint}. So this builder may make another model than the "
-        "sweep trained, with other predictions. Put the file back as it was to be sure."
+        f"{path} differs from what the sweep ran by {run.fingerprint} ({what}). So this builder may make another model than "
+        "the sweep trained, with other predictions. Put the files back as they were to be sure."
     )
 
 
-def _meaning(source: str) -> str:
-    try:
-        return ast.dump(ast.parse(source))
-    except (SyntaxError, ValueError):
-        return source
+def _beside(name: str, path: Path, source: str) -> dict[str, str]:
+    """Return the sources of the modules beside the builder `name`, which is in the file `path`, by name."""
+    module = name.rpartition(":")[0]
+    if module.endswith((".py", find.PICKLED)):  # the path of a file
+        return sources_of("", path, path.parent, source)
+    return sources_of(module, path, path.parents[module.count(".") + (path.name == "__init__.py")], source)
 
 
 def check_builder(run: RunFolder) -> None:
@@ -147,9 +153,7 @@ def check_builder(run: RunFolder) -> None:
         )
     if ran.builder_modules is None:  # of an earlier version
         return
-    module = name.rpartition(":")[0]
-    folder = path.parents[module.count(".") + (path.name == "__init__.py")]
-    beside = sources_of(module, path, folder, source)
+    beside = _beside(name, path, source)
     if changed := {one for one, _ in beside.items() ^ ran.builder_modules.items()}:
         raise UntrustedError(
             f"The builder {name} is not the one that the sweep ran: the source of {', '.join(sorted(changed))}, which "

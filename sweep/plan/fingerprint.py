@@ -114,7 +114,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             continue
         if key == "builder.source" or (key.startswith(_MODULE) and key in before and key in after):
             (was, read_before), (is_now, read_now) = _parted(was), _parted(is_now)
-            if _same_program(was, is_now):
+            if program_of(was) == program_of(is_now):
                 # Runs of earlier versions have no such line, and another version of Python has other bytecode.
                 if read_before and read_now and read_before[0] == read_now[0] and read_before != read_now:
                     found.append(
@@ -163,11 +163,12 @@ def _by_value(value: Any) -> str:
     return json.dumps(value)
 
 
-def _same_program(one: str, other: str) -> bool:
+def program_of(source: str) -> str:
+    """Return a text that is equal for sources that differ in comments and layout only."""
     try:
-        return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
-    except SyntaxError:
-        return one == other
+        return ast.dump(ast.parse(source))
+    except (SyntaxError, ValueError):
+        return source
 
 
 def _source_diff(was: str, is_now: str, most_lines: int = 20) -> list[str]:

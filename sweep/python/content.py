@@ -10,7 +10,6 @@ This file imports Keras, so `sweep.python.function` imports it only when it is n
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import sys
@@ -22,9 +21,10 @@ from typing import Any
 import keras
 import pandas as pd
 
+from sweep.plan.fingerprint import program_of
 from trainables.builder.modules import sources_in
 from trainables.fused.model.code import is_library, names_in
-from trainables.fused.model.tokens import Tokens
+from trainables.fused.model.tokens import Tokens, reads_whole_module
 from trainables.fused.model.values import UnreadableError, attributes_of
 
 _CACHES = frozenset({"__slotnames__"})
@@ -72,7 +72,7 @@ class _Contents(Tokens):
                 path = Path(file)
                 folder = path.parents[name.count(".") + (path.name == "__init__.py")]
                 found |= sources_in([name], folder)
-        return [(name, _program(text)) for name, text in sorted(found.items())]
+        return [(name, program_of(text)) for name, text in sorted(found.items())]
 
     def _content(self, item: Any) -> tuple[Hashable, ...]:
         kind = type(item)
@@ -144,8 +144,8 @@ class _Contents(Tokens):
         found: list[Hashable] = [
             (name, self._chains(name, known[name], chains)) for name, chains in names.chains if name in known
         ]
-        if any(name in ("globals", "eval", "exec") for name, _ in names.chains):
-            found.append(self._items({k: v for k, v in known.items() if not k.startswith("__")}))
+        if reads_whole_module(function):
+            found.append(self._every(known))
         return tuple(found)
 
     def _config(self, value: Any) -> Hashable:
@@ -159,11 +159,3 @@ class _Contents(Tokens):
 
 def _is_functional(kind: type) -> bool:
     return kind.__qualname__ == "Functional" and kind.__module__.startswith("keras.")
-
-
-def _program(text: str) -> str:
-    """Return a text without its comments and layout."""
-    try:
-        return ast.dump(ast.parse(text))
-    except (SyntaxError, ValueError):
-        return text

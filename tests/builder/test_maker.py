@@ -182,6 +182,52 @@ def test_points_whose_builder_changes_the_settings_are_in_programs_of_their_own(
     assert not maker.configured()
 
 
+def test_a_call_begins_with_the_environment_of_the_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("OF_THE_PROCESS", "1")
+    (tmp_path / "model.py").write_text(
+        "import keras, os\n"
+        "def build(units):\n"
+        "    width = units + int(os.environ.get('OF_A_POINT', 0)) + int(os.environ['OF_THE_PROCESS'])\n"
+        "    if units == 2:\n"
+        "        os.environ.update(OF_A_POINT='5', OF_THE_PROCESS='7')\n"
+        "    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(width)])\n"
+        "    model.compile(loss='mse')\n"
+        "    return model\n"
+    )
+    maker = Maker(find("model.py:build", tmp_path), 0)
+    found = []
+    for units in (2, 3, 2):
+        found.append((built(maker, {"units": units}).layers[0].units, dict(maker.environment)))
+    set_by_it = {"OF_A_POINT": "5", "OF_THE_PROCESS": "7"}
+    assert found == [(3, set_by_it), (4, {}), (3, set_by_it)]
+
+
+@pytest.mark.parametrize("state", ["COUNT['calls'] += 1", "Kept.seen += 1"])
+def test_what_a_call_of_the_loss_leaves_is_found_before_the_next_model(tmp_path, state):
+    (tmp_path / "model.py").write_text(
+        "import keras\n"
+        "COUNT = {'calls': 0}\n"
+        "class Kept:\n"
+        "    seen = 0\n"
+        "def loss(y, p):\n"
+        f"    {state}\n"
+        "    return keras.ops.mean(keras.ops.square(y - p), -1)\n"
+        "def build(units):\n"
+        "    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])\n"
+        "    model.compile(loss=loss)\n"
+        "    return model\n"
+    )
+    maker = Maker(find("model.py:build", tmp_path), 0)
+    assert examine(maker, TABLE, 0, 60.0, {"units": 2}, [{"units": 3}]) and not maker.anew
+    model = built(maker, {"units": 2})
+    built(maker, {"units": 2})
+    assert not maker.anew
+    model.loss(np.zeros((2, 1)), np.ones((2, 1)))
+    built(maker, {"units": 2})
+    assert maker.anew and "changes when a model is trained or its loss is called" in maker.notes[0]
+    assert not maker.compare(maker.globals())
+
+
 def test_the_settings_of_a_file_stay(tmp_path):
     (tmp_path / "model.py").write_text(
         "import keras\n"

@@ -117,6 +117,9 @@ def test_a_trusted_builder_that_is_not_the_run_s_is_noted(place, tmp_path, monke
     assert "differs" not in said()
     ran["builder"]["source"] = source.replace("relu", "tanh")
     marks.write_text(json.dumps(ran))
-    assert "model.py differs from the one in" in said() and "other predictions" in said()
+    assert "model.py differs from what the sweep ran" in said() and "other predictions" in said()
+    ran["builder"] |= {"source": source, "modules": {"beside": "WIDTH = 3\n"}}
+    marks.write_text(json.dumps(ran))
+    assert "its module beside was there, and is not imported now" in said()
     marks.write_text("{}")
     assert "does not tell which builder the sweep ran" in said()

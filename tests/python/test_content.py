@@ -80,8 +80,11 @@ PARTIAL = (
     "import functools\ndef f(u, own): return own[0](u)\nbuild = functools.partial(f, own=[lambda x: x * {}])"
 )
 
+OF_MODULE = "import sys\nALPHA = {}\ndef build(u): return sys.modules[__name__].ALPHA * u"
+
 CHANGED = (
-    LIST, DICT, DEFAULT, DECORATED, METHOD, GLOBAL_IN_METHOD, CLASS_ATTRIBUTE, LAMBDAS, FRAME, CATEGORIES, LAYER, PARTIAL,
+    OF_MODULE, LIST, DICT, DEFAULT, DECORATED, METHOD, GLOBAL_IN_METHOD, CLASS_ATTRIBUTE, LAMBDAS, FRAME, CATEGORIES, LAYER,
+    PARTIAL,
 )  # fmt: skip
 
 

@@ -88,10 +88,10 @@ def build(
         TypeError: the builder returned no compiled model.
     """
     if isinstance(function, Maker):
-        builds = function.function()
+        call = function.function()
     else:
         keras.utils.clear_session(free_memory=False)
-        builds = function
+        call = function
     supplied: dict[str, Any] = {}
     if "input_shape" in builder.parameters:
         supplied["input_shape"] = inputs.shape(table.x_train)
@@ -101,7 +101,7 @@ def build(
         if name in builder.required and name not in config:
             supplied[name] = value
     keras.utils.set_random_seed(seed)
-    model = builds(**builder_axes(config, builder), **supplied)
+    model = call(**builder_axes(config, builder), **supplied)
     if isinstance(function, Maker):
         function.called()
     if not isinstance(model, keras.Model):

@@ -32,6 +32,7 @@ class Maker:
         anew: whether the module is imported anew for each model.
         examined: whether calls of the builder are known to leave no state. What training or a call of the loss leaves is
             found when the builder is called again.
+        environment: the variables of the environment that the last call of the builder changed, each with its new value.
         chance: why no engine can train a point twice with the same numbers; empty if each can.
         notes: what the user must know about the builder, one sentence or more each.
     """
@@ -40,16 +41,14 @@ class Maker:
         self.builder = builder
         self.anew = False
         self.examined = False
+        self.environment: tuple[tuple[str, str | None], ...] = ()
         self.chance = ""
         self.notes: tuple[str, ...] = ()
         self._seed = seed
         self._function: Callable[..., Any] | None = None
         self._imported: Configuration | None = None  # what the import left
         self._before: dict[str, str] = {}  # the environment before the last call
-        self._environment: tuple[tuple[str, str | None], ...] = ()  # the variables that it changed
-        self._globals: Mapping[str, Any] | None = (
-            None  # what a call of the builder left, once it was examined
-        )
+        self._globals: Mapping[str, Any] | None = None  # what a call left, once the builder was examined
 
     def function(self) -> Callable[..., Any]:
         """Return the builder's function for one call. Keras is then as a fresh process has it after the import.
@@ -73,16 +72,16 @@ class Maker:
             keras.utils.clear_session(free_memory=False)
             self._imported.restore()
         assert self._function is not None
-        for name, _ in self._environment:  # a fresh process has its variables as they were
+        for name, _ in self.environment:  # a fresh process has its variables as they were
             _set(name, self._before.get(name))
-        self._before, self._environment = dict(os.environ), ()
+        self._before, self.environment = dict(os.environ), ()
         return self._function
 
     def called(self) -> None:
         """Note that the function has returned a model, and what it has changed."""
         names = sorted(self._before.keys() | os.environ.keys())
         changed = [name for name in names if self._before.get(name) != os.environ.get(name)]
-        self._environment = tuple((name, os.environ.get(name)) for name in changed)
+        self.environment = tuple((name, os.environ.get(name)) for name in changed)
         if self.examined and self._globals is None and not self.anew:
             self._globals = self.globals()
 
@@ -91,15 +90,11 @@ class Maker:
         return modules.globals_of(self.builder)
 
     def compare(self, before: Mapping[str, Any]) -> bool:
-        """Return whether `globals` differ from an earlier result. Import the module anew for each model then."""
-        if state := modules.changed(before, self.globals()):
+        """Return whether `globals` differ from an earlier result. If so, the module is imported anew for each model."""
+        state = modules.changed(before, self.globals())
+        if state and not self.anew:
             self.import_anew(f"{state} changes when a model is trained or its loss is called")
         return bool(state)
-
-    @property
-    def environment(self) -> tuple[tuple[str, str | None], ...]:
-        """The variables of the environment that the last call of the builder changed, each with its new value."""
-        return self._environment
 
     def configured(self) -> tuple[tuple[str, str], ...]:
         """Return the settings of `keras.config` that the last call of the builder left; empty if it changed none."""

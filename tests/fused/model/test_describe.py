@@ -145,11 +145,11 @@ def test_activations_that_close_over_a_value_are_other_variants():
     assert found[0] == found[1] != found[2]
 
 
-def built(*layers, optimizer="sgd", inputs=(3,), **compiled):
+def built(*layers, optimizer="sgd", inputs=(3,), loss="mse", **compiled):
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input(inputs), *layers, keras.layers.Dense(1)])
-    model.compile(loss="mse", optimizer=optimizer, **compiled)
+    model.compile(loss=loss, optimizer=optimizer, **compiled)
     return model
 
 
@@ -597,3 +597,69 @@ def test_an_initializer_that_set_up_and_call_read_counts(monkeypatch):
         monkeypatch.setitem(INITIALS, "a", keras.initializers.Constant(value))
         found.append(describe(built(OfGlobal())).signature)
     assert found[0] != found[1]
+
+
+class Counting(keras.losses.Loss):
+    """Counts its calls in a variable of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = keras.Variable(0.0, trainable=False)
+
+    def call(self, y, p):
+        self.steps.assign_add(1.0)
+        return keras.ops.mean(keras.ops.square(y - p), axis=-1) * self.steps
+
+
+class Remembering(keras.layers.Layer):
+    """Keeps a variable that Keras does not track."""
+
+    def build(self, shape):
+        self.last = tf.Variable(0.0, trainable=False)
+
+    def call(self, x):
+        self.last.assign(keras.ops.mean(x))
+        return x
+
+
+class Weighing(keras.losses.Loss):
+    """Reads a variable, and assigns to none."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = keras.Variable(2.0, trainable=False)
+
+    def call(self, y, p):
+        return keras.ops.mean(keras.ops.square(y - p), axis=-1) * self.factor
+
+
+def reading(what):
+    optimizer = keras.optimizers.Adam(0.01)
+    model = built(optimizer=optimizer)
+
+    def of_object(y, p):
+        return keras.ops.mean(y - p, axis=-1) * keras.ops.cast(optimizer.iterations, "float32")
+
+    def of_model(y, p):
+        return keras.ops.mean(y - p, axis=-1) * keras.ops.cast(model.optimizer.iterations, "float32")
+
+    model.compile(optimizer, of_object if what == "object" else of_model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: built(loss=Counting()), "assign to a variable that is no part of the model"),
+        (lambda: built(Remembering()), "assign to a variable that is no part of the model"),
+        (lambda: reading("object"), "reads the optimizer"),
+        (lambda: reading("model"), "reads the optimizer"),
+    ],
+)
+def test_state_that_a_program_does_not_keep_is_told(make, why):
+    with pytest.raises(UnfusableError, match=why):
+        describe(make())
+
+
+def test_a_variable_that_nothing_assigns_to_is_a_constant():
+    assert describe(built(loss=Weighing())).signature == describe(built(loss=Weighing())).signature

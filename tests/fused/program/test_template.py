@@ -36,6 +36,16 @@ def correlation(y, p):
     return -keras.ops.sum(y * p) / (1e-6 + keras.ops.sqrt(keras.ops.sum(y**2) * keras.ops.sum(p**2)))
 
 
+class CentredLate(Centred):
+    """Subtracts this mean after some steps only."""
+
+    def build(self, shape):
+        self.steps = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        return keras.ops.where(self.steps > 10.0, super().call(inputs), inputs)
+
+
 @pytest.mark.parametrize(
     ("layers", "heeded"),
     [
@@ -43,6 +53,7 @@ def correlation(y, p):
         (lambda: [keras.layers.BatchNormalization(), keras.layers.Dense(3)], True),
         (lambda: [keras.layers.LayerNormalization(), keras.layers.GaussianNoise(0.1)], True),
         (lambda: [Centred(), keras.layers.Dense(3)], False),  # a mean over rows that do not count
+        (lambda: [CentredLate(), keras.layers.Dense(3)], False),
         (lambda: [keras.layers.Dense(3, activity_regularizer="l2")], False),  # likewise
     ],
 )

@@ -1,7 +1,6 @@
 """A program is proven by training members of it by Keras too."""
 
 import dataclasses
-import itertools
 
 import keras
 import numpy as np
@@ -16,6 +15,7 @@ from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
 from trainables.fused.compose.split import Split
 from trainables.fused.internals import kernels
+from trainables.fused.program import template
 from trainables.fused.training import proof
 from trainables.fused.training.cohort import Cohort
 from trainables.settings import Fit, Training
@@ -140,29 +140,6 @@ def test_only_the_points_of_what_differs_are_refused(group, monkeypatch):
 def test_rounding_that_adam_amplifies_is_no_difference():
     rows, why = Group({"optimizer": ["adam"], "rate": [0.01, 0.05], "normalize": [True]}).refused()
     assert not rows.any(), why
-
-
-def test_every_optimizer_and_variant_that_is_not_proven_has_a_member():
-    optimizer, variant = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, 1])
-    nothing, alike = np.zeros(6, bool), np.zeros((6, 2), int)
-    rows, more = proof.chosen(optimizer, variant, alike, nothing, 0)
-    assert set(optimizer[rows]) == {0, 1, 2} and set(variant[rows]) == {0, 1} and len(rows) == 3 and not more
-    assert len(proof.chosen(np.full(6, -1), np.full(6, -1), alike, nothing, 0)[0]) == 1
-    assert proof.chosen(np.full(6, -1), np.full(6, -1), alike, np.arange(6) == 4, 0) == ([4], [])
-
-
-@pytest.mark.parametrize("sizes", [(2, 2, 2, 2), (3, 1, 2), (2, 40), (5, 5, 5)])
-def test_further_members_show_other_values_of_the_axes(sizes):
-    codes = np.array(list(itertools.product(*map(range, sizes))))
-    nothing, proven = np.zeros(len(codes), bool), np.full(len(codes), -1)
-    rows, more = proof.chosen(proven, proven, codes, nothing, 0)
-    assert len(rows) == 1 and 1 <= len(more) <= min(proof.MOST_MORE, 1 + len(codes) // proof.MORE)
-    assert all(
-        (codes[more[0], axis] != codes[rows[0], axis]) == (size > 1) for axis, size in enumerate(sizes)
-    )
-    for axis in range(len(sizes)):
-        values = codes[rows + more, axis]
-        assert len(set(values)) >= min(sizes[axis], len(values))
 
 
 def test_keras_own_optimizers_are_proven_once():
@@ -355,3 +332,15 @@ def test_the_validation_of_the_compiled_epoch_is_compared_too(group, monkeypatch
     monkeypatch.setattr(program, "epoch", altered)
     [why] = set(group.wrong(group.members.stack).values())
     assert "on all rows" in why
+
+
+def test_only_counts_are_those_of_a_late_step():
+    group = Group({"rate": [0.01], "normalize": [True]})
+    member = group.members.stack.take(np.array([0]))
+    member.state.append(np.zeros(1, np.float32))
+    *statistics, count = proof._perturbed(member, np.random.default_rng(0), is_late=True).state
+    assert count == template.LATE and statistics
+    assert all(value.max() < 10.0 for value in statistics)
+    # The statistics of a layer of one unit have one number each, too.
+    member.state = [np.ones((1, 1), np.float32)]
+    assert proof._perturbed(member, np.random.default_rng(0), is_late=True).state[0] < 10.0

@@ -39,7 +39,7 @@ _DESCRIPTORS = (
 )  # fmt: skip
 
 _WHOLE_MODULE = ("globals", "eval", "exec")
-"""Functions through which code may read any global of its module; code that names `sys.modules` may, too."""
+"""Functions through which code may read any global of its module."""
 
 _ASSIGN = words(
     "assign assign_add assign_sub batch_scatter_update scatter_add scatter_div scatter_max scatter_min scatter_mul"
@@ -244,14 +244,11 @@ class Tokens:
     def _globals(self, function: types.FunctionType) -> Hashable:
         """Return tokens of the globals that a user's function names."""
         known, names = function.__globals__, names_in(function.__code__)
-        found: list[Hashable] = []
-        for name, chains in names.chains:
-            if known.get(name) is sys and any(chain[:1] == ("modules",) for chain in chains):
-                found.append((name, self._every(known)))
-            elif name in known:
-                found.append((name, self._chains(name, known[name], chains)))
-            elif name in _WHOLE_MODULE:
-                found.append((name, self._every(known)))
+        found: list[Hashable] = [
+            (name, self._chains(name, known[name], chains)) for name, chains in names.chains if name in known
+        ]
+        if reads_whole_module(function):
+            found.append(("globals", self._every(known)))
         for name in names.imports:
             module = sys.modules.get(name) or sys.modules.get(f"{known.get('__package__')}.{name}")
             if module is not None and not is_library(module.__name__):
@@ -403,6 +400,16 @@ class Tokens:
 def token(item: Any, what: str = "the model") -> Hashable:
     """Return what `Tokens.of` does, of an item without a model."""
     return Tokens().of(item, what)
+
+
+def reads_whole_module(function: types.FunctionType) -> bool:
+    """Return whether a function may read any global of its module, because it names such a function or `sys.modules`."""
+    known = function.__globals__
+    return any(
+        (name in _WHOLE_MODULE and name not in known)
+        or (known.get(name) is sys and any(chain[:1] == ("modules",) for chain in chains))
+        for name, chains in names_in(function.__code__).chains
+    )
 
 
 def _has_users(value: Any) -> bool:

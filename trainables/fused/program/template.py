@@ -39,6 +39,10 @@ ZERO = tf.UnconnectedGradients.ZERO
 """The gradient of a variable that the loss does not depend on."""
 
 
+LATE = 1000.0
+"""What is added to a count to have a state of later in training: a layer may do something else after some steps."""
+
+
 @dataclass
 class Stack:
     """The models of many points, as arrays with one row for each point.
@@ -281,9 +285,15 @@ class Template:
             return False
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         initial = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
-        # What a layer counts may decide what it does, so a state of later in training is tried, too.
-        later = [value + 1000 if value.dtype.is_floating and not value.shape else value for value in initial]
-        states = [initial, later] if has_users_parts(self.model) else [initial]
+        states, are_counts = (
+            [initial],
+            [value.dtype.is_floating and value.shape.rank == 0 for value in initial],
+        )
+        if any(are_counts):
+            # What a layer counts may decide what it does, so a state of later in training is tried, too.
+            states.append(
+                [v + LATE if is_count else v for v, is_count in zip(initial, are_counts, strict=True)]
+            )
         for weights, values in itertools.product(self._tried(lane), states):
             found = []
             with self.lifted(numbers, int(lane.variant[0])), kernels.fast():

@@ -8,9 +8,8 @@ Compared are the logs on both kinds of rows, all variables of the model, and tho
 difference. Where a step makes much of it, as Adam does with a gradient near zero, Keras is run again from weights that are
 nudged by one rounding, and the distance between its two runs is the measure.
 
-The members are chosen so that each optimizer and activation that is not proven occurs. Further members make one step on one
-batch, and one batch of validation. They are chosen so that values of the axes occur that no other chosen member has. So an
-axis of two values is shown with both of them, whatever the builder does with it.
+Further members make one step on one batch, and one batch of validation. `trainables.fused.training.choice` chooses the
+members.
 
 A brief proof is such a step for all of its members. It is enough where the worker has proven a program of the same kind in
 full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but other numbers of
@@ -34,7 +33,8 @@ from trainables.fused.model.describe import kind_of, users_parts
 from trainables.fused.model.refuse import has_users_parts
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.optimizers import slots_by_name
-from trainables.fused.program.template import Stack
+from trainables.fused.program.template import LATE, Stack
+from trainables.fused.training.choice import MORE, chosen, unproven
 
 EPOCHS = 2
 """Epochs of a proof: a state that should start anew with each epoch, but does not, shows in the second."""
@@ -47,14 +47,6 @@ NUDGES = 20.0
 
 ATTEMPTS = 2
 """A value at the kink of an activation may be rounded to its other side. That is unlikely in each of two attempts."""
-
-LATE = 1000.0
-"""What is added to the counts of further members: a layer may do something else after some steps."""
-
-MORE, MOST_MORE = 32, 4
-"""Of n points, 1 + n // MORE further members make a step, but at most MOST_MORE, and only if they show unseen values.
-
-It is one less beside a brief proof: a small program trains for about as long as such a step takes."""
 
 Build = Callable[[int], keras.Model]
 """Returns the model of the member in a row, as its builder returned it; each call returns a new model."""
@@ -220,7 +212,7 @@ def refused(
         seed: seed of the random choices.
     """
     stack = members.stack
-    optimizers, variants = _unproven(members, proven.parts)
+    optimizers, variants = unproven(members, proven.parts)
     of_optimizer, of_variant = optimizers[stack.optimizer], variants[stack.variant]
     needed, more = chosen(of_optimizer, of_variant, members.codes, members.checked, seed)
     is_all_proven = bool((optimizers < 0).all() and (variants < 0).all())
@@ -237,55 +229,6 @@ def refused(
         if right and not set(column[list(wrong)]) & set(column[right]):
             return np.isin(column, column[list(wrong)]), why
     return np.ones(len(stack.weights), bool), why
-
-
-def _unproven(members: Members, proven: set[Hashable]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the optimizers and of the variants, with -1 instead of those that are proven."""
-    of_optimizer = [-1 if token in proven else number for number, token in enumerate(members.optimizers)]
-    of_variant = [-1 if set(tokens) <= proven else n for n, tokens in enumerate(members.variants)]
-    return np.array(of_optimizer), np.array(of_variant)
-
-
-def chosen(
-    optimizer: np.ndarray, variant: np.ndarray, codes: np.ndarray, first: np.ndarray, seed: int
-) -> tuple[list[int], list[int]]:
-    """Return rows of members in which each optimizer and each variant occurs, and more rows, with other values of the axes.
-
-    Args:
-        optimizer, variant: int, shape (points,): the numbers of those that need a proof, -1 for the others.
-        codes: int, shape (points, axes): the number of each point's value on each axis.
-        first: bool, shape (points,): the points to take before others.
-        seed: seed of the choice.
-    """
-    rows: list[int] = []
-    order = np.random.default_rng(seed).permutation(len(optimizer))
-    order = order[np.argsort(~first[order], kind="stable")]
-    missing = {("optimizer", int(n)) for n in np.unique(optimizer[optimizer >= 0])}
-    missing |= {("variant", int(n)) for n in np.unique(variant[variant >= 0])}
-    for wanted in (2, 1):  # first the members that have two of the missing ones
-        for row in order.tolist():
-            has = {("optimizer", int(optimizer[row])), ("variant", int(variant[row]))} & missing
-            if len(has) >= wanted:
-                rows.append(row)
-                missing -= has
-    rows = rows or order[:1].tolist()
-    return rows, _unlike(codes, rows, order, min(MOST_MORE, 1 + len(order) // MORE))
-
-
-def _unlike(codes: np.ndarray, rows: Sequence[int], order: np.ndarray, most: int) -> list[int]:
-    """Return at most `most` other rows, each with as many values as possible that no row before it has.
-
-    Of equal ones, the first in `order` is taken.
-    """
-    taken, more = list(rows), list[int]()
-    for _ in range(most):
-        seen = [np.isin(column, column[taken]) for column in codes.T]
-        unseen = np.sum(~np.array(seen), axis=0)[order]
-        if not unseen.size or not unseen.max():
-            break
-        more.append(int(order[np.argmax(unseen)]))
-        taken.append(more[-1])
-    return more
 
 
 def _sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
@@ -309,13 +252,13 @@ def _perturbed(member: Stack, chance: np.random.Generator, is_late: bool = False
     Args:
         member: one model.
         chance: makes the random choices.
-        is_late: whether states of one number each, which may be counts, are those of a late step of training.
+        is_late: whether states without a shape, which may be counts, are those of a late step of training.
     """
 
     def moved(value: np.ndarray) -> np.ndarray:
         if value.dtype.kind != "f":
             return value
-        if is_late and value.size == 1:
+        if is_late and value.ndim == 1:
             return value + np.float32(LATE)
         factor, term = chance.random((2, *value.shape))
         return (value * (1 + 0.2 * factor) + 0.05 * term).astype(value.dtype)
