@@ -27,6 +27,10 @@ from tests.help.s3 import s3, s3_server  # noqa: F401  # fixtures
 from tests.help.sweeps import SWEEP, Sweeps
 from trainables.fused.internals import xla
 
+# All modules stay. To look through them for garbage would take a quarter of the time of their import, and 6% of the time
+# of tests that trace programs; `pytest_collection_finish` goes on from here.
+gc.disable()
+
 # The same examples in every run; other ones are had with --hypothesis-seed.
 hypothesis.settings.register_profile("deterministic", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("deterministic")
@@ -53,10 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    # All modules stay. To look through them in each collection would take 6% of the time of tests that trace programs.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

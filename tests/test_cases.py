@@ -37,7 +37,7 @@ def test_classes_of_texts(tmp_path):
 
 @pytest.mark.parametrize("engine", ["native", "fused", "keras"])
 @pytest.mark.parametrize(
-    "weights", ["mapping", *(pytest.param(kind, marks=pytest.mark.ci) for kind in ("balanced", "column"))]
+    "weights", ["mapping", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("balanced", "column"))]
 )
 def test_weights(tmp_path, engine, weights):
     # XLA takes long to trace the area under a curve, so only one of its cases has it.

@@ -265,7 +265,7 @@ print(json.dumps([modes, sorted(listeners)]))
 """
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.heavy
 def test_one_process_uses_an_open_cluster_then_a_closed_one_then_its_own_which_none_but_it_reaches(
     open_cluster, closed_cluster, home

@@ -32,7 +32,7 @@ def here_run(plan, out):
     return run(plan, out, in_process=True, show=False)
 
 
-@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.ci)])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.slow)])
 def test_rows_are_what_keras_trains(workplace, engine):
     plan, out = plan_in(workplace, engine=engine), workplace / "out"
     assert here_run(plan, out).exit_code == 0
@@ -78,7 +78,7 @@ def build(units, loss):
 """
 
 
-@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.ci)])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.slow)])
 def test_losses_of_one_name_and_different_code_are_not_compared(workplace, engine):
     (workplace / "losses.py").write_text(LOSSES)
     space = {"units": [2, 3], "loss": ["squared", "absolute"]}

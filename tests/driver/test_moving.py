@@ -55,17 +55,17 @@ def level(idx):
 
 def test_idle_workers_get_points_of_the_longest_cohort(numpy_sweeps):
     write_plan(numpy_sweeps.folder, space=SPACE, fit={"epochs": 4}, resources={"cpu": 1})
-    process = started(numpy_sweeps, "--cpus", "4")
-    numpy_sweeps.wait_for(lambda: len(begun(numpy_sweeps)) == 4, process)
+    process = started(numpy_sweeps, "--cpus", "3")
+    numpy_sweeps.wait_for(lambda: len(begun(numpy_sweeps)) == 3, process)
     trials = begun(numpy_sweeps)
     assert [len(trial["points"]) for trial in trials][:2] == [64, 32]
-    assert [trial["epoch"] for trial in trials] == [0, 1, 1, 1]  # where they were
-    assert len({trial["process"] for trial in trials}) == 4
+    assert [trial["epoch"] for trial in trials] == [0, 1, 1]  # where they were
+    assert len({trial["process"] for trial in trials}) == 3
     assert len(set().union(*(trial["points"] for trial in trials[1:]))) < POINTS
     ended(numpy_sweeps, process)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1], ids=["giver", "receiver"])
 def test_a_killed_worker_has_no_points_that_are_another_s(numpy_sweeps, number):
     write_plan(numpy_sweeps.folder, space=SPACE, fit={"epochs": 4}, resources={"cpu": 1})
@@ -81,7 +81,7 @@ def test_a_killed_worker_has_no_points_that_are_another_s(numpy_sweeps, number):
     ended(numpy_sweeps, process)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_killed_driver_trains_each_point_once(numpy_sweeps):
     write_plan(numpy_sweeps.folder, space=SPACE, fit={"epochs": 4}, resources={"cpu": 1})
     process = started(numpy_sweeps, "--cpus", "2")
@@ -218,7 +218,7 @@ class Real:
             pd.testing.assert_frame_equal(moved, alone, check_exact=True)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_moved_points_have_the_same_bits(sweeps):
     real = Real(sweeps, units=[3], rates=64)
     process = sweeps.start("here")
@@ -255,7 +255,7 @@ def nodes_of(sweeps):
     return [trial["labels"]["ray.io/node-id"] for trial in begun(sweeps)]
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_node_that_joins_gets_points_and_one_that_leaves_gives_them_back(numpy_sweeps):
     """All points are in training on the first node, so none waits for the second."""
     write_plan(numpy_sweeps.folder, space=SPACE, fit={"epochs": 4}, resources={"cpu": 1})

@@ -49,7 +49,7 @@ def run(sweeps, expected, *words, **changes):
     return output
 
 
-@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.ci)])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("keras", marks=pytest.mark.slow)])
 def test_the_highest_auc_decides_epoch_rung_and_ranking(binary, engine):
     asha = {"grace_period": 2, "reduction_factor": 2}
     output = run(binary, 0, objective="auc", scheduler="asha", asha=asha, keep_weights=1, engine=engine)

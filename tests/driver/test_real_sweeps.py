@@ -91,7 +91,7 @@ def test_the_end_says_what_happened(trouble):
 
 
 @pytest.mark.xdist_group("late points")
-@pytest.mark.parametrize(("engine", "retries"), [pytest.param("auto", 0, marks=pytest.mark.ci), ("keras", 1)])
+@pytest.mark.parametrize(("engine", "retries"), [("auto", 0), ("keras", 1)])
 def test_points_that_take_too_long_are_ended(sweeps, engine, retries):
     """No point of this sweep can end in time, so that a busy machine changes nothing."""
     space = {"units": [2], "rate": [0.01], "behaviour": ["sleeps", "hangs"]}
@@ -306,7 +306,7 @@ def test_the_best_points_are_trained_again_by_keras_within_the_time(sweeps):
     assert code == 2 and "builder: its source changed" in output
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.xdist_group("verified in time")
 def test_all_of_the_best_are_verified_if_there_is_time(workplace, monkeypatch):
     from sweep.driver import verifier

@@ -49,7 +49,7 @@ def part(found, repeat=0):
     return tables
 
 
-@pytest.mark.parametrize("engine", ["native", pytest.param("keras", marks=pytest.mark.ci)])
+@pytest.mark.parametrize("engine", ["native", pytest.param("keras", marks=pytest.mark.slow)])
 def test_each_repeat_has_the_numbers_of_a_run_with_its_seed(tmp_path, engine):
     found = trained(plan_in(tmp_path, engine=engine, repeats=2, seed=5), tmp_path / "repeats")
     assert found.points["engine"].unique().tolist() == [engine] and found.size == 4

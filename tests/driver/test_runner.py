@@ -192,7 +192,7 @@ def fill_disk(sweeps, process):
     subprocess.run(["mount", "-o", "remount,size=16m", sweeps.out], check=True)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.heavy
 @pytest.mark.long(70)
 @pytest.mark.xdist_group("a made-up sweep that is ended in many ways")
@@ -285,7 +285,7 @@ def test_a_sweep_that_is_resumed_goes_on_pruning(workplace):
     assert len(pruned) and pruned["epochs"].to_dict() == ended.to_dict()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.xdist_group("a made-up sweep with rungs")
 def test_each_repeat_is_a_trial_of_its_own_and_asha_judges_all_points(workplace):
     asked = small_plan(scheduler="asha", asha={"grace_period": 1, "reduction_factor": 2}, repeats=3, seed=4)
@@ -359,7 +359,7 @@ def test_a_gpu_that_is_not_there_is_said(workplace):
 
 
 @pytest.mark.parametrize(
-    "engine", [pytest.param("auto", marks=pytest.mark.ci), pytest.param("keras", marks=pytest.mark.slow)]
+    "engine", [pytest.param("auto", marks=pytest.mark.slow), pytest.param("keras", marks=pytest.mark.slow)]
 )
 @pytest.mark.xdist_group("a made-up sweep with rungs")
 def test_points_that_are_the_same_are_trained_once(workplace, engine):

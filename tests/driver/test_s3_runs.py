@@ -38,7 +38,7 @@ def files_below(*folders):
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.xdist_group("a sweep into S3 that is killed")
 def test_a_sweep_is_killed_and_resumed_and_read_by_every_command(numpy_sweeps, s3, tmp_path):
     sweeps = numpy_sweeps

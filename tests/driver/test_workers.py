@@ -5,7 +5,7 @@ import pytest
 from tests.help.plans import write_plan
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.heavy
 def test_short_trials_use_every_worker(numpy_sweeps):
     """A trial takes half a second here, and a worker takes five seconds to start."""

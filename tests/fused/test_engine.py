@@ -140,7 +140,7 @@ def test_a_group_is_no_larger_than_the_memory_it_may_use(monkeypatch):
     assert sorted(rows) == [0, 1]
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_trial_that_takes_over_goes_on_from_the_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(engine_module, "STEP_S", 0.0)  # a step an epoch
     monkeypatch.setattr(engine_module, "CHECKPOINT_EVERY_S", 0.0)
@@ -212,7 +212,7 @@ def adam_or_sgd(rate, optimizer, units=3):
     return model
 
 
-@pytest.mark.parametrize(("programs", "rtol"), [("native", 0.0), ("xla", 1e-4)])
+@pytest.mark.parametrize(("programs", "rtol"), [("native", 0.0), pytest.param("xla", 1e-4, marks=pytest.mark.ci)])
 def test_a_trial_gives_half_of_its_points_to_another_worker(tmp_path, monkeypatch, programs, rtol):
     """The other one goes on where they were; the points that it takes are of one optimizer, so it has fewer slots."""
     monkeypatch.setattr(engine_module, "STEP_S", 0.0)  # a step an epoch

@@ -75,9 +75,8 @@ def expected(request, tmp_path_factory):
 
 
 IN_CI = (
-    "conditional-momentum", "conditional-strength", "conditional-three", "conditional-depth", "optimizers-centralized",
-    "optimizers-own_schedule", "metrics-f1_of_a_batch", "metrics-loss_with_state", "layers-watched", "layers-seeded",
-    "policy-build", "reads_global-build", "cached-build",
+    "conditional-momentum", "conditional-strength", "conditional-three", "optimizers-centralized",
+    "metrics-loss_with_state", "layers-seeded", "policy-build", "reads_global-build", "cached-build",
 )  # fmt: skip
 """The cases that CI has time for."""
 

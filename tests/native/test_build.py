@@ -9,7 +9,7 @@ import pytest
 
 from tests.help.repository import ROOT
 
-pytestmark = [pytest.mark.ci, pytest.mark.long(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.long(60)]
 
 
 @pytest.fixture

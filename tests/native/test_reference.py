@@ -65,7 +65,7 @@ def test_any_task_trains_as_by_the_reference(name, task):
     assert_trained_as_by_reference(opened(name).functions, task)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_thousands_of_tasks_train_as_by_the_reference(name):
     functions = opened(name).functions

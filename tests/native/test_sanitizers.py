@@ -16,7 +16,7 @@ from tests.help.kernels import HERE, opened
 from tests.help.repository import ROOT
 from trainables.native import library
 
-pytestmark = [pytest.mark.ci, pytest.mark.long(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.long(90)]
 
 FLAGS = {
     "avx512": ["-march=x86_64_v4", "-DV=16"],

@@ -72,7 +72,7 @@ def build(rate, input_shape=None):
 """
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", [{"weight": "w"}, {"class_weight": {"0": 1.0, "1": 3.7}}])
 def test_a_row_at_the_threshold_may_flip(tmp_path, fit):
     """A rounding moves a row over the threshold: the weighted accuracy then differs by the share of this row."""

@@ -122,11 +122,11 @@ CONFIGS = [
     {"metric": True},
     {"policy": "mixed_float16", "optimizer": "schedule"},
 ]
-QUICK = ("adam overwritten", "accumulation", "own", "draws", "statistics")
+QUICK = ("adam overwritten", "own", "draws")
 
 
 def unless_quick(configs):
-    marks = [pytest.mark.ci]
+    marks = [pytest.mark.slow]
     return [one if {*one.values()} & {*QUICK} else pytest.param(one, marks=marks) for one in configs]
 
 

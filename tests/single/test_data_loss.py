@@ -41,11 +41,11 @@ WITH_BOTH = [
     ("activity", "loss"),
     *((kind, "data_loss") for kind in penalized.KINDS),
 ]
-QUICK = [("l2", "loss"), ("l2", "data_loss"), ("activity", "data_loss")]
+QUICK = [("l2", "data_loss")]
 
 
 def unless_quick(cases):
-    marks = [pytest.mark.ci]
+    marks = [pytest.mark.slow]
     return [case if case in QUICK else pytest.param(*case, marks=marks) for case in cases]
 
 
@@ -69,7 +69,7 @@ def test_both_engines_give_the_compiled_loss_of_the_predictions(kind, objective)
         assert metrics["data_loss_va"] == min(epoch["val_data_loss"] for epoch in logs)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_sweep_by_another_objective_has_the_same_other_numbers():
     kinds = ["none", "l2", "activity"]
     # The rules watch the loss in both, and the only epoch is the best one.
@@ -111,7 +111,7 @@ def test_a_rule_alone_may_watch_it():
     assert row["best_epoch"] == 1 + np.argmin(curve["val_loss"]) == point.recorder.best_epoch
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_without_regularizers_nothing_is_evaluated(monkeypatch):
     calls = []
     evaluate = keras.Model.evaluate

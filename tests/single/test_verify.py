@@ -93,7 +93,7 @@ def test_a_difference_is_found_with_both_values(setting):
     assert (difference.column, difference.found) == ("loss_te", 9.0)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_chaotic_point_is_allowed_to_differ(setting, monkeypatch):
     """A large nudge stands for chaos: Keras departs from itself as far as the point does from Keras."""
     changed_a_little = changed(setting.found, "val_mae", 1.003, 0)
@@ -107,7 +107,7 @@ def test_a_chaotic_point_is_allowed_to_differ(setting, monkeypatch):
     assert setting.checks(changed_a_little)[-1].differences == ()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_pruned_point_is_trained_as_far_as_its_row(setting):
     pruned = dataclasses.replace(setting.keras(6), status="pruned")
     [check] = setting.checks(pruned)

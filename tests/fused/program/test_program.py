@@ -54,7 +54,7 @@ def engine_of(axes, epochs=3, lanes=2, function="builder"):
     return Fused(found, Space(axes), small_table(), training, lanes)
 
 
-@pytest.mark.parametrize("layer", ["dropout", pytest.param("branch", marks=pytest.mark.ci)])
+@pytest.mark.parametrize("layer", ["dropout", pytest.param("branch", marks=pytest.mark.slow)])
 def test_every_chunk_has_the_draws_of_keras(layer):
     axes = {"layer": [layer], "rate": [0.2, 0.4], "learning_rate": [0.001, 0.01, 0.02]}
     engine = engine_of(axes)
@@ -65,7 +65,7 @@ def test_every_chunk_has_the_draws_of_keras(layer):
         assert_equal(fused[idx], engine.alone(idx), engine)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "axes",
     [

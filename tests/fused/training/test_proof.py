@@ -97,7 +97,7 @@ def test_right_members_are_proven_and_the_program_is_left_as_it_was(programs):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("part", ["rate", "optimizer"])
+@pytest.mark.parametrize("part", ["rate", pytest.param("optimizer", marks=pytest.mark.slow)])
 def test_a_member_with_another_value_is_found(group, part):
     stack = group.members.stack.take(np.arange(4))
     if part == "rate":
@@ -108,7 +108,7 @@ def test_a_member_with_another_value_is_found(group, part):
     assert list(wrong) == [0] and "Keras' fit" in wrong[0]
 
 
-@pytest.mark.parametrize("wrong", [0, 1])
+@pytest.mark.parametrize("wrong", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_axis_whose_effect_was_overlooked_is_found_whichever_member_is_first(wrong):
     group = Group({"rate": [0.01, 0.05]})
     group.members.stack.numbers[wrong, 0] *= 1.01
@@ -137,6 +137,7 @@ def test_only_the_points_of_what_differs_are_refused(group, monkeypatch):
     assert "does not train them as Keras does" in why
 
 
+@pytest.mark.slow
 def test_rounding_that_adam_amplifies_is_no_difference():
     rows, why = Group({"optimizer": ["adam"], "rate": [0.01, 0.05], "normalize": [True]}).refused()
     assert not rows.any(), why
@@ -161,7 +162,7 @@ def modes(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("part", ["optimizer", "loss"])
+@pytest.mark.parametrize("part", [pytest.param("optimizer", marks=pytest.mark.slow), "loss"])
 def test_a_graph_is_traced_once_for_the_same_users_code(part, modes):
     """Later proofs run it eagerly, and trace a graph again where the code has other values there."""
     proven = proof.Proven()

@@ -216,7 +216,7 @@ SHORT = np.array([0.5] + [0.5 - 2**-25] * (EPOCHS - 1), "f4")
 LAST_BIT = Case(0.1, False, {**{name: np.ones(EPOCHS, "f4") for name in LOGS}, "val_loss": SHORT})
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @hypothesis_settings(max_examples=300)
 @given(plans())
 @example((Objective("loss", "min"), HALF_WAY, [LAST_BIT]))
