@@ -36,6 +36,9 @@ from sweep.process.exits import RESUME
 from sweep.process.signals import Stopper
 from trainables.error_text import cause_of
 
+MOST_CAUSES = 5
+"""How many reasons for failed points the ending lists."""
+
 EXIT_CODES = """\b
 Exit codes:
   0  every point has a row and none failed
@@ -161,5 +164,8 @@ def _what_came_out(rows: pd.DataFrame, directions: Directions, run: Run | None =
     failed = rows[rows["status"].isin(NOT_WELL)]
     if len(failed):
         click.echo(f"\n{len(failed):,} points failed or ran out of time:")
-        for message, count in failed["error"].dropna().map(cause_of).value_counts().head(5).items():
+        causes = failed["error"].dropna().map(cause_of).value_counts()
+        for message, count in causes.head(MOST_CAUSES).items():
             click.echo(f"  {count:,} x {printable(str(message))}")
+        if (rest := causes.iloc[MOST_CAUSES:]).size:
+            click.echo(f"  {rest.sum():,} for {len(rest):,} other reasons: see the column error of points/")

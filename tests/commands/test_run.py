@@ -105,3 +105,11 @@ def test_failed_points_without_a_message_are_counted(capsys):
     rows = pd.DataFrame({"idx": [1], "status": ["failed"], "error": [None], "loss_va": [None]})
     _what_came_out(rows, Directions())
     assert "1 points failed" in capsys.readouterr().out
+
+
+def test_further_reasons_of_failed_points_are_counted(capsys):
+    rows = pd.DataFrame({"idx": range(9), "status": "failed", "error": [f"E{min(n, 6)}: no" for n in range(9)]})
+    _what_came_out(rows, Directions())
+    said = capsys.readouterr().out
+    assert "9 points failed" in said and "  3 x E6: no" in said and said.count(" x E") == 5
+    assert "  2 for 2 other reasons: see the column error" in said
