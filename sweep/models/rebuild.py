@@ -20,6 +20,7 @@ from sweep.errors import SweepError
 from sweep.plan.fingerprint import changes
 from trainables.builder import find
 from trainables.builder.modules import sources_of
+from trainables.fused.internals import start
 
 if TYPE_CHECKING:
     import keras
@@ -55,6 +56,8 @@ def model(
     if not trust:
         check_builder(run)
     plan = Plan.load(run.plan)
+
+    start.import_keras()
 
     from sweep.models import preparation
     from trainables.builder import build
