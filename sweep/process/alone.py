@@ -55,6 +55,10 @@ REMEDIES = (
     (r"not deterministic", "use no clock, and draw random numbers that the plan's seed sets"),
     (r"clips a sparse gradient", "leave out the clipping, or give the Embedding a regularizer"),
     (r"sparse gradient has different regularizers", "give the Embedding the same regularizer in all points"),
+    (
+        r"gives other numbers each time",
+        "draw by keras.random in a layer with a SeedGenerator, and count in a weight",
+    ),
     (r"not the mean over its rows", "use a loss and metrics that are means over rows"),
     (r"activation function draws random numbers", "draw random numbers in a layer, with a SeedGenerator"),
     (r"draws random numbers", "draw by keras.random.uniform or keras.random.normal, in float32"),

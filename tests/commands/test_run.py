@@ -108,7 +108,9 @@ def test_failed_points_without_a_message_are_counted(capsys):
 
 
 def test_further_reasons_of_failed_points_are_counted(capsys):
-    rows = pd.DataFrame({"idx": range(9), "status": "failed", "error": [f"E{min(n, 6)}: no" for n in range(9)]})
+    rows = pd.DataFrame(
+        {"idx": range(9), "status": "failed", "error": [f"E{min(n, 6)}: no" for n in range(9)]}
+    )
     _what_came_out(rows, Directions())
     said = capsys.readouterr().out
     assert "9 points failed" in said and "  3 x E6: no" in said and said.count(" x E") == 5

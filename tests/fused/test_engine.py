@@ -212,7 +212,9 @@ def adam_or_sgd(rate, optimizer, units=3):
     return model
 
 
-@pytest.mark.parametrize(("programs", "rtol"), [("native", 0.0), pytest.param("xla", 1e-4, marks=pytest.mark.ci)])
+@pytest.mark.parametrize(
+    ("programs", "rtol"), [("native", 0.0), pytest.param("xla", 1e-4, marks=pytest.mark.ci)]
+)
 def test_a_trial_gives_half_of_its_points_to_another_worker(tmp_path, monkeypatch, programs, rtol):
     """The other one goes on where they were; the points that it takes are of one optimizer, so it has fewer slots."""
     monkeypatch.setattr(engine_module, "STEP_S", 0.0)  # a step an epoch

@@ -82,7 +82,8 @@ def test_constrained_kernels_train_as_by_keras():
 
 
 @pytest.mark.parametrize(
-    "name", ["max_norm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("non_negative", "unit_norm"))]
+    "name",
+    ["max_norm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("non_negative", "unit_norm"))],
 )
 def test_constrained_vectors_train_as_by_keras(name):
     trained_as_by_keras(group_of(constrained=[False], bias=[name]))

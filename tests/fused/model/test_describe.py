@@ -274,6 +274,35 @@ def test_layers_of_users_count_by_their_content(one, other):
     assert describe(built(one())).signature != describe(built(other())).signature
 
 
+def first_kernel_of(model):
+    return model.get_layer("head").kernel
+
+
+class ByName(keras.Model):
+    def compute_loss(self, *given, **named):
+        return super().compute_loss(*given, **named) + keras.ops.sum(first_kernel_of(self))
+
+
+class ByPosition(keras.Model):
+    def compute_loss(self, *given, **named):
+        return super().compute_loss(*given, **named) + keras.ops.sum(self.layers[1].kernel)
+
+
+@pytest.mark.parametrize(("kind", "count"), [(keras.Model, False), (ByPosition, False), (ByName, True)])
+def test_names_of_layers_count_if_users_code_may_read_them(kind, count):
+    """The code may be that of a function that a method calls."""
+
+    def signature(name):
+        keras.utils.clear_session(free_memory=False)
+        inputs = keras.Input((3,))
+        layers = [keras.layers.Dense(3, name=one) for one in (name, "head" if name == "other" else "other")]
+        model = kind(inputs, keras.layers.Dense(1)(layers[1](layers[0](inputs))))
+        model.compile("sgd", "mse")
+        return describe(model).signature
+
+    assert signature("head") == signature("head") and (signature("head") != signature("other")) is count
+
+
 def test_layers_in_attributes_of_users_layers_are_described_once():
     one, other = describe(built(Inner())), describe(built(Inner()))
     assert one.signature == other.signature and not one.reads_globals

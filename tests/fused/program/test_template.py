@@ -76,6 +76,23 @@ def test_only_means_over_rows_can_be_evaluated_at_once(loss, metrics, additive):
     assert template.is_additive(lane, X, Y) is additive
 
 
+def counting():
+    calls = []
+
+    def scaled(x):
+        calls.append(x)
+        return x * (1.0 + 0.1 * len(calls))
+
+    return keras.layers.Lambda(scaled)
+
+
+def test_code_that_counts_its_calls_is_told_from_a_function_of_a_batch():
+    template, lane = template_of(counting())
+    assert not template.is_additive(lane, X, Y) and not template.is_repeatable(lane, X, Y)
+    template, lane = template_of(loss=correlation)
+    assert not template.is_additive(lane, X, Y) and template.is_repeatable(lane, X, Y)
+
+
 class FromZeros(keras.layers.Dense):
     """A last layer that starts from zeros, so that nothing before it shows in the initial outputs."""
 

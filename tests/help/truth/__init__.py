@@ -12,6 +12,9 @@ RATES = [0.02, 0.005]
 
 MANY = [0.02, 0.015, 0.01, 0.007, 0.005]
 
+NAMES = ["a", "b", "c", "d", "e", "f", "g", "head_1"]
+"""Names of a layer. Only the last one counts, and few of the proofs' members have it."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -110,6 +113,8 @@ CASES = [
         {"penalty": ["none", "l2"], "strength": [0.5, 0.05], "rate": MANY},
         engines=("fused",),
     ),
+    Case("aside", "slowed", {"name": NAMES, "rate": RATES}),
+    Case("aside", "penalized", {"name": NAMES, "rate": RATES}, engines=("fused",)),
     # Optimizers.
     Case("optimizers", "centralized", {"momentum": [0.0, 0.9], "rate": RATES}),
     Case("optimizers", "signed", {"sign": [False, True], "rate": RATES}),

@@ -99,3 +99,39 @@ def nested(penalty, strength, rate, *, input_shape, normalizer):
     inner.activity_regularizer = keras.regularizers.L2(strength if penalty == "l2" else 0.0)
     inputs = keras.Input(input_shape)
     return compiled(inputs, inner(normalizer(inputs)), keras.optimizers.Adam(rate))
+
+
+class Slowed(keras.optimizers.SGD):
+    """Trains the weights of one layer, which it knows by its name, with a smaller rate."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Update by a tenth of the rate, or by all of it."""
+        share = 0.1 if "head" in f"{variable.name}" else 1.0
+        super().update_step(gradient, variable, share * learning_rate)
+
+
+def slowed(name, rate, *, input_shape, normalizer):
+    """An optimizer that reads the names of weights."""
+    inputs = keras.Input(input_shape)
+    return compiled(inputs, hidden(normalizer(inputs), name=name), Slowed(rate))
+
+
+class Penalized(keras.Model):
+    """Has a penalty on the kernel of one layer, which it knows by its name."""
+
+    def compute_loss(self, *given, **named):
+        """Return the loss with the penalty."""
+        loss = super().compute_loss(*given, **named)
+        return loss + sum(
+            0.1 * keras.ops.sum(keras.ops.square(layer.kernel))
+            for layer in self.layers
+            if layer.name.startswith("head")
+        )
+
+
+def penalized(name, rate, *, input_shape, normalizer):
+    """A model of an own class that reads the names of its layers."""
+    inputs = keras.Input(input_shape)
+    model = Penalized(inputs, layers.Dense(1)(hidden(normalizer(inputs), name=name)))
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=["mae"])
+    return model

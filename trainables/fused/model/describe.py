@@ -122,9 +122,21 @@ def describe(model: keras.Model) -> Described:
             "its code may assign to a variable that is no part of the model, so a program cannot keep its value for each "
             "point; make it by `add_weight` in a layer or a metric, or by `add_variable` in an optimizer"
         )
+    reads_names = tokens.reads_names or of_optimizer.reads_names
+    signature.append(_names_of(model, layers) if reads_names else ())
     initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
     reads_globals = tokens.reads_globals or of_optimizer.reads_globals
     return Described(tuple(signature), tuple(variant), optimizer, numbers, initial, reads_globals)
+
+
+def _names_of(model: keras.Model, layers: Sequence[Any]) -> Hashable:
+    """Return the names that users' code can read from what a program has only once, although Keras has no use for them."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return (
+        tuple(layer.name for layer in layers),
+        model.optimizer.name,
+        tuple((v.name, v.path) for v in variables),
+    )
 
 
 def users_parts(model: keras.Model) -> frozenset[Hashable]:

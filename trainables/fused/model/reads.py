@@ -9,6 +9,14 @@ from typing import Any
 
 from trainables.fused.model.code import is_library, names_in
 
+_NAMES = frozenset(
+    {"name", "_name", "path", "_path", "get_layer", "get_config", "__dict__", "__repr__", "__str__"}
+)
+"""Attributes that are an object's name, or have it in them, or take it."""
+
+_TEXTS = frozenset({"getattr", "attrgetter", "vars", "repr", "str", "format", "print"})
+"""Functions that read an attribute by a text, or make a text of an object, which has the object's name in it."""
+
 SET_UP = ("__init__", "build", "get_config", "from_config")
 """Methods that run before a program is traced. What they leave behind is in the attributes."""
 
@@ -54,6 +62,12 @@ def read_while_running(kind: type) -> frozenset[str] | None:
                 known.add(id(other))
                 functions.append(other)
     return frozenset(found)
+
+
+def may_read_names(function: types.FunctionType) -> bool:
+    """Return whether the code of a function may read the name of any object."""
+    names = names_in(function.__code__)
+    return bool(names.attributes & (_NAMES | _TEXTS)) or any(name in _TEXTS for name, _ in names.chains)
 
 
 def _functions_in(value: Any) -> list[types.FunctionType]:

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.model.code import digest, is_library, names_in, words
-from trainables.fused.model.reads import SET_UP, content_of, read_by_users, read_while_running
+from trainables.fused.model.reads import SET_UP, content_of, may_read_names, read_by_users, read_while_running
 from trainables.fused.model.values import (
     HARMLESS,
     PLAIN,
@@ -66,10 +66,13 @@ class Tokens:
     Attributes:
         reads_globals: whether a user's function that was read so far reads a global, or an attribute of a class, that
             is data. A builder may change these from one call to the next.
+        reads_names: whether users' code that runs while the model trains, and was read so far, may read the name of any
+            object, such as that of a layer or a variable.
     """
 
     def __init__(self, own: Mapping[int, Hashable] | None = None, closed: Collection[int] = ()) -> None:
         self.reads_globals = False
+        self.reads_names = False
         self._own, self._closed = own or {}, closed
         self._outside: dict[int, Any] = {}  # variables that are no part of the model
         self._tracked: set[int] = set()  # those of them that Keras tracks nevertheless
@@ -229,6 +232,7 @@ class Tokens:
             return "function", *inner, self._each([*cells, item.__defaults__, item.__kwdefaults__])
         attributes = names_in(item.__code__).attributes
         self._assigns |= bool(attributes & _ASSIGN)
+        self.reads_names |= not self._in_set_up and may_read_names(item)
         if self._closed and {"optimizer", "iterations"} <= attributes:
             raise self._reads_optimizer()
         closure = [self._named(n, c) for n, c in zip(item.__code__.co_freevars, cells, strict=True)]

@@ -62,7 +62,12 @@ class Program(AnyProgram):
         self.iterations = 0
         self.steps = math.ceil(len(fitted[0]) / batch_size)
         some = slice(min(256, len(validation[0])))
-        if not template.is_additive(lane, *(array[some] for array in validation)):
+        rows = [array[some] for array in validation]
+        if not template.is_additive(lane, *rows):
+            if not template.is_repeatable(lane, *rows):
+                raise UnfusableError(
+                    "its code gives other numbers each time that the same rows are evaluated"
+                )
             raise UnfusableError("a loss or metric of a batch is not the mean over its rows")
         rest = len(fitted[0]) % batch_size
         x, y, *weights = (array[: min(batch_size, len(fitted[0]))] for array in fitted)

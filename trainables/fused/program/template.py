@@ -253,11 +253,32 @@ class Template:
         """
         if len(x) < 2:
             return True
+        whole, parts = [len(x)], [max(1, len(x) // 3), len(x)]
+        return self._agree(lane, (whole, parts), x, y, row_weights)
+
+    def is_repeatable(
+        self, lane: Stack, x: np.ndarray, y: np.ndarray, row_weights: np.ndarray | None = None
+    ) -> bool:
+        """Return whether all rows give the same logs if they are evaluated again.
+
+        They do not if users' code draws numbers of its own or counts its calls.
+        """
+        return self._agree(lane, ([len(x)], [len(x)]), x, y, row_weights)
+
+    def _agree(
+        self,
+        lane: Stack,
+        every: tuple[list[int], list[int]],
+        x: np.ndarray,
+        y: np.ndarray,
+        row_weights: np.ndarray | None,
+    ) -> bool:
+        """Return whether the logs are the same for both ways to cut the rows, each given by the ends of its batches."""
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
         for weights in self._tried(lane):
             found = []
-            for ends in ([len(x)], [max(1, len(x) // 3), len(x)]):
+            for ends in every:
                 metrics, start = list(map(tf.constant, self.metrics)), 0
                 with self.lifted(numbers, int(lane.variant[0])):
                     for end in ends:
