@@ -24,7 +24,8 @@ def with_texts(share, text):
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.6, 0.9])
 def test_a_column_of_numbers_with_texts_is_refused_however_many(share):
     problem = judged(with_texts(share, "?"))
-    assert isinstance(problem, Problem) and "'?'" in problem.text and 'na: ["?"]' in problem.remedies
+    assert isinstance(problem, Problem) and "'?'" in problem.text and problem.settings == {"na": ["?"]}
+    assert problem.missing == {"c": "fill"}
     assert judged(with_texts(share, "?"), categories={"c": "onehot"}) == "onehot"
 
 
@@ -51,7 +52,7 @@ def test_the_remedies_work():
 )
 def test_other_columns_are_refused_with_a_remedy(values, words, remedy):
     problem = judged(values)
-    assert words in problem.text and (remedy is None or remedy in problem.remedies)
+    assert words in problem.text and (remedy is None or f"  {remedy}\n" in message("t", [problem]))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_marks_between_thousands_are_before_three_digits(values, expected):
 def test_texts_that_are_numbers_are_refused_and_the_remedies_work():
     texts = [f"{n / 10}" for n in range(40)]
     problem = judged(texts)
-    assert "numbers as texts, such as '0.0' in row 1" in problem.text and 'strip: [" "]' in problem.remedies
+    assert "numbers as texts, such as '0.0' in row 1" in problem.text and problem.settings == {"strip": [" "]}
     assert judged(texts, strip=[" "]) == "number" and judged(texts, categories={"c": "onehot"}) == "onehot"
     assert judged(["01", "02", "10"] * 9) == "onehot"  # codes
     assert judged(pd.Series([1, 2.5, None] * 9, dtype=object)) == "number"
@@ -111,5 +112,43 @@ def test_texts_that_are_numbers_are_refused_and_the_remedies_work():
 
 
 def test_texts_with_commas_are_thousands_only_in_groups_of_three():
-    assert judged([f"{n},351.5" for n in range(1, 40)]).remedies[0] == 'thousands: ","'
-    assert all("thousands" not in remedy for remedy in judged([f"{n},36" for n in range(40)]).remedies)
+    assert judged([f"{n},351.5" for n in range(1, 40)]).settings == {"thousands": ","}
+    assert not judged([f"{n},36" for n in range(40)]).settings
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "settings"),
+    [
+        ([f"${n},041" for n in range(1, 40)], {}, {"strip": ["$"], "thousands": ","}),
+        ([f"${n},041" for n in range(1, 40)], {"thousands": ","}, {"strip": ["$"]}),
+        ([f"${n},041" for n in range(1, 40)], {"strip": ["%"]}, {"strip": ["%", "$"], "thousands": ","}),
+        ([f"{n},5" for n in range(40)], {"delimiter": ";"}, {"decimal": ","}),
+        ([f"0,{n}" for n in range(100, 140)], {"delimiter": ";"}, {"decimal": ","}),
+        ([f"{n}.041" for n in range(1, 40)], {"delimiter": ";", "decimal": ","}, {"thousands": "."}),
+        ([f"{n}.5" for n in range(40)], {"delimiter": ";", "decimal": ","}, {}),
+        ([f"{n}.5" for n in range(40)], {"delimiter": ";", "decimal": ",", "thousands": "."}, {}),
+        (["?", *(f"${n}" for n in range(40))], {"na": ["-"]}, {"strip": ["$"], "na": ["-", "?"]}),
+    ],
+)
+def test_all_settings_that_a_column_needs_are_told_at_once_and_do_it(values, options, settings):
+    problem = judged(values, **options)
+    assert isinstance(problem, Problem) and problem.settings == settings
+    assert not settings or judged(values, **options | settings) == "number"
+
+
+def test_columns_with_different_signs_have_one_line():
+    dollars, percents = ([text.format(n) for n in range(40)] for text in ("${}", "{}%"))
+    problems = [judged(dollars), judged(percents)]
+    assert '\n  strip: ["$", "%"]\n' in message("t.csv", problems)
+    others = [
+        judged([f"{n},5" for n in range(40)], delimiter=";"),
+        judged([f"{n},041.5" for n in range(1, 40)]),
+    ]
+    told = message("t.csv", others)
+    assert 'decimal: ","' in told and "thousands" not in told  # a comma cannot be both
+
+
+def test_a_comma_before_three_digits_may_be_either_mark():
+    told = message("t.csv", [judged([f"{n},041" for n in range(1, 40)], delimiter=";")])
+    assert 'if its commas are decimal marks, write decimal: "," instead of thousands' in told
+    assert '\n  thousands: ","\n  decimal: ","\n' in told

@@ -1,4 +1,5 @@
 import hashlib
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -394,3 +395,28 @@ def test_the_key_and_the_file_of_a_fault_are_named(csv):
         DataError, match=r"validation_path.csv: the file is empty.* Correct data\.validation_path\.$"
     ):
         load(spec)
+
+
+def test_a_decimal_comma_is_no_remedy_if_other_columns_have_points(tmp_path):
+    path = tmp_path / "t.csv"
+    frame = pd.DataFrame({"a": np.arange(60) + 0.5, "y": [f"{n % 20},5" for n in range(60)]})
+    frame.to_csv(path, sep=";", index=False)
+    with pytest.raises(DataError, match='column "a" has decimal points, so write one decimal mark') as error:
+        load(DataSpec(str(path), "y", delimiter=";"))
+    assert "decimal: " not in str(error.value)
+    frame.astype({"a": str}).replace({"a": {"[.]": ","}}, regex=True).to_csv(path, sep=";", index=False)
+    with pytest.raises(DataError, match='\n  decimal: ","\n'):
+        load(DataSpec(str(path), "y", delimiter=";"))
+    assert load(DataSpec(str(path), "y", delimiter=";", decimal=",")).task == "regression"
+
+
+def test_odd_texts_of_a_target_leave_out_rows_as_the_remedy_says(tmp_path):
+    path = tmp_path / "t.csv"
+    odd = ["?" if n % 40 == 7 else 60 + n % 51 for n in range(300)]
+    pd.DataFrame({"a": range(300), "y": odd}).to_csv(path, index=False)
+    with pytest.raises(DataError) as error:
+        load(DataSpec(str(path), "y"))
+    remedies = str(error.value).partition("in the plan:")[2]
+    pasted = yaml.safe_load(textwrap.dedent(remedies.rpartition("\n")[0]))  # without the last, for classes
+    table = load(DataSpec(str(path), "y", **pasted))
+    assert table.task == "regression" and len(table.y_train) + len(table.y_test) == 292

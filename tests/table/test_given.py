@@ -144,3 +144,15 @@ def test_what_is_saved_is_read_again(tmp_path, data):
     after = from_npz("data.npz", (tmp_path / "data.npz").read_bytes())
     assert after.sha256 == before.sha256
     assert list(after.y.columns) == list(before.y.columns)
+
+
+def test_amounts_in_texts_are_no_classes(tmp_path):
+    spec = saved(tmp_path, x=X, y=np.array([f"${n % 20 + 1},000" for n in range(60)]))
+    with pytest.raises(DataError, match=r'(?s)strip: \["\$"\]\n  thousands: ","\n.*task: multiclass'):
+        load(spec)
+    table = load(replace(spec, strip=["$"], thousands=","))
+    assert table.task == "regression" and table.y_train.max() == 20_000
+    assert load(replace(spec, task="multiclass")).task == "multiclass"
+    with pytest.raises(DataError) as error:  # rows of arrays cannot be left out
+        load(saved(tmp_path, x=X, y=np.resize(["?", *map(str, range(20))], 60)))
+    assert "na: " not in str(error.value) and "task: multiclass" in str(error.value)

@@ -1,8 +1,12 @@
+import textwrap
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.preprocessing import LabelEncoder
 
+from trainables.table.columns import message, stripped
 from trainables.table.readers import Source
 from trainables.table.spec import DataSpec
 from trainables.table.targets import target_of
@@ -125,3 +129,75 @@ def test_one_hot_columns_are_told_and_truth_values_may_have_gaps():
     frame = pd.DataFrame({"a": pd.Series([True, None, False], dtype=object), "b": [True, True, False]})
     target, problems = target_of(frame, Source("t.csv", frame), spec)
     assert not problems and target.task == "multilabel" and np.isnan(target.values[1, 0])
+
+
+AMOUNTS = {
+    "dollars": ([f"${n % 40 + 20},{n % 7}00" for n in range(200)], {"strip": ["$"], "thousands": ","}),
+    "percents": ([f"{n % 40}%" for n in range(200)], {"strip": ["%"]}),
+    "commas": ([f"{n % 40},{n % 7}" for n in range(200)], {"decimal": ","}),
+    "euros": ([f"€ -{n % 40},53" for n in range(200)], {"strip": ["€"], "decimal": ","}),
+    "points": ([f"{n % 40 + 1}.{234 + n % 3},5" for n in range(200)], {"decimal": ",", "thousands": "."}),
+    "spaces": ([f"{n % 40 + 1} {234 + n % 3}" for n in range(200)], {"thousands": " "}),
+    "differing": ([f"${n},000" for n in range(1, 200)], {"strip": ["$"], "thousands": ","}),
+    "texts": ([f"{n % 40}.5" for n in range(200)], {"strip": [" "]}),
+}
+
+
+@pytest.mark.parametrize(("values", "settings"), AMOUNTS.values(), ids=AMOUNTS)
+def test_amounts_are_no_classes_and_all_that_reads_them_is_told_at_once(values, settings):
+    frame, told = pd.DataFrame({"y": values}), DataSpec("t.parquet", "y")
+    target, [problem] = target_of(frame, Source("t.parquet", frame), told)
+    assert target is None and f'"y" is {values[0]!r} in row 1' in problem.text.replace(
+        "holds numbers as texts, such as", "is"
+    )
+    assert problem.settings == settings
+    text = message("t.parquet", [problem])
+    pasted = yaml.safe_load(textwrap.dedent(text.partition("in the plan:\n")[2]))
+    assert settings.items() <= pasted.items()
+    assert ("task: multiclass" in text) == (pd.Series(values).nunique() <= 100)
+    spec = DataSpec("t.parquet", "y", **settings)
+    frame = stripped(frame, spec)
+    target, problems = target_of(frame, Source("t.parquet", frame), spec)
+    assert not problems and target.task == "regression" and len(target.values) == len(values)
+
+
+@pytest.mark.parametrize("name", ["dollars", "percents", "commas", "points", "texts"])
+def test_amounts_are_classes_if_asked_for(name):
+    values = AMOUNTS[name][0]
+    wanted = len(set(values)) <= 100
+    target, problems = found(values, "multiclass")
+    assert (target is not None and target.classes == tuple(sorted(set(values)))) == wanted == (not problems)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["3 rooms", "4 rooms", "5+ rooms"], ["A1", "B2", "C3"], ["18-25", "26-40", "41-65"], ["<=50K", ">50K"],
+        ["2-4", "5-9"], ["10:20", "9:30"], ["1,200-2,000", "2,000-3,000"], ["28.02.2024", "01.03.2024"], ["$", "$$", "$$$"],
+    ],
+)  # fmt: skip
+def test_labels_with_digits_are_classes(labels):
+    target, problems = found(labels * 9)
+    assert not problems and target.classes == tuple(sorted(labels))
+
+
+def test_a_number_with_odd_texts_is_told_to_make_gaps_of_them_first():
+    values = ["?" if n % 40 == 7 else str(60 + n % 51) for n in range(300)]
+    frame = pd.DataFrame({"y": values, "a": [None, *range(299)]})
+    spec = DataSpec("t.csv", "y", missing={"a": "fill"})
+    _, [problem] = target_of(frame, Source("t.csv", frame), spec)
+    assert problem.settings == {"na": ["?"]} and problem.missing == {"a": "fill", "y": "drop_rows"}
+    lines = [line.strip() for line in message("t.csv", [problem]).splitlines()]
+    assert lines[-3:] == ['na: ["?"]', 'missing: {"a": "fill", "y": "drop_rows"}', "task: multiclass"]
+
+
+def test_decimal_commas_of_a_file_that_is_split_at_commas_are_told():
+    _, [problem] = found(["1,5", "2,25", "3,7"] * 9)
+    assert 'split at ","' in problem.text and not problem.settings
+
+
+def test_a_number_with_another_mark_than_the_plan_says_gets_no_remedy_that_does_nothing():
+    frame = pd.DataFrame({"y": ["1.5", "2.5", "3.7"] * 9})
+    spec = DataSpec("t.csv", "y", decimal=",", delimiter=";")
+    _, [problem] = target_of(frame, Source("t.csv", frame), spec)
+    assert 'but data.decimal is ","' in problem.text and not problem.settings

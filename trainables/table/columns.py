@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from trainables.table.marks import SIGNS, Reading, line, needed, numbers_of, reading, to_number, together
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
 from trainables.table.spec import DataSpec, Missing
@@ -22,8 +23,8 @@ MAX_CATEGORIES = 100
 MAX_ONEHOT = 1000
 """The most categories that become indicators if asked for."""
 
-SIGNS = "$€£¥%"
-"""Signs that people write into numbers."""
+AS_CLASSES = "task: multiclass"
+"""The line of a plan's `data` that takes the texts of a target as classes."""
 
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
 
@@ -36,6 +37,8 @@ class Problem:
         column: its name.
         text: what is wrong, and where.
         remedies: lines of the plan's `data`, one of which mends it.
+        settings: keys of the plan's `data` that say how numbers are written. All of them together mend it, with `missing` if
+            they make gaps.
         is_target: whether the column is a target, which cannot be left out.
         is_nameless: whether the column has no name, so that its position names it.
         missing: what to do with the gaps of columns, which mends it, too.
@@ -47,30 +50,58 @@ class Problem:
     is_target: bool = False
     is_nameless: bool = False
     missing: Mapping[str, Missing] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def message(name: str, problems: Sequence[Problem]) -> str:
     """Return one message about everything that is wrong with a table."""
     if len(problems) == 1:
         [only] = problems
-        found = f"{name}: {only.text}."
+        found = f"{name}: {_told(only)}."
     else:
-        listed = "\n".join(f"  {problem.text}" for problem in problems)
+        listed = "\n".join(f"  {_told(problem)}" for problem in problems)
         found = f"{name}: {len(problems)} columns cannot be used as they are:\n{listed}"
     policies = {column: policy for problem in problems for column, policy in problem.missing.items()}
-    lines: list[str] = []
-    if policies and all(problem.missing == {problem.column: "fill"} for problem in problems):
+    lines = [line(key, value) for key, value in _all_settings(problems).items()]
+    all_fill = bool(policies) and all(problem.missing == {problem.column: "fill"} for problem in problems)
+    if all_fill:
         lines += ["missing: fill", "missing: drop_rows"]
-    if policies and (not lines or len(policies) > 1):
+    if policies and (not all_fill or len(policies) > 1):
         lines.append(f"missing: {json.dumps(policies, ensure_ascii=False)}")
-    lines += [line for problem in problems for line in problem.remedies]
+    lines += [remedy for problem in problems for remedy in problem.remedies]
     drops = [int(p.column.split()[1]) if p.is_nameless else p.column for p in problems if not p.is_target]
     if drops:
         lines.append(f"drop: {json.dumps(drops, ensure_ascii=False)}")
     if not lines:
         return found
-    listed = "\n".join(f"  {line}" for line in dict.fromkeys(lines))
+    listed = "\n".join(f"  {one}" for one in dict.fromkeys(lines))
     return f"{found}\nCorrect the file, or put what fits under data: in the plan:\n{listed}"
+
+
+def _told(problem: Problem) -> str:
+    """Return what is wrong with a column, and which of the lines below belong together."""
+    told = problem.text + together(problem.settings, bool(problem.missing))
+    if problem.settings and line("decimal", ",") in problem.remedies:
+        told += f"; if its commas are decimal marks, write {line('decimal', ',')} instead of thousands"
+    if problem.settings and AS_CLASSES in problem.remedies:
+        told += f"; if its texts are classes, write {AS_CLASSES} instead"
+    return told
+
+
+def _all_settings(problems: Sequence[Problem]) -> dict[str, Any]:
+    """Return the settings of all columns as one. A column that needs another mark than one before it does not count."""
+    found: dict[str, Any] = {}
+    for settings in (problem.settings for problem in problems):
+        joined = {**found, **settings}
+        if joined.get("decimal", ".") == joined.get("thousands") or any(
+            key in settings and found[key] != settings[key]
+            for key in ("decimal", "thousands")
+            if key in found
+        ):
+            continue
+        lists = {key: [*found.get(key, []), *settings[key]] for key in ("strip", "na") if key in settings}
+        found = joined | {key: list(dict.fromkeys(items)) for key, items in lists.items()}
+    return found
 
 
 def stripped(frame: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
@@ -112,20 +143,7 @@ def _are_numbers(values: pd.Series) -> bool:
 
 def _as_numbers(values: pd.Series, spec: DataSpec) -> pd.Series:
     """Return a column of texts as numbers, if all of them are; else as it is."""
-    texts = values.astype(object).where(values.isna(), values.astype(str)).str.strip()
-    for sign in spec.strip or []:
-        texts = texts.str.replace(sign, "", regex=False).str.strip()
-    if spec.thousands:
-        mark, point = re.escape(spec.thousands), re.escape(spec.decimal)
-        grouped = texts.str.fullmatch(
-            rf"[+-]?\d{{1,3}}({mark}\d{{2,3}})*{mark}\d{{3}}({point}\d*)?", na=False
-        )
-        texts = texts.mask(grouped, texts.str.replace(spec.thousands, "", regex=False))
-    if spec.decimal != ".":  # a point is no decimal mark then
-        texts = texts.where(~texts.str.contains(".", regex=False, na=False)).str.replace(
-            spec.decimal, ".", regex=False
-        )
-    numbers = pd.to_numeric(texts, errors="coerce")
+    numbers = numbers_of(values.astype(object).where(values.isna(), values.astype(str)), spec)
     return (
         numbers if bool((numbers.notna() | values.isna()).all()) and bool(numbers.notna().any()) else values
     )
@@ -169,6 +187,31 @@ def kind_of(
     return _text_problem(values, source, spec) or _category_kind(present, name)
 
 
+def without_harm(problems: Sequence[Problem], frame: pd.DataFrame, spec: DataSpec) -> list[Problem]:
+    """Return the problems without the remedy of a decimal comma, if other numbers of the text file have decimal points.
+
+    Args:
+        problems: what is wrong with columns.
+        frame: all columns.
+        spec: how they were read.
+    """
+    points = [
+        name for name, values in frame.items()
+        if pd.api.types.is_float_dtype(values) and bool((values.dropna() % 1 != 0).any())
+    ]  # fmt: skip
+    if not spec.is_text or spec.decimal != "." or not points:
+        return list(problems)
+    found = []
+    for problem in problems:
+        remedies = tuple(remedy for remedy in problem.remedies if remedy != line("decimal", ","))
+        problem = replace(problem, remedies=remedies)
+        if "decimal" in problem.settings:
+            text = f'{problem.text}; column "{points[0]}" has decimal points, so write one decimal mark in the file'
+            problem = replace(problem, text=text, settings={}, missing={})
+        found.append(problem)
+    return found
+
+
 def gaps(values: pd.Series, source: Source, what: str = "column") -> Problem | None:
     """Return what is wrong with a column that has gaps; None if it has none."""
     missing = values.isna().to_numpy()
@@ -195,56 +238,38 @@ def not_finite(values: pd.Series, source: Source, what: str = "column") -> Probl
     )
 
 
-def to_number(value: object) -> float:
-    """Return a value as a float: NaN if it is no number or too large for a float."""
-    try:
-        return float(value)  # type: ignore[arg-type]  # any type
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")
-
-
 def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem | None:
     """Return what is wrong with a column of texts that is a column of numbers or dates; None if it is neither."""
     name = str(values.name)
     counts = values.astype(object).value_counts()
     texts = counts.index.map(str)
     is_plain = np.array([not np.isnan(to_number(value)) for value in counts.index])
+    if is_plain.all():
+        return _texts_of_numbers(values, counts, source, spec)
     bare = [re.sub(rf"[{SIGNS}\s]", "", text) for text in texts]
     is_signed = np.array([not np.isnan(to_number(text)) for text in bare])
     with_points = np.array([not np.isnan(to_number(text.replace(",", "."))) for text in bare])
     rows = counts.to_numpy()
     share = rows[is_signed].sum() / rows.sum()
-    as_category = _category(name, "onehot")
     has_commas = np.array(["," in text for text in texts])
     without = np.array([not np.isnan(to_number(text.replace(",", ""))) for text in bare])
     are_numbers = with_points | without
+    found = reading(counts, spec)
     if (has_commas & are_numbers).any() and rows[are_numbers].sum() >= 0.9 * rows.sum():
         row = int(values.astype(str).str.contains(",", regex=False).to_numpy().argmax())
-        marks = ('decimal: ","',) if spec.delimiter != "," and with_points.all() else ()
-        grouped = all(re.search(r"\d,\d{3}(\D|$)", text) for text in texts if "," in text)
-        return Problem(
-            name,
-            f'column "{name}" looks like numbers with commas, such as {shown(values, row)}',
-            (*marks, *(('thousands: ","',) if grouped else ()), as_category),
-        )
-    if is_plain.all():
-        return _texts_of_numbers(values, counts.index, source, spec)
-    if share >= 0.5 or is_signed.sum() >= 10:
-        others = [str(text) for text, number in zip(texts, is_signed, strict=True) if not number]
+        what = f'column "{name}" looks like numbers with commas, such as {shown(values, row)}'
+        return _misread(values, what, counts, found, spec)
+    if share >= 0.5 or is_signed.sum() >= 10 or found.share >= 0.9:
         odd = ~is_plain if is_plain.any() else ~is_signed if (~is_signed).any() else ~is_plain
-        first = values.isin(counts.index[odd]).to_numpy().argmax()
+        first = int(values.isin(counts.index[odd]).to_numpy().argmax())
         signs = sorted({sign for text in texts for sign in SIGNS if sign in text})
-        remedies = [f"strip: {json.dumps(signs, ensure_ascii=False)}"] if signs else []
-        if 0 < len(others) <= 10:
-            remedies.append(f"na: {json.dumps(others, ensure_ascii=False)}")
         what = "a number in most rows" if share > 0.5 else f"a number in {share:.0%} of the rows"
         if is_signed.all():
             what = f"a number with {' and '.join(signs) or 'spaces'} in each row"
-        return Problem(
-            name,
-            f'column "{name}" is {shown(values, int(first))} in row {source.row(int(first))}, but {what}',
-            (*remedies, as_category),
-        )
+        elif share < 0.5 and found.share >= 0.9:
+            what = "a number in most rows"
+        where = f'column "{name}" is {shown(values, first)} in row {source.row(first)}'
+        return _misread(values, f"{where}, but {what}", counts, found, spec)
     some = texts[:50]
     if sum(bool(_DATE.fullmatch(text)) for text in some) >= 0.9 * len(some):
         return Problem(
@@ -254,21 +279,32 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
     return None
 
 
-def _texts_of_numbers(
-    values: pd.Series, distinct: pd.Index, source: Source, spec: DataSpec
-) -> Problem | None:
+def _texts_of_numbers(values: pd.Series, counts: pd.Series, source: Source, spec: DataSpec) -> Problem | None:
     """Return what is wrong with a column of texts that are numbers; None if they are codes such as 01, or no texts."""
     name = str(values.name)
-    texts = [value for value in distinct if isinstance(value, str)]
+    texts = [value for value in counts.index if isinstance(value, str)]
     if not texts or any(re.match(r"0\d", text) for text in texts):
         return None
-    row = int(values.isin(texts[:1]).to_numpy().argmax())
-    has_points = spec.decimal != "." and any("." in text for text in texts)
+    found = reading(counts, spec)
+    unread = [text for text, is_read in zip(counts.index, found.is_read, strict=True) if not is_read]
+    row = int(values.isin(unread or texts[:1]).to_numpy().argmax())
+    what = f'column "{name}" holds numbers as texts, such as {shown(values, row)} in row {source.row(row)}'
+    if unread and spec.decimal != ".":
+        what += f', but data.decimal is "{spec.decimal}"'
+    return _misread(values, what, counts, found, spec)
+
+
+def _misread(values: pd.Series, what: str, counts: pd.Series, found: Reading, spec: DataSpec) -> Problem:
+    """Return `what` is wrong with a column of numbers that were read as texts, and the settings that mend it."""
+    name = str(values.name)
+    settings = needed(counts, found, spec)
+    has_gaps = bool(settings) and ("na" in settings or bool(values.isna().any()))
+    missing: dict[str, Missing] = {name: "fill"} if has_gaps and spec.missing_in(name) == "refuse" else {}
+    instead = found.instead if settings else ()
     return Problem(
-        name,
-        f'column "{name}" holds numbers as texts, such as {shown(values, row)} in row {source.row(row)}',
-        ('thousands: "."' if has_points else 'strip: [" "]', _category(name, "onehot")),
-    )
+        name, what + found.hindrance, (*instead, _category(name, "onehot")),
+        missing=missing, settings=settings,
+    )  # fmt: skip
 
 
 def _category_kind(present: pd.Series, name: str) -> Literal["onehot"] | Problem:

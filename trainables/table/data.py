@@ -132,7 +132,7 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
     by, wrong, told_of_times = raws.split_column(frame, source, how)
     problems += wrong
     if problems:
-        raise DataError(columns.message(path, problems))
+        raise DataError(columns.message(path, columns.without_harm(problems, frame, spec)))
     assert target is not None
 
     rows = [raws.kept(frame, part, spec) for part in raw.parts]
@@ -245,9 +245,11 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
     """Return the table of arrays, which are not encoded. If test rows are given, all rows keep their order."""
     y = given.y if given.test is None else pd.concat([given.y, given.test.y], ignore_index=True)
     named = replace(spec, target=list(y.columns) if y.shape[1] > 1 else str(y.columns[0]))
+    y = columns.stripped(y, named)
     source = Source(spec.path, y)
     target, problems = targets.target_of(y, source, named)
-    # The plan cannot leave out rows of arrays, so no line of it is a remedy.
+    # The plan cannot leave out rows of arrays, so no line of it is a remedy of gaps.
+    problems = [replace(one, settings={}, missing={}) if "na" in one.settings else one for one in problems]
     by_gaps = raws.gaps(y, source, replace(named, missing="refuse"), list(y.columns))
     problems += [replace(problem, missing={}) for problem in by_gaps]
     if target is None or problems:

@@ -184,12 +184,12 @@ def gaps(frame: pd.DataFrame, source: Source, spec: DataSpec, names: Sequence[st
             continue
         what = "column" if is_feature else "the target" if name in spec.targets else "column"
         if problem := columns.gaps(frame[name], source, what):
-            missing = problem.missing if is_feature else _dropping(frame, spec, name)
+            missing = problem.missing if is_feature else dropping(frame, spec, name)
             found.append(replace(problem, missing=missing, is_target=not is_feature))
     return found
 
 
-def _dropping(frame: pd.DataFrame, spec: DataSpec, name: str) -> dict[str, Missing]:
+def dropping(frame: pd.DataFrame, spec: DataSpec, name: str) -> dict[str, Missing]:
     """Return what leaves out the rows with a gap in a column, and does with the gaps of others what the plan says."""
     others = [str(other) for other in frame.columns if frame[other].isna().any()]
     policies = {other: spec.missing_in(other) for other in others if spec.missing_in(other) != "refuse"}

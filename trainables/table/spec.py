@@ -96,7 +96,7 @@ class DataSpec:
         delimiter: the character that separates the fields of a text file.
         encoding: the encoding of a text file.
         task: what is learned; auto: classes if the target is of texts or truth values, or has only two different numbers;
-            else a regression.
+            else a regression. Texts that look like numbers, such as "$6,200", are refused.
         decimal: the decimal mark of numbers in texts.
         thousands: the mark between thousands of numbers in texts.
         strip: signs to remove from numbers, such as "$" and "%".
@@ -158,7 +158,7 @@ class DataSpec:
             value = getattr(self, name)
             if value is not None and len(value) != 1:
                 found.append(f'data.{name} got {value!r}, but needs one character, such as ";".')
-        if self.decimal in (self.delimiter, self.thousands):
+        if self.decimal == self.thousands or (self.is_text and self.decimal == self.delimiter):
             found.append(
                 f"data.decimal got {self.decimal!r}, which is the delimiter or the thousands mark too. "
                 'Write delimiter: ";", for example.'

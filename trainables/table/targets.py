@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainables.table.columns import Problem, not_finite, to_number
+from trainables.table.columns import AS_CLASSES, Problem, not_finite
+from trainables.table.marks import Reading, needed, reading, to_number
+from trainables.table.raws import dropping
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
 from trainables.table.spec import DataSpec, Task
@@ -48,7 +50,7 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
     names = spec.targets
     if spec.task == "regression":  # it takes categories of numbers for what they are
         frame = frame.assign(**{name: _uncategorized(frame[name]) for name in names})
-    found = [_wrong(frame[name], source, spec, len(names) > 1) for name in names]
+    found = [_wrong(frame, name, source, spec) for name in names]
     if problems := [replace(problem, is_target=True) for problem in found if problem]:
         return None, problems
     if len(names) > 1:
@@ -120,8 +122,8 @@ def _as_text(label: Any) -> str:
     return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
-def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> Problem | None:
-    name, what = str(values.name), f'the target "{values.name}"'
+def _wrong(frame: pd.DataFrame, name: str, source: Source, spec: DataSpec) -> Problem | None:
+    values, what, several = frame[name], f'the target "{name}"', len(spec.targets) > 1
     present = values.dropna()
     if present.empty:
         return Problem(name, f"{what} is empty in every row", ())
@@ -138,7 +140,7 @@ def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> 
             return Problem(
                 name,
                 f"{what} has {distinct:,} different values, but data.task is binary",
-                ("task: multiclass",),
+                (AS_CLASSES,),
             )
         if spec.task == "multiclass" and distinct > MAX_CLASSES:
             return Problem(
@@ -162,15 +164,12 @@ def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> 
         for value in distinct_values
     ]
     bad = np.append(~np.array(are_numbers), False)[codes]
-    share = 1 - bad.sum() / len(present)
     if several and not bad.any():
         return None
     are_classes = spec.task in ("binary", "multiclass") or isinstance(values.dtype, pd.CategoricalDtype)
-    if (share > 0.5 and not are_classes) or spec.task == "regression" or several:
-        row = int(bad.argmax())
-        why = "but a number in most rows" if share > 0.5 else "but needs a number in every row"
-        remedy = ("task: multiclass",) if not several else ()
-        return Problem(name, f"{what} is {shown(values, row)} in row {source.row(row)}, {why}", remedy)
+    may_be_numbers = not are_classes or spec.task == "regression" or several
+    if may_be_numbers and (problem := _misread(frame, name, bad, source, spec)):
+        return problem
     if (distinct := present.astype(str).nunique()) > MAX_CLASSES:
         return Problem(
             name,
@@ -181,7 +180,7 @@ def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> 
         return Problem(
             name,
             f"{what} has {distinct} classes ({_first(present)}), but data.task is binary",
-            ("task: multiclass",),
+            (AS_CLASSES,),
         )
     if distinct > len(present) / 2:
         return Problem(
@@ -189,6 +188,46 @@ def _wrong(values: pd.Series, source: Source, spec: DataSpec, several: bool) -> 
             "Name another column in data.target", (),
         )  # fmt: skip
     return None
+
+
+def _misread(
+    frame: pd.DataFrame, name: str, bad: np.ndarray, source: Source, spec: DataSpec
+) -> Problem | None:
+    """Return what is wrong with a target of numbers that were read as texts; None if its texts are classes.
+
+    Args:
+        frame: the raw table.
+        name: of the target.
+        bad: whether the target is a text that is no number, in each row.
+        source: where the table is from.
+        spec: what the plan says.
+    """
+    values, several = frame[name], len(spec.targets) > 1
+    counts = values.astype(object).value_counts()
+    found, share = reading(counts, spec), 1 - bad.sum() / counts.sum()
+    in_most = share > 0.5 or found.share >= 0.9
+    if not in_most and spec.task != "regression" and not several:
+        return None
+    settings = needed(counts, found, spec) if in_most else {}
+    missing = dropping(frame, spec, name) if "na" in settings and spec.missing_in(name) != "drop_rows" else {}
+    text = _how_misread(values, bad, in_most, found, source, spec)
+    may_be_classes = not several and len(counts) <= min(MAX_CLASSES, counts.sum() / 2)
+    remedies = (*(found.instead if settings else ()), *((AS_CLASSES,) if may_be_classes else ()))
+    return Problem(name, text, remedies, missing=missing, settings=settings)
+
+
+def _how_misread(
+    values: pd.Series, bad: np.ndarray, in_most: bool, found: Reading, source: Source, spec: DataSpec
+) -> str:
+    row = int((bad if bad.any() else values.notna().to_numpy()).argmax())
+    what, it_is = f'the target "{values.name}"', f"{shown(values, row)} in row {source.row(row)}"
+    if not bad.any():
+        mark = f', but data.decimal is "{spec.decimal}"' if found.share < 1 and spec.decimal != "." else ""
+        return f"{what} holds numbers as texts, such as {it_is}{mark}"
+    why = "a number in most rows" if in_most else "needs a number in every row"
+    if found.share == 1:
+        why = "looks like a number in every row"
+    return f"{what} is {it_is}, but {why}{found.hindrance}"
 
 
 def _uncategorized(values: pd.Series) -> pd.Series:

@@ -1,0 +1,174 @@
+"""Reads texts such as "$6,200" as numbers, and finds the settings of a plan that such texts need."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trainables.table.spec import DataSpec
+
+SIGNS = "$€£¥%"
+"""Signs that people write into numbers."""
+
+GROUPS = ",.'\u2019 \u00a0\u202f"
+"""Marks that people write between thousands; the last three are a curly apostrophe and spaces that break no line."""
+
+MAX_ODD = 10
+"""The most different texts between numbers that may mean "no value"."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the different texts of a column are read as numbers.
+
+    Attributes:
+        settings: the keys of the plan's `data` that are needed together, with their values; those of the plan stay in force.
+        is_read: whether each text is a number with them.
+        share: the share of the rows whose text is a number with them.
+        instead: a line of the plan that reads as many texts as `thousands`, but as other numbers.
+        hindrance: why the file's texts cannot be read, as the end of a sentence.
+    """
+
+    settings: Mapping[str, Any]
+    is_read: np.ndarray
+    share: float
+    instead: tuple[str, ...] = ()
+    hindrance: str = ""
+
+
+def to_number(value: object) -> float:
+    """Return a value as a float: NaN if it is no number or too large for a float."""
+    try:
+        return float(value)  # type: ignore[arg-type]  # any type
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
+
+
+def numbers_of(texts: pd.Series, spec: DataSpec) -> pd.Series:
+    """Return texts as numbers, as `spec` says how these are written: NaN where one is no number."""
+    texts = texts.str.strip()
+    for sign in spec.strip or []:
+        texts = texts.str.replace(sign, "", regex=False).str.strip()
+    if spec.strip:
+        texts = texts.str.replace(r"^([+-])\s+", r"\1", regex=True)  # as in "- 5", which was "-$ 5"
+    if spec.thousands:
+        mark, point = re.escape(spec.thousands), re.escape(spec.decimal)
+        grouped = texts.str.fullmatch(
+            rf"[+-]?\d{{1,3}}({mark}\d{{2,3}})*{mark}\d{{3}}({point}\d*)?", na=False
+        )
+        texts = texts.mask(grouped, texts.str.replace(spec.thousands, "", regex=False))
+    if spec.decimal != ".":  # a point is no decimal mark then
+        texts = texts.where(~texts.str.contains(".", regex=False, na=False)).str.replace(
+            spec.decimal, ".", regex=False
+        )
+    return pd.to_numeric(texts, errors="coerce")
+
+
+def reading(counts: pd.Series, spec: DataSpec) -> Reading:
+    """Return the settings that read most rows of a column as numbers; each of them is tried.
+
+    Args:
+        counts: how many rows have each different value of the column, by the value.
+        spec: its settings stay in force, and what it says about marks is not changed.
+    """
+    texts, rows = pd.Series(counts.index.map(str), dtype=object), counts.to_numpy()
+    is_like = np.array([_is_like_a_number(text) for text in texts], bool)
+    settings, read = _best(texts[is_like], rows[is_like], spec)
+    is_read = is_like.copy()
+    is_read[is_like] = read
+    share = float(rows[is_read].sum() / rows.sum())
+    if not settings and (share == 1 or not spec.is_text) and not spec.strip:
+        settings = {
+            "strip": [" "]
+        }  # texts are read only with such a key; a text file without odd texts has none
+    is_split_at_commas = spec.is_text and spec.delimiter == ","
+    if settings.get("decimal") == "," and is_split_at_commas:
+        hindrance = (
+            '; the file is split at ",", so write points for its decimal commas, or save it with another delimiter, '
+            'such as ";"'
+        )
+        return Reading({}, is_read, share, hindrance=hindrance)
+    instead: tuple[str, ...] = ()
+    if settings.get("thousands") == "," and not is_split_at_commas:
+        others = {key: value for key, value in settings.items() if key != "thousands"} | {"decimal": ","}
+        if np.array_equal(_are_read(texts[is_like], others, spec), read):
+            instead = (line("decimal", ","),)
+    return Reading(settings, is_read, share, instead)
+
+
+def _best(texts: pd.Series, rows: np.ndarray, spec: DataSpec) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the settings that read the most rows, the least settings of several, and whether each text is read."""
+    best: dict[str, Any] = {}
+    read = np.zeros(len(texts), bool)
+    for settings in _candidates(texts, spec):
+        found = _are_read(texts, settings, spec)
+        if rows[found].sum() > rows[read].sum():
+            best, read = settings, found
+        if read.all():
+            break
+    return best, read
+
+
+def _are_read(texts: pd.Series, settings: Mapping[str, Any], spec: DataSpec) -> np.ndarray:
+    # The delimiter has no meaning here, and may be a mark.
+    return numbers_of(texts, replace(spec, **{**settings, "delimiter": "\t"})).notna().to_numpy()
+
+
+def _candidates(texts: pd.Series, spec: DataSpec) -> Iterator[dict[str, Any]]:
+    """Yield settings that may read texts, those that need the least first."""
+    there = set("".join(texts))
+    signs = [sign for sign in SIGNS if sign in there and sign not in (spec.strip or [])]
+    for strip in [[], signs] if signs else [[]]:
+        for marks in _marks(texts, there, spec):
+            yield {"strip": [*(spec.strip or []), *strip], **marks} if strip else {**marks}
+
+
+def _marks(texts: pd.Series, there: set[str], spec: DataSpec) -> Iterator[dict[str, str]]:
+    """Yield the marks that texts may have and that the plan says nothing about."""
+    yield {}
+    may_be_commas = spec.decimal == "." and spec.thousands != "," and "," in there
+    points = [spec.decimal, ","] if may_be_commas else [spec.decimal]
+    for point in points:
+        decimal = {"decimal": point} if point != spec.decimal else {}
+        groups = [mark for mark in GROUPS if mark in there and mark != point] if not spec.thousands else []
+        groups = [mark for mark in groups if not _begins_with_zero(texts, mark)]
+        # Points alone are decimal marks, unless the plan says otherwise.
+        yield from [decimal] if decimal else []
+        yield from ({**decimal, "thousands": mark} for mark in groups)
+
+
+def _begins_with_zero(texts: pd.Series, mark: str) -> bool:
+    """Return whether a text such as "0,123" is there, whose mark cannot be between thousands."""
+    escaped = re.escape(mark)
+    return bool(texts.str.contains(rf"(?:^|[^\d{escaped}])0\d*{escaped}\d").any())
+
+
+def needed(counts: pd.Series, found: Reading, spec: DataSpec) -> dict[str, Any]:
+    """Return the settings with which a column holds only numbers and gaps; empty if no settings do this."""
+    odd = [str(text) for text, is_read in zip(counts.index, found.is_read, strict=True) if not is_read]
+    # A number with other marks is no gap.
+    if found.hindrance or len(odd) > MAX_ODD or any(map(_is_like_a_number, odd)):
+        return {}
+    return {**found.settings, **({"na": [*(spec.na or []), *odd]} if odd else {})}
+
+
+def _is_like_a_number(text: str) -> bool:
+    return not np.isnan(to_number(re.sub(rf"[{SIGNS}{GROUPS}]", "", text)))
+
+
+def together(settings: Mapping[str, Any], makes_gaps: bool) -> str:
+    """Return, in brackets after a space, which settings are needed together; empty if it is one."""
+    keys = [*settings, *(["missing"] if makes_gaps else [])]
+    return f" (write {', '.join(keys[:-1])} and {keys[-1]} together)" if len(keys) > 1 else ""
+
+
+def line(key: str, value: Any) -> str:
+    """Return a line of a plan's `data`; a sign that nobody sees is written as its code."""
+    plain = value if isinstance(value, str) else "".join(value)
+    return f"{key}: {json.dumps(value, ensure_ascii=not plain.isprintable())}"
