@@ -84,7 +84,7 @@ def test_json_has_the_predictions(place):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["9", "new.csv"], "Point 9 has no row"),
+        (["9", "new.csv"], "the grid has the points 0 to 1"),
         (["0", "nowhere.csv"], "nowhere.csv: there is no such file. Give another file."),
         (["0", "."], "Give another file, or correct its rights."),
         (["0", "new.csv", "--out", "x.txt"], "ends with .csv or .parquet"),
