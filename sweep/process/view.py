@@ -19,7 +19,7 @@ from rich.text import Text
 from results.folder.files import explained, write_json
 from results.folder.run_folder import RunFolder
 from sweep.process import alone
-from sweep.process.tally import Tally, best_text, counts_text, duration
+from sweep.process.tally import Tally, best_text, counts_text, duration, sentence
 
 LINE_EVERY_S = 10.0
 FILE_EVERY_S = 2.0
@@ -121,7 +121,7 @@ class View:
         self._tick(now)
         for note in self._tally.notes[self._noted :] if self._live is None and self._file is not None else ():
             self._noted += 1
-            print(f"[{duration(self._tally.seconds)}] Note: {note}.", file=self._file, flush=True)
+            print(f"[{duration(self._tally.seconds)}] Note: {sentence(note)}", file=self._file, flush=True)
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_S
             self._tally.memory_mb = memory_of_all_mb()
@@ -130,6 +130,11 @@ class View:
             self._next_line = now + LINE_EVERY_S
             print(line(self._tally), file=self._file, flush=True)
         self._warn()
+
+    @property
+    def told(self) -> list[str]:
+        """The notes of the tally that were printed, or are drawn."""
+        return self._tally.notes if self._live is not None else self._tally.notes[: self._noted]
 
     def end_with(self, text: str) -> None:
         """Stop drawing and print `text`. Any thread may call this when the process is about to end."""

@@ -47,11 +47,12 @@ def test_without_a_terminal_there_are_lines_and_a_file(tmp_path, monkeypatch):
 def test_what_the_user_must_know_is_shown_once(tmp_path):
     made, out = tally(), io.StringIO()
     with View(made, RunFolder(tmp_path), out) as view:
-        for notes in (["it counts"], ["it draws", "it counts"], []):
+        for notes in (["it counts"], ["It draws.", "it counts"], []):
             made.note(notes)
             view.update()
+        assert view.told == ["it counts", "It draws."]
     said = [line.partition("] ")[2] for line in out.getvalue().splitlines()]
-    assert said[:2] == ["Note: it counts.", "Note: it draws."] and not any(
+    assert said[:2] == ["Note: it counts.", "Note: It draws."] and not any(
         "Note" in line for line in said[2:]
     )
     text = Console(width=100, file=io.StringIO(), record=True)
