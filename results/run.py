@@ -313,13 +313,18 @@ class Run:
         config, seed = self.config(idx), self.seed(idx)
         return _entry("predict")(self.folder.path, config, weights, table, trust, seed=seed)
 
-    def check_stands_for_itself(self, idx: int) -> None:
-        """Check that no other point stands for a point, which has no row then.
+    def check_is_trained(self, idx: int) -> None:
+        """Check that the sweep trains a point: the grid has it, and no other point stands for it.
 
         Raises:
-            ValueError: another one does; the message names it.
+            ValueError: it does not; the message says which points the grid has, or which point stands for it.
         """
-        if self.conditional is None or not 0 <= idx < len(self.conditional):
+        if not 0 <= idx < self.grid * self.repeats:
+            raise ValueError(
+                f"There is no point {idx} in {self.folder.path}: the grid has the points 0 to "
+                f"{self.grid * self.repeats - 1}."
+            )
+        if self.conditional is None:
             return
         [instead] = self.conditional.standing_for(np.array([idx])).tolist()
         if instead != idx:
@@ -348,7 +353,7 @@ class Run:
     def _row(self, idx: int) -> pd.Series:
         rows = self.points[self.points["idx"] == idx]
         if rows.empty:
-            self.check_stands_for_itself(idx)
+            self.check_is_trained(idx)
             raise ValueError(
                 f"Point {idx} has no row in {self.folder.path} (yet): `sweep status` tells how far it is."
             )

@@ -16,7 +16,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -252,16 +251,16 @@ def paired(rows: pd.DataFrame, axes: Sequence[str], axis: str, by: str = "loss_v
         _check_column(rows, name)
     finite = rows[np.isfinite(numbers(rows, by))]
     others = [name for name in axes if name != axis]
-    keyed = finite.assign(**{name: finite[name].map(_plain) for name in [*others, axis]})
-    values = list(dict.fromkeys(keyed[axis]))
+    coded = finite.assign(**{name: _codes(finite[name]) for name in [*others, axis]})
+    values = finite[axis][~coded[axis].duplicated()].tolist()  # of each code
     if others:
-        table = keyed.groupby([*others, axis], dropna=False)[by].mean().unstack(axis)
+        table = coded.groupby([*others, axis])[by].mean().unstack(axis)
     else:
-        table = keyed.groupby(axis, dropna=False)[by].mean().to_frame().T
+        table = coded.groupby(axis)[by].mean().to_frame().T
     found = []
-    for value, other in itertools.combinations(values, 2):
-        if (one := difference_of((table[other] - table[value]).dropna())) is not None:
-            found.append({"value": value, "other": other, **one})
+    for code, other in itertools.combinations(range(len(values)), 2):
+        if (one := difference_of((table[other] - table[code]).dropna())) is not None:
+            found.append({"value": values[code], "other": values[other], **one})
     return pd.DataFrame(found, columns=PAIRS)
 
 
@@ -306,18 +305,21 @@ def _coded(
         _check_column(rows, name)
     metric = numbers(rows, by).to_numpy(float)
     finite = np.isfinite(metric)
-    codes = {name: pd.factorize(rows[name].map(_plain), use_na_sentinel=False) for name in axes}
-    varying = [name for name in axes if len(codes[name][1]) > 1]
-    sizes = tuple(len(codes[name][1]) for name in varying)
-    positions = (
-        np.stack([codes[name][0] for name in varying], 1) if varying else np.zeros((len(rows), 0), int)
-    )
+    codes = {name: _codes(rows[name]) for name in axes}
+    counts = {name: len(np.unique(codes[name])) for name in axes}
+    varying = [name for name in axes if counts[name] > 1]
+    sizes = tuple(counts[name] for name in varying)
+    positions = np.stack([codes[name] for name in varying], 1) if varying else np.zeros((len(rows), 0), int)
     return varying, positions[finite], sizes, metric[finite]
 
 
-def _plain(value: Any) -> Any:
-    """Return `value`, or one replacement for every kind of missing value, because NaN does not equal itself."""
-    return ("missing",) if pd.isna(value) else value
+def _codes(values: pd.Series) -> np.ndarray:
+    """Return a code for each value, counted from 0 in the order in which they come first.
+
+    All kinds of missing values have one code, although NaN does not equal itself.
+    """
+    plain = values.astype(object).map(lambda value: ("missing",) if pd.isna(value) else value)
+    return pd.factorize(plain, use_na_sentinel=False)[0]
 
 
 def _check_column(rows: pd.DataFrame, name: str) -> None:

@@ -10,10 +10,12 @@ import click
 
 from results.analysis import account as accounts
 from results.folder.path import AnyPath
+from results.run import Run
 from sweep.commands.chosen import opened, ranking
 from sweep.commands.options import AGAINST, BY, FOLDER, JSON
 from sweep.commands.tables import plain_table
 from sweep.errors import InputError, as_input_error
+from sweep.plan.asha import Asha
 
 
 @click.command()
@@ -28,9 +30,7 @@ def account(folder: AnyPath, against: AnyPath | None, by: str | None, as_json: b
         by, mode = ranking(folder, run.points, by)
         rungs = accounts.rungs(run.rungs(), run.directions.mode)
     if rungs.empty:
-        raise InputError(
-            f"{folder}: no point has reached a rung. The run is without ASHA, or it has just begun."
-        )
+        raise InputError(f"{folder}: no point has reached a rung. {_why_no_rungs(run)}")
     with as_input_error():
         answer: dict[str, Any] = dict(accounts.epochs(run.points, run.budget))
         if against:
@@ -56,3 +56,15 @@ def account(folder: AnyPath, against: AnyPath | None, by: str | None, as_json: b
         f"By {by}, the winner here (idx {lost.winner}) is number {lost.rank:,} of {lost.points:,} there, and loses "
         f"{lost.lost:.4g} to the best (idx {lost.best})."
     )
+
+
+def _why_no_rungs(run: Run) -> str:
+    """Return a sentence that says why a run has no records of rungs."""
+    if run.plan.get("scheduler") != "asha":
+        return "The run is without ASHA."
+    asha = Asha(**(run.plan.get("asha") or {}))
+    epochs, first = min(run.budget, asha.max_t or run.budget), asha.grace_period
+    if not asha.milestones(epochs):
+        where = "before" if epochs < first else "at"
+        return f"Its {epochs} epochs end {where} the first milestone, {first}, so ASHA stops no point (asha.grace_period)."
+    return f"It has just begun, or all its points ended before the first milestone, {first}."

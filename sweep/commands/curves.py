@@ -67,7 +67,8 @@ def curves(
         if idx:
             missing = sorted(set(idx) - set(rows["idx"]))
             if missing:
-                run.check_stands_for_itself(missing[0])
+                for point in missing:
+                    run.check_is_trained(point)
                 such = "that fulfils the condition" if where else "yet"
                 verb = "have" if len(missing) > 1 else "has"
                 raise InputError(f"{folder}: {', '.join(map(str, missing))} {verb} no row {such}.")

@@ -20,7 +20,7 @@ from sweep.commands.chosen import opened, say_builder
 from sweep.commands.options import FOLDER, JSON, TRUST
 from sweep.commands.printing import printable, quiet
 from sweep.errors import InputError, as_input_error
-from trainables.table.spec import DataError
+from trainables.table.spec import DataError, DataSpec
 
 EVERY_S = 2.0
 
@@ -57,12 +57,9 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
         prepared = preparation.kept(run.folder)
         spec = Plan.load(run.folder.plan).data_spec
         try:
-            rows, notes_of_file = rows_of(file, spec, prepared.recipe if prepared else None)
+            rows, notes_of_file, row = rows_of(file, spec, prepared.recipe if prepared else None)
         except DataError as error:  # the file is none of the plan's
-            said = error.with_remedy("Correct data.path", "Give another file").with_remedy(
-                " in data.path", ""
-            )
-            raise InputError(str(said)) from None
+            raise InputError(_for_another_file(error, spec)) from None
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # the notes say the same
             found = predicted(
                 run.folder.path,
@@ -73,6 +70,7 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
                 file,
                 _progress_to(terminal),
                 run.seed(idx),
+                row,
             )
         if isinstance(found, np.ndarray):  # a sweep on arrays
             flat = found.reshape(len(found), -1)
@@ -91,6 +89,20 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
         click.echo(json.dumps({**answer, "predictions": records}))
     else:
         click.echo(found.to_csv(index=False), nl=False)
+
+
+def _for_another_file(error: DataError, spec: DataSpec) -> str:
+    """Return the message about a file that is none of the plan's, whose remedies therefore are no keys of the plan."""
+    said = error.with_remedy("Correct data.path", "Give another file").with_remedy(" in data.path", "")
+    text = str(said)
+    for key, instead in (
+        ("delimiter", f'Write "{spec.delimiter}" between the fields, as in the sweep\'s table.'),
+        ("encoding", f"Save the file as {spec.encoding}, as the sweep's table is."),
+        ("header", "Write the names of the columns into the first line, as in the sweep's table."),
+    ):
+        before, found, _ = text.rpartition(f" Set data.{key}")
+        text = f"{before} {instead}" if found else text
+    return text
 
 
 def _check_out(out: Path | None) -> None:

@@ -34,6 +34,7 @@ from sweep.driver import runner
 from sweep.process import alone, supervisor
 from sweep.process.exits import RESUME
 from sweep.process.signals import Stopper
+from sweep.process.tally import sentence
 from trainables.error_text import cause_of
 
 MOST_CAUSES = 5
@@ -117,7 +118,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     for note in outcome.notes:
         click.echo(f"Note: {note}")
     for note in outcome.tally.notes:
-        click.echo(f"Note: {printable(note)}.")
+        click.echo(f"Note: {printable(sentence(note))}")
     for why, noted in outcome.tally.alone.items():
         more = ", ..." if noted["points"] > len(noted["idx"]) else ""
         shown = ", ".join(map(str, noted["idx"])) + more

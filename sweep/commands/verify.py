@@ -22,7 +22,7 @@ from results.verified import MOST, Entry, Verification, sentences, verification,
 from sweep.commands.chosen import opened
 from sweep.commands.options import FOLDER, JSON
 from sweep.commands.printing import command, printable
-from sweep.errors import InputError, SweepError
+from sweep.errors import InputError, SweepError, as_input_error
 from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED
 from sweep.process.signals import Stopper
 
@@ -106,7 +106,8 @@ def _chosen(run: Run, idx: tuple[int, ...]) -> list[int]:
     rows = run.points.set_index("idx")
     for point in idx:
         if point not in rows.index:
-            run.check_stands_for_itself(point)
+            with as_input_error():
+                run.check_is_trained(point)
             raise InputError(
                 f"Point {point} has no row in {run.folder.path}. `sweep top` lists points that have."
             )

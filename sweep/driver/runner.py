@@ -51,6 +51,7 @@ class Outcome:
         notes: one sentence for each damage that was found and mended.
         error: what stopped the run, or None.
         verification: which points are known to be what Keras trains; None if the folder cannot be read.
+        told: the notes of the tally that were shown while it ran.
     """
 
     folder: AnyPath
@@ -58,6 +59,7 @@ class Outcome:
     notes: Sequence[str]
     error: str | None
     verification: Verification | None = None
+    told: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:
@@ -176,7 +178,9 @@ def run(
             if not tally.open:
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
             view.begin("stopped" if tally.open else "finished")
-        return Outcome(folder.path, tally, tuple(store.notes), reason, _verified(folder, plan))
+        return Outcome(
+            folder.path, tally, tuple(store.notes), reason, _verified(folder, plan), tuple(view.told)
+        )
 
 
 def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> int:

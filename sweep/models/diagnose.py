@@ -10,6 +10,7 @@ from results.diagnosis.classification import Classification, diagnose_classes
 from results.diagnosis.diagnose import Diagnosis, diagnose
 from results.diagnosis.split import Split
 from results.run import Run
+from sweep.models import preparation
 from sweep.models.outputs import as_probabilities, learned, link_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def diagnosed(
         ValueError: `Run.model` raises it; the model is not the trained model; its outputs do not fit its table; or there is
             no such target.
     """
+    if target is not None and (prepared := preparation.kept(run.folder)):  # before TensorFlow is loaded
+        chosen_target(prepared.table(), prepared.task, target)
     model = run.model(idx, trust)
 
     from sweep.models.save import evaluated

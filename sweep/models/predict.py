@@ -21,7 +21,7 @@ from sweep.models.preparation import Preparation
 from trainables.table import columns, readers
 from trainables.table.data import DataError, DataSpec
 from trainables.table.given import from_npz
-from trainables.table.recipe import Recipe, texts_of
+from trainables.table.recipe import Recipe, counted_row, texts_of
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +45,7 @@ def predict(
     name: str = "the table",
     progress: Progress | None = None,
     seed: int | None = None,
+    row: Callable[[int], str] = counted_row,
 ) -> Any:
     """Return the predictions of a point's model; see `results.run.Run.predict`.
 
@@ -57,6 +58,7 @@ def predict(
         name: where the rows are from, for messages.
         progress: called after each part of the rows.
         seed: of the point; None for the plan's.
+        row: returns where the row at a position is, for messages.
 
     Raises:
         UntrustedError, ValueError: see `sweep.models.rebuild.model`.
@@ -71,9 +73,9 @@ def predict(
     prepared = preparation.of_run(run, plan)
     if isinstance(table, pd.DataFrame | pd.Series | Mapping):
         frame = table if isinstance(table, pd.DataFrame) else _frame_of(table, prepared, name)
-        rows = prepared_rows(frame, prepared, plan.data_spec, name)  # before TensorFlow is loaded
+        rows = prepared_rows(frame, prepared, plan.data_spec, name, row)  # before TensorFlow is loaded
         model = rebuild.model(folder, config, weights, trust, seed)
-        return predicted(model, rows, prepared, name, progress)
+        return predicted(model, rows, prepared, name, progress, row=row)
     try:
         array = np.asarray(table, "float32")
     except (TypeError, ValueError) as error:
@@ -115,8 +117,21 @@ def _frame_of(rows: pd.Series | Mapping[str, Any], prepared: Preparation, name: 
         ) from None
 
 
-def prepared_rows(frame: pd.DataFrame, prepared: Preparation, spec: DataSpec, name: str) -> pd.DataFrame:
+def prepared_rows(
+    frame: pd.DataFrame,
+    prepared: Preparation,
+    spec: DataSpec,
+    name: str,
+    row: Callable[[int], str] = counted_row,
+) -> pd.DataFrame:
     """Return raw rows with the columns that the recipe needs, checked.
+
+    Args:
+        frame: the rows.
+        prepared: says what the sweep made of its table.
+        spec: of the sweep's table.
+        name: where the rows are from, for messages.
+        row: returns where the row at a position is, for messages.
 
     Raises:
         DataError, InputError: there are no rows, or columns are missing or cannot be used.
@@ -133,7 +148,7 @@ def prepared_rows(frame: pd.DataFrame, prepared: Preparation, spec: DataSpec, na
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise InputError(f"{name} has the column {twice[0]!r} twice. Remove one.")
-    return prepared.recipe.checked(columns.stripped(frame, spec), name)
+    return prepared.recipe.checked(columns.stripped(frame, spec), name, row)
 
 
 def predicted(
@@ -143,6 +158,7 @@ def predicted(
     name: str,
     progress: Progress | None = None,
     are_surely_classes: bool = False,
+    row: Callable[[int], str] = counted_row,
 ) -> pd.DataFrame:
     """Return the predictions for rows that `prepared_rows` returned.
 
@@ -153,6 +169,7 @@ def predicted(
         name: where the rows are from, for messages.
         progress: called after each part of the rows.
         are_surely_classes: whether the classes of the table are no amounts, whatever the loss of the model is for.
+        row: returns where the row at a position is, for messages.
 
     Raises:
         InputError: a number is not finite, or the model has several outputs with names of their own.
@@ -167,7 +184,7 @@ def predicted(
     for start in range(0, len(rows), CHUNK_ROWS):
         chunk = rows.iloc[start : start + CHUNK_ROWS]
         x, new = recipe.encode(chunk)
-        _check_finite(x, chunk, recipe, name, start)
+        _check_finite(x, chunk, recipe, name, start, row)
         for column, mask in new.items():
             unseen.setdefault(column, Counter()).update(texts_of(chunk[column][mask]))
         outputs = model.predict(x, batch_size=BATCH_ROWS, verbose=0)
@@ -193,20 +210,23 @@ def predicted(
 
 def rows_of(
     path: str, spec: DataSpec, recipe: Recipe | None = None
-) -> tuple[pd.DataFrame | np.ndarray, tuple[str, ...]]:
-    """Return the raw rows in a file, which is read with the options of the sweep's table, and notes; of .npz the array x.
+) -> tuple[pd.DataFrame | np.ndarray, tuple[str, ...], Callable[[int], str]]:
+    """Return the raw rows in a file, which is read with the options of the sweep's table; of .npz the array x.
 
     Args:
         path: of the file.
         spec: of the sweep's table.
         recipe: says which columns hold texts; without one, a column of a text file with numbers only holds numbers.
 
+    Returns:
+        The rows, notes, and what says where the row at a position is in the file.
+
     Raises:
         DataError: the file cannot be read as a table.
     """
     content = readers.content(path)
     if path.lower().endswith(".npz"):
-        return _array_of(path, content), ()
+        return _array_of(path, content), (), counted_row
     texts = recipe.text_columns if recipe else ()
     try:
         found = readers.read(path, content, spec, texts)
@@ -215,7 +235,7 @@ def rows_of(
         if without_targets is None:
             raise
         found = without_targets
-    return found.frame, found.notes
+    return found.frame, found.notes, found.row
 
 
 def _without_targets(
@@ -245,15 +265,18 @@ def _array_of(path: str, content: bytes) -> Any:
         ) from None
 
 
-def _check_finite(x: np.ndarray, rows: pd.DataFrame, recipe: Recipe, name: str, start: int) -> None:
+def _check_finite(
+    x: np.ndarray, rows: pd.DataFrame, recipe: Recipe, name: str, start: int, row: Callable[[int], str]
+) -> None:
     finite = np.isfinite(x)
     if finite.all():
         return
-    row, feature = np.argwhere(~finite)[0].tolist()
+    position, feature = np.argwhere(~finite)[0].tolist()
     [column] = [column for column, span in recipe.positions.items() if feature in span]
+    value = rows[column].iloc[position]
     raise InputError(
-        f'{name}: "{column}" is {rows[column].iloc[row]} in row {start + row + 1}, but needs a finite number that '
-        "float32 can hold. Correct this row, or leave it out."
+        f'{name}: column "{column}" is {value} in row {row(start + position)}, but needs a finite number that float32 can '
+        "hold. Correct this row, or leave it out."
     )
 
 

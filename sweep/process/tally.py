@@ -172,6 +172,11 @@ def counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[status]:,} {status}" for status in Status if counts.get(status)) or "none yet"
 
 
+def sentence(note: str) -> str:
+    """Return a note with one point at its end: those of a table have one, those of a builder have none."""
+    return note if note.endswith((".", "?", "!")) else f"{note}."
+
+
 def duration(seconds: float | None) -> str:
     """Return a duration as text, such as `0:12:05`; `?` for None."""
     return "?" if seconds is None else str(timedelta(seconds=round(seconds)))

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,10 +19,13 @@ from rich.text import Text
 from results.folder.files import explained, write_json
 from results.folder.run_folder import RunFolder
 from sweep.process import alone
-from sweep.process.tally import Tally, best_text, counts_text, duration
+from sweep.process.tally import Tally, best_text, counts_text, duration, read_progress, sentence
 
 LINE_EVERY_S = 10.0
 FILE_EVERY_S = 2.0
+
+OF_TRAINING = ("points_per_minute", "training_s", "workers", "memory_mb")
+"""The numbers of a tally that tell of a training."""
 
 
 def line(tally: Tally) -> str:
@@ -80,6 +83,7 @@ class View:
         self._next_file = self._began
         self._noted = 0  # notes of the tally that were printed
         self._live: Live | None = None
+        self._before = read_progress(folder)
 
     def __enter__(self) -> View:
         console = Console(file=self._file) if self._file else None
@@ -98,7 +102,7 @@ class View:
         elif self._file is not None:
             print(line(self._tally), file=self._file, flush=True)
         with contextlib.suppress(OSError):  # the disk may be full; the runner reports that
-            write_json(self._folder.progress_here, self._tally.to_dict())
+            write_json(self._folder.progress_here, {**self._tally.to_dict(), **self._kept()})
 
     def begin(self, stage: str) -> None:
         """Set and show what the run does now.
@@ -121,7 +125,7 @@ class View:
         self._tick(now)
         for note in self._tally.notes[self._noted :] if self._live is None and self._file is not None else ():
             self._noted += 1
-            print(f"[{duration(self._tally.seconds)}] Note: {note}.", file=self._file, flush=True)
+            print(f"[{duration(self._tally.seconds)}] Note: {sentence(note)}", file=self._file, flush=True)
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_S
             self._tally.memory_mb = memory_of_all_mb()
@@ -131,12 +135,22 @@ class View:
             print(line(self._tally), file=self._file, flush=True)
         self._warn()
 
+    @property
+    def told(self) -> list[str]:
+        """The notes of the tally that were printed, or are drawn."""
+        return self._tally.notes if self._live is not None else self._tally.notes[: self._noted]
+
     def end_with(self, text: str) -> None:
         """Stop drawing and print `text`. Any thread may call this when the process is about to end."""
         if self._live is not None:
             self._live.stop()  # this gives the terminal its cursor back
         if self._file is not None:
             print(text, file=self._file, flush=True)
+
+    def _kept(self) -> dict[str, Any]:
+        """Return the numbers of the training of an earlier run if this run has trained nothing."""
+        trained = self._training_since is not None
+        return {} if trained else {name: self._before[name] for name in OF_TRAINING if name in self._before}
 
     def _tick(self, now: float) -> None:
         self._tally.seconds = now - self._began

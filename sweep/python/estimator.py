@@ -33,8 +33,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from cluster.connect.local import available_cpus
 from results.run import Run
 from results.schema import FINISHED_WELL
+from sweep.python.features import check_features
 from sweep.python.fitted import FittedPoint, by_value
 from sweep.python.held_out import check_keys, held_out, how_of
 from sweep.python.search import search
@@ -100,6 +102,7 @@ class _KerasSweep(BaseEstimator):
             raise ValueError(
                 f"validation_fraction got {self.validation_fraction!r}, but needs a share between 0 and 1, such as 0.2."
             )
+        cpus = _cpus(self.n_jobs)
         check_keys(self.plan, self.data, task)
         random = self.random_state
         seed = (
@@ -107,6 +110,8 @@ class _KerasSweep(BaseEstimator):
         )
         how = how_of(self.data)
         fit, held = held_out(x, y, task, how, float(self.validation_fraction), int(seed))
+        if isinstance(x, pd.DataFrame):
+            check_features(x, self.data)
         build = self.build
         if not isinstance(build, str):
             named = inspect.signature(build).parameters
@@ -126,7 +131,7 @@ class _KerasSweep(BaseEstimator):
             run = search(
                 build, rows[0], rows[1], validation_data=rows[1], space=space, epochs=self.epochs,
                 out=self.out or Path(scratch) / "run", data=data, in_process=in_process, show=bool(self.verbose),
-                cpus=None if in_process or self.n_jobs == -1 else self.n_jobs, **plan,
+                cpus=None if in_process else cpus, **plan,
             )  # fmt: skip
             self._take(run, build)
 
@@ -247,7 +252,8 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
         repeats: how often each point is trained, with different seeds. The best one has the best mean.
         validation_fraction: share of the rows, or of their groups, that are the validation rows. They are drawn at random;
             stratified for a classifier if it can be.
-        n_jobs: None or 1 trains in this process, without Ray. -1 uses Ray with all cores, another number so many.
+        n_jobs: None or 1 trains in this process, without Ray. Another number uses Ray with so many cores; -1 means all
+            cores, -2 all but one, and so on.
         out: the run's folder, to look at the sweep later; the same fit resumes there. None: a folder that is deleted.
         data: further keys of a plan's `data`, for data frames, such as `{"missing": "fill"}`. `{"split": {"kind": "group",
             "column": "household"}}` puts all rows of a household into one part, and the kind `time` takes the last rows
@@ -388,6 +394,23 @@ class KerasSweepRegressor(RegressorMixin, _KerasSweep):
         x = self._checked(X)
         found = self.best_estimator_.table(x).to_numpy("float32")
         return found[:, 0] if found.shape[1] == 1 else found
+
+
+def _cpus(n_jobs: Any) -> int | None:
+    """Return the cores that `n_jobs` means, as joblib counts; None for all.
+
+    Raises:
+        ValueError: it means no number of cores.
+    """
+    if n_jobs is None or n_jobs == -1:
+        return None
+    if not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
+        raise ValueError(
+            f"n_jobs got {n_jobs!r}, but needs a number of cores from 1, -1 for all cores, -2 for all but one, or None to "
+            "train in this process."
+        )
+    count = int(n_jobs)
+    return count if count > 0 else max(1, available_cpus() + 1 + count)
 
 
 def _are_numbers(frame: pd.DataFrame) -> bool:

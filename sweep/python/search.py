@@ -25,6 +25,7 @@ from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.plan import Plan
 from sweep.plan.repeats import repeats_of
 from sweep.process.exits import EXIT_STOPPED
+from sweep.process.tally import sentence
 from sweep.python import function
 from sweep.python.rows import Rows, rows_of
 from trainables.builder.find import PICKLED
@@ -104,8 +105,8 @@ def search(
         resume="the same call",
     )  # fmt: skip
     if show:
-        for note in [*made.table.notes, *outcome.notes, *outcome.tally.notes]:
-            print(f"Note: {note}")
+        for note in [*outcome.notes, *(note for note in outcome.tally.notes if note not in outcome.told)]:
+            print(f"Note: {sentence(note)}")
         failed = outcome.tally.not_well
         if failed:
             print(f"Warning: {failed:,} points failed or ran out of time; the column error says why.")

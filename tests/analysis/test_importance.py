@@ -102,6 +102,18 @@ def test_pairs_differ_in_one_axis_only():
     assert paired(rows, ["a", "b"], "a", "loss").loc[0, "pairs"] == 2
 
 
+@pytest.mark.parametrize("given", [["l2", None], [0.5, None], [0.5, np.nan], [0.5, 1, None]])
+def test_a_missing_value_of_an_axis_stays_missing_in_pairs(given):
+    rows = grid(lambda a, b: b, a=range(len(given)), b=[1, 2, 3])
+    rows["a"] = rows["a"].map(dict(enumerate(given)))
+    found = paired(rows, ["a", "b"], "a", "loss")
+    assert list(found["pairs"]) == [3] * (len(given) * (len(given) - 1) // 2)
+    told = {*found["value"].dropna(), *found["other"].dropna()}
+    assert told == {value for value in given if isinstance(value, str | float | int) and value == value}
+    assert found[["value", "other"]].isna().any(axis=None)
+    assert "missing" not in found.to_json(orient="records")
+
+
 def test_an_axis_with_very_many_values_is_not_told_one_by_one():
     rows = pd.DataFrame({"rate": np.arange(101.0), "loss_va": 1.0})
     for tell in (lambda: distribution(rows, "rate"), lambda: paired(rows, ["rate"], "rate")):

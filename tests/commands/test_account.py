@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from tests.help.commands import answer, message, sweep
 from tests.help.exports import make_run
 
@@ -22,6 +24,22 @@ def test_the_account_is_of_rungs_and_of_an_exhaustive_run(grid_run, pruned_run):
 def test_what_cannot_be_told_is_said(grid_run, pruned_run, other_run):
     assert "without ASHA" in message("account", grid_run)
     assert "has another space" in message("account", pruned_run, "--against", other_run)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "asha", "said"),
+    [
+        (8, {"grace_period": 10}, "Its 8 epochs end before the first milestone, 10, so"),
+        (10, {"grace_period": 10}, "Its 10 epochs end at the first milestone, 10, so"),
+        (20, {"grace_period": 5, "max_t": 5}, "Its 5 epochs end at the first milestone, 5, so"),
+        (20, {"grace_period": 10}, "has just begun, or all its points ended before the first milestone, 10."),
+    ],
+)
+def test_a_run_whose_points_reach_no_milestone_says_why(tmp_path, epochs, asha, said):
+    changes = {"fit": {"epochs": epochs}, "scheduler": "asha", "asha": asha}
+    run = make_run(tmp_path / "run", {"units": [1]}, [{"idx": 0}], **changes)
+    found = message("account", run.folder.path)
+    assert said in found and "without ASHA" not in found
 
 
 def test_a_run_without_points_has_no_account_yet(tmp_path):

@@ -27,7 +27,9 @@ def test_curves_are_of_the_points_asked_for_or_of_the_best(grid_run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([99], "99 has no row"),
+        ([99], "no point 99"),
+        (["--", -1, 0], "no point -1"),
+        ([6], "the grid has the points 0 to 5"),
         (["--per", "unit"], 'Did you mean "units"'),
         (["--per", "idx"], 'no axis "idx"'),
         (["--by", "status"], "holds no numbers"),

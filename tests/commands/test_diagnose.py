@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, log_loss
 import results
 from results.diagnosis.baselines import THIS_MODEL
 from results.diagnosis.diagnose import Diagnosis
+from results.run import Run
 from sweep import Plan
 from sweep.models.diagnose import diagnosed
 from tests.help.commands import refused, sweep
@@ -65,7 +66,12 @@ def test_the_command_answers_four_questions(small_run, answer, monkeypatch):
 
 
 def test_a_point_without_a_row_is_refused(small_run):
-    assert "Point 99 has no row" in refused("diagnose", small_run, 99)
+    assert "the grid has the points 0 to 7" in refused("diagnose", small_run, 99)
+
+
+def test_an_unknown_target_is_refused_before_the_model_is_made(small_run, monkeypatch):
+    monkeypatch.setattr(Run, "model", None)
+    assert "but the table has one target, Rings" in refused("diagnose", small_run, 1, "--target", "Ring")
 
 
 BUILDER = """

@@ -29,7 +29,7 @@ def test_an_export_prints_what_it_did_and_nothing_of_tensorflow(small_run, tmp_p
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([99, "x.keras"], "Point 99 has no row"),
+        ([99, "x.keras"], "the grid has the points 0 to 7"),
         ([0, "x.h5"], "has to end with .keras"),
         ([0, "nowhere/x.keras"], "there is no folder"),
     ],

@@ -84,7 +84,7 @@ def test_json_has_the_predictions(place):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["9", "new.csv"], "Point 9 has no row"),
+        (["9", "new.csv"], "the grid has the points 0 to 1"),
         (["0", "nowhere.csv"], "nowhere.csv: there is no such file. Give another file."),
         (["0", "."], "Give another file, or correct its rights."),
         (["0", "new.csv", "--out", "x.txt"], "ends with .csv or .parquet"),
@@ -98,6 +98,40 @@ def test_bad_input_is_one_message(place, monkeypatch, words, said):
     monkeypatch.chdir(folder)
     rows.drop(columns="a").to_csv("few.csv", index=False)
     assert said in refused("predict", "out", *words)
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx", "parquet"])
+def test_a_row_is_named_as_in_its_file(place, tmp_path, ending):
+    folder, _, rows = place
+    rows = rows.assign(a=rows["a"].astype(object if ending != "parquet" else str))
+    rows.loc[1, "a"] = "tall"
+    new = tmp_path / f"new.{ending}"
+    if ending == "xlsx":
+        rows.to_excel(new, index=False)
+    elif ending == "parquet":
+        rows.to_parquet(new)
+    else:
+        text = rows.to_csv(index=False)
+        new.write_text(text.replace("\n", "\n\n", 1))  # the empty line counts, as in an editor
+    row = {"csv": 4, "xlsx": 3, "parquet": 2}[ending]
+    said = refused("predict", folder / "out", 1, new, "--trust")
+    assert f"column \"a\" is 'tall' in row {row}, but needs a number" in said
+
+
+def test_the_remedies_for_a_new_file_are_none_of_a_plan(place, tmp_path):
+    folder, _, rows = place
+
+    def said(content):
+        (tmp_path / "new.csv").write_bytes(content)
+        return refused("predict", folder / "out", 1, tmp_path / "new.csv", "--trust")
+
+    semicolons = said(rows.to_csv(index=False, sep=";").encode())
+    assert "looks split at ';'. Write \",\" between the fields, as in the sweep's table." in semicolons
+    latin = said(rows.to_csv(index=False).replace("new", "é").encode("latin-1"))
+    assert "Save the file as utf-8, as the sweep's table is." in latin
+    nameless = said(b"1,2,3\n4,5,6\n")
+    assert "Write the names of the columns into the first line" in nameless
+    assert all("data." not in text for text in (semicolons, latin, nameless))
 
 
 def test_a_trusted_builder_that_is_not_the_run_s_is_noted(place, tmp_path, monkeypatch):

@@ -68,7 +68,7 @@ def test_bad_choices_are_refused(grid_run, here):
 
 
 def test_points_without_a_training_and_other_builders_are_refused(run):
-    assert "Point 99 has no row" in refused("verify", run, "99")
+    assert "the grid has the points 0 to 7" in refused("verify", run, "99")
     plan = RunFolder(run).plan
     plan.write_text(plan.read_text().replace("trainables.abalone:", "models.py:"))
     assert "there is no file" in refused("verify", run)

@@ -154,6 +154,6 @@ def test_a_column_of_texts_is_read_as_texts_however_few_its_rows(tmp_path):
     spec = DataSpec(str(tmp_path / "t.csv"), "y", categories={"c": "onehot"})
     recipe = load(spec).recipe
     frame[:2].to_csv(tmp_path / "new.csv", index=False)  # 01 and 02 alone look like numbers
-    rows, _ = module.rows_of(str(tmp_path / "new.csv"), spec, recipe)
+    rows, _, _ = module.rows_of(str(tmp_path / "new.csv"), spec, recipe)
     x, unseen = recipe.encode(recipe.checked(rows, "new"))
     assert not unseen and x[:, 1:].tolist() == [[1, 0, 0], [0, 1, 0]]

@@ -3,13 +3,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from rich.console import Console
 
 from results.folder.run_folder import RunFolder
 from sweep.process import view as progress
-from sweep.process.tally import read_progress
+from sweep.process.tally import Tally, read_progress
 from sweep.process.view import View, draw, line
 from tests.help.tallies import tally
 
@@ -44,14 +45,34 @@ def test_without_a_terminal_there_are_lines_and_a_file(tmp_path, monkeypatch):
     assert said["open"] == 3 and said["stage"] == "training" and said["memory_mb"] > 10
 
 
+def test_a_run_that_trains_nothing_keeps_the_numbers_of_the_last_training(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    with View(Tally(10, workers=3), folder, None) as view:
+        view.begin("training")
+        monkeypatch.setattr(progress, "FILE_EVERY_S", 0.0)
+        view.update()
+        view._tally.counts = {"completed": 10}
+        time.sleep(0.01)
+    trained = read_progress(folder)
+    assert trained["training_s"] > 0 and trained["points_per_minute"] > 0 and trained["memory_mb"] > 10
+    for stage in ("finished", "starting"):
+        with View(Tally(10, {"completed": 10}, 10, workers=1), folder, None) as view:
+            view.begin(stage)
+            view.update()
+        again = read_progress(folder)
+        assert again["stage"] == stage and again["done"] == 10
+        assert all(again[name] == trained[name] for name in progress.OF_TRAINING)
+
+
 def test_what_the_user_must_know_is_shown_once(tmp_path):
     made, out = tally(), io.StringIO()
     with View(made, RunFolder(tmp_path), out) as view:
-        for notes in (["it counts"], ["it draws", "it counts"], []):
+        for notes in (["it counts"], ["It draws.", "it counts"], []):
             made.note(notes)
             view.update()
+        assert view.told == ["it counts", "It draws."]
     said = [line.partition("] ")[2] for line in out.getvalue().splitlines()]
-    assert said[:2] == ["Note: it counts.", "Note: it draws."] and not any(
+    assert said[:2] == ["Note: it counts.", "Note: It draws."] and not any(
         "Note" in line for line in said[2:]
     )
     text = Console(width=100, file=io.StringIO(), record=True)

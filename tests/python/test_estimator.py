@@ -1,5 +1,6 @@
 """The estimators are scikit-learn's: its own checks, pipelines and cross-validation."""
 
+import ast
 import os
 import pickle
 import subprocess
@@ -17,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import results
 from sweep import KerasSweepClassifier, KerasSweepRegressor
+from sweep.python import estimator
 from tests.help.predictions import write_mixed_table
 from tests.help.repository import ROOT
 
@@ -103,6 +105,58 @@ def test_a_frame_with_texts_and_gaps(tmp_path):
     assert set(made.predict(x)) <= {"high", "low", "mid"} and made.predict_proba(x).shape == (80, 3)
     with pytest.raises(ValueError, match="feature names"):
         made.predict(x[["b", "a", "kind", "floor"]])
+
+
+def frame_with_gaps():
+    frame = pd.DataFrame({"a": CHANCE.normal(size=60), "b": CHANCE.normal(size=60), "c": list("xyz") * 20})
+    frame.loc[[3, 50], "b"] = np.nan
+    frame.loc[7, "c"] = None
+    return frame
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_columns_with_gaps_are_named_as_they_are_in_x(seed):
+    made = KerasSweepRegressor(numbers, {"units": [3]}, epochs=1, random_state=seed)
+    with pytest.raises(ValueError, match="2 columns") as refused:
+        made.fit(frame_with_gaps(), TARGET)
+    assert str(refused.value).splitlines() == [
+        "X: 2 columns cannot be used as they are:",
+        '  column "b" has no value in row 4 (2 missing in all)',
+        '  column "c" has no value in row 8 (1 missing in all)',
+        "Correct X, or give the estimator what fits:",
+        "  data={'missing': 'fill'}",
+        "  data={'missing': 'drop_rows'}",
+        "  data={'missing': {'b': 'fill', 'c': 'fill'}}",
+        "  data={'drop': ['b', 'c']}",
+    ]
+
+
+def test_a_remedy_keeps_what_was_given_and_can_be_pasted():
+    given = {"missing": {"b": "fill"}, "categories": {"c": "ordinal"}, "drop": ["d"]}
+    x = frame_with_gaps().assign(d=np.nan)
+    with pytest.raises(ValueError, match=r'^X: column "c" has no value in row 8 ') as refused:
+        KerasSweepRegressor(numbers, {"units": [3]}, data=given).fit(x, TARGET)
+    remedies = [line.strip().removeprefix("data=") for line in str(refused.value).splitlines()[2:]]
+    both = {**given, "drop": ["d", "c"]}
+    assert both in map(ast.literal_eval, remedies)
+    for data in map(ast.literal_eval, remedies):
+        assert data.keys() == given.keys()
+        KerasSweepRegressor(numbers, {"units": [3]}, epochs=1, data=data, **QUICK).fit(x, TARGET)
+
+
+@pytest.mark.parametrize("data", [{"missing": "fill"}, {"missing": "drop_rows"}, {"drop": ["b", "c"]}])
+def test_gaps_that_data_provides_for_are_no_fault(data):
+    KerasSweepRegressor(numbers, {"units": [3]}, epochs=1, data=data, **QUICK).fit(frame_with_gaps(), TARGET)
+
+
+def test_texts_in_numbers_are_named_as_they_are_in_x():
+    x = frame_with_gaps()[["a"]].astype(str)
+    x.loc[51, "a"] = "?"
+    made = KerasSweepRegressor(numbers, {"units": [3]}, epochs=1, **QUICK)
+    with pytest.raises(
+        ValueError, match=r"X: column \"a\" is '\?' in row 52, (.|\n)*data=\{'na': \['\?'\]\}"
+    ):
+        made.fit(x, TARGET)
 
 
 def one_number(units, rate=0.05, *, input_shape):
@@ -371,11 +425,28 @@ def test_points_that_fail_have_no_score():
             "'split_seed', which the argument random_state gives",
         ),
         (KerasSweepRegressor(numbers, {"units": [2]}, data=["missing"]), "data got .*needs a dictionary"),
+        (KerasSweepRegressor(numbers, {"units": [2]}, n_jobs=0), "n_jobs got 0, but needs a number of cores"),
+        (KerasSweepRegressor(numbers, {"units": [2]}, n_jobs=2.5), "n_jobs got 2.5"),
     ],
 )
 def test_bad_arguments_are_said_by_fit(made, said):
     with pytest.raises(ValueError, match=said):
         made.fit(X, TARGET)
+
+
+@pytest.mark.parametrize(("n_jobs", "cpus"), [(-1, None), (-2, 7), (-3, 6), (-20, 1), (3, 3), (1, None)])
+def test_n_jobs_counts_cores_as_joblib_does(n_jobs, cpus, monkeypatch):
+    class Asked(Exception):  # noqa: N818  # it ends `fit`
+        pass
+
+    def search(*_, **options):
+        raise Asked(options["cpus"])
+
+    monkeypatch.setattr(estimator, "search", search)
+    monkeypatch.setattr(estimator, "available_cpus", lambda: 8)
+    with pytest.raises(Asked) as asked:
+        KerasSweepRegressor(numbers, {"units": [2]}, n_jobs=n_jobs).fit(X, TARGET)
+    assert asked.value.args == (cpus,)
 
 
 EXPECTED_TO_FAIL = {

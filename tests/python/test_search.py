@@ -78,6 +78,15 @@ def test_a_frame_with_texts_and_classes_predicts_labels(tmp_path, capsys):
     assert run.plan["data"]["target"] == "grade"
 
 
+def test_each_note_is_shown_once(capsys):
+    x = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "same": 3.0})
+    for _ in range(2):  # the second call finds all points trained
+        sweep.search(network(), x, Y, space=SPACE, **{**QUICK, "show": True})
+        said = capsys.readouterr().out
+        assert said.count('Note: The column "same" is left out') == said.count("Note: ") == 1
+        assert ".." not in said
+
+
 def test_the_same_call_finds_its_run_and_another_gets_a_new_folder():
     def call(builder=None, x=X, **changes):
         return sweep.search(builder or network(), x, Y, space=SPACE, **{**QUICK, **changes}).folder.path.name

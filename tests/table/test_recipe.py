@@ -127,7 +127,8 @@ def test_raw_rows_are_found_by_name():
     frame.loc[4, "c"] = None
     frame["n"] = ["?", *frame["n"].astype(str)[1:]]
     with pytest.raises(
-        DataError, match=r'"n" is \'\?\' in row 1, but needs a number; "c" has no value in row 5'
+        DataError,
+        match=r'column "n" is \'\?\' in row 1, but needs a number; column "c" has no value in row 5 \(1 missing',
     ):
         recipe.checked(frame, "new.csv")
 

@@ -8,7 +8,7 @@ Terminology
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -19,6 +19,11 @@ from trainables.table.spec import DataError
 
 BUCKETS = 32
 """The indicators of a column that is hashed."""
+
+
+def counted_row(position: int) -> str:
+    """Return the number of the row at `position`, from 1, for messages about rows that are from no file."""
+    return str(position + 1)
 
 
 @dataclass(frozen=True)
@@ -160,8 +165,15 @@ class Recipe:
             array[:, position] = frame[name].isna().to_numpy()[rows]
         return array, unseen
 
-    def checked(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    def checked(
+        self, frame: pd.DataFrame, name: str, row: Callable[[int], str] = counted_row
+    ) -> pd.DataFrame:
         """Return raw rows for `encode`: columns found by name, numbers as numbers.
+
+        Args:
+            frame: the rows.
+            name: where they are from, for messages.
+            row: returns where the row at a position is, for messages.
 
         Raises:
             DataError: columns are missing, hold texts instead of numbers, or have gaps that the recipe does not fill.
@@ -179,11 +191,13 @@ class Recipe:
                 numbers = pd.to_numeric(values, errors="coerce")
                 if (bad := numbers.isna() & values.notna()).any():
                     wrong.append(
-                        f'"{column.name}" is {values[bad].iloc[0]!r} in row {_row(bad)}, but needs a number'
+                        f'column "{column.name}" is {values[bad].iloc[0]!r} in row {row(_first(bad))}, but needs a number'
                     )
                 values = numbers
             if column.fill is None and (gaps := frame[column.name].isna()).any():
-                wrong.append(f'"{column.name}" has no value in row {_row(gaps)}')
+                wrong.append(
+                    f'column "{column.name}" has no value in row {row(_first(gaps))} ({gaps.sum():,} missing in all)'
+                )
             found[column.name] = values
         if wrong:
             raise DataError(f"{name}: {'; '.join(wrong)}. Correct these rows, or leave them out.")
@@ -339,5 +353,6 @@ def _as_float32(values: pd.Series) -> pd.Series:
     return pd.Series(values.to_numpy("float32", na_value=np.nan))
 
 
-def _row(mask: pd.Series) -> int:
-    return int(mask.to_numpy().argmax()) + 1
+def _first(mask: pd.Series) -> int:
+    """Return the position of the first row of a mask."""
+    return int(mask.to_numpy().argmax())
