@@ -13,7 +13,7 @@ from results import fingerprint
 from results.diagnosis.classification import Classification
 from results.diagnosis.verdicts import verdicts
 from sweep import Plan
-from sweep.models import save
+from sweep.models import preparation, save
 from sweep.models.diagnose import chosen_target, diagnosed
 from trainables.table.data import Table
 
@@ -39,6 +39,7 @@ def stand_in(monkeypatch, small_run, model, data):
     run = results.open(small_run)
     monkeypatch.setattr(run, "model", lambda idx, trust: model)
     monkeypatch.setattr(save, "evaluated", lambda run, idx, model, plan: {})
+    monkeypatch.setattr(preparation, "kept", lambda folder: None)  # it is that of another table
     ran = fingerprint.read(run.folder).table_sha256
     monkeypatch.setattr(Plan, "table", replace(data, sha256=ran))
     return run
