@@ -6,7 +6,7 @@ its remedies are lines of a plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,9 +17,6 @@ from trainables.table import columns, raws
 from trainables.table.columns import Problem
 from trainables.table.readers import Source
 from trainables.table.spec import DataSpec
-
-_FOR_A_PLAN = "\nCorrect the file, or put what fits under data: in the plan:\n"
-"""What `columns.message` writes before the lines of a plan."""
 
 
 def check_features(x: pd.DataFrame, data: Mapping[str, Any] | None) -> None:
@@ -33,7 +30,8 @@ def check_features(x: pd.DataFrame, data: Mapping[str, Any] | None) -> None:
         ValueError: the message names all columns that cannot be used, and what to give as `data`.
     """
     given = dict(data or {})
-    spec, faults = form.validated(DataSpec, {**given, "path": "X", "target": ""}, ("data",))
+    # A data frame is no delimited text.
+    spec, faults = form.validated(DataSpec, {**given, "path": "X.parquet", "target": ""}, ("data",))
     if faults:
         return
     frame = columns.stripped(x.reset_index(drop=True).set_axis(x.columns.map(str), axis=1), spec)
@@ -44,9 +42,28 @@ def check_features(x: pd.DataFrame, data: Mapping[str, Any] | None) -> None:
     wrong = {problem.column for problem in problems}
     problems += raws.gaps(frame, source, spec, [name for name in names if name not in wrong])
     if problems:
-        said, _, lines = columns.message("X", problems).partition(_FOR_A_PLAN)
-        pasted = "\n".join(f"  data={_merged(given, line)!r}" for line in lines.splitlines())
-        raise ValueError(f"{said}\nCorrect X, or give the estimator what fits:\n{pasted}" if pasted else said)
+        ways = "\n".join(f"  data={way!r}" for way in _ways(given, problems))
+        raise ValueError(
+            f"{columns.told('X', problems)}\nCorrect X, or give the estimator what fits:\n{ways}"
+        )
+
+
+def _ways(given: dict[str, Any], problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    """Return the arguments `data` that mend what is wrong; each has all keys that are needed together."""
+    settings = columns.settings_of(problems)
+    remedies = [yaml.safe_load(line) for line in columns.remedies_of(problems)]
+    ways = []
+    if settings and not any("missing" in one for one in remedies):
+        ways.append({**given, **settings})
+    for one in remedies:
+        if "missing" in one:
+            ways.append({**given, **settings, **_joined(given, one)})
+        elif "decimal" in one:  # instead of a mark between thousands
+            ways.append({**given, **settings, **one})
+            ways[-1].pop("thousands", None)
+        else:
+            ways.append({**given, **_joined(given, one)})
+    return ways
 
 
 def _features(frame: pd.DataFrame, spec: DataSpec) -> list[str]:
@@ -63,12 +80,12 @@ def _is_of_one_type(values: pd.Series) -> bool:
     return not pd.api.types.infer_dtype(values, skipna=True).startswith("mixed")
 
 
-def _merged(given: dict[str, Any], line: str) -> dict[str, Any]:
-    """Return the argument `data` with a line of a plan's data."""
-    [(key, value)] = yaml.safe_load(line).items()
+def _joined(given: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a key and its value, with what the argument `data` has in a dictionary or a list of this key."""
+    [(key, value)] = one.items()
     before = given.get(key)
     if isinstance(value, dict) and isinstance(before, Mapping):
         value = {**before, **value}
     elif isinstance(value, list) and isinstance(before, list | tuple):
         value = [*before, *value]
-    return {**given, key: value}
+    return {key: value}

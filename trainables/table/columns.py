@@ -54,41 +54,48 @@ class Problem:
 
 
 def message(name: str, problems: Sequence[Problem]) -> str:
-    """Return one message about everything that is wrong with a table."""
+    """Return one message about everything that is wrong with a table, with the lines of a plan that mend it."""
+    lines = [line(key, value) for key, value in settings_of(problems).items()] + remedies_of(problems)
+    if not lines:
+        return told(name, problems)
+    listed = "\n".join(f"  {one}" for one in lines)
+    return f"{told(name, problems)}\nCorrect the file, or put what fits under data: in the plan:\n{listed}"
+
+
+def told(name: str, problems: Sequence[Problem]) -> str:
+    """Return everything that is wrong with a table, without what mends it."""
     if len(problems) == 1:
-        [only] = problems
-        found = f"{name}: {_told(only)}."
-    else:
-        listed = "\n".join(f"  {_told(problem)}" for problem in problems)
-        found = f"{name}: {len(problems)} columns cannot be used as they are:\n{listed}"
+        return f"{name}: {_told(problems[0])}."
+    listed = "\n".join(f"  {_told(problem)}" for problem in problems)
+    return f"{name}: {len(problems)} columns cannot be used as they are:\n{listed}"
+
+
+def remedies_of(problems: Sequence[Problem]) -> list[str]:
+    """Return the lines of a plan's `data` that mend columns, besides `settings_of`; each is one way."""
     policies = {column: policy for problem in problems for column, policy in problem.missing.items()}
-    lines = [line(key, value) for key, value in _all_settings(problems).items()]
-    all_fill = bool(policies) and all(problem.missing == {problem.column: "fill"} for problem in problems)
-    if all_fill:
+    lines: list[str] = []
+    if policies and all(problem.missing == {problem.column: "fill"} for problem in problems):
         lines += ["missing: fill", "missing: drop_rows"]
-    if policies and (not all_fill or len(policies) > 1):
+    if policies and (not lines or len(policies) > 1):
         lines.append(f"missing: {json.dumps(policies, ensure_ascii=False)}")
     lines += [remedy for problem in problems for remedy in problem.remedies]
     drops = [int(p.column.split()[1]) if p.is_nameless else p.column for p in problems if not p.is_target]
     if drops:
         lines.append(f"drop: {json.dumps(drops, ensure_ascii=False)}")
-    if not lines:
-        return found
-    listed = "\n".join(f"  {one}" for one in dict.fromkeys(lines))
-    return f"{found}\nCorrect the file, or put what fits under data: in the plan:\n{listed}"
+    return list(dict.fromkeys(lines))
 
 
 def _told(problem: Problem) -> str:
     """Return what is wrong with a column, and which of the lines below belong together."""
-    told = problem.text + together(problem.settings, bool(problem.missing))
+    found = problem.text + together(problem.settings, bool(problem.missing))
     if problem.settings and line("decimal", ",") in problem.remedies:
-        told += f"; if its commas are decimal marks, write {line('decimal', ',')} instead of thousands"
+        found += f"; if its commas are decimal marks, write {line('decimal', ',')} instead of thousands"
     if problem.settings and AS_CLASSES in problem.remedies:
-        told += f"; if its texts are classes, write {AS_CLASSES} instead"
-    return told
+        found += f"; if its texts are classes, write {AS_CLASSES} instead"
+    return found
 
 
-def _all_settings(problems: Sequence[Problem]) -> dict[str, Any]:
+def settings_of(problems: Sequence[Problem]) -> dict[str, Any]:
     """Return the settings of all columns as one. A column that needs another mark than one before it does not count."""
     found: dict[str, Any] = {}
     for settings in (problem.settings for problem in problems):

@@ -84,9 +84,8 @@ def reading(counts: pd.Series, spec: DataSpec) -> Reading:
     is_read[is_like] = read
     share = float(rows[is_read].sum() / rows.sum())
     if not settings and (share == 1 or not spec.is_text) and not spec.strip:
-        settings = {
-            "strip": [" "]
-        }  # texts are read only with such a key; a text file without odd texts has none
+        # Texts are read only with such a key; a text file without odd texts has none.
+        settings = {"strip": [" "]}
     is_split_at_commas = spec.is_text and spec.delimiter == ","
     if settings.get("decimal") == "," and is_split_at_commas:
         hindrance = (
@@ -139,7 +138,8 @@ def _marks(texts: pd.Series, there: set[str], spec: DataSpec) -> Iterator[dict[s
         groups = [mark for mark in GROUPS if mark in there and mark != point] if not spec.thousands else []
         groups = [mark for mark in groups if not _begins_with_zero(texts, mark)]
         # Points alone are decimal marks, unless the plan says otherwise.
-        yield from [decimal] if decimal else []
+        if decimal:
+            yield decimal
         yield from ({**decimal, "thousands": mark} for mark in groups)
 
 
