@@ -288,7 +288,15 @@ class ByPosition(keras.Model):
         return super().compute_loss(*given, **named) + keras.ops.sum(self.layers[1].kernel)
 
 
-@pytest.mark.parametrize(("kind", "count"), [(keras.Model, False), (ByPosition, False), (ByName, True)])
+class ByText(keras.Model):
+    def compute_loss(self, *given, **named):
+        share = 1.0 if "head" in f"{self.layers[1]}" else 0.0
+        return super().compute_loss(*given, **named) + share * keras.ops.sum(self.layers[1].kernel)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"), [(keras.Model, False), (ByPosition, False), (ByName, True), (ByText, True)]
+)
 def test_names_of_layers_count_if_users_code_may_read_them(kind, count):
     """The code may be that of a function that a method calls."""
 

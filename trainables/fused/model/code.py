@@ -18,6 +18,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
+_FORMATS = ("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC")
+"""The instructions of formatted texts, such as f"{layer}"; the first one is that of Python 3.11 and 3.12."""
+
 _FOLLOWED = ("LOAD_ATTR", "LOAD_METHOD")
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -64,6 +67,8 @@ def names_in(code: types.CodeType) -> Names:
                 owner = instruction.argval
             elif name in (*_FOLLOWED, "LOAD_SUPER_ATTR", "IMPORT_FROM"):
                 attributes.add(instruction.argval)
+            elif name in _FORMATS:
+                attributes.add("__format__")
             elif name == "IMPORT_NAME":
                 imports.add(instruction.argval)
     found = sorted((name, tuple(sorted(every))) for name, every in chains.items())

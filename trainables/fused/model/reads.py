@@ -9,9 +9,8 @@ from typing import Any
 
 from trainables.fused.model.code import is_library, names_in
 
-_NAMES = frozenset(
-    {"name", "_name", "path", "_path", "get_layer", "get_config", "__dict__", "__repr__", "__str__"}
-)
+_OWN_TEXTS = frozenset({"__repr__", "__str__", "__format__"})
+_NAMES = _OWN_TEXTS | {"name", "_name", "path", "_path", "get_layer", "get_config", "__dict__"}
 """Attributes that are an object's name, or have it in them, or take it."""
 
 _TEXTS = frozenset({"getattr", "attrgetter", "vars", "repr", "str", "format", "print"})
