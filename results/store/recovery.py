@@ -6,6 +6,9 @@ What a crash can leave
 What damage can leave
     A damaged part is moved out of its dataset. A point whose row is left, but whose curve or weights are lost, is not
     whole, so its row is deleted. The points of deleted rows are trained again.
+
+What a person asks for
+    Rows of failed points are deleted if the points are to be trained again.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ class Recovery:
     Args:
         folder: the run's folder.
         points, curves, weights, rungs: its datasets, which were not opened before.
-        keep_weights: see `results.store.store.Store`.
+        keep_weights, again: see `results.store.store.Store`.
 
     Attributes:
         tables: the rows of each sound part of `points`.
@@ -50,6 +53,7 @@ class Recovery:
         weights: Dataset,
         rungs: Dataset,
         keep_weights: bool | int,
+        again: np.ndarray,
     ) -> None:
         self._folder, self._keep_weights = folder, keep_weights
         self._points, self._curves, self._weights = points, curves, weights
@@ -62,11 +66,14 @@ class Recovery:
             pass
         self.committed = IdxSet()
         self._masks: list[np.ndarray] = []  # for each table, which rows are whole
+        lost = 0
         for table in self.tables:
-            self._masks.append(self._are_whole(table))
+            whole = self._are_whole(table)
+            lost += int((~whole).sum())
+            self._masks.append(whole & ~np.isin(table["idx"].to_numpy(), again))
             self.committed.add(table["idx"].to_numpy()[self._masks[-1]])
-        if dropped := sum(int((~mask).sum()) for mask in self._masks):
-            self.notes.append(f"{dropped} points lost their curve or weights and are open again.")
+        if lost:
+            self.notes.append(f"{lost} points lost their curve or weights and are open again.")
 
     def whole_rows(self) -> Iterator[pa.Table]:
         """Yield the rows of whole points, part by part."""

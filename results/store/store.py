@@ -65,6 +65,7 @@ class Store:
         keep_weights: whether weights are stored. With a number, a point's weights are stored if its objective is among
             that many best when it finishes. They are never deleted, so in the end there are those of the best points
             of all and of some that were among the best only at their time.
+        again: the idx of points whose rows are deleted, so that they can be trained again; none if not given.
 
     Attributes:
         unstored: points by status of a commit that an object store did not accept; they are kept on this machine.
@@ -74,7 +75,9 @@ class Store:
         FolderError: the folder cannot be written.
     """
 
-    def __init__(self, folder: RunFolder, space: Space, keep_weights: bool | int = True) -> None:
+    def __init__(
+        self, folder: RunFolder, space: Space, keep_weights: bool | int = True, again: Sequence[int] | np.ndarray = ()
+    ) -> None:
         self._folder = folder
         self._space = space
         self._axes = {axis.name: axis.values for axis in space.axes}
@@ -92,7 +95,7 @@ class Store:
         self._rungs = self._dataset(folder.rungs, schema.to_arrow(schema.RUNGS))
         self._keep_weights = keep_weights
         self._kept = KeptWeights(keep_weights, directions.read(folder))
-        self._committed = self._recover()
+        self._committed = self._recover(np.asarray(again, np.int64))
 
     def __contains__(self, idx: int) -> bool:
         return idx in self._committed
@@ -243,10 +246,10 @@ class Store:
     def _curves_columns(self) -> list[schema.Column]:
         return schema.curves_columns(self._metrics, self._has_data_loss)
 
-    def _recover(self) -> IdxSet:
-        """Open the datasets, delete what is incomplete, and return the committed points."""
+    def _recover(self, again: np.ndarray) -> IdxSet:
+        """Open the datasets, delete what is incomplete and the points `again`, and return the committed points."""
         datasets = (self._points, self._curves, self._weights, self._rungs)
-        recovery = Recovery(self._folder, *datasets, self._keep_weights)
+        recovery = Recovery(self._folder, *datasets, self._keep_weights, again)
         for table in recovery.tables:
             stored = schema.metrics_of(table.column_names, self._axes)
             self._metrics = list(dict.fromkeys(self._metrics + stored))

@@ -65,6 +65,11 @@ Exit codes:
     is_flag=True,
     help="Do not train the best points again by plain Keras at the end. (`verify` in the plan says how many.)",
 )
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Also train the points again that failed or ran out of time; their rows are deleted first.",
+)
 @click.option("--submitted-as", type=click.Path(path_type=Path), hidden=True)
 @JSON
 def run(
@@ -76,6 +81,7 @@ def run(
     address: str | None,
     insecure: bool,
     no_verify: bool,
+    retry_failed: bool,
     submitted_as: Path | None,
     as_json: bool,
     **overrides: Any,
@@ -84,6 +90,9 @@ def run(
 
     Run it again on the same DIR to resume: it trains only points without a row. Ctrl-C stops it and keeps all finished
     points. --points and --idx choose some points; a later run with more points adds them to the same folder.
+
+    A point that failed keeps its row, which has the error. If the cause is mended outside of the builder, --retry-failed
+    trains these points again. After a change of the builder, a folder in which all points failed is used anew.
 
     With `repeats: 3` in PLAN, each point is trained with three seeds, and the points are ranked by their means.
 
@@ -101,7 +110,7 @@ def run(
             outcome = runner.run(
                 loaded, out, points=points, idx=idx, cpus=cpus, address=address, insecure=insecure,
                 stored_plan=submitted_as.read_text(encoding="utf-8") if submitted_as else None,
-                resume=_resume(), verify=not no_verify,
+                resume=_resume(), verify=not no_verify, retry_failed=retry_failed,
             )  # fmt: skip
         if as_json:
             found = outcome.verification
@@ -170,3 +179,4 @@ def _what_came_out(rows: pd.DataFrame, directions: Directions, run: Run | None =
             click.echo(f"  {count:,} x {printable(str(message))}")
         if (rest := causes.iloc[MOST_CAUSES:]).size:
             click.echo(f"  {rest.sum():,} for {len(rest):,} other reasons: see the column error of points/")
+        click.echo("Once the cause is mended, the same command with --retry-failed trains them again.")

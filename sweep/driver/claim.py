@@ -13,6 +13,7 @@ from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
+from results.schema import Status
 from results.store.parquet import DamagedError
 from results.store.read import read_parts, read_points
 from sweep.plan.fingerprint import changes
@@ -56,18 +57,25 @@ def check_free(folder: RunFolder, plan: str) -> None:
         )
 
 
-def claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
+def claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> list[str]:
     """Write the plan and its fingerprint into a new folder, or check that the run in an old one has the same plan.
+
+    Another plan may take the folder of a run that trained nothing or of which all points failed, as when a builder with an
+    error is mended: there is no number that could be mixed with its own. The rows of the failed points are deleted.
 
     Args:
         folder: of the run, held by this process.
         plan: the text of its plan.yaml.
         marks: the fingerprint of the plan.
 
+    Returns:
+        A sentence for what was deleted, if anything was.
+
     Raises:
         PlanError: the folder holds another plan's run.
         FolderError: its fingerprint cannot be read, or it cannot be written.
     """
+    notes: list[str] = []
     if folder.exists:
         try:
             old = json.loads(folder.fingerprint.read_text())
@@ -77,15 +85,24 @@ def claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> None:
                 f"{folder.fingerprint}: cannot be read, so the rows beside it could be another plan's. "
                 "Put it back, or run into another folder."
             ) from None
-        if found and _is_empty(folder):  # such a run may have been refused after its first model
-            shutil.rmtree(folder.checkpoints, ignore_errors=True)
-            write_json(folder.fingerprint, marks)
-        elif found:
+        failed = _failed(folder) if found else 0
+        if found and failed is None:
             raise _of_another_plan(folder.path, found, old)
+        if found:  # a run that trained nothing may have been refused after its first model
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            for part in folder.points.glob("*.parquet"):
+                part.unlink()
+            write_json(folder.fingerprint, marks)
+        if failed:
+            notes.append(
+                f"all {failed:,} points of the run that was in this folder had failed. Their rows are deleted, since the plan "
+                "or the builder has changed."
+            )
     replace_file(folder.plan, plan.encode())
     # The fingerprint is written last: a folder with one counts as a run's folder.
     if not folder.exists:
         write_json(folder.fingerprint, marks)
+    return notes
 
 
 def _of_others(folder: RunFolder, plan: str) -> Iterator[str]:
@@ -140,10 +157,19 @@ def _of_another_plan(path: AnyPath, found: Sequence[str], old: Mapping[str, Any]
     )
 
 
-def _is_empty(folder: RunFolder) -> bool:
-    """Return whether a folder has nothing that another plan could be mixed with; what is damaged was something."""
+def _failed(folder: RunFolder) -> int | None:
+    """Return how many failed points a folder has; None if it has anything else that another plan could be mixed with.
+
+    What is damaged was something, and so are finished points that wait for their object store.
+    """
+    if folder.spool.exists() and any(folder.spool.iterdir()):
+        return None
     try:
-        has_rows = any(folder.points.glob("*.parquet")) and not read_points(folder).empty
-        return not has_rows and not any(part.num_rows for part in read_parts(folder.rungs))
+        rows = read_points(folder) if any(folder.points.glob("*.parquet")) else None
+        if any(part.num_rows for part in read_parts(folder.rungs)):
+            return None
     except DamagedError:
-        return False
+        return None
+    if rows is None:
+        return 0
+    return len(rows) if rows["status"].eq(Status.FAILED).all() else None

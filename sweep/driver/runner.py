@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from cluster.connect import local, reach
@@ -17,7 +18,7 @@ from results.analysis.leaderboard import leaderboard
 from results.folder.errors import FolderError
 from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
-from results.schema import FINISHED_WELL
+from results.schema import FINISHED_WELL, NOT_WELL
 from results.store.read import read_points
 from results.store.store import Store
 from results.verified import Verification, verification
@@ -88,6 +89,7 @@ def run(
     verify: bool = True,
     trainable: type[Trial] | None = None,
     in_process: bool = False,
+    retry_failed: bool = False,
 ) -> Outcome:
     """Train the points of `plan` that have no row in the folder `out` yet, and return how the run ended.
 
@@ -114,6 +116,8 @@ def run(
         verify: whether to train some finished points again by plain Keras; the plan's `verify` says how many.
         trainable: the class of the trials, if not `trainables.trials.trial.Trial`.
         in_process: train in this process, without Ray: this starts sooner, trains on one core, and verifies no point.
+        retry_failed: delete the rows of points that failed or ran out of time, as far as they are chosen, and train these
+            points again.
 
     Raises:
         PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
@@ -144,9 +148,10 @@ def run(
     folder.create()
     with folder.held():
         check_not_fewer(folder, plan.repeats)
-        claim(folder, written, marks)
+        notes = claim(folder, written, marks)
         preparation.keep(folder, plan.table)
-        store = Store(folder, plan.space, plan.keep_weights)
+        again = _not_well(folder, selection) if retry_failed else ()
+        store = Store(folder, plan.space, plan.keep_weights, again)
         tally = _tally(folder, plan, selection)
         tally.note(plan.table.notes)
         tally.selection = _as_options(points, selection, idx is not None)
@@ -178,9 +183,8 @@ def run(
             if not tally.open:
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
             view.begin("stopped" if tally.open else "finished")
-        return Outcome(
-            folder.path, tally, tuple(store.notes), reason, _verified(folder, plan), tuple(view.told)
-        )
+        notes += store.notes
+        return Outcome(folder.path, tally, tuple(notes), reason, _verified(folder, plan), tuple(view.told))
 
 
 def checked_cpus(plan: Plan, cpus: int | None, address: str | None = None) -> int:
@@ -222,6 +226,13 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
         row = {str(name): value for name, value in best.iloc[0].items() if pd.notna(value)}
         tally.best = best_of(row, by, plan.space.shown(int(row["idx"])))
     return tally
+
+
+def _not_well(folder: RunFolder, selection: Selection) -> np.ndarray:
+    """Return the idx of the chosen points that failed or ran out of time."""
+    rows = read_points(folder)
+    idx = rows["idx"].to_numpy()[rows["status"].isin(NOT_WELL)]
+    return idx[selection.has(idx)]
 
 
 def _verified(folder: RunFolder, plan: Plan) -> Verification | None:

@@ -62,6 +62,7 @@ def search(
     idx: Iterable[int] | None = None,
     cpus: int | None = None,
     in_process: bool = False,
+    retry_failed: bool = False,
     show: bool = True,
     **plan: Any,
 ) -> Run:
@@ -88,7 +89,7 @@ def search(
         sample_weight: weights of the rows, shape (rows,), or the name of a column of x.
         validation_data: `(x, y)` or `(x, y, weights)`, instead of a share of the train rows.
         data: further keys of a plan's `data`, such as `{"missing": "fill", "task": "multiclass"}`.
-        points, idx, cpus: as in `sweep.run`.
+        points, idx, cpus, retry_failed: as in `sweep.run`.
         in_process: train in this process, without Ray. It starts at once, uses one core, and verifies nothing.
         show: whether to print the progress.
         **plan: further keys of a plan: fit, callbacks, scheduler, asha, engine, seed, repeats, ...
@@ -102,7 +103,7 @@ def search(
     folder, made = _placed(asked, out)
     outcome = runner.run(
         made, folder.path, points=points, idx=idx, cpus=cpus, show=show, in_process=in_process, verify=not in_process,
-        resume="the same call",
+        resume="the same call", retry_failed=retry_failed,
     )  # fmt: skip
     if show:
         for note in [*outcome.notes, *(note for note in outcome.tally.notes if note not in outcome.told)]:

@@ -5,12 +5,14 @@ import json
 import pytest
 
 from results.folder.run_folder import RunFolder
+from results.store.store import Store
 from sweep import Plan, run
 from sweep.driver.claim import check_free, claim
 from sweep.plan.fingerprint import fingerprint
 from sweep.plan.form import PlanError
 from tests.help.commands import refused
 from tests.help.plans import small_plan, write_plan
+from tests.help.rows import entered, finished
 
 OTHERS = {
     "plan.yaml": "space: {mine: [1]}",
@@ -108,3 +110,23 @@ def test_a_run_that_has_trained_nothing_takes_another_plan(workplace):
         plan = Plan(**small_plan(**changes), base=workplace)
         claim(folder, plan.to_yaml(), fingerprint(plan))
         assert Plan.load(folder.plan).fit == plan.fit
+
+
+@pytest.mark.parametrize("others", ["failed", "completed", "timeout", "rungs"])
+def test_a_run_whose_points_all_failed_takes_another_plan(workplace, others):
+    """So a builder with an error is mended, and the same command runs again."""
+    plan, folder = Plan(**small_plan(), base=workplace), RunFolder(workplace / "out")
+    folder.create()
+    assert not claim(folder, plan.to_yaml(), fingerprint(plan))
+    statuses = ["failed", "failed", others if others in ("completed", "timeout") else "failed"]
+    rows = [finished(idx, status, 0, weights=False) for idx, status in enumerate(statuses)]
+    Store(folder, plan.space).commit(rows, [entered(0)] if others == "rungs" else ())
+    mended = Plan(**small_plan(fit={"epochs": 5}), base=workplace)
+    if others == "failed":
+        [note] = claim(folder, mended.to_yaml(), fingerprint(mended))
+        assert "all 3 points" in note and "deleted" in note
+        assert not len(Store(folder, mended.space)) and Plan.load(folder.plan).fit == mended.fit
+    else:
+        with pytest.raises(PlanError, match="another plan"):
+            claim(folder, mended.to_yaml(), fingerprint(mended))
+        assert len(Store(folder, plan.space)) == 3 and Plan.load(folder.plan).fit == plan.fit

@@ -49,6 +49,28 @@ def test_a_point_that_fails_has_a_row_and_the_others_go_on(workplace):
     assert outcome.tally.counts == {"completed": 1, "failed": 1} and outcome.exit_code == 1
 
 
+def test_failed_points_are_trained_again_on_request(workplace):
+    """The cause is outside of the builder: a file that was not there."""
+    needs = """
+import model
+
+def build(units, rate, normalizer):
+    if units == 3:
+        open(__file__.replace("needs.py", "units.txt")).close()
+    return model.build(units, rate, normalizer=normalizer)
+"""
+    (workplace / "needs.py").write_text(needs)
+    plan = plan_in(workplace, builder="needs.py:build", engine="keras")
+    assert here_run(plan, workplace / "out").tally.counts == {"completed": 1, "failed": 1}
+    before = read_points(RunFolder(workplace / "out"))
+    assert here_run(plan, workplace / "out").tally.before == 2
+    (workplace / "units.txt").touch()
+    outcome = run(plan, workplace / "out", in_process=True, show=False, retry_failed=True)
+    assert outcome.tally.counts == {"completed": 2} and outcome.tally.before == 1 and outcome.exit_code == 0
+    rows = read_points(RunFolder(workplace / "out"))
+    assert rows[rows["idx"] == 0].equals(before[before["idx"] == 0].astype(rows.dtypes))
+
+
 def test_what_cannot_be_fused_is_trained_one_by_one_or_fails(workplace):
     space = {"units": [2], "rate": [0.01], "behaviour": ["raises"]}
     outcome = here_run(plan_in(workplace, space=space, engine="auto"), workplace / "out")

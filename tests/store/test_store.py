@@ -230,6 +230,16 @@ def test_rows_without_wanted_weights_are_open_again(folder):
     assert 1 not in Store(folder, AXES, keep_weights=True)
 
 
+def test_points_that_are_to_be_trained_again_lose_their_rows_and_all_else(folder, small_parts):
+    points = [finished(idx) for idx in range(12)]
+    Store(folder, AXES).commit(points)
+    store = Store(folder, AXES, again=[3, 11, 400])
+    assert 3 not in store and 11 not in store and len(store) == 10 and not store.notes
+    check(folder, [point for point in points if point.row["idx"] not in (3, 11)])
+    store.commit([finished(3, epochs=5), finished(4)])
+    check(folder, [points[idx] for idx in (0, 1, 2, *range(4, 11))] + [finished(3, epochs=5)])
+
+
 @pytest.mark.heavy
 @given(
     losses=st.lists(st.one_of(st.none(), st.floats(0, 9, width=32)), min_size=1, max_size=40),
