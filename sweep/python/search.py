@@ -16,6 +16,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from results.folder.files import replace_file, write_json
 from results.folder.run_folder import RunFolder
 from results.run import Run
@@ -99,7 +101,8 @@ def search(
         SearchError: the search stopped before its end, for example because the disk is full.
         KeyboardInterrupt: a person stopped it.
     """
-    asked = _asked(build, x, y, space, objective, epochs, sample_weight, validation_data, data, plan)
+    counts = {"points": points, "cpus": cpus}
+    asked = _asked(build, x, y, space, objective, epochs, sample_weight, validation_data, data, counts, plan)
     folder, made = _placed(asked, out)
     outcome = runner.run(
         made, folder.path, points=points, idx=idx, cpus=cpus, show=show, in_process=in_process, verify=not in_process,
@@ -170,7 +173,7 @@ class _Asked:
 
 def _asked(
     build: Any, x: Any, y: Any, space: Any, objective: Any, epochs: Any, sample_weight: Any, validation_data: Any, data: Any,
-    plan: Mapping[str, Any],
+    counts: Mapping[str, Any], plan: Mapping[str, Any],
 ) -> _Asked:  # fmt: skip
     """Check the arguments, as far as that needs no plan."""
     wrong: list[str] = []
@@ -194,6 +197,11 @@ def _asked(
         rows = rows_of(x, y, sample_weight, validation_data)
     except InputError as error:
         wrong.append(str(error))
+    for key, count in counts.items():
+        if count is not None and (
+            isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1
+        ):
+            wrong.append(f"{key} got {count!r}, but needs a whole number from 1, or None for all.")
     keys = dict(plan)
     if not isinstance(space, Mapping) or not space:
         wrong.append(

@@ -206,13 +206,15 @@ def test_everything_wrong_is_in_one_message_and_nothing_is_written():
             space={},
             epochs=3,
             fit={"epochs": 4},
+            points=0,
+            cpus="two",
             schedule="none",
             data={"mising": "fill", "path": "x"},
         )
     said = str(error.value)
     for part in (
         "build got int", "x has 60 rows, but y has 59", "space got {}", "epochs=3 and fit", "'schedule'. Did you mean "
-        "'scheduler'", "'mising' in data. Did you mean 'missing'",
+        "'scheduler'", "points got 0", "cpus got 'two'", "'mising' in data. Did you mean 'missing'",
     ):  # fmt: skip
         assert part in said
     assert not list(Path().iterdir())

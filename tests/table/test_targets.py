@@ -37,8 +37,9 @@ def test_the_task_is_found_from_the_target(values, task, classes):
     assert not problems and target.task == task and target.classes == classes
     expected = LabelEncoder().fit_transform(values) if classes else values
     np.testing.assert_array_equal(target.values, np.array(expected, "float32"))
-    # A number that is taken as a class without being asked for is told, unless it is a code already.
-    assert bool(target.notes) == (classes not in ((), (0, 1)) and isinstance(values[0], int))
+    # A number that is taken as a class without being asked for is told, unless it is a code already. So are signs.
+    are_other_codes = classes not in ((), (0, 1)) and isinstance(values[0], int)
+    assert bool(target.notes) == (are_other_codes or set(values) == {-1, 1})
 
 
 def test_numbers_are_classes_if_asked_for():

@@ -67,9 +67,11 @@ def check(loss: Any, width: int, table: Table, column: int | None) -> None:
     if kind in BINARY and (width == 1 or values.ndim > 1):
         odd = values[(values < 0) | (values > 1)]
         if odd.size:
+            are_two = values.ndim == 1 and column is None and len(np.unique(values)) == 2
+            mend = "Write task: binary under data" if are_two else "Encode its classes as 0 and 1"
             raise TargetError(
                 f'{name_of(loss)} needs a target from 0 to 1, but "{_title(table, column)}" has {odd.flat[0]:g}. '
-                "Encode its classes as 0 and 1, or use another loss."
+                f"{mend}, or use another loss."
             )
 
 

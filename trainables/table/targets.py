@@ -18,6 +18,8 @@ from trainables.table.spec import DataSpec, Task
 MAX_CLASSES = 1000
 MAX_CODES = 10
 """The most whole numbers from 0 that are taken as classes without being asked for."""
+_SIGNS = [-1.0, 1.0]
+"""Two values that are no codes of classes: some losses need them as they are."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
         notes = () if distinct.tolist() == [0.0, 1.0] else (note,)
         return replace(made, notes=notes, are_texts=False), []
     told: tuple[str, ...] = ()
+    if spec.task == "auto" and distinct.tolist() == _SIGNS:
+        told = (
+            f'The target "{names[0]}" has the values -1 and 1. They are learned as numbers, which is what a hinge loss needs. '
+            "Write task: binary under data for classes with the codes 0 and 1, as a cross-entropy needs them.",
+        )
     if len(np.unique(numbers[~np.isnan(numbers)])) < 0.9 * len(distinct):
         told = (
             f'Many values of the target "{names[0]}" are the same number as float32, which Keras computes with. Subtract '
@@ -83,7 +90,7 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
 def _are_codes(distinct: np.ndarray) -> bool:
     """Return whether numbers look like codes of classes: two values, or whole numbers from 0 that are few."""
     if len(distinct) == 2:
-        return bool(distinct.tolist() != [-1.0, 1.0])  # which some losses need as they are
+        return bool(distinct.tolist() != _SIGNS)
     return len(distinct) <= MAX_CODES and np.array_equal(distinct, np.arange(len(distinct)))
 
 
