@@ -76,7 +76,11 @@ class Store:
     """
 
     def __init__(
-        self, folder: RunFolder, space: Space, keep_weights: bool | int = True, again: Sequence[int] | np.ndarray = ()
+        self,
+        folder: RunFolder,
+        space: Space,
+        keep_weights: bool | int = True,
+        again: Sequence[int] | np.ndarray = (),
     ) -> None:
         self._folder = folder
         self._space = space

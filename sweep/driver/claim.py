@@ -95,8 +95,8 @@ def claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> list[str]:
             write_json(folder.fingerprint, marks)
         if failed:
             notes.append(
-                f"all {failed:,} points of the run that was in this folder had failed. Their rows are deleted, since the plan "
-                "or the builder has changed."
+                f"all {failed:,} points of the run in this folder had failed. Their rows are deleted, since the plan or the "
+                "builder has changed."
             )
     replace_file(folder.plan, plan.encode())
     # The fingerprint is written last: a folder with one counts as a run's folder.

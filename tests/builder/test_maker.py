@@ -155,6 +155,7 @@ def test_rows_of_such_points_say_so(folder):
     assert row["status"] == "completed" and row["note"] == engine.work.maker.chance != ""
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", FEW)
 def test_programs_start_from_the_same_values(folder, fresh_few, name):
     maker = examined(folder, name)

@@ -8,6 +8,7 @@ import pytest
 from keras import layers, losses, metrics, ops
 
 from tests.help.batches import batches
+from tests.help.often import slow_but
 from trainables.builder.target import Target, shaped, target_of
 from trainables.builder.target_range import TargetError
 from trainables.table.data import Table
@@ -62,7 +63,7 @@ class PairError(metrics.Mean):
         (THREE, 3, "softmax", losses.CategoricalFocalCrossentropy(), ["accuracy"], "onehot"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("built", slow_but([True], [True, False]))
 def test_the_first_shape_that_loss_and_metrics_take_is_taken(y, width, activation, loss, of, shape, built):
     made = [item if isinstance(item, str) else item() for item in of]
     model = compiled(width, activation, loss, made, built)
@@ -126,8 +127,10 @@ FOUR = np.resize(np.arange(4, dtype="float32"), 60)
         (FOUR, LABELS, (3, "softmax", "categorical_crossentropy"), ["has 4 classes: low", "4 units"]),
         (FOUR, {}, (3, "softmax", "categorical_crossentropy"), ['target "y" has 3']),
         (FOUR, {}, (1, "sigmoid", "binary_crossentropy"), ["from 0 to 1", '"y" has 2']),
-        (BINARY + 1, {}, (1, "sigmoid", losses.BinaryCrossentropy()), ['"y" has 2', "0 and 1"]),
-        (THREE + 1, {}, (3, "softmax", losses.sparse_categorical_crossentropy), ["0 to 2", '"y" has 3']),
+        (BINARY + 1, {}, (1, "sigmoid", losses.BinaryCrossentropy()), ['"y" has 2', "task: binary"]),
+        (THREE + 2, {}, (1, "sigmoid", losses.BinaryCrossentropy()), ["0 and 1"]),
+        (THREE + 1, {}, (3, "softmax", losses.sparse_categorical_crossentropy), ["0 to 2", '"y" has 3', "task: multiclass"]),
+        (FOUR + 1, {}, (3, "softmax", "sparse_categorical_crossentropy"), ['"y" has 3', "number the classes from 0"]),
         (BINARY, {}, (1, "sigmoid", "categorical_crossentropy"), ["an output for each class"]),
         (BINARY, {}, (1, "softmax", "sparse_categorical_crossentropy"), ["1 output, but"]),
         (NUMBERS, {}, (3, None, "mse"), ["(rows,): ", "(rows, 3), one-hot: ", '"y" has 0.8']),

@@ -106,6 +106,7 @@ def test_curves_that_are_lost_are_one_message_with_the_remedy(grid_run, tmp_path
     assert len(results.open(folder).curves(iter([0, 2])))
 
 
+@pytest.mark.ci
 def test_what_is_lost_is_trained_again(workplace):
     out = workplace / "out"
     plan = Plan(**small_plan(keep_weights=True), base=workplace)

@@ -50,6 +50,7 @@ with attached(sys.argv[1], None):
 """
 
 
+@pytest.mark.ci
 def test_the_native_kernel_is_sent_to_the_nodes(cluster, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {**ENVIRONMENT, VARIABLE: "avx2"}  # which is not the default where there is a better one
@@ -64,6 +65,7 @@ def everything_in(folder):
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.ci
 def test_a_sweep_on_two_nodes_is_whole_and_tells_no_secret(cluster, sweeps):
     (sweeps.folder / "neighbour.py").write_text("SEEN = 1\n")
     model = sweeps.folder / "model.py"

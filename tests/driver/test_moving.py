@@ -53,6 +53,7 @@ def level(idx):
     return idx * 2654435761 % 2**32 / 2**32
 
 
+@pytest.mark.ci
 def test_idle_workers_get_points_of_the_longest_cohort(numpy_sweeps):
     write_plan(numpy_sweeps.folder, space=SPACE, fit={"epochs": 4}, resources={"cpu": 1})
     process = started(numpy_sweeps, "--cpus", "3")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.help.areas import counted_by_numpy
 from tests.help.kernels import HERE, opened, pointer
+from tests.help.often import slow_but
 from trainables.fused.internals.areas import areas_of
 from trainables.native import areas as module
 from trainables.native.areas import MOST_THRESHOLDS, MOST_WAITING, Areas, count_of, counted_areas
@@ -81,7 +82,7 @@ def test_the_kernel_counts_what_keras_rule_counts(name, weighted, width, thresho
     assert found[5].sum() == found[5, thresholds] + found[5, -1]  # what is not a number
 
 
-@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("width", slow_but([1], [1, 3]))
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     "arguments",

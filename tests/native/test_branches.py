@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.help.native import Group, small_table, weights_of
+from tests.help.often import slow_but
 from trainables.native.layers import _JOINS
 
 layers, ops = keras.layers, keras.ops
@@ -129,12 +130,14 @@ def assert_trained_as_by_keras(group):
         np.testing.assert_allclose(result.logs[row], logs, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", slow_but(["residual", "inception", "operations", "extremes", "tied"], MODELS)
+)
 def test_a_model_with_branches_trains_as_by_keras(model):
     assert_trained_as_by_keras(group_of(model))
 
 
-@pytest.mark.parametrize("last", [last for last in LAST if last != "mse"])
+@pytest.mark.parametrize("last", slow_but(["logits"], [last for last in LAST if last != "mse"]))
 def test_outputs_behind_branches_train_as_by_keras(last):
     assert_trained_as_by_keras(group_of("residual", last))
 

@@ -41,8 +41,15 @@ def build(kind, place="inside", optimizer="adam"):
     return model
 
 
+PLACES = [*((kind, "inside") for kind in LAYERS), ("plain", "table"), ("plain", "one")]
+
+
 @pytest.mark.parametrize(
-    ("kind", "place"), [*((kind, "inside") for kind in LAYERS), ("plain", "table"), ("plain", "one")]
+    ("kind", "place"),
+    [
+        pytest.param(*one, marks=() if one[0] in ("plain", "penalized", "constrained") else pytest.mark.slow)
+        for one in PLACES
+    ],
 )
 def test_normalized_rows_train_as_by_keras(kind, place):
     optimizers = ["adam", "sgd"] if (kind, place) == ("plain", "inside") else ["adam"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.help.native import Group, small_table, weights_of
+from tests.help.often import slow_but
 from trainables.native.optimizers import _SLOTS
 
 schedules = keras.optimizers.schedules
@@ -64,6 +65,11 @@ OPTIMIZERS = {
     "nadam_clipnorm": lambda: o.Nadam(0.03, clipnorm=0.3),
     "rmsprop_schedule_clipvalue": lambda: o.RMSprop(schedules.ExponentialDecay(0.03, 2, 0.5), clipvalue=0.1),
 }
+OFTEN = (
+    "sgd", "nesterov_schedule", "rmsprop_both", "adam_decay_but_biases", "amsgrad", "adamw", "nadam", "adamax_decay",
+    "adagrad", "lion_decay", "momentum_clipnorm", "sgd_global_clipnorm", "adam_clipvalue_decay",
+)  # fmt: skip
+"""One of each class, and each argument that several classes have."""
 
 
 def build(optimizer):
@@ -105,12 +111,12 @@ def test_every_optimizer_of_the_kernel_is_among_them():
     assert {type(make()) for make in OPTIMIZERS.values()} == set(_SLOTS)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", slow_but(OFTEN, OPTIMIZERS))
 def test_an_optimizer_among_all_others_trains_as_by_keras(name, together, by_keras):
     assert_trained_as_by_keras(together, list(OPTIMIZERS).index(name), *by_keras(name))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", slow_but(OFTEN, OPTIMIZERS))
 def test_an_optimizer_alone_trains_as_by_keras(name, by_keras):
     """Its numbers are constants of the program then, and the kernel updates without a mask."""
     assert_trained_as_by_keras(group_of([name]).trained(), 0, *by_keras(name))

@@ -9,6 +9,7 @@ from keras import ops
 
 from tests.help.kernels import HERE, opened
 from tests.help.native import Group, weights_of
+from tests.help.often import slow_but
 from tests.help.own_losses import LOSSES, WeightedMSE, kind_of, table_of
 from trainables.fused.internals.measures import computed_loss
 from trainables.native.measures import UnsupportedError
@@ -37,7 +38,9 @@ def group_of(loss, **axes):
     return Group(f"{__file__}:build", {"loss": [loss], **axes}, table_of(loss))
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "loss", slow_but(["weighted", "decorated", "quantiles", "focal", "cosine", "sparse_focal"], LOSSES)
+)
 def test_a_loss_of_the_users_own_trains_as_by_keras(loss):
     group = group_of(loss)
     program = group.program()

@@ -8,6 +8,7 @@ import pytest
 
 from results.space import Space
 from tests.help.batches import batches
+from tests.help.often import slow_but
 from trainables.builder import find
 from trainables.engine import Work
 from trainables.settings import Callbacks, Fit, Training
@@ -35,7 +36,7 @@ def mine(y, p):
         (None, None, set()),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("outputs", slow_but([1], [1, 2]))
 def test_the_names_are_those_that_keras_logs(metrics, weighted, names, outputs):
     inputs = keras.Input((2,))
     heads = [keras.layers.Dense(1, activation="sigmoid", name=f"head{i}")(inputs) for i in range(outputs)]

@@ -88,10 +88,12 @@ def check_classes(width: int, table: Table, column: int | None, loss: str = "") 
     odd = values[(values < 0) | (values > width - 1) | (values != np.rint(values))]
     if odd.size:
         by = f"{loss} needs classes from 0 to {width - 1}: " if loss else ""
-        raise TargetError(
-            f'{by}{words} "{_title(table, column)}" has {odd.flat[0]:g}. Give the last layer a unit for each class, and '
-            "number the classes from 0."
-        )
+        distinct = np.unique(values)
+        mend = "Give the last layer a unit for each class, and number the classes from 0."
+        if len(distinct) == width and values.ndim == 1 and column is None and not table.classes:
+            task = "binary" if width == 2 else "multiclass"
+            mend = f"Write task: {task} under data, which numbers its {width} values from 0."
+        raise TargetError(f'{by}{words} "{_title(table, column)}" has {odd.flat[0]:g}. {mend}')
 
 
 def kind_of(loss: Any, width: int) -> str:

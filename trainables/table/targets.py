@@ -76,7 +76,7 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
     told: tuple[str, ...] = ()
     if spec.task == "auto" and distinct.tolist() == _SIGNS:
         told = (
-            f'The target "{names[0]}" has the values -1 and 1. They are learned as numbers, which is what a hinge loss needs. '
+            f'The target "{names[0]}" has the values -1 and 1. They are learned as numbers, as a hinge loss needs them. '
             "Write task: binary under data for classes with the codes 0 and 1, as a cross-entropy needs them.",
         )
     if len(np.unique(numbers[~np.isnan(numbers)])) < 0.9 * len(distinct):

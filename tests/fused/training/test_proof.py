@@ -201,6 +201,7 @@ def test_a_wrong_kernel_is_found(monkeypatch):
     assert rows.all()
 
 
+@pytest.mark.ci
 def test_the_zoo_is_proven():
     engine = engine_of("attention")
     points = np.arange(len(engine.space))
