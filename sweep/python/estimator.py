@@ -35,10 +35,10 @@ from sklearn.utils.validation import (
 
 from cluster.connect.local import available_cpus
 from results.run import Run
-from results.schema import FINISHED_WELL
 from sweep.python.features import check_features
 from sweep.python.fitted import FittedPoint, by_value
 from sweep.python.held_out import check_keys, held_out, how_of
+from sweep.python.ranked import ranked
 from sweep.python.search import search
 from trainables.builder.find import find
 
@@ -160,54 +160,14 @@ class _KerasSweep(BaseEstimator):
         return "class_weight" not in named.parameters
 
     def _take(self, run: Run, build: Callable[..., Any]) -> None:
-        points = run.points.sort_values("idx", ignore_index=True)
-        well = points["status"].isin([*FINISHED_WELL, "pruned"]) & points["has_weights"]
-        by, mode = run.directions.chosen()
-        sign = 1.0 if mode == "max" else -1.0
-        scores = sign * points.get(by, pd.Series(np.nan, points.index)).where(well).astype("float64")
-        on_train = f"{by.removesuffix('_va')}_tr"
-        if scores.isna().all():
-            first = points["error"].dropna()
-            why = f" The first error: {first.iloc[0]}" if len(first) else ""
-            raise RuntimeError(
-                f"None of the {len(points)} points has a finite objective on the validation rows.{why}"
-            )
-        train = sign * points.get(on_train, pd.Series(np.nan, points.index)).astype("float64")
-        configuration, repeat = points["idx"] % run.grid, points["idx"] // run.grid
-        of_each = scores.groupby(configuration)
-        mean = of_each.mean()  # over the repeats that have a score
-        configs = run.configs(mean.index.tolist())
-        if self._weighs_by_axis():
-            labelled = self.space["class_weight"]
-            for config in configs:
-                position = run.axes["class_weight"].index(config["class_weight"])
-                config["class_weight"] = labelled[position]
-        ranks = mean.rank(ascending=False, method="min").fillna(mean.notna().sum() + 1).astype(int)
-        splits = {
-            f"split{number}_test_score": scores[repeat == number]
-            .set_axis(configuration[repeat == number])
-            .reindex(mean.index)
-            .to_numpy()
-            for number in range(run.repeats)
-        }
-        self.cv_results_: dict[str, Any] = {
-            "params": configs,
-            **{
-                f"param_{name}": np.ma.array([config[name] for config in configs], dtype=object)
-                for name in run.axes
-            },
-            "mean_fit_time": points["seconds"].groupby(configuration).mean().to_numpy(),
-            **splits,
-            "mean_test_score": mean.to_numpy(),
-            "std_test_score": of_each.std(ddof=0).to_numpy(),
-            "rank_test_score": ranks.to_numpy(),
-            "mean_train_score": train.groupby(configuration).mean().to_numpy(),
-        }
-        self.best_index_ = int(np.nanargmax(mean))
-        self.best_params_, self.best_score_ = configs[self.best_index_], float(mean.iloc[self.best_index_])
-        best = scores[configuration == mean.index[self.best_index_]].idxmax()
-        self.best_estimator_ = FittedPoint.of(run, int(points["idx"][best]), build)
-        self.n_iter_ = int(points["best_epoch"][best])
+        """Keep the scores of all points, and the best point with its weights."""
+        found = ranked(run, self.space["class_weight"] if self._weighs_by_axis() else None)
+        self.cv_results_: dict[str, Any] = found.results
+        self.best_index_ = found.best
+        self.best_params_ = found.results["params"][found.best]
+        self.best_score_ = float(found.results["mean_test_score"][found.best])
+        self.best_estimator_ = FittedPoint.of(run, found.idx, build)
+        self.n_iter_ = found.epochs
 
     def _checked(self, x: Any) -> Any:
         """Return rows to predict."""
