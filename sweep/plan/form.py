@@ -10,6 +10,7 @@ import copy
 import difflib
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
@@ -52,7 +53,7 @@ def joined(faults: Sequence[PlanError], where: str = "") -> PlanError:
     """
     if len(faults) == 1:
         return faults[0]
-    listed = "\n".join(f"  {fault}" for fault in faults)
+    listed = "\n".join(textwrap.indent(str(fault), "    ").removeprefix("  ") for fault in faults)
     return PlanError(f"{where}{len(faults)} things are wrong:\n{listed}", (), faults)
 
 

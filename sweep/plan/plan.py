@@ -23,7 +23,7 @@ from sweep.plan.asha import Asha
 from sweep.plan.axes import axis_faults, made_space, with_conditions
 from sweep.plan.form import PlanError, joined, located, read_yaml, unknown_keys, validated
 from sweep.plan.resources import Resources
-from sweep.plan.table import table_of, with_weights
+from sweep.plan.table import is_quick, table_of, with_weights
 from trainables.builder import find
 from trainables.builder.find import Builder
 from trainables.settings import Callbacks, Fit, Objective, Programs, Training
@@ -96,7 +96,7 @@ class Plan:
         faults += self._faults_of_numbers(wrong)
         faults += self._faults_of_axes(wrong, [*map(str, given)])
         if faults:
-            raise joined(faults)
+            raise joined([*faults, *self._faults_of_table(wrong)])
 
     @classmethod
     def load(cls, path: str | AnyPath = DEFAULT_PLAN) -> Plan:
@@ -209,6 +209,19 @@ class Plan:
             yield from faults
             object.__setattr__(self, "space", space)
             object.__setattr__(self, "only", space.only)
+
+    def _faults_of_table(self, wrong: Set[str]) -> Iterator[PlanError]:
+        """Yield what is wrong with the table of a plan that has other faults, if that is known at once."""
+        if "data" in wrong:
+            return
+        try:
+            spec = self.data_spec
+            if is_quick(spec):
+                data.load(spec, self.fit.validation_split)
+        except data.DataError as error:
+            yield PlanError(str(error), ("data",))
+        except PlanError as error:
+            yield error
 
     @cached_property
     def found_builder(self) -> Builder:

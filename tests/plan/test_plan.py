@@ -271,6 +271,21 @@ scheduler: hyperband
         assert line.startswith(f"  {words}")
 
 
+@pytest.mark.parametrize("place", ["here", "function", "none"])
+def test_faults_of_the_plan_and_of_its_table_are_said_together(workplace, place):
+    """Unless the table is had by code of the user, or it takes long to read."""
+    (workplace / "gaps.csv").write_text("a,b,target\n" + "1,,2\n3,4,5\n" * 20)
+    (workplace / "rows.py").write_text("def load():\n    raise AssertionError\n")
+    path = {"here": "gaps.csv", "function": "rows.py:load", "none": "no.csv"}[place]
+    plan = write_plan(workplace, data={"path": path, "target": "target"}, fit={"epochs": 0}, seed=-1)
+    with pytest.raises(PlanError) as error:
+        Plan.load(plan)
+    said = str(error.value)
+    assert "epochs got 0" in said and "seed got -1" in said
+    assert ('column "b" has no value in row 2' in said and "missing: fill" in said) == (place == "here")
+    assert ("no.csv" in said) == (place == "none")
+
+
 def test_faults_that_follow_from_another_fault_are_not_said(workplace):
     def faults(**changes):
         with pytest.raises(PlanError) as error:
