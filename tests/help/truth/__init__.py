@@ -115,6 +115,10 @@ CASES = [
     ),
     Case("aside", "slowed", {"name": NAMES, "rate": RATES}),
     Case("aside", "penalized", {"name": NAMES, "rate": RATES}, engines=("fused",)),
+    Case("aside", "collides", {"name": NAMES, "rate": RATES}, engines=("fused",)),
+    Case(
+        "aside", "strengths", {"kind": ["none", "l2"], "strength": [0.1, 0.02], "rate": MANY}, engines=FUSED
+    ),
     # Optimizers.
     Case("optimizers", "centralized", {"momentum": [0.0, 0.9], "rate": RATES}),
     Case("optimizers", "signed", {"sign": [False, True], "rate": RATES}),
@@ -150,6 +154,8 @@ CASES = [
     # State outside of what Keras tracks; much of it counts only after more steps than a proof has.
     Case("state", "steps", {"delay": [10, 20], "rate": RATES}, engines=KERAS),
     Case("state", "late", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
+    Case("state", "summed", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
+    Case("state", "rated", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),
     Case("state", "untracked", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
     Case("state", "centered", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
     Case("state", "of_module", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),

@@ -135,3 +135,43 @@ def penalized(name, rate, *, input_shape, normalizer):
     model = Penalized(inputs, layers.Dense(1)(hidden(normalizer(inputs), name=name)))
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=["mae"])
     return model
+
+
+class Sparse(layers.Layer):
+    """Has a penalty of its own, in an attribute of a name that models of Keras use."""
+
+    def __init__(self, penalty):
+        super().__init__()
+        self.loss = penalty
+
+    def call(self, x):
+        """Return the inputs."""
+        self.add_loss(self.loss(x))
+        return x
+
+
+def scaled(strength):
+    """Return a penalty."""
+    return lambda x: strength * keras.ops.mean(keras.ops.abs(x))
+
+
+def collides(name, rate, *, input_shape, normalizer):
+    """One name of many has a penalty."""
+    inputs = keras.Input(input_shape)
+    x = Sparse(scaled(1.0 if name == "head_1" else 0.0))(hidden(normalizer(inputs)))
+    return compiled(inputs, x, keras.optimizers.Adam(rate))
+
+
+def strengths(kind, strength, rate, *, input_shape, normalizer):
+    """A metric that is the penalty of a layer, read from the layer."""
+    inputs = keras.Input(input_shape)
+    layer = layers.Dense(
+        6, "tanh", kernel_regularizer=keras.regularizers.L2(strength if kind == "l2" else 0.0)
+    )
+    model = keras.Model(inputs, layers.Dense(1)(layer(normalizer(inputs))))
+
+    def penalty(y_true, y_pred):
+        return layer.kernel_regularizer(layer.kernel)
+
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=["mae", penalty])
+    return model

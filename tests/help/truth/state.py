@@ -50,6 +50,38 @@ def late(delay, rate, *, input_shape, normalizer):
     return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.Adam(rate), Late(delay))
 
 
+class Summed(keras.losses.Loss):
+    """A loss that counts its calls in a metric of Keras, which is none of the model's."""
+
+    def __init__(self, delay):
+        super().__init__(name="summed")
+        self.delay, self.seen = delay, keras.metrics.Sum()
+
+    def call(self, y_true, y_pred):
+        """Return the loss of each row."""
+        self.seen.update_state(1.0)
+        is_late = ops.cast(self.seen.result() > self.delay, "float32")
+        return squared(y_true, y_pred) + is_late * ops.mean(ops.abs(y_pred), axis=-1)
+
+
+def summed(delay, rate, *, input_shape, normalizer):
+    """A loss with a count that a method of Keras changes."""
+    inputs = keras.Input(input_shape)
+    return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.Adam(rate), Summed(delay))
+
+
+def rated(activation, rate, *, input_shape, normalizer):
+    """A metric that is the learning rate, which a plateau lowers after some epochs."""
+    inputs = keras.Input(input_shape)
+    model = keras.Model(inputs, layers.Dense(1)(hidden(normalizer(inputs), activation=activation)))
+
+    def lr(y_true, y_pred):
+        return model.optimizer.learning_rate
+
+    model.compile(optimizer=keras.optimizers.Adam(25 * rate), loss="mse", metrics=["mae", lr])
+    return model
+
+
 class Untracked(layers.Layer):
     """Counts its calls in a variable of TensorFlow, which Keras does not track."""
 

@@ -36,6 +36,7 @@ from trainables.fused.compose.split import Split, blocks, fits_of, row_cost, spl
 from trainables.fused.compose.study import MANY_VALUES, interactions, learn
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import check_objects
+from trainables.fused.model.code import count_as_users
 from trainables.fused.model.describe import Described
 from trainables.objective import Loss
 from trainables.settings import Fit
@@ -91,6 +92,7 @@ class Composer:
         memory_mb: float = 256.0,
     ) -> None:
         check_objects()
+        count_as_users(builder.module)
         self._builder, self._table, self._seed = builder, table, seed
         self._builds = Builds(function, builder, table, seed, timeout_s)
         self._memory_bytes = memory_mb * 2**20

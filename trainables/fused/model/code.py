@@ -3,7 +3,9 @@
 Terminology
     chain       the attributes that are read one after another from a global: `helpers.rates.alpha` reads the chain
                 ("rates", "alpha") from `helpers`
-    library     code that the user did not write: the standard library and everything that is installed
+    library     code that the user did not write: the standard library and everything that is installed, except the
+                package of the builder
+    foundation  the libraries that the program itself is made of: Keras and TensorFlow
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ _FORMATS = ("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC")
 
 _FOLLOWED = ("LOAD_ATTR", "LOAD_METHOD")
 _INSTALLED = ("site-packages", "dist-packages")
+_FOUNDATIONS = ("keras", "tensorflow")
+_SOFTWARE = ("cluster", "results", "sweep", "trainables")
+_USERS: set[str] = set()
+"""Packages that are the user's although they are installed."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,16 @@ class Names:
         digest: identifies the instructions and the constants.
         chains: for each global, the chains that are read from it; the empty chain stands for another use of it.
         attributes: the names of all attributes, of whatever object.
+        stored: the names of the attributes that the code sets.
+        texts: all texts among the constants, one of which may name an attribute.
         imports: for each module that the code imports itself, by its full name: the names that it takes from it.
     """
 
     digest: str
     chains: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     attributes: frozenset[str]
+    stored: frozenset[str]
+    texts: frozenset[str]
     imports: tuple[str, ...]
 
 
@@ -47,11 +57,14 @@ def names_in(code: types.CodeType) -> Names:
     """Return what `code` names."""
     chains: dict[str, set[tuple[str, ...]]] = {}
     attributes: set[str] = set()
+    stored: set[str] = set()
+    texts: set[str] = set()
     imports: set[str] = set()
     waiting = [code]
     while waiting:
         one = waiting.pop()
         waiting += [constant for constant in one.co_consts if isinstance(constant, types.CodeType)]
+        texts.update(constant for constant in one.co_consts if isinstance(constant, str))
         owner = ""
         chain: tuple[str, ...] = ()
         for instruction in dis.get_instructions(one):
@@ -67,12 +80,15 @@ def names_in(code: types.CodeType) -> Names:
                 owner = instruction.argval
             elif name in (*_FOLLOWED, "LOAD_SUPER_ATTR", "IMPORT_FROM"):
                 attributes.add(instruction.argval)
+            elif name == "STORE_ATTR":
+                stored.add(instruction.argval)
             elif name in _FORMATS:
                 attributes.add("__format__")
             elif name == "IMPORT_NAME":
                 imports.add(instruction.argval)
     found = sorted((name, tuple(sorted(every))) for name, every in chains.items())
-    return Names(digest(_content(code)), tuple(found), frozenset(attributes), tuple(sorted(imports)))
+    of_attributes = frozenset(attributes), frozenset(stored), frozenset(texts)
+    return Names(digest(_content(code)), tuple(found), *of_attributes, tuple(sorted(imports)))
 
 
 def _content(code: types.CodeType) -> Hashable:
@@ -97,10 +113,35 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-@functools.lru_cache(maxsize=4096)
+def count_as_users(module: str) -> None:
+    """Count the package of a builder's module as code of the user, even if it is installed beside libraries."""
+    if (package := _package_of(module)) not in (*_SOFTWARE, *_FOUNDATIONS):
+        _USERS.add(package)
+
+
 def is_library(module: str | None) -> bool:
     """Return whether a module, given by its full name, belongs to a library."""
-    package = str(module).partition(".")[0]
+    return _package_of(module) not in _USERS and _is_installed(module)
+
+
+def is_foundation(module: str | None) -> bool:
+    """Return whether a module, given by its full name, belongs to Keras or TensorFlow."""
+    return _package_of(module) in _FOUNDATIONS
+
+
+def is_third_party(module: str | None) -> bool:
+    """Return whether a module belongs to a library beside those that come with Python, Keras and TensorFlow."""
+    in_python = module is None or _package_of(module) in sys.stdlib_module_names
+    return not in_python and not is_foundation(module) and is_library(module)
+
+
+def _package_of(module: str | None) -> str:
+    return str(module).partition(".")[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_installed(module: str | None) -> bool:
+    package = _package_of(module)
     if package == "__main__":
         return False
     if module is None or package in sys.stdlib_module_names:

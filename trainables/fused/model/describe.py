@@ -16,8 +16,9 @@ None of these contains initializers, because they have no effect besides the ini
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -36,9 +37,9 @@ from trainables.fused.internals.keras import (
     settings_of,
     specimen,
 )
-from trainables.fused.model.code import is_library, names_in
+from trainables.fused.model.code import is_foundation, is_library, is_third_party, names_in
 from trainables.fused.model.reads import read_by_users
-from trainables.fused.model.refuse import has_users_parts, is_users, leaves_of, moments_of, refuse
+from trainables.fused.model.refuse import has_users_parts, is_users, leaves_of, metrics_of, moments_of, refuse
 from trainables.fused.model.tokens import Tokens, token
 from trainables.fused.model.values import attributes_of
 
@@ -101,13 +102,11 @@ def describe(model: keras.Model) -> Described:
     layers = layers_of(model)
     refuse(model, layers)
     numbers: dict[str, float] = {}
-    tokens, of_optimizer = _all_tokens(model, layers)
+    every = tokens, of_models, of_optimizer = _all_tokens(model, layers)
     signature: list[Hashable] = []
     variant: list[Hashable] = []
     for position, layer in enumerate(layers):
-        its = (
-            of_optimizer if isinstance(layer, keras.Model) else tokens
-        )  # a model has its optimizer as an attribute
+        its = of_models if isinstance(layer, keras.Model) else tokens
         signature.append(_layer_token(layer, position, numbers, variant, its))
     signature += [_topology(item, tokens) for item in layers]
     for position, variable in enumerate(model.trainable_variables):
@@ -117,15 +116,16 @@ def describe(model: keras.Model) -> Described:
     signature += [(tuple(v.shape), v.dtype) for v in model.non_trainable_variables]
     signature += _compiled_tokens(model, tokens)
     optimizer = _optimizer_token(model.optimizer, numbers, of_optimizer), decayed(model)
-    if tokens.keeps_state or of_optimizer.keeps_state:
+    if any(some.keeps_state for some in every):
         raise UnfusableError(
             "its code may assign to a variable that is no part of the model, so a program cannot keep its value for each "
             "point; make it by `add_weight` in a layer or a metric, or by `add_variable` in an optimizer"
         )
-    reads_names = tokens.reads_names or of_optimizer.reads_names
-    signature.append(_names_of(model, layers) if reads_names else ())
+    signature.append(_names_of(model, layers) if any(some.reads_names for some in every) else ())
+    if any(some.reads_regularizers for some in every):
+        signature.append(_regularizers_of(layers, tokens))
     initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
-    reads_globals = tokens.reads_globals or of_optimizer.reads_globals
+    reads_globals = any(some.reads_globals for some in every)
     return Described(tuple(signature), tuple(variant), optimizer, numbers, initial, reads_globals)
 
 
@@ -139,6 +139,16 @@ def _names_of(model: keras.Model, layers: Sequence[Any]) -> Hashable:
     )
 
 
+def _regularizers_of(layers: Sequence[Any], tokens: Tokens) -> Hashable:
+    """Return tokens of the regularizers of all layers and weights, with their strengths."""
+    of_layers = [
+        {name: value for name, value in vars(layer).items() if name.endswith("regularizer")}
+        for layer in layers
+    ]
+    of_weights = [[v.regularizer for v in layer.trainable_variables] for layer in layers]
+    return tokens.of((of_layers, of_weights), "the regularizers")
+
+
 def users_parts(model: keras.Model) -> frozenset[Hashable]:
     """Return tokens of what is not Keras' own in `model`, which must be as its builder returned it; empty if all is.
 
@@ -147,11 +157,11 @@ def users_parts(model: keras.Model) -> frozenset[Hashable]:
     if not has_users_parts(model):
         return frozenset()
     layers = layers_of(model)
-    tokens, of_optimizer = _all_tokens(model, layers)
+    tokens, of_models, of_optimizer = _all_tokens(model, layers)
     found = {*_compiled_tokens(model, tokens), _optimizer_token(model.optimizer, {}, of_optimizer)}
     for layer in layers:
         activation: list[Hashable] = []
-        its = of_optimizer if isinstance(layer, keras.Model) else tokens
+        its = of_models if isinstance(layer, keras.Model) else tokens
         described = _layer_token(layer, 0, {}, activation, its)
         found |= {described} if is_users(layer) or is_users(layer.activity_regularizer) else set()
         found |= set(activation) if is_users(getattr(layer, "activation", None)) else set()
@@ -189,11 +199,20 @@ def _without_sizes(found: Hashable) -> Hashable:
     return found[:1] if found[:1] in SIZES else tuple(map(_without_sizes, found))
 
 
-def _all_tokens(model: keras.Model, layers: Sequence[Any]) -> tuple[Tokens, Tokens]:
-    """Return what makes the tokens of all parts of the model but its optimizer, and of its optimizer."""
+def _all_tokens(model: keras.Model, layers: Sequence[Any]) -> tuple[Tokens, Tokens, Tokens]:
+    """Return what makes the tokens of layers and other parts, of models, and of the optimizer.
+
+    A model has its optimizer as an attribute, which its own code may not read while it trains.
+    """
     own, optimizer = _own(model, layers), model.optimizer
-    variables = [part for variable in optimizer.variables for part in (variable, variable.value)]
-    return Tokens(own, {id(part) for part in (optimizer, *variables)}), Tokens(own)
+    closed = {id(optimizer), *_ids_of(optimizer.variables)}
+    metrics = [metric for metric in metrics_of(model) if isinstance(metric, keras.metrics.Metric)]
+    tracked = {one for metric in metrics for one in _ids_of(metric.variables)}
+    return Tokens(own, closed, tracked), Tokens(own, (), tracked), Tokens(own, of_optimizer=True)
+
+
+def _ids_of(variables: Iterable[Any]) -> set[int]:
+    return {id(part) for variable in variables for part in (variable, variable.value)}
 
 
 def _own(model: keras.Model, layers: Sequence[Any]) -> dict[int, Hashable]:
@@ -222,7 +241,7 @@ def _layer_token(
         try:
             config = dict(layer.get_config())
         except (NotImplementedError, TypeError, ValueError) as error:
-            if is_library(type(layer).__module__):
+            if is_foundation(type(layer).__module__):
                 raise UnfusableError(f"{what} has no usable get_config ({error})") from error
             config = {}
     # The variable has a weight's regularizer too; `_penalty` describes it from there.
@@ -239,7 +258,7 @@ def _layer_token(
     kind = tokens.of(type(layer), what)
     # Weights of equal shapes may be trained in one model and not in another.
     trained = layer.trainable, tuple(variable.trainable for variable in layer.variables)
-    if not is_library(type(layer).__module__):
+    if not is_foundation(type(layer).__module__):
         state = tokens.attributes(layer, _own_names(layer), what)
         return kind, tokens.config(layer, config, vars(layer), what), state, trained
     activation = getattr(layer, "activation", None)
@@ -270,21 +289,27 @@ def _bytes_of(array: np.ndarray | None) -> Hashable:
 
 
 @functools.cache
-def _attributes_of_keras() -> frozenset[str]:
-    """Return the names of the attributes that Keras gives to layers and models."""
-    inputs = keras.Input((1,), name="specimen_input")
-    made = [
-        keras.layers.Layer(name="specimen_layer"),
-        specimen(),
-        keras.Sequential([inputs], name="specimen"),
-    ]
+def _attributes_of_keras(are_models: bool) -> frozenset[str]:
+    """Return the names of the attributes that Keras gives to models, or to layers."""
+    made: list[Any] = [keras.layers.Layer(name="specimen_layer")]
+    if are_models:
+        inputs = keras.Input((1,), name="specimen_input")
+        made += [specimen(), keras.Sequential([inputs], name="specimen")]
     return frozenset(name for layer in made for name in vars(layer))
 
 
 def _own_names(layer: Any) -> set[str]:
-    """Return the names of the attributes that a user's layer or model has besides those of Keras."""
-    names = vars(layer).keys() - (_attributes_of_keras() - {"name", "_name"})
-    return read_by_users(type(layer), names)
+    """Return the names of the attributes that a user's layer or model has besides those of Keras.
+
+    An attribute of Keras counts as well if a class of the user sets it: it may have another meaning there.
+    """
+    kind, set_by_users = type(layer), set[str]()
+    for base in kind.__mro__:
+        if not is_library(base.__module__):
+            functions = [value.__code__ for value in vars(base).values() if isinstance(value, FunctionType)]
+            set_by_users.update(*(names_in(code).stored for code in functions))
+    of_keras = _attributes_of_keras(isinstance(layer, keras.Model)) - {"name", "_name"} - set_by_users
+    return read_by_users(kind, attributes_of(layer).keys() - of_keras)
 
 
 def python_state(layer: Any) -> dict[str, Any]:
@@ -386,7 +411,9 @@ def _used_by(kind: type) -> frozenset[str]:
     """
     found: set[str] = set()
     for base in kind.__mro__:
-        if not is_library(base.__module__):
+        if is_third_party(base.__module__):
+            found.update(OPTIMIZER_NUMBERS)
+        elif not is_library(base.__module__):
             methods = [(name, getattr(value, "__code__", None)) for name, value in vars(base).items()]
             found |= {a for name, code in methods if code and name not in ("__init__", "get_config")
                       for a in names_in(code).attributes}  # fmt: skip

@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from trainables.fused.model.code import is_library, names_in
+from trainables.fused.model.code import is_library, is_third_party, names_in
 
 _OWN_TEXTS = frozenset({"__repr__", "__str__", "__format__"})
 _NAMES = _OWN_TEXTS | {"name", "_name", "path", "_path", "get_layer", "get_config", "__dict__"}
@@ -16,8 +16,13 @@ _NAMES = _OWN_TEXTS | {"name", "_name", "path", "_path", "get_layer", "get_confi
 _TEXTS = frozenset({"getattr", "attrgetter", "vars", "repr", "str", "format", "print"})
 """Functions that read an attribute by a text, or make a text of an object, which has the object's name in it."""
 
-SET_UP = ("__init__", "build", "get_config", "from_config")
+SET_UP = (
+    "__init__", "build", "get_config", "from_config", "compile", "get_compile_config", "compile_from_config",
+)  # fmt: skip
 """Methods that run before a program is traced. What they leave behind is in the attributes."""
+
+_OPTIMIZER = {"optimizer", "_optimizer"}
+_REGULARIZER = "regularizer"
 
 
 def read_by_users(kind: type, names: Iterable[str]) -> set[str]:
@@ -35,8 +40,10 @@ def read_while_running(kind: type) -> frozenset[str] | None:
     """Return the names of the attributes that users' classes, and functions that these call, read while the model runs.
 
     Returns:
-        None if any attribute may be read, because some code has its name as a text.
+        None if any attribute may be read, because some code has its name as a text or is a library's that is not known.
     """
+    if any(is_third_party(base.__module__) for base in kind.__mro__):
+        return None
     functions: list[types.FunctionType] = []
     for base in kind.__mro__:
         if not is_library(base.__module__):
@@ -67,6 +74,23 @@ def may_read_names(function: types.FunctionType) -> bool:
     """Return whether the code of a function may read the name of any object."""
     names = names_in(function.__code__)
     return bool(names.attributes & (_NAMES | _TEXTS)) or any(name in _TEXTS for name, _ in names.chains)
+
+
+def may_read_optimizer(function: types.FunctionType) -> bool:
+    """Return whether the code of a function may read the optimizer of any model."""
+    return bool(_attributes_of(function) & _OPTIMIZER)
+
+
+def may_read_regularizers(function: types.FunctionType) -> bool:
+    """Return whether the code of a function may read the regularizer of any layer or weight."""
+    return any(name.endswith(_REGULARIZER) for name in _attributes_of(function))
+
+
+def _attributes_of(function: types.FunctionType) -> frozenset[str]:
+    """Return the names of the attributes that the code of a function may read, those by a text included."""
+    names = names_in(function.__code__)
+    by_text = names.attributes & _TEXTS or any(name in _TEXTS for name, _ in names.chains)
+    return names.attributes | names.texts if by_text else names.attributes
 
 
 def _functions_in(value: Any) -> list[types.FunctionType]:

@@ -8,14 +8,18 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import clip_of, given_to_compile, layers_of, rate_of
-from trainables.fused.model.code import is_library
+from trainables.fused.model.code import is_foundation
 from trainables.fused.model.proven import ELEMENTWISE, why_unproven
 
 SEED = "seed_generator_state"
 """The end of the path of a variable that holds the seed of random draws."""
+
+_WRAPPERS = (keras.metrics.MeanMetricWrapper, keras.layers.Lambda)
+"""Classes of Keras whose objects hold a function."""
 
 MAX_WEIGHTS = 250_000
 """The number of weights above which training several models at once is not faster."""
@@ -153,8 +157,9 @@ def has_users_parts(model: keras.Model) -> bool:
 
 def is_users(part: Any) -> bool:
     """Return whether a part of a model is not Keras' own, or wraps a function that may not be. None is no part."""
-    wrappers = (keras.metrics.MeanMetricWrapper, keras.layers.Lambda)
-    return part is not None and (not is_library(_module_of(part)) or type(part) in wrappers)
+    if isinstance(part, tf.types.experimental.PolymorphicFunction) or type(part) in _WRAPPERS:
+        return True
+    return part is not None and not is_foundation(_module_of(part))
 
 
 def _module_of(part: Any) -> str:

@@ -13,7 +13,7 @@ import enum
 import functools
 import sys
 import types
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,8 +21,16 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError, raise_ours
-from trainables.fused.model.code import digest, is_library, names_in, words
-from trainables.fused.model.reads import SET_UP, content_of, may_read_names, read_by_users, read_while_running
+from trainables.fused.model.code import digest, is_foundation, is_library, names_in, words
+from trainables.fused.model.reads import (
+    SET_UP,
+    content_of,
+    may_read_names,
+    may_read_optimizer,
+    may_read_regularizers,
+    read_by_users,
+    read_while_running,
+)
 from trainables.fused.model.values import (
     HARMLESS,
     PLAIN,
@@ -47,6 +55,9 @@ _ASSIGN = words(
 )
 """Methods that change the value of a variable."""
 
+_RESET = words("reset_state reset_states")
+"""Methods that put the variables of a metric back to their first values."""
+
 _NOT_CONTENT = words(
     "__dict__ __weakref__ __doc__ __module__ __qualname__ __annotations__ __annotate__ __annotate_func__ __firstlineno__"
     " __static_attributes__ __abstractmethods__ _abc_impl __parameters__ __orig_bases__ __match_args__"
@@ -62,21 +73,32 @@ class Tokens:
         own: by id, tokens for objects that are described elsewhere, such as the model's own layers and variables.
         closed: ids of the optimizer and its variables, which only the optimizer may read: a program keeps each lane's
             apart from the model.
+        tracked: ids of the variables of the metrics that were passed to `compile`, which Keras keeps and resets.
+        of_optimizer: whether the items are parts of an optimizer, whose code may read optimizers.
 
     Attributes:
         reads_globals: whether a user's function that was read so far reads a global, or an attribute of a class, that
             is data. A builder may change these from one call to the next.
         reads_names: whether users' code that runs while the model trains, and was read so far, may read the name of any
             object, such as that of a layer or a variable.
+        reads_regularizers: the same for the regularizers of layers and weights.
     """
 
-    def __init__(self, own: Mapping[int, Hashable] | None = None, closed: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        own: Mapping[int, Hashable] | None = None,
+        closed: Collection[int] = (),
+        tracked: Collection[int] = (),
+        of_optimizer: bool = False,
+    ) -> None:
         self.reads_globals = False
         self.reads_names = False
+        self.reads_regularizers = False
         self._own, self._closed = own or {}, closed
+        self._tracked, self._of_optimizer = tracked, of_optimizer
         self._outside: dict[int, Any] = {}  # variables that are no part of the model
-        self._tracked: set[int] = set()  # those of them that Keras tracks nevertheless
-        self._assigns = False
+        self._changing: set[int] = set()  # those of them that methods of Keras or TensorFlow assign to
+        self._assigns = self._resets = False
         self._known: dict[tuple[int, bool], tuple[Any, int, Hashable]] = {}
         self._path: list[str] = []
         self._in_set_up = False
@@ -122,8 +144,12 @@ class Tokens:
 
     @property
     def keeps_state(self) -> bool:
-        """Whether users' code that was read may assign to a variable that is no part of the model."""
-        return self._assigns and bool(self._outside.keys() - self._tracked)
+        """Whether users' code that was read may change a variable that is no part of the model, from batch to batch.
+
+        A metric that users' code resets begins anew in each call.
+        """
+        outside = self._outside.keys() - set(self._tracked)
+        return bool(outside and self._assigns) or bool(outside & self._changing and not self._resets)
 
     def _reading(self, read: Callable[[], Hashable], what: str) -> Hashable:
         # Start anew, so that the token does not depend on what was read before.
@@ -176,6 +202,7 @@ class Tokens:
             return "own", self._own[id(item.value)]
         if isinstance(item, keras.Variable | tf.Variable):
             self._outside[id(item)] = item
+        self._changing |= _changed_by_methods(item)
         if (parts := parts_of(item)) is not None:
             return *parts[0], self._each(parts[1])
         return self._object(item)
@@ -196,6 +223,7 @@ class Tokens:
         if isinstance(item, functools.partialmethod):
             return "partial", self._token(item.func), self._token(item.args), self._token(item.keywords)
         if isinstance(item, types.MethodType):
+            self._assigns |= item.__func__.__name__ in _ASSIGN
             return "method", self._token(item.__func__), self._token(item.__self__)
         if isinstance(item, staticmethod | classmethod):
             return type(item).__name__, self._token(item.__func__)
@@ -232,9 +260,12 @@ class Tokens:
             return "function", *inner, self._each([*cells, item.__defaults__, item.__kwdefaults__])
         attributes = names_in(item.__code__).attributes
         self._assigns |= bool(attributes & _ASSIGN)
-        self.reads_names |= not self._in_set_up and may_read_names(item)
-        if self._closed and {"optimizer", "iterations"} <= attributes:
-            raise self._reads_optimizer()
+        self._resets |= bool(attributes & _RESET)
+        if not self._in_set_up:
+            self.reads_names |= may_read_names(item)
+            self.reads_regularizers |= may_read_regularizers(item)
+            if self._own and not self._of_optimizer and may_read_optimizer(item):
+                raise self._reads_optimizer()
         closure = [self._named(n, c) for n, c in zip(item.__code__.co_freevars, cells, strict=True)]
         own = {name: value for name, value in vars(item).items() if name != "__wrapped__"}
         if own:
@@ -342,10 +373,9 @@ class Tokens:
         extra: list[Hashable] = []
         if isinstance(item, keras.metrics.Metric):
             extra.append(item.name)  # names the logs
-            self._tracked |= {id(v) for variable in item.variables for v in (variable, variable.value)}
         if isinstance(item, keras.layers.Layer):  # one that is not a part of the model
             extra.append(self._each(item.variables))
-        if is_library(kind.__module__) and isinstance(item, keras.Operation):
+        if is_foundation(kind.__module__) and isinstance(item, keras.Operation):
             return "object", self._token(kind), *extra, *self._of_keras(item)
         values = attributes_of(item)
         if of_keras:
@@ -414,6 +444,18 @@ def reads_whole_module(function: types.FunctionType) -> bool:
         or (known.get(name) is sys and any(chain[:1] == ("modules",) for chain in chains))
         for name, chains in names_in(function.__code__).chains
     )
+
+
+def _changed_by_methods(item: Any) -> set[int]:
+    """Return the ids of the variables of an object of Keras or TensorFlow that its own methods assign to."""
+    variables: Sequence[Any] = ()
+    if isinstance(item, keras.metrics.Metric):
+        variables = item.variables
+    elif isinstance(item, keras.layers.Layer):  # statistics, and the seeds of draws
+        variables = item.non_trainable_variables
+    elif isinstance(item, keras.random.SeedGenerator | tf.random.Generator):
+        variables = [item.state]
+    return {id(part) for variable in variables for part in (variable, getattr(variable, "value", None))}
 
 
 def _has_users(value: Any) -> bool:
