@@ -454,3 +454,58 @@ def test_a_model_s_own_parts_are_named_by_their_place():
     before = tokens.of(closing_over(one), "")
     one.assign([2.0])
     assert tokens.of(closing_over(one), "") == before
+
+
+SUM, GENERATOR, VARIABLE = keras.metrics.Sum(), keras.random.SeedGenerator(3), keras.Variable([1.0])
+NORMALIZED = keras.layers.BatchNormalization()
+NORMALIZED.build((None, 2))
+BUMP = VARIABLE.assign_add
+
+
+def summed(y, p):
+    SUM.update_state(y)
+    return SUM.result()
+
+
+def summed_anew(y, p):
+    SUM.reset_state()
+    return summed(y, p)
+
+
+def drawn(y, p):
+    return keras.random.normal((3,), seed=GENERATOR)
+
+
+def bumped(y, p):
+    return BUMP([1.0])
+
+
+def normalized(y, p):
+    return NORMALIZED(y, training=True)
+
+
+def read(y, p):
+    return y * VARIABLE
+
+
+@pytest.mark.parametrize(
+    ("function", "keeps"),
+    [(summed, True), (summed_anew, False), (drawn, True), (bumped, True), (normalized, True), (read, False)],
+)
+def test_what_keras_changes_for_users_code_is_found(function, keeps):
+    tokens = Tokens()
+    tokens.of(function, "the loss")
+    assert tokens.keeps_state == keeps
+    tracked = [*SUM.variables, GENERATOR.state, VARIABLE, *NORMALIZED.variables]
+    tokens = Tokens(tracked={id(part) for variable in tracked for part in (variable, variable.value)})
+    tokens.of(function, "the loss")
+    assert not tokens.keeps_state
+
+
+@pytest.mark.parametrize("name", ["model.optimizer", "model._optimizer.rate", "getattr(model, 'optimizer')"])
+def test_code_that_reads_an_optimizer_is_refused_unless_it_is_an_optimizer_s(name):
+    function = eval(f"lambda y, p, model=None: {name}")
+    own = {0: ("layer", 0)}
+    with pytest.raises(UnfusableError, match="the metric reads the optimizer"):
+        Tokens(own).of(Box(function), "the metric")
+    Tokens(own, of_optimizer=True).of(Box(function), "the optimizer")
