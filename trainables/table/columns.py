@@ -53,9 +53,16 @@ class Problem:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def message(name: str, problems: Sequence[Problem]) -> str:
-    """Return one message about everything that is wrong with a table, with the lines of a plan that mend it."""
-    lines = [line(key, value) for key, value in settings_of(problems).items()] + remedies_of(problems)
+def message(name: str, problems: Sequence[Problem], may_drop_rows: bool = True) -> str:
+    """Return one message about everything that is wrong with a table, with the lines of a plan that mend it.
+
+    Args:
+        name: of the table.
+        problems: what is wrong with its columns.
+        may_drop_rows: whether enough rows are left without those that have a gap.
+    """
+    lines = [line(key, value) for key, value in settings_of(problems).items()]
+    lines += remedies_of(problems, may_drop_rows)
     if not lines:
         return told(name, problems)
     listed = "\n".join(f"  {one}" for one in lines)
@@ -70,12 +77,17 @@ def told(name: str, problems: Sequence[Problem]) -> str:
     return f"{name}: {len(problems)} columns cannot be used as they are:\n{listed}"
 
 
-def remedies_of(problems: Sequence[Problem]) -> list[str]:
-    """Return the lines of a plan's `data` that mend columns, besides `settings_of`; each is one way."""
+def remedies_of(problems: Sequence[Problem], may_drop_rows: bool = True) -> list[str]:
+    """Return the lines of a plan's `data` that mend columns, besides `settings_of`; each is one way.
+
+    Args:
+        problems: what is wrong with columns.
+        may_drop_rows: whether enough rows are left without those that have a gap.
+    """
     policies = {column: policy for problem in problems for column, policy in problem.missing.items()}
     lines: list[str] = []
     if policies and all(problem.missing == {problem.column: "fill"} for problem in problems):
-        lines += ["missing: fill", "missing: drop_rows"]
+        lines += ["missing: fill", *(["missing: drop_rows"] if may_drop_rows else [])]
     if policies and (not lines or len(policies) > 1):
         lines.append(f"missing: {json.dumps(policies, ensure_ascii=False)}")
     lines += [remedy for problem in problems for remedy in problem.remedies]

@@ -30,8 +30,8 @@ def split(
     rows: np.ndarray,
     how: Split,
     share: float,
-    given_test: np.ndarray,
-    given_validation: np.ndarray,
+    given_test: np.ndarray | None,
+    given_validation: np.ndarray | None,
     by: pd.Series | None,
     classes: pd.Series | None,
 ) -> Parts:
@@ -41,7 +41,7 @@ def split(
         rows: positions of the rows to split.
         how: kind, shares and seed.
         share: share of the train rows that are the validation rows.
-        given_test, given_validation: positions of the rows of these parts; may be empty.
+        given_test, given_validation: positions of the rows of these parts; None: they are a share of `rows`.
         by: groups or times, of all rows.
         classes: the classes of all rows; needed if the kind is stratified.
 
@@ -50,12 +50,12 @@ def split(
     """
     kind = how.kind or "random"
     if kind == "random":
-        if len(given_test):
+        if given_test is not None:
             train, test = _sampled(rows, 1.0, how.seed), given_test
         else:
             train = _sampled(rows, 1 - how.test, how.seed)
             test = np.setdiff1d(rows, train)  # in the order of the file
-        if len(given_validation):
+        if given_validation is not None:
             return Parts(np.concatenate([train, given_validation]), test, len(given_validation))
         if how.validation is None:
             return Parts(train, test)
@@ -64,9 +64,9 @@ def split(
         assert by is not None
         rows = rows[np.argsort(by.iloc[rows].to_numpy(), kind="stable")]
     train, test = (
-        (rows, given_test) if len(given_test) else _apart(rows, how.test, kind, how.seed, by, classes)
+        (rows, given_test) if given_test is not None else _apart(rows, how.test, kind, how.seed, by, classes)
     )
-    if len(given_validation):
+    if given_validation is not None:
         return Parts(np.concatenate([train, given_validation]), test, len(given_validation))
     fit, validation = _apart(train, share, kind, how.seed, by, classes)
     return Parts(np.concatenate([fit, validation]), test, len(validation))
