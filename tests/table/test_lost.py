@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from trainables.table.data import load
+from trainables.table.data import _of_arrays, load
+from trainables.table.given import given as of_arrays
 from trainables.table.lost import MIN_ROWS
 from trainables.table.spec import DataError, DataSpec
 
@@ -117,3 +118,32 @@ def test_a_file_without_gaps_and_with_few_rows_needs_more(tmp_path):
     assert "the table has 12 rows, but needs at least 20. Give more data." in refused(
         tmp_path, path=frame(12)
     )
+
+
+@pytest.mark.parametrize("column", ["y", "code"])
+@pytest.mark.parametrize("of_words", ["path", "test_path", "validation_path"])
+def test_values_of_another_kind_in_one_file_are_no_gaps(tmp_path, column, of_words):
+    parts = {key: frame(n) for key, n in (("path", 90), ("test_path", 60), ("validation_path", 50))}
+    parts = {key: part.assign(code=part["y"] + 1) for key, part in parts.items()}
+    words = parts[of_words][column].map({0: "no", 1: "yes", 2: "perhaps"})
+    parts[of_words] = parts[of_words].assign(**{column: words})
+    said = refused(tmp_path, **parts)
+    assert "Write the same values in all files" in said and "na:" not in said and "multiclass" not in said
+    assert f"but other values in {tmp_path / of_words}.csv, such as {words[0]!r} in row 2" in said
+    assert f"holds numbers in {tmp_path / ('test_path' if of_words == 'path' else 'path')}.csv" in said
+
+
+def test_classes_of_another_kind_in_given_arrays_of_test_rows_are_told():
+    x, y = CHANCE.normal(size=(60, 2)), CHANCE.integers(0, 2, 60)
+    given = {"x": x, "y": y, "x_test": x[:20], "y_test": np.where(y[:20], "yes", "no")}
+    with pytest.raises(DataError) as error:
+        _of_arrays(of_arrays(given, "my_data.py"), DataSpec("my_data.py:load", "y"), 0.2)
+    assert "holds numbers in y, but other values in y_test" in str(error.value)
+
+
+def test_a_sign_in_all_rows_of_a_file_and_marks_in_some_may_be_gaps(tmp_path):
+    test = frame(30).assign(b="?")
+    assert 'na: ["?"]' in pasted_lines(refused(tmp_path, path=frame(90), test_path=test))
+    test = frame(30).astype({"b": object})
+    test.loc[:4, "b"] = ["none", "none", "lost", "lost", "lost"]
+    assert 'na: ["lost", "none"]' in pasted_lines(refused(tmp_path, path=frame(90), test_path=test))

@@ -277,7 +277,7 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
     if (has_commas & are_numbers).any() and rows[are_numbers].sum() >= 0.9 * rows.sum():
         row = int(values.astype(str).str.contains(",", regex=False).to_numpy().argmax())
         what = f'column "{name}" looks like numbers with commas, such as {shown(values, row)}'
-        return _misread(values, what, counts, found, spec)
+        return _misread(values, what, counts, found, source, spec)
     if share >= 0.5 or is_signed.sum() >= 10 or found.share >= 0.9:
         odd = ~is_plain if is_plain.any() else ~is_signed if (~is_signed).any() else ~is_plain
         first = int(values.isin(counts.index[odd]).to_numpy().argmax())
@@ -288,7 +288,7 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
         elif share < 0.5 and found.share >= 0.9:
             what = "a number in most rows"
         where = f'column "{name}" is {shown(values, first)} in row {source.row(first)}'
-        return _misread(values, f"{where}, but {what}", counts, found, spec)
+        return _misread(values, f"{where}, but {what}", counts, found, source, spec)
     some = texts[:50]
     if sum(bool(_DATE.fullmatch(text)) for text in some) >= 0.9 * len(some):
         return Problem(
@@ -310,12 +310,16 @@ def _texts_of_numbers(values: pd.Series, counts: pd.Series, source: Source, spec
     what = f'column "{name}" holds numbers as texts, such as {shown(values, row)} in row {source.row(row)}'
     if unread and spec.decimal != ".":
         what += f', but data.decimal is "{spec.decimal}"'
-    return _misread(values, what, counts, found, spec)
+    return _misread(values, what, counts, found, source, spec)
 
 
-def _misread(values: pd.Series, what: str, counts: pd.Series, found: Reading, spec: DataSpec) -> Problem:
+def _misread(
+    values: pd.Series, what: str, counts: pd.Series, found: Reading, source: Source, spec: DataSpec
+) -> Problem:
     """Return `what` is wrong with a column of numbers that were read as texts, and the settings that mend it."""
     name = str(values.name)
+    if other := in_one_file(values, counts, found, source):
+        return Problem(name, f'column "{name}" {other}', ())
     settings = needed(counts, found, spec)
     has_gaps = bool(settings) and ("na" in settings or bool(values.isna().any()))
     missing: dict[str, Missing] = {name: "fill"} if has_gaps and spec.missing_in(name) == "refuse" else {}
@@ -324,6 +328,37 @@ def _misread(values: pd.Series, what: str, counts: pd.Series, found: Reading, sp
         name, what + found.hindrance, (*instead, _category(name, "onehot")),
         missing=missing, settings=settings,
     )  # fmt: skip
+
+
+def in_one_file(values: pd.Series, counts: pd.Series, found: Reading, source: Source) -> str:
+    """Return that a column holds numbers in one file and other values in another; empty if it does not.
+
+    Such values are no gaps: as gaps, they would leave nothing of the other file. One text without letters may be a gap.
+
+    Args:
+        values: of the rows of all files.
+        counts: how many rows have each different value.
+        found: how the different values are read.
+        source: where the rows are from.
+    """
+    is_odd, start = values.isin(counts.index[~found.is_read]).to_numpy(), 0
+    of_numbers, others = "", []
+    for part in source.parts:
+        rows = slice(start, start + len(part.frame))
+        start = rows.stop
+        odd, count = values[rows][is_odd[rows]], int(values[rows].notna().sum())
+        if count and len(odd) <= 0.1 * count:
+            of_numbers = of_numbers or part.name
+        texts = [str(text) for text in odd.unique()]
+        may_be_gaps = len(texts) == 1 and not any(map(str.isalnum, texts[0]))
+        is_other = len(odd) == count or (len(odd) > count / 2 and len(texts) > 1)
+        if len(odd) and is_other and not may_be_gaps:
+            others.append((part.name, rows.start + int(is_odd[rows].argmax())))
+    if not of_numbers or not others:
+        return ""
+    name, row = others[0]
+    it_is = f"{shown(values, row)} in row {source.row(row).split(' of ')[0]}"
+    return f"holds numbers in {of_numbers}, but other values in {name}, such as {it_is}. Write the same values in all files"
 
 
 def _category_kind(present: pd.Series, name: str) -> Literal["onehot"] | Problem:

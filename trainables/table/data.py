@@ -266,7 +266,8 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
         y = pd.concat([given.y, given.test.y], ignore_index=True)
     named = replace(spec, target=list(y.columns) if y.shape[1] > 1 else str(y.columns[0]))
     y = columns.stripped(y, named)
-    source = Source(spec.path, y)
+    parts = (Source("y", given.y), Source("y_test", given.test.y)) if given.test is not None else ()
+    source = Source(spec.path, y, parts=parts)
     target, problems = targets.target_of(y, source, named)
     # The plan cannot leave out rows of arrays, so no line of it is a remedy of gaps.
     problems = [replace(one, settings={}, missing={}) if "na" in one.settings else one for one in problems]
@@ -291,9 +292,9 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
         weights = {name: (pair[0], of_test) for name, pair in weights.items()}
     else:
         how, classes, told = _split_of(how, target, positions)
-        parts = splits.split(positions, how, how.validation or validation_split, None, None, None, classes)
+        found = splits.split(positions, how, how.validation or validation_split, None, None, None, classes)
         notes = (*notes, *told)
-        train, test, validation = parts.train, parts.test, parts.validation
+        train, test, validation = found.train, found.test, found.validation
         weights = {name: (pair[0][train], pair[1][test]) for name, pair in weights.items()}
     is_matrix = not isinstance(x, Mapping) and x.ndim == 2
     features = tuple(f"x{n}" for n in range(inputs.shape(x)[0])) if is_matrix else ()

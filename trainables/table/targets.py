@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainables.table.columns import AS_CLASSES, Problem, not_finite
+from trainables.table.columns import AS_CLASSES, Problem, in_one_file, not_finite
 from trainables.table.marks import Reading, needed, reading, to_number
 from trainables.table.raws import dropping
 from trainables.table.readers import Source
@@ -232,6 +232,8 @@ def _misread(
     values, several = frame[name], len(spec.targets) > 1
     counts = values.astype(object).value_counts()
     found, share = reading(counts, spec), 1 - bad.sum() / counts.sum()
+    if other := in_one_file(values, counts, found, source):
+        return Problem(name, f'the target "{name}" {other}', ())
     in_most = share > 0.5 or found.share >= 0.9
     if not in_most and spec.task != "regression" and not several:
         return None
