@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -15,7 +16,7 @@ import pandas as pd
 from trainables.table.marks import SIGNS, Reading, line, needed, numbers_of, reading, to_number, together
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
-from trainables.table.spec import DataSpec, Missing
+from trainables.table.spec import DataSpec, Missing, Split
 
 MAX_CATEGORIES = 100
 """The most categories that become indicators without being asked for."""
@@ -199,7 +200,7 @@ def kind_of(
         return Problem(
             name,
             f'column "{name}" holds values of type {min(odd)}, but a feature is a number or a text',
-            _for_time(name, min(odd)),
+            _for_time(values, source) if min(odd) in ("date", "datetime", "Timestamp") else (),
         )
     if isinstance(values.dtype, pd.CategoricalDtype):
         return _category_kind(present, name)
@@ -290,11 +291,14 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
         where = f'column "{name}" is {shown(values, first)} in row {source.row(first)}'
         return _misread(values, f"{where}, but {what}", counts, found, source, spec)
     some = texts[:50]
-    if sum(bool(_DATE.fullmatch(text)) for text in some) >= 0.9 * len(some):
-        return Problem(
-            name, f'column "{name}" holds dates, such as {some[0]!r}, but a feature is a number or a category',
-            _for_time(name, "date"),
-        )  # fmt: skip
+    if sum(map(_is_date, some)) >= 0.9 * len(some):
+        what = f'column "{name}" holds dates, such as {some[0]!r}, but a feature is a number or a category'
+        remedies = _for_time(values, source)
+        if remedies and values.isna().any() and spec.missing_in(name) != "drop_rows":
+            what += (
+                f'; if it splits the rows, write "{name}": "drop_rows" in missing too, because it has gaps'
+            )
+        return Problem(name, what, remedies)
     return None
 
 
@@ -392,7 +396,21 @@ def _category(name: str, kind: str) -> str:
     return f"categories: {{{json.dumps(name, ensure_ascii=False)}: {kind}}}"
 
 
-def _for_time(name: str, kind: str) -> tuple[str, ...]:
-    if kind not in ("date", "datetime", "Timestamp"):
+def _is_date(text: str) -> bool:
+    """Return whether a text is a date; 18.00.00 looks like one, but has no month."""
+    if not _DATE.fullmatch(text):
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the day is not where pandas looks for it first
+        return pd.to_datetime(text, errors="coerce", dayfirst=True, utc=True) is not pd.NaT
+
+
+def _for_time(values: pd.Series, source: Source) -> tuple[str, ...]:
+    """Return the line of the plan that splits the rows by a column, if all of its values are times."""
+    from trainables.table import raws  # which needs this module
+
+    name = str(values.name)
+    how = Split(kind="time", column=name)
+    if raws.split_column(values.dropna().to_frame(), source, how)[0] is None:
         return ()
     return (f"split: {{kind: time, column: {json.dumps(name, ensure_ascii=False)}}}",)
