@@ -61,6 +61,31 @@ def test_the_future_is_the_test(count, seed):
     assert parts.validation == np.ceil(len(parts.train) * 0.2)
 
 
+@given(st.integers(20, 200), st.integers(2, 9), st.sampled_from([0.2, 0.205, 0.5]), st.booleans())
+def test_rows_of_one_moment_are_in_one_part(count, each, share, are_dates):
+    times = pd.Series(np.arange(count) // each)
+    moments = pd.to_datetime("2024-01-01", utc=True) + pd.to_timedelta(times, "D") if are_dates else times
+    how = Split(share, kind="time", column="t")
+    parts = split(np.arange(count), how, 0.2, None, None, moments, None)
+    check(parts, np.arange(count))
+    fit, validation = parts.train[: -parts.validation], parts.train[-parts.validation :]
+    assert not set(times[parts.train]) & set(times[parts.test])
+    assert set(times[fit]).isdisjoint(times[validation]) == (times[parts.train].nunique() > 1)
+    assert bool(parts.notes) == (times[parts.train].nunique() == 1)
+    # The border moves as little as the moment asks for, and not at all without equal moments.
+    assert np.ceil(count * share) <= len(parts.test) < np.ceil(count * share) + each or times.nunique() == 2
+    given_test = split(np.arange(count), how, 0.2, np.arange(3), None, moments, None)
+    rows = given_test.train
+    assert set(times[rows[: -given_test.validation]]).isdisjoint(times[rows[-given_test.validation :]])
+
+
+def test_one_moment_is_split_with_a_note():
+    parts = split(np.arange(40), Split(kind="time", column="t"), 0.2, None, None, pd.Series([7] * 40), None)
+    assert (
+        len(parts.test) == 8 and parts.validation == 7 and 'All rows have one value of "t"' in parts.notes[1]
+    )
+
+
 def test_given_parts_are_taken_as_they_are():
     rows, test, validation = np.arange(50), np.arange(50, 60), np.arange(60, 75)
     parts = split(rows, Split(), 0.2, test, validation, None, None)

@@ -159,7 +159,7 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
         by,
         classes,
     )
-    notes += told
+    notes += [*told, *found.notes]
     if len(found.train) < 2 or len(found.test) < 1:
         raise DataError(
             f"{path}: {len(rows[0])} rows with test_fraction={how.test:g} leave {len(found.train)} to train on and "
