@@ -60,18 +60,6 @@ def test_times_of_a_day_are_no_dates(form):
     assert judged([form.format(n % 24) for n in range(48)]) == "onehot"
 
 
-def test_a_split_by_time_is_offered_only_if_all_values_are_times():
-    dates = [f"{n % 28 + 1}/02/2024" for n in range(60)]
-    problem = judged(dates)
-    assert "holds dates" in problem.text and problem.remedies == ('split: {kind: time, column: "c"}',)
-    for odd in ("unknown", "02/31/2024"):
-        problem = judged([*dates, odd])
-        assert "holds dates" in problem.text and not problem.remedies
-    problem = judged([*dates, None])
-    assert problem.remedies and '"c": "drop_rows" in missing too' in problem.text
-    assert '"drop_rows"' not in judged([*dates, None], missing={"c": "drop_rows"}).text
-
-
 @pytest.mark.parametrize(
     "values",
     [["3a", "4b", "5"] * 10, ["x", "y"] * 10, ["1st", "2nd", "3rd"] * 9, ["10-20", "20-30"] * 9],

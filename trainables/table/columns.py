@@ -16,7 +16,7 @@ import pandas as pd
 from trainables.table.marks import SIGNS, Reading, line, needed, numbers_of, reading, to_number, together
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
-from trainables.table.spec import DataSpec, Missing, Split
+from trainables.table.spec import DataSpec, Missing
 
 MAX_CATEGORIES = 100
 """The most categories that become indicators without being asked for."""
@@ -200,7 +200,7 @@ def kind_of(
         return Problem(
             name,
             f'column "{name}" holds values of type {min(odd)}, but a feature is a number or a text',
-            _for_time(values, source) if min(odd) in ("date", "datetime", "Timestamp") else (),
+            (for_time(name),) if min(odd) in ("date", "datetime", "Timestamp") else (),
         )
     if isinstance(values.dtype, pd.CategoricalDtype):
         return _category_kind(present, name)
@@ -293,12 +293,7 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
     some = texts[:50]
     if sum(map(_is_date, some)) >= 0.9 * len(some):
         what = f'column "{name}" holds dates, such as {some[0]!r}, but a feature is a number or a category'
-        remedies = _for_time(values, source)
-        if remedies and values.isna().any() and spec.missing_in(name) != "drop_rows":
-            what += (
-                f'; if it splits the rows, write "{name}": "drop_rows" in missing too, because it has gaps'
-            )
-        return Problem(name, what, remedies)
+        return Problem(name, what, (for_time(name),))
     return None
 
 
@@ -405,12 +400,6 @@ def _is_date(text: str) -> bool:
         return pd.to_datetime(text, errors="coerce", dayfirst=True, utc=True) is not pd.NaT
 
 
-def _for_time(values: pd.Series, source: Source) -> tuple[str, ...]:
-    """Return the line of the plan that splits the rows by a column, if all of its values are times."""
-    from trainables.table import raws  # which needs this module
-
-    name = str(values.name)
-    how = Split(kind="time", column=name)
-    if raws.split_column(values.dropna().to_frame(), source, how)[0] is None:
-        return ()
-    return (f"split: {{kind: time, column: {json.dumps(name, ensure_ascii=False)}}}",)
+def for_time(name: str) -> str:
+    """Return the line of the plan that splits the rows by a column of times."""
+    return f"split: {{kind: time, column: {json.dumps(name, ensure_ascii=False)}}}"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from trainables.table import columns, inputs, lost, raws, recipe, splits, targets
+from trainables.table import columns, inputs, lost, raws, recipe, remedies, splits, targets
 from trainables.table.columns import Problem
 from trainables.table.given import WEIGHTS, Given
 from trainables.table.readers import Source
@@ -131,7 +131,7 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
     by, wrong, told_of_times = raws.split_column(frame, source, how)
     problems += wrong
     if problems:
-        problems, may_drop_rows = lost.without_loss(columns.without_harm(problems, frame, spec), raw, spec)
+        problems, may_drop_rows = remedies.that_work(columns.without_harm(problems, frame, spec), raw, spec)
         raise DataError(columns.message(path, problems, may_drop_rows))
     assert target is not None
 
