@@ -86,12 +86,13 @@ def accuracy(by_bin: pd.DataFrame, calibrated: pd.DataFrame) -> str:
 def sensitivity(table: pd.DataFrame) -> str:
     """Return which feature matters most, and which ones have no measurable effect."""
     metric = "MSE" if "metric" not in table else table["metric"].iloc[0]
-    none = table[table["increase"] <= 2 * table["spread"]]["feature"]
-    if len(none) == len(table):
+    has_effect = table["increase"] > 2 * table["spread"]
+    none = table[~has_effect]["feature"]
+    if not has_effect.any():
         return (
             f"Shuffling no feature raises the {metric} by more than two standard deviations of the shuffles."
         )
-    first, *others = table.to_dict("records")
+    first, *others = table[has_effect].to_dict("records")
     text = (
         f"{first['feature']} matters most: shuffled, it raises the {metric} by {first['increase']:.3g} "
         f"(+-{first['spread']:.2g})"

@@ -13,8 +13,9 @@ import pandas as pd
 import yaml
 
 from sweep.plan import form
-from trainables.table import columns, raws
+from trainables.table import columns, raws, remedies
 from trainables.table.columns import Problem
+from trainables.table.raws import Raw
 from trainables.table.readers import Source
 from trainables.table.spec import DataSpec
 
@@ -42,20 +43,21 @@ def check_features(x: pd.DataFrame, data: Mapping[str, Any] | None) -> None:
     wrong = {problem.column for problem in problems}
     problems += raws.gaps(frame, source, spec, [name for name in names if name not in wrong])
     if problems:
-        ways = "\n".join(f"  data={way!r}" for way in _ways(given, problems))
+        problems, may_drop_rows = remedies.that_work(problems, Raw((source,), frame, ""), spec)
+        ways = "\n".join(f"  data={way!r}" for way in _ways(given, problems, may_drop_rows))
         raise ValueError(
             f"{columns.told('X', problems)}\nCorrect X, or give the estimator what fits:\n{ways}"
         )
 
 
-def _ways(given: dict[str, Any], problems: Sequence[Problem]) -> list[dict[str, Any]]:
+def _ways(given: dict[str, Any], problems: Sequence[Problem], may_drop_rows: bool) -> list[dict[str, Any]]:
     """Return the arguments `data` that mend what is wrong; each has all keys that are needed together."""
     settings = columns.settings_of(problems)
-    remedies = [yaml.safe_load(line) for line in columns.remedies_of(problems)]
+    lines = [yaml.safe_load(line) for line in columns.remedies_of(problems, may_drop_rows)]
     ways = []
-    if settings and not any("missing" in one for one in remedies):
+    if settings and not any("missing" in one for one in lines):
         ways.append({**given, **settings})
-    for one in remedies:
+    for one in lines:
         if "missing" in one:
             ways.append({**given, **settings, **_joined(given, one)})
         elif "decimal" in one:  # instead of a mark between thousands

@@ -128,7 +128,7 @@ def held_out(
     by = None if how.column is None else _split_column(x, how)
     # Only two parts are wanted, so the test rows are said to be given, whichever these are.
     parts = splits.split(
-        rows, replace(how, seed=seed), float(share), rows[:1], rows[:0], by,
+        rows, replace(how, seed=seed), float(share), rows[:1], None, by,
         pd.Series(y) if how.kind == "stratified" else None,
     )  # fmt: skip
     count = len(parts.train) - (parts.validation or 0)

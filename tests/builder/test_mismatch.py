@@ -1,5 +1,7 @@
 """Activations, losses and metrics that do not fit: where Keras says nothing and the numbers mean nothing, a note does."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ X = CHANCE.normal(size=(60, 3)).astype("float32")
 BINARY = (X[:, 0] > 0).astype("float32")
 THREE = np.digitize(X[:, 0], [-0.5, 0.5]).astype("float32")
 SEVERAL = (X[:, :2] > 0).astype("float32")
+SIGNS = 2 * BINARY - 1
+LOGITS = losses.BinaryCrossentropy(from_logits=True)
 
 
 def table(y):
@@ -63,6 +67,17 @@ LINEAR = ["has no activation", "from_logits=True"]
          ["has one output", "BinaryAccuracy"]),
         (BINARY, (1, "sigmoid", "binary_crossentropy", ["sparse_categorical_accuracy"]), ["has one output"]),
         (BINARY, (1, "sigmoid", "binary_crossentropy", [metrics.Accuracy()]), ["the metric Accuracy asks", '["accuracy"]']),
+        (BINARY, (1, "sigmoid", "binary_crossentropy", ["f1_score"]), ["counts as a yes. Use F1Score(threshold=0.5)"]),
+        (BINARY, (1, "sigmoid", "mse", [metrics.F1Score()]), ["F1Score(threshold=0.5)"]),
+        (BINARY, (1, "sigmoid", "binary_crossentropy", [metrics.FBetaScore(beta=2.0)]), ["Use FBetaScore(threshold=0.5)"]),
+        (BINARY, (1, None, LOGITS, [metrics.F1Score()]), ["Give the last layer a sigmoid, and use F1Score"]),
+        (SEVERAL, (2, "sigmoid", "binary_crossentropy", [metrics.F1Score(average="macro")]), ["Give it threshold=0.5"]),
+        (SIGNS, (1, None, "hinge", ["accuracy"]),
+         ["a target of -1 counts as wrong", "task: binary under data, which the loss hinge", "BinaryAccuracy(threshold=0)"]),
+        (SIGNS, (1, "tanh", "squared_hinge", [metrics.BinaryAccuracy(threshold=0.0)]), ["a target of -1 counts"]),
+        (SIGNS, (1, "tanh", "mse", ["acc"]), ["the metric acc compares", "Use mae, or write task: binary"]),
+        (BINARY, (1, None, "hinge", ["accuracy"]), ["above 0.5 for a yes", "loss hinge it is one above 0", "(threshold=0)"]),
+        (BINARY, (1, None, LOGITS, [metrics.binary_accuracy]), ["above 0.5 for a yes", "(threshold=0)"]),
     ],
 )  # fmt: skip
 def test_parts_that_do_not_fit_are_told(y, model, words):
@@ -70,6 +85,48 @@ def test_parts_that_do_not_fit_are_told(y, model, words):
     for word in words:
         assert word in note, note
     assert not note.endswith(".")
+
+
+@pytest.mark.parametrize("of", ["accuracy", "acc", metrics.BinaryAccuracy, metrics.binary_accuracy])
+@pytest.mark.parametrize("loss", ["mse", "mae", losses.Huber])
+def test_an_accuracy_of_amounts_is_told(of, loss):
+    """Keras calls each row wrong whose target is another number than 0 and 1."""
+    model = compiled(
+        1, None, loss() if isinstance(loss, type) else loss, [of() if isinstance(of, type) else of]
+    )
+    amounts = X[:, 0] * 10
+    data = replace(table(THREE), y_train=amounts[:50], y_test=amounts[50:], classes=(), task="regression")
+    note = target_of(model, data).note
+    assert "compares the target with 0 and 1" in note and note.endswith("counts as wrong. Use mae")
+    assert model.evaluate(X, amounts, verbose=0)[1] == 0
+    assert "Use mae" in target_of(compiled(1, None, "mse", ["categorical_accuracy"]), data).note
+
+
+@pytest.mark.parametrize(
+    ("task", "instead"), [("regression", "an amount. Use mae"), ("multilabel", "Use BinaryAccuracy")]
+)
+def test_an_accuracy_of_several_columns_is_told(task, instead):
+    y = SEVERAL if task == "multilabel" else X[:, :2]
+    classes = ("p", "q") if task == "multilabel" else ()
+    data = replace(
+        table(BINARY), y_train=y[:50], y_test=y[50:], task=task, classes=classes, targets=("p", "q")
+    )
+    note = target_of(compiled(2, "sigmoid", "mse", ["accuracy"]), data).note
+    assert "the metric accuracy asks which output of a row is the largest" in note and note.endswith(instead)
+
+
+def test_what_is_said_of_signs_is_what_keras_computes():
+    """BinaryAccuracy(threshold=0) of -1 and 1 calls each -1 wrong; a hinge loss is the same for 0 and 1 as for -1 and 1."""
+    p = X[:, :1]
+    for threshold in (0.5, 0.0):
+        right = metrics.binary_accuracy(SIGNS[:, None], p, threshold)
+        assert not np.asarray(right)[SIGNS == -1].any()
+    assert np.asarray(metrics.binary_accuracy(BINARY[:, None], p, 0.0)).all()
+    for hinge in (losses.hinge, losses.squared_hinge):
+        np.testing.assert_array_equal(hinge(SIGNS[:, None], p), hinge(BINARY[:, None], p))
+    every = metrics.F1Score()
+    every.update_state(BINARY[:, None], np.full((60, 1), 0.01, "float32"))
+    assert float(every.result()[0]) == pytest.approx(2 * BINARY.mean() / (1 + BINARY.mean()))
 
 
 def mine(y, p):
@@ -86,7 +143,11 @@ def mine(y, p):
         (BINARY, (1, None, losses.BinaryCrossentropy(from_logits=True), [metrics.BinaryAccuracy(threshold=0.0)])),
         (THREE, (3, [layers.Dense(3), layers.Softmax()], "sparse_categorical_crossentropy", ["accuracy"])),
         (THREE, (3, [layers.Dense(3), layers.Rescaling(0.1)], "sparse_categorical_crossentropy")),
-        (BINARY, (1, None, "hinge", [mine, metrics.AUC(from_logits=True)])),
+        (BINARY, (1, None, "hinge", [mine, metrics.AUC(from_logits=True), metrics.BinaryAccuracy(threshold=0.0)])),
+        (BINARY, (1, "sigmoid", "binary_crossentropy", ["accuracy", metrics.F1Score(threshold=0.5), "binary_accuracy"])),
+        (BINARY, (1, "sigmoid", "mse", ["accuracy"])),
+        (THREE, (3, "softmax", "categorical_crossentropy", [metrics.F1Score(average="macro")])),
+        (SEVERAL, (2, "sigmoid", "binary_crossentropy", [metrics.F1Score("macro", 0.5), "binary_accuracy"])),
         (BINARY, (1, None, "mse", ["mae"])),
         (SEVERAL, (2, "sigmoid", "binary_crossentropy", ["accuracy"])),
     ],

@@ -50,6 +50,19 @@ def test_sensitivity_names_the_first_and_those_without_effect():
     assert "Shuffling no feature" in verdicts.sensitivity(table[2:])
 
 
+def test_sensitivity_names_no_feature_both_as_important_and_as_without_effect():
+    table = pd.DataFrame(
+        {"feature": ["w", "h", "s"], "increase": [8.0, 1, 0.5], "spread": [0.5, 0.9, 0.1], "columns": 1}
+    )
+    assert verdicts.sensitivity(table) == (
+        "w matters most: shuffled, it raises the MSE by 8 (+-0.5), s by 0.5; no measurable effect of h."
+    )
+    assert verdicts.sensitivity(table.assign(spread=[5.0, 0.9, 0.1])) == (
+        "s matters most: shuffled, it raises the MSE by 0.5 (+-0.1); no measurable effect of w, h."
+    )
+    assert verdicts.sensitivity(table[:2]).endswith("by 8 (+-0.5); no measurable effect of h.")
+
+
 @pytest.mark.parametrize(
     ("difference", "said"),
     [

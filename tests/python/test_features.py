@@ -42,3 +42,10 @@ def test_one_way_mends_all_columns():
     frame = pd.DataFrame({"a": [f"${1000 + row:,}" for row in ROWS], "b": [None, *ROWS[1:]], "c": ROWS})
     first = re.search(r"  data=(.*)", message(frame, None))
     check_features(frame, eval(first[1]))
+
+
+def test_no_way_leaves_out_nearly_all_rows():
+    frame = pd.DataFrame({"a": [None] * 30 + [*ROWS[30:]], "b": ROWS})
+    said = message(frame, None)
+    assert "'missing': 'fill'" in said and "drop_rows" not in said
+    assert "drop_rows" in message(frame.assign(a=[None, *ROWS[1:]]), None)

@@ -55,6 +55,11 @@ def test_other_columns_are_refused_with_a_remedy(values, words, remedy):
     assert words in problem.text and (remedy is None or f"  {remedy}\n" in message("t", [problem]))
 
 
+@pytest.mark.parametrize("form", ["{:02}.00.00", "{:02}.30.15", "{}-24-60"])
+def test_times_of_a_day_are_no_dates(form):
+    assert judged([form.format(n % 24) for n in range(48)]) == "onehot"
+
+
 @pytest.mark.parametrize(
     "values",
     [["3a", "4b", "5"] * 10, ["x", "y"] * 10, ["1st", "2nd", "3rd"] * 9, ["10-20", "20-30"] * 9],

@@ -262,6 +262,16 @@ def test_other_files_give_the_test_and_validation_rows(csv):
         load(DataSpec(target="target", **paths))
 
 
+def test_a_rare_class_is_not_told_if_no_rows_are_split(csv):
+    frame = pd.read_csv(csv).assign(target=["one", *["no", "yes"] * 59, "no"])
+    paths = {key: str(csv.with_name(f"{key}.csv")) for key in ("path", "test_path", "validation_path")}
+    for key, part in zip(paths, (frame[:60], frame[60:90], frame[90:]), strict=True):
+        part.to_csv(paths[key], index=False)
+    assert not any("split at random" in note for note in load(DataSpec(target="target", **paths)).notes)
+    paths.pop("validation_path")  # a share of the train rows again
+    assert any("split at random" in note for note in load(DataSpec(target="target", **paths)).notes)
+
+
 def test_weights_of_rows_are_no_feature(csv):
     frame = pd.read_csv(csv).assign(w=lambda t: t["a"].abs(), v=1.0)
     frame.to_csv(csv, index=False)

@@ -52,3 +52,15 @@ def test_what_may_be_wrong_is_told(tmp_path):
     assert ["rare has 5.0%" in sentence for sentence in warnings_of(load(DataSpec(path, "y")))] == [True]
     pd.concat([frame, frame]).to_csv(path, index=False)
     assert "test rows are in the train rows too" in warnings_of(load(DataSpec(path, "y")))[0]
+
+
+def test_a_class_without_train_rows_is_not_advised_to_be_weighted(tmp_path):
+    frame, path = table(tmp_path, y=["no", "yes"] * 50)
+    other = str(tmp_path / "test.csv")
+    frame.assign(a=frame["a"] + 10, y=frame["y"] + ".").to_csv(other, index=False)
+    prepared = load(DataSpec(path, "y", test_path=other))
+    assert prepared.classes == ("no", "no.", "yes", "yes.") and warnings_of(prepared) == []
+    assert any("No train row has the class 'no.', 'yes.'" in note for note in prepared.notes)
+    frame.assign(y=["no"] * 3 + ["yes"] * 97).to_csv(path, index=False)
+    [warning] = warnings_of(load(DataSpec(path, "y", test_path=other)))
+    assert warning.startswith("The class no has 3.0% of the train rows")

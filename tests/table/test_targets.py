@@ -37,9 +37,21 @@ def test_the_task_is_found_from_the_target(values, task, classes):
     assert not problems and target.task == task and target.classes == classes
     expected = LabelEncoder().fit_transform(values) if classes else values
     np.testing.assert_array_equal(target.values, np.array(expected, "float32"))
-    # A number that is taken as a class without being asked for is told, unless it is a code already. So are signs.
+    # A number that is taken as a class without being asked for is told, unless it is a code already. So are signs, and
+    # amounts that may be classes.
     are_other_codes = classes not in ((), (0, 1)) and isinstance(values[0], int)
-    assert bool(target.notes) == (are_other_codes or set(values) == {-1, 1})
+    assert bool(target.notes) == (are_other_codes or set(values) in ({-1, 1}, {1, 2, 3}))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"), [([3, 1.0, 2], "1, 2, 3"), (range(3, 9), "3, 4, 5, 6, 7, 8"), (range(11), "")]
+)
+def test_few_whole_numbers_that_are_learned_as_amounts_are_told(values, told):
+    target, _ = found([*values] * 9)
+    assert target.task == "regression"
+    expected = f'The target "y" has the whole numbers {told} and is learned as amounts. Write task: multiclass under data'
+    assert bool(target.notes) == bool(told) and all(note.startswith(expected) for note in target.notes)
+    assert not found([*values] * 9, "regression")[0].notes
 
 
 def test_numbers_are_classes_if_asked_for():
@@ -47,6 +59,15 @@ def test_numbers_are_classes_if_asked_for():
     assert target.classes == (1, 2, 3) and target.values[:3].tolist() == [2, 0, 1]
     target, _ = found([0, 1, 2] * 9, "regression")
     assert target.classes == () and target.task == "regression"
+
+
+def test_labels_that_are_almost_the_same_are_told():
+    target, _ = found([">50K", "<=50K", ">50K.", "<=50K.", "other"] * 9)
+    assert len(target.classes) == 5 and len(target.notes) == 2
+    assert "The classes '>50K', '>50K.' differ only in a dot at the end" in target.notes[1]
+    target, _ = found(["Yes", "no", "yes ", "No"] * 9)
+    assert len(target.notes) == 2 and "'Yes', 'yes '" in target.notes[1]
+    assert found(["a", "b", "1.", "2."] * 9)[0].notes == ()
 
 
 def test_ordered_categories_keep_their_order():

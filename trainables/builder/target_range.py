@@ -9,6 +9,7 @@ import numpy as np
 
 from trainables.errors import TrainablesError
 from trainables.table.data import Table
+from trainables.table.targets import MAX_CLASSES
 
 BINARY = ("binarycrossentropy", "binaryfocalcrossentropy")
 _CATEGORICAL = ("categoricalcrossentropy", "categoricalfocalcrossentropy")
@@ -59,9 +60,10 @@ def check(loss: Any, width: int, table: Table, column: int | None) -> None:
         check_classes(width, table, column, name_of(loss))
     if kind in _CATEGORICAL and values.ndim == 1:
         if width == 1:
+            mend = _by_task(width, table, column)
             raise TargetError(
-                f"{name_of(loss)} needs an output for each class, but the model has 1 output. Give the last layer a unit "
-                "for each class, or use binary_crossentropy."
+                f"{name_of(loss)} needs an output for each class, but the model has 1 output. "
+                f"{mend or 'Give the last layer a unit for each class, or use binary_crossentropy.'}"
             )
         check_classes(width, table, column, name_of(loss))
     if kind in BINARY and (width == 1 or values.ndim > 1):
@@ -88,12 +90,33 @@ def check_classes(width: int, table: Table, column: int | None, loss: str = "") 
     odd = values[(values < 0) | (values > width - 1) | (values != np.rint(values))]
     if odd.size:
         by = f"{loss} needs classes from 0 to {width - 1}: " if loss else ""
-        distinct = np.unique(values)
-        mend = "Give the last layer a unit for each class, and number the classes from 0."
-        if len(distinct) == width and values.ndim == 1 and column is None and not table.classes:
-            task = "binary" if width == 2 else "multiclass"
-            mend = f"Write task: {task} under data, which numbers its {width} values from 0."
+        mend = _by_task(width, table, column) if loss or len(np.unique(values)) == width else ""
+        mend = mend or "Give the last layer a unit for each class, and number the classes from 0."
         raise TargetError(f'{by}{words} "{_title(table, column)}" has {odd.flat[0]:g}. {mend}')
+
+
+def _by_task(width: int, table: Table, column: int | None) -> str:
+    """Return what numbers the classes of a target that is learned as amounts; empty if it has classes or no whole numbers.
+
+    The builder's argument `outputs` is 1 for amounts, so that the width of the model says nothing.
+    """
+    values = _values(table, column)
+    distinct = np.unique(values)
+    count = len(distinct)
+    are_whole = np.array_equal(distinct, np.rint(distinct))
+    if (
+        values.ndim > 1
+        or column is not None
+        or table.classes
+        or not (2 <= count <= MAX_CLASSES and are_whole)
+    ):
+        return ""
+    mend = f"Write task: {'binary' if count == 2 else 'multiclass'} under data, which numbers its {count} values from 0"
+    if count == width:
+        return f"{mend}."
+    if count == 2:
+        return f"{mend}, and give the last layer 2 units."
+    return f"{mend}. The last layer needs {count} units then: the argument outputs of a builder is {count}."
 
 
 def kind_of(loss: Any, width: int) -> str:

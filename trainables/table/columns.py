@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -53,9 +54,16 @@ class Problem:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def message(name: str, problems: Sequence[Problem]) -> str:
-    """Return one message about everything that is wrong with a table, with the lines of a plan that mend it."""
-    lines = [line(key, value) for key, value in settings_of(problems).items()] + remedies_of(problems)
+def message(name: str, problems: Sequence[Problem], may_drop_rows: bool = True) -> str:
+    """Return one message about everything that is wrong with a table, with the lines of a plan that mend it.
+
+    Args:
+        name: of the table.
+        problems: what is wrong with its columns.
+        may_drop_rows: whether enough rows are left without those that have a gap.
+    """
+    lines = [line(key, value) for key, value in settings_of(problems).items()]
+    lines += remedies_of(problems, may_drop_rows)
     if not lines:
         return told(name, problems)
     listed = "\n".join(f"  {one}" for one in lines)
@@ -70,12 +78,17 @@ def told(name: str, problems: Sequence[Problem]) -> str:
     return f"{name}: {len(problems)} columns cannot be used as they are:\n{listed}"
 
 
-def remedies_of(problems: Sequence[Problem]) -> list[str]:
-    """Return the lines of a plan's `data` that mend columns, besides `settings_of`; each is one way."""
+def remedies_of(problems: Sequence[Problem], may_drop_rows: bool = True) -> list[str]:
+    """Return the lines of a plan's `data` that mend columns, besides `settings_of`; each is one way.
+
+    Args:
+        problems: what is wrong with columns.
+        may_drop_rows: whether enough rows are left without those that have a gap.
+    """
     policies = {column: policy for problem in problems for column, policy in problem.missing.items()}
     lines: list[str] = []
     if policies and all(problem.missing == {problem.column: "fill"} for problem in problems):
-        lines += ["missing: fill", "missing: drop_rows"]
+        lines += ["missing: fill", *(["missing: drop_rows"] if may_drop_rows else [])]
     if policies and (not lines or len(policies) > 1):
         lines.append(f"missing: {json.dumps(policies, ensure_ascii=False)}")
     lines += [remedy for problem in problems for remedy in problem.remedies]
@@ -187,7 +200,7 @@ def kind_of(
         return Problem(
             name,
             f'column "{name}" holds values of type {min(odd)}, but a feature is a number or a text',
-            _for_time(name, min(odd)),
+            (for_time(name),) if min(odd) in ("date", "datetime", "Timestamp") else (),
         )
     if isinstance(values.dtype, pd.CategoricalDtype):
         return _category_kind(present, name)
@@ -265,7 +278,7 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
     if (has_commas & are_numbers).any() and rows[are_numbers].sum() >= 0.9 * rows.sum():
         row = int(values.astype(str).str.contains(",", regex=False).to_numpy().argmax())
         what = f'column "{name}" looks like numbers with commas, such as {shown(values, row)}'
-        return _misread(values, what, counts, found, spec)
+        return _misread(values, what, counts, found, source, spec)
     if share >= 0.5 or is_signed.sum() >= 10 or found.share >= 0.9:
         odd = ~is_plain if is_plain.any() else ~is_signed if (~is_signed).any() else ~is_plain
         first = int(values.isin(counts.index[odd]).to_numpy().argmax())
@@ -276,13 +289,11 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
         elif share < 0.5 and found.share >= 0.9:
             what = "a number in most rows"
         where = f'column "{name}" is {shown(values, first)} in row {source.row(first)}'
-        return _misread(values, f"{where}, but {what}", counts, found, spec)
+        return _misread(values, f"{where}, but {what}", counts, found, source, spec)
     some = texts[:50]
-    if sum(bool(_DATE.fullmatch(text)) for text in some) >= 0.9 * len(some):
-        return Problem(
-            name, f'column "{name}" holds dates, such as {some[0]!r}, but a feature is a number or a category',
-            _for_time(name, "date"),
-        )  # fmt: skip
+    if sum(map(_is_date, some)) >= 0.9 * len(some):
+        what = f'column "{name}" holds dates, such as {some[0]!r}, but a feature is a number or a category'
+        return Problem(name, what, (for_time(name),))
     return None
 
 
@@ -298,12 +309,16 @@ def _texts_of_numbers(values: pd.Series, counts: pd.Series, source: Source, spec
     what = f'column "{name}" holds numbers as texts, such as {shown(values, row)} in row {source.row(row)}'
     if unread and spec.decimal != ".":
         what += f', but data.decimal is "{spec.decimal}"'
-    return _misread(values, what, counts, found, spec)
+    return _misread(values, what, counts, found, source, spec)
 
 
-def _misread(values: pd.Series, what: str, counts: pd.Series, found: Reading, spec: DataSpec) -> Problem:
+def _misread(
+    values: pd.Series, what: str, counts: pd.Series, found: Reading, source: Source, spec: DataSpec
+) -> Problem:
     """Return `what` is wrong with a column of numbers that were read as texts, and the settings that mend it."""
     name = str(values.name)
+    if other := in_one_file(values, counts, found, source):
+        return Problem(name, f'column "{name}" {other}', ())
     settings = needed(counts, found, spec)
     has_gaps = bool(settings) and ("na" in settings or bool(values.isna().any()))
     missing: dict[str, Missing] = {name: "fill"} if has_gaps and spec.missing_in(name) == "refuse" else {}
@@ -312,6 +327,37 @@ def _misread(values: pd.Series, what: str, counts: pd.Series, found: Reading, sp
         name, what + found.hindrance, (*instead, _category(name, "onehot")),
         missing=missing, settings=settings,
     )  # fmt: skip
+
+
+def in_one_file(values: pd.Series, counts: pd.Series, found: Reading, source: Source) -> str:
+    """Return that a column holds numbers in one file and other values in another; empty if it does not.
+
+    Such values are no gaps: as gaps, they would leave nothing of the other file. One text without letters may be a gap.
+
+    Args:
+        values: of the rows of all files.
+        counts: how many rows have each different value.
+        found: how the different values are read.
+        source: where the rows are from.
+    """
+    is_odd, start = values.isin(counts.index[~found.is_read]).to_numpy(), 0
+    of_numbers, others = "", []
+    for part in source.parts:
+        rows = slice(start, start + len(part.frame))
+        start = rows.stop
+        odd, count = values[rows][is_odd[rows]], int(values[rows].notna().sum())
+        if count and len(odd) <= 0.1 * count:
+            of_numbers = of_numbers or part.name
+        texts = [str(text) for text in odd.unique()]
+        may_be_gaps = len(texts) == 1 and not any(map(str.isalnum, texts[0]))
+        is_other = len(odd) == count or (len(odd) > count / 2 and len(texts) > 1)
+        if len(odd) and is_other and not may_be_gaps:
+            others.append((part.name, rows.start + int(is_odd[rows].argmax())))
+    if not of_numbers or not others:
+        return ""
+    name, row = others[0]
+    it_is = f"{shown(values, row)} in row {source.row(row).split(' of ')[0]}"
+    return f"holds numbers in {of_numbers}, but other values in {name}, such as {it_is}. Write the same values in all files"
 
 
 def _category_kind(present: pd.Series, name: str) -> Literal["onehot"] | Problem:
@@ -345,7 +391,15 @@ def _category(name: str, kind: str) -> str:
     return f"categories: {{{json.dumps(name, ensure_ascii=False)}: {kind}}}"
 
 
-def _for_time(name: str, kind: str) -> tuple[str, ...]:
-    if kind not in ("date", "datetime", "Timestamp"):
-        return ()
-    return (f"split: {{kind: time, column: {json.dumps(name, ensure_ascii=False)}}}",)
+def _is_date(text: str) -> bool:
+    """Return whether a text is a date; 18.00.00 looks like one, but has no month."""
+    if not _DATE.fullmatch(text):
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the day is not where pandas looks for it first
+        return pd.to_datetime(text, errors="coerce", dayfirst=True, utc=True) is not pd.NaT
+
+
+def for_time(name: str) -> str:
+    """Return the line of the plan that splits the rows by a column of times."""
+    return f"split: {{kind: time, column: {json.dumps(name, ensure_ascii=False)}}}"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from trainables.table import columns, inputs, raws, recipe, splits, targets
+from trainables.table import columns, inputs, lost, raws, recipe, remedies, splits, targets
 from trainables.table.columns import Problem
 from trainables.table.given import WEIGHTS, Given
 from trainables.table.readers import Source
@@ -38,7 +38,6 @@ ABALONE_COLUMNS = (
     "Shell weight",
     "Rings",
 )
-MIN_ROWS = 20
 LEAST_OF_A_CLASS = 4
 """Rows that each class needs if the classes are stratified without being asked for."""
 
@@ -132,10 +131,12 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
     by, wrong, told_of_times = raws.split_column(frame, source, how)
     problems += wrong
     if problems:
-        raise DataError(columns.message(path, columns.without_harm(problems, frame, spec)))
+        problems, may_drop_rows = remedies.that_work(columns.without_harm(problems, frame, spec), raw, spec)
+        raise DataError(columns.message(path, problems, may_drop_rows))
     assert target is not None
 
     rows = [raws.kept(frame, part, spec) for part in raw.parts]
+    lost.check(raw, spec, rows, aside)
     dropped = sum(map(len, raw.parts)) - sum(map(len, rows))
     notes = [*source.notes, *target.notes, *told_of_times]
     if how.column:
@@ -147,18 +148,18 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
         )
     if dropped:
         notes.append(f"{dropped:,} of {len(frame):,} rows have gaps and are left out (missing: drop_rows).")
-    if len(rows[0]) < MIN_ROWS:
-        raise DataError(
-            f"{path}: the table has {len(rows[0])} rows, but needs at least {MIN_ROWS}. Give more data."
-        )
-    how, classes, told = _split_of(how, target, rows[0])
     named = dict(zip([name for name, _ in raws.files(spec)], rows, strict=True))
-    empty = np.array([], int)
+    how, classes, told = _split_of(how, target, rows[0], is_split=len(named) < 3)
     found = splits.split(
-        rows[0], how, how.validation or validation_split, named.get("test", empty), named.get("validation", empty),
-        by, classes,
-    )  # fmt: skip
-    notes += told
+        rows[0],
+        how,
+        how.validation or validation_split,
+        named.get("test"),
+        named.get("validation"),
+        by,
+        classes,
+    )
+    notes += [*told, *found.notes]
     if len(found.train) < 2 or len(found.test) < 1:
         raise DataError(
             f"{path}: {len(rows[0])} rows with test_fraction={how.test:g} leave {len(found.train)} to train on and "
@@ -168,9 +169,15 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
 
 
 def _split_of(
-    how: Split, target: targets.Target, rows: np.ndarray
+    how: Split, target: targets.Target, rows: np.ndarray, is_split: bool = True
 ) -> tuple[Split, pd.Series | None, list[str]]:
     """Return how rows are split, with a kind; the classes of all rows, None if there are none; and what to tell about it.
+
+    Args:
+        how: as the plan says.
+        target: of all rows.
+        rows: positions of the rows to split.
+        is_split: whether any part is a share of `rows`.
 
     Raises:
         DataError: they cannot be stratified, because the target is no class.
@@ -188,6 +195,8 @@ def _split_of(
     counts = classes.iloc[rows].value_counts()
     if counts.min() >= LEAST_OF_A_CLASS:
         return replace(how, kind="stratified"), classes, []
+    if not is_split:
+        return replace(how, kind="random"), classes, []
     label = target.classes[int(np.asarray(counts.index)[counts.argmin()])]
     note = (
         f'The class "{label}" of the target has {counts.min()} rows, too few to have its share in each part. So '
@@ -243,10 +252,22 @@ def _table(
 
 def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
     """Return the table of arrays, which are not encoded. If test rows are given, all rows keep their order."""
-    y = given.y if given.test is None else pd.concat([given.y, given.test.y], ignore_index=True)
+    y = given.y
+    if given.test is not None:
+        if given.test.y.empty:
+            raise DataError(
+                f"{spec.path}: x_test and y_test have no rows. Leave both out, or give some rows."
+            )
+        if given.test.y.isna().all().any():
+            raise DataError(
+                f"{spec.path}: the test rows have no target, as in a file for a competition: y_test has no value. Leave "
+                "x_test and y_test out. The best model can predict x_test."
+            )
+        y = pd.concat([given.y, given.test.y], ignore_index=True)
     named = replace(spec, target=list(y.columns) if y.shape[1] > 1 else str(y.columns[0]))
     y = columns.stripped(y, named)
-    source = Source(spec.path, y)
+    parts = (Source("y", given.y), Source("y_test", given.test.y)) if given.test is not None else ()
+    source = Source(spec.path, y, parts=parts)
     target, problems = targets.target_of(y, source, named)
     # The plan cannot leave out rows of arrays, so no line of it is a remedy of gaps.
     problems = [replace(one, settings={}, missing={}) if "na" in one.settings else one for one in problems]
@@ -271,10 +292,9 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
         weights = {name: (pair[0], of_test) for name, pair in weights.items()}
     else:
         how, classes, told = _split_of(how, target, positions)
-        none = positions[:0]
-        parts = splits.split(positions, how, how.validation or validation_split, none, none, None, classes)
+        found = splits.split(positions, how, how.validation or validation_split, None, None, None, classes)
         notes = (*notes, *told)
-        train, test, validation = parts.train, parts.test, parts.validation
+        train, test, validation = found.train, found.test, found.validation
         weights = {name: (pair[0][train], pair[1][test]) for name, pair in weights.items()}
     is_matrix = not isinstance(x, Mapping) and x.ndim == 2
     features = tuple(f"x{n}" for n in range(inputs.shape(x)[0])) if is_matrix else ()

@@ -239,6 +239,6 @@ def _targets(y: Any, wrong: list[str]) -> pd.DataFrame | None:
     if array.ndim not in (1, 2):
         wrong.append(f"y has the shape {array.shape}, but needs (rows,) or (rows, targets)")
         return None
-    frame = pd.DataFrame(array.reshape(len(array), -1)).infer_objects()
+    frame = pd.DataFrame(array[:, None] if array.ndim == 1 else array).infer_objects()
     frame.columns = pd.Index([f"y{n}" for n in range(frame.shape[1])] if frame.shape[1] > 1 else ["y"])
     return frame

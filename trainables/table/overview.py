@@ -92,7 +92,8 @@ def warnings_of(table: Table) -> list[str]:
         )
     if table.classes and table.y_train.ndim == 1:
         counts = np.bincount(table.y_train.astype(int), minlength=len(table.classes))
-        rarest = int(counts.argmin())
+        # A class without train rows cannot be weighted; a note names it.
+        rarest = int(np.where(counts > 0, counts, len(table.y_train) + 1).argmin())
         if counts[rarest] < 0.1 * len(table.y_train) / len(table.classes) * 2:
             share = counts[rarest] / len(table.y_train)
             found.append(

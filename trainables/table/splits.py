@@ -19,19 +19,21 @@ class Parts:
         train: in their order; the last of them are the validation rows.
         test: in their order.
         validation: how many of the train rows are the validation rows; None if `validation_split` of `fit` says it.
+        notes: what the user must know, a sentence each.
     """
 
     train: np.ndarray
     test: np.ndarray
     validation: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def split(
     rows: np.ndarray,
     how: Split,
     share: float,
-    given_test: np.ndarray,
-    given_validation: np.ndarray,
+    given_test: np.ndarray | None,
+    given_validation: np.ndarray | None,
     by: pd.Series | None,
     classes: pd.Series | None,
 ) -> Parts:
@@ -41,7 +43,7 @@ def split(
         rows: positions of the rows to split.
         how: kind, shares and seed.
         share: share of the train rows that are the validation rows.
-        given_test, given_validation: positions of the rows of these parts; may be empty.
+        given_test, given_validation: positions of the rows of these parts; None: they are a share of `rows`.
         by: groups or times, of all rows.
         classes: the classes of all rows; needed if the kind is stratified.
 
@@ -50,12 +52,12 @@ def split(
     """
     kind = how.kind or "random"
     if kind == "random":
-        if len(given_test):
+        if given_test is not None:
             train, test = _sampled(rows, 1.0, how.seed), given_test
         else:
             train = _sampled(rows, 1 - how.test, how.seed)
             test = np.setdiff1d(rows, train)  # in the order of the file
-        if len(given_validation):
+        if given_validation is not None:
             return Parts(np.concatenate([train, given_validation]), test, len(given_validation))
         if how.validation is None:
             return Parts(train, test)
@@ -64,12 +66,23 @@ def split(
         assert by is not None
         rows = rows[np.argsort(by.iloc[rows].to_numpy(), kind="stable")]
     train, test = (
-        (rows, given_test) if len(given_test) else _apart(rows, how.test, kind, how.seed, by, classes)
+        (rows, given_test) if given_test is not None else _apart(rows, how.test, kind, how.seed, by, classes)
     )
-    if len(given_validation):
+    if given_validation is not None:
         return Parts(np.concatenate([train, given_validation]), test, len(given_validation))
     fit, validation = _apart(train, share, kind, how.seed, by, classes)
-    return Parts(np.concatenate([fit, validation]), test, len(validation))
+    notes = []
+    if by is not None and kind == "time" and len(fit) and len(validation):
+        if by.iloc[fit[-1]] == by.iloc[validation[0]]:
+            notes.append(
+                f'The rows before the test rows have one value of "{how.column}", so validation rows are of the same moment '
+                "as fitted rows."
+            )
+        if given_test is None and by.iloc[validation[-1]] == by.iloc[test[0]]:
+            notes.append(
+                f'All rows have one value of "{how.column}", so test rows are of the same moment as train rows.'
+            )
+    return Parts(np.concatenate([fit, validation]), test, len(validation), tuple(notes))
 
 
 def fitted(train: int, share: float) -> int:
@@ -95,7 +108,10 @@ def _apart(
             # GroupShuffleSplit sorts the rows. Their order must say nothing, so that batches without shuffling are mixed.
             return np.random.default_rng(seed).permutation(rows[first]), rows[second]
         if kind == "time":
-            first, second = train_test_split(rows, test_size=share, shuffle=False)
+            assert by is not None
+            first, _ = train_test_split(rows, test_size=share, shuffle=False)
+            border = _of_moment(by.iloc[rows].to_numpy(), len(first))
+            first, second = rows[:border], rows[border:]
         else:
             assert classes is not None
             labels = classes.iloc[rows].to_numpy()
@@ -106,3 +122,16 @@ def _apart(
             "Write split: {kind: random}, or change the share."
         ) from None
     return first, second
+
+
+def _of_moment(times: np.ndarray, border: int) -> int:
+    """Return where a later part begins, so that it has all rows of its first moment, or the earlier part has them.
+
+    Args:
+        times: in their order.
+        border: where it would begin by its share.
+    """
+    begin, end = (int(np.searchsorted(times, times[border], side)) for side in ("left", "right"))
+    if begin > 0:
+        return begin
+    return end if end < len(times) else border  # with one moment there is no other border

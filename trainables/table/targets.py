@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from trainables.table.columns import AS_CLASSES, Problem, not_finite
+from trainables.table.columns import AS_CLASSES, Problem, in_one_file, not_finite
 from trainables.table.marks import Reading, needed, reading, to_number
 from trainables.table.raws import dropping
 from trainables.table.readers import Source
@@ -74,6 +75,11 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
         notes = () if distinct.tolist() == [0.0, 1.0] else (note,)
         return replace(made, notes=notes, are_texts=False), []
     told: tuple[str, ...] = ()
+    if spec.task == "auto" and len(distinct) <= MAX_CODES and np.array_equal(distinct, np.rint(distinct)):
+        told = (
+            f'The target "{names[0]}" has the whole numbers {", ".join(f"{number:.0f}" for number in distinct)} and is '
+            "learned as amounts. Write task: multiclass under data if they are classes.",
+        )
     if spec.task == "auto" and distinct.tolist() == _SIGNS:
         told = (
             f'The target "{names[0]}" has the values -1 and 1. They are learned as numbers, as a hinge loss needs them. '
@@ -122,7 +128,21 @@ def _classes(values: pd.Series, spec: DataSpec) -> Target:
     )
     codes = pd.Index(labels).get_indexer(pd.Index(values.astype(object))).astype("float32")
     codes[values.isna().to_numpy()] = np.nan
-    return Target("binary" if len(classes) == 2 else "multiclass", codes, classes, (), True)
+    notes = tuple(
+        f"The classes {', '.join(map(repr, alike))} differ only in a dot at the end, in blanks or in the case of letters. "
+        "If they are one class, write it alike in all rows."
+        for alike in _alike(classes)
+    )
+    return Target("binary" if len(classes) == 2 else "multiclass", codes, classes, notes, True)
+
+
+def _alike(classes: Sequence[Any]) -> list[list[str]]:
+    """Return the texts that differ only in a dot at the end, in blanks or in the case of letters, those of each text."""
+    found: dict[str, list[str]] = {}
+    for label in classes:
+        if isinstance(label, str):
+            found.setdefault("".join(label.split()).removesuffix(".").casefold(), []).append(label)
+    return [labels for labels in found.values() if len(labels) > 1]
 
 
 def _as_text(label: Any) -> str:
@@ -212,6 +232,8 @@ def _misread(
     values, several = frame[name], len(spec.targets) > 1
     counts = values.astype(object).value_counts()
     found, share = reading(counts, spec), 1 - bad.sum() / counts.sum()
+    if other := in_one_file(values, counts, found, source):
+        return Problem(name, f'the target "{name}" {other}', ())
     in_most = share > 0.5 or found.share >= 0.9
     if not in_most and spec.task != "regression" and not several:
         return None
