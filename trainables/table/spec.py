@@ -101,6 +101,8 @@ class DataSpec:
         thousands: the mark between thousands of numbers in texts.
         strip: signs to remove from numbers, such as "$" and "%".
         na: texts that mean "no value", besides the empty text, NA, NaN, null and the like.
+        keep_default_na: whether NA, None, null and the like mean "no value" in columns of texts of a text or Excel file. If
+            not, only the empty field and the texts of `na` do. In columns of numbers they always do.
         missing: what to do with gaps, for all columns or by column. fill: the median of the train rows, or their most
             frequent category, and an indicator column.
         categories: what a column of categories becomes, by column. onehot: an indicator column for each value, at most
@@ -140,6 +142,7 @@ class DataSpec:
     weight: str | None = None
     target_shape: TargetShape = "auto"
     sheet: str | None = None
+    keep_default_na: bool = True
 
     def __post_init__(self) -> None:
         wrong = list(self._wrong())
