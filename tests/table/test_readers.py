@@ -125,18 +125,19 @@ def test_runs_of_blanks_separate_fields(tmp_path, delimiter):
             "line 1 is no row of the table: it has 1 field, but the lines after it have 4 each. Remove it",
         ),
         "a title and its delimiter": (
-            ["|1x3 Cross validator", *["31, no, 3, 4"] * 5], {"delimiter": "|"}, 'Set data.delimiter: ",".',
+            ["|1x3 Cross validator", *["31, no, 3, 4"] * 5], {"delimiter": "|"}, "Set data.delimiter: ','.",
         ),
         "a title above names": (
             ["My table", "a,b,c,y", *["31,no,3,4"] * 5], {"header": True, "columns": None},
             "line 1 is no line of names: it has 1 field, but the lines after it have 4 each. Remove it",
         ),
         "decimal commas": (
-            ["a;b;c;y", *["1,5;2,5;3,5;4"] * 5], {"header": True, "columns": None}, 'Set data.delimiter: ";".',
+            ["a;b;c;y", *["1,5;2,5;3,5;4"] * 5], {"header": True, "columns": None}, "Set data.delimiter: ';'.",
         ),
         "tabs": (["31\tno\t3\t4"] * 5, {}, r'Set data.delimiter: "\t".'),
         "names without one for the index": (
-            ["a,b,y", *["31,no,3,4"] * 5], {"header": True, "columns": None}, "line 2 has 4 fields, but line 1 has 3",
+            ["a,b,y", *["31,no,3,4"] * 5], {"header": True, "columns": None},
+            "line 2 has 4 fields, but line 1 has 3. Name every column in line 1, or remove it if it holds no names.",
         ),
     }.values(),
 )  # fmt: skip

@@ -11,7 +11,6 @@ import csv
 import gzip
 import io
 import itertools
-import json
 import lzma
 import warnings
 import zipfile
@@ -183,7 +182,13 @@ def _read_text(path: str, data: bytes, spec: DataSpec, expected: Expected) -> So
     if not body:
         raise DataError(f"{path}: there is no row below the names. Correct data.path.")
     if len(body[0][0]) != len(names):
-        raise _ragged(path, len(body[0][0]), body[0][1], len(names), first[0][1])
+        others_agree = len(body) > 1 and len({len(row) for row, _ in body}) == 1
+        remedy = (
+            f"Name every column in line {first[0][1]}, or remove it if it holds no names."
+            if others_agree
+            else ""
+        )
+        raise _ragged(path, len(body[0][0]), body[0][1], len(names), first[0][1], remedy)
     labels = [name or f"column {position}" for position, name in enumerate(names, 1)]
     skip = first[0][1] if spec.header else 0
 
@@ -307,9 +312,9 @@ def _check_lengths(path: str, data: bytes, spec: DataSpec, encoding: str, fields
                 raise _ragged(path, len(row), line, fields, first)
 
 
-def _ragged(path: str, found: int, line: int, expected: int, first: int) -> DataError:
+def _ragged(path: str, found: int, line: int, expected: int, first: int, remedy: str = "") -> DataError:
     return DataError(
-        f"{path}: line {line} has {found} fields, but line {first} has {expected}. Correct the line."
+        f"{path}: line {line} has {found} fields, but line {first} has {expected}. {remedy or 'Correct the line.'}"
     )
 
 
@@ -415,7 +420,7 @@ def _told(delimiter: str) -> str:
 
 def _written(delimiter: str) -> str:
     """Return a delimiter as a plan has it; YAML knows a tab in double quotes only."""
-    return delimiter if delimiter == WHITESPACE else json.dumps(delimiter)
+    return {WHITESPACE: WHITESPACE, "\t": '"\\t"'}.get(delimiter, repr(delimiter))
 
 
 def _is_number(text: str) -> bool:
