@@ -20,7 +20,7 @@ from sweep.commands.chosen import opened, say_builder
 from sweep.commands.options import FOLDER, JSON, TRUST
 from sweep.commands.printing import printable, quiet
 from sweep.errors import InputError, as_input_error
-from trainables.table.spec import DataError, DataSpec
+from trainables.table.spec import WHITESPACE, DataError, DataSpec
 
 EVERY_S = 2.0
 
@@ -95,8 +95,9 @@ def _for_another_file(error: DataError, spec: DataSpec) -> str:
     """Return the message about a file that is none of the plan's, whose remedies therefore are no keys of the plan."""
     said = error.with_remedy("Correct data.path", "Give another file").with_remedy(" in data.path", "")
     text = str(said)
+    delimiter = "blanks" if spec.delimiter == WHITESPACE else f'"{spec.delimiter}"'
     for key, instead in (
-        ("delimiter", f'Write "{spec.delimiter}" between the fields, as in the sweep\'s table.'),
+        ("delimiter", f"Write {delimiter} between the fields, as in the sweep's table."),
         ("encoding", f"Save the file as {spec.encoding}, as the sweep's table is."),
         ("header", "Write the names of the columns into the first line, as in the sweep's table."),
     ):

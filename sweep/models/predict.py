@@ -20,6 +20,7 @@ from sweep.models.predictions import Outputs, to_frame
 from sweep.models.preparation import Preparation
 from trainables.table import columns, readers
 from trainables.table.data import DataError, DataSpec
+from trainables.table.expected import NOTHING, Expected
 from trainables.table.given import from_npz
 from trainables.table.recipe import Recipe, counted_row, texts_of
 
@@ -148,6 +149,7 @@ def prepared_rows(
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise InputError(f"{name} has the column {twice[0]!r} twice. Remove one.")
+    frame = prepared.recipe.with_gaps(frame, spec)
     return prepared.recipe.checked(columns.stripped(frame, spec), name, row)
 
 
@@ -216,7 +218,8 @@ def rows_of(
     Args:
         path: of the file.
         spec: of the sweep's table.
-        recipe: says which columns hold texts; without one, a column of a text file with numbers only holds numbers.
+        recipe: says which columns are there, and which texts are categories; without one, a column of a text file with
+            numbers only holds numbers, and texts such as NA are gaps.
 
     Returns:
         The rows, notes, and what says where the row at a position is in the file.
@@ -227,26 +230,24 @@ def rows_of(
     content = readers.content(path)
     if path.lower().endswith(".npz"):
         return _array_of(path, content), (), counted_row
-    texts = recipe.text_columns if recipe else ()
+    expected = recipe.expected if recipe else NOTHING
     try:
-        found = readers.read(path, content, spec, texts)
+        found = readers.read(path, content, spec, expected)
     except DataError:
-        without_targets = _without_targets(path, content, spec, texts)
+        without_targets = _without_targets(path, content, spec, expected)
         if without_targets is None:
             raise
         found = without_targets
     return found.frame, found.notes, found.row
 
 
-def _without_targets(
-    path: str, content: bytes, spec: DataSpec, texts: Sequence[str]
-) -> readers.Source | None:
+def _without_targets(path: str, content: bytes, spec: DataSpec, expected: Expected) -> readers.Source | None:
     """Return what is in a file that has no line of names and need not have the targets; None if that is not so."""
     fewer = [column for column in spec.columns or [] if column not in spec.targets]
     if spec.header or not fewer:
         return None
     try:
-        return readers.read(path, content, replace(spec, columns=fewer), texts)
+        return readers.read(path, content, replace(spec, columns=fewer), expected)
     except DataError:
         return None
 

@@ -8,6 +8,7 @@ import results
 from sweep import Plan
 from sweep.errors import InputError
 from sweep.models import predict as module
+from sweep.models.preparation import Preparation
 from sweep.models.rebuild import UntrustedError
 from tests.help.predictions import mixed_run, write_mixed_table
 from trainables.table.data import DataError, DataSpec, load
@@ -157,3 +158,106 @@ def test_a_column_of_texts_is_read_as_texts_however_few_its_rows(tmp_path):
     rows, _, _ = module.rows_of(str(tmp_path / "new.csv"), spec, recipe)
     x, unseen = recipe.encode(recipe.checked(rows, "new"))
     assert not unseen and x[:, 1:].tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+def features(rows, table, spec):
+    """Return the features of new rows: a data frame, or the path of a file."""
+    prepared = Preparation.of(table)
+    if isinstance(rows, str):
+        rows, _, _ = module.rows_of(rows, spec, prepared.recipe)
+    return prepared.recipe.encode(module.prepared_rows(rows, prepared, spec, "new"))
+
+
+@pytest.mark.parametrize("kind", ["onehot", "ordinal", "hash"])
+def test_a_category_such_as_na_is_no_gap_in_any_file(tmp_path, kind):
+    """A data frame or a Parquet file holds such texts beside gaps; predictions from text files must know them."""
+    n = np.arange(60)
+    frame = pd.DataFrame({"garage": np.array(["Attchd", "NA", "None", "N/A"])[n * 5 % 7 % 4], "area": n / 7})
+    frame["always"] = "null"  # one text, and gaps
+    frame.loc[n % 7 == 0, ["area", "always"]] = None
+    frame["y"] = n % 5 + 0.5
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    spec = DataSpec(str(tmp_path / "t.parquet"), "y", missing="fill", categories={"garage": kind})
+    table = load(spec)
+    expected, _ = features(frame, table, spec)
+    assert expected[n % 7 == 0, table.recipe.features.index("always_missing")].all()
+    for ending in ("parquet", "csv", "xlsx"):
+        found, unseen = features(str(tmp_path / f"t.{ending}"), table, spec)
+        np.testing.assert_array_equal(found, expected, err_msg=ending)
+        assert not unseen
+
+
+def test_texts_that_look_like_numbers_are_texts_in_a_sheet(tmp_path):
+    frame = pd.DataFrame({"zip": ["01001", "02002", "A3"] * 9, "y": np.arange(27) / 3})
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame[:2].to_excel(tmp_path / "new.xlsx", index=False)
+    spec = DataSpec(str(tmp_path / "t.parquet"), "y", categories={"zip": "onehot"})
+    found, unseen = features(str(tmp_path / "new.xlsx"), load(spec), spec)
+    assert not unseen and found.tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"strip": ["$"]}, {"missing": {"charge": "fill", "work": "fill"}, "na": ["?"]}]
+)
+def test_rows_are_the_same_from_files_and_from_data_frames_with_blanks(tmp_path, options):
+    """The sweep's reader leaves out the blanks before a text; `pandas.read_csv` keeps them."""
+    charges = [f"${n}.5" if "strip" in options else f"{n}.5" for n in range(40)]
+    if "missing" in options:
+        charges[3], charges[5] = "", "NA"
+    works = np.array(["Private", "State-gov", "?" if "missing" in options else "Other"])[np.arange(40) % 3]
+    lines = [f"{n}, {works[n]}, {charges[n]}, {n % 7}" for n in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,work,charge,y", *lines]) + "\n")
+    path = str(tmp_path / "t.csv")
+    spec = DataSpec(path, "y", task="regression", **options)
+    table = load(spec)
+    expected, _ = features(path, table, spec)
+    frames = [
+        pd.read_csv(path),
+        pd.read_csv(path, skipinitialspace=True),
+        pd.read_csv(path, keep_default_na=False),
+        pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True),
+    ]
+    assert frames[0]["work"][0] == " Private"
+    for frame in frames:
+        found, unseen = features(frame, table, spec)
+        np.testing.assert_array_equal(found, expected)
+        assert not unseen
+
+
+def test_a_blank_number_that_may_be_no_gap_is_told_as_one(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(40) / 3, "y": np.arange(40) % 7 + 0.5})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    spec = DataSpec(str(tmp_path / "t.csv"), "y")
+    with pytest.raises(DataError, match=r'column "a" has no value in row 2 \(1 missing in all\)'):
+        features(pd.DataFrame({"a": ["1", " "]}), load(spec), spec)
+
+
+def test_the_file_may_have_blanks_that_the_data_frame_of_the_sweep_lacks_or_had(tmp_path):
+    for texts in ([" a", " b", " c"], ["a", "b", "c"]):
+        frame = pd.DataFrame({"c": texts * 10, "y": np.arange(30) % 7 + 0.5})
+        frame.to_parquet(tmp_path / "t.parquet")
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        spec = DataSpec(str(tmp_path / "t.parquet"), "y")
+        table = load(spec)
+        expected, _ = features(frame, table, spec)
+        found, unseen = features(str(tmp_path / "t.csv"), table, spec)
+        np.testing.assert_array_equal(found, expected)
+        assert not unseen
+
+
+def test_columns_may_have_numbers_as_names(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)).round(3), columns=["0", "1", "2"])
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.set_axis([0, 1, 2], axis=1).to_excel(tmp_path / "t.xlsx", index=False)
+    frame[["1", "0"]].to_csv(tmp_path / "without.csv", index=False)
+    spec = DataSpec(str(tmp_path / "t.parquet"), "2")
+    table = load(spec)
+    expected, _ = features(frame, table, spec)
+    for name in ("t.csv", "t.xlsx", "without.csv"):
+        np.testing.assert_allclose(features(str(tmp_path / name), table, spec)[0], expected)
+    frame.to_csv(tmp_path / "bare.csv", index=False, header=False)
+    with pytest.raises(DataError, match="should hold the columns' names, but holds only numbers"):
+        features(str(tmp_path / "bare.csv"), table, spec)

@@ -33,6 +33,10 @@ def marks(workplace, **changed):
             {"data": {"path": "table.csv", "target": "target", "split_seed": 1}},
             ["data.split_seed: was 0, is 1"],
         ),
+        (
+            {"data": {"path": "table.csv", "target": "target", "keep_default_na": False}},
+            ["data.keep_default_na: was nothing, is False"],
+        ),
     ],
 )
 def test_what_numbers_depend_on_is_in_it(workplace, changed, said):

@@ -10,7 +10,9 @@ import pyarrow.feather
 import pytest
 
 from tests.help.plans import write_table
+from trainables.table import raws, readers
 from trainables.table.data import load
+from trainables.table.expected import Expected
 from trainables.table.spec import DataError, DataSpec
 
 
@@ -94,3 +96,62 @@ def test_a_row_is_named_by_its_line(tmp_path):
     path.write_text("a,y\n" + '"1\n",2\n' * 10 + "3,4\n" * 20 + "x,5\n")
     with pytest.raises(DataError, match="row 42"):
         load(DataSpec(str(path), "y"))
+
+
+GERMAN = ["A14 62  A31 2 ", "A12 48 A30   1 ", "A11 49\tA30 1 "] * 9
+
+
+@pytest.mark.parametrize("delimiter", ["whitespace", r"\s+"])
+def test_runs_of_blanks_separate_fields(tmp_path, delimiter):
+    path = tmp_path / "german.data"
+    path.write_text("\n".join(GERMAN) + "\n")
+    spec = DataSpec(str(path), "y", header=False, columns=["a", "b", "c", "y"], delimiter=delimiter)
+    assert spec.delimiter == "whitespace"
+    source = raws.read(spec).source()
+    assert source.frame.iloc[0].tolist() == ["A14", 62, "A31", 2] and source.frame["b"].dtype == "int64"
+    assert source.row(1) == "2" and len(source.frame) == 27
+    path.write_text("\n".join([*GERMAN[:4], "A14 62 A31", *GERMAN]))
+    with pytest.raises(DataError, match="line 5 has 3 fields, but line 1 has 4"):
+        load(spec)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "said"),
+    {
+        "blanks": (GERMAN, {}, "looks split at runs of blanks. Set data.delimiter: whitespace."),
+        "one blank": (GERMAN, {"delimiter": " "}, "Set data.delimiter: whitespace."),
+        "a title": (
+            ["|1x3 Cross validator", *["31, no, 3, 4"] * 5], {},
+            "line 1 is no row of the table: it has 1 field, but the lines after it have 4 each. Remove it",
+        ),
+        "a title and its delimiter": (
+            ["|1x3 Cross validator", *["31, no, 3, 4"] * 5], {"delimiter": "|"}, "Set data.delimiter: ','.",
+        ),
+        "a title above names": (
+            ["My table", "a,b,c,y", *["31,no,3,4"] * 5], {"header": True, "columns": None},
+            "line 1 is no line of names: it has 1 field, but the lines after it have 4 each. Remove it",
+        ),
+        "decimal commas": (
+            ["a;b;c;y", *["1,5;2,5;3,5;4"] * 5], {"header": True, "columns": None}, "Set data.delimiter: ';'.",
+        ),
+        "tabs": (["31\tno\t3\t4"] * 5, {}, r'Set data.delimiter: "\t".'),
+        "names without one for the index": (
+            ["a,b,y", *["31,no,3,4"] * 5], {"header": True, "columns": None},
+            "line 2 has 4 fields, but line 1 has 3. Name every column in line 1, or remove it if it holds no names.",
+        ),
+    }.values(),
+)  # fmt: skip
+def test_lines_that_are_not_split_are_told_with_a_remedy_that_helps(tmp_path, lines, options, said):
+    path = tmp_path / "t.data"
+    path.write_text("\n".join(lines) + "\n")
+    spec = DataSpec(str(path), "y", **{"header": False, "columns": ["a", "b", "c", "y"], **options})
+    with pytest.raises(DataError) as caught:
+        load(spec)
+    assert said in str(caught.value)
+
+
+def test_blanks_in_texts_of_one_column_are_no_delimiter(tmp_path):
+    path = str(tmp_path / "new.csv")
+    (tmp_path / "new.csv").write_text("home town\nNew York\nLos Angeles\n")
+    found = readers.read(path, readers.content(path), DataSpec(path, "y"), Expected(("home town",)))
+    assert found.frame["home town"].tolist() == ["New York", "Los Angeles"]

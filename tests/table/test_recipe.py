@@ -1,6 +1,7 @@
 """The recipe of a table is compared with pandas and scikit-learn on random tables."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from trainables.table.recipe import BUCKETS, Column, Recipe, fitted
-from trainables.table.spec import DataError
+from trainables.table.spec import DataError, DataSpec
 
 KINDS = {"n": "number", "c": "onehot", "o": "ordinal", "h": "hash"}
 
@@ -173,8 +174,39 @@ def test_numbers_are_the_same_categories_beside_a_text(kind):
     """A new file with one text among its numbers has texts such as 2.0 where the train rows have the number 2."""
     frame = pd.DataFrame({"c": [1.5, 2.0, 2**53 + 1, 7.0] * 3})
     made, _ = fitted(frame, np.arange(12), {"c": kind}, [], ("y",), ())
-    assert made.columns[0].raw == "number" and made.text_columns == ()
+    assert made.columns[0].raw == "number" and not made.expected.texts
     texts = pd.DataFrame({"c": ["1.5", "2.0", str(2**53), "7", "x"]})
     (expected, _), (found, unseen) = made.encode(frame[:4]), made.encode(texts)
     np.testing.assert_array_equal(found[:4], expected)
     assert kind == "hash" or unseen["c"].tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("kind", ["onehot", "ordinal", "hash"])
+def test_texts_are_the_same_categories_with_other_blanks_around_them(kind):
+    """Readers of files leave blanks before a text out, and pandas keeps them unless it is asked."""
+    for texts in (["a", "b", "c"], [" a", " b", " c"], [" a", "a", "b"]):
+        frame = pd.DataFrame({"c": texts * 4})
+        made, _ = fitted(frame, np.arange(12), {"c": kind}, [], ("y",), ())
+        made = Recipe.from_dict(json.loads(json.dumps(made.to_dict())))
+        expected, _ = made.encode(frame[:3])
+        variants = [texts, [f"{text} " for text in texts]]
+        variants += [[text.strip() for text in texts]] if " a" not in texts or "a" not in texts else []
+        for variant in variants:
+            found, unseen = made.encode(pd.DataFrame({"c": variant}))
+            if variant == [" a ", "a ", "b "]:  # of two categories, the one without blanks
+                found, expected = found[1:], expected[1:]
+            np.testing.assert_array_equal(found, expected)
+            assert not unseen
+        assert made.encode(pd.DataFrame({"c": [" d"]}))[1] or kind == "hash"
+
+
+def test_a_hashed_column_of_an_earlier_version_takes_texts_as_they_stand():
+    frame = pd.DataFrame({"c": [f" {n}x" for n in range(12)]})
+    made, _ = fitted(frame, np.arange(12), {"c": "hash"}, [], ("y",), ())
+    assert made.columns[0].kept == tuple(sorted(frame["c"]))
+    old = Recipe((replace(made.columns[0], kept=None, fill="0x"),), ("y",))
+    np.testing.assert_array_equal(old.encode(frame)[0], made.encode(frame)[0])
+    stripped = frame.assign(c=frame["c"].str.strip())
+    np.testing.assert_array_equal(made.encode(stripped)[0], made.encode(frame)[0])
+    assert (old.encode(stripped)[0] != old.encode(frame)[0]).any()
+    assert old.columns[0].gaps_in(pd.Series(["NA", " "]), DataSpec("t.csv", "y")) == []

@@ -138,7 +138,8 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
     rows = [raws.kept(frame, part, spec) for part in raw.parts]
     lost.check(raw, spec, rows, aside)
     dropped = sum(map(len, raw.parts)) - sum(map(len, rows))
-    notes = [*source.notes, *target.notes, *told_of_times]
+    told_of_gaps = raws.told_of_gap_texts(source, [*spec.targets, *kinds])
+    notes = [*source.notes, *target.notes, *told_of_gaps, *told_of_times]
     if how.column:
         notes.append(f'The column "{how.column}" splits the rows and is no feature.')
     if indices := [name for name in kinds if columns.counts_rows(frame[name])]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -13,12 +14,16 @@ import pandas as pd
 
 from trainables.table import columns, readers
 from trainables.table.columns import Problem
+from trainables.table.expected import Expected
 from trainables.table.given import Given, called, from_npz
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
 from trainables.table.spec import DataError, DataSpec, Missing, Split
 
 _Read = TypeVar("_Read")
+
+KEEP_TEXTS = "keep_default_na: false"
+"""The line of a plan's `data` that takes texts such as NA as values in columns of texts."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,13 @@ class Raw:
 
         notes = tuple(note for source in self.sources for note in source.notes)
         names = ", ".join(source.name for source in self.sources)
-        return Source(names, self.frame, self.sources[0].nameless, notes, parts=self.sources)
+        counts: dict[str, Counter[str]] = {}
+        for source in self.sources:
+            for name, found in source.gap_texts.items():
+                counts.setdefault(name, Counter()).update(found)
+        return Source(
+            names, self.frame, self.sources[0].nameless, notes, parts=self.sources, gap_texts=counts
+        )
 
 
 def read(spec: DataSpec) -> Raw | Given:
@@ -66,8 +77,9 @@ def read(spec: DataSpec) -> Raw | Given:
     digest = [hashlib.sha256(data).hexdigest() for _, data in contents]
     held = dict(contents)
     sources = _each(spec, lambda path: readers.read(path, held[path], spec))
-    if len(sources) > 1 and (texts := _texts_somewhere(sources)):
-        sources = [readers.read(path, data, spec, texts) for path, data in contents]
+    if len(sources) > 1 and (texts := _texts_somewhere(sources, spec)):
+        expected = Expected(texts=dict.fromkeys(texts, ()))
+        sources = [readers.read(path, data, spec, expected) for path, data in contents]
     first = sources[0]
     for other in sources[1:]:
         if lacking := [name for name in first.frame.columns if name not in other.frame.columns]:
@@ -99,12 +111,15 @@ def _each(spec: DataSpec, read_one: Callable[[str], _Read]) -> list[_Read]:
     return found
 
 
-def _texts_somewhere(sources: Sequence[Source]) -> set[str]:
-    """Return the columns that hold texts in one file and something else in another: 01 would be 1 in the latter."""
+def _texts_somewhere(sources: Sequence[Source], spec: DataSpec) -> set[str]:
+    """Return the columns that hold texts in one file and something else in another: 01 would be 1 in the latter.
+
+    If NA is a text, a column that is NA in all rows of the other holds texts there, too.
+    """
     kinds: dict[str, set[bool]] = {}
     for source in sources:
         for name, values in source.frame.items():
-            if values.notna().any():
+            if values.notna().any() or not spec.keep_default_na:
                 kinds.setdefault(str(name), set()).add(isinstance(values.dtype, pd.StringDtype))
     return {name for name, found in kinds.items() if len(found) == 2}
 
@@ -185,8 +200,30 @@ def gaps(frame: pd.DataFrame, source: Source, spec: DataSpec, names: Sequence[st
         what = "column" if is_feature else "the target" if name in spec.targets else "column"
         if problem := columns.gaps(frame[name], source, what):
             missing = problem.missing if is_feature else dropping(frame, spec, name)
-            found.append(replace(problem, missing=missing, is_target=not is_feature))
+            problem = replace(problem, missing=missing, is_target=not is_feature)
+            if name in source.gap_texts and name not in (spec.weight, spec.how.column):
+                text = f"{problem.text}; {_from_texts(source.gap_texts[name])}, which {KEEP_TEXTS} keeps as values"
+                problem = replace(problem, text=text, remedies=(KEEP_TEXTS,))
+            found.append(problem)
     return found
+
+
+def told_of_gap_texts(source: Source, names: Sequence[str]) -> list[str]:
+    """Return what to tell about gaps in columns of texts that are texts such as NA in the file."""
+    return [
+        f'The column "{name}" holds texts, and {_from_texts(source.gap_texts[name])}. If they are values, write '
+        f"{KEEP_TEXTS} under data."
+        for name in names
+        if name in source.gap_texts
+    ]
+
+
+def _from_texts(counts: Mapping[str, int]) -> str:
+    """Return which texts gaps are from, as a part of a sentence."""
+    *others, last = map(repr, counts)
+    texts = f"texts {', '.join(others)} and {last}" if others else f"text {last}"
+    total = sum(counts.values())
+    return f"{total:,} of its gaps {'are' if total > 1 else 'is'} the {texts}"
 
 
 def dropping(frame: pd.DataFrame, spec: DataSpec, name: str) -> dict[str, Missing]:

@@ -14,8 +14,8 @@ import itertools
 import lzma
 import warnings
 import zipfile
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +27,8 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from trainables.table import excel
-from trainables.table.spec import COMPRESSIONS, EXCEL, DataError, DataSpec, ending_of
+from trainables.table.expected import NOTHING, Expected, with_texts
+from trainables.table.spec import COMPRESSIONS, EXCEL, WHITESPACE, DataError, DataSpec, ending_of
 
 FIRST_LINES = 100
 """Lines of a text file that are looked at before it is read."""
@@ -45,6 +46,7 @@ class Source:
         lines: returns the line of each row in a text file, as an editor counts, or its row in a sheet, as Excel counts; None
             for other formats.
         parts: the sources whose rows follow each other in the table; none if all rows are from one file.
+        gap_texts: for columns of texts, how many gaps are from which texts, such as NA; the empty text is left out.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Source:
     notes: tuple[str, ...] = ()
     lines: Callable[[], np.ndarray] | None = None
     parts: tuple[Source, ...] = ()
+    gap_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def row(self, position: int) -> str:
         """Return where the row at `position` is, from 1: its line in a text file, its row in a sheet, or its number.
@@ -98,14 +101,14 @@ def content(path: str) -> bytes:
         ) from None
 
 
-def read(path: str, data: bytes, spec: DataSpec, texts: Collection[str] = ()) -> Source:
+def read(path: str, data: bytes, spec: DataSpec, expected: Expected = NOTHING) -> Source:
     """Return the table in a file.
 
     Args:
         path: of the file.
         data: its bytes.
         spec: how to read it. Its own path is not used. Texts with marks between thousands stay texts.
-        texts: columns of a text file that hold texts, even if all of them look like numbers or truth values.
+        expected: what is known of the table.
 
     Raises:
         DataError: the file cannot be read as a table.
@@ -117,8 +120,8 @@ def read(path: str, data: bytes, spec: DataSpec, texts: Collection[str] = ()) ->
     if ending in (".feather", ".arrow"):
         return _read_arrow(path, "Feather", lambda: pyarrow.feather.read_table(pa.BufferReader(data)))
     if ending in EXCEL:
-        return _read_excel(path, data, spec)
-    return _read_text(path, _decompressed(path, data), spec, texts)
+        return _read_excel(path, data, spec, expected)
+    return _read_text(path, _decompressed(path, data), spec, expected)
 
 
 def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table]) -> Source:
@@ -135,11 +138,11 @@ def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table]) -> Source:
     return Source(path, frame)
 
 
-def _read_excel(path: str, data: bytes, spec: DataSpec) -> Source:
-    sheet = excel.read(path, data, spec)
+def _read_excel(path: str, data: bytes, spec: DataSpec, expected: Expected) -> Source:
+    sheet = excel.read(path, data, spec, expected)
     check_names([name for name in sheet.names if name], path, sheet.names)
     source = _with_names(path, sheet.frame, sheet.names, lambda: sheet.rows)
-    return replace(source, notes=(*sheet.notes, *source.notes))
+    return replace(source, notes=(*sheet.notes, *source.notes), gap_texts=sheet.gap_texts)
 
 
 def _decompressed(path: str, data: bytes) -> bytes:
@@ -167,23 +170,35 @@ def _decompressed(path: str, data: bytes) -> bytes:
     return data
 
 
-def _read_text(path: str, data: bytes, spec: DataSpec, texts: Collection[str]) -> Source:
+def _read_text(path: str, data: bytes, spec: DataSpec, expected: Expected) -> Source:
     # Spreadsheet programs begin a UTF-8 file with a byte order mark, which is no part of the first name.
     encoding = "utf-8-sig" if spec.encoding.lower() in ("utf-8", "utf8") else spec.encoding
     with _readable(path, data, spec, encoding):
         first = list(itertools.islice(_rows(data, spec, encoding), FIRST_LINES))
     if not first:
         raise DataError(f"{path}: the file is empty, but needs a table. Correct data.path.")
-    names = _names(path, [row for row, _ in first], spec)
+    names = _names(path, data, [row for row, _ in first], spec, encoding, expected)
     body = first[1:] if spec.header else first
     if not body:
         raise DataError(f"{path}: there is no row below the names. Correct data.path.")
     if len(body[0][0]) != len(names):
-        raise _ragged(path, len(body[0][0]), body[0][1], len(names), first[0][1])
+        others_agree = len(body) > 1 and len({len(row) for row, _ in body}) == 1
+        remedy = (
+            f"Name every column in line {first[0][1]}, or remove it if it holds no names."
+            if others_agree
+            else ""
+        )
+        raise _ragged(path, len(body[0][0]), body[0][1], len(names), first[0][1], remedy)
     labels = [name or f"column {position}" for position, name in enumerate(names, 1)]
+    skip = first[0][1] if spec.header else 0
+
+    def written(positions: list[int]) -> pd.DataFrame:
+        return _as_written(data, spec, encoding, labels, skip, positions)
+
     with _readable(path, data, spec, encoding):
         try:
-            frame = _parsed(data, spec, encoding, labels, first[0][1] if spec.header else 0, texts)
+            frame = _parsed(data, spec, encoding, labels, skip, expected)
+            frame, gap_texts = with_texts(frame, written, spec, expected)
         except pd.errors.ParserError as error:
             _check_lengths(path, data, spec, encoding, len(names))
             raise DataError(
@@ -197,11 +212,11 @@ def _read_text(path: str, data: bytes, spec: DataSpec, texts: Collection[str]) -
         rows = _rows(_decompressed(path, content(path)), spec, encoding)
         return np.array([line for _, line in itertools.islice(rows, int(spec.header), None)])
 
-    return _with_names(path, frame, names, lines)
+    return replace(_with_names(path, frame, names, lines), gap_texts=gap_texts)
 
 
 def _parsed(
-    data: bytes, spec: DataSpec, encoding: str, labels: list[str], skip: int, texts: Collection[str]
+    data: bytes, spec: DataSpec, encoding: str, labels: list[str], skip: int, expected: Expected
 ) -> pd.DataFrame:
     """Return the rows below the first `skip` lines of a text file."""
     for low_memory in (True, False):
@@ -211,10 +226,25 @@ def _parsed(
             with contextlib.suppress(pd.errors.DtypeWarning):
                 return pd.read_csv(
                     io.BytesIO(data), header=None, names=labels, index_col=False, skipinitialspace=True, skiprows=skip,
-                    sep=spec.delimiter, encoding=encoding, decimal=spec.decimal,
-                    na_values=spec.na, low_memory=low_memory, dtype={name: str for name in labels if name in texts},
+                    sep=_separator(spec), encoding=encoding, decimal=spec.decimal, na_values=spec.na,
+                    low_memory=low_memory, dtype={name: str for name in labels if name in expected.texts},
                 )  # fmt: skip
     raise AssertionError("pandas finds several types in a column that it reads at once")
+
+
+def _as_written(
+    data: bytes, spec: DataSpec, encoding: str, labels: list[str], skip: int, positions: list[int]
+) -> pd.DataFrame:
+    """Return the columns at some positions as texts, in which only those of the plan's `na` are gaps."""
+    return pd.read_csv(
+        io.BytesIO(data), header=None, names=labels, index_col=False, skipinitialspace=True, skiprows=skip,
+        sep=_separator(spec), encoding=encoding, na_values=spec.na or [], keep_default_na=False,
+        usecols=[labels[position] for position in positions], dtype=str,
+    )  # fmt: skip
+
+
+def _separator(spec: DataSpec) -> str:
+    return r"\s+" if spec.delimiter == WHITESPACE else spec.delimiter
 
 
 def _with_names(
@@ -235,8 +265,16 @@ def _with_names(
 
 def _rows(data: bytes, spec: DataSpec, encoding: str) -> Iterator[tuple[list[str], int]]:
     """Yield each row that is not empty, and the line on which it ends."""
+    return _split(data, spec.delimiter, encoding)
+
+
+def _split(data: bytes, delimiter: str, encoding: str) -> Iterator[tuple[list[str], int]]:
     file: IO[str] = io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="")
-    reader = csv.reader(file, delimiter=spec.delimiter, skipinitialspace=True)
+    lines: Iterator[str] = iter(file)
+    if delimiter == WHITESPACE:
+        # The parser skips all blanks after a delimiter, so that a run of them is one.
+        lines, delimiter = (line.strip().replace("\t", " ") + "\n" for line in file), " "
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     return ((row, reader.line_num) for row in reader if row)
 
 
@@ -274,21 +312,23 @@ def _check_lengths(path: str, data: bytes, spec: DataSpec, encoding: str, fields
                 raise _ragged(path, len(row), line, fields, first)
 
 
-def _ragged(path: str, found: int, line: int, expected: int, first: int) -> DataError:
+def _ragged(path: str, found: int, line: int, expected: int, first: int, remedy: str = "") -> DataError:
     return DataError(
-        f"{path}: line {line} has {found} fields, but line {first} has {expected}. Correct the line."
+        f"{path}: line {line} has {found} fields, but line {first} has {expected}. {remedy or 'Correct the line.'}"
     )
 
 
-def _names(path: str, first: list[list[str]], spec: DataSpec) -> list[str]:
+def _names(
+    path: str, data: bytes, first: list[list[str]], spec: DataSpec, encoding: str, expected: Expected
+) -> list[str]:
     """Return the columns' names, empty for a column without one, from the first rows of a text file."""
     row = first[0]
     names = [name.strip() for name in row] if spec.header else list(spec.columns or [])
-    if len(row) == 1 and (other := _likelier_delimiter(row[0], spec.delimiter)):
-        raise DataError(
-            f'{path}: line 1 has one field when split at "{spec.delimiter}", but looks split at '
-            f"{other!r}. Set data.delimiter: {other!r}."
-        )
+    if expected.are_names(names) and len(names) == len(row):
+        check_names([name for name in names if name], path, names)
+        return names
+    if problem := _misfit(data, first, names, spec, encoding):
+        raise DataError(f"{path}: {problem}")
     if len(names) != len(row):
         raise DataError(
             f"{path}: line 1 has {len(row)} fields, but data.columns names {len(names)}. "
@@ -311,10 +351,76 @@ def _offset_of_bad_byte(data: bytes, encoding: str) -> int:
     return 0
 
 
-def _likelier_delimiter(line: str, delimiter: str) -> str | None:
-    counts = {other: line.count(other) for other in ",;\t|" if other != delimiter}
-    best = max(counts, key=lambda other: counts[other])
-    return best if counts[best] else None
+def _misfit(
+    data: bytes, first: list[list[str]], names: list[str], spec: DataSpec, encoding: str
+) -> str | None:
+    """Return why the first rows of a text file are not split into columns, with the remedy; None if they are."""
+    row, lengths = first[0], {len(one) for one in first[1:]}
+    others_agree = len(first) > 2 and len(lengths) == 1 and max(lengths) > 1
+    may_be_one_column = len(row) == 1 or lengths == {1}
+    if may_be_one_column and (other := _likelier_delimiter(data, spec, encoding, not others_agree)):
+        line = 1 if len(row) == 1 else 2
+        return (
+            f'line {line} has one field when split at "{spec.delimiter}", but looks split at {_told(other)}. '
+            f"Set data.delimiter: {_written(other)}."
+        )
+    if spec.delimiter == " " and len(names) != len(row) and _agree(_lengths(data, WHITESPACE, encoding)):
+        return (
+            f"line 1 has {len(row)} fields when split at each blank, but looks split at runs of blanks. "
+            f"Set data.delimiter: {WHITESPACE}."
+        )
+    # Several names, but not as many as there are fields, may be names without one for the index.
+    may_be_no_row = not spec.header or len(row) == 1
+    if may_be_no_row and others_agree and len(row) not in lengths:
+        what = "line of names" if spec.header else "row of the table"
+        fields = f"{len(row)} field{'s' * (len(row) > 1)}"
+        return (
+            f"line 1 is no {what}: it has {fields}, but the lines after it have {max(lengths)} each. "
+            "Remove it from the file."
+        )
+    return None
+
+
+def _likelier_delimiter(data: bytes, spec: DataSpec, encoding: str, by_some: bool) -> str | None:
+    """Return the delimiter that splits the first lines into the most fields, and all of them into as many.
+
+    If none does, the first line may be no row, or a later line may have a fault. With `by_some`, all lines but the first one
+    decide then, or the first two.
+    """
+    lengths = {
+        other: _lengths(data, other, encoding)
+        for other in (",", ";", "\t", "|", WHITESPACE)
+        if other != spec.delimiter
+    }
+    blank = lengths.pop(WHITESPACE, [])
+    for start, end in ((0, None), (1, None), (0, 2)) if by_some else ((0, None),):
+        if fits := [other for other, found in lengths.items() if _agree(found[start:end])]:
+            return max(fits, key=lambda other: lengths[other][-1])
+        if end is None and len(blank) > start + 1 and _agree(blank[start:]):  # a text may have blanks in it
+            return WHITESPACE
+    return None
+
+
+def _lengths(data: bytes, delimiter: str, encoding: str) -> list[int]:
+    """Return the numbers of fields of the first rows."""
+    try:
+        return [len(row) for row, _ in itertools.islice(_split(data, delimiter, encoding), FIRST_LINES)]
+    except csv.Error:
+        return []
+
+
+def _agree(lengths: list[int]) -> bool:
+    """Return whether rows have as many fields, and several."""
+    return len(set(lengths)) == 1 and lengths[0] > 1
+
+
+def _told(delimiter: str) -> str:
+    return "runs of blanks" if delimiter == WHITESPACE else repr(delimiter)
+
+
+def _written(delimiter: str) -> str:
+    """Return a delimiter as a plan has it; YAML knows a tab in double quotes only."""
+    return {WHITESPACE: WHITESPACE, "\t": '"\\t"'}.get(delimiter, repr(delimiter))
 
 
 def _is_number(text: str) -> bool:

@@ -8,14 +8,15 @@ Terminology
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from trainables.table.spec import DataError
+from trainables.table.expected import NA_TEXTS, Expected
+from trainables.table.spec import EXCEL, DataError, DataSpec
 
 BUCKETS = 32
 """The indicators of a column that is hashed."""
@@ -39,6 +40,8 @@ class Column:
         indicates_gaps: whether a feature says in which rows the gaps were.
         raw: what the categories were in the train rows: texts, or numbers and truth values; None if an earlier version
             fitted the recipe.
+        kept: of a hashed column, the texts of the train rows that a file would change: those with blanks around them, and
+            those that mean gaps there; None if an earlier version fitted the recipe.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Column:
     fill: float | str | None = None
     indicates_gaps: bool = False
     raw: Literal["text", "number"] | None = None
+    kept: tuple[str, ...] | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -62,10 +66,20 @@ class Column:
         """Whether the raw values are numbers."""
         return self.kind == "number" or isinstance(self.fill, float)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts that are known to be categories; of a hashed column, those that a file would change."""
+        if self.kind == "hash":
+            return self.kept or ()
+        if self.raw == "number":
+            return ()
+        return self.categories or ((self.fill,) if isinstance(self.fill, str) else ())
+
     def encode(self, values: pd.Series, into: np.ndarray) -> np.ndarray:
         """Write the features into `into`, float32, shape (rows, features), which is 0. Return which rows are unseen.
 
-        An unseen category has the code after the last one if it is ordinal.
+        An unseen category has the code after the last one if it is ordinal. A text that is a category only without the
+        blanks around it, or only with some, is this category: readers of files keep blanks or leave them out.
         """
         unseen = np.zeros(len(values), bool)
         if self.kind == "number":
@@ -79,10 +93,7 @@ class Column:
             return unseen
         gaps = values.isna().to_numpy()
         numbers, distinct = pd.factorize(self._as_trained(values))  # -1 for a gap
-        known = pd.Index(self.categories, dtype=object).get_indexer(
-            pd.Index(texts_of(pd.Series(distinct)), dtype=object)
-        )
-        codes = np.append(known, -1)[numbers]
+        codes = np.append(self._codes(texts_of(pd.Series(distinct))), -1)[numbers]
         if self.fill is not None and gaps.any():
             codes[gaps] = self.categories.index(str(self.fill))
         unseen = (codes < 0) & ~gaps
@@ -94,10 +105,46 @@ class Column:
         return unseen
 
     def _as_trained(self, values: pd.Series) -> pd.Series:
-        """Return categories with texts that mean numbers or truth values, such as 2.0 and TRUE, as in the train rows."""
-        if self.raw != "number" or pd.api.types.is_numeric_dtype(values):
+        """Return categories as in the train rows: texts that mean numbers or truth values, such as 2.0 and TRUE, as these.
+
+        Hashed texts have those blanks around them that they had in the train rows.
+        """
+        if pd.api.types.is_numeric_dtype(values):
             return values
-        return values.astype(object).map(lambda value: _plain(str(value)), na_action="ignore")
+        if self.raw == "number":
+            return values.astype(object).map(lambda value: _plain(str(value)), na_action="ignore")
+        if self.kind != "hash" or self.kept is None:
+            return values
+        kept, bare = set(self.kept), _by_bare_text(self.kept)
+        numbers, distinct = pd.factorize(values)  # -1 for a gap
+        texts = [
+            text if text in kept else self.kept[bare[text.strip()]] if text.strip() in bare else text.strip()
+            for text in texts_of(pd.Series(distinct))
+        ]
+        return pd.Series(np.array([*texts, None], object)[numbers], index=values.index, dtype=object)
+
+    def _codes(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the position of each text among the categories, -1 for those that are unseen."""
+        found = pd.Index(self.categories, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+        if (found < 0).any():
+            bare = _by_bare_text(self.categories)
+            for position in np.flatnonzero(found < 0).tolist():
+                found[position] = bare.get(texts[position].strip(), -1)
+        return found
+
+    def gaps_in(self, values: pd.Series, spec: DataSpec) -> list[str]:
+        """Return the different texts of raw values that mean gaps, as they did in the sweep's table that `spec` names."""
+        if pd.api.types.is_numeric_dtype(values):
+            return []
+        meant = {text.strip() for text in spec.na or []}
+        is_from_file = spec.is_text or spec.ending in EXCEL
+        if self.is_number:
+            meant |= {*NA_TEXTS}
+        elif is_from_file and self.fill is not None and (self.kind != "hash" or self.kept is not None):
+            # Without a fill a gap is refused, but an unseen text is told.
+            meant |= {*NA_TEXTS} if spec.keep_default_na else {""}
+        meant -= set(map(str.strip, self.texts))
+        return [text for text in values.dropna().unique() if isinstance(text, str) and text.strip() in meant]
 
 
 @dataclass(frozen=True)
@@ -135,9 +182,17 @@ class Recipe:
         return {name: span for name, span in self.positions.items() if kinds[name] in ("onehot", "hash")}
 
     @property
-    def text_columns(self) -> tuple[str, ...]:
-        """The names of the columns whose raw values are texts, even if all of them look like numbers."""
-        return tuple(column.name for column in self.columns if column.raw == "text")
+    def expected(self) -> Expected:
+        """What is known of a table that the recipe is for: its columns, and the texts that are categories or classes."""
+        texts: dict[str, Collection[str]] = {
+            column.name: column.texts
+            for column in self.columns
+            # An earlier version did not say that categories were texts, but NA was no number.
+            if column.raw == "text" or not set(map(str.strip, column.texts)).isdisjoint(NA_TEXTS)
+        }
+        if len(self.targets) == 1 and (labels := [label for label in self.classes if isinstance(label, str)]):
+            texts[self.targets[0]] = labels
+        return Expected(tuple(column.name for column in self.columns), texts)
 
     def encode(
         self, frame: pd.DataFrame, rows: np.ndarray | None = None
@@ -164,6 +219,19 @@ class Recipe:
         for position, name in enumerate(indicated, len(self.features) - len(indicated)):
             array[:, position] = frame[name].isna().to_numpy()[rows]
         return array, unseen
+
+    def with_gaps(self, frame: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
+        """Return raw rows, in which texts are gaps that were gaps in the file of the sweep's table.
+
+        Args:
+            frame: the rows.
+            spec: of the sweep's table.
+        """
+        frame = frame.copy(deep=False)
+        for column in self.columns:
+            if column.name in frame.columns and (gaps := column.gaps_in(frame[column.name], spec)):
+                frame[column.name] = frame[column.name].mask(frame[column.name].isin(gaps))
+        return frame
 
     def checked(
         self, frame: pd.DataFrame, name: str, row: Callable[[int], str] = counted_row
@@ -215,7 +283,7 @@ class Recipe:
                 {
                     name: value
                     for name, value in vars(column).items()
-                    if value is not None and value is not False and value != ()
+                    if value is not None and value is not False and (value != () or name == "kept")
                 }
                 for column in self.columns
             ],
@@ -227,7 +295,13 @@ class Recipe:
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
         """Return the recipe of which `to_dict` returned `data`."""
         columns = [
-            Column(**{**column, "categories": tuple(column.get("categories", ()))})
+            Column(
+                **{
+                    **column,
+                    "categories": tuple(column.get("categories", ())),
+                    "kept": tuple(column["kept"]) if "kept" in column else None,
+                }
+            )
             for column in data["columns"]
         ]
         # An earlier version left out a fill of 0.
@@ -269,14 +343,33 @@ def _dtype(values: pd.Series) -> Any:
 
 def _plain(text: str) -> str:
     """Return a text as `texts_of` writes the number or the truth value that it means; as it is if it means none."""
-    if text.lower() in ("true", "false"):
-        return text.capitalize()
+    if text.strip().lower() in ("true", "false"):
+        return text.strip().capitalize()
     for kind in (int, float):  # no digit of a long whole number is lost
         try:
             return texts_of(pd.Series([kind(text)]))[0]
         except (ValueError, OverflowError):  # the latter of an infinite number
             continue
     return text
+
+
+def _by_bare_text(texts: Sequence[str]) -> dict[str, int]:
+    """Return the position of each text by the text without the blanks around it, if no other one has the same."""
+    found: dict[str, int] = {}
+    for position, text in enumerate(texts):
+        bare = text.strip()
+        found[bare] = -1 if bare in found else position
+    # Of several texts, one without blanks is meant.
+    found |= {text: position for position, text in enumerate(texts) if text == text.strip()}
+    return {text: position for text, position in found.items() if position >= 0}
+
+
+def _kept(values: pd.Series) -> tuple[str, ...]:
+    """Return what `Column.kept` says of hashed texts."""
+    texts = set(texts_of(pd.Series(values.dropna().unique())))
+    changed = {text for text in texts if text != text.strip() or text in NA_TEXTS}
+    # Beside " a", the text "a" stays as it is.
+    return tuple(sorted(changed | (texts & set(map(str.strip, changed)))))
 
 
 def categories_of(values: pd.Series) -> tuple[str, ...]:
@@ -341,7 +434,10 @@ def fitted(
         elif kind == "hash":
             buckets = np.flatnonzero(np.ptp(hashed(values, fill), axis=0))
             if len(buckets):
-                others.append(Column(name, kind, tuple(map(str, buckets.tolist())), fill, indicates, raw))
+                kept = _kept(values) if raw == "text" else None
+                others.append(
+                    Column(name, kind, tuple(map(str, buckets.tolist())), fill, indicates, raw, kept)
+                )
             else:
                 left_out[name] = "all its categories have the same hash"
         else:

@@ -93,7 +93,7 @@ class DataSpec:
         header: whether the first line of a text file holds the columns' names.
         columns: the columns' names where `header` is false.
         drop: columns to leave out, by name or by position, counted from 1.
-        delimiter: the character that separates the fields of a text file.
+        delimiter: the character that separates the fields of a text file; whitespace: any run of blanks and tabs.
         encoding: the encoding of a text file.
         task: what is learned; auto: classes if the target is of texts or truth values, or has only two different numbers;
             else a regression. Texts that look like numbers, such as "$6,200", are refused.
@@ -101,6 +101,8 @@ class DataSpec:
         thousands: the mark between thousands of numbers in texts.
         strip: signs to remove from numbers, such as "$" and "%".
         na: texts that mean "no value", besides the empty text, NA, NaN, null and the like.
+        keep_default_na: whether NA, None, null and the like mean "no value" in columns of texts of a text or Excel file. If
+            not, only the empty field and the texts of `na` do. In columns of numbers they always do.
         missing: what to do with gaps, for all columns or by column. fill: the median of the train rows, or their most
             frequent category, and an indicator column.
         categories: what a column of categories becomes, by column. onehot: an indicator column for each value, at most
@@ -140,8 +142,11 @@ class DataSpec:
     weight: str | None = None
     target_shape: TargetShape = "auto"
     sheet: str | None = None
+    keep_default_na: bool = True
 
     def __post_init__(self) -> None:
+        if self.delimiter == r"\s+":  # as pandas writes it
+            object.__setattr__(self, "delimiter", WHITESPACE)
         wrong = list(self._wrong())
         if wrong:
             raise DataError("\n".join(wrong))
@@ -156,8 +161,9 @@ class DataSpec:
             found.append(f"data.split_seed got {self.split_seed}, but needs an integer from 0 to 2**32 - 1.")
         for name in ("delimiter", "decimal", "thousands"):
             value = getattr(self, name)
-            if value is not None and len(value) != 1:
-                found.append(f'data.{name} got {value!r}, but needs one character, such as ";".')
+            if value is not None and len(value) != 1 and (name != "delimiter" or value != WHITESPACE):
+                blanks = f", or {WHITESPACE} for runs of blanks" if name == "delimiter" else ""
+                found.append(f'data.{name} got {value!r}, but needs one character, such as ";"{blanks}.')
         if self.decimal == self.thousands or (self.is_text and self.decimal == self.delimiter):
             found.append(
                 f"data.decimal got {self.decimal!r}, which is the delimiter or the thousands mark too. "
@@ -257,6 +263,9 @@ def ending_of(path: str) -> str:
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """The endings of compressed text files."""
+
+WHITESPACE = "whitespace"
+"""The delimiter that is any run of blanks and tabs."""
 
 EXCEL = (".xlsx", ".xlsm", ".xls")
 """The endings of Excel files."""
