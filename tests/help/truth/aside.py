@@ -163,15 +163,15 @@ def collides(name, rate, *, input_shape, normalizer):
 
 
 def strengths(kind, strength, rate, *, input_shape, normalizer):
-    """A metric that is the penalty of a layer, read from the layer."""
+    """A metric that is the strength of a layer's penalty, read from the layer."""
     inputs = keras.Input(input_shape)
     layer = layers.Dense(
         6, "tanh", kernel_regularizer=keras.regularizers.L2(strength if kind == "l2" else 0.0)
     )
     model = keras.Model(inputs, layers.Dense(1)(layer(normalizer(inputs))))
 
-    def penalty(y_true, y_pred):
-        return layer.kernel_regularizer(layer.kernel)
+    def strength_of(y_true, y_pred):
+        return layer.kernel_regularizer.l2 * keras.ops.ones_like(y_pred)
 
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=["mae", penalty])
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=["mae", strength_of])
     return model
