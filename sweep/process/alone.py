@@ -19,6 +19,11 @@ REMEDIES = (
         "express what the model's own step does by a loss, by add_loss, or by layers",
     ),
     (r"run_eagerly", "compile without run_eagerly=True"),
+    (r"run_functions_eagerly", "remove tf.config.run_functions_eagerly(True)"),
+    (
+        r"max_epochs|max_steps_per_epoch",
+        "remove the limit; to train fewer epochs, set `fit: {epochs: N}` in the plan",
+    ),
     (r"jit_compile", "compile without jit_compile=True; the fused engine uses XLA anyway"),
     (
         r"not built before its first batch",
