@@ -69,6 +69,7 @@ REMEDIES = (
     (r"draws random numbers", "draw by keras.random.uniform or keras.random.normal, in float32"),
     (r"compared with one other than zero", "make that number an axis of fewer values, or do not compare it"),
     (r"derived initial values differ", "let the builder's model depend on nothing but its arguments"),
+    (r"Keras raises an error, too", "mend what the column error of their rows names"),
     (r"cannot be compiled", "use operations that XLA can compile in place of the one that is named"),
     (r"worker died", "see sweep.log in the run's folder; a lower resources.memory_mb may help"),
 )

@@ -38,6 +38,7 @@ def test_more_than_a_tenth_is_told_with_reasons_cost_and_remedies():
         ("a loss or metric of a batch is not the mean over its rows", "means over rows"),
         ("its code gives other numbers each time that the same rows are evaluated", "SeedGenerator"),
         ('the layer "counts" changes its Python attributes when it is called', "add_weight"),
+        ("Keras raises an error, too (InvalidArgumentError: indices[0] = 8)", "column error"),
         ("it cannot be compiled (InvalidArgumentError: no text in XLA)", "XLA can compile"),
         ("their worker died 3 times", "sweep.log"),
     ],
