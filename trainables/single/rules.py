@@ -173,9 +173,9 @@ class LimitedRows(keras.callbacks.Callback):
         for step in range(steps):
             number, position = divmod(epoch * steps + step, of_order)
             if number not in orders:
-                shuffled = self._seed is not None
+                seed = self._seed
                 orders[number] = (
-                    row_order(self._seed, number, self._rows) if shuffled else np.arange(self._rows)
+                    np.arange(self._rows) if seed is None else row_order(seed, number, self._rows)
                 )
             some = orders[number][position * batch : (position + 1) * batch]
             taken[step, : len(some)] = some
