@@ -90,7 +90,12 @@ def predict(
             f"{name} has the shape {array.shape}, but needs (rows, {', '.join(map(str, prepared.shape))}), the features in "
             f"their order{names}. Give a data frame of raw rows to have them prepared."
         )
-    return rebuild.model(folder, config, weights, trust, seed).predict(array, verbose=0)
+    model = rebuild.model(folder, config, weights, trust, seed)
+
+    from trainables.builder.configuration import without_limit
+
+    with without_limit():
+        return model.predict(array, verbose=0)
 
 
 def _frame_of(rows: pd.Series | Mapping[str, Any], prepared: Preparation, name: str) -> pd.DataFrame:
@@ -179,6 +184,8 @@ def predicted(
     Warns:
         UserWarning: rows have unseen categories.
     """
+    from trainables.builder.configuration import without_limit
+
     recipe = prepared.recipe
     assert recipe is not None
     parts: list[np.ndarray] = []
@@ -189,7 +196,8 @@ def predicted(
         _check_finite(x, chunk, recipe, name, start, row)
         for column, mask in new.items():
             unseen.setdefault(column, Counter()).update(texts_of(chunk[column][mask]))
-        outputs = model.predict(x, batch_size=BATCH_ROWS, verbose=0)
+        with without_limit():
+            outputs = model.predict(x, batch_size=BATCH_ROWS, verbose=0)
         if not isinstance(outputs, np.ndarray):
             raise InputError(
                 "The model has several outputs with names of their own, so no table can be made of its predictions. "

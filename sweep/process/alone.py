@@ -19,6 +19,11 @@ REMEDIES = (
         "express what the model's own step does by a loss, by add_loss, or by layers",
     ),
     (r"run_eagerly", "compile without run_eagerly=True"),
+    (r"run_functions_eagerly", "remove tf.config.run_functions_eagerly(True)"),
+    (
+        r"max_epochs|max_steps_per_epoch",
+        "remove the limit; to train fewer epochs, set `fit: {epochs: N}` in the plan",
+    ),
     (r"jit_compile", "compile without jit_compile=True; the fused engine uses XLA anyway"),
     (
         r"not built before its first batch",
@@ -64,6 +69,7 @@ REMEDIES = (
     (r"draws random numbers", "draw by keras.random.uniform or keras.random.normal, in float32"),
     (r"compared with one other than zero", "make that number an axis of fewer values, or do not compare it"),
     (r"derived initial values differ", "let the builder's model depend on nothing but its arguments"),
+    (r"Keras raises an error, too", "mend what the column error of their rows names"),
     (r"cannot be compiled", "use operations that XLA can compile in place of the one that is named"),
     (r"worker died", "see sweep.log in the run's folder; a lower resources.memory_mb may help"),
 )

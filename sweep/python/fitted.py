@@ -105,7 +105,11 @@ class FittedPoint(BaseEstimator):
             rows = prepared_rows(x, self._prepared, self._spec, "X")
             # A classifier's codes of its labels are classes, and its table says so.
             return predicted(self.model_, rows, self._prepared, "X", are_surely_classes=True)
-        outputs = np.asarray(self.model_.predict(np.asarray(x, "float32"), batch_size=BATCH_ROWS, verbose=0))
+        from trainables.builder.configuration import without_limit
+
+        with without_limit():
+            outputs = self.model_.predict(np.asarray(x, "float32"), batch_size=BATCH_ROWS, verbose=0)
+        outputs = np.asarray(outputs)
         outputs = outputs.reshape(len(x), -1)
         kind = Outputs.of(self.model_, self._prepared.task, outputs.shape[1])
         return to_frame(outputs, kind, self._prepared)[0]

@@ -232,6 +232,9 @@ def test_what_a_call_of_the_loss_leaves_is_found_before_the_next_model(tmp_path,
 def test_the_settings_of_a_file_stay(tmp_path):
     (tmp_path / "model.py").write_text(
         "import keras\n"
+        "import tensorflow as tf\n"
+        "tf.config.run_functions_eagerly(True)\n"
+        "tf.config.experimental.enable_tensor_float_32_execution(False)\n"
         "keras.config.set_floatx('float16')\n"
         "keras.config.set_epsilon(1e-4)\n"
         "keras.config.set_image_data_format('channels_first')\n"
@@ -243,7 +246,7 @@ def test_the_settings_of_a_file_stay(tmp_path):
         "def build(): pass\n"
     )
     maker = Maker(find("model.py:build", tmp_path), 0)
-    expected = Configuration("float16", 1e-4, "channels_first", 8, 7, False, None, False, False)
+    expected = Configuration("float16", 1e-4, "channels_first", 8, 7, False, None, False, False, True, False)
     for _ in range(2):
         maker.function()
         assert Configuration.now() == expected

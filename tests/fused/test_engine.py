@@ -1,6 +1,7 @@
 """The engine `fused`: what it reports of a group, step by step."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -19,6 +20,7 @@ from trainables.builder import find
 from trainables.engine import Work
 from trainables.fused import engine as engine_module
 from trainables.fused.engine import FusedEngine
+from trainables.fused.training.cohort import Cohort
 from trainables.settings import Callbacks, Fit, Training
 from trainables.trials.checkpoints import LocalCheckpoints
 
@@ -121,9 +123,70 @@ def test_the_cause_of_what_cannot_be_compiled_is_told():
     [report] = reports_of(engine(training, "wrong_loss", space, __file__), [0, 1])
     assert report.refused.tolist() == [0, 1]
     assert report.why == (
-        "it cannot be compiled (InvalidArgumentError: Input to reshape is a tensor with 2 values, but the requested "
-        "shape has 32)"
+        "Keras raises an error, too (InvalidArgumentError: Input to reshape is a tensor with 19 values, but the "
+        "requested shape has 32)"
     )
+
+
+def positions(rate):
+    """Looks its last feature up, which is 0, 1, 2 or 3 in the table."""
+    inputs = keras.Input((10,))
+    found = keras.layers.Flatten()(keras.layers.Embedding(4, 2)(inputs[:, -1:]))
+    outputs = keras.layers.Dense(1)(keras.layers.Concatenate()([inputs, found]))
+    model = keras.Model(inputs, outputs)
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+    return model
+
+
+def with_position(part, row):
+    """A table with a position beyond those of the model, in one row that is `train` or `test`."""
+    x_train, x_test = TABLE.x_train.copy(), TABLE.x_test.copy()
+    (x_train if part == "train" else x_test)[row, -1] = 7.0
+    return replace(TABLE, x_train=x_train, x_test=x_test)
+
+
+@pytest.mark.parametrize(("part", "row"), [("train", 100), ("train", -1), ("test", 5)])
+def test_points_of_which_keras_raises_an_error_are_left_to_keras_before_they_are_trained(
+    monkeypatch, part, row
+):
+    trained = []
+    monkeypatch.setattr(Cohort, "train", lambda self: trained.append(self))
+    training, space = Training(Fit(epochs=2, batch_size=32), RULES), Space({"rate": [0.01, 0.02]})
+    builder = find.find(f"{__file__}:positions", Path.cwd())
+    made = FusedEngine(Work(space, builder, with_position(part, row), training))
+    [report] = reports_of(made, [0, 1])
+    assert report.refused.tolist() == [0, 1] and not trained
+    assert report.why.startswith("Keras raises an error, too (InvalidArgumentError: ")
+    assert "= 7 is not in [0, 4)" in report.why
+
+
+@pytest.mark.parametrize("where", ["train", "report"])
+def test_an_error_of_a_model_after_the_first_epoch_leaves_its_points_to_keras(monkeypatch, tmp_path, where):
+    """Other errors, such as that memory has run out, end the trial, which another worker tries again."""
+
+    def begun(error, folder):
+        def fail(*_):
+            raise error
+
+        monkeypatch.setattr(engine_module, "STEP_S", 0.0)
+        monkeypatch.setattr(engine_module, "CHECKPOINT_EVERY_S", 0.0)
+        kept = LocalCheckpoints(str(tmp_path / folder))
+        made = of_chains(Training(Fit(epochs=3, batch_size=32), RULES), checkpoints=kept)
+        made.begin(np.arange(2))
+        assert not made.step().done
+        monkeypatch.setattr(Cohort, where, fail)
+        return made
+
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        reports_to_the_end(begun(tf.errors.ResourceExhaustedError(None, None, "no memory"), "one"))
+    monkeypatch.undo()
+    error = tf.errors.InvalidArgumentError(None, None, "indices[3,0] = 8 is not in [0, 7)")
+    report = reports_to_the_end(begun(error, "other"))[-1]
+    assert report.done and report.refused.tolist() == [0, 1]
+    assert report.why == (
+        "a program of them raises an error (InvalidArgumentError: indices[3,0] = 8 is not in [0, 7))"
+    )
+    assert not list((tmp_path / "other").glob("*.npz"))
 
 
 def test_a_model_too_large_to_gain_is_left_alone(monkeypatch):

@@ -1,5 +1,6 @@
 """Predictions of raw rows are those of the arrays that the sweep makes of them."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +40,24 @@ def test_raw_rows_are_the_arrays_of_the_sweep(run, frame):
     np.testing.assert_allclose(found.iloc[:, 1:], expected, rtol=1e-5)
     assert found["grade"].tolist() == [["high", "low", "mid"][code] for code in expected.argmax(1)]
     assert found.attrs["notes"] == ()
+
+
+def test_a_builder_that_limits_the_steps_of_fit_cuts_no_predictions(run, frame, monkeypatch):
+    expected, build = run.predict(0, frame, trust=True), module.rebuild.model
+
+    def limited(*given):
+        model = build(*given)
+        keras.config.set_max_steps_per_epoch(2)
+        return model
+
+    monkeypatch.setattr(module.rebuild, "model", limited)
+    monkeypatch.setattr(module, "BATCH_ROWS", 8)
+    try:
+        found = run.predict(0, frame, trust=True)
+        assert keras.config.max_steps_per_epoch() == 2  # as the builder has set it
+    finally:
+        keras.config.set_max_steps_per_epoch(None)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-5)
 
 
 def test_a_series_is_one_row_and_a_dictionary_has_columns_or_one_row(run, frame):

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -12,10 +13,12 @@ from sweep.driver.rungs import Rungs
 from sweep.plan.asha import Asha
 from tests.help.trials import RungsHere, reports_of
 from trainables.builder import find
+from trainables.builder.configuration import Configuration
 from trainables.engine import Work
 from trainables.settings import Callbacks, Fit, ReduceLROnPlateau, Training
 from trainables.single.engine import KerasEngine
 from trainables.table.data import ABALONE, load
+from trainables.table.order import row_order
 
 TABLE = load(ABALONE)
 
@@ -91,6 +94,77 @@ def test_a_rung_stops_a_point_at_its_milestone(tmp_path):
     entered = report.rungs.to_pylist()[-1]
     lowest = min(report.rows.curves["val_loss"].to_pylist())
     assert entered == {"milestone": 2, "idx": 0, "value": lowest, "passed": False}
+
+
+LIMITED = """
+import keras, tensorflow as tf
+class Counted(keras.losses.Loss):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+    def call(self, y, p):
+        self.calls += 1
+        return self.calls + 0.0 * p
+def build(units, limit, input_shape=None):
+    if limit == "epochs":
+        keras.config.set_max_epochs(2)
+    elif limit == "steps":
+        keras.config.set_max_steps_per_epoch(2)
+    else:
+        tf.config.run_functions_eagerly(True)
+    model = keras.Sequential([keras.Input(input_shape), keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile("sgd", Counted() if limit == "graphs" else "mse")
+    return model
+"""
+
+
+@pytest.fixture
+def limited(tmp_path, monkeypatch):
+    """Make the row of a point whose builder limits epochs or steps, or runs no graphs, and the logs of each epoch."""
+    monkeypatch.setitem(globals(), "SIMPLE", LIMITED)
+    before = Configuration.now()
+
+    def train(limit, epochs, **given):
+        training = Training(Fit(epochs=epochs, batch_size=1000), Callbacks(), **given)
+        report = reports_of(engine({"units": 2, "limit": limit}, tmp_path, training), [0])[-1]
+        assert row_of(report)["status"] == "completed"
+        return row_of(report), report.rows.curves.to_pydict()
+
+    yield train
+    before.restore()
+
+
+@pytest.mark.parametrize("milestones", [(), (1, 3)])
+def test_a_limit_of_epochs_ends_a_point(limited, milestones):
+    row, curves = limited("epochs", 4, milestones=milestones)
+    assert row["epochs"] == 2 and curves["epoch"] == [1, 2] and row["loss_te"] > 0
+
+
+@pytest.mark.parametrize("milestones", [(), (1, 2)])
+def test_a_limit_of_steps_gives_the_numbers_of_keras(limited, tmp_path, milestones):
+    row, curves = limited("steps", 4, milestones=milestones)
+    x, y, rows, batch = TABLE.x_train, TABLE.y_train, 2673, 1000
+
+    def batches():
+        for epoch in range(9):
+            order = row_order(0, epoch, rows)
+            yield from (
+                (x[order[at : at + batch]], y[order[at : at + batch]]) for at in range(0, rows, batch)
+            )
+
+    keras.utils.set_random_seed(0)
+    model = find.find("model.py:build", tmp_path).load()(2, "steps", (10,))
+    validation = {"validation_data": (x[rows:], y[rows:]), "validation_batch_size": batch}
+    plain = model.fit(batches(), steps_per_epoch=3, epochs=4, verbose=0, **validation).history
+    for name, values in plain.items():
+        np.testing.assert_allclose(curves[name], values, rtol=1e-5)
+    assert row["epochs"] == 4 and row["loss_va"] == pytest.approx(min(plain["val_loss"]), rel=1e-5)
+
+
+def test_what_runs_eagerly_is_called_as_often_as_by_keras(limited):
+    _, curves = limited("graphs", 2)
+    # Three batches of fitted rows, and then one of validation rows.
+    assert curves["val_loss"] == [4.0, 8.0]
 
 
 @pytest.mark.parametrize(("wrong", "at", "epochs"), [("inf", 1, 1), (None, 4, 4)])

@@ -1,23 +1,28 @@
-"""Reads and restores the settings of `keras.config` that a builder's file may set."""
+"""Reads and restores the settings of `keras.config` and of TensorFlow that a builder's file may set."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The settings of `keras.config` at one time.
+    """The settings of `keras.config` and of TensorFlow at one time.
 
     Attributes:
         dtype_policy: None if it is the one that follows from `floatx`. Keras then chooses it when the first layer is
             made, so that `floatx` still counts.
         flash_attention: whether it was not disabled.
         logs, filters: interactive logging, and the filtering of tracebacks; no number depends on them.
+        functions_run_eagerly: whether `tf.config.run_functions_eagerly` makes TensorFlow run Python in place of graphs.
+        tensor_float_32: whether a GPU may round the factors of products of matrices.
     """
 
     floatx: str
@@ -29,6 +34,8 @@ class Configuration:
     dtype_policy: Any
     logs: bool
     filters: bool
+    functions_run_eagerly: bool = False
+    tensor_float_32: bool = True
 
     @classmethod
     def now(cls) -> Configuration:
@@ -45,6 +52,8 @@ class Configuration:
             dtype_policy=None if policy.name == config.floatx() else policy,
             logs=config.is_interactive_logging_enabled(),
             filters=config.is_traceback_filtering_enabled(),
+            functions_run_eagerly=tf.config.functions_run_eagerly(),
+            tensor_float_32=tf.config.experimental.tensor_float_32_execution_enabled(),
         )
 
     def restore(self) -> None:
@@ -61,6 +70,8 @@ class Configuration:
             config.set_dtype_policy(self.dtype_policy)
         (config.enable_interactive_logging if self.logs else config.disable_interactive_logging)()
         (config.enable_traceback_filtering if self.filters else config.disable_traceback_filtering)()
+        tf.config.run_functions_eagerly(self.functions_run_eagerly)
+        tf.config.experimental.enable_tensor_float_32_execution(self.tensor_float_32)
 
     @property
     def of_numbers(self) -> tuple[tuple[str, str], ...]:
@@ -68,6 +79,17 @@ class Configuration:
         values = {name: value for name, value in vars(self).items() if name not in ("logs", "filters")}
         values["dtype_policy"] = self.floatx if self.dtype_policy is None else self.dtype_policy.name
         return tuple((name, repr(value)) for name, value in values.items())
+
+
+@contextlib.contextmanager
+def without_limit() -> Iterator[None]:
+    """Let Keras take all batches, inside a `with` block: a limit of the steps of `fit` counts for `predict` too."""
+    limit = keras.config.max_steps_per_epoch()
+    keras.config.set_max_steps_per_epoch(None)
+    try:
+        yield
+    finally:
+        keras.config.set_max_steps_per_epoch(limit)
 
 
 @functools.cache

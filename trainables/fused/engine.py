@@ -28,7 +28,7 @@ from trainables.engine import Engine, Report, Work, without_training
 from trainables.error_text import cause_of, explain
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
 from trainables.fused.training.pace import Pace
-from trainables.limits import KILL_AFTER_S, cohort_memory_mb, time_limit
+from trainables.limits import KILL_AFTER_S, TimeUpError, cohort_memory_mb, time_limit
 from trainables.objective import ObjectiveError
 from trainables.trials.checkpoints import name_of
 
@@ -101,13 +101,44 @@ class FusedEngine(Engine):
         except Exception as error:
             if is_ours(error):
                 return Report(done=True, broken=str(ours(error)))
-            if self._cohort is not None and self._cohort.epoch:
+            if self._has_trained() and not _is_of_model(error):
                 raise
-            # An operation that cannot be vectorized or compiled raises its error only in the first epoch.
-            return self._refuse(f"it cannot be compiled ({cause_of(error)})")
+            return self._refuse(self._why(error))
+
+    def _has_trained(self) -> bool:
+        return self._cohort is not None and self._cohort.epoch > 0
+
+    def _why(self, error: Exception) -> str:
+        """Return why points whose program raised an error cannot be fused. If Keras raises one too, that is the reason."""
+        if raised := self._raised_by_keras():
+            return f"Keras raises an error, too ({raised})"
+        if self._has_trained():
+            return f"a program of them raises an error ({cause_of(error)})"
+        # An operation that cannot be vectorized or compiled raises its error only in the first epoch.
+        return f"it cannot be compiled ({cause_of(error)})"
+
+    def _raised_by_keras(self) -> str:
+        """Return what an epoch of the first point by Keras raises; empty if nothing. A program may raise it elsewhere."""
+        from trainables.single.point import Point
+
+        work = self.work
+        try:
+            with time_limit(work.training.timeout_s):
+                point = Point(
+                    work.maker, work.builder, work.space[int(self._points[0])], work.table, work.training
+                )
+                point.advance(1)
+                point.metrics()
+        except (ObjectiveError, TimeUpError):  # the point's row tells about it
+            return ""
+        except (Exception, SystemExit) as error:
+            return cause_of(error)
+        return ""
 
     def _refuse(self, why: str) -> Report:
         """Report that the points that have not finished cannot be fused."""
+        if self._has_trained() and self.work.checkpoints:
+            self.work.checkpoints.forget(name_of(self._cohort.idx))
         self._cohort = None
         left, self._waiting = self._points, None  # all points: the collector knows which have finished
         return Report(done=True, refused=left, why=why)
@@ -302,6 +333,8 @@ class FusedEngine(Engine):
 
         with time_limit(self.work.training.timeout_s + COMPILE_S - KILL_AFTER_S):
             found = refused(cohort.program, members, model, proven, self.work.training.seed)
+            if not found[0].any():
+                cohort.check()
         self._composed_s += started.core_s
         return found
 
@@ -316,3 +349,16 @@ class FusedEngine(Engine):
         stopped = trained[~passed & cohort.alive[trained]]
         cohort.prune(stopped)
         return stopped
+
+
+def _is_of_model(error: Exception) -> bool:
+    """Return whether an operation of a model refuses its numbers, which it would do again. Memory may run out but once."""
+    import tensorflow as tf
+
+    kinds = (
+        tf.errors.InvalidArgumentError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.OutOfRangeError,
+        tf.errors.UnimplementedError,
+    )
+    return isinstance(error, kinds)

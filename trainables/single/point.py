@@ -7,6 +7,7 @@ import gc
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Point:
         table: Table,
         training: Training,
     ) -> None:
+        import keras
         import tensorflow as tf
 
         from trainables.builder import build, target
@@ -49,13 +51,22 @@ class Point:
         self.model = build.build(function, builder, config, table, training.seed)
         before = function.globals() if isinstance(function, Maker) else {}
         self.target = target.target_of(self.model, table)
-        if isinstance(function, Maker) and function.compare(before):
-            # The loss was called to find out how it takes the target, and keeps count of its calls.
+        eager = self.model.run_eagerly or tf.config.functions_run_eagerly()
+        if (isinstance(function, Maker) and function.compare(before)) or eager:
+            # The loss was called to find out how it takes the target, and may keep count of its calls.
             self.model = build.build(function, builder, config, table, training.seed)
+        # The builder may limit epochs and steps, for all calls of `fit` and `evaluate`.
+        self.fit = replace(
+            self.fit, epochs=min(self.fit.epochs, keras.config.max_epochs() or self.fit.epochs)
+        )
+        limit = keras.config.max_steps_per_epoch()
         rows = build.fitted_rows(self.fit, table)
-        order = tf.Variable(np.arange(rows), trainable=False)
         batch = self.fit.batch_size
-        steps = math.ceil(rows / batch)
+        whole = math.ceil(rows / batch)
+        steps = min(whole, limit or whole)
+        order = tf.Variable(
+            np.arange(rows) if steps == whole else np.zeros((steps, batch), int), trainable=False
+        )
         weights = row_weights(self.fit, table, rows)
         x, y, of = table.x_train, table.y_train, self.target.of
         if self.target.columns and self.fit.class_weight is not None:
@@ -64,7 +75,10 @@ class Point:
         fitted = tf.nest.map_structure(tf.constant, _with(weights.fitted, first, of(y[:rows])))
 
         def gather(step: Any) -> Any:
-            taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
+            if steps == whole:
+                taken = order[step * batch : tf.minimum((step + 1) * batch, rows)]
+            else:
+                taken = tf.boolean_mask(order[step], order[step] >= 0)
             return tf.nest.map_structure(lambda array: tf.gather(array, taken), fitted)
 
         # The data set is endless, because a new iterator over a mapped data set costs as much as an epoch. It must not
@@ -77,13 +91,20 @@ class Point:
         self._validation = _batches(_with(weights.validation, last, of(y[rows:])), batch)
         self._train = _batches(_with(weights.train, x, of(y)), batch)
         self._test = _batches(_with(weights.test, table.x_test, of(table.y_test)), batch)
-        # One call of the training function runs a whole epoch: the same numbers in half the time.
-        if not self.model.run_eagerly:
+        # One call of the training function runs a whole epoch: the same numbers in half the time. But under a limit of
+        # steps, a call of several steps would go past it.
+        if limit:
+            self.model.steps_per_execution = 1
+        elif not eager:
             self.model.steps_per_execution = steps
         self._data_loss = DataLoss(self.model, self._validation)
         self.recorder = rules.Recorder(training.objective, training.callbacks, self._data_loss)
         self._callbacks = [self.recorder, *rules.rules(training.callbacks, self.recorder)]
-        if self.fit.shuffle:
+        if steps < whole:
+            self._callbacks.append(
+                rules.LimitedRows(order, rows, training.seed if self.fit.shuffle else None)
+            )
+        elif self.fit.shuffle:
             self._callbacks.append(rules.RowOrder(order, training.seed))
         self.epoch = 0
         self.stopped = False

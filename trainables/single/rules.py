@@ -148,6 +148,40 @@ class RowOrder(keras.callbacks.Callback):
         self._order.assign(row_order(self._seed, epoch, self._order.shape[0]))
 
 
+class LimitedRows(keras.callbacks.Callback):
+    """Writes the rows of the next epoch into the variable that the input pipeline reads, if an epoch does not take all.
+
+    An epoch begins with the batch after the last one of the epoch before, as `fit` does with an endless generator of
+    batches. So it may take rows of two row orders.
+
+    Args:
+        taken: an int64 variable of shape (steps, rows of a batch): the rows of each batch, -1 where it has fewer.
+        rows: the number of fitted rows.
+        seed: the plan's seed; None if the rows are not shuffled.
+    """
+
+    def __init__(self, taken: tf.Variable, rows: int, seed: int | None) -> None:
+        super().__init__()
+        self._taken, self._rows, self._seed = taken, rows, seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Set the rows of `epoch` (0-based)."""
+        steps, batch = self._taken.shape
+        of_order = -(-self._rows // batch)
+        orders: dict[int, np.ndarray] = {}
+        taken = np.full((steps, batch), -1)
+        for step in range(steps):
+            number, position = divmod(epoch * steps + step, of_order)
+            if number not in orders:
+                seed = self._seed
+                orders[number] = (
+                    np.arange(self._rows) if seed is None else row_order(seed, number, self._rows)
+                )
+            some = orders[number][position * batch : (position + 1) * batch]
+            taken[step, : len(some)] = some
+        self._taken.assign(taken)
+
+
 def rules(settings: Callbacks, recorder: Recorder) -> list[keras.callbacks.Callback]:
     """Return the Keras callbacks for `settings`. Use the same ones in all `fit` calls of one model.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainables.builder.configuration import Configuration
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.model.describe import describe
 
@@ -132,6 +133,24 @@ def test_what_cannot_be_a_lane_says_why(change, why):
     change(model)
     with pytest.raises(UnfusableError, match=why):
         describe(model)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        (lambda: keras.config.set_max_epochs(2), r"keras.config.max_epochs\(\) is 2"),
+        (lambda: keras.config.set_max_steps_per_epoch(5), r"keras.config.max_steps_per_epoch\(\) is 5"),
+        (lambda: tf.config.run_functions_eagerly(True), "run_functions_eagerly"),
+    ],
+)
+def test_no_program_keeps_to_settings_of_fit(setting, why):
+    model, before = model_of(), Configuration.now()
+    setting()
+    try:
+        with pytest.raises(UnfusableError, match=why):
+            describe(model)
+    finally:
+        before.restore()
 
 
 def test_activations_that_close_over_a_value_are_other_variants():

@@ -62,6 +62,90 @@ def test_a_mask_stands_for_a_smaller_batch_only_if_all_parts_heed_it(layers, hee
     assert template.can_mask(lane, X, Y, 17) is heeded
 
 
+class Ranged(keras.layers.Layer):
+    """Divides by the largest number of a batch, whatever a mask says."""
+
+    supports_masking = True
+
+    def call(self, inputs):
+        return inputs / keras.ops.max(keras.ops.abs(inputs))
+
+
+class Shifted(keras.layers.Layer):
+    """Subtracts the least number of each column of a batch, whatever a mask says."""
+
+    supports_masking = True
+
+    def call(self, inputs):
+        return inputs - keras.ops.min(inputs, axis=0)
+
+
+def ranged_target(y, p):
+    """Return a loss that divides by the largest target of a batch."""
+    y = keras.ops.reshape(y, (-1, 1))
+    return keras.ops.mean(keras.ops.square((y - p) / keras.ops.max(keras.ops.abs(y))), axis=-1)
+
+
+def own_square(y, p):
+    """Return a loss of the user's own, which is that of each row."""
+    return keras.ops.mean(keras.ops.square(keras.ops.reshape(y, (-1, 1)) - p), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "heeded"),
+    [
+        (lambda: [Ranged(), keras.layers.Dense(3)], "mse", False),
+        (lambda: [keras.layers.Dense(3, "tanh"), Ranged()], "mse", False),
+        (lambda: [Shifted(), keras.layers.Dense(3)], "mse", False),
+        (lambda: [keras.layers.Dense(3)], ranged_target, False),
+        (lambda: [keras.layers.Activation("exponential"), keras.layers.Dense(3)], own_square, True),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_rows_that_do_not_count_may_hold_anything(layers, loss, heeded, whole):
+    """Here the extreme numbers of the batch are in rows that count, so that the others happen to decide nothing."""
+    x, y = X.copy(), Y.copy()
+    if whole:  # the first column holds positions in an Embedding
+        x[:, 0] = np.arange(len(x)) % 3
+    x[:2, 1:], y[:2] = [[9.0], [-9.0]], [9.0, -9.0]
+    template, lane = template_of(*layers(), loss=loss)
+    assert template.can_mask(lane, x, y, 17) is heeded
+
+
+def test_operations_outside_of_layers_are_no_layers_of_keras():
+    inputs = keras.Input((10,))
+    ranged = inputs / keras.ops.max(keras.ops.abs(inputs))
+    inner = keras.Model(inputs, keras.layers.Activation("linear")(ranged))
+    x, y = X.copy(), Y.copy()
+    x[:2] = [[9.0], [-9.0]]
+    template, lane = template_of(inner)
+    assert template.can_mask(lane, x, y, 17) is False
+
+
+class Positions(keras.layers.Layer):
+    """Looks the first column up, and passes the others on."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = keras.layers.Embedding(3, 2)
+
+    def build(self, shape):
+        self.table.build((None,))
+
+    def call(self, inputs):
+        found = self.table(keras.ops.cast(inputs[:, 0], "int32"))
+        return keras.ops.concatenate([found, inputs[:, 1:]], axis=1)
+
+
+@pytest.mark.parametrize(("layers", "heeded"), [([], True), ([Ranged], False)])
+def test_positions_in_an_embedding_stay_in_its_range(layers, heeded):
+    x = X.copy()
+    x[:, 0] = np.arange(len(x)) % 3
+    x[:2, 1:] = [[9.0], [-9.0]]
+    template, lane = template_of(Positions(), *(layer() for layer in layers))
+    assert template.can_mask(lane, x, Y, 17) is heeded
+
+
 @pytest.mark.parametrize(
     ("loss", "metrics", "additive"),
     [

@@ -144,6 +144,7 @@ CASES = [
     Case("layers", "updated_in_validation", {"activation": ["relu", "tanh"], "rate": RATES}),
     Case("layers", "always_dropping", {"share": [0.2, 0.4], "rate": RATES}),
     Case("layers", "seeded", {"share": [0.2, 0.4], "rate": RATES}, engines=FUSED),
+    Case("layers", "ranged", {"activation": ["relu", "tanh"], "rate": RATES}),
     Case("layers", "replica", {"replica": [1, 2, 3], "rate": RATES}, engines=FUSED),
     # State of the module.
     Case("policy", "build", {"units": [4, 6], "rate": RATES}, engines=KERAS),
@@ -151,6 +152,10 @@ CASES = [
     Case("reads_global", "build", {"low": [0.5, 1.0, 2.0], "rate": RATES}),
     Case("reads_global", "from_dictionary", {"alpha": [0.5, 1.0, 2.0], "units": [4]}),
     Case("cached", "build", {"units": [4, 6], "rate": RATES}),
+    # Settings that limit `fit`, or let it run without graphs.
+    Case("limited", "epochs", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),
+    Case("limited", "steps", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),
+    Case("limited", "eagerly", {"delay": [20, 30], "rate": RATES[:1]}, engines=KERAS),
     # State outside of what Keras tracks; much of it counts only after more steps than a proof has.
     Case("state", "steps", {"delay": [10, 20], "rate": RATES}, engines=KERAS),
     Case("state", "late", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),

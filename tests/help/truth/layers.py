@@ -114,3 +114,26 @@ def replica(replica, rate, *, input_shape, normalizer):
     keras.utils.set_random_seed(replica)
     inputs = keras.Input(input_shape)
     return compiled(inputs, layers.Dropout(0.2)(hidden(normalizer(inputs))), keras.optimizers.Adam(rate))
+
+
+class Ranged(layers.Layer):
+    """Divides by the largest number of a batch, and keeps a moving one for validation."""
+
+    def build(self, shape):
+        """Make the moving one."""
+        self.peak = self.add_weight(shape=(), name="peak", initializer="ones", trainable=False)
+
+    def call(self, x, training=False):
+        """Return the layer's output."""
+        if not training:
+            return x / self.peak
+        peak = ops.max(ops.abs(x))
+        self.peak.assign(0.9 * self.peak + 0.1 * peak)
+        return x / peak
+
+
+def ranged(activation, rate, *, input_shape, normalizer):
+    """A function of a batch that few rows decide."""
+    inputs = keras.Input(input_shape)
+    x = Ranged()(normalizer(inputs))
+    return compiled(inputs, hidden(x, activation=activation), keras.optimizers.Adam(rate))

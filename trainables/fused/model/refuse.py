@@ -37,6 +37,11 @@ def refuse(model: keras.Model, layers: Sequence[Any]) -> None:
             raise UnfusableError(f"the model has a {name} of its own")
     if model.run_eagerly:
         raise UnfusableError("the model is compiled with run_eagerly=True")
+    if tf.config.functions_run_eagerly():
+        raise UnfusableError("tf.config.run_functions_eagerly(True) is set, and a program is a graph")
+    for name in ("max_epochs", "max_steps_per_epoch"):
+        if limit := getattr(keras.config, name)():
+            raise UnfusableError(f"keras.config.{name}() is {limit}, and only Keras' own fit keeps to that")
     if model.jit_compile and any(v.path.endswith(SEED) for v in model.variables):
         raise UnfusableError("the model is compiled with jit_compile=True, which changes its random numbers")
     if not model.built:
@@ -153,6 +158,13 @@ def has_users_parts(model: keras.Model) -> bool:
         parts += [variable.regularizer, variable.constraint]
     parts += [model.optimizer, rate_of(model.optimizer)]
     return any(map(is_users, parts))
+
+
+def has_operations(model: keras.Model) -> bool:
+    """Return whether the model applies functions of `keras.ops` outside of layers, such as the maximum of a batch."""
+    functional = [layer for layer in layers_of(model) if isinstance(layer, keras.Model)]
+    operations = [operation for one in functional for operation in getattr(one, "operations", ())]
+    return not all(isinstance(operation, keras.layers.Layer) for operation in operations)
 
 
 def is_users(part: Any) -> bool:

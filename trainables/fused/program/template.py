@@ -32,7 +32,7 @@ from trainables.fused.internals.lifted import Lifted
 from trainables.fused.internals.penalties import NONE, has_other_penalties
 from trainables.fused.model.code import is_library
 from trainables.fused.model.describe import LAYER_NUMBERS, RATE
-from trainables.fused.model.refuse import SEED, has_users_parts, metrics_of
+from trainables.fused.model.refuse import SEED, has_operations, has_users_parts, metrics_of
 from trainables.fused.program.optimizers import Update, Updates, split
 
 ZERO = tf.UnconnectedGradients.ZERO
@@ -41,6 +41,9 @@ ZERO = tf.UnconnectedGradients.ZERO
 
 LATE = 1000.0
 """What is added to a count to have a state of later in training: a layer may do something else after some steps."""
+
+FACTORS = (-1000.0, 10.0, 1000.0)
+"""By what rows that must not count are multiplied. A large factor may overflow; a small one seldom does."""
 
 
 @dataclass
@@ -300,7 +303,9 @@ class Template:
 
         If so, the smaller last batch of an epoch needs no separate trace, which would be nearly half of the compilation.
         Keras' own layers and losses follow masks, and so do those of its metrics that are means. This checks on loss,
-        gradient, state and metrics that all parts of the model do.
+        gradient, state and metrics that all parts of the model do. What the masked rows hold must not count: the largest
+        number of a batch, for example, may be in one of the other rows by chance. So they are filled in several ways, unless
+        all parts of the model are layers of Keras.
         """
         if any(map(_counts_masked_rows, metrics_of(self.model))):
             return False
@@ -315,27 +320,46 @@ class Template:
             states.append(
                 [v + LATE if is_count else v for v, is_count in zip(initial, are_counts, strict=True)]
             )
+
+        def results(mask: Any, weights: Any, values: Any, x: Any, y: Any, row_weights: Any) -> list[Any]:
+            parts, metrics = self.parts(weights), list(map(tf.constant, self.metrics))
+            with self.lifted(numbers, int(lane.variant[0])), kernels.fast(), tf.GradientTape() as tape:
+                tape.watch(parts)
+                loss, after, metrics, _ = self.run(parts, values, metrics, x, y, True, mask, row_weights)
+            gradients = tape.gradient(loss, parts, unconnected_gradients=ZERO)
+            return [loss, *map(tf.convert_to_tensor, gradients), *after, *metrics]
+
+        def plain(*arrays: Any) -> list[Any]:
+            return results(None, *arrays)
+
+        def masked(*arrays: Any) -> list[Any]:
+            return results(tf.range(len(x)) < rows, *arrays)
+
+        batches = [[(x, y, row_weights)]]
+        if has_users_parts(self.model) or has_operations(self.model):
+            batches = list(_batches(x, y, row_weights, rows))
+            # Many batches are faster in graphs.
+            plain, masked = (tf.function(function, autograph=False) for function in (plain, masked))
         for weights, values in itertools.product(self._tried(lane), states):
-            found = []
-            with self.lifted(numbers, int(lane.variant[0])), kernels.fast():
-                for mask, taken in ((None, slice(rows)), (tf.range(len(x)) < rows, slice(None))):
-                    parts, metrics = self.parts(weights), list(map(tf.constant, self.metrics))
-                    some_x, some_y, counts = _constants(taken, x, y, row_weights)
+            for counted, *others in batches:
+                try:
+                    expected = plain(weights, values, *_constants(slice(rows), *counted))
+                    found = masked(weights, values, *_constants(slice(None), *counted))
+                except Exception as error:  # a layer or an output that accepts no mask
+                    raise_ours(error)
+                    return False
+                if not all(map(_is_close, found, expected)):
+                    return False
+                for arrays in others:
                     try:
-                        with tf.GradientTape() as tape:
-                            tape.watch(parts)
-                            loss, after, metrics, _ = self.run(
-                                parts, values, metrics, some_x, some_y, True, mask, counts
-                            )
-                        gradients = map(
-                            tf.convert_to_tensor, tape.gradient(loss, parts, unconnected_gradients=ZERO)
-                        )
-                        found.append([loss, *gradients, *after, *metrics])
-                    except Exception as error:  # a layer or an output that accepts no mask
+                        found = masked(weights, values, *_constants(slice(None), *arrays))
+                    except Exception as error:  # rows that no table has may be no input of the model
                         raise_ours(error)
+                        continue
+                    # Such rows may also overflow, and zero times infinity is not zero.
+                    overflows = not all(map(_is_finite_as, found, expected))
+                    if not overflows and not all(map(_is_close, found, expected)):
                         return False
-            if not all(map(_is_close, *found)):
-                return False
         return True
 
     def _tried(self, lane: Stack) -> Iterator[Any]:
@@ -357,11 +381,60 @@ def _constants(taken: slice, *arrays: np.ndarray | None) -> list[Any]:
     return [None if array is None else tf.constant(array[taken]) for array in arrays]
 
 
+_Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""Features, target and weights of some rows."""
+
+
+def _batches(
+    x: np.ndarray, y: np.ndarray, row_weights: np.ndarray | None, rows: int
+) -> Iterator[list[_Batch]]:
+    """Yield lists of batches. In a list, all have the same first `rows` rows; the first one has rows of the table only.
+
+    In some lists the others are further from the middle than the first ones, by their features or by their target.
+    """
+    flat = y.reshape(len(y), -1)
+    middle = np.argsort(np.abs((x - x.mean(0)) / (x.std(0) + 1e-6)).max(1), kind="stable")
+    least = np.argsort(np.abs(flat - flat.mean(0)).max(1), kind="stable")
+    for order in (np.arange(len(x)), middle, least):
+        batch = x[order], y[order], None if row_weights is None else row_weights[order]
+        yield [batch, *_fillings(*batch, rows)]
+
+
+def _fillings(x: np.ndarray, y: np.ndarray, row_weights: np.ndarray | None, rows: int) -> Iterator[_Batch]:
+    """Yield a batch whose first `rows` rows stay, and whose others are such as no table may have.
+
+    Columns of whole numbers may be positions in an Embedding, so some fillings hold only numbers that the column has.
+    """
+
+    def filled(array: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return np.concatenate([array[:rows], np.broadcast_to(others, array[rows:].shape)]).astype(array.dtype)
+
+    is_whole = (x == np.round(x)).all(0)
+    weights = row_weights if row_weights is None else filled(row_weights, row_weights.max())
+    for extreme in (np.max, np.min):
+        yield filled(x, extreme(x, 0)), filled(y, extreme(y, 0)), weights
+    yield filled(x, np.zeros(1)), filled(y, np.zeros(1)), row_weights
+    for factor in FACTORS:
+        yield (
+            filled(x, np.where(is_whole, x[rows:], factor * x[rows:])),
+            filled(y, factor * y[rows:]),
+            row_weights,
+        )
+        yield filled(x, factor * x[rows:]), y, row_weights
+        yield x, filled(y, factor * y[rows:]), row_weights
+
+
 def _counts_masked_rows(metric: Any) -> bool:
     """Return whether a metric is one of Keras that counts rows whatever a mask says, such as `Precision`."""
     kinds = (keras.metrics.MeanMetricWrapper, keras.metrics.Mean)
     is_metric = isinstance(metric, keras.metrics.Metric) and is_library(type(metric).__module__)
     return is_metric and not isinstance(metric, kinds)
+
+
+def _is_finite_as(one: Any, other: Any) -> bool:
+    """Return whether each number is finite where that of `other` is."""
+    a, b = np.asarray(one), np.asarray(other)
+    return a.shape == b.shape and bool((np.isfinite(a) | ~np.isfinite(b)).all())
 
 
 def _is_close(one: Any, other: Any) -> bool:

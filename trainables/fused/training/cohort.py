@@ -137,6 +137,18 @@ class Cohort:
         best = self._rules.best_value.astype("float64")
         return np.where(np.isfinite(best) & ~self._rules.diverged, best, np.nan)
 
+    def check(self) -> None:
+        """Evaluate one point on all rows before the first epoch.
+
+        A row that the model cannot take, such as a position beyond an Embedding, raises its error here: XLA would train with
+        another position in its place, and only the evaluation after the last epoch would raise.
+        """
+        if self.program.engine != "fused":  # the native kernel refuses models with such layers
+            return
+        one = self._stack.take(np.zeros(1, int))
+        for rows in (self._train_rows, self._test_rows):
+            self.program.evaluate(one, *rows)
+
     def train(self) -> np.ndarray:
         """Train one epoch and return the rows of the points that stopped after it."""
         started = Clock()
