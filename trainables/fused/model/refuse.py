@@ -167,6 +167,12 @@ def has_operations(model: keras.Model) -> bool:
     return not all(isinstance(operation, keras.layers.Layer) for operation in operations)
 
 
+def may_refuse_rows(model: keras.Model) -> bool:
+    """Return whether the model may raise an error for some values of the features, as an Embedding does."""
+    has_positions = any(isinstance(layer, keras.layers.Embedding) for layer in layers_of(model))
+    return has_positions or has_users_parts(model) or has_operations(model)
+
+
 def is_users(part: Any) -> bool:
     """Return whether a part of a model is not Keras' own, or wraps a function that may not be. None is no part."""
     if isinstance(part, tf.types.experimental.PolymorphicFunction) or type(part) in _WRAPPERS:

@@ -393,7 +393,8 @@ def _batches(
     In some lists the others are further from the middle than the first ones, by their features or by their target.
     """
     flat = y.reshape(len(y), -1)
-    middle = np.argsort(np.abs((x - x.mean(0)) / (x.std(0) + 1e-6)).max(1), kind="stable")
+    far = np.abs((x - x.mean(0)) / (x.std(0) + 1e-6)).reshape(len(x), -1)
+    middle = np.argsort(far.max(1), kind="stable")
     least = np.argsort(np.abs(flat - flat.mean(0)).max(1), kind="stable")
     for order in (np.arange(len(x)), middle, least):
         batch = x[order], y[order], None if row_weights is None else row_weights[order]

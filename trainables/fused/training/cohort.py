@@ -22,6 +22,7 @@ from trainables.clock import Clock
 from trainables.engine import Rows, as_bytes, curves_of, weights_of
 from trainables.fused.compose.members import Members
 from trainables.fused.internals.directions import modes_of
+from trainables.fused.model.refuse import may_refuse_rows
 from trainables.fused.program.data_loss import DataLoss
 from trainables.fused.program.template import Stack
 from trainables.fused.training.programs import program_of
@@ -143,8 +144,8 @@ class Cohort:
         A row that the model cannot take, such as a position beyond an Embedding, raises its error here: XLA would train with
         another position in its place, and only the evaluation after the last epoch would raise.
         """
-        if self.program.engine != "fused":  # the native kernel refuses models with such layers
-            return
+        if self.program.engine != "fused" or not may_refuse_rows(self.program.template.model):
+            return  # the native kernel has no such layers
         one = self._stack.take(np.zeros(1, int))
         for rows in (self._train_rows, self._test_rows):
             self.program.evaluate(one, *rows)
