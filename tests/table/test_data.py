@@ -258,7 +258,10 @@ def test_other_files_give_the_test_and_validation_rows(csv):
     np.testing.assert_array_equal(table.y_train[80:], frame["target"][100:].to_numpy("float32"))
     assert sorted(table.y_train[:80]) == sorted(frame["target"][:80].to_numpy("float32"))
     frame[:30].drop(columns="b").to_csv(paths["test_path"], index=False)
-    with pytest.raises(DataError, match=r"test_path\.csv: there is no column 'b', as in"):
+    with pytest.raises(DataError, match=r"test_path\.csv: there is no column 'b', as in .* the same columns"):
+        load(DataSpec(target="target", **paths))
+    frame[:30].drop(columns="target").to_csv(paths["test_path"], index=False)
+    with pytest.raises(DataError, match=r"test_path\.csv: .* without the target, .*`sweep predict` takes such a file"):
         load(DataSpec(target="target", **paths))
 
 

@@ -83,10 +83,14 @@ def read(spec: DataSpec) -> Raw | Given:
     first = sources[0]
     for other in sources[1:]:
         if lacking := [name for name in first.frame.columns if name not in other.frame.columns]:
-            raise DataError(
-                f"{other.name}: there is no column {', '.join(map(repr, lacking))}, as in {first.name}. "
-                "Both files need the same columns, in any order."
-            )
+            mend = "Both files need the same columns, in any order."
+            if set(lacking) & set(spec.targets):
+                mend = (
+                    "A file without the target, as a competition gives it, cannot test a model. Remove its line under data. "
+                    "`sweep predict` takes such a file."
+                )
+            names = ", ".join(map(repr, lacking))
+            raise DataError(f"{other.name}: there is no column {names}, as in {first.name}. {mend}")
     frames = [first.frame, *(source.frame[list(first.frame.columns)] for source in sources[1:])]
     frame = first.frame if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     # The checksum of one file is that of its bytes; several files have that of their checksums.
