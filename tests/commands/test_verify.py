@@ -14,8 +14,10 @@ from tests.help.commands import answer, message, refused, sweep
 
 @pytest.fixture
 def run(small_run, tmp_path):
-    """A copy of the small run, of which nothing is verified yet."""
-    return shutil.copytree(small_run, tmp_path / "out")
+    """A copy of the small run without what it verified: points 0 to 3 by the fused engine, 4 to 7 by Keras."""
+    copied = shutil.copytree(small_run, tmp_path / "out")
+    RunFolder(copied).verified.unlink()
+    return copied
 
 
 def alter(folder, idx, column, by):
