@@ -261,7 +261,9 @@ def test_other_files_give_the_test_and_validation_rows(csv):
     with pytest.raises(DataError, match=r"test_path\.csv: there is no column 'b', as in .* the same columns"):
         load(DataSpec(target="target", **paths))
     frame[:30].drop(columns="target").to_csv(paths["test_path"], index=False)
-    with pytest.raises(DataError, match=r"test_path\.csv: .* without the target, .*`sweep predict` takes such a file"):
+    with pytest.raises(
+        DataError, match=r"test_path\.csv: .* without the target, .*`sweep predict` takes such a file"
+    ):
         load(DataSpec(target="target", **paths))
 
 

@@ -264,6 +264,33 @@ def test_a_program_that_differs_only_in_its_sizes_from_a_proven_one_is_proven_br
     assert steps == [(False, 64 + 147 % 64)]  # as with other layers, a full one
 
 
+def test_further_members_have_values_that_were_not_shown():
+    codes = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [0, 2, 1]])
+    shown = proof._values([1], codes)
+    assert shown == {(0, 0), (1, 1), (2, 0)}
+    assert proof._with_unseen([0, 1, 2, 3, 4], [], set(), codes) == [0, 1, 2, 4]
+    assert proof._with_unseen([0, 1, 2, 3, 4], [3], shown, codes) == [0, 4]
+    assert proof._with_unseen([0, 1], [], set(), None) == [0, 1]
+
+
+def with_momentum(units, rate, momentum):
+    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(units, "relu"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(rate, momentum=momentum), "mse")
+    return model
+
+
+def test_values_of_axes_are_shown_once_by_programs_without_users_parts(steps):
+    proven, values = proof.Proven(), [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08]
+    for units, batch_size, full in ((4, 32, FULL), (5, 32, None), (4, 64, (False, 64 + 147 % 64))):
+        before = set(proven.shown)
+        steps.clear()
+        space = {"units": [units], "rate": values, "momentum": values}
+        group = Group(space, "native", "with_momentum", batch_size)
+        assert not group.refused(proven)[0].any()
+        assert steps == ([full] if full else [BRIEF]) + ([] if before else [BRIEF] * 3)
+    assert [sum(axis == one for axis, _ in proven.shown) for one in range(3)] == [4, 4, 1]
+
+
 @pytest.mark.parametrize("what", ["weights", "loss", "val_loss"])
 def test_a_brief_proof_finds_what_differs_and_a_full_one_decides(steps, monkeypatch, what):
     proven = proof.Proven()

@@ -9,7 +9,8 @@ difference. Where a step makes much of it, as Adam does with a gradient near zer
 nudged by one rounding, and the distance between its two runs is the measure.
 
 Further members make one step on one batch, and one batch of validation. `trainables.fused.training.choice` chooses the
-members.
+members. Programs without parts of users share them: one of these programs shows each value of the axes, since descriptions
+tell all that Keras' own parts do with it.
 
 A brief proof is such a step for all of its members. It is enough where the worker has proven a program of the same kind in
 full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but other numbers of
@@ -62,11 +63,14 @@ class Proven:
     Attributes:
         parts: tokens of Keras' own optimizers and activations that a program has trained as Keras does.
         kinds: the kinds of programs of which one has been proven in full; see `_kind`.
+        shown: the values of the axes that members without parts of users have had, as pairs of the axis and the number of
+            the value.
         traced: tokens of parts of users that Keras has trained in a graph.
     """
 
     parts: set[Hashable] = field(default_factory=set)
     kinds: set[Hashable] = field(default_factory=set)
+    shown: set[tuple[int, int]] = field(default_factory=set)
     traced: set[Hashable] = field(default_factory=set)
 
 
@@ -94,6 +98,7 @@ def prove(
     proven: Proven,
     may_be_brief: bool = False,
     more: Sequence[int] = (),
+    codes: np.ndarray | None = None,
 ) -> dict[int, str]:
     """Return those of some members that the program does not train as Keras does, each with the difference found.
 
@@ -105,7 +110,10 @@ def prove(
         seed: seed of the random choices.
         proven: what other proofs have found; the kinds and the traced parts of members that are right are added.
         may_be_brief: whether the proof may be brief for kinds that are proven.
-        more: the rows of further members, whose proofs are brief; beside a brief proof, not all need be taken.
+        more: the rows of further members, whose proofs are brief. Those are left out that have no part of users and only
+            values of the axes that others have shown, and some beside a brief proof.
+        codes: int, shape (points, axes): the number of each point's value on each axis; without it, no value counts as
+            shown.
     """
     wrong: dict[int, str] = {}
     waiting = list(rows)
@@ -119,6 +127,8 @@ def prove(
         if attempt == 0:
             is_brief = may_be_brief and set(kinds.values()) <= proven.kinds
             others = list(more[: len(stack.weights) // MORE] if is_brief else more)
+            if None not in kinds.values():
+                others = _with_unseen(others, waiting, proven.shown, codes)
             models |= {row: build(row) for row in others}
             full, brief = ([], waiting + others) if is_brief else (waiting, others)
         comparison = _Comparison(program, stack, models, build, chance, proven.traced, attempt, set(more))
@@ -126,10 +136,33 @@ def prove(
         wrong = comparison.wrong(full, _sample)
         proven.kinds |= {kinds[row] for row in full if row not in wrong} - {None}
         wrong |= comparison.wrong(brief, _brief_sample)
+        if None not in kinds.values():
+            proven.shown |= _values([row for row in full + brief if row not in wrong], codes)
         waiting = list(wrong)
         if not waiting:
             break
     return wrong
+
+
+def _values(rows: Sequence[int], codes: np.ndarray | None) -> set[tuple[int, int]]:
+    """Return the values that members have on the axes, as pairs of the axis and the number of the value."""
+    if codes is None:
+        return set()
+    return {(axis, int(code)) for row in rows for axis, code in enumerate(codes[row])}
+
+
+def _with_unseen(
+    rows: Sequence[int], taken: Sequence[int], shown: set[tuple[int, int]], codes: np.ndarray | None
+) -> list[int]:
+    """Return those of the members `rows` that have a value which neither `shown` has nor a member before them."""
+    if codes is None:
+        return list(rows)
+    found, seen = list[int](), shown | _values(taken, codes)
+    for row in rows:
+        if not (values := _values([row], codes)) <= seen:
+            found.append(row)
+            seen |= values
+    return found
 
 
 @dataclass
@@ -217,7 +250,7 @@ def refused(
     needed, more = chosen(of_optimizer, of_variant, members.codes, members.checked, seed)
     is_all_proven = bool((optimizers < 0).all() and (variants < 0).all())
     rows = needed + more
-    wrong = prove(program, stack, needed, build, seed, proven, is_all_proven, more)
+    wrong = prove(program, stack, needed, build, seed, proven, is_all_proven, more, members.codes)
     if not wrong:
         if not any(map(has_users_parts, (*program.template.optimizers, *program.template.variants))):
             proven.parts |= {*members.optimizers, *itertools.chain.from_iterable(members.variants)}
