@@ -151,6 +151,7 @@ CASES = [
     Case("initializers", "build", {"init": ["he", "glorot"], "rate": RATES}),
     Case("reads_global", "build", {"low": [0.5, 1.0, 2.0], "rate": RATES}),
     Case("reads_global", "from_dictionary", {"alpha": [0.5, 1.0, 2.0], "units": [4]}),
+    Case("reads_global", "of_module", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
     Case("cached", "build", {"units": [4, 6], "rate": RATES}),
     # Settings that limit `fit`, or let it run without graphs.
     Case("limited", "epochs", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),
@@ -160,10 +161,8 @@ CASES = [
     Case("state", "steps", {"delay": [10, 20], "rate": RATES}, engines=KERAS),
     Case("state", "late", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
     Case("state", "summed", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
-    Case("state", "rated", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),
     Case("state", "untracked", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
     Case("state", "centered", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
-    Case("state", "of_module", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
     Case("state", "environment", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
     Case("state", "calls", {"units": [4, 6], "rate": RATES}, engines=KERAS),
 ]

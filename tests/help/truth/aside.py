@@ -175,3 +175,15 @@ def strengths(kind, strength, rate, *, input_shape, normalizer):
 
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="mse", metrics=["mae", strength_of])
     return model
+
+
+def rated(activation, rate, *, input_shape, normalizer):
+    """A metric that is the learning rate, which a plateau lowers after some epochs."""
+    inputs = keras.Input(input_shape)
+    model = keras.Model(inputs, layers.Dense(1)(hidden(normalizer(inputs), activation=activation)))
+
+    def lr(y_true, y_pred):
+        return model.optimizer.learning_rate
+
+    model.compile(optimizer=keras.optimizers.Adam(25 * rate), loss="mse", metrics=["mae", lr])
+    return model

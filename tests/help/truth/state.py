@@ -1,7 +1,6 @@
 """State that training changes, or that the builder sets, outside of what Keras tracks."""
 
 import os
-import sys
 
 import keras
 import tensorflow as tf
@@ -70,18 +69,6 @@ def summed(delay, rate, *, input_shape, normalizer):
     return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.Adam(rate), Summed(delay))
 
 
-def rated(activation, rate, *, input_shape, normalizer):
-    """A metric that is the learning rate, which a plateau lowers after some epochs."""
-    inputs = keras.Input(input_shape)
-    model = keras.Model(inputs, layers.Dense(1)(hidden(normalizer(inputs), activation=activation)))
-
-    def lr(y_true, y_pred):
-        return model.optimizer.learning_rate
-
-    model.compile(optimizer=keras.optimizers.Adam(25 * rate), loss="mse", metrics=["mae", lr])
-    return model
-
-
 class Untracked(layers.Layer):
     """Counts its calls in a variable of TensorFlow, which Keras does not track."""
 
@@ -131,17 +118,6 @@ def centered(delay, rate, *, input_shape, normalizer):
     """A mean over the rows of a batch that begins late."""
     inputs = keras.Input(input_shape)
     return compiled(inputs, Centered(delay)(hidden(normalizer(inputs))), keras.optimizers.Adam(rate))
-
-
-def of_module(alpha, rate, *, input_shape, normalizer):
-    """A global that the builder sets and the loss reads through `sys.modules`."""
-    sys.modules[__name__].ALPHA = alpha
-
-    def loss(y_true, y_pred):
-        return squared(y_true, y_pred) + sys.modules[__name__].ALPHA * ops.mean(ops.abs(y_pred), axis=-1)
-
-    inputs = keras.Input(input_shape)
-    return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.Adam(rate), loss)
 
 
 def environment(alpha, rate, *, input_shape, normalizer):
