@@ -13,8 +13,8 @@ from trainables.fused.model import code
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A module in a package that is installed beside libraries."""
-    module = types.ModuleType("hunted_package.models")
-    module.__file__ = str(tmp_path / "site-packages" / "hunted_package" / "models.py")
+    module = types.ModuleType("my_package.models")
+    module.__file__ = str(tmp_path / "site-packages" / "my_package" / "models.py")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(code, "_USERS", set())
     yield module.__name__
@@ -23,7 +23,7 @@ def installed(tmp_path, monkeypatch):
 
 def test_an_installed_package_is_a_library_unless_the_builder_is_in_it(installed):
     assert code.is_library(installed) and code.is_third_party(installed)
-    code.count_as_users("hunted_package.builders")
+    code.count_as_users("my_package.builders")
     assert not code.is_library(installed) and not code.is_third_party(installed)
 
 
