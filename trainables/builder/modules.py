@@ -21,9 +21,11 @@ import numpy as np
 
 from trainables.builder.find import PICKLED, Builder, BuilderError, source_of
 
-_SOFTWARE = ("cluster", "results", "sweep", "trainables")
+SOFTWARE = ("cluster", "results", "sweep", "trainables")
+"""The packages of this software."""
 _ROOT = Path(__file__).parents[2]
-_INSTALLED = ("site-packages", "dist-packages")
+INSTALLED = ("site-packages", "dist-packages")
+"""The names of the folders of installed packages."""
 _CLOCKS = {"time", "datetime"}
 
 _LONG = 1000
@@ -178,11 +180,11 @@ def _is_beside(name: str, module: ModuleType, folder: Path) -> bool:
 
 def _is_own(name: str, file: Path) -> bool:
     """Return whether the file of the module `name` is no part of an installed package or of this software."""
-    if any(part in _INSTALLED for part in file.parts):
+    if any(part in INSTALLED for part in file.parts):
         return False
     if file.is_relative_to(sysconfig.get_path("stdlib")):
         return False
-    return not (name.partition(".")[0] in _SOFTWARE and file.is_relative_to(_ROOT))
+    return not (name.partition(".")[0] in SOFTWARE and file.is_relative_to(_ROOT))
 
 
 def _file_beside(name: str, module: str, folder: Path) -> Path | None:
@@ -196,7 +198,7 @@ def _file_beside(name: str, module: str, folder: Path) -> Path | None:
     if file is None or not _is_own(name, file.resolve()):
         return None
     # The folder comes last on `sys.path`, so an installed package of the same name hides the file.
-    installed = [one for one in sys.path if any(part in _INSTALLED for part in Path(one).parts)]
+    installed = [one for one in sys.path if any(part in INSTALLED for part in Path(one).parts)]
     hiding = None if top == module.partition(".")[0] else PathFinder.find_spec(top, installed)
     return file if hiding is None or hiding.origin is None else None  # a folder without a file hides nothing
 

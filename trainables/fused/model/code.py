@@ -20,13 +20,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.builder.modules import INSTALLED, SOFTWARE
+
 _FORMATS = ("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC")
 """The instructions of formatted texts, such as f"{layer}"; the first one is that of Python 3.11 and 3.12."""
 
 _FOLLOWED = ("LOAD_ATTR", "LOAD_METHOD")
-_INSTALLED = ("site-packages", "dist-packages")
 _FOUNDATIONS = ("keras", "tensorflow")
-_SOFTWARE = ("cluster", "results", "sweep", "trainables")
 _USERS: set[str] = set()
 """Packages that are the user's although they are installed."""
 
@@ -115,7 +115,7 @@ def words(text: str) -> frozenset[str]:
 
 def count_as_users(module: str) -> None:
     """Count the package of a builder's module as code of the user, even if it is installed beside libraries."""
-    if (package := _package_of(module)) not in (*_SOFTWARE, *_FOUNDATIONS):
+    if (package := _package_of(module)) not in (*SOFTWARE, *_FOUNDATIONS):
         _USERS.add(package)
 
 
@@ -151,7 +151,7 @@ def _is_installed(module: str | None) -> bool:
     if file is None:
         return False
     path = Path(file).resolve()
-    return any(part in _INSTALLED for part in path.parts) or any(
+    return any(part in INSTALLED for part in path.parts) or any(
         path.is_relative_to(folder) for folder in _standard()
     )
 

@@ -33,6 +33,7 @@ from trainables.fused.internals.penalties import NONE, has_other_penalties
 from trainables.fused.model.code import is_library
 from trainables.fused.model.describe import LAYER_NUMBERS, RATE
 from trainables.fused.model.refuse import SEED, has_operations, has_users_parts, metrics_of
+from trainables.fused.program.fillings import batches_to_mask
 from trainables.fused.program.optimizers import Update, Updates, split
 
 ZERO = tf.UnconnectedGradients.ZERO
@@ -41,9 +42,6 @@ ZERO = tf.UnconnectedGradients.ZERO
 
 LATE = 1000.0
 """What is added to a count to have a state of later in training: a layer may do something else after some steps."""
-
-FACTORS = (-1000.0, 10.0, 1000.0)
-"""By what rows that must not count are multiplied. A large factor may overflow; a small one seldom does."""
 
 
 @dataclass
@@ -337,7 +335,7 @@ class Template:
 
         batches = [[(x, y, row_weights)]]
         if has_users_parts(self.model) or has_operations(self.model):
-            batches = list(_batches(x, y, row_weights, rows))
+            batches = list(batches_to_mask(x, y, row_weights, rows))
             # Many batches are faster in graphs.
             plain, masked = (tf.function(function, autograph=False) for function in (plain, masked))
         for weights, values in itertools.product(self._tried(lane), states):
@@ -379,50 +377,6 @@ class Template:
 def _constants(taken: slice, *arrays: np.ndarray | None) -> list[Any]:
     """Return some rows of arrays as tensors; None for an array that there is not."""
     return [None if array is None else tf.constant(array[taken]) for array in arrays]
-
-
-_Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-"""Features, target and weights of some rows."""
-
-
-def _batches(
-    x: np.ndarray, y: np.ndarray, row_weights: np.ndarray | None, rows: int
-) -> Iterator[list[_Batch]]:
-    """Yield lists of batches. In a list, all have the same first `rows` rows; the first one has rows of the table only.
-
-    In some lists the others are further from the middle than the first ones, by their features or by their target.
-    """
-    flat = y.reshape(len(y), -1)
-    far = np.abs((x - x.mean(0)) / (x.std(0) + 1e-6)).reshape(len(x), -1)
-    middle = np.argsort(far.max(1), kind="stable")
-    least = np.argsort(np.abs(flat - flat.mean(0)).max(1), kind="stable")
-    for order in (np.arange(len(x)), middle, least):
-        batch = x[order], y[order], None if row_weights is None else row_weights[order]
-        yield [batch, *_fillings(*batch, rows)]
-
-
-def _fillings(x: np.ndarray, y: np.ndarray, row_weights: np.ndarray | None, rows: int) -> Iterator[_Batch]:
-    """Yield a batch whose first `rows` rows stay, and whose others are such as no table may have.
-
-    Columns of whole numbers may be positions in an Embedding, so some fillings hold only numbers that the column has.
-    """
-
-    def filled(array: np.ndarray, others: np.ndarray) -> np.ndarray:
-        return np.concatenate([array[:rows], np.broadcast_to(others, array[rows:].shape)]).astype(array.dtype)
-
-    is_whole = (x == np.round(x)).all(0)
-    weights = row_weights if row_weights is None else filled(row_weights, row_weights.max())
-    for extreme in (np.max, np.min):
-        yield filled(x, extreme(x, 0)), filled(y, extreme(y, 0)), weights
-    yield filled(x, np.zeros(1)), filled(y, np.zeros(1)), row_weights
-    for factor in FACTORS:
-        yield (
-            filled(x, np.where(is_whole, x[rows:], factor * x[rows:])),
-            filled(y, factor * y[rows:]),
-            row_weights,
-        )
-        yield filled(x, factor * x[rows:]), y, row_weights
-        yield x, filled(y, factor * y[rows:]), row_weights
 
 
 def _counts_masked_rows(metric: Any) -> bool:
