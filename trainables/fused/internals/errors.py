@@ -1,7 +1,7 @@
 """The errors that keep a model out of a program, and the rule for whether the model or the engine caused an error.
 
 Terminology
-    engine      the code of `trainables.fused`
+    engine      the code of `trainables.fused` and of `trainables.native`
     unfusable   said of a user's model: only its own `fit` can train it, but nothing is wrong with it
     ours        said of an error: the engine or the version of a library caused it, so it would occur with every model
 
@@ -20,7 +20,16 @@ from trainables.errors import TrainablesError
 KNOWN = {"keras": ("Keras", "3.15", "3.15.1"), "tensorflow": ("TensorFlow", "2.21", "2.21.0")}
 """For each library whose private parts are used: its name in messages, the versions that fit, the one that was read."""
 
-_ENGINE = "trainables.fused"
+_ENGINE = ("trainables.fused", "trainables.native")
+"""The packages whose code is the engine.
+
+Not `trainables.builder` and the others: they look at whatever a builder returns, before anything has checked it. There, an
+attribute that None or a number lacks is the builder's fault.
+"""
+
+_HOUSE, _BUILDERS = "trainables", ("trainables.abalone",)
+"""This software's package, and the files in it that stand for a user's own."""
+
 _ADDRESS = re.compile(r" (object )?at 0x[0-9a-f]+")
 _NOT_THE_USERS = ("builtins", "numpy", "keras", "tensorflow")
 _MISSING = (AttributeError, ImportError, NameError)
@@ -69,11 +78,11 @@ def is_ours(error: BaseException) -> bool:
     if not isinstance(error, _MISSING):
         return False
     asked = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if not _is_lookup(frame)]
-    if not asked or not _is_in(_module(asked[-1]), _ENGINE):
+    if not asked or not _is_in(_module(asked[-1]), *_ENGINE):
         return False
     owner = getattr(error, "obj", None)
-    kind = owner if isinstance(owner, type) else type(owner)
-    return any(_is_in(kind.__module__, name) for name in (_ENGINE, *_NOT_THE_USERS))
+    kind = (owner if isinstance(owner, type) else type(owner)).__module__
+    return _is_in(kind, _HOUSE, *_NOT_THE_USERS) and not _is_in(kind, *_BUILDERS)
 
 
 def ours(error: BaseException) -> InternalsError:
@@ -106,8 +115,8 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-def _is_in(module: str, package: str) -> bool:
-    return module == package or module.startswith(f"{package}.")
+def _is_in(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
 def _version(library: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainables.fused.internals.errors import raise_ours
 from trainables.native.expressions.formula import NoExpressionError
 
 _RANDOM = ("Random", "Multinomial", "Truncated")
@@ -61,6 +62,7 @@ def traced(
 
     Raises:
         NoExpressionError: it cannot be traced, or has effects.
+        InternalsError: tracing failed for a reason that is not in the function.
     """
     found: dict[str, Any] = {}
 
@@ -93,6 +95,7 @@ def traced(
     except NoExpressionError:
         raise
     except Exception as error:  # the function is the user's
+        raise_ours(error)
         first = (str(error).strip() or "no message").splitlines()[0]
         raise NoExpressionError(f"cannot be traced: {type(error).__name__}: {first}"[:300]) from error
     finally:
