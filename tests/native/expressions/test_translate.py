@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras import ops
+from keras import layers, ops
 
 from tests.help.expressions import computed
 from tests.help.kernels import HERE, opened
@@ -58,6 +58,10 @@ REFUSED = {  # a loss, the shape of a row of the target, the outputs, and what i
     "pairs": (lambda y, p: p[:, :, None] - p[:, None, :], (3,), 3, "Sub of each number of a row with each other"),
     "constant": (lambda y, p: tf.square(y), (1,), 1, "does not depend on the outputs"),
     "wrong": (lambda y, p: y.nothing, (1,), 1, "cannot be traced: AttributeError: .* no attribute 'nothing'"),
+    "wrong layer": (
+        lambda y, p: layers.Dense(1, name="one")(layers.Reshape((3,))(p))[:, 0], (1,), 1,
+        r"^cannot be traced: ValueError: The total size of the tensor must be unchanged\.",
+    ),
 }  # fmt: skip
 
 

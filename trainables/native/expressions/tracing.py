@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainables.error_text import cause_of
 from trainables.fused.internals.errors import raise_ours
 from trainables.native.expressions.formula import NoExpressionError
 
@@ -96,8 +97,7 @@ def traced(
         raise
     except Exception as error:  # the function is the user's
         raise_ours(error)
-        first = (str(error).strip() or "no message").splitlines()[0]
-        raise NoExpressionError(f"cannot be traced: {type(error).__name__}: {first}"[:300]) from error
+        raise NoExpressionError(f"cannot be traced: {cause_of(error)}") from error
     finally:
         tf.config.run_functions_eagerly(eagerly)
     for operation in function.graph.get_operations():
