@@ -9,6 +9,7 @@ import keras as public_keras
 import pytest
 
 from tests.help.repository import ROOT
+from trainables.fused import internals
 from trainables.fused.compose.members import Composer
 from trainables.fused.internals import devices, errors, keras, kernels, operations, private, slices, tracing
 
@@ -68,6 +69,11 @@ def test_a_name_that_an_object_lacks_is_told_before_the_first_model_is_built(nam
     with pytest.raises(errors.InternalsError) as error:
         Composer(None, None, None, 0)
     assert_says(error, keras, name)
+
+
+def test_the_folder_lists_its_files():
+    listed = [line.split()[0] for line in internals.__doc__.splitlines()[2:] if line]
+    assert sorted(listed) == sorted(path.stem for path in SEAM.glob("*.py") if path.stem != "__init__")
 
 
 def test_each_name_is_listed_once():
