@@ -71,12 +71,18 @@ def test_the_collector_is_left_as_it_was(was_on):
 
 
 @pytest.mark.slow
-def test_a_worker_imports_no_scikit_learn_unless_it_is_used():
+def test_a_worker_imports_no_scikit_learn_unless_it_is_used_and_is_told_which_name_keras_lacks():
     script = """
 import sys
 import trainables.trials.trial
-from trainables.fused.internals import start
-start.import_keras()
+from trainables.fused.internals import errors, private, start
+start.NAMES = (*start.NAMES, private.Private("keras._tf_keras", "nothing", "nothing"))
+try:
+    start.import_keras()
+except errors.InternalsError as error:
+    assert "lacks keras._tf_keras.nothing;" in str(error)
+else:
+    raise AssertionError
 import keras
 import tensorflow as tf
 tf.function(lambda x: x + 1)(1)  # autograph looks at all modules

@@ -1,11 +1,26 @@
-"""Reads from a compiled model whether a lower or a higher value of each logged metric is better, as Keras' callbacks do."""
+"""Reads from a compiled model whether a lower or a higher value of each logged metric is better, as Keras' callbacks do.
+
+Based on the source of Keras 3.15.1.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from trainables.fused.internals.private import Private, check, part
 from trainables.settings import Mode
+
+_COMPILED = "keras.src.trainers.compile_utils"
+
+NAMES = (
+    Private(_COMPILED, "CompileMetrics", "what `compile` makes of its metrics"),
+    Private(_COMPILED, "MetricsList", "what it makes of those of one output"),
+)
+
+check(NAMES)
+
+_MADE: Any = tuple(part(f"{_COMPILED}:{name}") for name in ("CompileMetrics", "MetricsList"))
 
 
 def modes_of(model: Any) -> dict[str, Mode | None]:
@@ -23,7 +38,7 @@ def modes_of(model: Any) -> dict[str, Mode | None]:
     found |= {f"{prefix}loss": "min" for prefix in prefixes}
     for metric in _metrics_of(model):
         mode: Mode | None = None
-        if hasattr(metric, "_direction"):
+        if hasattr(metric, "_direction"):  # some of Keras' own have none
             mode = "max" if metric._direction == "up" else "min"
         for prefix in prefixes:
             name = f"{prefix}{metric.name}"
@@ -34,5 +49,5 @@ def modes_of(model: Any) -> dict[str, Mode | None]:
 
 def _metrics_of(model: Any) -> Iterator[Any]:
     for metric in getattr(model, "metrics", None) or ():
-        if type(metric).__name__ in ("CompileMetrics", "MetricsList"):  # what `compile` makes of its metrics
+        if isinstance(metric, _MADE):
             yield from metric.metrics

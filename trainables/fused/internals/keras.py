@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from trainables.fused.internals.errors import lacks
 from trainables.fused.internals.private import Private, check, part
@@ -22,6 +23,8 @@ _MODELS = "keras.src.models"
 _TRACKING = "keras.src.utils.tracking"
 _TF_OPTIMIZER = "keras.src.backend.tensorflow.optimizer"
 _BASE_OPTIMIZER = "keras.src.optimizers.base_optimizer:BaseOptimizer"
+_COMPILED = "keras.src.trainers.compile_utils"
+_HISTORY = "keras.src.ops.node:KerasHistory"
 
 _STATELESS = (
     "assign",
@@ -35,6 +38,10 @@ _STATELESS = (
 )
 """Methods that Keras' TensorFlow optimizer overrides for tf.distribute, and which then ignore a stateless scope."""
 
+_EXCLUDED = "_exclude_from_weight_decay_cache"
+_EXCLUSIONS = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern", _EXCLUDED)
+"""Attributes that an optimizer has once its `exclude_from_weight_decay` was called; the last one also after a step."""
+
 NAMES = (
     Private(_MASKING, "set_keras_mask", "say which rows of a tensor count; stands for the masks of layers"),
     Private(_MODELS, "Functional", "what `keras.Model(inputs, outputs)` is an instance of"),
@@ -47,6 +54,17 @@ NAMES = (
     Private(_TRACKING, "TrackedList", "a list in an attribute, whose variables are tracked"),
     Private(_TRACKING, "TrackedDict", "a dictionary in an attribute, whose variables are tracked"),
     Private(_TRACKING, "TrackedSet", "a set in an attribute, whose variables are tracked"),
+    Private(
+        f"{_COMPILED}:CompileLoss", "metrics", "the logged mean of each loss of several outputs; forgotten"
+    ),
+    Private(
+        f"{_COMPILED}:CompileMetrics",
+        "build",
+        "makes the metrics, as the first batch does; for the small model",
+    ),
+    Private(_HISTORY, "operation", "the layer whose call made a tensor"),
+    Private(_HISTORY, "node_index", "the position of that call among the layer's calls"),
+    Private(_HISTORY, "tensor_index", "the position of the tensor among the outputs of that call"),
 )
 
 OBJECT_NAMES = (
@@ -56,10 +74,23 @@ OBJECT_NAMES = (
     Private("a model", "_compile_loss", "what `compile` made of its losses"),
     Private("a model", "_compile_metrics", "what `compile` made of its metrics"),
     Private("a model", "_nodes_by_depth", "the calls that a functional model is made of"),
+    Private("a model's losses", "built", "whether it knows the shapes of a batch; forgotten"),
+    Private("a model's losses", "_flat_losses", "the losses of all outputs, once it has seen a batch"),
     Private("a model's losses", "_user_loss", "`compile(loss=...)`"),
     Private("a model's losses", "_user_loss_weights", "`compile(loss_weights=...)`"),
+    Private("a loss of a function", "fn", "the function"),
+    Private("a loss of a function", "_fn_kwargs", "its other arguments"),
+    Private("a model's metrics", "built", "whether it knows the shapes of a batch; forgotten"),
+    Private("a model's metrics", "_flat_weighted_metrics", "the weighted metrics, once it has seen a batch"),
     Private("a model's metrics", "_user_metrics", "`compile(metrics=...)`"),
     Private("a model's metrics", "_user_weighted_metrics", "`compile(weighted_metrics=...)`"),
+    Private("a metric of a function", "_fn", "the function"),
+    Private("a metric of a function", "_fn_kwargs", "its other arguments"),
+    Private(
+        "an AUC",
+        "_direction",
+        "up or down: what `mode='auto'` of Keras' callbacks goes by; other metrics lack it",
+    ),
     Private("an AUC", "_thresholds_distributed_evenly", "whether `AUC(thresholds=...)` was given"),
     Private("an AUC", "_from_logits", "`AUC(from_logits=...)`"),
     Private("a symbolic tensor", "_keras_history", "the call that made it"),
@@ -72,6 +103,13 @@ OBJECT_NAMES = (
     Private("an optimizer", "_learning_rate", "the variable, schedule or function behind `learning_rate`"),
     Private("an optimizer", "_trainable_variables", "what `build` was called with"),
     Private("an optimizer", "_tracker", "what makes `Optimizer.variables` of the variables in attributes"),
+    *(
+        Private("an optimizer", name, "what `exclude_from_weight_decay` was called with")
+        for name in _EXCLUSIONS
+    ),
+    Private("a tracker", "config", "a test and a list for each kind of what is tracked"),
+    Private("a tracker", "stored_ids", "the ids of what is in these lists"),
+    Private("a tracked set", "tracker", "the tracker that learns what is added"),
 )
 """Names that objects have but their classes do not, so that they are looked up on a small model."""
 
@@ -80,7 +118,6 @@ check(NAMES)
 set_mask = part(f"{_MASKING}:set_keras_mask")
 """Say which rows of a tensor count: `set_mask(tensor, mask)`."""
 
-_EXCLUSIONS = "_exclude_from_weight_decay"
 _TRACKED = tuple(part(f"{_TRACKING}:{name}") for name in ("TrackedList", "TrackedDict", "TrackedSet"))
 _Functional: Any = part(f"{_MODELS}:Functional")
 _BaseOptimizer: Any = part(_BASE_OPTIMIZER)
@@ -92,12 +129,19 @@ _Stateless: Any = type(
 
 
 def specimen() -> keras.Model:
-    """Return a compiled model of one layer that draws no random numbers and uses no automatic name."""
+    """Return a compiled model of one layer that draws no random numbers and uses no automatic name.
+
+    It has its metrics, which Keras makes with the first batch.
+    """
     inputs = keras.Input((1,), name="specimen_input")
     layer = keras.layers.Dense(1, kernel_initializer="zeros", name="specimen_layer")
     model = keras.Model(inputs, layer(inputs), name="specimen")
-    area = keras.metrics.AUC(name="specimen_area")
-    model.compile(keras.optimizers.SGD(0.1, name="specimen_optimizer"), "mse", metrics=["mae", area])
+    optimizer = keras.optimizers.SGD(0.1, name="specimen_optimizer")
+    optimizer.exclude_from_weight_decay(var_names=["specimen"])
+    loss = keras.losses.MeanSquaredError(name="specimen_loss")
+    mean = keras.metrics.MeanMetricWrapper(keras.losses.mean_absolute_error, name="specimen_mean")
+    model.compile(optimizer, loss, metrics=[mean, keras.metrics.AUC(name="specimen_area")])
+    model._compile_metrics.build(*np.zeros((2, 1, 1), "float32"))
     return model
 
 
@@ -105,12 +149,16 @@ OBJECTS: dict[str, Callable[[Any], Any]] = {
     "a model": lambda model: model,
     "a model's losses": lambda model: model._compile_loss,
     "a model's metrics": lambda model: model._compile_metrics,
+    "a loss of a function": lambda model: model._compile_loss._user_loss,
+    "a metric of a function": lambda model: model._compile_metrics._user_metrics[0],
     "an AUC": lambda model: model._compile_metrics._user_metrics[1],
     "a symbolic tensor": lambda model: model.outputs[0],
     "a layer": lambda model: model.layers[-1],
     "a call": lambda model: model.layers[-1]._inbound_nodes[0],
     "a call's arguments": lambda model: model.layers[-1]._inbound_nodes[0].arguments,
     "an optimizer": lambda model: model.optimizer,
+    "a tracker": lambda model: model.optimizer._tracker,
+    "a tracked set": lambda model: model.optimizer._exclude_from_weight_decay,
 }
 """For each owner in `OBJECT_NAMES`: a function that returns it from the small model."""
 
@@ -251,7 +299,7 @@ def _with_texts(structure: Any) -> Any:
 
 def rate_of(optimizer: Any) -> Any:
     """Return an optimizer's learning rate, which is a variable, a schedule or a function."""
-    return getattr(optimizer, "_learning_rate", None)
+    return optimizer._learning_rate
 
 
 CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
@@ -268,14 +316,14 @@ def decays(optimizer: Any, variable: Any) -> bool:
 
     The optimizer stays as it was: it would keep the answer, also for Keras' own training.
     """
-    known = vars(optimizer).pop("_exclude_from_weight_decay_cache", None)
+    known = vars(optimizer).pop(_EXCLUDED, None)
     try:
         # Keras asks for the variable of TensorFlow, whose name begins with that of its layer.
         return bool(optimizer._use_weight_decay(variable.value))
     finally:
-        vars(optimizer).pop("_exclude_from_weight_decay_cache", None)
+        vars(optimizer).pop(_EXCLUDED, None)
         if known is not None:
-            vars(optimizer)["_exclude_from_weight_decay_cache"] = known
+            vars(optimizer)[_EXCLUDED] = known
 
 
 def stateless(kind: type) -> Any:
@@ -354,11 +402,8 @@ def settings_of(optimizer: Any) -> dict[str, Any]:
     """
     plain = (bool, int, float, str, type(None))
     managed = {name for name, value in vars(specimen_optimizer()).items() if not isinstance(value, plain)}
-    return {
-        name: value
-        for name, value in sorted(vars(optimizer).items())
-        if name not in managed and not name.startswith(_EXCLUSIONS)
-    }
+    managed.update(_EXCLUSIONS)
+    return {name: value for name, value in sorted(vars(optimizer).items()) if name not in managed}
 
 
 @functools.cache
@@ -369,8 +414,8 @@ def specimen_optimizer() -> Any:
 
 def decay_only(optimizer: Any, variables: Sequence[Any]) -> None:
     """Make a copied optimizer apply its weight decay to these variables only, whatever it excluded by name."""
-    for name in [name for name in vars(optimizer) if name.startswith(_EXCLUSIONS)]:
-        del vars(optimizer)[name]
+    for name in _EXCLUSIONS:
+        vars(optimizer).pop(name, None)
     decay, ids = optimizer._apply_weight_decay, set(map(id, variables))
     optimizer._apply_weight_decay = lambda given: decay([v for v in given if id(v) in ids])
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from trainables.fused.internals.keras import given_to_compile
+from trainables.fused.internals.measures import wrapped
 from trainables.fused.model.own_code import own_code
 from trainables.objective import Loss
 
@@ -64,8 +65,8 @@ def _text(loss: Any) -> str:
         return loss if isinstance(found, str) else _text(found)
     function, arguments = loss, {}
     if isinstance(loss, keras.losses.Loss):
-        function = getattr(loss, "fn", type(loss))
-        arguments = dict(getattr(loss, "_fn_kwargs", None) or _plain(vars(loss)))
+        function, given = wrapped(loss)
+        function, arguments = function or type(loss), dict(given or _plain(vars(loss)))
         if (reduction := getattr(loss, "reduction", None)) not in (None, "sum_over_batch_size"):
             arguments["reduction"] = reduction
     elif isinstance(loss, functools.partial):
@@ -84,7 +85,7 @@ def _code(loss: Any) -> str:
     if loss is None or isinstance(loss, str):
         return ""
     if isinstance(loss, keras.losses.Loss):
-        return own_code((type(loss), getattr(loss, "fn", None)))
+        return own_code((type(loss), wrapped(loss)[0]))
     if isinstance(loss, functools.partial):  # the text has its keywords
         return own_code((loss.func, *loss.args)) if loss.args else _code(loss.func)
     return own_code(loss)
@@ -112,7 +113,7 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name.lstrip("_"): value
         for name, value in values.items()
-        if type(value) in (int, float, str, bool) and name not in ("reduction", "name", "_name")
+        if type(value) in (int, float, str, bool) and name.lstrip("_") not in ("reduction", "name")
     }
 
 

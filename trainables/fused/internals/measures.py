@@ -12,6 +12,25 @@ from typing import Any
 
 import keras
 
+from trainables.fused.internals.private import Private, check, part
+
+_LOSSES = "keras.src.losses.losses"
+_ONE = "keras.src.trainers.compile_utils:CompileLoss.Loss"
+
+NAMES = (
+    Private(
+        _LOSSES,
+        "LossFunctionWrapper",
+        "the base of Keras' own losses, and what `compile` makes of a function",
+    ),
+    Private(_ONE, "loss", "the loss of an output, as an object"),
+    Private(_ONE, "loss_weights", "its factor of `compile(loss_weights=...)`"),
+)
+
+check(NAMES)
+
+_LossFunction: Any = part(f"{_LOSSES}:LossFunctionWrapper")
+
 
 @dataclass(frozen=True)
 class Computed:
@@ -47,12 +66,19 @@ def computed_loss(model: keras.Model) -> Computed | None:
     loss = flat[0].loss
     if not isinstance(loss, keras.losses.Loss):
         return Computed("loss", None, loss, {}, is_loss=True)
-    function, arguments = getattr(loss, "fn", None), getattr(loss, "_fn_kwargs", {})
+    function, arguments = wrapped(loss)
     is_mean = type(loss).__call__ is keras.losses.Loss.__call__ and loss.dtype == "float32"
     rows = loss.call if is_mean else None
     return Computed(
         "loss", type(loss), function, dict(arguments), str(loss.reduction), rows=rows, is_loss=True
     )
+
+
+def wrapped(loss: keras.losses.Loss) -> tuple[Any, Mapping[str, Any]]:
+    """Return the function that a loss computes and its other arguments; None and no arguments if it is of another kind."""
+    if isinstance(loss, _LossFunction):
+        return loss.fn, loss._fn_kwargs
+    return getattr(loss, "fn", None), {}  # the user's name for one
 
 
 def weighted_of(compiled: Any) -> set[int]:
@@ -66,17 +92,21 @@ def computed_metrics(model: keras.Model) -> list[Computed]:
     if compiled is None:
         return []
     weighted = weighted_of(compiled)
-    return [
-        Computed(
-            one.name,
-            type(one),
-            getattr(one, "_fn", None),
-            dict(getattr(one, "_fn_kwargs", {})),
-            weighted=id(one) in weighted,
-            rows=_rows_of(one),
+    found = []
+    for one in compiled.metrics:
+        is_mean = isinstance(one, keras.metrics.MeanMetricWrapper)
+        function, arguments = (one._fn, one._fn_kwargs) if is_mean else (None, {})
+        found.append(
+            Computed(
+                one.name,
+                type(one),
+                function,
+                dict(arguments),
+                weighted=id(one) in weighted,
+                rows=_rows_of(one),
+            )
         )
-        for one in compiled.metrics
-    ]
+    return found
 
 
 def _rows_of(metric: Any) -> Callable[[Any, Any], Any] | None:

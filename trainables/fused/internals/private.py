@@ -2,7 +2,10 @@
 
 Each file of this folder that uses such names lists them in `NAMES`, checks the list when it is imported, and gets the
 parts that it uses from `part`. So a missing name raises `InternalsError` before any model is built, and not an
-AttributeError in the middle of a sweep.
+AttributeError in the middle of a sweep. Names that only objects have are all in `OBJECT_NAMES` of `keras`.
+
+The version whose source all names of a library were read in is in `KNOWN` of `errors`. When a name is missed there, look for
+what its `use` says: often the public counterpart is enough by then.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ class Private:
     Attributes:
         owner: what has the name: a module, a class as `module:Class`, or the kind of an object ("a model").
         name: the name of the attribute.
-        use: what the engine uses it for, or the public counterpart.
+        use: what the engine uses it for, and the public counterpart if there is one.
     """
 
     owner: str

@@ -14,16 +14,31 @@ from contextlib import contextmanager
 from importlib.abc import Loader
 from typing import Any
 
-LAZY = ("keras.wrappers", "keras._tf_keras.keras.wrappers")
+from trainables.fused.internals.private import Private, check
+
+_OF_TENSORFLOW = "keras._tf_keras.keras"
+
+NAMES = (
+    Private(
+        _OF_TENSORFLOW, "wrappers", "`keras.wrappers` as TensorFlow offers it in `tf.keras`; imported late"
+    ),
+)
+
+LAZY = ("keras.wrappers", *(f"{name.owner}.{name.name}" for name in NAMES))
 """Modules that load when they are first used. Nothing but the package that lists them imports them."""
 
 
 def import_keras() -> None:
-    """Import Keras, and TensorFlow with it; the flags in the environment must have been set. Later calls do nothing."""
+    """Import Keras, and TensorFlow with it; the flags in the environment must have been set. Later calls do nothing.
+
+    Raises:
+        InternalsError: Keras has no such module as `NAMES` says.
+    """
     if "keras" in sys.modules:
         return
     with uncollected(), lazily(LAZY):
         import keras  # noqa: F401
+    check(NAMES)  # here, because this file must be imported before Keras
 
 
 @contextmanager
