@@ -1,8 +1,8 @@
 """Everything that this software uses of Ray beyond its public interface: private names, variables, texts, requests.
 
 All of it was found in the source of Ray 2.60.0. Ray is imported only when a name is needed, and a missing name raises
-`ClusterError`. The parts of a trial are checked by `check_trial`, before the first trial begins. Changed variables, texts
-and requests cannot be detected in these ways; tests that start Ray detect them.
+`ClusterError`. The parts of trials and of what runs them are checked by `check_trial`, before the first trial begins.
+Changed variables, texts and requests cannot be detected in these ways; tests that start Ray detect them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ HEAD_TIMEOUT_VARIABLE = "RAY_gcs_rpc_server_reconnect_timeout_s"
 OWN_RUNTIME_ENV_VARIABLE = "RAY_OVERRIDE_JOB_RUNTIME_ENV"
 """An environment variable: with 1, the workers of a submitted driver get its runtime environment, not that of its job."""
 
-
 PRELOAD_VARIABLE = "RAY_preload_python_modules"
 """An environment variable: the module that each worker imports before its first task or actor."""
 
@@ -37,6 +36,9 @@ SOFT_LIMIT_VARIABLE = "RAY_num_workers_soft_limit"
 
 CHDIR_VARIABLE = "RAY_CHDIR_TO_TRIAL_DIR"
 """An environment variable of trials: with 0, they do not leave the driver's working directory."""
+
+OUTPUT_VARIABLE = "RAY_AIR_NEW_OUTPUT"
+"""An environment variable: with 0, Tune reports in its older way, which `verbose=0` silences."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +49,91 @@ class Private:
         module: the module that has it.
         name: the name.
         use: what it is.
+        instead: what would replace it: something public, or what is without it.
+        parts: the attributes of it that are used. Objects of a class may have them from its `__init__`.
     """
 
     module: str
     name: str
     use: str
+    instead: str
+    parts: tuple[str, ...] = ()
 
 
 READ_ADDRESS = Private(
-    "ray._private.utils", "read_ray_address", "what `ray.init(address='auto')` attaches to"
+    "ray._private.utils",
+    "read_ray_address",
+    "what `ray.init(address='auto')` attaches to",
+    "`ray.init`, which attaches before it can be asked",
 )
 ON_NETWORK = Private(
     "ray._private.ray_constants",
     "ENABLE_RAY_CLUSTER",
     "the value of `LOOPBACK_VARIABLE` when Ray was imported",
+    "the variable in the environment of a new process",
 )
-SETTINGS = Private("ray._raylet", "Config", "all settings of the environment, read when Ray was imported")
-TOKENS = Private("ray._raylet", "AuthenticationTokenLoader", "the token, kept since Ray first read it")
+SETTINGS = Private(
+    "ray._raylet",
+    "Config",
+    "all settings of the environment, read when Ray was imported",
+    "the variables in the environment of a new process",
+    ("initialize",),
+)
+TOKENS = Private(
+    "ray._raylet",
+    "AuthenticationTokenLoader",
+    "the token, kept since Ray first read it",
+    "the token in the environment of a new process",
+    ("instance", "reset_cache"),
+)
 
-TRIAL_CLASSES = Private("ray.tune.execution.class_cache", "_ActorClassCache", "makes actors of trainables")
-
-NODE = Private("ray._private.node", "Node", "starts the processes of a Ray on this machine")
+TRIAL_CLASSES = Private(
+    "ray.tune.execution.class_cache",
+    "_ActorClassCache",
+    "makes actors of trainables",
+    "nothing: each trial then begins in a new worker",
+    ("get",),
+)
 
 NODE_SERVICES = ("start_monitor", "start_api_server")
 """Methods of `NODE`, without a result: they start the autoscaler, and the server of the dashboard and of jobs."""
+
+NODE = Private(
+    "ray._private.node",
+    "Node",
+    "starts the processes of a Ray on this machine",
+    "nothing: the services then start, too",
+    NODE_SERVICES,
+)
+
+GIVEN_CONTROLLER = Private(
+    "ray.tune.execution.tune_controller",
+    "TrialRunnerWrapper",
+    "what schedulers get: it warns of what they should not read",
+    "the controller's public part, which does not tell which workers are being started",
+    ("_tune_controller",),
+)
+CONTROLLER = Private(
+    "ray.tune.execution.tune_controller",
+    "TuneController",
+    "runs the trials; knows the actor of each, and those whose trial has ended",
+    "an own queue of trials, instead of Tune's",
+    ("_trial_to_actor", "_actor_manager", "_actor_cache"),
+)
+ACTORS = Private(
+    "ray.air.execution._internal.actor_manager",
+    "RayActorManager",
+    "tells whether an actor was asked for",
+    "as for `CONTROLLER`",
+    ("is_actor_started",),
+)
+CACHED_ACTORS = Private(
+    "ray.tune.utils.object_cache",
+    "_ObjectCache",
+    "counts the actors whose trial has ended",
+    "as for `CONTROLLER`",
+    ("num_cached_objects",),
+)
 
 TRIAL_PARTS = ("run_metadata", "storage", "placement_group_factory", "config", "evaluated_params")
 """The attributes of a trial of Tune that take most of its memory."""
@@ -156,10 +219,7 @@ def without_services() -> Iterator[None]:
     Nobody uses them in a sweep on one machine. They would take 1.3 core seconds, and Ray would wait 1.6 s for them.
     """
     node = _found(NODE)
-    try:
-        before = {name: getattr(node, name) for name in NODE_SERVICES}
-    except AttributeError as error:
-        raise _lacks(f"{NODE.module}.{NODE.name}.{error.name}") from None
+    before = {name: getattr(node, name) for name in NODE_SERVICES}
     for name in NODE_SERVICES:
         setattr(node, name, lambda self, **options: None)
     try:
@@ -171,18 +231,21 @@ def without_services() -> Iterator[None]:
 
 def read_settings_again() -> None:
     """Make Ray read its settings and the token again; by itself it reads them only when it is imported."""
-    _found(SETTINGS).initialize("")
-    _found(TOKENS).instance().reset_cache()
+    settings, tokens = _found(SETTINGS), _found(TOKENS)
+    settings.initialize("")
+    tokens.instance().reset_cache()
 
 
 def check_trial() -> None:
-    """Check that a trial of Tune has the parts that `free_trial` replaces and `call_worker` needs.
+    """Check that Tune has the parts that `free_trial` replaces and those that the other functions for trials read.
 
     Raises:
         ClusterError: one is missing.
     """
     from ray.tune.experiment import Trial
 
+    for private in (GIVEN_CONTROLLER, CONTROLLER, ACTORS, CACHED_ACTORS):
+        _found(private)
     trial = Trial("specimen", stub=True)
     missing = [name for name in TRIAL_PARTS if not hasattr(trial, name)]
     missing = missing or [name for name in TRIAL_RESULTS if not hasattr(trial.run_metadata, name)]
@@ -253,11 +316,7 @@ def in_any_worker() -> Iterator[None]:
         return made[kind]
 
     classes = _found(TRIAL_CLASSES)
-    try:
-        before = classes.get
-    except AttributeError:
-        raise _lacks(f"{TRIAL_CLASSES.module}.{TRIAL_CLASSES.name}.get") from None
-    classes.get = actor_class
+    before, classes.get = classes.get, actor_class
     try:
         yield
     finally:
@@ -291,12 +350,21 @@ def _found(private: Private) -> Any:
     """Return what a private name stands for.
 
     Raises:
-        ClusterError: this Ray has no such name.
+        ClusterError: this Ray has no such name, or it lacks a part.
     """
     try:
-        return getattr(importlib.import_module(private.module), private.name)
+        found = getattr(importlib.import_module(private.module), private.name)
     except (AttributeError, ImportError):
         raise _lacks(f"{private.module}.{private.name}") from None
+    for part in private.parts:
+        # A controller cannot be made for a look: it needs a running Ray. What its code names, it has.
+        if not hasattr(found, part) and part not in getattr(_code(found), "co_names", ()):
+            raise _lacks(f"{private.module}.{private.name}.{part}")
+    return found
+
+
+def _code(kind: Any) -> Any:
+    return getattr(getattr(kind, "__init__", None), "__code__", None)
 
 
 def _lacks(what: str) -> ClusterError:

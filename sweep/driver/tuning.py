@@ -12,6 +12,7 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
 from cluster.connect.nodes import beside_driver
+from cluster.connect.ray_internals import CHDIR_VARIABLE, OUTPUT_VARIABLE
 from sweep.driver.collector import Collector
 from sweep.driver.scheduler import WaitingFirst
 from sweep.plan.plan import Plan
@@ -25,8 +26,8 @@ _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # five files a trial
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are ours
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # snapshots of Tune's state, which are never read back
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a builder may open files by paths relative to the working directory
-    "RAY_AIR_NEW_OUTPUT": "0",
+    CHDIR_VARIABLE: "0",  # a builder may open files by paths relative to the working directory
+    OUTPUT_VARIABLE: "0",
 }
 
 WAITING = 16
