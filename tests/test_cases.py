@@ -12,6 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sweep.plan.plan import PlanError
 from tests.help import batches
 from tests.help.cases import BINARY, dense, numbers, plain, trained, written
+from tests.help.often import slow_but
 
 RTOL = 1e-3
 
@@ -35,7 +36,7 @@ def test_classes_of_texts(tmp_path):
     equal(found[1], plain(plan, {"units": 8}, plan.table.y_train))
 
 
-@pytest.mark.parametrize("engine", ["native", "fused", "keras"])
+@pytest.mark.parametrize("engine", slow_but(["native", "fused"], ["native", "fused", "keras"]))
 @pytest.mark.parametrize(
     "weights", ["mapping", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("balanced", "column"))]
 )

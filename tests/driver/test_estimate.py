@@ -115,7 +115,7 @@ def test_each_cohort_has_its_engine_and_why_it_is_not_a_faster_one(plan_of):
     assert sorted(one["engine"] for one in native) == ["keras", "native"]
 
 
-@pytest.mark.parametrize(("gpu", "sizes"), [(0, [2, 2]), (1, [4])])
+@pytest.mark.parametrize(("gpu", "sizes"), [pytest.param(0, [2, 2], marks=pytest.mark.slow), (1, [4])])
 def test_a_group_is_bounded_by_the_memory_of_what_trains_it(plan_of, monkeypatch, gpu, sizes):
     """This machine may have no GPU, so its memory is the test's."""
     monkeypatch.setattr(split, "LEAST_POINTS", 1)

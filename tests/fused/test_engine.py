@@ -77,7 +77,14 @@ def test_points_that_are_no_group_come_back_as_parts(monkeypatch):
     assert sorted(part.tolist() for part in report.parts) == [[0, 2], [1, 3]] and len(report.costs) == 2
 
 
-@pytest.mark.parametrize(("programs", "sizes"), [("native", [3, 2, 2]), ("xla", [4, 3]), ("any", [3, 2, 2])])
+@pytest.mark.parametrize(
+    ("programs", "sizes"),
+    [
+        ("native", [3, 2, 2]),
+        pytest.param("xla", [4, 3], marks=pytest.mark.slow),
+        ("any", [3, 2, 2]),
+    ],
+)
 def test_a_group_that_is_too_long_for_one_worker_comes_back_in_parts(monkeypatch, programs, sizes):
     """A program of XLA is cut less, since each part compiles it again."""
     monkeypatch.setattr(engine_module, "LEAST_COMPILED", 4)
@@ -145,7 +152,9 @@ def with_position(part, row):
     return replace(TABLE, x_train=x_train, x_test=x_test)
 
 
-@pytest.mark.parametrize(("part", "row"), [("train", 100), ("train", -1), ("test", 5)])
+@pytest.mark.parametrize(
+    ("part", "row"), [("train", -1), ("test", 5), pytest.param("train", 100, marks=pytest.mark.slow)]
+)
 def test_points_of_which_keras_raises_an_error_are_left_to_keras_before_they_are_trained(
     monkeypatch, part, row
 ):
@@ -160,7 +169,7 @@ def test_points_of_which_keras_raises_an_error_are_left_to_keras_before_they_are
     assert "= 7 is not in [0, 4)" in report.why
 
 
-@pytest.mark.parametrize("where", ["train", "report"])
+@pytest.mark.parametrize("where", ["train", pytest.param("report", marks=pytest.mark.slow)])
 def test_an_error_of_a_model_after_the_first_epoch_leaves_its_points_to_keras(monkeypatch, tmp_path, where):
     """Other errors, such as that memory has run out, end the trial, which another worker tries again."""
 

@@ -111,7 +111,7 @@ FALLING_BACK = ("custom_train_step", "stateful_python", "lstm", "conv1d")
 
 FUSABLE = tuple(name for name in SPACES if name not in FALLING_BACK)
 
-QUICK = ("clipped", "custom_loss", "custom_layer")
+QUICK = ("clipped", "custom_layer")
 """Those of the fusable that `make test` compares with Keras: they take little time to compile."""
 
 

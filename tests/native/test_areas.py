@@ -83,7 +83,7 @@ def test_the_kernel_counts_what_keras_rule_counts(name, weighted, width, thresho
 
 
 @pytest.mark.parametrize("width", slow_but([1], [1, 3]))
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", slow_but([True], [False, True]))
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -46,10 +46,7 @@ PLACES = [*((kind, "inside") for kind in LAYERS), ("plain", "table"), ("plain", 
 
 @pytest.mark.parametrize(
     ("kind", "place"),
-    [
-        pytest.param(*one, marks=() if one[0] in ("plain", "penalized", "constrained") else pytest.mark.slow)
-        for one in PLACES
-    ],
+    [pytest.param(*one, marks=() if one[0] == "plain" else pytest.mark.slow) for one in PLACES],
 )
 def test_normalized_rows_train_as_by_keras(kind, place):
     optimizers = ["adam", "sgd"] if (kind, place) == ("plain", "inside") else ["adam"]

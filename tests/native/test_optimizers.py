@@ -66,7 +66,7 @@ OPTIMIZERS = {
     "rmsprop_schedule_clipvalue": lambda: o.RMSprop(schedules.ExponentialDecay(0.03, 2, 0.5), clipvalue=0.1),
 }
 OFTEN = (
-    "sgd", "nesterov_schedule", "rmsprop_both", "adam_decay_but_biases", "amsgrad", "adamw", "nadam", "adamax_decay",
+    "nesterov_schedule", "rmsprop_both", "adam_decay_but_biases", "amsgrad", "adamw", "nadam", "adamax_decay",
     "adagrad", "lion_decay", "momentum_clipnorm", "sgd_global_clipnorm", "adam_clipvalue_decay",
 )  # fmt: skip
 """One of each class, and each argument that several classes have."""

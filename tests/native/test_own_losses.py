@@ -38,9 +38,7 @@ def group_of(loss, **axes):
     return Group(f"{__file__}:build", {"loss": [loss], **axes}, table_of(loss))
 
 
-@pytest.mark.parametrize(
-    "loss", slow_but(["weighted", "decorated", "quantiles", "focal", "cosine", "sparse_focal"], LOSSES)
-)
+@pytest.mark.parametrize("loss", slow_but(["weighted", "decorated", "quantiles", "sparse_focal"], LOSSES))
 def test_a_loss_of_the_users_own_trains_as_by_keras(loss):
     group = group_of(loss)
     program = group.program()
@@ -57,7 +55,7 @@ def test_a_loss_of_the_users_own_trains_as_by_keras(loss):
 WEIGHTED = ("weighted", "quantile", "quantiles", "weighted_bce", "weighted_classes")
 
 
-@pytest.mark.parametrize("loss", WEIGHTED)
+@pytest.mark.parametrize("loss", slow_but(["weighted", "weighted_classes"], WEIGHTED))
 def test_rows_are_weighted_as_by_keras(loss):
     group = group_of(loss)
     chance = np.random.default_rng(4)
@@ -104,7 +102,9 @@ def test_labels_that_a_hinge_loss_may_take_in_two_ways_are_refused():
         NativeProgram(group.members.template, 16, (group.fitted[0], labels), group.validation, group.stack)
 
 
-@pytest.mark.parametrize("loss", ["weighted", "quantiles", "keras_focal", "earth_mover"])
+@pytest.mark.parametrize(
+    "loss", slow_but(["weighted", "keras_focal"], ["weighted", "quantiles", "keras_focal", "earth_mover"])
+)
 def test_a_point_has_the_same_bits_on_all_kernels_and_in_any_company(loss, monkeypatch):
     group = group_of(loss, activation=["tanh", "relu", "elu"])
     whole = group.trained()

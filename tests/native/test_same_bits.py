@@ -6,6 +6,7 @@ import pytest
 
 from tests.help.kernels import HERE, opened
 from tests.help.native import Group, Result
+from tests.help.often import slow_but
 from trainables.native import calls, library
 from trainables.native.arrays import shares
 from trainables.table.data import Table
@@ -88,7 +89,9 @@ def table(kind):
     return Table(x[:400], y[:400], x[400:], y[400:], tuple("abcde"), "y", "0")
 
 
-@pytest.fixture(scope="module", params=["numbers", "classes", "branches", "areas"])
+@pytest.fixture(
+    scope="module", params=slow_but(["numbers", "branches"], ["numbers", "classes", "branches", "areas"])
+)
 def group(request):
     space = {"optimizer": list(OPTIMIZERS), "rate": [0.01, 0.03], "activation": ["tanh", "relu", "silu"]}
     return Group(f"{__file__}:{request.param}", space, table(request.param))

@@ -230,7 +230,7 @@ def weighted(class_weight, labels, **more):
     return made.fit(X, labels).predict(X)
 
 
-@pytest.mark.parametrize("labels", [[1, 2, 3], ["a", "b", "c"]])
+@pytest.mark.parametrize("labels", [pytest.param([1, 2, 3], marks=pytest.mark.slow), ["a", "b", "c"]])
 def test_class_weight_has_labels_as_keys(labels):
     y = np.array(labels)[np.digitize(X[:, 0], [-0.4, 0.4])]
     for label in labels:

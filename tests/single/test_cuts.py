@@ -122,7 +122,7 @@ CONFIGS = [
     {"metric": True},
     {"policy": "mixed_float16", "optimizer": "schedule"},
 ]
-QUICK = ("adam overwritten", "own", "draws")
+QUICK = ("adam overwritten", "draws")
 
 
 def unless_quick(configs):

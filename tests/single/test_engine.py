@@ -134,13 +134,13 @@ def limited(tmp_path, monkeypatch):
     before.restore()
 
 
-@pytest.mark.parametrize("milestones", [(), (1, 3)])
+@pytest.mark.parametrize("milestones", [pytest.param((), marks=pytest.mark.slow), (1, 3)])
 def test_a_limit_of_epochs_ends_a_point(limited, milestones):
     row, curves = limited("epochs", 4, milestones=milestones)
     assert row["epochs"] == 2 and curves["epoch"] == [1, 2] and row["loss_te"] > 0
 
 
-@pytest.mark.parametrize("milestones", [(), (1, 2)])
+@pytest.mark.parametrize("milestones", [(), pytest.param((1, 2), marks=pytest.mark.slow)])
 def test_a_limit_of_steps_gives_the_numbers_of_keras(limited, tmp_path, milestones):
     row, curves = limited("steps", 4, milestones=milestones)
     x, y, rows, batch = TABLE.x_train, TABLE.y_train, 2673, 1000
@@ -167,7 +167,9 @@ def test_what_runs_eagerly_is_called_as_often_as_by_keras(limited):
     assert curves["val_loss"] == [4.0, 8.0]
 
 
-@pytest.mark.parametrize(("wrong", "at", "epochs"), [("inf", 1, 1), (None, 4, 4)])
+@pytest.mark.parametrize(
+    ("wrong", "at", "epochs"), [("inf", 1, 1), pytest.param(None, 4, 4, marks=pytest.mark.slow)]
+)
 def test_a_point_enters_the_rung_of_its_last_epoch_too(tmp_path, wrong, at, epochs):
     rungs = RungsHere(Rungs(Asha(grace_period=1, reduction_factor=2), 8, 0))
     training = Training(Fit(epochs=epochs), Callbacks(), milestones=(1, 2, 4))

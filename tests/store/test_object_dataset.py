@@ -15,6 +15,7 @@ from results.folder.errors import FolderError
 from results.folder.run_folder import RunFolder
 from results.store.read import read_points
 from results.store.store import Store
+from tests.help.often import slow_but
 from tests.help.rows import AXES, check_entered, entered, finished
 from tests.help.s3 import at_random
 from tests.help.writers import Writer
@@ -119,7 +120,7 @@ def test_a_put_that_lands_late_changes_nothing(folder, s3):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("landed", [False, True])
+@pytest.mark.parametrize("landed", slow_but([True], [False, True]))
 def test_what_a_store_that_is_away_did_not_take_is_kept_and_stored_later(folder, s3, monkeypatch, landed):
     store = Store(folder, AXES)
     store.commit([finished(1)])
@@ -174,7 +175,7 @@ def test_the_spool_of_another_run_in_the_same_place_is_not_taken(folder, s3, mon
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("lost", ["points", "curves", "weights"])
+@pytest.mark.parametrize("lost", slow_but(["points"], ["points", "curves", "weights"]))
 def test_a_damaged_object_is_set_aside_and_its_points_open(folder, lost):
     store = Store(folder, AXES)
     for idx in range(3):

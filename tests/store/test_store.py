@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.folder.errors import FolderError
@@ -241,6 +241,7 @@ def test_points_that_are_to_be_trained_again_lose_their_rows_and_all_else(folder
 
 
 @pytest.mark.heavy
+@settings(max_examples=30)
 @given(
     losses=st.lists(st.one_of(st.none(), st.floats(0, 9, width=32)), min_size=1, max_size=40),
     cuts=st.lists(st.integers(0, 40), max_size=4),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.impute import SimpleImputer
@@ -29,6 +29,7 @@ def drawn(seed, rows=60, gaps=True):
     return frame.sample(frac=1, random_state=seed, ignore_index=True)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 10_000))
 def test_it_is_what_scikit_learn_fits_on_the_train_rows(seed):
     frame, train = drawn(seed), np.arange(30)

@@ -110,7 +110,7 @@ def effects(draw, space):
     return lambda config: table[tuple(config[name] for name in axes)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_effects_of_one_axis_or_two_together_are_found_with_certainty(data):
     space = data.draw(spaces())
@@ -119,7 +119,7 @@ def test_effects_of_one_axis_or_two_together_are_found_with_certainty(data):
     assert_composed_as_described({name: data.draw(effects(space)) for name in chosen}, space)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_effects_on_the_layers_are_found_with_those_on_numbers(data):
     space = data.draw(spaces())
