@@ -69,7 +69,7 @@ class Result:
 
 
 def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
-    """Return the `struct Net` of a task, and its parts: layers, variables, penalties, rules, constraints,
+    """Return the `struct Net` of a task, and its parts: layers, variables, penalties, optimizers, constraints,
     measures, sources, instructions, areas."""
     places = numbers.places
     layers = (c.CLayer * len(task.layers))()
@@ -94,8 +94,8 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
         made.epsilon, made.momentum, made.l1, made.l2 = 0.01, 0.8, layer.l1, layer.l2
     variables = (c.CRange * len(places.variables))(*(c.CRange(*one) for one in places.variables))
     penalties = (ctypes.c_int32 * 1)(0)
-    rules = (c.CRules * len(task.optimizers))()
-    for made, one in zip(rules, task.optimizers, strict=True):
+    optimizers = (c.COptimizer * len(task.optimizers))()
+    for made, one in zip(optimizers, task.optimizers, strict=True):
         made.rule, made.centred, made.clip, made.decays = one.rule, one.centred, one.clip, one.decays
         made.scheduled = 0 if one.scheduled else -1
         slots = [slot if slot < SLOTS[one.rule] else -1 for slot in range(3)]
@@ -122,11 +122,11 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
         made.least, made.most, made.rate, made.rest = one.least, one.most, one.rate, 1 - one.rate
         made.epsilon = 1e-7
     areas = (c.CArea * len(task.areas))(*(c.CArea(one.thresholds, one.weighted) for one in task.areas))
-    parts = [layers, variables, penalties, rules, constraints, measures, sources, instructions, areas]
+    parts = [layers, variables, penalties, optimizers, constraints, measures, sources, instructions, areas]
     addresses = [ctypes.cast(part, ctypes.c_void_p) for part in parts]
     net = c.CNet(
         len(layers), task.features, task.outputs, task.targets, places.weights, places.states, 3,
-        numbers.settings.shape[1], len(variables), int(task.penalized), len(rules), len(constraints), len(measures),
+        numbers.settings.shape[1], len(variables), int(task.penalized), len(optimizers), len(constraints), len(measures),
         activation, len(sources), len(instructions), needed, task.batch, len(areas),
         sum(2 * (one.thresholds + 1) for one in task.areas), *addresses,
     )  # fmt: skip

@@ -64,7 +64,7 @@ def net_of(expression: Expression, targets: int, outputs: int) -> tuple[c.CNet, 
     )  # fmt: skip
     source = ctypes.c_int32(-1)
     variables = (c.CRange * 2)(c.CRange(0, outputs), c.CRange(outputs, 2 * outputs))
-    rules = c.CRules(rule=c.Rule.SGD, clip=c.Clip.NONE, slot=(-1, -1, -1), scheduled=-1)
+    optimizer = c.COptimizer(rule=c.Rule.SGD, clip=c.Clip.NONE, slot=(-1, -1, -1), scheduled=-1)
     instructions = (c.CInstruction * len(expression.instructions))(
         *(c.CInstruction(*one) for one in expression.instructions)
     )
@@ -72,10 +72,10 @@ def net_of(expression: Expression, targets: int, outputs: int) -> tuple[c.CNet, 
     measure = c.CMeasured(
         measure=c.Measure.EXPRESSION, weighted=1, end=len(instructions), **{n: getattr(expression, n) for n in names}
     )  # fmt: skip
-    parts = [layer, source, variables, rules, measure, instructions]
+    parts = [layer, source, variables, optimizer, measure, instructions]
     at = {
         name: ctypes.addressof(part)
-        for name, part in zip(("layer", "source", "variable", "rules", "measured", "instruction"), parts, strict=True)
+        for name, part in zip(("layer", "source", "variable", "optimizer", "measured", "instruction"), parts, strict=True)
     }  # fmt: skip
     net = c.CNet(
         layers=1, features=1, outputs=outputs, targets=targets, weights=2 * outputs, settings=len(c.Setting), variables=2,

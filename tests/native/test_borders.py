@@ -34,7 +34,9 @@ TASK = Task(
     constraints=(Constrained(0, Constraint.MAX_NORM, 0),), areas=(Counted(200), Counted(3, True)),
 )  # fmt: skip
 DENSE, NORMALIZATION, DROPOUT, PRELU, NOISE, OF_ROWS, ADD, CONCATENATE, FROZEN, LAST = range(10)
-NET, LAYERS, VARIABLES, PENALTIES, RULES, CONSTRAINTS, MEASURES, SOURCES, INSTRUCTIONS, AREAS = range(-1, 9)
+NET, LAYERS, VARIABLES, PENALTIES, OPTIMIZERS, CONSTRAINTS, MEASURES, SOURCES, INSTRUCTIONS, AREAS = range(
+    -1, 9
+)
 MINUS, SUM = 1, 3  # of the squared error of two outputs
 
 # Which part, which of its items, which field, and values that no net can have.
@@ -90,10 +92,10 @@ WRONG = [
     (VARIABLES, 0, "end", [-1, 11, 13, MOST]),
     (VARIABLES, 4, "end", [20, 27, 29, MOST]),
     (PENALTIES, 0, "", [-1, 7, MOST]),
-    (RULES, 0, "rule", [-1, 10, MOST]),
-    (RULES, 0, "clip", [-1, 4]),
-    (RULES, 1, "scheduled", [2, MOST]),
-    (RULES, 1, "slot", [3, MOST]),
+    (OPTIMIZERS, 0, "rule", [-1, 10, MOST]),
+    (OPTIMIZERS, 0, "clip", [-1, 4]),
+    (OPTIMIZERS, 1, "scheduled", [2, MOST]),
+    (OPTIMIZERS, 1, "slot", [3, MOST]),
     (CONSTRAINTS, 0, "kind", [-1, 4, MOST]),
     (CONSTRAINTS, 0, "first", [-1, 25, MOST]),
     (CONSTRAINTS, 0, "groups", [0, -1, 29, MOST]),

@@ -16,7 +16,7 @@ from trainables.native.chain import Chain, Layer, columns_of
 from trainables.native.constraints import constraints_of
 from trainables.native.expressions.formula import expressed
 from trainables.native.measures import UnsupportedError
-from trainables.native.optimizers import rules_of
+from trainables.native.optimizers import optimizers_of
 from trainables.native.reader import chain_of
 
 
@@ -47,10 +47,10 @@ class Net:
         self.chain: Chain = chain_of(template)
         self.columns = columns_of(self.chain.numbers)
         self.states = States(template, self.chain.layers)
-        self._rules, self.slots = rules_of(template)
+        self._optimizers, self.slots = optimizers_of(template)
         self.variants = Variants(self.chain, len(template.variants))
         self.penalized = penalized_of(template)
-        self.decays = [rule.decays for rule in self._rules]
+        self.decays = [one.decays for one in self._optimizers]
         self._constraints = constraints_of(template.model, self.states.ranges)
         self.areas = counted_areas(template.model, self.chain.outputs, targets)
         self.structure, self._kept = self._made(batch_size, targets)
@@ -86,21 +86,31 @@ class Net:
         instructions, columns = expressed(measures, [measured.expression for measured in chain.measures])
         areas = (c.CArea * len(self.areas))(*(c.CArea(one.thresholds, one.weighted) for one in self.areas))
         constraints = (c.CConstraint * len(self._constraints))(*self._constraints)
-        rules = (c.CRules * len(self._rules))(*(rule.structure() for rule in self._rules))
+        optimizers = (c.COptimizer * len(self._optimizers))(*(one.structure() for one in self._optimizers))
         net = c.CNet(
             layers=len(layers), features=chain.features, outputs=chain.outputs, targets=targets,
             weights=self.states.weights, states=self.states.size, slots=self.slots.count,
             settings=len(c.Setting) + len(chain.numbers), variables=len(variables), penalties=len(penalized),
-            optimizers=len(rules), constraints=len(constraints), measures=len(measures), activations=activation,
+            optimizers=len(optimizers), constraints=len(constraints), measures=len(measures), activations=activation,
             sources=len(sources), instructions=len(instructions), columns=columns, batch=batch_size,
             layer=ctypes.cast(layers, ctypes.c_void_p),
             variable=ctypes.cast(variables, ctypes.c_void_p),
-            penalty=penalized.ctypes.data, rules=ctypes.cast(rules, ctypes.c_void_p),
+            penalty=penalized.ctypes.data, optimizer=ctypes.cast(optimizers, ctypes.c_void_p),
             constraint=ctypes.cast(constraints, ctypes.c_void_p), measured=ctypes.cast(measures, ctypes.c_void_p),
             source=ctypes.cast(sources, ctypes.c_void_p), instruction=ctypes.cast(instructions, ctypes.c_void_p),
             areas=len(areas), counts=sum(map(count_of, self.areas)), area=ctypes.cast(areas, ctypes.c_void_p),
         )  # fmt: skip
-        return net, [layers, variables, penalized, measures, rules, constraints, sources, instructions, areas]
+        return net, [
+            layers,
+            variables,
+            penalized,
+            measures,
+            optimizers,
+            constraints,
+            sources,
+            instructions,
+            areas,
+        ]
 
 
 class States:

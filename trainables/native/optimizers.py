@@ -1,4 +1,4 @@
-"""Reads the optimizers of a template as the kernel's rules, and gives their slots and settings to the kernel."""
+"""Reads the optimizers of a template for the kernel, and gives their slots and settings to the kernel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainables.fused.internals.keras import clip_of
 from trainables.fused.model.describe import COMPLEMENT, RATE, decayed
 from trainables.fused.program.template import Stack, Template
 from trainables.native.measures import UnsupportedError
-from trainables.native.structures import Clip, CRules, Rule, Setting
+from trainables.native.structures import Clip, COptimizer, Rule, Setting
 
 _SLOTS: dict[type, tuple[str, ...]] = {
     keras.optimizers.SGD: ("momentums",),
@@ -49,7 +49,7 @@ _CLIPS = {"clipnorm": Clip.NORM, "global_clipnorm": Clip.GLOBAL_NORM, "clipvalue
 
 
 @dataclass(frozen=True)
-class Rules:
+class OptimizerSpec:
     """One optimizer, as the kernel takes it.
 
     Attributes:
@@ -68,9 +68,9 @@ class Rules:
     slots: tuple[int, int, int]
     scheduled: int
 
-    def structure(self) -> CRules:
+    def structure(self) -> COptimizer:
         """Return the structure of the kernel."""
-        made = CRules(self.rule, self.centred, self.clip, self.decays is not None)
+        made = COptimizer(self.rule, self.centred, self.clip, self.decays is not None)
         made.slot[:] = self.slots
         made.scheduled = self.scheduled
         return made
@@ -108,8 +108,8 @@ class Slots:
         return found
 
 
-def rules_of(template: Template) -> tuple[list[Rules], Slots]:
-    """Return the rules of the optimizers of a template, and which slots they use.
+def optimizers_of(template: Template) -> tuple[list[OptimizerSpec], Slots]:
+    """Return the optimizers of a template, as the kernel takes them, and which slots they use.
 
     Raises:
         UnsupportedError: the kernel does not have one of them.
@@ -145,7 +145,7 @@ def rules_of(template: Template) -> tuple[list[Rules], Slots]:
         clip = clip_of(optimizer)
         is_scheduled = update.schedule is not None
         found.append(
-            Rules(
+            OptimizerSpec(
                 _rule(optimizer),
                 bool(getattr(optimizer, "centered", False)),
                 _CLIPS[clip] if clip else Clip.NONE,

@@ -198,8 +198,8 @@ class CRange(ctypes.Structure):
     _fields_ = _ints("first", "end")
 
 
-class CRules(ctypes.Structure):
-    """One optimizer."""
+class COptimizer(ctypes.Structure):
+    """An optimizer."""
 
     _fields_ = [
         *_ints("rule", "centred", "clip", "decays"),
@@ -264,7 +264,15 @@ class CNet(ctypes.Structure):
             "counts",
         ),
         *_pointers(
-            "layer", "variable", "penalty", "rules", "constraint", "measured", "source", "instruction", "area"
+            "layer",
+            "variable",
+            "penalty",
+            "optimizer",
+            "constraint",
+            "measured",
+            "source",
+            "instruction",
+            "area",
         ),
     ]
 

@@ -82,13 +82,13 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
       for (int l = 0; l < V; l++) c.sums[net->measures][l] += (double)penalty[l] * b.n;
       for (int k = 0; k < net->optimizers; k++) {
         if (!present[k]) continue;
-        const Rules& rules = net->rules[k];
+        const Optimizer& one = net->optimizer[k];
         const vi mask = optimizer == k;
-        const vf rate = rules.scheduled < 0 ? c.numbers[RATE] : all(schedule[rules.scheduled][s]);
-        const Step step = step_of(rules, c.numbers, rate, (double)(done + s - first_step + 1), mask, &product);
-        if (rules.clip) clip(rules.clip, c.numbers[CLIP], net->variable, net->variables, work.gradients, mask);
-        if (kinds == 1) update_by<false>(rules, work, P, step, decays[k], mask);
-        else update_by<true>(rules, work, P, step, decays[k], mask);
+        const vf rate = one.scheduled < 0 ? c.numbers[RATE] : all(schedule[one.scheduled][s]);
+        const Step step = step_of(one, c.numbers, rate, (double)(done + s - first_step + 1), mask, &product);
+        if (one.clip) clip(one.clip, c.numbers[CLIP], net->variable, net->variables, work.gradients, mask);
+        if (kinds == 1) update_by<false>(one, work, P, step, decays[k], mask);
+        else update_by<true>(one, work, P, step, decays[k], mask);
       }
       for (int k = 0; k < net->constraints; k++) constrain(net->constraint[k], work.parameters);
     }

@@ -112,12 +112,12 @@ void clip(int how, vf limit, const Range* variable, int variables, vf* g, vi mas
 }
 
 template <bool MASKED>
-void update_by(const Rules& rules, const Work& work, int64_t n, const Step& step, const float* keep, vi mask) {
-  const bool has_momentum = rules.slot[1] >= 0;  // of RMSprop
+void update_by(const Optimizer& optimizer, const Work& work, int64_t n, const Step& step, const float* keep, vi mask) {
+  const bool has_momentum = optimizer.slot[1] >= 0;  // of RMSprop
   vf* slot[3];
-  for (int k = 0; k < 3; k++) slot[k] = rules.slot[k] < 0 ? nullptr : work.slot[rules.slot[k]];
-#define CALL(R) case R: update<R, MASKED>(work.parameters, work.gradients, slot[0], slot[1], slot[2], n, step, keep, mask, rules.centred, has_momentum); break;
-  switch (rules.rule) { CALL(SGD) CALL(MOMENTUM) CALL(NESTEROV) CALL(RMSPROP) CALL(ADAM) CALL(AMSGRAD) CALL(NADAM) CALL(ADAMAX) CALL(ADAGRAD) CALL(LION) }
+  for (int k = 0; k < 3; k++) slot[k] = optimizer.slot[k] < 0 ? nullptr : work.slot[optimizer.slot[k]];
+#define CALL(R) case R: update<R, MASKED>(work.parameters, work.gradients, slot[0], slot[1], slot[2], n, step, keep, mask, optimizer.centred, has_momentum); break;
+  switch (optimizer.rule) { CALL(SGD) CALL(MOMENTUM) CALL(NESTEROV) CALL(RMSPROP) CALL(ADAM) CALL(AMSGRAD) CALL(NADAM) CALL(ADAMAX) CALL(ADAGRAD) CALL(LION) }
 #undef CALL
 }
 
@@ -129,15 +129,15 @@ vf power(vf beta, double t) {
 }
 
 // The numbers of step number `t`; `product` is that of Nadam, which it changes in the lanes of `mask`.
-Step step_of(const Rules& rules, const vf* numbers, vf rate, double t, vi mask, vf* product) {
+Step step_of(const Optimizer& optimizer, const vf* numbers, vf rate, double t, vi mask, vf* product) {
   Step step = {};
   step.rate = rate, step.momentum = numbers[MOMENTUM_OF], step.beta_1 = numbers[BETA_1], step.beta_1c = numbers[BETA_1C];
   step.beta_2 = numbers[BETA_2], step.beta_2c = numbers[BETA_2C], step.rho = numbers[RHO], step.rho_c = numbers[RHO_C];
   step.epsilon = numbers[EPSILON], step.decay = numbers[DECAY];
-  if (rules.rule == ADAM || rules.rule == AMSGRAD)
+  if (optimizer.rule == ADAM || optimizer.rule == AMSGRAD)
     step.alpha = step.rate * root(1.0f - power(step.beta_2, t)) / (1.0f - power(step.beta_1, t));
-  if (rules.rule == ADAMAX) step.alpha = 1.0f - power(step.beta_1, t);
-  if (rules.rule == NADAM) {
+  if (optimizer.rule == ADAMAX) step.alpha = 1.0f - power(step.beta_1, t);
+  if (optimizer.rule == NADAM) {
     step.u = step.beta_1 * (1.0f - 0.5f * (float)pow((double)0.96f, t));
     step.u_next = step.beta_1 * (1.0f - 0.5f * (float)pow((double)0.96f, t + 1));
     step.product = *product * step.beta_1 * (1.0f - 0.5f * (float)pow((double)0.96f, t));

@@ -87,9 +87,9 @@ bool is_sound(const Net* net) {
   if (end != weights) return false;
   for (int k = 0; k < net->penalties; k++) if (!is_among(net->penalty[k], 0, net->variables - 1)) return false;
   for (int k = 0; k < net->optimizers; k++) {
-    const Rules& rules = net->rules[k];
-    if (!is_among(rules.rule, SGD, LION) || !is_among(rules.clip, 0, 3) || rules.scheduled >= net->optimizers) return false;
-    for (int s = 0; s < 3; s++) if (rules.slot[s] >= net->slots) return false;
+    const Optimizer& one = net->optimizer[k];
+    if (!is_among(one.rule, SGD, LION) || !is_among(one.clip, 0, 3) || one.scheduled >= net->optimizers) return false;
+    for (int s = 0; s < 3; s++) if (one.slot[s] >= net->slots) return false;
   }
   for (int k = 0; k < net->constraints; k++) {
     const Constraint& one = net->constraint[k];

@@ -71,7 +71,7 @@ struct Layer {
 
 struct Range { int32_t first, end; };
 
-struct Rules {  // of one optimizer
+struct Optimizer {
   int32_t rule, centred, clip;  // clip: 0 none, 1 each variable's norm, 2 the norm of all, 3 each value
   int32_t decays, slot[3];      // the arrays of slots that it uses
   int32_t scheduled;            // row in `schedule`; -1: none
@@ -114,7 +114,7 @@ struct Net {
   const Layer* layer;       // in an order in which each comes after its sources; the last one is the output
   const Range* variable;   // the variables that are trained, in order
   const int32_t* penalty;  // those of them that are penalized
-  const Rules* rules;
+  const Optimizer* optimizer;
   const Constraint* constraint;
   const Measured* measured;  // the loss, then the metrics
   const int32_t* source;     // the layers whose outputs the layers take, or ROWS_OF_TABLE
