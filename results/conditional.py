@@ -62,7 +62,7 @@ class ConditionalAxes:
 
     def __init__(self, axes: Sequence[Any], only: Mapping[str, str]) -> None:
         self._axes = {axis.name: axis for axis in axes}
-        self._place = {name: place for place, name in enumerate(self._axes)}
+        self._position = {name: position for position, name in enumerate(self._axes)}
         faults: dict[str, str] = {}
         conditions = self._read(only, faults)
         names = {name for condition in conditions.values() for name in condition.names}
@@ -104,7 +104,7 @@ class ConditionalAxes:
         found = np.ones(codes.shape, bool)
         combination = self._combination(codes)
         for name, acting in self._acting.items():
-            found[:, self._place[name]] = acting[combination]
+            found[:, self._position[name]] = acting[combination]
         return found
 
     def codes(self, numbers: np.ndarray) -> np.ndarray:
@@ -112,13 +112,13 @@ class ConditionalAxes:
         codes = np.zeros((len(numbers), len(self._axes)), np.int64)
         left, outer = np.divmod(np.asarray(numbers, np.int64), self._of_outer)
         for name in reversed(self._outer):
-            outer, codes[:, self._place[name]] = np.divmod(outer, len(self._axes[name].values))
+            outer, codes[:, self._position[name]] = np.divmod(outer, len(self._axes[name].values))
         combination = np.searchsorted(self._until, left, side="right")
         left = left - np.where(combination, self._until[combination - 1], 0)
         for name in reversed(self._inner):
-            left, codes[:, self._place[name]] = np.divmod(left, self._free(name, combination))
+            left, codes[:, self._position[name]] = np.divmod(left, self._free(name, combination))
         for name in self._named:
-            codes[:, self._place[name]] = self._codes[name][combination]
+            codes[:, self._position[name]] = self._codes[name][combination]
         return codes
 
     def numbers(self, codes: np.ndarray) -> np.ndarray:
@@ -126,10 +126,10 @@ class ConditionalAxes:
         combination = self._combination(codes)
         found = np.zeros(len(codes), np.int64)
         for name in self._inner:
-            found = found * self._free(name, combination) + codes[:, self._place[name]]
+            found = found * self._free(name, combination) + codes[:, self._position[name]]
         found += np.where(combination, self._until[combination - 1], 0)
         for name in self._outer:
-            found = found * len(self._axes[name].values) + codes[:, self._place[name]]
+            found = found * len(self._axes[name].values) + codes[:, self._position[name]]
         return np.where((self.acting(codes) | (codes == 0)).all(1), found, -1)
 
     def _free(self, name: str, combination: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ class ConditionalAxes:
     def _combination(self, codes: np.ndarray) -> np.ndarray:
         found = np.zeros(len(codes), np.int64)
         for name, size in zip(self._named, self._sizes, strict=True):
-            found = found * size + codes[:, self._place[name]]
+            found = found * size + codes[:, self._position[name]]
         return found
 
     def _read(self, only: Mapping[str, str], faults: dict[str, str]) -> dict[str, Parsed]:

@@ -23,7 +23,7 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def check_places() -> None:
+def check_writable() -> None:
     """Check that Ray can write where it must: its token below HOME, and its files below TMPDIR. Writes nothing else.
 
     Raises:
@@ -39,9 +39,9 @@ def check_places() -> None:
         )
     variable = "RAY_TMPDIR" if os.environ.get("RAY_TMPDIR") else "TMPDIR"
     wanted = Path(os.environ.get(variable) or tempfile.gettempdir()) / "ray"
-    place = next(folder for folder in (wanted, *wanted.absolute().parents) if folder.exists())
+    nearest = next(folder for folder in (wanted, *wanted.absolute().parents) if folder.exists())
     try:
-        with tempfile.TemporaryFile(dir=place):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise ClusterError(
@@ -77,7 +77,7 @@ def started(
     """
     # Usage reports and a dashboard that nobody opens cost start-up time.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    check_places()
+    check_writable()
     import ray
 
     with contextlib.ExitStack() as stack:

@@ -66,8 +66,8 @@ def importance(rows: pd.DataFrame, space: Space, by: str = "loss_va", seed: int 
     codes, acting = space.codes(idx), space.acting(idx)
     seen = [np.unique(column[acts]) for column, acts in zip(codes.T, acting.T, strict=True)]
     seen = [values if len(values) else np.zeros(1, np.int64) for values in seen]
-    varying = [place for place, values in enumerate(seen) if len(values) > 1]
-    names, sizes = [space.names[place] for place in varying], [len(seen[place]) for place in varying]
+    varying = [number for number, values in enumerate(seen) if len(values) > 1]
+    names, sizes = [space.names[number] for number in varying], [len(seen[number]) for number in varying]
     cells = math.prod(sizes)
     chance = np.random.default_rng(seed)
     if cells <= MAX_CELLS:
@@ -75,8 +75,8 @@ def importance(rows: pd.DataFrame, space: Space, by: str = "loss_va", seed: int 
     else:
         positions = np.stack([chance.integers(0, size, MAX_CELLS) for size in sizes], 1)
     grid = np.empty((len(positions), len(seen)), np.int64)
-    for place, values in enumerate(seen):
-        grid[:, place] = values[positions[:, varying.index(place)]] if place in varying else values[0]
+    for number, values in enumerate(seen):
+        grid[:, number] = values[positions[:, varying.index(number)]] if number in varying else values[0]
     if cells <= MAX_CELLS and len(idx):
         found = pd.Series(metric, idx).reindex(space.standing(grid)).to_numpy()
         if np.isfinite(found).all():
@@ -88,7 +88,7 @@ def importance(rows: pd.DataFrame, space: Space, by: str = "loss_va", seed: int 
         return np.where(acts, of + 1, 0)[:, varying]
 
     known, asked = features(codes, acting), features(grid, space.acting_codes(grid))
-    of_axis = [len(space.axes[place]) + 1 for place in varying]
+    of_axis = [len(space.axes[number]) + 1 for number in varying]
     return estimate(names, known, of_axis, metric, positions, sizes, asked, by, chance)
 
 
@@ -102,15 +102,15 @@ def paired(rows: pd.DataFrame, space: Space, axis: str, by: str = "loss_va") -> 
         The columns of `results.analysis.importance.paired`.
     """
     metric = pd.Series(numbers(rows, by).to_numpy(float), rows["idx"].to_numpy() % space.grid)
-    place = space.names.index(axis)
-    acts = space.acting(rows["idx"].to_numpy())[:, place]
-    of_row = space.codes(rows["idx"].to_numpy())[:, place]
+    number = space.names.index(axis)
+    acts = space.acting(rows["idx"].to_numpy())[:, number]
+    of_row = space.codes(rows["idx"].to_numpy())[:, number]
     values = {code: rows[axis].iloc[at] for at, code in enumerate(of_row.tolist()) if acts[at]}
-    others = _cells([1 if number == place else len(one) for number, one in enumerate(space.axes)])
+    others = _cells([1 if one == number else len(axis_values) for one, axis_values in enumerate(space.axes)])
     sides = {}
     for code in values:
-        others[:, place] = code
-        sides[code] = np.where(space.acting_codes(others)[:, place], space.standing(others), -1)
+        others[:, number] = code
+        sides[code] = np.where(space.acting_codes(others)[:, number], space.standing(others), -1)
     found = []
     for value, other in itertools.combinations(values, 2):
         pairs = np.unique(np.stack([sides[value], sides[other]], 1), axis=0)

@@ -119,7 +119,7 @@ def _of_others(folder: RunFolder, plan: str) -> Iterator[str]:
             yield path.name
     kept = folder.checkpoints
     if isinstance(folder.path, Path) and kept.exists() and not _has_only_checkpoints(kept):
-        yield kept.name  # beside an object store, it is in a place of our own
+        yield kept.name  # beside an object store, it is in a folder of our own
 
 
 def _has_only_checkpoints(folder: Path) -> bool:

@@ -144,7 +144,7 @@ def run(
     written = stored_plan or plan.to_yaml()
     check_free(folder, written)
     if address is None and not in_process and not folder.exists:
-        local.check_places()  # before the folder is made
+        local.check_writable()  # before the folder is made
     folder.create()
     with folder.held():
         check_not_fewer(folder, plan.repeats)

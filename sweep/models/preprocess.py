@@ -178,9 +178,9 @@ def _encoded(column: Column, values: Any, name: str) -> Any:
     # Position 0 is for all other texts, and the last one for a gap that is filled.
     words = [*column.categories, GAP] if is_filled else list(column.categories)
     if column.kind == "ordinal":
-        place = ops.cast(_lookup(words, f"{name}_lookup", "int")(values), "float32")
-        codes = ops.where(ops.equal(place, 0.0), float(count), place - 1.0)
-        return ops.where(ops.equal(place, float(count + 1)), float(filled), codes)
+        position = ops.cast(_lookup(words, f"{name}_lookup", "int")(values), "float32")
+        codes = ops.where(ops.equal(position, 0.0), float(count), position - 1.0)
+        return ops.where(ops.equal(position, float(count + 1)), float(filled), codes)
     ones = ops.cast(_lookup(words, f"{name}_lookup", "multi_hot")(values), "float32")
     if not is_filled:
         return ones[:, 1:]

@@ -59,7 +59,7 @@ def joined(faults: Sequence[PlanError], where: str = "") -> PlanError:
 
 def located(error: PlanError, path: AnyPath, lines: Lines) -> PlanError:
     """Return the error with the file and the line of each of its faults, in the order of the file."""
-    order = {key: place for place, key in enumerate(lines)}
+    order = {key: position for position, key in enumerate(lines)}
     faults = sorted(error.faults, key=lambda fault: order.get(_known_part(fault.key, lines), -1))
     if len(faults) == 1:
         return PlanError(f"{path}{line_of(error, lines)}: {error}", error.key)

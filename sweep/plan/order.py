@@ -128,8 +128,8 @@ class Selection:
             return
         for repeat in range(self._repeats):
             for start in range(0, self._of_repeat, _AT_ONCE):
-                places = range(start, min(start + _AT_ONCE, self._of_repeat))
-                some = [repeat * self._n + self._permutation[at] for at in places]
+                positions = range(start, min(start + _AT_ONCE, self._of_repeat))
+                some = [repeat * self._n + self._permutation[at] for at in positions]
                 yield from some if self._space is None else self._space.nth(np.array(some)).tolist()
 
     def __contains__(self, idx: int) -> bool:

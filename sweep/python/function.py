@@ -99,8 +99,8 @@ def _is_installed(module: ModuleType) -> bool:
     path = getattr(module, "__file__", None)
     if path is None:
         return module.__name__ in sys.builtin_module_names
-    places = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return any(Path(path).is_relative_to(place) for place in places)
+    folders = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return any(Path(path).is_relative_to(folder) for folder in folders)
 
 
 def source_of(function: Callable[..., Any], name: str) -> str:

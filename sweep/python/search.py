@@ -103,7 +103,7 @@ def search(
     """
     counts = {"points": points, "cpus": cpus}
     asked = _asked(build, x, y, space, objective, epochs, sample_weight, validation_data, data, counts, plan)
-    folder, made = _placed(asked, out)
+    folder, made = _written(asked, out)
     outcome = runner.run(
         made, folder.path, points=points, idx=idx, cpus=cpus, show=show, in_process=in_process, verify=not in_process,
         resume="the same call", retry_failed=retry_failed,
@@ -243,7 +243,7 @@ def _unknown(given: Mapping[str, Any], known: set[str], where: str) -> list[str]
     return found
 
 
-def _placed(asked: _Asked, out: str | Path | None) -> tuple[RunFolder, Plan]:
+def _written(asked: _Asked, out: str | Path | None) -> tuple[RunFolder, Plan]:
     """Write the files into the run's folder, unless it has them; return the folder and the plan.
 
     Raises:

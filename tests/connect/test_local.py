@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from cluster.connect import ray_internals
-from cluster.connect.local import available_cpus, check_places, started
+from cluster.connect.local import available_cpus, check_writable, started
 from cluster.connect.nodes import WITHOUT_PRELOAD, beside_driver
 from cluster.errors import ClusterError
 
@@ -74,10 +74,10 @@ def test_a_place_where_ray_cannot_write_is_named_before_ray_is_started(monkeypat
     (tmp_path / "a file").write_text("so no folder can be made in it")
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE", "RAY_TMPDIR"):
         monkeypatch.delenv(name, raising=False)
-    check_places()
+    check_writable()
     monkeypatch.setenv(variable, str(tmp_path / "a file"))
     with pytest.raises(ClusterError, match=f"a file/.*: cannot be written.* variable {variable} ") as error:
-        check_places()
+        check_writable()
     assert "\n" not in str(error.value)
     with pytest.raises(ClusterError, match="cannot be written"), started(cpus=1):
         pass

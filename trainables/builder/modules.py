@@ -192,8 +192,8 @@ def _file_beside(name: str, module: str, folder: Path) -> Path | None:
     top, _, _ = name.partition(".")
     if not all(map(str.isidentifier, name.split("."))) or top in (*sys.stdlib_module_names, "__main__"):
         return None
-    place = folder.joinpath(*name.split("."))
-    files = (place / "__init__.py", place.parent / f"{place.name}.py")
+    path = folder.joinpath(*name.split("."))
+    files = (path / "__init__.py", path.parent / f"{path.name}.py")
     file = next((one for one in files if one.is_file()), None)
     if file is None or not _is_own(name, file.resolve()):
         return None

@@ -132,8 +132,8 @@ def _in_order(layers: Sequence[Layer], output: int) -> list[Layer]:
             order.append(layer)
 
     visit(output)
-    places = {TABLE: TABLE} | {layer: place for place, layer in enumerate(order)}
+    positions = {TABLE: TABLE} | {layer: position for position, layer in enumerate(order)}
     return [
-        replace(layers[layer], sources=tuple(places[source] for source in layers[layer].sources))
+        replace(layers[layer], sources=tuple(positions[source] for source in layers[layer].sources))
         for layer in order
     ]

@@ -431,12 +431,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def check_names(names: list[str], path: str, placed: list[Any] | None = None) -> None:
-    """Raise a DataError if a name is there twice; `placed` are the names by position, if some columns have none."""
+def check_names(names: list[str], path: str, by_position: list[Any] | None = None) -> None:
+    """Raise a DataError if a name is there twice; `by_position` are the names by position, if some columns have none."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            positions = [n for n, one in enumerate(placed or names, start=1) if one == name]
+            positions = [n for n, one in enumerate(by_position or names, start=1) if one == name]
             raise DataError(
                 f'{path}: two columns are called "{name}" (the second is column {positions[1]}). Rename one.'
             )

@@ -77,10 +77,10 @@ class Builds:
         self._known: dict[str, Described | Failed] = {}
         self._fresh: dict[str, keras.Model] = {}  # described, and not used since
         # Another machine may draw other initial values: a logarithm may differ in its last bit.
-        self._place = f"{platform.node()} {seed} "
+        self._machine_and_seed = f"{platform.node()} {seed} "
         self._others: dict[
             str, bytes
-        ] = {}  # packed descriptions by other workers, by place and configuration
+        ] = {}  # packed descriptions by other workers, by machine, seed and configuration
         self._read: set[str] = set()  # those of `_known` that come from there
         self._new: list[str] = []  # those of `_known` that other workers have not been told
 
@@ -126,7 +126,7 @@ class Builds:
         if isinstance(self._function, Maker) and (self._function.anew or self._function.chance):
             return {}
         return {
-            self._place + key: pickle.dumps(described)
+            self._machine_and_seed + key: pickle.dumps(described)
             for key, described in found.items()
             if isinstance(described, Described) and not described.reads_globals
         }
@@ -145,7 +145,11 @@ class Builds:
         if itself and key in self._read:
             self._read.remove(key)
             del self._known[key]
-        elif not itself and key not in self._known and (packed := self._others.get(self._place + key)):
+        elif (
+            not itself
+            and key not in self._known
+            and (packed := self._others.get(self._machine_and_seed + key))
+        ):
             self._known[key] = pickle.loads(packed)
             self._read.add(key)
         if key not in self._known:

@@ -163,19 +163,19 @@ class Formula:
         phase = {k: 0 if self._is_constant(k) else 1 if k in for_value else 2 for k in needed}
         order = sorted(needed, key=lambda k: (phase[k], k))
         kept = {value.node, *([gradient.node] if gradient else []), *(k for k in needed if not phase[k])}
-        last = {view.node: place for place, k in enumerate(order) for view in self._nodes[k].of}
+        last = {view.node: position for position, k in enumerate(order) for view in self._nodes[k].of}
         columns = _Columns(sum(node.width for node in self._nodes[: self._given]))
         at = dict(
             zip(range(self._given), np.cumsum([0, *(n.width for n in self._nodes)]).tolist(), strict=False)
         )
         at = {k: at[k] for k in range(self._given)}
         found: list[tuple[int, Instruction]] = []
-        for place, k in enumerate(order):
+        for position, k in enumerate(order):
             node = self._nodes[k]
             at[k] = columns.take(node.width)
             found += [(phase[k], one) for one in _instructions(node, at[k], at)]
             for view in {view.node for view in node.of}:
-                if last[view] == place and view >= self._given and view not in kept:
+                if last[view] == position and view >= self._given and view not in kept:
                     columns.give(at[view], self._nodes[view].width)
         return Expression(
             tuple(one for _, one in found),

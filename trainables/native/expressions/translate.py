@@ -210,7 +210,9 @@ class _Translation:
         """Let a linear operation of means over rows be such a mean, and refuse all others."""
         kind, (output, *_) = operation.type, operation.outputs
         varying = [
-            place for place, tensor in enumerate(operation.inputs) if tensor.ref() not in self._constants
+            position
+            for position, tensor in enumerate(operation.inputs)
+            if tensor.ref() not in self._constants
         ]
         is_linear = (kind in ("Mul", "RealDiv", "Div") and varying == [0]) or (
             kind == "Mul" and varying == [1]

@@ -22,9 +22,9 @@ void count(const Area& area, const vf* y, const float* t, const float* weight, i
       vf bucket = __builtin_elementwise_ceil(*y * last);
       bucket = bucket < 1.0f ? all(1.0f) : bucket > last ? all(last) : bucket;
       bucket = bucket != bucket ? all(last + 2.0f) : bucket;
-      const vi place = (__builtin_convertvector(bucket, vi) - 1) * V;
+      const vi position = (__builtin_convertvector(bucket, vi) - 1) * V;
       double* own = counts + (*t != 0.0f ? ((int64_t)area.thresholds + 1) * V : 0);
-      UNROLL for (int l = 0; l < V; l++) own[place[l] + l] += one;
+      UNROLL for (int l = 0; l < V; l++) own[position[l] + l] += one;
     }
   }
 }
