@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from results.directions import Mode
 from results.figures.style import BLUE, COLOURS, ORANGE, RED, SKY, labels, laid_out, text
+from results.space import value_key
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -199,12 +199,12 @@ def parallel_figure(
         if len(values) < 2:
             continue
         varying.append(name)
-        codes = {key_of(value): position for position, value in enumerate(values)}
+        codes = {cell_key(value): position for position, value in enumerate(values)}
         dimensions.append(
             {
                 "name": f"axis {len(dimensions)}",
                 "label": text(name),
-                "values": rows[name].map(lambda value, codes=codes: codes[key_of(value)]),
+                "values": rows[name].map(lambda value, codes=codes: codes[cell_key(value)]),
                 "tickvals": list(range(len(values)))[:: -(-len(values) // 30)],
                 "ticktext": [text(value) for value in values][:: -(-len(values) // 30)],
                 "range": [-0.05, len(values) - 0.95],
@@ -278,7 +278,7 @@ def rungs_figure(table: pd.DataFrame) -> Figure:
 
 def ordered(values: pd.Series) -> list[Any]:
     """Return the distinct values: a missing one first, numbers by size, others in the order of their first row."""
-    distinct = {key_of(value): value for value in values}
+    distinct = {cell_key(value): value for value in values}
     found = list(distinct.values())
     missing = [value for value in found if pd.isna(value)]
     present = [value for value in found if not pd.isna(value)]
@@ -287,9 +287,14 @@ def ordered(values: pd.Series) -> list[Any]:
     return [*([None] if missing else []), *present]
 
 
-def key_of(value: Any) -> str:
-    """Return a text that is equal for equal values; all kinds of missing values count as equal."""
-    return "null" if pd.isna(value) else json.dumps(value, default=str)
+def cell_key(value: Any) -> str:
+    """Return `results.space.value_key` of a cell of a table, where all kinds of missing values are one.
+
+    A number of NumPy has the key of the same number of Python, since the type of a cell depends on its column.
+    """
+    if pd.isna(value):
+        return value_key(None)
+    return value_key(value.item() if isinstance(value, np.generic) else value)
 
 
 def _figure() -> Figure:

@@ -20,7 +20,7 @@ from results import figures
 from results.analysis import account, repeats
 from results.analysis.condition import numbers, unknown_column
 from results.analysis.leaderboard import leaderboard
-from results.figures.runs import key_of, ordered
+from results.figures.runs import cell_key, ordered
 from results.figures.style import plain
 from results.report import sections
 from results.run import Run
@@ -170,10 +170,10 @@ def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
         values = rows[name]
         if name in run.axes or values.dtype.kind not in "iuf":
             distinct = ordered(values)
-            codes = {key_of(value): position for position, value in enumerate(distinct)}
+            codes = {cell_key(value): position for position, value in enumerate(distinct)}
             texts = [plain(value) for value in distinct]
             columns.append(
-                {"name": name, "texts": texts, "values": [codes[key_of(value)] for value in values]}
+                {"name": name, "texts": texts, "values": [codes[cell_key(value)] for value in values]}
             )
         elif values.dtype.kind == "f":
             columns.append({"name": name, "values": [_number(value) for value in values.tolist()]})

@@ -10,6 +10,7 @@ from results.analysis.curves import annotated, bands
 from results.analysis.importance import distribution, exact
 from results.analysis.leaderboard import pareto
 from results.figures import runs
+from results.space import value_key
 from tests.help.curves import CURVES, POINTS
 
 HOSTILE = '<b>bold</b> & "quoted"' + "x" * 200
@@ -126,3 +127,10 @@ def test_rungs_stack_to_the_points_that_came():
 def test_values_are_ordered_as_people_would():
     assert runs.ordered(pd.Series([10, 9, 100], dtype=object)) == [9, 10, 100]
     assert runs.ordered(pd.Series(["b", None, "a", "b"])) == [None, "b", "a"]
+
+
+def test_equal_cells_have_one_key_whatever_the_type_of_their_column():
+    assert runs.cell_key(np.int64(5)) == runs.cell_key(5) == value_key(5)
+    assert runs.cell_key(np.bool_(True)) == value_key(True)
+    assert {runs.cell_key(one) for one in (None, np.nan, pd.NA, pd.NaT)} == {value_key(None)}
+    assert len({runs.cell_key(one) for one in (5, 5.0, "5", "null", None, True)}) == 6
