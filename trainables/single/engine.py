@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from trainables.builder.losses import note_loss
 from trainables.engine import Engine, Report, Rows, Work, as_bytes, curves_of, weights_of
 from trainables.error_text import explain
-from trainables.fused.internals.losses import note_loss
 from trainables.limits import TimeUpError, time_limit
 from trainables.objective import Loss, ObjectiveError
 from trainables.single.point import Point

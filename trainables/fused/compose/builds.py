@@ -14,10 +14,10 @@ import numpy as np
 
 from trainables.builder import build
 from trainables.builder.find import Builder
+from trainables.builder.losses import note_loss
 from trainables.builder.maker import Maker
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import UnfusableError, raise_ours
-from trainables.fused.internals.losses import note_loss
 from trainables.fused.internals.operations import kept
 from trainables.fused.model.describe import Described, describe
 from trainables.limits import TimeUpError, time_limit

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,8 +81,8 @@ class _Reader:
         return "object", self.read(type(item))
 
     def _function(self, item: types.FunctionType) -> Hashable:
-        cells = [cell.cell_contents for cell in item.__closure__ or () if _is_full(cell)]
-        more = (*cells, item.__defaults__, *sorted((item.__kwdefaults__ or {}).items()))
+        closure = filled(item.__code__.co_freevars, item.__closure__ or ())
+        more = (*closure.values(), item.__defaults__, *sorted((item.__kwdefaults__ or {}).items()))
         if is_library(item.__globals__.get("__name__")):
             # One that a library made, such as a decorator, may hold functions of the user.
             inner = tuple(map(self.read, more)) if "<locals>" in item.__code__.co_qualname else ()
@@ -114,6 +114,11 @@ class _Reader:
         }
         content = tuple((name, self.read(value)) for name, value in own.items())
         return "class", tuple(map(self.read, item.__bases__)), content
+
+
+def filled(names: Sequence[str], cells: Sequence[types.CellType]) -> dict[str, Any]:
+    """Return the values of a closure's variables by name, without those that are None or have no value yet."""
+    return {name: cell.cell_contents for name, cell in zip(names, cells, strict=True) if _is_full(cell)}
 
 
 def _is_full(cell: types.CellType) -> bool:

@@ -5,7 +5,7 @@ import functools
 import keras
 import pytest
 
-from trainables.fused.internals.losses import loss_of, metrics_of, note_loss
+from trainables.builder.losses import loss_of, metrics_of, note_loss
 from trainables.objective import Loss
 
 

@@ -11,7 +11,7 @@ import keras
 
 from trainables.fused.internals.keras import given_to_compile
 from trainables.fused.internals.measures import wrapped
-from trainables.fused.model.own_code import own_code
+from trainables.fused.model.own_code import filled, own_code
 from trainables.objective import Loss
 
 _SAME_SCALE = frozenset({"from_logits", "axis", "dtype", "name", "fn"})
@@ -72,8 +72,7 @@ def _text(loss: Any) -> str:
     elif isinstance(loss, functools.partial):
         function, arguments = loss.func, dict(loss.keywords)
     if (cells := getattr(function, "__closure__", None)) and not _is_keras(function):
-        names = function.__code__.co_freevars
-        arguments |= _plain({n: c.cell_contents for n, c in zip(names, cells, strict=True) if _is_full(c)})
+        arguments |= _plain(filled(function.__code__.co_freevars, cells))
     return _called(function, arguments)
 
 
@@ -115,13 +114,6 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if type(value) in (int, float, str, bool) and name.lstrip("_") not in ("reduction", "name")
     }
-
-
-def _is_full(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:
-        return False
 
 
 def _is_keras(function: Any) -> bool:
