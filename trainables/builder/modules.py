@@ -20,12 +20,9 @@ from typing import Any
 import numpy as np
 
 from trainables.builder.find import PICKLED, Builder, BuilderError, source_of
+from trainables.packages import INSTALLED, SOFTWARE
 
-SOFTWARE = ("cluster", "results", "sweep", "trainables")
-"""The packages of this software."""
 _ROOT = Path(__file__).parents[2]
-INSTALLED = ("site-packages", "dist-packages")
-"""The names of the folders of installed packages."""
 _CLOCKS = {"time", "datetime"}
 
 _LONG = 1000

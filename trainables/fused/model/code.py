@@ -20,7 +20,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.builder.modules import INSTALLED, SOFTWARE
+from trainables.packages import INSTALLED, SOFTWARE
 
 _FORMATS = ("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC")
 """The instructions of formatted texts, such as f"{layer}"; the first one is that of Python 3.11 and 3.12."""
