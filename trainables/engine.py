@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
+from trainables.check import Check
 from trainables.objective import Loss
 from trainables.settings import Mode, Training
-from trainables.single.compare import Check
 from trainables.table.data import Table
 
 

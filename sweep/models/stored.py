@@ -13,7 +13,8 @@ from results.folder.run_folder import RunFolder
 from results.schema import DATA_LOSS_VA, SPLITS, metrics_of
 from results.store.read import read_dataset
 from results.verified import Entry, mark_of
-from trainables.single.compare import Check, Trained
+from trainables.check import Check
+from trainables.single.compare import Trained
 
 _ALWAYS = ("loss", "val_loss", "learning_rate")
 _KEYS = ("idx", "epoch")

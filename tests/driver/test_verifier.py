@@ -18,8 +18,8 @@ from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
 from tests.help.plans import small_plan
 from tests.help.rows import finished
+from trainables.check import Check, Difference
 from trainables.engine import Report
-from trainables.single.compare import Check, Difference
 from trainables.trials.trial import PAYLOAD
 
 EPOCHS = 40

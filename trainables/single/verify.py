@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from trainables.check import Check, Difference
 from trainables.clock import Clock
 from trainables.engine import Engine, Report, Work
 from trainables.error_text import explain
 from trainables.limits import TimeUpError, time_limit
-from trainables.single.compare import Check, Comparison, Difference, Trained, compare
+from trainables.single.compare import Comparison, Trained, compare
 from trainables.single.point import Point
 from trainables.table.weights import row_weights
 
