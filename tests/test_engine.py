@@ -1,9 +1,9 @@
-"""The columns that every engine reports its points in."""
+"""The columns that every engine reports its points in, and the names of its checkpoints."""
 
 import numpy as np
 
 from results.schema import Status
-from trainables.engine import as_bytes, curves_of, weights_of, without_training
+from trainables.engine import as_bytes, checkpoint_name, curves_of, weights_of, without_training
 
 
 def test_curves_have_one_row_for_each_epoch_of_each_point():
@@ -27,3 +27,10 @@ def test_points_that_were_not_trained_have_rows_without_epochs():
     common = {"status": "failed", "epochs": 0, "seed": 5, "seconds": 0.5, "engine": "fused"}
     assert rows.points.to_pylist() == [{"idx": idx, **common, "error": "KeyError: x"} for idx in (3, 1)]
     assert rows.curves.num_rows == 0 and rows.weights is None
+
+
+def test_a_cohort_has_one_name_in_whatever_order():
+    names = [checkpoint_name(np.array(idx)) for idx in ([3, 1, 2], [1, 2, 3], [1, 2], [1, 2, 2**40], [12, 3])]
+    assert names[0] == names[1] and len(set(names)) == 4
+    assert checkpoint_name(np.array([1, 2, 3], np.int32)) == names[0]
+    assert all(name.isalnum() and name.isascii() for name in names)

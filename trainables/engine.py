@@ -6,6 +6,7 @@ program. Engines do not use Ray; the trial that calls them (`trainables.trials.t
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,11 @@ class Checkpoints(ABC):
         Returns:
             For each checkpoint: these points, and the state.
         """
+
+
+def checkpoint_name(idx: np.ndarray) -> str:
+    """Return the name of the checkpoint of the points `idx`: int64, shape (points,), in any order."""
+    return hashlib.blake2b(np.sort(idx).astype("<i8").tobytes(), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from trainables.engine import Engine, Report, Rows, curves_of, weights_of, without_training
-from trainables.trials.checkpoints import name_of
+from trainables.engine import Engine, Report, Rows, checkpoint_name, curves_of, weights_of, without_training
 from trainables.trials.trial import WAIT, Trial
 from trainables.trials.wait import WaitEngine
 
@@ -108,7 +107,7 @@ class NumpyEngine(Engine):
         half = len(self._points) // 2
         self._asked, self._points, given = False, self._points[:half], self._points[half:]
         state = {"idx": given, "alive": np.ones(len(given), bool), "epoch": np.array(self._epoch)}
-        assert self.work.checkpoints.hand_over(name_of(given), state)
+        assert self.work.checkpoints.hand_over(checkpoint_name(given), state)
         return Report(open=half, given=given, saves_s=self._saves_s())
 
     def _held(self):

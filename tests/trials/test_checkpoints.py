@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from trainables.trials.checkpoints import LocalCheckpoints, name_of
+from trainables.trials.checkpoints import LocalCheckpoints
 
 
 def state(idx, alive=None, number=0.0):
@@ -155,10 +155,3 @@ def test_on_a_full_disk_training_goes_on_from_the_last_one(tiny_disk):
     kept.save("two", state([3]) | {"large": np.zeros(10**6, np.uint8)})
     ((present, read),) = found(kept, [1, 2, 3])
     assert present == [1, 2] and (read["stack.weights"] == 1).all()
-
-
-def test_a_cohort_has_one_name_in_whatever_order():
-    names = [name_of(np.array(idx)) for idx in ([3, 1, 2], [1, 2, 3], [1, 2], [1, 2, 2**40], [12, 3])]
-    assert names[0] == names[1] and len(set(names)) == 4
-    assert name_of(np.array([1, 2, 3], np.int32)) == names[0]
-    assert all(name.isalnum() and name.isascii() for name in names)

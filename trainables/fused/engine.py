@@ -24,13 +24,12 @@ import numpy as np
 
 from trainables.builder.target_range import TargetError
 from trainables.clock import Clock
-from trainables.engine import Engine, Report, Work, without_training
+from trainables.engine import Engine, Report, Work, checkpoint_name, without_training
 from trainables.error_text import cause_of, explain
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
 from trainables.fused.training.pace import Pace
 from trainables.limits import KILL_AFTER_S, TimeUpError, cohort_memory_mb, time_limit
 from trainables.objective import ObjectiveError
-from trainables.trials.checkpoints import name_of
 
 STEP_S = 2.0
 """Seconds of training after which a step reports, even if no milestone is reached."""
@@ -138,7 +137,7 @@ class FusedEngine(Engine):
     def _refuse(self, why: str) -> Report:
         """Report that the points that have not finished cannot be fused."""
         if self._has_trained() and self.work.checkpoints:
-            self.work.checkpoints.forget(name_of(self._cohort.idx))
+            self.work.checkpoints.forget(checkpoint_name(self._cohort.idx))
         self._cohort = None
         left, self._waiting = self._points, None  # all points: the collector knows which have finished
         return Report(done=True, refused=left, why=why)
@@ -206,7 +205,7 @@ class FusedEngine(Engine):
         cohort, training, checkpoints = self._cohort, self.work.training, self.work.checkpoints
         if checkpoints and cohort.epoch and time.monotonic() - self._kept_at > CHECKPOINT_EVERY_S:
             # Save at the start of a step: what the last step reported has arrived.
-            checkpoints.save(name_of(cohort.idx), cohort.state())
+            checkpoints.save(checkpoint_name(cohort.idx), cohort.state())
             self._kept_at = time.monotonic()
         started, ended = time.monotonic(), []
         while not cohort.finished:
@@ -226,7 +225,7 @@ class FusedEngine(Engine):
         still_open = int(cohort.alive.sum())
         if cohort.finished:
             if checkpoints:
-                checkpoints.forget(name_of(cohort.idx))
+                checkpoints.forget(checkpoint_name(cohort.idx))
             self._cohort = None
         return Report(
             done=self._cohort is None and not self._waiting,
@@ -260,7 +259,7 @@ class FusedEngine(Engine):
                 math.ceil(math.ceil(len(rows) / LANES) / 2) * LANES
             )  # whole chunks; neighbours are often alike
             given = cohort.idx[rows[kept:]]
-            if not checkpoints.hand_over(name_of(given), cohort.state(rows[kept:])):
+            if not checkpoints.hand_over(checkpoint_name(given), cohort.state(rows[kept:])):
                 return None
             cohort.give(rows[kept:])
         self._points = self._points[~np.isin(self._points, given)]

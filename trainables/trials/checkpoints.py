@@ -145,8 +145,3 @@ def _written_at(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:  # its cohort has just finished
         return 0.0
-
-
-def name_of(idx: np.ndarray) -> str:
-    """Return a file name for the cohort of the points `idx`."""
-    return hashlib.blake2b(np.sort(idx).astype("<i8").tobytes(), digest_size=12).hexdigest()
