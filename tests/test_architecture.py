@@ -14,7 +14,7 @@ from cluster.errors import ClusterError
 from results.errors import ResultsError
 from sweep.commands.main import COMMANDS, module_of
 from sweep.errors import SweepError
-from tests.help.imports import Import, circles, imports_of, modules_of
+from tests.help.imports import Import, between_folders, circles, imports_of, modules_of
 from tests.help.repository import ROOT
 from trainables.errors import TrainablesError
 
@@ -33,8 +33,8 @@ IMPORTS = imports_of(MODULES)
 BY_NAME = [  # imports that are carried out from a name in a table
     *(
         Import(package.__name__, 0, home, for_types=False)
-        for package in (sweep, results)
-        for home in package._HOME.values()
+        for package, table in ((sweep, sweep._HOME), (results, results._HOME), (results, results._MODULES))
+        for home in table.values()
     ),
     *(Import("sweep.commands.main", 0, module_of(name), for_types=False) for name in COMMANDS),
 ]
@@ -59,6 +59,12 @@ def test_there_is_no_circle_of_imports():
     assert not found, "\n".join(found)
 
 
+def test_there_is_no_circle_of_folders():
+    """What a folder gives to others could not be moved or read alone if they gave something to it, too."""
+    found = circles(between_folders([*IMPORTS, *BY_NAME], MODULES))
+    assert not found, "\n".join(found)
+
+
 def test_circles_and_imports_for_types_are_found(tmp_path):
     """The finder itself, on a package that has what the house has not."""
     files = {
@@ -80,6 +86,30 @@ def test_circles_and_imports_for_types_are_found(tmp_path):
         "box.b -> box.inner.c -> box.a -> box.b",
     ]
     assert not circles([one for one in found if one.target not in ("box.a", "box.alone")])
+
+
+def test_circles_of_folders_are_found(tmp_path):
+    """Of modules of which no two import each other; a folder and its own subfolder may."""
+    files = {
+        "one/a": "import box.two.b",
+        "one/alone": "import box.one.inner.c",
+        "one/inner/c": "import box.one.a",
+        "two/b": "",
+        "two/d": "from box.three import e",
+        "three/e": "import box.one.inner.f",
+        "one/inner/f": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / "box" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    modules = modules_of(tmp_path, ["box"])
+    found = imports_of(modules)
+    assert not circles(found) and not circles(between_folders(found, modules))
+    added = Import("box.one.inner.f", 1, "box.two.b", for_types=False)
+    assert not circles([*found, added])
+    [circle] = circles(between_folders([*found, added], modules))
+    assert circle == "box.one.inner -> box.two -> box.three -> box.one.inner"
 
 
 def loaded(code: str) -> set[str]:

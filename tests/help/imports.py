@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -60,6 +60,26 @@ def circles(imports: Collection[Import]) -> list[str]:
         if circle := _way_back(graph, module):
             found.setdefault(frozenset(circle), " -> ".join(circle))
     return list(found.values())
+
+
+def between_folders(imports: Collection[Import], modules: Mapping[str, Path]) -> list[Import]:
+    """Return the imports from folder to folder, without those of a folder and one inside it."""
+
+    def folder(module: str) -> str:
+        is_package = modules[module].stem == "__init__"
+        return module if is_package else module.rpartition(".")[0]
+
+    each = (
+        replace(one, importer=folder(one.importer), target=folder(one.target))
+        for one in imports
+        if one.target in modules
+    )
+    return [
+        one
+        for one in each
+        if not f"{one.importer}.".startswith(f"{one.target}.")
+        and not f"{one.target}.".startswith(f"{one.importer}.")
+    ]
 
 
 def _imports(node: ast.AST, for_types: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
