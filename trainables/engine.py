@@ -1,7 +1,10 @@
 """The base class of the engines: an engine trains the points of one trial after another and reports finished points.
 
-`trainables.single.engine` trains one point by Keras' own `fit`. `trainables.fused.engine` trains many points as one
-program. Engines do not use Ray; the trial that calls them (`trainables.trials.trial`) does.
+Users choose among three engines, and each row names the one that trained its point: `native`, `fused`, which is XLA, and
+`keras`. They are two classes here. `trainables.fused.engine` trains many points as one program, by the native kernel where
+it can and is not slower, else by XLA. `trainables.single.engine` trains one point by Keras' own `fit`. Two more classes do
+not train the points of a sweep: those of `trainables.single.verify` and `trainables.trials.wait`. Engines do not use Ray;
+the trial that calls them (`trainables.trials.trial`) does.
 """
 
 from __future__ import annotations

@@ -156,9 +156,9 @@ class _Trainer:
 
 def _engine(name: str, work: Work) -> Engine:
     if name == "fused":
-        from trainables.fused.engine import FusedEngine
+        from trainables.fused.engine import ProgramEngine
 
-        return FusedEngine(work)
+        return ProgramEngine(work)
     from trainables.single.engine import KerasEngine
 
     return KerasEngine(work)

@@ -102,7 +102,7 @@ def _trained(kind: str, points: int, widths: list[int], depths: list[int]) -> tu
     from tests.help.cohorts import ABALONE_TABLE, PLAN
     from trainables.builder import find
     from trainables.engine import Work
-    from trainables.fused.engine import FusedEngine
+    from trainables.fused.engine import ProgramEngine
     from trainables.fused.training import proof
     from trainables.settings import Training
 
@@ -110,7 +110,7 @@ def _trained(kind: str, points: int, widths: list[int], depths: list[int]) -> tu
     axes = {"width": widths, "depth": depths, "rate": RATES}
     space = Space(axes | {"l2": np.geomspace(1e-6, 1e-2, rest).tolist(), "kind": [kind]})
     builder = find.find(f"{__file__}:own", PLAN.base)
-    engine = FusedEngine(Work(space, builder, ABALONE_TABLE, Training(PLAN.fit, PLAN.callbacks)))
+    engine = ProgramEngine(Work(space, builder, ABALONE_TABLE, Training(PLAN.fit, PLAN.callbacks)))
     took, engines = Counter[str](), Counter[str]()
     originals = proof.refused, proof._by_program
 

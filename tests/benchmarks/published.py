@@ -45,7 +45,7 @@ def _shares(name: str, rows: int) -> tuple[Counter[str], set[str]]:
     from tests.help.cohorts import ABALONE_TABLE, PLAN
     from trainables.builder import find
     from trainables.engine import Work
-    from trainables.fused.engine import FusedEngine
+    from trainables.fused.engine import ProgramEngine
     from trainables.settings import Callbacks, Fit, Training
 
     table = dataclasses.replace(
@@ -57,7 +57,7 @@ def _shares(name: str, rows: int) -> tuple[Counter[str], set[str]]:
         table = dataclasses.replace(table, **changes)
     space = Space(builders.GRIDS[name])
     builder = find.find(f"{builders.__file__}:{name}", PLAN.base)
-    engine = FusedEngine(Work(space, builder, table, Training(Fit(epochs=1), Callbacks())))
+    engine = ProgramEngine(Work(space, builder, table, Training(Fit(epochs=1), Callbacks())))
     counted: Counter[str] = Counter()
     why: set[str] = set()
     waiting, known, done = [np.arange(len(space))], None, True

@@ -9,7 +9,7 @@ from sweep.driver import estimate
 from tests.help.plans import small_plan
 from trainables.engine import Work
 from trainables.fused.compose import split
-from trainables.fused.engine import FusedEngine
+from trainables.fused.engine import ProgramEngine
 from trainables.fused.internals import devices
 
 pytestmark = pytest.mark.long(45)
@@ -56,7 +56,7 @@ def trained(plan, points):
     waiting, found = [np.array(points)], []
     work = Work(plan.space, plan.found_builder, plan.table, plan.training)
     while waiting:
-        engine = FusedEngine(work)
+        engine = ProgramEngine(work)
         points = waiting.pop()
         engine.begin(points)
         report = engine.step()

@@ -127,11 +127,11 @@ sys.path.append({root!r})
 
 from sweep import Plan, run
 from trainables.engine import Report
-from trainables.fused.engine import FusedEngine
+from trainables.fused.engine import ProgramEngine
 from trainables.trials.trial import Trial
 
 
-class Waiting(FusedEngine):
+class Waiting(ProgramEngine):
     # While the file `hold` is there, points wait after their third epoch, and may be given away. The first epoch that each
     # trial has trained is recorded.
     def begin(self, points, known=None, most=None):

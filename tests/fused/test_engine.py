@@ -19,7 +19,7 @@ from tests.help.trials import RungsHere, reports_of, reports_to_the_end
 from trainables.builder import find
 from trainables.engine import Work
 from trainables.fused import engine as engine_module
-from trainables.fused.engine import FusedEngine
+from trainables.fused.engine import ProgramEngine
 from trainables.fused.training.cohort import Cohort
 from trainables.settings import Callbacks, Fit, Training
 from trainables.trials.checkpoints import LocalCheckpoints
@@ -31,7 +31,7 @@ SPACE = Space({"units": [4], "learning_rate": [0.01, 0.02, 0.03, 0.04, 0.05]})
 
 
 def engine(training, builder="custom_layer", space=SPACE, file=zoo.__file__, **work):
-    return FusedEngine(Work(space, find.find(f"{file}:{builder}", Path.cwd()), TABLE, training, **work))
+    return ProgramEngine(Work(space, find.find(f"{file}:{builder}", Path.cwd()), TABLE, training, **work))
 
 
 def of_chains(training, **work):
@@ -162,7 +162,7 @@ def test_points_of_which_keras_raises_an_error_are_left_to_keras_before_they_are
     monkeypatch.setattr(Cohort, "train", lambda self: trained.append(self))
     training, space = Training(Fit(epochs=2, batch_size=32), RULES), Space({"rate": [0.01, 0.02]})
     builder = find.find(f"{__file__}:positions", Path.cwd())
-    made = FusedEngine(Work(space, builder, with_position(part, row), training))
+    made = ProgramEngine(Work(space, builder, with_position(part, row), training))
     [report] = reports_of(made, [0, 1])
     assert report.refused.tolist() == [0, 1] and not trained
     assert report.why.startswith("Keras raises an error, too (InvalidArgumentError: ")

@@ -13,7 +13,7 @@ from tests.help.cohorts import by_point
 from tests.help.engines import train
 from trainables.builder import build, find
 from trainables.engine import Work
-from trainables.fused.engine import FusedEngine
+from trainables.fused.engine import ProgramEngine
 from trainables.settings import Callbacks, Fit, Training
 from trainables.single.engine import KerasEngine
 
@@ -61,7 +61,8 @@ def test_both_engines_give_the_numbers_of_keras(kind, classes, as_given):
 def test_a_target_that_the_model_cannot_learn_fails_each_point_with_the_same_words():
     work = work_of("too few", table(3))
     rows = [
-        reports_of(engine(work), [0])[-1].rows.points.to_pylist()[0] for engine in (FusedEngine, KerasEngine)
+        reports_of(engine(work), [0])[-1].rows.points.to_pylist()[0]
+        for engine in (ProgramEngine, KerasEngine)
     ]
     for row in rows:
         assert row["status"] == "failed"
@@ -71,7 +72,7 @@ def test_a_target_that_the_model_cannot_learn_fails_each_point_with_the_same_wor
 
 def test_a_loss_that_compares_every_row_with_every_other_is_told_by_both_engines():
     work = work_of("pairs", table(2))
-    fused = reports_of(FusedEngine(work), [0])[-1]
+    fused = reports_of(ProgramEngine(work), [0])[-1]
     keras = reports_of(KerasEngine(work), [0])[-1]
     assert fused.refused is not None  # such a loss is no mean over rows
     for report in (fused, keras):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.help.cohorts import by_point
-from trainables.fused.engine import FusedEngine
+from trainables.fused.engine import ProgramEngine
 from trainables.single.engine import KerasEngine
 
 
@@ -15,7 +15,7 @@ def train(work, points):
         points: the points' numbers in the grid.
     """
     found, reasons, known = {}, {}, None
-    fused, keras = FusedEngine(work), KerasEngine(work)
+    fused, keras = ProgramEngine(work), KerasEngine(work)
     waiting = [(fused, np.asarray(points))]
     while waiting:
         engine, part = waiting.pop()

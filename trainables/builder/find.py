@@ -15,7 +15,7 @@ The contract of a builder
     7. An axis that is not a parameter of it goes to `Model.fit`, if it is `batch_size`, `shuffle`,
        `validation_split`, `class_weight`, or `weight`, which names the column of `sample_weight`.
     8. A point's numbers are those of a fresh process that sets the plan's seed (`keras.utils.set_random_seed`), imports
-       the builder's module, sets the seed again, and calls the builder once. Both engines keep this rule.
+       the builder's module, sets the seed again, and calls the builder once. Every engine keeps this rule.
     9. It may be called many times in one process. If it keeps state between calls, its module and those beside it are
        imported anew for each model, and the user is told so.
     10. If two models of one point differ even then, as with a clock or numbers from the operating system, its points

@@ -1,1 +1,1 @@
-"""Trains many points per trial: models that differ only in values are trained as one XLA program."""
+"""Trains many points per trial: models that differ only in values are trained as one program, native or of XLA."""

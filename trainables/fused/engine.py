@@ -1,4 +1,7 @@
-"""The engine `fused` trains the points of a trial as one program, or reports how to split them if it cannot.
+"""The engine of programs trains the points of a trial as one program, or reports how to split them if it cannot.
+
+A program is of the native kernel or of XLA, and the rows of its points say which: `native` or `fused`. Trials call the
+engine `fused`, whatever its programs are of.
 
 Terminology
     group    points that share a program, or may do so
@@ -48,8 +51,8 @@ LEAST_COMPILED = 512
 """A trial of fewer points would take about as long to compile a program of XLA as to train: some ten seconds."""
 
 
-class FusedEngine(Engine):
-    """Trains the points of a trial as one program, if one program can train them."""
+class ProgramEngine(Engine):
+    """Trains the points of a trial as one program, of the native kernel or of XLA, if one program can train them."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)

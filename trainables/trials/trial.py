@@ -71,13 +71,13 @@ class Trial(tune.Trainable):
 
     def make_engine(self, name: str) -> Engine:
         """Return a new engine of this name."""
-        from trainables.fused.engine import FusedEngine
+        from trainables.fused.engine import ProgramEngine
         from trainables.single.engine import KerasEngine
         from trainables.single.verify import VerifyEngine
         from trainables.trials.wait import WaitEngine
 
         engines: dict[str, type[Engine]] = {
-            "fused": FusedEngine,
+            "fused": ProgramEngine,
             "keras": KerasEngine,
             "verify": VerifyEngine,
             WAIT: WaitEngine,

@@ -79,7 +79,7 @@ class Sample:
     """The rows of a proof.
 
     Attributes:
-        order: positions of the fitted rows, in the order in which both engines take them, int64.
+        order: positions of the fitted rows, in the order in which the program and Keras take them, int64.
         validation: the number of validation rows, counted from the first.
         is_brief: whether there is only one epoch, which is one batch.
     """

@@ -1,4 +1,4 @@
-"""Applies the rules of `trainables.single.rules` to many points at once, on NumPy arrays, for the fused engine.
+"""Applies the rules of `trainables.single.rules` to many points at once, on NumPy arrays, for all cohorts.
 
 Row i of every array is point i. The numbers equal those of Keras 3.15's callbacks to the last bit. So this code uses
 the same types: a Keras callback gets a log as a Python float (64 bits) made from a float32. Keras adds `min_delta` to it
