@@ -147,7 +147,7 @@ def link_of(model: keras.Model, task: str, outputs: int) -> Link | None:
 
 def ends_in_probabilities(model: keras.Model) -> bool:
     """Return whether the last activation is a sigmoid or a softmax."""
-    return _last_activation(model) in _PROBABLE
+    return _last_operation(model) in _PROBABLE
 
 
 def as_probabilities(outputs: np.ndarray, link: Link | None) -> np.ndarray:
@@ -165,11 +165,11 @@ def _loss(model: keras.Model) -> Any:
     return loss
 
 
-def _last_activation(model: Any) -> str:
+def _last_operation(model: Any) -> str:
     """Return the name of the last activation or operation, in small letters; empty if there is none."""
     # Operations are in the order in which they are computed. A subclassed model has layers only.
     parts: Sequence[Any] = getattr(model, "operations", None) or getattr(model, "layers", None) or ()
     if not parts:
         activation = getattr(model, "activation", None)
         return str(getattr(activation, "__name__", None) or type(model).__name__).lower()
-    return _last_activation(parts[-1])
+    return _last_operation(parts[-1])

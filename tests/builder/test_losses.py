@@ -5,7 +5,7 @@ import functools
 import keras
 import pytest
 
-from trainables.builder.losses import loss_of, metrics_of, note_loss
+from trainables.builder.losses import compiled_loss, metric_names, note_loss
 from trainables.objective import Loss
 
 
@@ -82,7 +82,7 @@ def compiled(loss, metrics=None, **more):
     ],
 )
 def test_one_loss_has_one_text(losses):
-    assert len({loss_of(compiled(loss)) for loss in losses}) == 1
+    assert len({compiled_loss(compiled(loss)) for loss in losses}) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,21 +102,21 @@ def test_one_loss_has_one_text(losses):
     ],
 )
 def test_other_losses_have_other_texts(losses):
-    assert len({loss_of(compiled(loss)) for loss in losses}) == len(losses)
+    assert len({compiled_loss(compiled(loss)) for loss in losses}) == len(losses)
 
 
 def test_the_text_names_the_loss():
-    assert loss_of(compiled("mse")) == ("mean_squared_error", "")
-    assert loss_of(compiled(keras.losses.Huber(delta=2.0))) == ("huber(delta=2.0)", "")
-    assert loss_of(compiled(scaled(3))).text == "mine(by=3)"
-    assert loss_of(compiled(Mine(0.5))).text == "Mine(by=0.5)"
+    assert compiled_loss(compiled("mse")) == ("mean_squared_error", "")
+    assert compiled_loss(compiled(keras.losses.Huber(delta=2.0))) == ("huber(delta=2.0)", "")
+    assert compiled_loss(compiled(scaled(3))).text == "mine(by=3)"
+    assert compiled_loss(compiled(Mine(0.5))).text == "Mine(by=0.5)"
 
 
 def test_the_metrics_that_all_models_with_a_loss_have_are_noted():
     found = {}
     for metrics in (["mae", power, keras.metrics.AUC(name="auc")], ["auc", "mae"], None):
         model = compiled("mse", metrics)
-        assert set(metrics_of(model)) <= {"mae", "power", "auc"}
+        assert set(metric_names(model)) <= {"mae", "power", "auc"}
         note_loss(found, model)
     assert found == {Loss("mean_squared_error"): []}
     note_loss(found, compiled("mae", ["mae"]))

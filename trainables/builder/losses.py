@@ -18,7 +18,7 @@ _SAME_SCALE = frozenset({"from_logits", "axis", "dtype", "name", "fn"})
 """Arguments of losses that do not change what a value of the loss means."""
 
 
-def loss_of(model: Any) -> Loss:
+def compiled_loss(model: Any) -> Loss:
     """Return the loss that a model was compiled with, which is equal for losses whose values can be compared.
 
     A loss of Keras has one text, whether it was given by its name, as a function or as an object. A loss of the user is
@@ -32,7 +32,7 @@ def loss_of(model: Any) -> Loss:
     return Loss(text, _code(given["loss"]))
 
 
-def metrics_of(model: Any) -> list[str]:
+def metric_names(model: Any) -> list[str]:
     """Return the names of the metrics that a model was compiled with, as Keras logs them for a model of one output."""
     given = given_to_compile(model)[1]
     found = [] if given is None else [*_names(given["metrics"]), *_names(given["weighted"])]
@@ -43,10 +43,10 @@ def note_loss(losses: dict[Loss, list[str]], model: Any) -> None:
     """Note a model's loss, with the metrics that all models with this loss have.
 
     Args:
-        losses: the metrics by `loss_of`; it is changed.
+        losses: the metrics by `compiled_loss`; it is changed.
         model: a compiled model.
     """
-    loss, metrics = loss_of(model), metrics_of(model)
+    loss, metrics = compiled_loss(model), metric_names(model)
     losses[loss] = [name for name in losses.get(loss, metrics) if name in metrics]
 
 

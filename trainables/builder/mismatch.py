@@ -41,7 +41,7 @@ def mismatches(model: keras.Model, loss: Any, width: int, shape: str, table: Tab
     Returns:
         The sentences by the metric's name, or by "the loss" or "the activation".
     """
-    last = _last_activation(model)
+    last = _last_keras_activation(model)
     return dict([*_of_loss(loss, width, shape, last), *_of_metrics(model, loss, width, shape, last, table)])
 
 
@@ -195,13 +195,13 @@ def _class_of(kind: str) -> str:
     return next(name for name in dir(keras.losses) if name.lower() == kind)
 
 
-def _last_activation(model: Any) -> str:
+def _last_keras_activation(model: Any) -> str:
     """Return the name of the last activation if a layer of Keras applies it; else empty."""
     if isinstance(model, keras.Sequential):
-        return _last_activation(model.layers[-1]) if model.layers else ""
+        return _last_keras_activation(model.layers[-1]) if model.layers else ""
     # Those of a functional model are in the order of the computation.
     if operations := getattr(model, "operations", None):
-        return _last_activation(operations[-1])
+        return _last_keras_activation(operations[-1])
     if type(model) is keras.layers.Softmax:
         return "softmax"
     if type(model) in (keras.layers.Dense, keras.layers.Activation):

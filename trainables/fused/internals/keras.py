@@ -188,7 +188,7 @@ def training_argument(model: keras.Model, training: bool) -> dict[str, bool]:
     return {"training": training} if model._call_has_training_arg else {}
 
 
-def loss_of(
+def batch_loss(
     model: keras.Model,
     x: Any,
     y: Any,

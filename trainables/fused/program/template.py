@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import raise_ours
-from trainables.fused.internals.keras import layers_of, log_loss, loss_of, set_mask, training_argument
+from trainables.fused.internals.keras import batch_loss, layers_of, log_loss, set_mask, training_argument
 from trainables.fused.internals.lifted import Lifted
 from trainables.fused.internals.penalties import NONE, has_other_penalties
 from trainables.fused.model.code import is_library
@@ -116,7 +116,7 @@ class Template:
         x, y = map(tf.constant, self.sample)
         predicted = self.model(x, training=False)
         # Losses and metrics create their variables with their first batch.
-        loss_of(self.model, x, y, predicted, training=False)
+        batch_loss(self.model, x, y, predicted, training=False)
         self.has_other_penalties = has_other_penalties(self.model)
         self.logs = list(self.model.compute_metrics(x, y, predicted))
         self.model.reset_metrics()
@@ -238,7 +238,7 @@ class Template:
         mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
         with keras.StatelessScope(mapping) as scope:
             counted = losses if penalties else NONE
-            loss = loss_of(model, x, y, predicted, training, counted, row_weights)
+            loss = batch_loss(model, x, y, predicted, training, counted, row_weights)
             log_loss(model, loss, count)
             logs = model.compute_metrics(x, y, predicted, sample_weight=row_weights)
             metrics = [scope.get_current_value(variable) for variable in model.metrics_variables]
