@@ -3,7 +3,6 @@
 errors      tells whether the user's model is the cause of an error, or the engine or its libraries (`raise_ours`)
 private     lists and checks private names
 keras       models and optimizers
-losses      the loss and the metrics that a model was given
 measures    the functions that a model's loss and metrics compute
 areas       areas under curves, from confusion matrices
 directions  whether lower or higher values of a metric are better
