@@ -15,7 +15,6 @@ from sweep.plan.plan import Plan
 from trainables.builder.maker import Maker
 from trainables.fused.internals import xla
 from trainables.limits import cohort_memory_mb
-from trainables.settings import Programs
 
 if TYPE_CHECKING:
     from trainables.fused.compose.groups import Group
@@ -138,8 +137,6 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
         if (key := some.tobytes()) not in of_first:
             of_first[key] = list(partition(composer, space, some, fit, partial(_not_native, plan)))
         found += [replace(group, points=group.points + one * space.grid) for group in of_first[key]]
-    if plan.engine == "native":
-        found = [replace(group, why=group.why or group.why_not_native) for group in found]
     return found
 
 
@@ -158,25 +155,22 @@ def _engine_of(plan: Plan, group: Group) -> str:
 
 
 def _not_native(plan: Plan, points: np.ndarray, members: Members) -> str:
-    """Return why the native kernel cannot train a group; empty if it can, or if the plan wants another engine."""
-    from trainables.fused.internals.errors import UnfusableError
+    """Return why the native kernel does not train a group; empty if it does, or if the plan wants another engine.
 
-    if plan.training.programs == "xla":
-        return ""
-    try:
-        _cohort(plan, points, members, "native")
-    except UnfusableError as error:
-        return str(error.__cause__ or error)
-    return ""
+    Raises:
+        UnfusableError: no program that the plan allows can train the group.
+    """
+    return _cohort(plan, points, members).why_not_native
 
 
-def _cohort(plan: Plan, points: np.ndarray, members: Members, programs: Programs) -> Cohort:
+def _cohort(plan: Plan, points: np.ndarray, members: Members) -> Cohort:
+    """Return the cohort that a trial of these points would make; its program is the one that the trial would choose."""
     from trainables.builder.build import fit_of
     from trainables.fused.engine import LANES
     from trainables.fused.training.cohort import Cohort
 
     fit = fit_of(plan.space[int(points[0])], plan.found_builder, plan.training.fit)
-    return Cohort(points, members, fit, plan.table, plan.training, LANES, programs)
+    return Cohort(points, members, fit, plan.table, plan.training, LANES)
 
 
 def _timed(plan: Plan, found: list[Group], engine: str) -> tuple[list[Group], Estimate | None]:
@@ -215,7 +209,7 @@ def _time_fused(plan: Plan, group: Group, fused: Sequence[Group]) -> Estimate:
     members = composer.compose(Points.of(plan.space, group.points), plan.training.fit)
     if not isinstance(members, Members):
         raise UnfusableError(members.why)
-    cohort = _cohort(plan, group.points, members, "xla" if group.why_not_native else plan.training.programs)
+    cohort = _cohort(plan, group.points, members)
     cohort.train()
     cohort.report(np.arange(min(LANES, len(group.points))))
     compiled = time.perf_counter()

@@ -6,17 +6,25 @@ import pytest
 from sweep import Plan
 from sweep.commands.plan import _about_alone
 from sweep.driver import estimate
-from tests.help.plans import small_plan
+from tests.help.plans import small_plan, write_table
 from trainables.engine import Work
 from trainables.fused.compose import split
 from trainables.fused.engine import ProgramEngine
 from trainables.fused.internals import devices
 
-pytestmark = pytest.mark.long(45)
+pytestmark = pytest.mark.long(60)
 
 BUILDER = """
 import keras
 import tensorflow as tf
+
+
+def wide(units, rate):
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(units)(keras.layers.Dense(32)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+    return model
 
 
 def build(units, rate, optimizer="sgd", momentum=0.0, loss="mse"):
@@ -30,6 +38,10 @@ def build(units, rate, optimizer="sgd", momentum=0.0, loss="mse"):
 
 def own(y, predicted):
     return tf.reduce_mean(tf.sin(y - predicted) ** 2, axis=-1)
+
+
+def summed(y, predicted):
+    return tf.reduce_sum((y - predicted) ** 2)
 
 
 def spelt(y, predicted):
@@ -66,6 +78,21 @@ def trained(plan, points):
         else:
             found.append((points.tolist(), report.why))
     return sorted(found)
+
+
+def engines_of(plan, points):
+    """Yield each point with the engine that its row has, from the trials that a sweep makes of `points`."""
+    waiting = [np.array(points)]
+    while waiting:
+        engine = ProgramEngine(Work(plan.space, plan.found_builder, plan.table, plan.training))
+        engine.begin(waiting.pop())
+        report = engine.step()
+        waiting += report.parts
+        while report.rows is None and not report.done:
+            report = engine.step()
+        if report.rows is not None:
+            rows = report.rows.points.to_pydict()
+            yield from zip(rows["idx"], rows["engine"], strict=True)
 
 
 def planned(plan, points):
@@ -113,6 +140,25 @@ def test_each_cohort_has_its_engine_and_why_it_is_not_a_faster_one(plan_of):
         "cohorts"
     ]
     assert sorted(one["engine"] for one in native) == ["keras", "native"]
+
+
+def test_wide_layers_are_trained_by_the_engine_that_the_plan_names(plan_of, workplace):
+    write_table(workplace / "table.csv", rows=2000)  # in batches of 1,024 rows, XLA is faster than the kernel
+    space = {"units": [3, 600], "rate": RATES, "batch_size": [1024]}
+    plan = plan_of(space, builder="fused.py:wide")
+    found = estimate.groups(plan, range(4))
+    named = {idx: estimate._engine_of(plan, group) for group in found for idx in group.points.tolist()}
+    assert {plan.space[idx]["units"]: engine for idx, engine in named.items()} == {3: "native", 600: "fused"}
+    assert {group.why_not_native.partition(" with")[0] for group in found} == {"", "XLA is faster"}
+    assert named == dict(engines_of(plan, range(4)))
+
+
+@pytest.mark.parametrize("engine", ["auto", "fused", "native"])
+def test_points_without_a_program_are_keras_s_in_the_plan_and_in_its_trials(plan_of, engine):
+    """A sum of squares of a batch is no mean over its rows, which only making the program shows."""
+    plan = plan_of({"rate": RATES, "loss": ["mse", "summed"], "units": [3]}, engine=engine)
+    groups = sorted((group.points.tolist(), group.why) for group in estimate.groups(plan, range(4)))
+    assert sorted(bool(why) for _, why in groups) == [False, True] and groups == trained(plan, range(4))
 
 
 @pytest.mark.parametrize(("gpu", "sizes"), [pytest.param(0, [2, 2], marks=pytest.mark.slow), (1, [4])])

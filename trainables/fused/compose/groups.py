@@ -15,6 +15,7 @@ from trainables.fused.compose.members import Composer, Members, Refused
 from trainables.fused.compose.points import Points
 from trainables.fused.compose.split import Split
 from trainables.fused.internals.errors import UnfusableError, raise_ours
+from trainables.objective import ObjectiveError
 from trainables.settings import Fit
 
 
@@ -25,7 +26,7 @@ class Group:
     Attributes:
         points: their numbers in the grid, int64, shape (points,).
         why: why no program can train them; empty if one can.
-        why_not_native: why the native kernel cannot train them; empty if it can, or if nobody asked.
+        why_not_native: why the native kernel does not train them; empty if it does, or if nobody asked.
         known: which axes act together, as far as it was known when the group was composed.
     """
 
@@ -36,7 +37,7 @@ class Group:
 
 
 WhyNot = Callable[[np.ndarray, Members], str]
-"""Returns why something cannot be done with points, given their numbers in the grid and their members."""
+"""Returns why something is not done with points, given their numbers in the grid and their members."""
 
 
 def partition(
@@ -49,17 +50,24 @@ def partition(
         space: the points' configurations by their numbers in the grid.
         points: int64, shape (points,).
         fit: the arguments of `Model.fit` for the points whose axes do not set them.
-        not_native: returns why the native kernel cannot train a group.
+        not_native: returns why the native kernel does not train a group; it raises an error if no program can, as the
+            group's trial would.
 
     Raises:
         InternalsError: composing failed for a reason that is not in their model.
+        ObjectiveError: `not_native` raised it: the models contradict the plan.
     """
     waiting = [points]
     while waiting:
         part = waiting.pop()
         found: Members | Split | Refused
+        why_not_native = ""
         try:
             found = composer.compose(Points.of(space, part), fit)
+            if isinstance(found, Members):
+                why_not_native = not_native(part, found)
+        except ObjectiveError:
+            raise
         except Exception as error:
             found = Refused(why_not(error))
         if isinstance(found, Split):
@@ -67,7 +75,7 @@ def partition(
         elif isinstance(found, Refused):
             yield Group(part, found.why)
         else:
-            yield Group(part, "", not_native(part, found), composer.known)
+            yield Group(part, "", why_not_native, composer.known)
 
 
 def why_not(error: Exception) -> str:
