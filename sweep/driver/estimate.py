@@ -13,6 +13,7 @@ import numpy as np
 
 from sweep.plan.plan import Plan
 from trainables.builder.maker import Maker
+from trainables.error_text import cause_of
 from trainables.fused.internals import xla
 from trainables.limits import cohort_memory_mb
 
@@ -245,7 +246,7 @@ def _time_keras(plan: Plan, timed: Sequence[int], points: int) -> Estimate:
             trained_one = time.perf_counter()
             point.advance(1 + _FEW_EPOCHS)
         except (Exception, SystemExit) as error:
-            raise ValueError(f"The point {idx}, {config}, raised {type(error).__name__}: {error}") from error
+            raise ValueError(f"The point {idx}, {config}, raised {cause_of(error)}") from error
         setup_s.append(trained_one - started)
         epoch_s.append((time.perf_counter() - trained_one) / max(1, point.epoch - 1))
     return Estimate(mean(setup_s), points, mean(epoch_s), points)

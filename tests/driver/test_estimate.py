@@ -40,6 +40,12 @@ def own(y, predicted):
     return tf.reduce_mean(tf.sin(y - predicted) ** 2, axis=-1)
 
 
+def refused(units, rate):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Reshape((units, units))])  # units**2 is not 4
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(rate))
+    return model
+
+
 def summed(y, predicted):
     return tf.reduce_sum((y - predicted) ** 2)
 
@@ -205,3 +211,12 @@ def test_points_that_leave_the_fused_engine_are_told_with_what_they_cost(plan_of
     said = _about_alone({**answer, "by_keras_s": 60.0, "points": 6, "workers": 2})
     assert said.startswith("4 of 6 points (67%) leave the fused engine") and "XLA can compile" in said
     assert "about 2 min more. Why: it cannot be compiled (" in said
+
+
+def test_an_error_of_a_timed_point_is_told_in_one_line(plan_of):
+    """Keras' own error has three lines: its words, the cause, and the arguments of the call."""
+    plan = plan_of({"units": [3], "rate": [0.01]}, builder="fused.py:refused", engine="keras")
+    with pytest.raises(ValueError) as error:
+        estimate.estimate(plan, [0], 1, workers=1)
+    assert str(error.value).startswith("The point 0, {'rate': 0.01, 'units': 3}, raised ValueError: ")
+    assert "\n" not in str(error.value) and "target_shape" in str(error.value)
