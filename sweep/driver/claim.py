@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from results.fingerprint import read_fingerprint
 from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
 from results.folder.path import AnyPath
@@ -77,14 +78,8 @@ def claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> list[str]:
     """
     notes: list[str] = []
     if folder.exists:
-        try:
-            old = json.loads(folder.fingerprint.read_text())
-            found = changes(old, marks)
-        except (OSError, ValueError, AttributeError):
-            raise FolderError(
-                f"{folder.fingerprint}: cannot be read, so the rows beside it could be another plan's. "
-                "Put it back, or run into another folder."
-            ) from None
+        old = read_fingerprint(folder)
+        found = changes(old, marks)
         failed = _failed(folder) if found else 0
         if found and failed is None:
             raise _of_another_plan(folder.path, found, old)

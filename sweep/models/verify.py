@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from results.fingerprint import read_fingerprint
 from results.folder.run_folder import RunFolder
 from results.run import Run
 from results.verified import Entry
@@ -28,16 +28,12 @@ def loaded(run: Run, trust: bool) -> Plan:
     Raises:
         UntrustedError: the builder may not run without the user's consent.
         InputError: the builder or the table is not what the sweep had.
+        FolderError: nothing tells what it had.
     """
     if not trust:
         check_builder(run.folder)
     plan = Plan.load(run.folder.plan)
-    try:
-        before = json.loads(run.folder.fingerprint.read_text())
-    except (OSError, ValueError):
-        raise InputError(
-            f"{run.folder.fingerprint}: cannot be read, so nothing tells what the sweep ran. Put it back."
-        ) from None
+    before = read_fingerprint(run.folder)
     table_of(run.folder, plan)
     if found := changes(before, fingerprint(plan)):
         listed = "\n".join(f"  {change}" for change in found)

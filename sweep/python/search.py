@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from results.fingerprint import read_fingerprint
 from results.folder.files import replace_file, write_json
 from results.folder.run_folder import RunFolder
 from results.run import Run
@@ -297,7 +298,7 @@ def _differences(asked: _Asked, folder: RunFolder, marks: Mapping[str, Any]) -> 
         others = [one for one in path.iterdir() if one.name != GIVEN] if path.exists() else []
         return ["the folder has files of something else"] if others else []
     try:
-        old = json.loads(folder.fingerprint.read_text())
+        old = read_fingerprint(folder)
         digest = json.loads((folder.path / GIVEN / DIGEST).read_text())
     except (OSError, ValueError):
         return ["it was not made by search"]
