@@ -100,6 +100,7 @@ class Run:
     @property
     def grid(self) -> int:
         """The number of points of one repeat, whether they are different or not."""
+        # Not from a `Space`, which refuses names that are no arguments: the rows of any folder can be read.
         return math.prod(map(len, self.axes.values()))
 
     @property

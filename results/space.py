@@ -157,14 +157,14 @@ class Space(Sequence[Config]):
         return self._len
 
     def __getitem__(self, idx: int) -> Config:  # type: ignore[override]  # slices would list points
-        if not 0 <= idx < self._len:
+        if not 0 <= idx < self._len:  # also of a number that no array holds
             raise IndexError(f"idx={idx} is outside the space: it has the points 0 to {self._len - 1}.")
-        config: Config = {}
-        for axis in reversed(self.axes):
-            idx, offset = divmod(idx, len(axis))
-            value = axis.values[offset]
-            config[axis.name] = copy(value) if isinstance(value, list | dict) else value
-        return {axis.name: config[axis.name] for axis in self.axes}
+        [codes] = self.codes(np.array([idx])).tolist()
+        values = (axis.values[code] for axis, code in zip(self.axes, codes, strict=True))
+        return {
+            name: copy(value) if isinstance(value, list | dict) else value
+            for name, value in zip(self.names, values, strict=True)
+        }
 
     def __iter__(self) -> Iterator[Config]:
         return (self[idx] for idx in range(self._len))
@@ -182,7 +182,11 @@ class Space(Sequence[Config]):
 
     def repeat(self, idx: np.ndarray) -> np.ndarray:
         """Return the repeat of each point, counted from 0: int64, shape (points,)."""
-        return np.asarray(idx, np.int64) // self.grid
+        return repeat_of(np.asarray(idx, np.int64), self.grid)
+
+    def number_in_grid(self, idx: np.ndarray) -> np.ndarray:
+        """Return the number of each point in the grid, which is its idx in repeat 0: int64, shape (points,)."""
+        return number_in_grid(np.asarray(idx, np.int64), self.grid)
 
     @property
     def configurations(self) -> int:
@@ -231,7 +235,7 @@ class Space(Sequence[Config]):
         """Return the value of each axis that acts at a point, and its repeat if there are several, for people."""
         acting = self.acting(np.array([idx]))[0]
         found = {name: value for (name, value), acts in zip(self[idx].items(), acting, strict=True) if acts}
-        return found | ({REPEAT: idx // self.grid} if self.repeats > 1 else {})
+        return found | ({REPEAT: repeat_of(idx, self.grid)} if self.repeats > 1 else {})
 
     def _idx(self, codes: np.ndarray) -> np.ndarray:
         found = np.zeros(len(codes), np.int64)
@@ -278,6 +282,26 @@ class Space(Sequence[Config]):
     def to_dict(self) -> dict[str, list[Any]]:
         """Return the values by axis name, as plain data for YAML and JSON."""
         return {axis.name: list(axis.values) for axis in self.axes}
+
+
+def repeat_of(idx: Any, grid: int) -> Any:
+    """Return the repeat of each point, counted from 0.
+
+    Args:
+        idx: of the points: a number, an array or a series. The same is returned.
+        grid: the number of points of one repeat.
+    """
+    return idx // grid
+
+
+def number_in_grid(idx: Any, grid: int) -> Any:
+    """Return the number of each point in the grid, which is the same for all repeats of a configuration.
+
+    Args:
+        idx: of the points: a number, an array or a series. The same is returned.
+        grid: the number of points of one repeat.
+    """
+    return idx % grid
 
 
 def codes_of(idx: np.ndarray, sizes: Sequence[int]) -> np.ndarray:

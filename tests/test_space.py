@@ -2,11 +2,12 @@ import tracemalloc
 
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from sklearn.model_selection import ParameterGrid
 
-from results.space import Axis, Space
+from results.space import Axis, Space, number_in_grid, repeat_of
 
 SCALARS = (
     st.none()
@@ -82,7 +83,7 @@ def test_what_cannot_be_a_space_is_refused(axes, message):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("idx", [-1, 2, 10**9])
+@pytest.mark.parametrize("idx", [-1, 2, 10**9, 2**70])
 def test_an_idx_outside_is_refused(idx):
     with pytest.raises(IndexError, match="0 to 1"):
         Space({"a": [1, 2]})[idx]
@@ -106,3 +107,13 @@ def test_codes_are_the_places_of_the_values_on_their_axes(sizes, data):
 def test_a_point_outside_the_space_has_no_codes(idx):
     with pytest.raises(IndexError, match="points 0 to 5"):
         Space({"a": [1, 2], "b": [1, 2, 3]}).codes(np.array([0, idx]))
+
+
+def test_a_point_has_a_number_in_the_grid_and_a_repeat():
+    space = Space({"a": [1, 2], "b": [[3], [4], [5]]}, repeats=3)
+    idx = np.array([0, 5, 6, 17])
+    assert space.number_in_grid(idx).tolist() == [0, 5, 0, 5] and space.repeat(idx).tolist() == [0, 0, 1, 2]
+    assert [space[one] for one in idx] == [{"a": 1, "b": [3]}, {"a": 2, "b": [5]}] * 2
+    series = pd.Series(idx, index=list("wxyz"))
+    assert number_in_grid(series, space.grid).to_dict() == {"w": 0, "x": 5, "y": 0, "z": 5}
+    assert repeat_of(series, space.grid).to_dict() == {"w": 0, "x": 0, "y": 1, "z": 2}

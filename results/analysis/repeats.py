@@ -16,6 +16,7 @@ import pandas as pd
 from results.analysis.condition import numbers
 from results.directions import Mode
 from results.schema import DATA_LOSS_VA, FINISHED_WELL, REPEAT, SPLITS, Status
+from results.space import number_in_grid, repeat_of
 
 COUNT = "repeats"
 """The column that says over how many repeats the means of a configuration are taken."""
@@ -39,7 +40,7 @@ def numbered(rows: pd.DataFrame, repeats: int, grid: int) -> pd.DataFrame:
     """
     if repeats == 1:
         return rows
-    repeat = rows["idx"] // grid
+    repeat = repeat_of(rows["idx"], grid)
     if REPEAT in rows:
         return rows.assign(**{REPEAT: repeat})
     found = rows.copy()
@@ -74,11 +75,11 @@ def configurations(
     """
     values = numbers(rows, by)
     found = rows[values.notna()].sort_values([by, "idx"], ascending=[mode == "min", True])
-    configuration = found["idx"] % grid
+    configuration = number_in_grid(found["idx"], grid)
     if "status" in found:
         well = found["status"].isin(FINISHED_WELL)
         found = found[well | ~well.groupby(configuration).transform("any")]
-        configuration = found["idx"] % grid
+        configuration = number_in_grid(found["idx"], grid)
     groups = found.groupby(configuration, sort=False)
     best = groups.head(1).set_index(configuration[groups.head(1).index])
     means = [name for name in found if _has_mean(str(name), by) and name not in axes]
@@ -102,7 +103,7 @@ def noise(rows: pd.DataFrame, grid: int, by: str = "loss_va") -> float | None:
     """
     values = numbers(rows, by).astype("float64")
     values = values[np.isfinite(values)]
-    configuration = rows.loc[values.index, "idx"] % grid
+    configuration = number_in_grid(rows.loc[values.index, "idx"], grid)
     several = configuration.duplicated(keep=False)
     values, configuration = values[several], configuration[several]
     whole = float(((values - values.mean()) ** 2).sum())
@@ -139,8 +140,8 @@ def about(best: pd.DataFrame, rows: pd.DataFrame, grid: int, asked: int) -> list
             "how many."
         )
     if "status" in rows:
-        pruned = rows.loc[rows["status"] == Status.PRUNED, "idx"] % grid
-        if count := int((best["idx"] % grid).isin(pruned).sum()):
+        pruned = number_in_grid(rows.loc[rows["status"] == Status.PRUNED, "idx"], grid)
+        if count := int(number_in_grid(best["idx"], grid).isin(pruned).sum()):
             said.append(f"{_of(count, best)} over repeats of which ASHA stopped some before their end.")
     return said
 

@@ -26,6 +26,7 @@ from results.directions import Mode
 from results.folder.run_folder import RunFolder
 from results.run import Run
 from results.schema import DATA_LOSS_VA, FINISHED_WELL, REPEAT, SPLITS, Column, curves_columns, points_columns
+from results.space import repeat_of
 
 ALL = sys.maxsize
 """As a number of points or curves, this means all."""
@@ -125,7 +126,7 @@ class ChosenPoints:
         for row, config in zip(_records(self._rows), configs, strict=True):
             shown = space.shown(row["idx"]) if space else config
             if self.run.repeats > 1:
-                shown = {**shown, REPEAT: row["idx"] // self.run.grid}
+                shown = {**shown, REPEAT: repeat_of(row["idx"], self.run.grid)}
             settings = {name: setting(value) for name, value in shown.items()}
             yield Point(row["idx"], row, settings, _finite(row, names), self._curves.get(row["idx"], []))
 

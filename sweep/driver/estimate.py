@@ -132,9 +132,10 @@ def groups(plan: Plan, points: Sequence[int]) -> list[Group]:
     of_first: dict[
         bytes, list[Group]
     ] = {}  # the groups of points of repeat 0; those of other repeats are like them
-    repeat, number = np.divmod(np.array(sorted(points)), space.grid)
+    ordered = np.array(sorted(points))
+    repeat = space.repeat(ordered)
     for one in np.unique(repeat):
-        some = number[repeat == one]
+        some = space.number_in_grid(ordered[repeat == one])
         if (key := some.tobytes()) not in of_first:
             of_first[key] = list(partition(composer, space, some, fit, partial(_not_native, plan)))
         found += [replace(group, points=group.points + one * space.grid) for group in of_first[key]]

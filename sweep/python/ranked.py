@@ -11,6 +11,7 @@ import pandas as pd
 
 from results.run import Run
 from results.schema import FINISHED_WELL
+from results.space import number_in_grid, repeat_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def ranked(run: Run, class_weights: Sequence[Any] | None = None) -> Ranked:
         )
     on_train = f"{by.removesuffix('_va')}_tr"
     train = sign * points.get(on_train, pd.Series(np.nan, points.index)).astype("float64")
-    configuration, repeat = points["idx"] % run.grid, points["idx"] // run.grid
+    configuration, repeat = number_in_grid(points["idx"], run.grid), repeat_of(points["idx"], run.grid)
     of_each = scores.groupby(configuration)
     mean = of_each.mean()  # over the repeats that have a score
     configs = run.configs(mean.index.tolist())
