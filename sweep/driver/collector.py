@@ -22,12 +22,13 @@ from sweep.driver.deaths import Deaths, Fault, fault_of
 from sweep.driver.giving import Giving
 from sweep.driver.intake import Intake
 from sweep.driver.searcher import PointSearcher, Unsaved
-from sweep.driver.verifier import ENGINE, STOPPED, Verifier
+from sweep.driver.verifier import STOPPED, Verifier
 from sweep.plan.plan import Plan
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
 from trainables.engine import Report, without_training
-from trainables.trials.trial import PAYLOAD, WAIT
+from trainables.trials.engines import GROUP, SINGLE, VERIFY, WAIT
+from trainables.trials.trial import PAYLOAD
 
 COMMIT_EVERY_S = 0.5
 COMMIT_AT_POINTS = 512
@@ -112,7 +113,7 @@ class Collector(Unsaved, Callback):
             self._tally.spend(what, seconds)
         if trial.config["engine"] == WAIT:
             return
-        if trial.config["engine"] == ENGINE:
+        if trial.config["engine"] == VERIFY:
             self._take_check(trial, report)
             return
         self._intake.take(report)
@@ -156,7 +157,7 @@ class Collector(Unsaved, Callback):
         if trial.config["engine"] == WAIT:
             self._forget(trial)
             return
-        if trial.config["engine"] == ENGINE:
+        if trial.config["engine"] == VERIFY:
             self._forget(trial)
             if self._verifier is not None:
                 self._verifier.lose(trial)
@@ -169,7 +170,7 @@ class Collector(Unsaved, Callback):
         seconds, fault = self._seconds(trial), fault_of(trial)
         again = self._deaths.may_try_again(key, fault)
         self._forget(trial)
-        is_group = trial.config["engine"] != "keras"
+        is_group = trial.config["engine"] == GROUP
         if again and (is_group or fault is Fault.CLUSTER or seconds <= self._plan.timeout_s):
             self._tally.retried += 1
             self._give_back(trial)
@@ -183,11 +184,11 @@ class Collector(Unsaved, Callback):
         if seconds > self._plan.timeout_s:
             status = Status.TIMEOUT
             error = f"The point took longer than timeout_s={self._plan.timeout_s:g} and did not answer."
-        self._intake.add(without_training(points, status, error, "keras", self._plan.seeds(points), seconds))
+        self._intake.add(without_training(points, status, error, SINGLE, self._plan.seeds(points), seconds))
 
     def _give_back(self, trial: Trial) -> None:
         still_open = self._intake.still_open(trial.config["points"])
-        if trial.config["engine"] == "keras":
+        if trial.config["engine"] == SINGLE:
             self.searcher.give_back(still_open)
         elif len(still_open):
             self._hand_out(still_open, math.inf, trial.config.get("share", 1.0))

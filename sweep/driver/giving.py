@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 
 from cluster.connect import ray_internals
 from sweep.driver.searcher import PointSearcher
+from trainables.trials.engines import GROUP
 
 LEAST_S = 2.0
 """Seconds that must be saved, at least. The estimate of a trial counts what the other worker needs to begin."""
@@ -36,7 +37,7 @@ class Giving:
 
     def begin(self, trial: Trial) -> None:
         """Note that a trial has begun."""
-        self._saves_s[trial.trial_id] = math.inf if trial.config["engine"] == "fused" else 0.0
+        self._saves_s[trial.trial_id] = math.inf if trial.config["engine"] == GROUP else 0.0
 
     def hear(self, trial: Trial, saves_s: float) -> None:
         """Take what a trial's report says, and ask the trial to give points away if there is a worker for them.

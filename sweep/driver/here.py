@@ -28,6 +28,7 @@ from sweep.process.view import View
 from trainables import limits
 from trainables.engine import Engine, Report, Work
 from trainables.settings import Mode
+from trainables.trials.engines import GROUP, SINGLE, engine_of
 
 COMMIT_EVERY_S = 2.0
 
@@ -106,9 +107,9 @@ class _Trainer:
         while self._groups or self._singles:
             if self._groups:
                 *_, points = heapq.heappop(self._groups)
-                self._run("fused", points)
+                self._run(GROUP, points)
             else:
-                self._run("keras", np.array([self._singles.popleft()]))
+                self._run(SINGLE, np.array([self._singles.popleft()]))
         self.commit()
 
     def _add(self, points: np.ndarray, cost: float) -> None:
@@ -122,9 +123,9 @@ class _Trainer:
         if work is not self._work:  # the builder is imported anew
             self._work, self._engines = work, {}
         if name not in self._engines:
-            self._engines[name] = _engine(name, self._work)
+            self._engines[name] = engine_of(name, self._work)
         trains = self._engines[name]
-        trains.begin(points.astype(np.int64), *([self._known] if name == "fused" else []))
+        trains.begin(points.astype(np.int64), self._known)
         self._tally.running = len(points)
         report = Report()
         while not report.done:
@@ -152,16 +153,6 @@ class _Trainer:
     def commit(self) -> None:
         """See `Intake.commit`."""
         self._intake.commit()
-
-
-def _engine(name: str, work: Work) -> Engine:
-    if name == "fused":
-        from trainables.fused.engine import ProgramEngine
-
-        return ProgramEngine(work)
-    from trainables.single.engine import KerasEngine
-
-    return KerasEngine(work)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from cluster.connect import ray_internals
 from sweep.driver.searcher import PointSearcher, Unsaved
-from trainables.trials.trial import WAIT
+from trainables.trials.engines import WAIT
 
 
 class WaitingFirst(Unsaved, FIFOScheduler):

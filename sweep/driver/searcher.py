@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search import Searcher
 
-from trainables.trials.trial import WAIT
+from trainables.trials.engines import GROUP, SINGLE, WAIT
 
 
 class Unsaved:
@@ -78,7 +78,7 @@ class PointSearcher(Unsaved, Searcher):
             share: of the points in the work of the sweep; the trial's configuration has it.
             most: the trial gives its points back in parts if they are more; None if it may have any number.
         """
-        config = {"points": points, "engine": "fused", "share": share, "given": {"most": most}}
+        config = {"points": points, "engine": GROUP, "share": share, "given": {"most": most}}
         heapq.heappush(self._groups, (repeat, -cost, next(self._counter), config))
 
     @property
@@ -149,4 +149,4 @@ class PointSearcher(Unsaved, Searcher):
 
 
 def _single(idx: int) -> dict[str, Any]:
-    return {"points": np.array([idx], np.int64), "engine": "keras"}
+    return {"points": np.array([idx], np.int64), "engine": SINGLE}

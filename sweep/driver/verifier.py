@@ -23,6 +23,7 @@ from sweep.plan.plan import Plan
 from sweep.process.tally import Tally
 from trainables.engine import Report
 from trainables.single.verify import LEAST_EPOCHS
+from trainables.trials.engines import VERIFY
 
 SHARE = 0.05
 """Share of the sweep's core seconds that the verification may take."""
@@ -32,9 +33,6 @@ START_S = 10.0
 
 TRIES = 3
 """How often a point is tried whose worker dies."""
-
-ENGINE = "verify"
-"""The name of the engine in a trial's configuration."""
 
 STOPPED = "the verification was stopped"
 USED_UP = f"{SHARE:.0%} of the sweep's time was used"
@@ -135,7 +133,7 @@ class Verifier:
             FolderError: the results cannot be written.
         """
         [idx] = trial.config["points"].tolist()
-        check, seconds = report.check, report.timing.get(ENGINE, 0.0)
+        check, seconds = report.check, report.timing.get(VERIFY, 0.0)
         self._spent_s += seconds
         self._first_step_s = self._first_step_s or seconds
         if check is None:
@@ -190,7 +188,7 @@ class Verifier:
         training = self._stored[idx][0]
         self._running[idx] = _Running(training.epochs)
         points = np.array([idx], np.int64)
-        self._searcher.add_check({"points": points, "engine": ENGINE, "given": {"found": training}})
+        self._searcher.add_check({"points": points, "engine": VERIFY, "given": {"found": training}})
 
     def _show(self) -> None:
         assert self._found is not None

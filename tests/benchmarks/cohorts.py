@@ -30,7 +30,8 @@ import psutil
 
 from tests.benchmarks.shares import summary
 from trainables.fused.engine import LANES
-from trainables.trials.trial import PAYLOAD, WAIT
+from trainables.trials.engines import WAIT
+from trainables.trials.trial import PAYLOAD
 
 FILE = Path(__file__).with_name("scaling.json")
 PROGRAM_AXES = ("hidden", "use_batch", "dropout_rate", "batch_size")

@@ -13,13 +13,14 @@ from sweep import Plan
 from sweep.driver import verifier
 from sweep.driver.collector import Collector
 from sweep.driver.searcher import PointSearcher
-from sweep.driver.verifier import ENGINE, START_S, STOPPED, USED_UP, Verifier
+from sweep.driver.verifier import START_S, STOPPED, USED_UP, Verifier
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
 from tests.help.plans import small_plan
 from tests.help.rows import finished
 from trainables.check import Check, Difference
 from trainables.engine import Report
+from trainables.trials.engines import VERIFY
 from trainables.trials.trial import PAYLOAD
 
 EPOCHS = 40
@@ -62,7 +63,7 @@ class Sweep:
         config = self.searcher.suggest("trial")
         if config is None:
             return None
-        assert config["engine"] == ENGINE
+        assert config["engine"] == VERIFY
         [idx] = config["points"].tolist()
         assert config["given"]["found"].epochs == self.plan.fit.epochs
         trial = SimpleNamespace(trial_id=str(idx), config=config, error_file=None)
@@ -74,7 +75,7 @@ class Sweep:
         of = self.plan.fit.epochs
         done = epochs == of or bool(differences) or bool(note)
         check = Check(idx, epochs, of, done, differences, note)
-        report = Report(done=done, open=int(not done), timing={ENGINE: seconds}, check=check)
+        report = Report(done=done, open=int(not done), timing={VERIFY: seconds}, check=check)
         self.collector.on_trial_result(0, [], self.trials[idx], {"done": done, PAYLOAD: report})
 
     def found(self):
@@ -96,7 +97,7 @@ def test_the_best_are_checked_one_after_the_other_and_kept(workplace):
     found = sweep.found()
     assert found.best == list(range(10)) and found.waiting == [] and found.why == ""
     assert sweep.tally.verified == "10 of the 10 best points are what Keras trains"
-    assert sweep.tally.spent_s[ENGINE] == 20.0
+    assert sweep.tally.spent_s[VERIFY] == 20.0
     assert len(sweep.store) == 12  # a check is no row
 
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 import ray
 
 from trainables.engine import Engine, Report, Rows, checkpoint_name, curves_of, weights_of, without_training
-from trainables.trials.trial import WAIT, Trial
+from trainables.trials.engines import WAIT
+from trainables.trials.trial import Trial
 from trainables.trials.wait import WaitEngine
 
 WEIGHTS = 400

@@ -23,7 +23,8 @@ from tests.help.numpy_trial import NumpyEngine
 from tests.help.trials import RungsHere
 from trainables.engine import Work
 from trainables.trials.checkpoints import LocalCheckpoints
-from trainables.trials.trial import PAYLOAD, WAIT
+from trainables.trials.engines import WAIT
+from trainables.trials.trial import PAYLOAD
 
 
 @dataclass(eq=False)

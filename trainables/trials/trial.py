@@ -14,12 +14,10 @@ from ray import tune
 
 from trainables.engine import Engine, Work
 from trainables.limits import RETIRE_AFTER_MB, resident_mb
+from trainables.trials.engines import WAIT, engine_of
 
 PAYLOAD = "payload"
 """The key of a trial's `Report` in a Tune result."""
-WAIT = "wait"
-"""The engine of a trial without points, which keeps its worker ready; see `wait`. Also a key of its results."""
-
 
 COLLECT_AFTER_MB = 64.0
 """Growth of a worker's resident memory, in MiB, after which garbage is collected at the end of a trial.
@@ -71,18 +69,7 @@ class Trial(tune.Trainable):
 
     def make_engine(self, name: str) -> Engine:
         """Return a new engine of this name."""
-        from trainables.fused.engine import ProgramEngine
-        from trainables.single.engine import KerasEngine
-        from trainables.single.verify import VerifyEngine
-        from trainables.trials.wait import WaitEngine
-
-        engines: dict[str, type[Engine]] = {
-            "fused": ProgramEngine,
-            "keras": KerasEngine,
-            "verify": VerifyEngine,
-            WAIT: WaitEngine,
-        }
-        return engines[name](self.work)
+        return engine_of(name, self.work)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next points in this worker; end the worker instead if its memory has grown too much."""
@@ -110,7 +97,7 @@ class Trial(tune.Trainable):
         self._engine.give()
 
     def step(self) -> dict[str, Any]:
-        """Train for a while and report."""
+        """Train for a while and report. The result says under the key `WAIT` whether the trial is a wait."""
         report = self._engine.step()
         if report.done:
             if resident_mb() - self._collected_mb > COLLECT_AFTER_MB:
