@@ -17,7 +17,7 @@ from sweep.driver.estimate import estimate
 from sweep.driver.runner import checked_cpus
 from sweep.errors import as_input_error
 from sweep.plan.order import Selection
-from sweep.process import alone
+from sweep.process import one_by_one
 from sweep.process.tally import duration
 
 
@@ -127,4 +127,4 @@ def _about_alone(answer: dict[str, Any]) -> str:
     for cohort in answer["cohorts"]:
         if cohort["engine"] == "keras":
             left[cohort["why"]] += cohort["points"]
-    return alone.warning(left, answer["points"], answer.get("by_keras_s", 0.0), answer["workers"])
+    return one_by_one.warning(left, answer["points"], answer.get("by_keras_s", 0.0), answer["workers"])

@@ -31,7 +31,7 @@ from sweep.commands.printing import command, printable
 from sweep.commands.tables import points_table
 from sweep.commands.verify import again_of
 from sweep.driver import runner
-from sweep.process import alone, supervisor
+from sweep.process import one_by_one, supervisor
 from sweep.process.exits import RESUME
 from sweep.process.signals import Stopper
 from sweep.process.tally import sentence
@@ -132,7 +132,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
         more = ", ..." if noted["points"] > len(noted["idx"]) else ""
         shown = ", ".join(map(str, noted["idx"])) + more
         click.echo(f"Trained {noted['points']:,} points (idx {shown}) one by one: {printable(why)}.")
-    if warning := alone.of_tally(outcome.tally):
+    if warning := one_by_one.of_tally(outcome.tally):
         click.echo(f"Warning: {printable(warning)}")
     try:
         _what_came_out(read_points(RunFolder(out)), read_directions(RunFolder(out)), repeated(out))

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from results.folder.files import explained, write_json
 from results.folder.run_folder import RunFolder
-from sweep.process import alone
+from sweep.process import one_by_one
 from sweep.process.tally import Tally, best_text, counts_text, duration, read_progress, sentence
 
 LINE_EVERY_S = 10.0
@@ -52,7 +52,7 @@ def draw(tally: Tally) -> Group:
     retried = f", {tally.retried} began again after a worker died" if tally.retried else ""
     facts.add_row("workers", f"{tally.workers}{retried}")
     facts.add_row("memory", f"{tally.memory_mb:,.0f} MiB")
-    if warning := alone.of_tally(tally):
+    if warning := one_by_one.of_tally(tally):
         facts.add_row("alone", Text(warning, "yellow"))
     if tally.verified:
         facts.add_row("verified", tally.verified)
@@ -162,7 +162,7 @@ class View:
         left = sum(lot["points"] for lot in self._tally.alone.values())
         if self._live is not None or self._file is None or left < 2 * self._told_alone or not left:
             return
-        if warning := alone.of_tally(self._tally):
+        if warning := one_by_one.of_tally(self._tally):
             self._told_alone = left
             print(f"[{duration(self._tally.seconds)}] Warning: {warning}", file=self._file, flush=True)
 

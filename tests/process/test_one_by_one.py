@@ -7,8 +7,8 @@ import re
 import pytest
 
 from results.folder.run_folder import RunFolder
-from sweep.process import alone
-from sweep.process.alone import about, of_tally, remedy, warning
+from sweep.process import one_by_one
+from sweep.process.one_by_one import about, of_tally, remedy, warning
 from sweep.process.tally import Tally
 from sweep.process.view import View, draw
 from tests.help.repository import ROOT
@@ -97,8 +97,8 @@ def test_the_clock_of_the_rate_stands_while_points_are_verified(tmp_path):
 
 def test_every_pattern_is_reached():
     """A pattern behind one that is wider would never be used."""
-    samples = [pattern.replace(r"\w+", "step").split("|")[0] for pattern, _ in alone.REMEDIES]
-    assert [remedy(sample) for sample in samples] == [text for _, text in alone.REMEDIES]
+    samples = [pattern.replace(r"\w+", "step").split("|")[0] for pattern, _ in one_by_one.REMEDIES]
+    assert [remedy(sample) for sample in samples] == [text for _, text in one_by_one.REMEDIES]
 
 
 def test_every_pattern_is_of_a_reason_that_the_code_gives():
@@ -115,6 +115,6 @@ def test_every_pattern_is_of_a_reason_that_the_code_gives():
                         for part in node.values
                     )
                 )
-    for pattern, _ in alone.REMEDIES:
+    for pattern, _ in one_by_one.REMEDIES:
         for one in pattern.split("|"):
             assert any(re.search(one, text) for text in texts), one
