@@ -70,7 +70,7 @@ def plan(
     if timed:
         with as_input_error(), quiet():
             answer |= estimate(loaded, list(selection), timed, answer["workers"])
-        answer["warning"] = _about_alone(answer) if loaded.engine == "auto" else ""
+        answer["warning"] = _about_one_by_one(answer) if loaded.engine == "auto" else ""
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -121,7 +121,7 @@ def _cohorts(cohorts: Sequence[dict[str, Any]], engine: str) -> Iterator[str]:
         yield f"cohort     {times}{points:,} points{by}" + (f": {why}" if why else "")
 
 
-def _about_alone(answer: dict[str, Any]) -> str:
+def _about_one_by_one(answer: dict[str, Any]) -> str:
     """Return one line about the points that would leave the fused engine; empty if they are at most a tenth."""
     left: Counter[str] = Counter()
     for cohort in answer["cohorts"]:

@@ -128,7 +128,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
         click.echo(f"Note: {note}")
     for note in outcome.tally.notes:
         click.echo(f"Note: {printable(sentence(note))}")
-    for why, noted in outcome.tally.alone.items():
+    for why, noted in outcome.tally.one_by_one.items():
         more = ", ..." if noted["points"] > len(noted["idx"]) else ""
         shown = ", ".join(map(str, noted["idx"])) + more
         click.echo(f"Trained {noted['points']:,} points (idx {shown}) one by one: {printable(why)}.")

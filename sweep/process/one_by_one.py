@@ -79,23 +79,23 @@ _FALLBACK = "`sweep plan` shows the groups, and trainables/README.md what fuses"
 
 
 def remedy(why: str) -> str:
-    """Return what would let points fuse that were left alone for the reason `why`."""
+    """Return what would let points fuse that are trained one by one for the reason `why`."""
     return next((text for pattern, text in REMEDIES if re.search(pattern, why)), _FALLBACK)
 
 
-def warning(alone: Mapping[str, int], asked: int, point_s: float, workers: int) -> str:
+def warning(by_reason: Mapping[str, int], asked: int, point_s: float, workers: int) -> str:
     """Return one line about the points that leave the fused engine; empty if they are at most a tenth.
 
     Args:
-        alone: how many points left, by reason.
+        by_reason: how many points left, by reason.
         asked: how many points there are in all.
         point_s: core seconds that Keras takes for one point; 0 if unknown.
         workers: trials that can run at once.
     """
-    left = sum(alone.values())
+    left = sum(by_reason.values())
     if left <= SHARE * asked:
         return ""
-    reasons = sorted(alone.items(), key=lambda item: -item[1])
+    reasons = sorted(by_reason.items(), key=lambda item: -item[1])
     shown = [f"{why} ({count:,} points)" for why, count in reasons[:_SHOWN]]
     if more := len(reasons) - _SHOWN:
         shown += [f"{more} more reason{'s' if more > 1 else ''}"] if more > 0 else []
@@ -109,9 +109,9 @@ def warning(alone: Mapping[str, int], asked: int, point_s: float, workers: int) 
 
 def of_tally(tally: Tally) -> str:
     """Return `warning` for a running or finished sweep, from the seconds that its own points took by Keras, if any did."""
-    alone = {why: int(lot["points"]) for why, lot in tally.alone.items()}
+    by_reason = {why: int(lot["points"]) for why, lot in tally.one_by_one.items()}
     point_s = tally.spent_s.get("keras", 0.0) / tally.by_keras if tally.by_keras else tally.guess_s
-    return warning(alone, tally.asked, point_s, tally.workers)
+    return warning(by_reason, tally.asked, point_s, tally.workers)
 
 
 def about(seconds: float) -> str:

@@ -46,7 +46,7 @@ class Tally:
         by_keras: how many points Keras has trained in this run.
         guess_s: core seconds that Keras may take for one point, before any is known.
         verified: how far the verification is, in words; empty before it begins.
-        alone: by reason, the points that are trained one by one, because the fused engine cannot train them: how many,
+        one_by_one: by reason, the points that are trained one by one, because the fused engine cannot train them: how many,
             and the first few idx.
         notes: what the user must know about the builder, each once.
         best: the best point so far: `by` (the objective's column), the value of that column and of the one on the test rows
@@ -72,7 +72,7 @@ class Tally:
     verified: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     machine: str = ""
-    alone: dict[str, dict[str, Any]] = field(default_factory=dict)
+    one_by_one: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     best: dict[str, Any] | None = None
     directions: Directions = field(default_factory=Directions)
@@ -110,7 +110,7 @@ class Tally:
 
     def note_one_by_one(self, points: np.ndarray, why: str) -> None:
         """Note that these points are trained one by one, because the fused engine cannot train them, and why."""
-        noted = self.alone.setdefault(why, {"points": 0, "idx": []})
+        noted = self.one_by_one.setdefault(why, {"points": 0, "idx": []})
         noted["points"] += len(points)
         noted["idx"] = (noted["idx"] + points[:_SHOWN].tolist())[:_SHOWN]
 

@@ -53,7 +53,7 @@ def draw(tally: Tally) -> Group:
     facts.add_row("workers", f"{tally.workers}{retried}")
     facts.add_row("memory", f"{tally.memory_mb:,.0f} MiB")
     if warning := one_by_one.of_tally(tally):
-        facts.add_row("alone", Text(warning, "yellow"))
+        facts.add_row("one by one", Text(warning, "yellow"))
     if tally.verified:
         facts.add_row("verified", tally.verified)
     if tally.best:
@@ -78,7 +78,7 @@ class View:
         self._began = time.monotonic()
         self._training_since: float | None = None
         self._training_until: float | None = None
-        self._told_alone = 0
+        self._told_one_by_one = 0
         self._next_line = self._began + LINE_EVERY_S
         self._next_file = self._began
         self._noted = 0  # notes of the tally that were printed
@@ -159,11 +159,11 @@ class View:
 
     def _warn(self) -> None:
         """Print one line if many points have left the fused engine, and again when they have doubled."""
-        left = sum(lot["points"] for lot in self._tally.alone.values())
-        if self._live is not None or self._file is None or left < 2 * self._told_alone or not left:
+        left = sum(lot["points"] for lot in self._tally.one_by_one.values())
+        if self._live is not None or self._file is None or left < 2 * self._told_one_by_one or not left:
             return
         if warning := one_by_one.of_tally(self._tally):
-            self._told_alone = left
+            self._told_one_by_one = left
             print(f"[{duration(self._tally.seconds)}] Warning: {warning}", file=self._file, flush=True)
 
     def _render(self) -> Group:

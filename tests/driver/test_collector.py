@@ -217,7 +217,7 @@ def test_points_that_no_program_can_train_go_one_by_one(sweep):
     sweep.report(trial, done=False, open=4, rows=rows_of(6))  # not committed yet
     sweep.report(trial, done=True, refused=np.array([1, 3, 4, 6, 8, 9]), why="a layer of its own")
     assert sweep.next(5) == [1, 4, 8, 9, None]
-    assert sweep.tally.alone == {"a layer of its own": {"points": 4, "idx": [1, 4, 8]}}
+    assert sweep.tally.one_by_one == {"a layer of its own": {"points": 4, "idx": [1, 4, 8]}}
     assert sweep.tally.running == 0 and sorted(sweep.rows().index) == [3, 6]
 
 
@@ -225,13 +225,13 @@ def test_no_sentence_is_said_of_no_points(sweep):
     trial = sweep.group(1, 2)
     sweep.report(trial, done=False, open=0, rows=rows_of(1, 2))
     sweep.report(trial, done=True, refused=np.array([1, 2]), why="a layer of its own")
-    assert sweep.next() is None and sweep.tally.alone == {}
+    assert sweep.next() is None and sweep.tally.one_by_one == {}
 
 
 def test_points_that_are_left_alone_for_one_reason_are_one_lot(sweep):
     for points, why in (([3, 4], "a layer of its own"), ([5], "another"), ([6, 7], "a layer of its own")):
         sweep.report(sweep.group(*points), done=True, refused=np.array(points), why=why)
-    assert sweep.tally.alone == {
+    assert sweep.tally.one_by_one == {
         "a layer of its own": {"points": 4, "idx": [3, 4, 6]},
         "another": {"points": 1, "idx": [5]},
     }
@@ -262,7 +262,7 @@ def test_where_the_fused_engine_is_a_must_they_fail(workplace):
     assert rows["status"].to_dict() == {3: "completed", 1: "failed", 4: "failed"}
     assert rows.loc[[1, 4], "error"].tolist() == ["UnfusableError: a layer of its own."] * 2
     assert (rows["engine"] == "fused").all() and rows.loc[1, "epochs"] == 0
-    assert sweep.next() is None and sweep.tally.alone == {} and sweep.tally.not_well == 2
+    assert sweep.next() is None and sweep.tally.one_by_one == {} and sweep.tally.not_well == 2
 
 
 def test_a_group_whose_worker_died_comes_again_without_what_is_finished(sweep):
@@ -297,7 +297,7 @@ def test_a_group_whose_worker_dies_again_and_again_is_given_up(workplace, retrie
     why = f"their worker died {retries + 1} times"
     if engine == "auto":
         assert sweep.next(3) == [2, 4, None]
-        assert sweep.tally.alone == {why: {"points": 2, "idx": [2, 4]}}
+        assert sweep.tally.one_by_one == {why: {"points": 2, "idx": [2, 4]}}
         sweep.die(sweep.point(2))  # a count of its own
         assert (sweep.next() == 2) == (retries > 0)
     else:

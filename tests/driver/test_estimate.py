@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sweep import Plan
-from sweep.commands.plan import _about_alone
+from sweep.commands.plan import _about_one_by_one
 from sweep.driver import estimate
 from tests.help.plans import small_plan, write_table
 from trainables.engine import Work
@@ -208,7 +208,7 @@ def test_points_that_leave_the_fused_engine_are_told_with_what_they_cost(plan_of
     points = [idx for idx in range(8) if plan.space[idx]["loss"] == "spelt" or plan.space[idx]["rate"] < 0.03]
     answer = estimate.estimate(plan, points, 1, workers=1)
     assert answer["by_keras_s"] > 0
-    said = _about_alone({**answer, "by_keras_s": 60.0, "points": 6, "workers": 2})
+    said = _about_one_by_one({**answer, "by_keras_s": 60.0, "points": 6, "workers": 2})
     assert said.startswith("4 of 6 points (67%) leave the fused engine") and "XLA can compile" in said
     assert "about 2 min more. Why: it cannot be compiled (" in said
 

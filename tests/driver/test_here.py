@@ -75,7 +75,7 @@ def test_what_cannot_be_fused_is_trained_one_by_one_or_fails(workplace):
     space = {"units": [2], "rate": [0.01], "behaviour": ["raises"]}
     outcome = here_run(plan_in(workplace, space=space, engine="auto"), workplace / "out")
     assert outcome.tally.counts == {"failed": 1}
-    assert sum(lot["points"] for lot in outcome.tally.alone.values()) == 1
+    assert sum(lot["points"] for lot in outcome.tally.one_by_one.values()) == 1
     outcome = here_run(plan_in(workplace, space=space, engine="fused"), workplace / "fused")
     assert outcome.tally.counts == {"failed": 1}
 

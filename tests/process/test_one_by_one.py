@@ -57,7 +57,7 @@ def test_durations_are_rough():
 
 def tally(left):
     made = Tally(asked=100, workers=2, guess_s=20.0)
-    made.alone = {LSTM: {"points": left, "idx": [1]}}
+    made.one_by_one = {LSTM: {"points": left, "idx": [1]}}
     return made
 
 
@@ -74,11 +74,11 @@ def test_the_view_shows_it_and_plain_logs_say_it_once_and_when_it_has_doubled(tm
 
     console = Console(width=200, file=io.StringIO(), record=True)
     console.print(draw(tally(60)))
-    assert "60 of 100 points (60%) leave the fused engine" in console.export_text()
+    assert "one by one  60 of 100 points (60%) leave the fused engine" in console.export_text()
     made, out = tally(10), io.StringIO()
     with View(made, RunFolder(tmp_path), out) as view:
         for left in (10, 12, 12, 23, 24, 30):
-            made.alone[LSTM]["points"] = left
+            made.one_by_one[LSTM]["points"] = left
             view.update()
     warnings = [line for line in out.getvalue().splitlines() if "Warning:" in line]
     assert [line.split("Warning: ")[1][:9] for line in warnings] == ["12 of 100", "24 of 100"]
