@@ -9,6 +9,7 @@ from results.folder.run_folder import RunFolder
 from results.space import Space
 from results.store.store import Store
 from sweep.process.tally import Tally
+from tests.help.plans import write_plan
 from tests.help.reports import GRID, make_run
 from tests.help.rows import Made
 
@@ -21,6 +22,12 @@ def here(workplace, monkeypatch):
     """The `workplace`, as the current folder."""
     monkeypatch.chdir(workplace)
     return workplace
+
+
+@pytest.fixture
+def plan_here(here):
+    """A small plan in the current folder."""
+    write_plan(here)
 
 
 @pytest.fixture(scope="module")

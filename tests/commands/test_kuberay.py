@@ -7,12 +7,8 @@ import pytest
 import yaml
 
 from tests.help.commands import refused, sweep
-from tests.help.plans import write_plan
 
-
-@pytest.fixture(autouse=True)
-def plan(here):
-    write_plan(here)
+pytestmark = pytest.mark.usefixtures("plan_here")
 
 
 def test_the_command_writes_the_manifest():

@@ -5,13 +5,9 @@ import shlex
 import pytest
 
 from tests.help.commands import refused, sweep
-from tests.help.plans import write_plan
 from tests.help.slurm_scripts import checked, directives
 
-
-@pytest.fixture(autouse=True)
-def plan(here):
-    write_plan(here)
+pytestmark = pytest.mark.usefixtures("plan_here")
 
 
 def test_the_command_writes_the_script(here):

@@ -7,6 +7,7 @@ from sklearn.linear_model import LinearRegression
 from results.diagnosis import baselines as module
 from results.diagnosis.baselines import THIS_MODEL, baselines
 from results.diagnosis.split import Split
+from tests.help.diagnoses import of_metric
 
 
 def split(fitted=80, test=40, noise=0.0):
@@ -16,26 +17,22 @@ def split(fitted=80, test=40, noise=0.0):
     return Split(x[:fitted], y[:fitted], x[fitted:], y[fitted:], ("a", "b", "c"))
 
 
-def values(table, metric="MSE"):
-    return table[table["metric"] == metric].set_index("model")
-
-
 def test_each_model_is_fitted_on_the_fitted_rows_and_judged_on_the_test_rows():
     data = split(noise=0.5)
     found = baselines(data, np.zeros(40), resamples=20)
     assert list(found["metric"].unique()) == ["MSE", "MAE"] and len(found) == 14
     assert found["model"].iloc[0] == THIS_MODEL and (found["fitted"] == 80).all()
     y = data.y_test.astype("float64")
-    assert values(found).loc[THIS_MODEL, "value"] == pytest.approx(np.mean(y**2))
-    assert values(found, "MAE").loc[THIS_MODEL, "value"] == pytest.approx(np.mean(np.abs(y)))
-    assert values(found).loc["mean", "value"] == pytest.approx(
+    assert of_metric(found).loc[THIS_MODEL, "value"] == pytest.approx(np.mean(y**2))
+    assert of_metric(found, "MAE").loc[THIS_MODEL, "value"] == pytest.approx(np.mean(np.abs(y)))
+    assert of_metric(found).loc["mean", "value"] == pytest.approx(
         np.mean((y - data.y_fitted.mean()) ** 2), rel=1e-5
     )
     line = LinearRegression().fit(data.x_fitted.astype(float), data.y_fitted.astype(float))
     expected = np.mean((line.predict(data.x_test) - y) ** 2)
-    assert values(found).loc["linear regression", "value"] == pytest.approx(expected, rel=1e-5)
+    assert of_metric(found).loc["linear regression", "value"] == pytest.approx(expected, rel=1e-5)
     # What is not linear in the features does worse on a linear truth.
-    assert values(found)["value"].idxmin() in ("linear regression", "ridge regression")
+    assert of_metric(found)["value"].idxmin() in ("linear regression", "ridge regression")
 
 
 def test_intervals_are_percentiles_over_the_same_resamples():
@@ -46,7 +43,7 @@ def test_intervals_are_percentiles_over_the_same_resamples():
     resamples = [chance.integers(0, 40, 40) for _ in range(50)]
     this, mean = (predicted - y) ** 2, (data.y_fitted.astype("float64").mean() - y) ** 2
     losses = np.array([[this[rows].mean(), mean[rows].mean()] for rows in resamples])
-    table = values(found)
+    table = of_metric(found)
     for name, drawn in ((THIS_MODEL, losses[:, 0]), ("mean", losses[:, 1])):
         assert list(table.loc[name, ["low", "high"]]) == pytest.approx(
             list(np.quantile(drawn, [0.025, 0.975]))
@@ -59,7 +56,7 @@ def test_intervals_are_percentiles_over_the_same_resamples():
     line = (
         LinearRegression().fit(data.x_fitted.astype(float), data.y_fitted.astype(float)).predict(data.x_test)
     )
-    same = values(baselines(data, line, resamples=50)).loc["linear regression"]
+    same = of_metric(baselines(data, line, resamples=50)).loc["linear regression"]
     assert (
         abs(same["difference_low"]) < 1e-6
         and abs(same["difference_high"]) < 1e-6
@@ -81,5 +78,5 @@ def test_few_rows_are_enough(fitted):
 
 def test_a_large_table_is_sampled(monkeypatch):
     monkeypatch.setattr(module, "MAX_FITTED", 30)
-    found = values(baselines(split(), np.zeros(40), resamples=5))
+    found = of_metric(baselines(split(), np.zeros(40), resamples=5))
     assert found.loc[THIS_MODEL, "fitted"] == 80 and set(found["fitted"].drop(THIS_MODEL)) == {30}

@@ -13,6 +13,7 @@ from results.diagnosis.baselines import THIS_MODEL
 from results.diagnosis.class_baselines import METRICS, MOST_FREQUENT, class_baselines
 from results.diagnosis.probabilities import probabilities
 from tests.help.classes import made
+from tests.help.diagnoses import of_metric
 
 
 def of(name):
@@ -29,10 +30,6 @@ def few_models(monkeypatch):
         "_simpler",
         lambda *given: {name: every(*given)[name] for name in (MOST_FREQUENT, "logistic regression")},
     )
-
-
-def of_metric(table, metric):
-    return table[table["metric"] == metric].set_index("model")
 
 
 @pytest.mark.parametrize("name", ["binary", "multiclass"])

@@ -15,21 +15,16 @@ from sklearn.metrics import (
 
 from results.diagnosis import class_curves
 from results.diagnosis.class_curves import confidence, precision_recall, reliability, roc
-from results.diagnosis.probabilities import probabilities, scored, truth
-from tests.help.classes import made
+from results.diagnosis.probabilities import scored, truth
+from tests.help.classes import judged
 
 NAMES = ["binary", "multiclass", "digits", "multilabel"]
-
-
-def of(name):
-    split, predict = made(name)
-    return split.y_test, probabilities(predict, split.x_test, split), split
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_curves_are_scikit_learn_s(name, monkeypatch):
     monkeypatch.setattr(class_curves, "MOST_STEPS", 10**6)
-    y, p, split = of(name)
+    y, p, split = judged(name)
     true, first, second = truth(y, split), roc(y, p, split), precision_recall(y, p, split)
     assert list(first["class"].unique()) == [str(split.classes[code]) for code in scored(split)]
     for code in scored(split):
@@ -50,7 +45,7 @@ def test_curves_are_scikit_learn_s(name, monkeypatch):
 
 
 def test_long_curves_are_thinned_to_their_ends(monkeypatch):
-    y, p, split = of("binary")
+    y, p, split = judged("binary")
     whole = roc(y, p, split)
     monkeypatch.setattr(class_curves, "MOST_STEPS", 5)
     few = roc(y, p, split)
@@ -61,7 +56,7 @@ def test_long_curves_are_thinned_to_their_ends(monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bins_are_scikit_learn_s(name):
-    y, p, split = of(name)
+    y, p, split = judged(name)
     true, table = truth(y, split), reliability(y, p, split)
     for code in scored(split):
         part = table[table["class"] == str(split.classes[code])]
@@ -81,7 +76,7 @@ def test_bins_are_scikit_learn_s(name):
 
 
 def test_a_class_without_test_rows_has_no_curve():
-    y, p, split = of("multiclass")
+    y, p, split = judged("multiclass")
     rows = y != 1
     fewer = dataclasses.replace(split, x_test=split.x_test[rows], y_test=y[rows])
     assert set(roc(y[rows], p[rows], fewer)["class"]) == {split.classes[0], split.classes[2]}

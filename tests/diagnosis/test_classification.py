@@ -8,22 +8,16 @@ from sklearn import metrics
 
 from results.diagnosis.classification import confusion, diagnose_classes, per_class, scores
 from results.diagnosis.diagnose import diagnose, tables
-from results.diagnosis.probabilities import probabilities
-from tests.help.classes import made
+from tests.help.classes import judged, made
 from tests.help.diagnoses import CURVE, ROW
 
 
-def of(name):
-    split, predict = made(name)
-    return split.y_test, probabilities(predict, split.x_test, split), split
-
-
 def values(name):
-    return scores(*of(name)).set_index("score")["value"]
+    return scores(*judged(name)).set_index("score")["value"]
 
 
 def test_scores_of_two_classes():
-    y, p, split = of("binary")
+    y, p, split = judged("binary")
     found, given = values("binary"), p[:, 1] > 0.5
     assert dict(found) == pytest.approx(
         {
@@ -40,7 +34,7 @@ def test_scores_of_two_classes():
 
 @pytest.mark.parametrize("name", ["multiclass", "iris", "digits"])
 def test_scores_of_several_classes(name):
-    y, p, _ = of(name)
+    y, p, _ = judged(name)
     found, given = values(name), p.argmax(1)
     one_hot = np.eye(p.shape[1])[y.astype(int)]
     assert dict(found) == pytest.approx(
@@ -57,7 +51,7 @@ def test_scores_of_several_classes(name):
 
 
 def test_scores_of_answers():
-    y, p, _ = of("multilabel")
+    y, p, _ = judged("multilabel")
     found, given = values("multilabel"), p > 0.5
     assert found["accuracy"] == pytest.approx(1 - metrics.hamming_loss(y, given))
     assert found["rows with all answers right"] == metrics.accuracy_score(y, given)
@@ -68,7 +62,7 @@ def test_scores_of_answers():
 
 @pytest.mark.parametrize("name", ["binary", "multiclass", "digits"])
 def test_classes_are_scikit_learn_s_report(name):
-    y, p, split = of(name)
+    y, p, split = judged(name)
     table = per_class(y, p, split)
     expected = metrics.precision_recall_fscore_support(y, p.argmax(1), zero_division=np.nan)
     np.testing.assert_allclose(table[["precision", "recall", "f1", "support"]].T, expected)
@@ -87,7 +81,7 @@ def test_classes_are_scikit_learn_s_report(name):
 
 
 def test_answers_are_classes_of_their_own():
-    y, p, split = of("multilabel")
+    y, p, split = judged("multilabel")
     expected = metrics.precision_recall_fscore_support(y, p > 0.5, zero_division=np.nan)
     np.testing.assert_allclose(per_class(y, p, split)[["precision", "recall", "f1", "support"]].T, expected)
     counts = confusion(y, p, split)
@@ -103,7 +97,7 @@ def test_answers_are_classes_of_their_own():
 
 
 def test_what_is_not_defined_is_no_number():
-    y, p, split = of("multiclass")
+    y, p, split = judged("multiclass")
     rows = y != 1
     y, p = (
         y[rows],

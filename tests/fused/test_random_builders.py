@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from results.space import Space
-from tests.fused.test_truth import FIT, RULES, table
 from tests.help.engines import train
 from tests.help.truth.expected import Oracle, Task, assert_equal
 from tests.help.truth.grammar import source
+from tests.help.truth.training import FIT, RULES, table
 from trainables.builder import find
 from trainables.engine import Work
 from trainables.fused.compose import few

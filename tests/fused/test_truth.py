@@ -10,32 +10,16 @@ from tests.help import truth
 from tests.help.engines import train
 from tests.help.truth import CASES
 from tests.help.truth.expected import Oracle, Task, assert_equal
+from tests.help.truth.training import FIT, RULES, table
 from trainables.builder import find
 from trainables.engine import Work
 from trainables.fused.compose import few
-from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
-from trainables.table.data import Table
+from trainables.settings import Fit, Training
 
-FIT = {"epochs": 5, "batch_size": 32, "validation_split": 0.2}
 FOLDER = Path(truth.__file__).parent
 
 RTOL = 2e-4
 """Of whole curves. The cases are no chaotic ones."""
-
-
-def table(target):
-    """A table of 330 train rows, which leave a smaller last batch, and 80 test rows."""
-    chance = np.random.default_rng(3)
-    x = chance.normal(size=(410, 6)).astype("float32")
-    score = x[:, 0] - 2 * x[:, 1] + 0.5 * x[:, 2] * x[:, 3] + 0.3 * chance.normal(size=410)
-    y = {"number": score, "class": score > np.median(score), "rare": score > np.quantile(score, 7 / 8)}[
-        target
-    ]
-    y = y.astype("float32")
-    return Table(x[:330], y[:330], x[330:], y[330:], tuple(f"x{i}" for i in range(6)), "y", "0")
-
-
-RULES = Callbacks(EarlyStopping(patience=3), ReduceLROnPlateau(factor=0.3, patience=1, min_lr=1e-5))
 
 
 def work_of(case, programs):

@@ -7,6 +7,7 @@ from sklearn import datasets
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
+from results.diagnosis.probabilities import probabilities
 from results.diagnosis.split import Split
 
 TABLES = {
@@ -50,3 +51,9 @@ def made(name):
         return p if task == "multilabel" else p**2 / (p**2).sum(1, keepdims=True)
 
     return split, predict
+
+
+def judged(name):
+    """The targets of the test rows, the probabilities that are predicted for them, and the split of a table."""
+    split, predict = made(name)
+    return split.y_test, probabilities(predict, split.x_test, split), split

@@ -26,3 +26,8 @@ def split(**changes):
     return Split(
         **{**given, "features": ("a", "k_x", "k_y", "k_z", "b"), "groups": {"k": (1, 2, 3)}, **changes}
     )
+
+
+def of_metric(table, metric="MSE"):
+    """The rows of a table of baselines for one metric, by model."""
+    return table[table["metric"] == metric].set_index("model")

@@ -9,6 +9,7 @@ import pytest
 import results
 from sweep.models import card as module
 from sweep.models.card import card
+from tests.help.outputs import model_of
 from trainables.table.data import Table
 
 
@@ -27,12 +28,6 @@ def made(small_run, model, data, about=()):
     run = results.open(small_run)
     row = run.points.set_index("idx").loc[1]
     return card(run, 1, small_run / "m.keras", "keras", {"MAE": float(row["MAE_te"])}, model, data, about)
-
-
-def model_of(loss, units, activation=None):
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, activation)])
-    model.compile(loss=loss, optimizer="sgd")
-    return model
 
 
 def labels(text, model, x):

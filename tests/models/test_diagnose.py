@@ -15,6 +15,7 @@ from results.diagnosis.verdicts import verdicts
 from sweep import Plan
 from sweep.models import preparation, save
 from sweep.models.diagnose import chosen_target, diagnosed
+from tests.help.outputs import model_of
 from trainables.table.data import Table
 
 
@@ -43,12 +44,6 @@ def stand_in(monkeypatch, small_run, model, data):
     ran = fingerprint.read(run.folder).table_sha256
     monkeypatch.setattr(Plan, "table", replace(data, sha256=ran))
     return run
-
-
-def model_of(loss, units=1, activation=None):
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, activation)])
-    model.compile(loss=loss, optimizer="sgd")
-    return model
 
 
 @pytest.mark.parametrize("loss", ["binary_crossentropy", keras.losses.hinge])

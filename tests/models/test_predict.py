@@ -11,15 +11,10 @@ from sweep.errors import InputError
 from sweep.models import predict as module
 from sweep.models.preparation import Preparation
 from sweep.models.rebuild import UntrustedError
-from tests.help.predictions import mixed_run, write_mixed_table
+from tests.help.predictions import write_mixed_table
 from trainables.table.data import DataError, DataSpec, load
 
 pytestmark = pytest.mark.long(30)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return mixed_run(tmp_path_factory.mktemp("mixed"))
 
 
 @pytest.fixture(scope="module")

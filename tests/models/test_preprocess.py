@@ -12,15 +12,10 @@ from sweep.models.preprocess import as_tensors, checked_recipe, raw_inputs, with
 from sweep.models.save import export
 from sweep.plan.plan import Plan
 from tests.help.commands import refused
-from tests.help.predictions import mixed_run, write_mixed_table
+from tests.help.predictions import write_mixed_table
 from trainables.table.recipe import Column, Recipe
 
 pytestmark = pytest.mark.long(40)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return mixed_run(tmp_path_factory.mktemp("mixed"))
 
 
 def rows_with_everything(folder):

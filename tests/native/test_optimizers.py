@@ -91,11 +91,6 @@ def group():
 
 
 @pytest.fixture(scope="module")
-def together(group):
-    return group.trained()
-
-
-@pytest.fixture(scope="module")
 def by_keras(group):
     """Each optimizer's model after Keras' `fit`, trained once."""
     return functools.cache(lambda name: group.by_keras(list(OPTIMIZERS).index(name)))

@@ -97,11 +97,6 @@ def group(request):
     return Group(f"{__file__}:{request.param}", space, table(request.param))
 
 
-@pytest.fixture(scope="module")
-def together(group):
-    return group.trained()
-
-
 def assert_same_bits(found, wanted, rows):
     for name, array in wanted.arrays().items():
         ours, theirs = np.ascontiguousarray(found.arrays()[name]), np.ascontiguousarray(array[rows])

@@ -5,7 +5,6 @@ import importlib
 import os
 import subprocess
 import sys
-import types
 
 import keras
 import numpy as np
@@ -14,14 +13,7 @@ import pytest
 from sweep.plan.fingerprint import changes
 from sweep.python.content import digest_of
 from sweep.python.function import source_of
-
-
-def in_session(text, name="build"):
-    """Return a function as a notebook defines it: in a module that has no file."""
-    module = types.ModuleType("__main__")
-    exec(text, vars(module))
-    return vars(module)[name]
-
+from tests.help.sessions import in_session
 
 LIST = "def own(x): return x * {}\nLOSSES = [own]\ndef build(u): return LOSSES[0](u)"
 DICT = "LOSSES = {{'a': lambda x: x * {}}}\ndef build(u): return LOSSES['a'](u)"

@@ -5,7 +5,6 @@ import importlib
 import subprocess
 import sys
 import threading
-import types
 
 import keras
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 
 from sweep.errors import InputError
 from sweep.python.function import named, pickled, source_of
+from tests.help.sessions import in_session
 from trainables.builder import find, modules
 
 WIDTH = 3
@@ -35,13 +35,6 @@ def decorated(function):
         return function(*arguments, **axes)
 
     return wrapper
-
-
-def in_session(text, name="build"):
-    """Return a function as a notebook defines it: in a module that has no file."""
-    module = types.ModuleType("__main__")
-    exec(text, vars(module))
-    return vars(module)[name]
 
 
 def test_only_a_function_of_a_file_is_named():

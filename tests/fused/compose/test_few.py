@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from results.space import Space
 from sweep import Plan
-from tests.fused.compose.test_study import MadeUp, assert_composed_as_described
 from tests.help.cohorts import small_table
+from tests.help.made_up import MadeUp, assert_composed_as_described
 from trainables.builder import find
 from trainables.fused.compose.builds import PARTS, Failed, same, value_of
 from trainables.fused.compose.few import FEW, Each, are_few, each
