@@ -23,7 +23,7 @@ from results.errors import ResultsError
 from results.folder.errors import FolderError
 from results.folder.files import write_json
 from results.folder.run_folder import RunFolder
-from results.schema import SPLITS
+from results.schema import column_of, metric_and_split
 
 Mode = Literal["min", "max"]
 
@@ -76,7 +76,7 @@ class Directions:
     @property
     def by(self) -> str:
         """The column by which points are ranked: the objective on the validation rows."""
-        return f"{self.objective}_va"
+        return column_of(self.objective, "va")
 
     @property
     def log(self) -> str:
@@ -190,9 +190,8 @@ def _mode(value: Any) -> Mode | None:
 
 def _metrics_of(column: str) -> Iterable[str]:
     """Yield the metrics that a column may belong to, the likeliest first."""
-    name, _, split = column.rpartition("_")
-    if split in SPLITS:
-        yield name
+    if found := metric_and_split(column):
+        yield found[0]
     if column.startswith("val_"):
         yield column.removeprefix("val_")
     yield column

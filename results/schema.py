@@ -59,6 +59,29 @@ class Column:
     meaning: str
 
 
+SPLITS = {"tr": "all train rows", "va": "the validation rows", "te": "the test rows"}
+
+
+def column_of(metric: str, split: str) -> str:
+    """Return the name of the column of `points` that has a metric on a split of `SPLITS`, such as `loss_va`."""
+    return f"{metric}_{split}"
+
+
+def metric_and_split(column: str) -> tuple[str, str] | None:
+    """Return the metric and the split of a column that is named by `column_of`; None for any other column.
+
+    An axis may have such a name, too. Only the names of the axes tell.
+    """
+    metric, _, split = column.rpartition("_")
+    return (metric, split) if metric and split in SPLITS else None
+
+
+def on_split(column: str, split: str) -> str:
+    """Return the column that has the metric of `column` on another split; a column of no metric is returned itself."""
+    found = metric_and_split(column)
+    return column_of(found[0], split) if found else column
+
+
 _IDX = Column("idx", pa.int64(), "", "the point's number in scikit-learn's ParameterGrid")
 _REPEAT = Column(
     REPEAT, pa.int64(), "", "how many repeats came before: the point's seed is the plan's plus this number"
@@ -84,7 +107,7 @@ _AFTER_METRICS = (
 )
 _DATA_LOSS = "data_loss"
 DATA_LOSS_VA = Column(
-    f"{_DATA_LOSS}_va",
+    column_of(_DATA_LOSS, "va"),
     pa.float64(),
     "",
     "the loss of the best epoch's model on the validation rows without the penalties of regularizers and add_loss",
@@ -93,7 +116,6 @@ VAL_DATA_LOSS = Column(
     f"val_{_DATA_LOSS}", pa.float32(), "", "on the validation rows: the loss without the penalties"
 )
 """Is a column of `curves` only if the objective, or a rule, needs it."""
-SPLITS = {"tr": "all train rows", "va": "the validation rows", "te": "the test rows"}
 
 _CURVE_KEYS = (_IDX, Column("epoch", pa.int32(), "epochs", "1-based"))
 _RATE = Column("learning_rate", pa.float32(), "", "the optimizer's rate during the epoch")
@@ -123,7 +145,7 @@ RUNGS = (
 
 RESERVED_NAMES = frozenset(
     [column.name for column in (_IDX, *_BEFORE_METRICS, *_AFTER_METRICS)]
-    + [f"loss_{split}" for split in SPLITS]
+    + [column_of("loss", split) for split in SPLITS]
     + [DATA_LOSS_VA.name]
 )
 """Names of columns that an axis cannot have."""
@@ -148,7 +170,9 @@ def points_columns(
         ),
         *_BEFORE_METRICS,
         *(
-            Column(f"{metric}_{split}", pa.float64(), "", f"{metric} of the best epoch's model on {rows}")
+            Column(
+                column_of(metric, split), pa.float64(), "", f"{metric} of the best epoch's model on {rows}"
+            )
             for split, rows in SPLITS.items()
             for metric in metrics
         ),
@@ -237,7 +261,8 @@ def metrics_of(names: Iterable[str], axes: Collection[str] = ()) -> list[str]:
         names: of the columns.
         axes: names of the axes' columns, which are ignored even if they end like a metric's.
     """
-    return [name.removesuffix("_tr") for name in names if name.endswith("_tr") and name not in axes]
+    found = (metric_and_split(name) for name in names if name not in axes)
+    return [metric for metric, split in filter(None, found) if split == "tr"]
 
 
 def metrics_of_curves(names: Iterable[str]) -> list[str]:

@@ -87,3 +87,19 @@ def test_numbers_that_are_not_finite_become_missing():
     assert schema.finite_or_null(column).to_pylist() == [None, None, None, 0.0, None]
     for other in (pa.array([1, None]), pa.array(["nan"])):
         assert schema.finite_or_null(other) is other
+
+
+@pytest.mark.parametrize(("metric", "split"), [("loss", "va"), ("top_k", "tr"), ("val_te", "te")])
+def test_the_column_of_a_metric_tells_metric_and_split(metric, split):
+    column = schema.column_of(metric, split)
+    assert schema.metric_and_split(column) == (metric, split)
+    assert schema.on_split(column, "te") == f"{metric}_te"
+
+
+@pytest.mark.parametrize("column", ["epochs", "va", "_va", "loss_va_std", "batch_size"])
+def test_other_columns_are_of_no_metric(column):
+    assert schema.metric_and_split(column) is None and schema.on_split(column, "te") == column
+
+
+def test_an_axis_is_no_metric_although_it_ends_like_one():
+    assert schema.metrics_of(["x_tr", "loss_tr", "loss_va", "MAE_tr"], ["x_tr"]) == ["loss", "MAE"]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from results.analysis.condition import numbers
 from results.directions import Mode
-from results.schema import DATA_LOSS_VA, FINISHED_WELL, REPEAT, SPLITS, Status
+from results.schema import DATA_LOSS_VA, FINISHED_WELL, REPEAT, Status, metric_and_split
 from results.space import number_in_grid, repeat_of
 
 COUNT = "repeats"
@@ -151,7 +151,6 @@ def _of(count: int, best: pd.DataFrame) -> str:
 
 
 def _has_mean(name: str, by: str) -> bool:
-    ends = tuple(f"_{split}" for split in SPLITS)
     if name in ("idx", REPEAT):
         return False
-    return name == by or name in (*_MEANS, DATA_LOSS_VA.name) or name.endswith(ends)
+    return name == by or name in (*_MEANS, DATA_LOSS_VA.name) or metric_and_split(name) is not None

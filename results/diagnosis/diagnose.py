@@ -20,6 +20,7 @@ import pandas as pd
 from results.diagnosis.baselines import baselines
 from results.diagnosis.sensitivity import dependence, sensitivity
 from results.diagnosis.split import Predict, Split, pair, predictions
+from results.schema import SPLITS, column_of
 
 BINS = 10
 """The most bins of the target or of the prediction."""
@@ -125,7 +126,7 @@ def gaps_at_end(row: Mapping[str, Any] | pd.Series, metrics: Sequence[str]) -> p
         divided by `train`: `validation_ratio`, `test_ratio` (NaN if `train` is not above 0).
     """
     table = pd.DataFrame(
-        [[name, *(float(row[f"{name}_{part}"]) for part in ("tr", "va", "te"))] for name in metrics],
+        [[name, *(float(row[column_of(name, split)]) for split in SPLITS)] for name in metrics],
         columns=["metric", "train", "validation", "test"],
     )
     train = table["train"].where(table["train"] > 0)

@@ -25,7 +25,16 @@ from results.analysis.leaderboard import leaderboard
 from results.directions import Mode
 from results.folder.run_folder import RunFolder
 from results.run import Run
-from results.schema import DATA_LOSS_VA, FINISHED_WELL, REPEAT, SPLITS, Column, curves_columns, points_columns
+from results.schema import (
+    DATA_LOSS_VA,
+    FINISHED_WELL,
+    REPEAT,
+    SPLITS,
+    Column,
+    column_of,
+    curves_columns,
+    points_columns,
+)
 from results.space import repeat_of
 
 ALL = sys.maxsize
@@ -140,7 +149,7 @@ class ChosenPoints:
     def columns(self) -> list[Column]:
         """The columns of the final metrics, those on the test rows first."""
         known = {column.name: column for column in points_columns({}, self.run.metrics)}
-        splits = [f"{metric}_{split}" for split in reversed(SPLITS) for metric in self.run.metrics]
+        splits = [column_of(metric, split) for split in reversed(SPLITS) for metric in self.run.metrics]
         return [known[name] for name in (*splits, DATA_LOSS_VA.name, *_COUNTED) if name in self._rows]
 
     @property

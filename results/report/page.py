@@ -24,7 +24,7 @@ from results.figures.runs import cell_key, ordered
 from results.figures.style import plain
 from results.report import sections
 from results.run import Run
-from results.schema import NOT_WELL, Status
+from results.schema import NOT_WELL, Status, on_split
 
 if TYPE_CHECKING:
     from results.diagnosis.classification import Classification
@@ -121,7 +121,7 @@ def _cards(
             f"of {run.size:,} {'different points ' if run.conditional else ''}in the grid",
         )
     ]
-    test = f"{by.rsplit('_', 1)[0]}_te"
+    test = on_split(by, "te")
     if len(winner):
         best = winner.iloc[0]
         what, where = f"best {by}", f"point {best['idx']}"
@@ -129,7 +129,7 @@ def _cards(
             what = f"best mean {by}"
             where = f"of {best[repeats.COUNT]} repeats, ± {best[repeats.std_of(by)]:.2g}; the best is point {best['idx']}"
         cards.append((what, f"{best[by]:.4g}", where))
-        if test in points and np.isfinite(best[test]) and test != by:
+        if test != by and test in points and np.isfinite(best[test]):
             cards.append((f"its {test}", f"{best[test]:.4g}", "on rows it was not picked by"))
             mode = run.directions.chosen(test)[1]
             first = leaderboard(well, 1, test, mode).iloc[0]

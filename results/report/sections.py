@@ -16,7 +16,7 @@ from results.analysis.importance import about_pruned, distribution, importance
 from results.analysis.leaderboard import leaderboard, pareto
 from results.figures.runs import MOST_MARKS
 from results.run import Run
-from results.schema import SPLITS, Status
+from results.schema import SPLITS, Status, column_of
 from results.verified import sentences, verification
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def ends(winner: pd.DataFrame, metrics: list[str], times: int = 1) -> Section:
     """Return the winner's metrics on each split."""
     section = Section("The winner")
     table = [
-        {"metric": name, **{split: winner.iloc[0][f"{name}_{key}"] for key, split in SPLITS.items()}}
+        {"metric": name, **{split: winner.iloc[0][column_of(name, key)] for key, split in SPLITS.items()}}
         for name in metrics
         if len(winner)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import click
 import pandas as pd
@@ -41,10 +42,18 @@ def chosen_rows(folder: AnyPath, where: str | None) -> pd.DataFrame:
     if where is None:
         return rows
     try:
-        axes = opened(folder).axes if RunFolder(folder).plan.is_file() else {}
-        return matching(rows, where, axes)
+        return matching(rows, where, axes_of(folder))
     except ConditionError as error:
         raise InputError(f"--where: {error}") from None
+
+
+def axes_of(folder: AnyPath) -> dict[str, list[Any]]:
+    """Return the values of the axes of the run in `folder`; rows without a plan beside them have none.
+
+    Raises:
+        InputError: the plan cannot be read.
+    """
+    return opened(folder).axes if RunFolder(folder).plan.is_file() else {}
 
 
 def rows_of(folder: AnyPath) -> pd.DataFrame:

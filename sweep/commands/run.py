@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from results.run import Run
 from results.schema import NOT_WELL
 from results.store.read import read_points
 from results.verified import sentences
-from sweep.commands.chosen import repeated
+from sweep.commands.chosen import axes_of, repeated
 from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 from sweep.commands.printing import command, printable
 from sweep.commands.tables import points_table
@@ -135,7 +136,9 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     if warning := one_by_one.of_tally(outcome.tally):
         click.echo(f"Warning: {printable(warning)}")
     try:
-        _what_came_out(read_points(RunFolder(out)), read_directions(RunFolder(out)), repeated(out))
+        _what_came_out(
+            read_points(RunFolder(out)), read_directions(RunFolder(out)), repeated(out), axes_of(out)
+        )
     except FolderError as error:  # the store is unreachable, which has most likely stopped the run
         if not outcome.error:
             click.echo(f"\nNote: {error}")
@@ -157,7 +160,9 @@ def _resume() -> str:
     return os.environ.get(RESUME) or f"{shlex.quote(command())} {shlex.join(sys.argv[1:])}"
 
 
-def _what_came_out(rows: pd.DataFrame, directions: Directions, run: Run | None = None) -> None:
+def _what_came_out(
+    rows: pd.DataFrame, directions: Directions, run: Run | None = None, axes: Collection[str] = ()
+) -> None:
     try:
         by, mode = directions.chosen()
     except UnknownModeError as error:
@@ -168,7 +173,7 @@ def _what_came_out(rows: pd.DataFrame, directions: Directions, run: Run | None =
     if by in rows and len(best := leaderboard(judged, 10, by, mode)):
         click.echo()
         kind = f"mean {by} over {run.repeats} repeats" if run else by
-        points_table(best, f"The {'ten ' if len(best) == 10 else ''}best by {kind}", shown=[by])
+        points_table(best, f"The {'ten ' if len(best) == 10 else ''}best by {kind}", shown=[by], axes=axes)
         for note in repeats.about(best, rows, run.grid, run.repeats) if run else []:
             click.echo(f"Note: {note}")
     failed = rows[rows["status"].isin(NOT_WELL)]

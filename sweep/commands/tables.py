@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,18 +10,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from results.schema import metric_and_split
 from sweep.commands.printing import printable
 
 
-def points_table(rows: pd.DataFrame, title: str, shown: Sequence[str | None] = ()) -> None:
-    """Print `rows` of `points` under `title`; the less important columns are left out unless they are in `shown`."""
+def points_table(
+    rows: pd.DataFrame, title: str, shown: Sequence[str | None] = (), axes: Collection[str] = ()
+) -> None:
+    """Print `rows` of `points` under `title`; the less important columns are left out unless they are in `shown`.
+
+    Args:
+        rows: of `points`.
+        title: the line above them.
+        shown: columns that are never left out.
+        axes: names of the axes, which are no metrics even if they end like one.
+    """
     hidden = {"best_epoch", "seed", "engine", "error", "note", "seconds", "params"}
-    hidden |= {name for name in rows.columns if name.endswith("_va")}
-    hidden -= set(shown)
-    plain_table(rows[[name for name in rows.columns if name not in hidden]], title)
+    hidden |= {name for name in rows.columns if (metric_and_split(name) or ("", ""))[1] == "va"}
+    hidden -= {*shown, *axes}
+    plain_table(rows[[name for name in rows.columns if name not in hidden]], title, axes)
 
 
-def plain_table(rows: pd.DataFrame, title: str) -> None:
+def plain_table(rows: pd.DataFrame, title: str, axes: Collection[str] = ()) -> None:
     """Print a table under `title`; if the output is no terminal, it keeps its natural width, for grep and less -S."""
     table = Table(
         title=Text(printable(title)), title_justify="left", box=None, header_style="bold", pad_edge=False
@@ -29,15 +39,17 @@ def plain_table(rows: pd.DataFrame, title: str) -> None:
     for name in rows.columns:
         justify: Any = "right" if rows[name].dtype.kind in "if" else "left"
         table.add_column(Text(printable(str(name))), justify=justify, overflow="fold")
+    ends = [str(name).removesuffix("_std") for name in rows.columns]
+    rounded = [name not in axes and metric_and_split(name) is not None for name in ends]
     for row in rows.itertuples(index=False):
-        table.add_row(*(Text(_cell(name, value)) for name, value in zip(rows.columns, row, strict=True)))
+        table.add_row(*(Text(_cell(value, is_metric)) for value, is_metric in zip(row, rounded, strict=True)))
     console = Console()
     (console if console.is_terminal else Console(width=1000)).print(table)
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(value: Any, is_metric: bool) -> str:
     if pd.isna(value):
         return "-"
     if isinstance(value, float):
-        return f"{value:.4f}" if name.removesuffix("_std").endswith(("_tr", "_va", "_te")) else f"{value:g}"
+        return f"{value:.4f}" if is_metric else f"{value:g}"
     return printable(str(value))

@@ -11,7 +11,7 @@ from results.analysis.acting import where_acting
 from results.directions import Mode
 from results.folder.path import AnyPath
 from results.schema import FINISHED_WELL
-from sweep.commands.chosen import chosen_rows, conditional_of, ranking, repeated
+from sweep.commands.chosen import axes_of, chosen_rows, conditional_of, ranking, repeated
 from sweep.commands.options import BOTH_FORMS, FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.commands.printing import printable
 from sweep.commands.tables import points_table
@@ -93,7 +93,7 @@ def top(
         kind = f"mean {by} over {run.repeats} repeats" if run else by
         what = f"by {kind}" + (f", one for each {per}" if per else f" against {pareto}" if pareto else "")
         title = f"The best {ranked:,} of {len(chosen):,} {what}" if ranked else f"Points without {by}"
-        points_table(best, title, shown=[by, per, pareto])
+        points_table(best, title, shown=[by, per, pareto], axes=axes_of(folder))
         notes = repeats.about(best, single, run.grid, run.repeats) if run and ranked else []
         for said in [*notes, *([note] if note else [])]:
             click.echo(f"Note: {printable(said)}")

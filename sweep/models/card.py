@@ -12,6 +12,7 @@ import numpy as np
 
 from results import fingerprint
 from results.run import Run
+from results.schema import column_of
 from sweep.models.outputs import Learned, are_logits, ends_in_probabilities, learned
 from sweep.process.provenance import versions
 
@@ -54,7 +55,7 @@ def card(
         "| metric | train rows | validation rows | test rows |",
         "|---|---|---|---|",
         *(
-            f"| {cell(name)} | {row[f'{name}_tr']:.6g} | {row[f'{name}_va']:.6g} | {value:.6g} |"
+            f"| {cell(name)} | {row[column_of(name, 'tr')]:.6g} | {row[column_of(name, 'va')]:.6g} | {value:.6g} |"
             for name, value in metrics.items()
         ),
         "",

@@ -10,6 +10,7 @@ import numpy as np
 
 from results.folder.files import replace_file
 from results.run import Run
+from results.schema import column_of
 from sweep.errors import SweepError
 from sweep.models.card import card, cell
 from trainables.table.weights import row_weights
@@ -111,7 +112,7 @@ def evaluated(run: Run, idx: int, model: Any, plan: Plan) -> dict[str, float]:
     )
     metrics = {name: number(value) for name, value in found.items()}
     for name, value in metrics.items():
-        stored = float(row[f"{name}_te"].iloc[0])
+        stored = float(row[column_of(name, "te")].iloc[0])
         if not np.isclose(value, stored, rtol=_TOLERANCE, atol=_TOLERANCE):
             raise ExportError(
                 f"The model that the builder makes of point {idx} has {name} {value:.6g} on the test rows, but the sweep "

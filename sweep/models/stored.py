@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from results.folder.run_folder import RunFolder
-from results.schema import DATA_LOSS_VA, SPLITS, metrics_of
+from results.schema import DATA_LOSS_VA, SPLITS, column_of, metrics_of
 from results.store.read import read_dataset
 from results.verified import Entry, mark_of
 from trainables.check import Check
@@ -33,7 +33,7 @@ def stored(
     """
     curves = read_dataset(folder.curves, list(idx)).to_pandas().sort_values(["idx", "epoch"])
     curve_of = dict(list(curves.groupby("idx")))
-    names = [f"{metric}_{split}" for metric in metrics_of(map(str, rows), axes) for split in SPLITS]
+    names = [column_of(metric, split) for metric in metrics_of(map(str, rows), axes) for split in SPLITS]
     names += [name for name in (DATA_LOSS_VA.name,) if name in rows]
     found = {}
     for row in rows[rows["idx"].isin(idx)].to_dict("records"):

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from results.directions import Directions
 from results.folder.run_folder import RunFolder
-from results.schema import FINISHED_WELL, NOT_WELL, Status
+from results.schema import FINISHED_WELL, NOT_WELL, Status, column_of, metric_and_split, on_split
 
 _NUMBERS = ("asked", "outside", "points_per_minute", "training_s", "workers", "memory_mb")
 """The numbers of a tally that `sweep status` needs."""
@@ -152,7 +152,7 @@ class Tally:
 
 def best_of(row: Mapping[str, Any], by: str, config: dict[str, Any]) -> dict[str, Any]:
     """Return `Tally.best` of a point's row."""
-    test = f"{by.removesuffix('_va')}_te"
+    test = on_split(by, "te")
     numbers = {name: float(row[name]) for name in (by, test) if row.get(name) is not None}
     return {"by": by, **numbers, "idx": int(row["idx"]), "config": config}
 
@@ -160,9 +160,9 @@ def best_of(row: Mapping[str, Any], by: str, config: dict[str, Any]) -> dict[str
 def best_text(best: Mapping[str, Any]) -> str:
     """Return the best value and what the same point has on the test rows, such as `val auc 0.9100, test auc 0.9000`."""
     by = best["by"]
-    metric = by.removesuffix("_va").removesuffix("_te")
-    words = [f"{'test' if by.endswith('_te') else 'val'} {metric} {best[by]:.4f}"]
-    if by.endswith("_va") and (test := best.get(f"{metric}_te")) is not None:
+    metric, split = metric_and_split(by) or (by, "va")
+    words = [f"{'test' if split == 'te' else 'val'} {metric} {best[by]:.4f}"]
+    if split == "va" and (test := best.get(column_of(metric, "te"))) is not None:
         words.append(f"test {metric} {test:.4f}")
     return ", ".join(words)
 
@@ -207,8 +207,7 @@ def _is_tally(found: Mapping[str, Any]) -> bool:
         by = best.get("by")
         if not isinstance(by, str):
             return False
-        metric = by.removesuffix("_va")
-        numbers += [best.get(by), best["idx"], best.get(f"{metric}_te", 0.0)]
+        numbers += [best.get(by), best["idx"], best.get(on_split(by, "te"), 0.0)]
     # The selection becomes a part of the command to resume, which the user pastes into a shell.
     selects = re.fullmatch(r"(--points \d+|--idx [\d,]+)?", str(found.get("selection", "")))
     return bool(selects) and all(isinstance(n, int | float) and abs(n) < _HUGE for n in numbers)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from results.run import Run
-from results.schema import FINISHED_WELL
+from results.schema import FINISHED_WELL, on_split
 from results.space import number_in_grid, repeat_of
 
 
@@ -53,7 +53,7 @@ def ranked(run: Run, class_weights: Sequence[Any] | None = None) -> Ranked:
         raise RuntimeError(
             f"None of the {len(points)} points has a finite objective on the validation rows.{why}"
         )
-    on_train = f"{by.removesuffix('_va')}_tr"
+    on_train = on_split(by, "tr")
     train = sign * points.get(on_train, pd.Series(np.nan, points.index)).astype("float64")
     configuration, repeat = number_in_grid(points["idx"], run.grid), repeat_of(points["idx"], run.grid)
     of_each = scores.groupby(configuration)

@@ -51,6 +51,13 @@ def test_points_without_a_value_are_not_ranked_and_others_are_shown_with_their_s
     assert title.strip() == "Points without loss_va" and [row.split()[2] for row in rows] == ["timeout"]
 
 
+def test_an_axis_that_is_called_like_a_metric_is_shown_and_not_rounded(tmp_path):
+    run = make_run(tmp_path / "run", {"x_va": [2e-6, 1e-6]}, [{"idx": idx} for idx in range(2)])
+    _, header, *rows = sweep("top", run.folder.path).output.splitlines()
+    assert header.split()[:2] == ["idx", "x_va"]
+    assert sorted(row.split()[1] for row in rows) == ["1e-06", "2e-06"]
+
+
 def scored(folder, plan, modes):
     """Write a run with the metrics auc, which is better when higher, and mine, of which Keras cannot tell."""
     values = {"auc": [0.7, 0.9, 0.2, 0.8], "mine": [3.0, 1.0, 2.0, 4.0], "loss": [0.3, 0.4, 0.1, 0.2]}
