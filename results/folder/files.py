@@ -6,11 +6,10 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from results.folder.errors import FolderError
-from results.folder.path import AnyPath
+from results.folder.path import AnyPath, is_remote
 
 
 @contextlib.contextmanager
@@ -36,7 +35,7 @@ def replace_file(path: AnyPath, content: bytes) -> None:
     Raises:
         FolderError: the bytes cannot be written; `path` is unchanged.
     """
-    if not isinstance(path, Path):
+    if is_remote(path):
         path.write_bytes(content)
         return
     part = path.with_name(f".{path.name}.tmp")

@@ -23,7 +23,7 @@ from results.folder.files import explained, replace_file
 from results.folder.lease import Lease, in_words, is_alive
 from results.folder.mirror import mirrored
 from results.folder.object_store import RemotePath
-from results.folder.path import AnyPath
+from results.folder.path import AnyPath, is_remote
 
 LOCK = "lock"
 """The file or object in a run's folder that names the process that holds it."""
@@ -193,4 +193,4 @@ class ObjectKeeper(Keeper):
 
 def keeper_of(path: AnyPath) -> Keeper:
     """Return the keeper of the folder `path`."""
-    return ObjectKeeper(path) if isinstance(path, RemotePath) else LocalKeeper(path)
+    return ObjectKeeper(path) if is_remote(path) else LocalKeeper(path)

@@ -7,10 +7,13 @@ which one it has. This module contacts no store and imports nothing heavy; a sto
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from results.folder.object_store import RemotePath
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 AnyPath: TypeAlias = Path | RemotePath
 
@@ -67,6 +70,6 @@ def any_path(location: str | Path | RemotePath) -> AnyPath:
     return RemotePath(scheme, f"{bucket}/{key}", query)
 
 
-def is_remote(path: AnyPath) -> bool:
+def is_remote(path: AnyPath) -> TypeIs[RemotePath]:
     """Return whether a path is on an object store and not on a file system of this machine."""
     return isinstance(path, RemotePath)

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from results.folder.errors import FolderError
 from results.folder.files import replace_file
 from results.folder.object_store import RemotePath
+from results.folder.path import is_remote
 from results.folder.run_folder import RunFolder
 from results.store import parquet
 
@@ -45,7 +46,7 @@ class Outbox:
     @classmethod
     def of(cls, folder: RunFolder) -> Outbox | None:
         """Return the outbox of a run's folder on an object store; None for a folder on this machine."""
-        if not isinstance(folder.path, RemotePath):
+        if not is_remote(folder.path):
             return None
         mark = folder.fingerprint.read_bytes() if folder.exists else b""
         return cls(folder.path, folder.spool, mark, folder.check_held)

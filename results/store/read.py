@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from results.folder.path import AnyPath
+from results.folder.path import AnyPath, is_remote
 from results.folder.run_folder import RunFolder
 from results.store.parquet import DamagedError, read
 
@@ -19,7 +18,7 @@ def read_parts(folder: AnyPath, idx: Sequence[int] | None = None) -> Iterator[pa
     Raises:
         DamagedError: a part is damaged.
     """
-    if isinstance(folder, Path):
+    if not is_remote(folder):
         yield from (read(path, idx) for path in sorted(folder.glob("*.parquet")))
         return
     from results.store.object_dataset import read_parts as read_objects

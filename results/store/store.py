@@ -16,7 +16,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +23,7 @@ import pyarrow.compute as pc
 
 from results import directions, schema
 from results.folder.errors import FolderError
-from results.folder.path import AnyPath
+from results.folder.path import AnyPath, is_remote
 from results.folder.run_folder import RunFolder
 from results.space import Space
 from results.store.dataset import Dataset
@@ -165,7 +164,7 @@ class Store:
         pa.default_memory_pool().release_unused()  # otherwise Arrow keeps several copies of the last parts
 
     def _dataset(self, path: AnyPath, columns: pa.Schema) -> Dataset:
-        if isinstance(path, Path):
+        if not is_remote(path):
             return LocalDataset(path, columns, MAX_ROWS[path.name])
         assert self._outbox is not None  # a folder on an object store has one
         return ObjectDataset(path, columns, self._token, self._outbox.stage)

@@ -12,7 +12,7 @@ from typing import Any
 from results.fingerprint import read_fingerprint
 from results.folder.errors import FolderError
 from results.folder.files import replace_file, write_json
-from results.folder.path import AnyPath
+from results.folder.path import AnyPath, is_remote
 from results.folder.run_folder import RunFolder
 from results.schema import Status
 from results.store.parquet import DamagedError
@@ -40,7 +40,7 @@ def check_free(folder: RunFolder, plan: str) -> None:
     Raises:
         FolderError: the path is a file, or the folder holds files that the run would overwrite, remove or mix with its own.
     """
-    if isinstance(folder.path, Path) and folder.path.is_file():
+    if not is_remote(folder.path) and folder.path.is_file():
         raise FolderError(
             f"{folder.path} is a file, but a run needs a folder. Name another one: --out runs/NAME"
         )
@@ -110,10 +110,10 @@ def _of_others(folder: RunFolder, plan: str) -> Iterator[str]:
     if folder.lock.is_file() and not _names_a_process(folder.lock.read_bytes()):
         yield folder.lock.name
     for path in (folder.points, folder.curves, folder.weights, folder.rungs, folder.damaged):
-        if any(path.glob("*")) or (isinstance(path, Path) and path.is_file()):
+        if any(path.glob("*")) or (not is_remote(path) and path.is_file()):
             yield path.name
     kept = folder.checkpoints
-    if isinstance(folder.path, Path) and kept.exists() and not _has_only_checkpoints(kept):
+    if not is_remote(folder.path) and kept.exists() and not _has_only_checkpoints(kept):
         yield kept.name  # beside an object store, it is in a folder of our own
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from results import fingerprint
-from results.folder.path import AnyPath
+from results.folder.path import AnyPath, is_remote
 from results.folder.run_folder import RunFolder
 from sweep.errors import SweepError
 from sweep.plan.fingerprint import changes
@@ -86,6 +86,11 @@ def model(
     return built
 
 
+def _base(run: RunFolder) -> Path:
+    """Return the folder from which a builder's relative path counts; a plan on an object store has absolute ones only."""
+    return Path.cwd() if is_remote(run.path) else run.path
+
+
 def changed_builder(run: RunFolder) -> str:
     """Return a sentence if the builder is not the one that the sweep ran; empty if it is, or if there is none to compare.
 
@@ -93,7 +98,7 @@ def changed_builder(run: RunFolder) -> str:
     """
     try:
         name = str(yaml.safe_load(run.plan.read_text(encoding="utf-8")).get("builder", ""))
-        path, _ = find.locate(name, run.path if isinstance(run.path, Path) else Path.cwd())
+        path, _ = find.locate(name, _base(run))
         here = find.source_of(path)
     except (find.BuilderError, OSError, ValueError, yaml.YAMLError, AttributeError):
         return ""  # whoever needs the builder says what is wrong
@@ -132,7 +137,7 @@ def check_builder(run: RunFolder) -> None:
     """
     name = str(yaml.safe_load(run.plan.read_text(encoding="utf-8")).get("builder", ""))
     try:
-        path, installed = find.locate(name, run.path if isinstance(run.path, Path) else Path.cwd())
+        path, installed = find.locate(name, _base(run))
     except find.BuilderError as error:
         raise UntrustedError(f"{run.plan}: {error}") from None
     remedy = f"Read {path}; if you trust it, say so: --trust, or trust=True."
@@ -142,7 +147,7 @@ def check_builder(run: RunFolder) -> None:
             f"text beside it, {path.with_suffix('.py').name}, need not be that. If you made it or trust its author, say "
             "so: --trust, or trust=True."
         )
-    inside = isinstance(run.path, Path) and path.resolve().is_relative_to(run.path.resolve())
+    inside = not is_remote(run.path) and path.resolve().is_relative_to(run.path.resolve())
     if not installed or inside:
         raise UntrustedError(
             f"{run.plan} names the builder {name}, which is not installed here as a module. Making the model would run "

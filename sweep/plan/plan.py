@@ -15,7 +15,7 @@ from typing import Any, Literal, get_type_hints
 import numpy as np
 import yaml
 
-from results.folder.path import AnyPath, any_path
+from results.folder.path import AnyPath, any_path, is_remote
 from results.space import Space
 from results.verified import MOST
 from sweep.plan import repeats
@@ -119,7 +119,7 @@ class Plan:
         raw, lines = read_yaml(text, path)
         try:
             # A plan on an object store was stored by a run, so all its paths are absolute.
-            base = path.resolve().parent if isinstance(path, Path) else Path.cwd()
+            base = Path.cwd() if is_remote(path) else path.resolve().parent
             return cls.from_mapping(raw, base=base)
         except PlanError as error:
             raise located(error, path, lines) from None

@@ -275,8 +275,7 @@ def _written(asked: _Asked, out: str | Path | None) -> tuple[RunFolder, Plan]:
         names = itertools.chain([asked.name], (f"{asked.name}-{number}" for number in itertools.count(2)))
         folders = (RunFolder((Path("runs") / name).resolve()) for name in names)
         folder = next(one for one in folders if not _differences(asked, one, marks))
-    base = folder.path / GIVEN
-    assert isinstance(base, Path)
+    base = folder.state / GIVEN  # of a run on this machine, that is the folder itself
     if not folder.exists:
         folder.create()
         asked.write_rows(base)
