@@ -36,13 +36,14 @@ def test_sigterm_to_the_shell_waits_for_a_command_that_still_stores(tmp_path):
 
 
 @pytest.mark.heavy
-def test_a_command_that_never_ran_is_told_by_an_empty_file(tmp_path):
-    """Ray's launcher refuses an address that is none, after ours has started."""
+@pytest.mark.parametrize("module", ["cluster.submit.launcher", "cluster.launcher"])
+def test_a_command_that_never_ran_is_told_by_an_empty_file(tmp_path, module):
+    """Ray's launcher refuses an address that is none, after ours has started, also by its former address."""
     told = tmp_path / "told"
     told.touch()
     command = [
         "-m",
-        "cluster.submit.launcher",
+        module,
         str(told),
         "symmetric-run",
         "--address",
@@ -52,6 +53,7 @@ def test_a_command_that_never_ran_is_told_by_an_empty_file(tmp_path):
     ]
     ran = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
     assert ran.returncode == 1 and not told.read_text()
+    assert "No module named" not in ran.stderr
 
 
 def test_what_an_earlier_attempt_of_the_job_left_is_ended_and_nothing_else(tmp_path):
