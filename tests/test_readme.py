@@ -15,15 +15,16 @@ import pytest
 import yaml
 
 from results import schema
-from sweep import Plan
+from sweep import Plan, Space
 from sweep.commands.main import main
 from tests.help.plans import write_table
-from tests.help.repository import DOCUMENTS, README, ROOT, blocks, spans, text
+from tests.help.repository import DOCUMENTS, README, ROOT, blocks, spans, text, without_blocks
 
 EXAMPLES = {
     (README, "python"): 1,
-    ("sweep/README.md", "yaml"): 2,
+    ("sweep/README.md", "yaml"): 3,
     ("sweep/README.md", "python"): 2,
+    ("trainables/README.md", "python"): 1,  # in tests/native/expressions/test_translate.py
     ("results/README.md", "python"): 3,  # the first here, the others in test_run.py
     ("results/README.md", "sql"): 1,
 }
@@ -86,6 +87,13 @@ def test_the_plan_file_is_the_same_plan_but_for_its_callbacks(houses):
     assert plan.to_dict() == made.to_dict()
 
 
+def test_axes_that_act_at_some_points_only_leave_as_many_points_as_said():
+    example = yaml.safe_load(blocks("yaml", "sweep/README.md")[1])
+    space = Space(example["space"], example["only"])
+    said = re.search(r"so (\d+) of these (\d+) points are trained", text("sweep/README.md"))
+    assert said and (space.different, len(space)) == (int(said[1]), int(said[2]))
+
+
 def test_the_options_of_a_table_are_taken_together(tmp_path):
     chance = np.random.default_rng(0)
     table = pd.DataFrame(
@@ -101,7 +109,7 @@ def test_the_options_of_a_table_are_taken_together(tmp_path):
     table.reset_index().to_csv(
         tmp_path / "people.csv", index=False
     )  # the first column is dropped by position
-    options = yaml.safe_load(blocks("yaml", "sweep/README.md")[1])["data"]
+    options = yaml.safe_load(blocks("yaml", "sweep/README.md")[2])["data"]
     plan = Plan(data=options, builder="model.py:build", space={"batch_size": [8]}, base=tmp_path)
     prepared = plan.table
     assert prepared.classes == ("high", "low") and prepared.features[0] == "age"
@@ -124,7 +132,7 @@ def test_no_example_is_left_out():
     assert {key: count for key, count in found.items() if count} == EXAMPLES
     known = {"sh", "text", *(language for _, language in EXAMPLES)}
     for document in DOCUMENTS:  # a block without a language would be run by no test
-        opened = re.findall(r"^```(.*)$", text(document), re.MULTILINE)[::2]
+        opened = re.findall(r"^ *```(.*)$", text(document), re.MULTILINE)[::2]
         assert set(opened) <= known, document
 
 
@@ -171,7 +179,7 @@ def links(document):
 
 def heading_links(document):
     """Return the anchors of a document's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", document, flags=re.DOTALL | re.M), re.M)
+    headings = re.findall(r"^#+ (.*)$", without_blocks(document), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -187,7 +195,14 @@ def test_every_link_leads_somewhere(document):
 
 def test_the_front_page_is_short_and_leads_to_all_others():
     assert len(text(README).splitlines()) <= 200
-    assert set(DOCUMENTS) - {README} <= set(links(README))
+    found, new = set(), {README}
+    while new:
+        found |= new
+        to = {(ROOT / one).parent / link.partition("#")[0] for one in new for link in links(one)}
+        new = {
+            document for document in DOCUMENTS if (ROOT / document) in {path.resolve() for path in to}
+        } - found
+    assert found == set(DOCUMENTS)
 
 
 def typed(document):

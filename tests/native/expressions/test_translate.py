@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from tests.help.expressions import computed
 from tests.help.kernels import HERE, opened
+from tests.help.repository import blocks
 from trainables.native.expressions.formula import NoExpressionError
 from trainables.native.expressions.translate import expression_of
 
@@ -70,6 +71,17 @@ def test_what_is_no_expression_is_refused_with_its_operation(loss):
     call, target, outputs, why = REFUSED[loss]
     with pytest.raises(NoExpressionError, match=why):
         expression_of(call, target, outputs, "linear", is_loss=True)
+
+
+def test_the_loss_of_the_readme_is_an_expression():
+    names = {}
+    [example] = blocks("python", "trainables/README.md")
+    exec(example, names)
+    expression = expression_of(names["quantile"], (1,), 1, "linear", is_loss=True)
+    y, p = np.float32([1.0]), np.float32([[0.0], [3.0]])
+    value, gradient = computed(opened(HERE[-1]), expression, y, p)
+    np.testing.assert_allclose(value, [0.9, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(gradient[:, 0], [-0.9, 0.1], rtol=1e-6)
 
 
 # Values and gradients -------------------------------------------------------------------------------------------------
