@@ -18,7 +18,7 @@ HEAD_LOST_AFTER_S = 30
 """Seconds after which the driver gives up on a head that it cannot reach; Ray's default is 60."""
 
 PASSED_ON = ("SWEEP_KERNEL",)
-"""Variables of the driver that its workers and a submitted driver get, too, if they are set: see CONTRIBUTING.md."""
+"""Variables of the driver that its workers and a submitted driver get, too, if they are set; see trainables/native."""
 
 
 def passed_on() -> dict[str, str]:
