@@ -1,4 +1,4 @@
-"""What was verified of a run: which points were trained again by plain Keras, and how they compared.
+"""The record of a run's verification: which points plain Keras trained again, and how they compared.
 
 The file `verified.json` of a run's folder has one entry for each point that was checked. An entry counts only as long as
 the point's row is the one that was checked.

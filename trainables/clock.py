@@ -1,4 +1,4 @@
-"""How long something takes: of the wall clock, which limits are about, and of the cores, which costs are about."""
+"""Measures how long something takes: by the wall clock for limits, and in core seconds for costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The probability from which a row is decided for the second of two classes, or an answer for yes.
+"""Chooses the probability above which a row counts as the second of two classes, or an answer as yes.
 
 It is chosen on rows that the test does not have.
 

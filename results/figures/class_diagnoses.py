@@ -1,4 +1,4 @@
-"""Figures of a classification's diagnosis: the table `NAME` of `results.diagnosis.classification` is drawn by `NAME_figure`.
+"""Draws a classification's diagnosis: `NAME_figure` draws the table `NAME` of `results.diagnosis.classification`.
 
 A class has the same colour in its ROC curve, its precision-recall curve and its reliability, unless some are left out.
 `results.figures.diagnoses` draws the tables that classifications share with regressions.

@@ -1,4 +1,4 @@
-"""Figures of a diagnosis: the table `NAME` of `results.diagnosis.diagnose` is drawn by the function `NAME_figure`.
+"""Draws the figures of a diagnosis: `NAME_figure` draws the table `NAME` of `results.diagnosis.diagnose`.
 
 The train rows and this model are blue, the validation rows orange, the test rows green.
 """

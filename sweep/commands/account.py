@@ -1,4 +1,4 @@
-"""`sweep account`: what ASHA did."""
+"""`sweep account`: it shows how many points ASHA stopped, what that saved and what it lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening of a run, for the commands that read one: they get the run, its rows, and the rows of a condition from here."""
+"""Opens a run for the commands that read one: the run, its rows, and the rows that fulfil a condition."""
 
 from __future__ import annotations
 

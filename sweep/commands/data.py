@@ -1,4 +1,4 @@
-"""The command `data`."""
+"""`sweep data`: it shows what a plan's table becomes and what may be wrong with it."""
 
 from __future__ import annotations
 

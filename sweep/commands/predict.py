@@ -58,7 +58,7 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
         spec = Plan.load(run.folder.plan).data_spec
         try:
             rows, notes_of_file, row = rows_of(file, spec, prepared.recipe if prepared else None)
-        except DataError as error:  # the file is none of the plan's
+        except DataError as error:  # the file is not named in the plan
             raise InputError(_for_another_file(error, spec)) from None
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # the notes say the same
             found = predicted(
@@ -92,7 +92,7 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
 
 
 def _for_another_file(error: DataError, spec: DataSpec) -> str:
-    """Return the message about a file that is none of the plan's, whose remedies therefore are no keys of the plan."""
+    """Return the message about a file that is not named in the plan, whose remedies therefore are no keys of the plan."""
     said = error.with_remedy("Correct data.path", "Give another file").with_remedy(" in data.path", "")
     text = str(said)
     delimiter = "blanks" if spec.delimiter == WHITESPACE else f'"{spec.delimiter}"'

@@ -1,4 +1,4 @@
-"""Printing of tables on the command line."""
+"""Prints tables on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claiming of a folder for a run: whether a run may write there, and the plan and fingerprint that mark it as the run's."""
+"""Claims a folder for a run: whether the run may write there, and the plan and fingerprint that mark it as the run's."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> list[str]:
 
 
 def _of_others(folder: RunFolder, plan: str) -> Iterator[str]:
-    """Yield the name of each file or folder that the run would write, that is there, and that no start of a run left."""
+    """Yield the name of each existing file or folder that a run would overwrite and no run has made."""
     for path in (folder.preparation, folder.progress, folder.metrics, folder.verified):
         if path.is_file():
             yield path.name

@@ -1,4 +1,4 @@
-"""Counts of workers that died: they decide whether another worker may take the points of a dead one.
+"""Counts the workers that died, to decide whether another worker may take the points of a dead one.
 
 A point that ends its worker would probably end the next one, too, so it is tried again only `retries` times. A lost node
 or a failed network says nothing about the points that were trained there, so these are handed out many more times.

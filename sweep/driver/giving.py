@@ -2,8 +2,8 @@
 
 When no work is left for a worker, the trial that would gain most by it is asked to give half of its open points away. It
 does so at its next step: it saves their state as a checkpoint and names them in its report. They then are a group of their
-own, and the worker that takes them finds the checkpoint. Until that report has arrived the points are the giver's, and from
-then on they are not: so each point is one trial's at any time, whoever dies.
+own, and the worker that takes them finds the checkpoint. The giver owns the points until its
+report arrives; then the new group owns them. So each point always belongs to one trial, even if a worker dies.
 
 Terminology, beside that of `sweep.driver.searcher`
     giver    a trial that is asked to give points away

@@ -1,4 +1,4 @@
-"""The end of a sweep when Ray on this machine has lost one of its own processes.
+"""Ends a sweep when Ray on this machine has lost one of its own processes.
 
 Ray's core would end this process soon after, with exit status 1 and without a message (see `cluster.connect.losses`). So
 there is no time for an orderly stop. The committed rows are on the disk, and the next run trains the rest.

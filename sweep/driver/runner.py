@@ -1,4 +1,4 @@
-"""Running a plan: `run` trains the points without a row on Ray Tune, and resumes if the folder holds a run already."""
+"""Runs a plan: `run` trains the points without a row on Ray Tune, and resumes if the folder holds a run already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scheduler of Ray Tune: the next trial is the oldest for which no worker is being started, and waits end for work.
+"""The scheduler for Ray Tune: it starts the oldest trial that has no worker yet, and ends idle trials when there is work.
 
 Tune gives a worker that is free to the trial that the scheduler chooses, and ends the worker that is being started for it.
 With Tune's own scheduler that is the oldest trial. So trials that are shorter than the start of a worker would keep all

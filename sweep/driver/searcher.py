@@ -1,7 +1,7 @@
 """The searcher: Ray Tune asks it for each next trial, a group of points for the fused engine or one point for Keras.
 
 Terminology
-    wait    a trial without points, which keeps a worker ready; it has `ready` reported once its worker has started
+    wait    a trial without points, which keeps a worker ready; it reports once, when its worker has started
     work    all other trials
 """
 

@@ -129,8 +129,8 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
 def _preloaded(task: Task, workers: int) -> str:
     """Return the module that Ray's workers on this machine import while there is no trial yet; empty for none.
 
-    Ray starts a worker for each core. If fewer trials run at once, some of them would import it in vain. A worker with a GPU
-    learns which one it may use before it imports TensorFlow.
+    Ray starts a worker for each core. If fewer trials run at once, some workers would import it without using it. A worker
+    with a GPU learns which one it may use before it imports TensorFlow.
     """
     is_full = workers == task.cpus and not task.plan.resources.gpu
     return "trainables.trials.preload" if is_full and task.trainable is None else ""

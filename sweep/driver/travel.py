@@ -1,4 +1,4 @@
-"""Packing of a plan for a cluster: the workers get the builder's folder, and a submitted sweep also gets the table."""
+"""Packs a plan for a cluster: the workers get the builder's folder, and a submitted sweep also gets the table."""
 
 from __future__ import annotations
 

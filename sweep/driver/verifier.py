@@ -1,7 +1,7 @@
-"""The verification at the end of a sweep: some finished points are trained again alone, by plain Keras.
+"""The verification at the end of a sweep: plain Keras trains some finished points again, one by one.
 
 They are further trials of the same Tune run, with the engine `verify`. All of them together take at most `SHARE` of the
-sweep's core seconds: what `Tally.spent_s` counts in this run of the command, which is composing, compiling, training and
+sweep's core seconds: what `Tally.spent_s` counts in this run of the command, which is grouping, compiling, training and
 evaluating by the fused engine and the points trained by Keras, without the start of workers. The best point comes first,
 and at least `LEAST_EPOCHS` of its epochs are compared, however short the sweep was.
 """

@@ -1,1 +1,1 @@
-"""Rebuilding the models of a run's points: to predict with them, save them and diagnose them."""
+"""Rebuilds the models of a run's points, to predict with them, save them and diagnose them."""

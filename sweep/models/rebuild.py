@@ -1,4 +1,4 @@
-"""Rebuilding the model of a finished point: the plan's builder makes it, and it gets the stored weights.
+"""Rebuilds the model of a finished point: the plan's builder makes it, and it gets the stored weights.
 
 A folder may come from a stranger, and the plan in it names code to run. So the builder is imported only after a check: it
 must be an installed module outside the folder, and its source must be the one that the sweep ran.

@@ -1,4 +1,4 @@
-"""Export of a trained model: this writes the model as a file, and a card beside it."""
+"""Exports a trained model: it writes the model as a file, and a card beside it."""
 
 from __future__ import annotations
 

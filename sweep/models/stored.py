@@ -1,4 +1,4 @@
-"""What a run's folder has of its points, in the form in which it is compared with what Keras trains."""
+"""Reads from a run's folder what is stored of some points, in the form in which it is compared with Keras."""
 
 from __future__ import annotations
 

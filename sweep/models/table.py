@@ -1,4 +1,4 @@
-"""The table of a run: where a model is evaluated, the table must be the one that the sweep was run on."""
+"""Reads the table of a run, and checks that it is the one that the sweep was run on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verification of a run in this process, without Ray: finished points are trained again by plain Keras and compared."""
+"""Verifies a run in this process, without Ray: plain Keras trains finished points again, and both trainings are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsing of a plan: it reads YAML with the line of every key, and turns plain data into checked dataclasses.
+"""Parses a plan: it reads YAML with the line of every key, and turns plain data into checked dataclasses.
 
 An error is a `PlanError` with the path of the wrong key. The caller that knows the file adds the line. All faults of a plan
 that do not depend on each other are found before one error with all of them is raised.

@@ -1,4 +1,4 @@
-"""What to write instead of keys that Keras has and a plan has not: for each of them a reason and a line to paste.
+"""Says what to write in a plan instead of an argument that only Keras has: a reason, and a line to paste.
 
 The keys are those of `Model.fit` and of Keras' callbacks, also in the spelling of Keras' classes.
 """

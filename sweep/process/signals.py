@@ -1,4 +1,4 @@
-"""Handling of Ctrl-C and SIGTERM: the first stops the sweep at the next safe point, the second ends the process."""
+"""Handles Ctrl-C and SIGTERM: the first stops the sweep at the next safe point, the second ends the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A digest of everything that a function without a file reads, also where its source does not show it.
+"""Makes a digest of everything that a function without a file reads, even what its source does not show.
 
 That is what the fused engine compares models by: code, closures, defaults, attributes of objects and classes, functions in
 containers, and the globals of all of these, also in the modules that the user wrote. The texts of these modules count, too,

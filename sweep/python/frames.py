@@ -1,4 +1,4 @@
-"""Writes a data frame of a session into a file that keeps the kinds of its columns, and finds what its checksum must name.
+"""Writes a data frame of a session into a file that keeps the kinds of its columns.
 
 A frame becomes a Parquet file. If it has categories that are no texts, it becomes a Feather file, because Parquet would make
 them plain numbers.

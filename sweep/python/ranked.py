@@ -1,4 +1,4 @@
-"""The scores of all points of a run, as an estimator of scikit-learn tells them."""
+"""The scores of all points of a run, in the form of scikit-learn's `cv_results_`."""
 
 from __future__ import annotations
 

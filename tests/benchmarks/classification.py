@@ -51,7 +51,7 @@ def main(points: int = 2000) -> None:
 
     took = alternating.medians({kind: lambda kind=kind: epochs(kind) for kind in made}, TIMES)  # type: ignore[misc]
     names = {"mse": "regression", "classes": "classification without AUC", "auc": "classification, AUC"}
-    print(f"{points} points; {'core us of a point and epoch':>42}   to the regression   composing, core s")
+    print(f"{points} points; {'core us of a point and epoch':>42}   to the regression    grouping, core s")
     for kind, name in names.items():
         each = took[kind] / points / EPOCHS * 1e6
         print(f"{name:26} {each:30.1f} {took[kind] / took['mse']:18.2f}x {composing_s[kind]:18.1f}")

@@ -142,7 +142,7 @@ def sample(space: Any, each: int) -> list[list[int]]:
 
 
 def splitting(plan: Any) -> dict[str, float]:
-    """Return the core seconds of finding and composing the groups, per point and per call."""
+    """Return the core seconds of finding the groups and making their programs, per point and per call."""
     from sweep.driver.estimate import _composer
     from trainables.fused.compose.points import Points
     from trainables.fused.internals import xla

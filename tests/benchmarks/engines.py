@@ -20,9 +20,7 @@ NAMES = {"native": "native", "fused": "XLA"}
 
 
 def main(points: int = 1000) -> None:
-    print(
-        f"{points} points   wall s   core s of the workers: composing, compiling, training, evaluating; sum"
-    )
+    print(f"{points} points   wall s   core s of the workers: grouping, compiling, training, evaluating; sum")
     walls: dict[str, list[float]] = {name: [] for name in NAMES}
     cores: dict[str, list[float]] = {name: [] for name in NAMES}
     rows: dict[str, pd.DataFrame] = {}

@@ -1,4 +1,4 @@
-"""How soon a grid of 10^6 points begins to train, and how much memory its workers take.
+"""Benchmark of a grid of 10^6 points: the seconds until training begins, and the memory that the workers take.
 
 The grid is the reference task's with 116 learning rates, 1,002,240 points, all of which are asked for. The builder is the
 reference one; its file also notes when a worker trains its first epoch.

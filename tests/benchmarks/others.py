@@ -68,7 +68,7 @@ class Task:
 
 
 def native(task: Task) -> dict[str, Any]:
-    """Train all points natively in this process; the composing is not counted, as is the compiling of JAX."""
+    """Train all points natively in this process; the grouping is not counted, as is the compiling of JAX."""
     from results.space import Space
     from tests.help.cohorts import PLAN, Fused
     from trainables.builder import find

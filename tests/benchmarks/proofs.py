@@ -82,7 +82,7 @@ KINDS = ("none", "loss", "layer", "optimizer", "metric")
 def main(points: int = 400) -> None:
     alternating.set_up()
     print(
-        f"{points} points; core s      composing   proving  compiling  training  testing   proving, share of all"
+        f"{points} points; core s       grouping   proving  compiling  training  testing   proving, share of all"
     )
     grids = [(kind, kind, WIDTHS, DEPTHS) for kind in KINDS]
     grids.append(("small", "none", list(range(4, 4 + points // len(RATES))), [1]))
@@ -137,7 +137,7 @@ def _trained(kind: str, points: int, widths: list[int], depths: list[int]) -> tu
         waiting += [np.asarray(part) for part in report.parts]
         took.update({name: seconds for name, seconds in report.timing.items() if name != "compile"})
     proof.refused, proof._by_program = originals
-    took["compose"] -= took["prove"]  # the engine counts proving as composing
+    took["compose"] -= took["prove"]  # the engine counts proving as grouping
     took["prove"] -= took["compile"]
     return took, ", ".join(f"{count} {name}" for name, count in engines.items())
 

@@ -1,6 +1,6 @@
 """Benchmark of the engines on models as people publish them: which points of ten small grids does which engine train?
 
-`python -m tests.benchmarks published [ROWS]` composes, proves and trains each grid of `builders` for one epoch, on the first
+`python -m tests.benchmarks published [ROWS]` groups, proves and trains each grid of `builders` for one epoch, on the first
 ROWS (default: 1,000) train rows of the abalone table. It prints the table of trainables/README.md. Points that are left to
 Keras' own `fit` are counted and not trained.
 """

@@ -99,7 +99,7 @@ def calibrated(sample: list[dict[str, Any]]) -> list[dict[str, Any]]:
         whole = {**one, "points": EACH, "epochs": round(one["epochs"] * EACH / one["points"])}
         whole["chunk_epochs"] = one["chunk_epochs_of_all"]
         for part, total_s in QUIET_S.items():
-            # Composing costs as much for few points; the rest is proportional to what is trained.
+            # Grouping costs as much for few points; the rest is proportional to what is trained.
             weights = [
                 1.0 if part == "compose" else other["chunk_epochs_of_all"] / other["chunk_epochs"]
                 for other in sample

@@ -2,7 +2,7 @@
 
 The model
     core      All workers start at once and wait. A core takes one trial after the other, in the order of the sweep's own
-              searcher. A trial composes its group. It then gives it back in parts, if it is several programs or if
+              searcher. A trial groups its points. It then gives it back in parts, if it is several programs or if
               the sweep's own `cutting` says so, or else trains it. It reports every two seconds.
     moving    The sweep's own `Giving` asks trials for points, by what the engine's own `Pace` expects.
     epoch     An epoch of a cohort costs its chunks: points of one activation function, a vector's lanes each.
@@ -42,7 +42,7 @@ class Program:
     """What the points of one program cost, in core seconds.
 
     Attributes:
-        begin_s, first_begin_s: composing and proving a trial's points, and the same for a worker's first trial.
+        begin_s, first_begin_s: grouping and proving a trial's points, and the same for a worker's first trial.
         begin_point_s: on top of that for each point.
         chunk_s: an epoch of a chunk.
         evaluate_s: of a point that has finished.
@@ -159,7 +159,7 @@ class Simulation:
         self.giving = Giving(self.searcher)
         self.at = np.zeros(len(grid.epochs), np.int64)  # epochs that each point has been trained
         self.names = itertools.count()
-        self.fresh = set(range(cores))  # cores whose worker has not composed yet
+        self.fresh = set(range(cores))  # cores whose worker has not grouped any points yet
         self.events: list[tuple[float, int, _Trial, dict[str, Any]]] = []
 
     def run(self) -> Simulated:

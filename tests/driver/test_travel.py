@@ -1,4 +1,4 @@
-"""Travel: a builder is found where it arrives, and a submitted plan is the plan that was meant."""
+"""Tests that workers find the builder, and that a submitted plan keeps its meaning."""
 
 import subprocess
 import sys

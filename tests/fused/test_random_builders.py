@@ -25,7 +25,7 @@ RTOL = 1e-3
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("first", range(0, BUILDERS, AT_ONCE))
 def test_random_builders_have_the_numbers_of_plain_keras(first, tmp_path, monkeypatch):
-    """Every second one is composed by a study, the others from the descriptions of all their points."""
+    """The points of every second one are grouped by a study, the others from the descriptions of all their points."""
     works, tasks, chosen = [], [], []
     for seed in range(first, first + AT_ONCE):
         text, axes = source(seed)

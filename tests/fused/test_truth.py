@@ -74,7 +74,7 @@ def marked(case):
 @pytest.mark.xdist_group("truth")
 @pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_every_point_has_the_numbers_of_plain_keras(case, expected, monkeypatch):
-    """The few points of a case are composed by a study first, and then each from its own description."""
+    """The few points of a case are grouped by a study first, and then each from its own description."""
     engines = set()
     for programs, most in (("any", 0), ("xla", few.FEW)):
         if programs == "xla" and "native" not in engines:

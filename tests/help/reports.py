@@ -1,4 +1,4 @@
-"""Runs that need no training: by default their every text is hostile."""
+"""Runs that are made without training; by default, each text in them tries to break the page that shows it."""
 
 import itertools
 

@@ -1,8 +1,7 @@
-"""Builders that keep state, and what a fresh process makes of their points.
+"""Builders that keep state between calls, and a command that builds their points in fresh processes.
 
-This prints the outcome of fresh processes as JSON: `python -m tests.help.stateful FOLDER NAME...`.
-FOLDER has a folder
-for each of the named `CASES`. Each point is built in a process of its own, forked before any builder was imported.
+`python -m tests.help.stateful FOLDER NAME...` prints the outcome as JSON. FOLDER has a folder for each
+of the named `CASES`. Each point is built in a process of its own, forked before any builder was imported.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What a message offers works."""
+"""Tests that the settings which a message offers for a table do mend it."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Finds activations, losses and metrics that do not fit each other, where Keras trains or measures nonsense in silence.
+"""Finds activations, losses and metrics that do not fit each other, although Keras trains and measures with them.
 
 Only what is certain is told: a last layer of Keras' own, and losses and metrics of Keras.
 """

@@ -1,4 +1,4 @@
-"""The shape in which a model takes the target: what its compiled loss and metrics need, found out by trying them.
+"""Finds the shape in which a model takes the target, by trying its compiled loss and metrics.
 
 Terminology
     flat      shape (rows,), as in the table

@@ -1,4 +1,4 @@
-"""Checks the values of a target against a model's losses of Keras, which train nonsense in silence if they do not fit."""
+"""Checks whether the losses of Keras in a model can use the target's values: Keras itself trains with any values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def name_of(loss: Any) -> str:
 
 
 def check(loss: Any, width: int, table: Table, column: int | None) -> None:
-    """Raise if the target's values are none for a loss of Keras.
+    """Raise if a loss of Keras cannot use the target's values.
 
     Args:
         loss: as passed to `compile`; other losses are not checked.

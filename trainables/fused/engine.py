@@ -5,14 +5,14 @@ engine `fused`, whatever its programs are of.
 
 Terminology
     group    points that share a program, or may do so
-    compose  find out whether points are a group, and make the program and what each point starts from
+    compose  to group points: find out whether they are a group, and make the program and what each point starts from
     member   a point of a group
     cohort   a group, or a part of one, in training
     lane     one model of those that a program works on at once
     chunk    `LANES` lanes; a program trains one chunk after another
     give     leave open points to another worker, which goes on with them from their checkpoint
 
-A step composes the group, or trains it until ASHA's next milestone, or for a few seconds, or gives points away.
+A step groups the points, or trains them until ASHA's next milestone, or for a few seconds, or gives points away.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ProgramEngine(Engine):
         self._asked = True
 
     def step(self) -> Report:
-        """Compose the group, or train it for a while, and report."""
+        """Group the points, or train them for a while, and report."""
         report = self._step()
         learned = self._composer.learned() if self._composer else None
         notes = learned.interactions.notes if learned else ()
@@ -120,7 +120,10 @@ class ProgramEngine(Engine):
         return f"it cannot be compiled ({cause_of(error)})"
 
     def _raised_by_keras(self) -> str:
-        """Return what an epoch of the first point by Keras raises; empty if nothing. A program may raise it elsewhere."""
+        """Return what an epoch of the first point by Keras raises; empty if nothing.
+
+        A program may raise the same error at another point.
+        """
         from trainables.single.point import Point
 
         work = self.work
@@ -354,7 +357,10 @@ class ProgramEngine(Engine):
 
 
 def _is_of_model(error: Exception) -> bool:
-    """Return whether an operation of a model refuses its numbers, which it would do again. Memory may run out but once."""
+    """Return whether an operation of a model refuses its numbers, which it would do again.
+
+    An error for lack of memory may not occur again.
+    """
     import tensorflow as tf
 
     kinds = (

@@ -1,4 +1,4 @@
-"""Models and rows as arrays, in the order in which the kernel takes them."""
+"""Arranges models and rows as arrays in the order that the kernel needs."""
 
 from __future__ import annotations
 

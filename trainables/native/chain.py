@@ -1,4 +1,4 @@
-"""A model as layers that the kernel has, each of which takes the outputs of others.
+"""The form in which the kernel gets a model: a list of layers, each with the layers that feed it.
 
 Layers at the start that are the same for all points and draw nothing, such as a normalizer, are applied to the table by
 Keras itself, once. They are the `prefix`.

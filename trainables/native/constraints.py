@@ -1,4 +1,4 @@
-"""Reads the constraints of a model's weights, as the kernel applies them after each step."""
+"""Translates the constraints of a model's weights into those that the kernel applies after each step."""
 
 from __future__ import annotations
 

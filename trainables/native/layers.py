@@ -1,4 +1,4 @@
-"""Says which layer of the kernel a layer of Keras is."""
+"""Says which layer of the kernel computes a layer of Keras."""
 
 from __future__ import annotations
 

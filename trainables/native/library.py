@@ -1,4 +1,4 @@
-"""Loads the native kernels: of the binaries that setup.py built beside this file, those that this processor can run.
+"""Loads the native kernels that this processor can run, from the binaries that setup.py built beside this file.
 
 Terminology
     kernel   the sources in the folder `kernel`, compiled for one kind of processor: "avx512", "avx2" or "neon"

@@ -1,4 +1,4 @@
-"""Says which losses and metrics of Keras the kernel computes, and as which of its measures."""
+"""Says which losses and metrics of Keras the kernel computes, and by which of its measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The structure of a chain's models, as the kernel takes it: `struct Net` of kernel/structures.h."""
+"""Describes the structure of a model in the form that the kernel reads: `struct Net` of kernel/structures.h."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computes the metrics that are no sums of the kernel over rows.
+"""Computes the metrics that the kernel cannot compute as sums over rows.
 
 Areas under curves are computed from what the kernel counts, by `areas`. Others, such as precision and users' functions, are
 computed by Keras' own metrics, from the outputs that the kernel keeps.

@@ -1,4 +1,4 @@
-"""Reads a Keras model as layers of the kernel, each of which takes outputs of others, and says why it is none."""
+"""Translates a Keras model into layers of the kernel, or says why the kernel cannot train it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks at the columns of a raw table: what each becomes, and everything that is wrong with them, named at once."""
+"""Decides what each column of a raw table becomes, and names everything that is wrong with the columns at once."""
 
 from __future__ import annotations
 

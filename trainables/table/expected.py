@@ -1,4 +1,4 @@
-"""What is known of a table before its file is read, and which of the file's texts mean gaps.
+"""Says what is known of a table before its file is read, and which texts of the file mean gaps.
 
 A file has no gaps as a data frame has them: an empty field and texts such as NA are read as gaps. In a column of texts, such
 a text may be a value of its own.

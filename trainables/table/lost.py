@@ -1,4 +1,4 @@
-"""Rows that are left out because of gaps: whether each part keeps enough of them, and which columns cost the most."""
+"""Checks the rows that gaps leave out: whether each part keeps enough rows, and which columns cost the most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The raw rows of a table, from all of its files, and the checks that need the plan: which columns are there, and gaps."""
+"""Reads the raw rows of a table from all of its files, and checks its columns and gaps against the plan."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def chosen(raw: Raw, spec: DataSpec, by_weight: Sequence[str]) -> pd.DataFrame:
 
 
 def _like(name: str, frame: pd.DataFrame) -> str:
-    """Return a question, in brackets after a space, for the column that is called almost so; empty if there is none."""
+    """Return a question, in brackets after a space, for a column with a similar name; empty if there is none."""
     names = [str(column) for column in frame.columns]
     folded = {column.strip().casefold(): column for column in names}
     near = folded.get(name.strip().casefold()) or next(

@@ -1,4 +1,4 @@
-"""Tries what would mend the columns of a table, so that no remedy leads to the next fault."""
+"""Tries the settings that would mend the columns of a table, so that a message offers only those that work."""
 
 from __future__ import annotations
 

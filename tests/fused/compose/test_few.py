@@ -1,4 +1,4 @@
-"""Few points are composed from the description of each configuration, which is built once and tells everything."""
+"""Few points are grouped by the description of each configuration, which is built once and tells everything."""
 
 import itertools
 from pathlib import Path
@@ -51,7 +51,7 @@ def counted():
 
 
 def assert_each_as_described(parts, space):
-    """Compose all points by their descriptions, and compare each with its own; return how often a model was described."""
+    """Group all points by their descriptions, and compare each with its own; return how often a model was described."""
     builds, waiting, seen = MadeUp(parts), [np.arange(len(space))], 0
     while waiting:
         part = waiting.pop()

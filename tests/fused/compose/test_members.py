@@ -1,6 +1,6 @@
 """Composed models are those that the builder makes, also where its axes act together.
 
-The points here are few. So the tests say in which way they are composed: by a study, or each from its own description.
+The points here are few. So the tests say in which way they are grouped: by a study, or each from its own description.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Chooses few points in which the values of the axes meet: every pair of values of every two axes occurs.
+"""Chooses a small set of points in which every two values of every two axes occur together.
 
 Such a choice is called a covering array of strength 2. With every three values of every three axes, its strength is 3. The
 method is greedy, like that of Cohen, Dalal, Fredman and Patton (1997). The number of rows hardly grows with the number of

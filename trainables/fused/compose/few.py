@@ -1,4 +1,4 @@
-"""Composes few points: the model of each configuration is built and described by itself, so nothing is derived.
+"""Groups a small number of points by building and describing the model of each.
 
 Then every effect on the models is seen, of any number of axes. No study is needed, and no random members as a test.
 

@@ -43,7 +43,7 @@ WhyNot = Callable[[np.ndarray, Members], str]
 def partition(
     composer: Composer, space: Any, points: np.ndarray, fit: Fit, not_native: WhyNot = lambda *_: ""
 ) -> Iterator[Group]:
-    """Yield the groups of `points`. Each is composed in the same way as in a trial.
+    """Yield the groups of `points`. Each is found in the same way as in a trial.
 
     Args:
         composer: composes groups of the builder.

@@ -1,4 +1,6 @@
-"""Holds which axes act together on the models of a sweep. This file imports no Keras, so that the driver can read it.
+"""Records which axes affect a model only in combination.
+
+This file imports no Keras, so that the driver can read it.
 
 Terminology
     part    of a description: its signature, one of `PARTS`, or one number by its key

@@ -1,4 +1,7 @@
-"""Holds what the trials of a sweep learn from each other. This file imports no Keras, so that the driver can read it."""
+"""The record of what one worker tells the others about models that it has built.
+
+This file imports no Keras, so that the driver can read it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits points that are no group into parts that may be groups, with the cost of each part."""
+"""Splits points that cannot share a program into parts that may, with the cost of each part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds out which axes act together on a part of a model, also if none of them acts by itself.
+"""Finds out which axes act together on a part of a model, even if none of them acts by itself.
 
 An example: `SGD(rate, momentum) if optimizer == "sgd" else Adam(rate)`. From a base point with Adam, a change of the
 momentum changes nothing. So models are built by themselves for a covering array of the axes, in which every two values of

@@ -1,4 +1,4 @@
-"""Tries a model on a few rows, to find out what training changes in it."""
+"""Trains a model on a few rows to see which variables training changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says which penalties a model's loss holds, and turns them off. Both engines use it for `data_loss`.
+"""Says which penalties a model's loss holds, and turns them off. All engines use it for `data_loss`.
 
 Terminology
     penalty     what Keras adds to the compiled loss: `Model.losses`, of regularizers and of `add_loss`

@@ -1,4 +1,4 @@
-"""Finds out whether a built model can be a lane of a program at all, and says why not."""
+"""Finds out whether a program can train a built model at all, and says why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes values apart whose content is no code: arrays, tensors, random generators and other objects of libraries."""
+"""Splits values that are not code, such as arrays and generators, into parts that can be compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cohort asks of its program: XLA's `Program` and the native `NativeProgram` can stand for each other."""
+"""The base class of programs: the XLA program and the native one."""
 
 from __future__ import annotations
 

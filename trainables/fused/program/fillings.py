@@ -1,4 +1,4 @@
-"""Makes batches whose last rows must not count, to find out whether a mask over these rows stands for a smaller batch."""
+"""Makes batches with extra rows, to check that a masked batch gives the same results as a smaller batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses the members of a program that are trained by Keras too.
+"""Chooses the members of a program that Keras trains too, to prove the program.
 
 Each optimizer and activation that is not proven occurs among them. Further members are chosen so that values of the axes
 occur that no other chosen member has. So an axis of two values is shown with both, whatever the builder does with it.

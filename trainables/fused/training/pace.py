@@ -1,4 +1,4 @@
-"""How long the rest of a cohort takes, as measured on its epochs so far, and what it would save to share it."""
+"""Estimates how long the rest of a cohort takes, and how much sooner it would end if another worker took half of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pace:
         self._stays, self._epochs = 1.0, 0
 
     def begun(self, seconds: float) -> None:
-        """Count seconds of composing, proving, restoring or compiling."""
+        """Count seconds of grouping, proving, restoring or compiling."""
         self.begin_s += seconds
 
     def trained(self, points: int, left: int, seconds: float) -> None:

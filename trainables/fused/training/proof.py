@@ -4,13 +4,13 @@ The program is the compiled one that trains all points later. Both train the sam
 them, through two short epochs with validation. They start from weights and states that differ from the initial ones by
 random numbers, because zeros and fresh states hide errors: a layer whose weights are all zero passes nothing on.
 
-Compared are the logs on both kinds of rows, all variables of the model, and those of the optimizer. Rounding is no
-difference. Where a step makes much of it, as Adam does with a gradient near zero, Keras is run again from weights that are
-nudged by one rounding, and the distance between its two runs is the measure.
+The proof compares the logs on both kinds of rows, all variables of the model, and those of the optimizer. Rounding does not
+count as a difference. Some steps magnify it, such as a step of Adam with a gradient near zero. Then Keras trains again from
+weights nudged by one rounding, and the distance between its two runs is the measure.
 
 Further members make one step on one batch, and one batch of validation. `trainables.fused.training.choice` chooses the
-members. Programs without parts of users share them: one of these programs shows each value of the axes, since descriptions
-tell all that Keras' own parts do with it.
+members. Programs that have only Keras' own parts share these members: one of these programs shows each value of the axes,
+since descriptions tell all that Keras' own parts do with it.
 
 A brief proof is such a step for all of its members. It is enough where the worker has proven a program of the same kind in
 full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but other numbers of

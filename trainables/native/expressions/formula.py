@@ -1,4 +1,4 @@
-"""Builds an expression: a list of instructions of the kernel, which make a number for each row and its gradient.
+"""Builds an expression: the instructions by which the kernel computes a number for each row, and its gradient.
 
 Terminology
     column  one number for each row

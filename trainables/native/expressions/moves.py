@@ -1,4 +1,4 @@
-"""Finds out where the numbers come from that an operation moves, such as a slice, a transposition or a concatenation.
+"""Finds which input numbers each output of an operation such as a slice or a transposition holds.
 
 TensorFlow itself moves numbers that say where they come from: each number of a tensor of rows has a number of its own, from
 1 on. 0 is what the operation adds.

@@ -1,4 +1,4 @@
-"""Says what TensorFlow's operations make of the columns of a row, one function for each type of operation.
+"""Translates TensorFlow's operations into instructions for the columns of a row, one function for each type of operation.
 
 The formulas of gradients are those of TensorFlow: `tf.gradients` has made the graph of these operations.
 """
