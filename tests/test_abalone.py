@@ -1,3 +1,5 @@
+"""The builder of the reference task makes the model of the reference for every setting."""
+
 import keras
 import numpy as np
 import pytest

@@ -227,7 +227,8 @@ def test_the_lock_names_no_registry_and_hashes_everything():
 
 
 def test_every_file_says_what_it_is():
-    for path in MODULES.values():
+    tests = (path for path in (ROOT / "tests").rglob("*.py") if path.name.startswith("test_"))
+    for path in (*MODULES.values(), *tests):
         assert ast.get_docstring(ast.parse(path.read_text())), path
 
 

@@ -1,3 +1,5 @@
+"""Errors of users' code become short texts that every file can hold."""
+
 import pytest
 
 from trainables.error_text import cause_of, explain

@@ -1,3 +1,5 @@
+"""Code that takes longer than its limit is interrupted, and the memory of a cohort is bounded."""
+
 import contextlib
 import io
 import os

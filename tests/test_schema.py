@@ -1,3 +1,5 @@
+"""The columns of the datasets are those of the contract, and each value of an axis fits its column."""
+
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd

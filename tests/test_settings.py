@@ -1,3 +1,5 @@
+"""The arguments of `fit` in a plan are those of Keras, and weights that Keras would not take are refused."""
+
 import inspect
 
 import pytest

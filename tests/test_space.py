@@ -1,3 +1,5 @@
+"""The points of a space are numbered as by scikit-learn's ParameterGrid, without listing them."""
+
 import tracemalloc
 
 import hypothesis.strategies as st

@@ -1,3 +1,5 @@
+"""Rankings put the best points first, and CSV of them holds no formula that a spreadsheet would run."""
+
 import csv
 import io
 

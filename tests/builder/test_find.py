@@ -1,3 +1,5 @@
+"""A builder is found by its name, its arguments are read without an import, and what cannot be found is refused."""
+
 import subprocess
 import sys
 

@@ -1,3 +1,5 @@
+"""Ray on this machine starts for one sweep and ends with it, and a start that fails is one message."""
+
 import os
 import subprocess
 import sys

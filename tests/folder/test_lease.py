@@ -1,3 +1,5 @@
+"""At most one process holds the lease of a run on an object store, and a holder that lost it stops."""
+
 import json
 import os
 import signal

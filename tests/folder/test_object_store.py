@@ -1,3 +1,5 @@
+"""A path on an object store does what a path of pathlib does, and faults of the store are waited for or named."""
+
 import time
 
 import pytest

@@ -1,3 +1,5 @@
+"""Texts and URIs name the path of a run, and those that cannot are refused without repeating credentials."""
+
 from pathlib import Path
 
 import pytest

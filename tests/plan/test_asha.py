@@ -1,3 +1,5 @@
+"""The milestones of a plan are the rungs of Ray's ASHA, which decides the same at milestones as at every epoch."""
+
 from types import SimpleNamespace
 
 import hypothesis.strategies as st

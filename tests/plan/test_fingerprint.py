@@ -1,3 +1,5 @@
+"""The fingerprint changes with what the numbers of points depend on, and with nothing else."""
+
 import json
 
 import pandas as pd

@@ -1,3 +1,5 @@
+"""The order of points is a permutation that the seed decides, and its first points are known at once."""
+
 import itertools
 import tracemalloc
 

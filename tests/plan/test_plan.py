@@ -1,3 +1,5 @@
+"""A plan is read from a file or made in Python, and a bad one is refused with the place of the fault."""
+
 import difflib
 from dataclasses import replace
 

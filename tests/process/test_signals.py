@@ -1,3 +1,5 @@
+"""The first signal stops a sweep where that is safe, and the second ends the process."""
+
 import signal
 import subprocess
 import sys

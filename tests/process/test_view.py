@@ -1,3 +1,5 @@
+"""The live view shows the tally in a terminal or as lines, and leaves the terminal as it was."""
+
 import io
 import os
 import subprocess

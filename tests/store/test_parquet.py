@@ -1,3 +1,5 @@
+"""Any reader of Parquet can read a part, and no changed or missing byte goes unnoticed."""
+
 import duckdb
 import numpy as np
 import pandas as pd

@@ -1,3 +1,5 @@
+"""The store has each committed point exactly once, and opens points again whose rows were torn or damaged."""
+
 import itertools
 import multiprocessing
 import subprocess

@@ -1,3 +1,5 @@
+"""Columns that cannot be used are refused all at once, with settings that mend them."""
+
 import numpy as np
 import pandas as pd
 import pytest

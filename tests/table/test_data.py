@@ -1,3 +1,5 @@
+"""A table becomes the same arrays as by plain pandas, and a bad one is refused with the place of the fault."""
+
 import hashlib
 import textwrap
 

@@ -1,3 +1,5 @@
+"""Arrays and data frames from Python are split and checked as tables of files are."""
+
 from dataclasses import replace
 
 import numpy as np

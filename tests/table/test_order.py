@@ -1,3 +1,5 @@
+"""The order of the rows in an epoch depends on the seed and the epoch alone."""
+
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given

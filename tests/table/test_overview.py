@@ -1,3 +1,5 @@
+"""The overview shows what each column of a table becomes, and what may be wrong with it."""
+
 import numpy as np
 import pandas as pd
 

@@ -1,3 +1,5 @@
+"""Files of all accepted formats are read, and a file that cannot be read is named with a remedy."""
+
 import bz2
 import gzip
 import lzma

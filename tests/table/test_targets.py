@@ -1,3 +1,5 @@
+"""The target tells the task, becomes numbers, and is refused if no model could learn it."""
+
 import textwrap
 
 import numpy as np
