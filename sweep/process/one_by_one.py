@@ -64,7 +64,6 @@ REMEDIES = (
         r"gives other numbers each time",
         "draw by keras.random in a layer with a SeedGenerator, and count in a weight",
     ),
-    (r"not the mean over its rows", "use a loss and metrics that are means over rows"),
     (r"activation function draws random numbers", "draw random numbers in a layer, with a SeedGenerator"),
     (r"draws random numbers", "draw by keras.random.uniform or keras.random.normal, in float32"),
     (r"compared with one other than zero", "make that number an axis of fewer values, or do not compare it"),

@@ -54,6 +54,10 @@ def wavy_error(y, predicted):
     return keras.ops.mean(keras.ops.sin(keras.ops.square(y - predicted)), -1)
 
 
+def largest_error(y, predicted):
+    return keras.ops.max(keras.ops.abs(y - predicted))
+
+
 def shared(x):
     layer = layers.Dense(4, activation="tanh")
     return layer(layer(x))
@@ -116,7 +120,10 @@ LOSSES = {
     "own_loss": (wavy_error, "the loss `wavy_error` has the operation Sin, which the kernel lacks"),
 }
 WHY = {name: why for each in (MODELS, OPTIMIZERS, LOSSES) for name, (_, why) in each.items()}
-WHY |= {"own_model": "the model is a class of its own"}
+WHY |= {
+    "own_model": "the model is a class of its own",
+    "own_metric": "the metric `largest_error` may be no mean over the rows of a batch",
+}
 
 
 class OwnModel(keras.Model):
@@ -129,7 +136,8 @@ def build(what):
     outputs = layers.Dense(1)(x)
     model = OwnModel(inputs, outputs) if what == "own_model" else keras.Model(inputs, outputs)
     optimizer = OPTIMIZERS[what][0]() if what in OPTIMIZERS else o.Adam(0.01)
-    model.compile(optimizer, LOSSES[what][0] if what in LOSSES else "mse")
+    metrics = [largest_error] if what == "own_metric" else []
+    model.compile(optimizer, LOSSES[what][0] if what in LOSSES else "mse", metrics=metrics)
     return model
 
 

@@ -1,7 +1,7 @@
 """Computes the metrics that the kernel cannot compute as sums over rows.
 
-Areas under curves are computed from what the kernel counts, by `areas`. Others, such as precision and users' functions, are
-computed by Keras' own metrics, from the outputs that the kernel keeps.
+Areas under curves are computed from what the kernel counts, by `areas`. Others, such as precision, are computed by Keras'
+own metrics, from the outputs that the kernel keeps. All rows are computed at once, so users' functions are left to XLA.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.fused.internals.areas import Area
+from trainables.fused.internals.measures import computed_metrics
+from trainables.fused.program.mixing import is_own
 from trainables.fused.program.template import Template
 from trainables.native.areas import Areas, count_of
 
@@ -30,6 +32,7 @@ class OtherMetrics:
     Attributes:
         needed: whether there are any.
         keeps: whether some are computed from the outputs.
+        mixing: the name of one that is not Keras' own, so that it may be a function of a whole batch; empty if none is.
     """
 
     def __init__(self, template: Template, computed: Sequence[int], areas: Sequence[Area]) -> None:
@@ -39,6 +42,9 @@ class OtherMetrics:
         self._areas = {area.position: Areas(area) for area in areas}
         self._columns = [column for column in columns if column not in self._areas]
         self.keeps = bool(self._columns)
+        metrics = computed_metrics(template.model)
+        others = [metrics[column - 1] for column in self._columns]  # the first log is the loss
+        self.mixing = next((one.name for one in others if not is_own(one)), "")
         self._ends = np.cumsum([0, *map(count_of, areas)])
         self._counts = np.zeros((0, 0, 0))
         self._function: Any = None

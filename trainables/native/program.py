@@ -76,6 +76,8 @@ class NativeProgram(AnyProgram):
         self._prepared: dict[int, Rows] = {}
         self._fitted = self._rows(fitted)
         self._validation = self._rows(validation)
+        if mixing := self._others.mixing:
+            raise UnsupportedError(f"the metric `{mixing}` may be no mean over the rows of a batch")
         if self._others.needed and not self._is_additive(stack):
             raise UnsupportedError("a metric of a batch is not the mean over its rows")
 

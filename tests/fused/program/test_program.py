@@ -38,6 +38,22 @@ def builder(layer="dropout", rate=0.2, activation="relu", learning_rate=0.01, *,
     return model
 
 
+def largest(y, p):
+    return keras.ops.max(keras.ops.abs(y - p))
+
+
+def rooted(units=3, learning_rate=0.01, penalty=0.0, *, input_shape, normalizer):
+    """A loss and a metric that are functions of a batch."""
+
+    def root(y, p):
+        return keras.ops.sqrt(keras.ops.mean(keras.ops.square(keras.ops.reshape(y, (-1, 1)) - p)))
+
+    dense = keras.layers.Dense(units, "relu", activity_regularizer=keras.regularizers.L2(penalty))
+    model = keras.Sequential([keras.Input(input_shape), normalizer, dense, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(learning_rate), loss=root, metrics=[largest])
+    return model
+
+
 def seeded(replica=0, layer="dropout", init="he_normal", learning_rate=0.01, *, input_shape, normalizer):
     if replica:
         keras.utils.set_random_seed(replica)
@@ -104,6 +120,21 @@ def test_evaluation_in_parts_is_that_at_once(monkeypatch):
     for idx in range(6):
         assert whole[idx][0]["loss_tr"] == pytest.approx(parts[idx][0]["loss_tr"], rel=1e-5)
         np.testing.assert_allclose(whole[idx][1]["val_loss"], parts[idx][1]["val_loss"], rtol=1e-5)
+
+
+def test_functions_of_a_batch_are_evaluated_batch_by_batch():
+    engine = engine_of({"penalty": [0.1], "learning_rate": [0.001, 0.01, 0.02]}, lanes=2, function="rooted")
+    [cohort] = engine.cohorts(range(3))
+    assert cohort.program.chunks == 2
+    fused = engine.train(range(3))
+    for idx in (0, 2):
+        assert_equal(fused[idx], engine.alone(idx), engine)
+    x, y = cohort.program.fitted[0].numpy(), cohort.program.fitted[1].numpy()
+    model = engine.composer.build(engine.space[0])
+    for rows in (20, 64, 70):  # no whole batch; no rest; both
+        logs = cohort.program.evaluate(cohort._stack.take(np.zeros(1, int)), x[:rows], y[:rows])[0]
+        expected = model.evaluate(x[:rows], y[:rows], batch_size=32, verbose=0)
+        np.testing.assert_allclose(logs, expected, rtol=1e-5)
 
 
 def test_a_point_is_evaluated_to_the_same_bits_in_any_company():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.help.cohorts import small_table
+from trainables.fused.program.mixing import may_mix_rows
 from trainables.fused.program.template import Stack, Template
 
 TABLE = small_table()
@@ -158,6 +159,86 @@ def test_positions_in_an_embedding_stay_in_its_range(layers, heeded):
 def test_only_means_over_rows_can_be_evaluated_at_once(loss, metrics, additive):
     template, lane = template_of(loss=loss, metrics=metrics)
     assert template.is_additive(lane, X, Y) is additive
+
+
+def rare(y, p):
+    """The mean error of few rows; 0 without any."""
+    few = keras.ops.cast(y > 9.0, "float32")
+    return keras.ops.sum(few * keras.ops.abs(y - p)) / (keras.ops.sum(few) + 1e-7)
+
+
+def flooding(y, p):
+    return keras.ops.abs(keras.ops.mean(keras.ops.square(y - p)) - 1e-3) + 1e-3
+
+
+def relative(y, p):
+    """A number for each row, of which each depends on the others."""
+    return keras.ops.abs(y - p) / keras.ops.maximum(keras.ops.max(keras.ops.abs(y)), 9.0)
+
+
+def whole(y, p):
+    return keras.ops.mean(keras.ops.square(y - p))
+
+
+def by_row(y, p):
+    return keras.ops.mean(keras.ops.sqrt(keras.ops.abs(y - p)), axis=-1)
+
+
+class OwnLoss(keras.losses.Loss):
+    def call(self, y, p):
+        return by_row(y, p)
+
+
+class OwnModel(keras.Sequential):
+    def compute_loss(self, *given, **named):
+        loss = super().compute_loss(*given, **named)
+        return loss + keras.ops.maximum(loss - 1e3, 0.0)
+
+
+class Penalizing(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(keras.ops.maximum(keras.ops.max(x) - 9.0, 0.0))
+        return x
+
+
+def proper(loss="mse", metrics=(), layers=(), kind=keras.Sequential):
+    model = kind([keras.Input((10,)), *layers, keras.layers.Dense(1)])
+    model.compile(loss=loss, metrics=list(metrics), optimizer="sgd")
+    y = np.tile([[0.0], [1.0]], (16, 1)).astype("float32")
+    template = Template(model, [model], [model], ["learning_rate"], {}, [], (X, y))
+    weights = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])[None]
+    lane = Stack(weights, [], [], np.full((1, 1), 0.01, np.float32), np.zeros(1, int), np.zeros(1, int))
+    return template, lane, y
+
+
+@pytest.mark.parametrize(
+    ("given", "mixes"),
+    [
+        ({"metrics": ["mae", keras.metrics.RootMeanSquaredError()]}, False),
+        ({"loss": keras.losses.Huber(), "layers": [keras.layers.Dense(3, "relu")]}, False),
+        ({"loss": keras.losses.MeanSquaredError(reduction="sum")}, True),
+        ({"loss": whole, "metrics": [by_row]}, False),
+        ({"loss": OwnLoss()}, False),
+        ({"loss": OwnLoss(reduction="sum")}, True),
+        ({"metrics": [whole]}, True),  # Keras weights all batches alike, also a smaller last one
+        ({"metrics": [rare]}, True),
+        ({"metrics": [keras.metrics.MeanMetricWrapper(rare)]}, True),
+        ({"loss": flooding}, True),
+        ({"loss": relative}, True),
+        ({"kind": OwnModel}, True),
+        ({"layers": [Penalizing()]}, True),
+    ],
+)
+def test_a_function_of_the_user_is_a_mean_over_rows_only_if_its_operations_prove_it(given, mixes):
+    template, lane, y = proper(**given)
+    assert may_mix_rows(template, False) is mixes
+    if {rare, flooding, relative} & {given.get("loss"), *given.get("metrics", ())}:
+        assert template.is_additive(lane, X, y)  # a sample does not tell
+
+
+def test_a_mean_over_all_rows_is_none_of_weighted_rows():
+    for loss, mixes in ((whole, True), (by_row, False)):
+        assert may_mix_rows(proper(loss)[0], True) is mixes
 
 
 def counting():

@@ -131,6 +131,9 @@ CASES = [
     Case("metrics", "never_reset", {"activation": ["relu", "tanh"], "rate": RATES}),
     Case("metrics", "with_state", {"activation": ["relu", "tanh"], "rate": RATES}, "class"),
     Case("metrics", "loss_with_state", {"activation": ["relu", "tanh"], "rate": RATES}),
+    Case("metrics", "of_few_rows", {"activation": ["relu", "tanh"], "rate": RATES}, engines=("fused",)),
+    Case("metrics", "flooded", {"level": [1.5, 3.0], "rate": RATES}, engines=("fused",)),
+    Case("metrics", "whole", {"activation": ["relu", "tanh"], "rate": RATES}, engines=FUSED),
     # Layers.
     Case("layers", "renormalized", {"activation": ["relu", "tanh"], "rate": RATES}),
     Case("layers", "watched", {"activation": ["relu", "tanh"], "rate": RATES}),

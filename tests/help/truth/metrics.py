@@ -130,3 +130,39 @@ def loss_with_state(activation, rate, *, input_shape, normalizer):
     inputs = keras.Input(input_shape)
     x = hidden(normalizer(inputs), activation=activation)
     return compiled(inputs, x, keras.optimizers.Adam(rate), loss=Sliding())
+
+
+def error_of_large(y, p):
+    """The mean error of a few rows of a batch, of which the table's validation rows have none; without any it is 0."""
+    y, p = ops.reshape(y, [-1]), ops.reshape(p, [-1])
+    is_large = ops.cast(y > 4.9, "float32")
+    return ops.sum(is_large * ops.abs(y - p)) / (ops.sum(is_large) + 1e-7)
+
+
+def of_few_rows(activation, rate, *, input_shape, normalizer):
+    """A metric that is 0 on most batches, and so on samples, too."""
+    inputs = keras.Input(input_shape)
+    x = hidden(normalizer(inputs), activation=activation)
+    return compiled(inputs, x, keras.optimizers.Adam(rate), metrics=["mae", error_of_large])
+
+
+def flooded(level, rate, *, input_shape, normalizer):
+    """A loss that is the mean over rows as long as that is above a level, and another function of a batch below."""
+    inputs = keras.Input(input_shape)
+
+    def flooding(y, p):
+        return ops.abs(ops.mean(ops.square(ops.reshape(y, [-1, 1]) - p)) - level) + level
+
+    return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.Adam(rate), flooding)
+
+
+def mean_of_all(y, p):
+    """The mean over all numbers of a batch, as many write it."""
+    return ops.mean(ops.square(ops.reshape(y, [-1, 1]) - p))
+
+
+def whole(activation, rate, *, input_shape, normalizer):
+    """A loss of a batch that is a mean over rows by its operations."""
+    inputs = keras.Input(input_shape)
+    x = hidden(normalizer(inputs), activation=activation)
+    return compiled(inputs, x, keras.optimizers.Adam(rate), mean_of_all)

@@ -19,8 +19,10 @@ from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.slices import put, sliced
 from trainables.fused.internals.tracing import traced_as
+from trainables.fused.program.batches import over_batches
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.draws import draws_of_steps
+from trainables.fused.program.mixing import may_mix_rows
 from trainables.fused.program.template import ZERO, Stack, Template
 
 ROWS_AT_ONCE = 200_000
@@ -63,15 +65,14 @@ class Program(AnyProgram):
         self.steps = math.ceil(len(fitted[0]) / batch_size)
         some = slice(min(256, len(validation[0])))
         rows = [array[some] for array in validation]
-        if not template.is_additive(lane, *rows):
-            if not template.is_repeatable(lane, *rows):
-                raise UnfusableError(
-                    "its code gives other numbers each time that the same rows are evaluated"
-                )
-            raise UnfusableError("a loss or metric of a batch is not the mean over its rows")
+        mixes = may_mix_rows(template, len(fitted) > 2)
+        self._by_batch = mixes or not template.is_additive(lane, *rows)
+        if self._by_batch and not template.is_repeatable(lane, *rows):
+            raise UnfusableError("its code gives other numbers each time that the same rows are evaluated")
         rest = len(fitted[0]) % batch_size
         x, y, *weights = (array[: min(batch_size, len(fitted[0]))] for array in fitted)
-        self._masks = bool(rest) and template.can_mask(lane, x, y, rest, *weights)
+        # A function of a batch does not heed a mask, and what the masked rows hold may show in few batches only.
+        self._masks = bool(rest) and not mixes and template.can_mask(lane, x, y, rest, *weights)
         self._epoch: Any = None
         self._evaluate: dict[bool, Any] = {}
 
@@ -117,7 +118,19 @@ class Program(AnyProgram):
             len(self.validation[0]),
             *(tuple(a.shape[1:]) for a in (*self.fitted, *self.validation)),
         ]
-        return repr([layers, optimizers, self.template.keys, self.batch_size, rows, self.lanes, self.chunks])
+        by_batch = ["by batch"] if self._by_batch else []
+        return repr(
+            [
+                layers,
+                optimizers,
+                self.template.keys,
+                self.batch_size,
+                rows,
+                self.lanes,
+                self.chunks,
+                *by_batch,
+            ]
+        )
 
     def _chunked(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the point in each lane of each chunk, -1 for none, and the variant of each chunk.
@@ -293,19 +306,28 @@ class Program(AnyProgram):
 
     def _logs_of_chunk(self, penalties: bool, models: Any, variant: Any, shared: Any, *rows: Any) -> Any:
         template = self.template
-        x, y, row_weights = (*rows, None)[:3]
 
-        def lane(arguments: Any) -> Any:
+        def lane(arguments: Any, metrics: Sequence[Any], batch: Sequence[Any]) -> Any:
             w, s, n = arguments
+            x, y, row_weights = (*batch, None)[:3]
             with template.lifted(template.by_key(n), variant), kernels.fast(template.draw):
-                metrics = [tf.constant(v) for v in template.metrics]
                 values = template.merge(s, shared)
-                *_, logs = template.run(
+                *_, metrics, logs = template.run(
                     template.parts(w), values, metrics, x, y, False, None, row_weights, penalties
                 )
-            return self._ordered(logs)
+            return metrics, self._ordered(logs)
 
-        return tf.vectorized_map(lane, models)
+        def step(batch: Sequence[Any], carried: Any) -> Any:
+            return tf.vectorized_map(lambda given: lane(given[0], given[1], batch), (models, carried[0]))
+
+        if not self._by_batch:
+            return tf.vectorized_map(
+                lambda given: lane(given, [tf.constant(v) for v in template.metrics], rows)[1], models
+            )
+        lanes = tf.shape(models[0])[0]
+        metrics = [tf.tile(v[None], [lanes] + [1] * v.ndim) for v in template.metrics]
+        logs = tf.zeros([lanes, len(template.logs)])
+        return over_batches(step, rows, self.batch_size, (metrics, logs))[1]
 
     def _ordered(self, logs: Mapping[str, Any]) -> Any:
         found = [tf.cast(logs[name], tf.float32) for name in self.template.logs]
