@@ -203,3 +203,11 @@ def test_without_a_kernel_xla_trains_and_says_why(monkeypatch):
     assert type(found) is Program and "SWEEP_KERNEL=none switches it off" in why
     with pytest.raises(UnfusableError, match="SWEEP_KERNEL=none switches it off"):
         made("plain", "native")
+
+
+def test_another_epsilon_of_keras_is_left_to_xla():
+    keras.config.set_epsilon(1e-3)
+    try:
+        assert made("plain", "any")[1] == "keras.config.epsilon() is 0.001, and the kernel takes 1e-07"
+    finally:
+        keras.config.set_epsilon(1e-7)

@@ -19,6 +19,9 @@ from trainables.native.measures import UnsupportedError
 from trainables.native.optimizers import optimizers_of
 from trainables.native.reader import chain_of
 
+EPSILON = 1e-7
+"""What `keras.config.epsilon()` is unless a builder sets it. The kernel's losses and metrics have it in their code."""
+
 
 class Net:
     """What the kernel knows of the models of a template.
@@ -44,6 +47,8 @@ class Net:
     """
 
     def __init__(self, template: Template, batch_size: int, targets: int) -> None:
+        if (least := keras.config.epsilon()) != EPSILON:
+            raise UnsupportedError(f"keras.config.epsilon() is {least}, and the kernel takes {EPSILON}")
         self.chain: Chain = chain_of(template)
         self.columns = columns_of(self.chain.numbers)
         self.states = States(template, self.chain.layers)

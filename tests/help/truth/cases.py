@@ -147,6 +147,8 @@ CASES = [
     Case("layers", "replica", {"replica": [1, 2, 3], "rate": RATES}, engines=FUSED),
     # State of the module.
     Case("policy", "build", {"units": [4, 6], "rate": RATES}, engines=KERAS),
+    Case("epsilon", "build", {"loss": ["mape", "msle", "mae"], "rate": RATES}, engines=("fused",)),
+    Case("epsilon", "by_axis", {"least": [1.0, 1e-2, 1e-7], "rate": RATES}, engines=FUSED),
     Case("initializers", "build", {"init": ["he", "glorot"], "rate": RATES}),
     Case("reads_global", "build", {"low": [0.5, 1.0, 2.0], "rate": RATES}),
     Case("reads_global", "from_dictionary", {"alpha": [0.5, 1.0, 2.0], "units": [4]}),

@@ -32,6 +32,7 @@ def point(path, function, config, fit, data, seed=0):
     x, y, x_test, y_test = (np.asarray(part, "float32") for part in data)
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
+    keras.config.set_epsilon(1e-7)
     keras.config.set_max_epochs(None)
     keras.config.set_max_steps_per_epoch(None)
     tf.config.run_functions_eagerly(False)
