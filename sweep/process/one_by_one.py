@@ -64,6 +64,7 @@ REMEDIES = (
         r"gives other numbers each time",
         "draw by keras.random in a layer with a SeedGenerator, and count in a weight",
     ),
+    (r"has no gradient for the weight", "set trainable = False of layers that are not trained"),
     (r"activation function draws random numbers", "draw random numbers in a layer, with a SeedGenerator"),
     (r"draws random numbers", "draw by keras.random.uniform or keras.random.normal, in float32"),
     (r"compared with one other than zero", "make that number an axis of fewer values, or do not compare it"),

@@ -6,6 +6,7 @@ import pytest
 
 from tests.help.cohorts import small_table
 from trainables.fused.program.mixing import may_mix_rows
+from trainables.fused.program.otherwise import why_otherwise
 from trainables.fused.program.template import Stack, Template
 
 TABLE = small_table()
@@ -239,6 +240,42 @@ def test_a_function_of_the_user_is_a_mean_over_rows_only_if_its_operations_prove
 def test_a_mean_over_all_rows_is_none_of_weighted_rows():
     for loss, mixes in ((whole, True), (by_row, False)):
         assert may_mix_rows(proper(loss)[0], True) is mixes
+
+
+def stopping(x):
+    return keras.ops.tanh(keras.ops.stop_gradient(x))
+
+
+class Unused(keras.layers.Dense):
+    """Has a weight that counts for nothing, unless it is penalized."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.unused = self.add_weight(shape=(), name="unused", regularizer=self.kernel_regularizer)
+
+
+@pytest.mark.parametrize(
+    ("layer", "path"),
+    [
+        (lambda: keras.layers.Dense(3, "relu"), None),
+        (lambda: keras.layers.Dense(3, lambda x: keras.ops.maximum(x, 0.0)), None),
+        (lambda: keras.layers.Dense(3, stopping, name="first"), "first/kernel"),
+        (lambda: keras.layers.Lambda(keras.ops.stop_gradient), None),  # no weights are before it
+        (lambda: Unused(3, name="first"), "first/unused"),
+        (lambda: Unused(3, kernel_regularizer="l2"), None),
+    ],
+)
+def test_a_weight_without_a_gradient_is_told(layer, path):
+    template, lane = template_of(layer())
+    why = why_otherwise(template, lane, X, Y)
+    assert (f"/{path}, which" in why) if path else why == ""
+
+
+def test_a_penalty_that_some_points_lack_gives_no_gradient():
+    template, lane = template_of(Unused(3, kernel_regularizer="l2", name="first"))
+    template.keys = ["learning_rate", "penalty.2.l2"]
+    lane.numbers = np.full((1, 2), 0.01, np.float32)
+    assert "first/unused, which" in why_otherwise(template, lane, X, Y)
 
 
 def counting():

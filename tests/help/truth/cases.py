@@ -122,6 +122,8 @@ CASES = [
     Case("optimizers", "schedule_free", {"init": ["he_normal", "glorot_normal"], "rate": RATES}),
     Case("optimizers", "own_schedule", {"warmup": [2, 9], "rate": RATES}),
     Case("optimizers", "beta", {"beta": [0.999, 0.99999], "rate": RATES}),
+    Case("optimizers", "stopped", {"units": [4, 6], "rate": RATES}, engines=KERAS),
+    Case("optimizers", "stopped_by_activation", {"activation": ["tanh", "stopping"], "rate": RATES}),
     # Metrics and losses.
     Case("metrics", "f1_of_a_batch", {"activation": ["relu", "tanh"], "rate": RATES}, "rare"),
     Case("metrics", "precision", {"activation": ["relu", "tanh"], "rate": RATES}, "rare"),

@@ -104,3 +104,24 @@ def beta(beta, rate, *, input_shape, normalizer):
     """1 - beta_2 is small."""
     inputs = keras.Input(input_shape)
     return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.Adam(rate, beta_2=beta))
+
+
+def stopped(units, rate, *, input_shape, normalizer):
+    """Weights without a gradient, which Keras leaves out of a decay that the few steps of a proof do not show."""
+    inputs = keras.Input(input_shape)
+    x = ops.stop_gradient(hidden(normalizer(inputs), 16, "tanh"))
+    return compiled(inputs, hidden(x, units), keras.optimizers.AdamW(rate / 20))
+
+
+def stopping(x):
+    """An activation that passes no gradient on."""
+    return ops.tanh(ops.stop_gradient(x))
+
+
+def stopped_by_activation(activation, rate, *, input_shape, normalizer):
+    """Weights without a gradient in some of the points, and a constraint that Keras does not apply there."""
+    inputs = keras.Input(input_shape)
+    given = {"stopping": stopping}.get(activation, activation)
+    limit = keras.constraints.MaxNorm(0.5)
+    x = hidden(normalizer(inputs), activation=given, kernel_constraint=limit)
+    return compiled(inputs, x, keras.optimizers.SGD(rate))

@@ -23,7 +23,8 @@ from trainables.fused.program.batches import over_batches
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.draws import draws_of_steps
 from trainables.fused.program.mixing import may_mix_rows
-from trainables.fused.program.template import ZERO, Stack, Template
+from trainables.fused.program.otherwise import why_otherwise, without_gradient
+from trainables.fused.program.template import Stack, Template
 
 ROWS_AT_ONCE = 200_000
 """The maximum of rows times points evaluated at once, because the outputs of a layer must fit into memory."""
@@ -71,6 +72,8 @@ class Program(AnyProgram):
             raise UnfusableError("its code gives other numbers each time that the same rows are evaluated")
         rest = len(fitted[0]) % batch_size
         x, y, *weights = (array[: min(batch_size, len(fitted[0]))] for array in fitted)
+        if why := why_otherwise(template, stack, x, y):
+            raise UnfusableError(why)
         # A function of a batch does not heed a mask, and what the masked rows hold may show in few batches only.
         self._masks = bool(rest) and not mixes and template.can_mask(lane, x, y, rest, *weights)
         self._epoch: Any = None
@@ -292,7 +295,10 @@ class Program(AnyProgram):
                 )
             if ready:
                 raise UnfusableError("an activation function draws random numbers")
-            gradients = tape.gradient(loss, parts, unconnected_gradients=ZERO)
+            gradients = tape.gradient(loss, parts)
+            for variable, gradient in zip(template.model.trainable_variables, gradients, strict=True):
+                if gradient is None:
+                    raise UnfusableError(without_gradient(variable.path))
             w, o = template.updates.apply(r, gradients, w, o, iterations, numbers)
         # vectorized_map cannot return a tensor from outside, such as the value of a variable that does not change.
         s, shared = template.part([tf.identity(value) for value in values])
