@@ -41,11 +41,17 @@ def correlation(y, p):
 class CentredLate(Centred):
     """Subtracts this mean after some steps only."""
 
+    def __init__(self, shape=(), dtype="float32"):
+        super().__init__()
+        self.kind = {"shape": shape, "dtype": dtype}
+
     def build(self, shape):
-        self.steps = self.add_weight(shape=(), initializer="zeros", trainable=False)
+        self.steps = self.add_weight(**self.kind, initializer="zeros", trainable=False)
 
     def call(self, inputs):
-        return keras.ops.where(self.steps > 10.0, super().call(inputs), inputs)
+        steps = keras.ops.reshape(keras.ops.cast(self.steps, "float32"), (-1,))[0]
+        limit = 0.5 if self.kind["dtype"] == "bool" else 10.0
+        return keras.ops.where(steps > limit, super().call(inputs), inputs)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +62,27 @@ class CentredLate(Centred):
         (lambda: [keras.layers.LayerNormalization(), keras.layers.GaussianNoise(0.1)], True),
         (lambda: [Centred(), keras.layers.Dense(3)], False),  # a mean over rows that do not count
         (lambda: [CentredLate(), keras.layers.Dense(3)], False),
+        (lambda: [CentredLate((), "int32"), keras.layers.Dense(3)], False),
+        (lambda: [CentredLate((), "int8"), keras.layers.Dense(3)], False),
+        (lambda: [CentredLate((1,)), keras.layers.Dense(3)], False),
+        (lambda: [CentredLate((2,), "int64"), keras.layers.Dense(3)], False),
+        (lambda: [CentredLate((), "bool"), keras.layers.Dense(3)], False),
         (lambda: [keras.layers.Dense(3, activity_regularizer="l2")], False),  # likewise
     ],
 )
 def test_a_mask_stands_for_a_smaller_batch_only_if_all_parts_heed_it(layers, heeded):
     template, lane = template_of(*layers())
     assert template.can_mask(lane, X, Y, 17) is heeded
+
+
+def test_counts_are_what_may_say_how_late_it_is_in_training():
+    kinds = [((), "float32"), ((1,), "float32"), ((2,), "float32"), ((2,), "int32"), ((), "bool")]
+    # The statistics of a layer of one unit have one number each, too, and a dropout has a seed.
+    layers = [keras.layers.Dense(1), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
+    template, _ = template_of(*layers, *(CentredLate(*kind) for kind in kinds))
+    variables = template.model.non_trainable_variables
+    found = [variables[position] for position in sorted(template.counts)]
+    assert [(v.shape, v.dtype) for v in found] == [kinds[n] for n in (0, 1, 3, 4)]
 
 
 class Ranged(keras.layers.Layer):

@@ -166,6 +166,8 @@ CASES = [
     Case("state", "summed", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
     Case("state", "untracked", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
     Case("state", "centered", {"delay": [10.0, 20.0], "rate": RATES}, engines=KERAS),
+    Case("state", "centered_by_integer", {"delay": [10.0, 20.0], "rate": RATES}, engines=("fused", "keras")),
+    Case("state", "halved", {"delay": [10.0, 20.0], "rate": RATES}, engines=("fused", "keras")),
     Case("state", "environment", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
     Case("state", "calls", {"units": [4, 6], "rate": RATES}, engines=KERAS),
 ]

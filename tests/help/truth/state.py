@@ -120,6 +120,55 @@ def centered(delay, rate, *, input_shape, normalizer):
     return compiled(inputs, Centered(delay)(hidden(normalizer(inputs))), keras.optimizers.Adam(rate))
 
 
+class CenteredByInteger(Centered):
+    """Counts in an integer."""
+
+    def build(self, shape):
+        """Make the variables."""
+        self.count = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
+        self.mean = self.add_weight(shape=(shape[-1],), initializer="zeros", trainable=False)
+
+    def call(self, x, training=False):
+        """Return the layer's output."""
+        if training:
+            self.count.assign_add(1)
+            moved = 0.9 * self.mean + 0.1 * ops.mean(x, axis=0)
+            self.mean.assign(ops.where(self.count > int(self.delay), moved, self.mean))
+        return x - self.mean
+
+
+def centered_by_integer(delay, rate, *, input_shape, normalizer):
+    """As `centered`."""
+    inputs = keras.Input(input_shape)
+    x = CenteredByInteger(delay)(hidden(normalizer(inputs)))
+    return compiled(inputs, x, keras.optimizers.Adam(rate))
+
+
+class Halved(layers.Layer):
+    """Subtracts a mean over the rows of a batch after some steps, which it counts in an array of one number."""
+
+    def __init__(self, delay):
+        super().__init__()
+        self.delay = delay
+
+    def build(self, shape):
+        """Make the variable."""
+        self.count = self.add_weight(shape=(1,), initializer="zeros", trainable=False)
+
+    def call(self, x, training=False):
+        """Return the layer's output."""
+        if not training:
+            return x
+        self.count.assign_add(ops.ones((1,)))
+        return x - 0.5 * ops.cast(self.count > self.delay, "float32") * ops.mean(x, axis=0)
+
+
+def halved(delay, rate, *, input_shape, normalizer):
+    """A mean over the rows of a batch that begins late, and no state of its own beside the count."""
+    inputs = keras.Input(input_shape)
+    return compiled(inputs, Halved(delay)(hidden(normalizer(inputs))), keras.optimizers.Adam(rate))
+
+
 def environment(alpha, rate, *, input_shape, normalizer):
     """A variable of the environment that the builder sets and the loss reads."""
     os.environ["TRUTH_ALPHA"] = str(alpha)

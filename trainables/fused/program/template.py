@@ -30,7 +30,7 @@ from trainables.fused.internals.errors import raise_ours
 from trainables.fused.internals.keras import batch_loss, layers_of, log_loss, set_mask, training_argument
 from trainables.fused.internals.lifted import Lifted
 from trainables.fused.internals.penalties import NONE, has_other_penalties
-from trainables.fused.model.code import is_library
+from trainables.fused.model.code import is_foundation, is_library
 from trainables.fused.model.describe import LAYER_NUMBERS, RATE
 from trainables.fused.model.refuse import SEED, has_operations, has_users_parts, metrics_of
 from trainables.fused.program.fillings import batches_to_mask
@@ -42,6 +42,14 @@ ZERO = tf.UnconnectedGradients.ZERO
 
 LATE = 1000.0
 """What is added to a count to have a state of later in training: a layer may do something else after some steps."""
+
+
+def later(count: np.ndarray) -> np.ndarray:
+    """Return a count, or a truth value, as it may be later in training."""
+    if count.dtype == bool:
+        return ~count
+    most = LATE if count.dtype.kind == "f" else min(LATE, np.iinfo(count.dtype).max // 2)
+    return np.asarray(count + count.dtype.type(most))
 
 
 @dataclass
@@ -142,6 +150,27 @@ class Template:
     def activations_of(self, layer: Any) -> tuple[Any, ...]:
         """Return the activation function of one of the template's layers for each variant."""
         return self._activations[self._layers.index(layer)]
+
+    @property
+    def counts(self) -> set[int]:
+        """The positions of the non-trainable variables that may hold a count of steps, or what follows from one.
+
+        Of Keras' own layers, only those without a shape: the statistics of a layer of one unit have one number each, too.
+        """
+        own = {
+            id(variable)
+            for layer in self._layers
+            if not is_foundation(type(layer).__module__)
+            for variable in layer.non_trainable_variables
+        }
+        found = set()
+        for position, variable in enumerate(self.model.non_trainable_variables):
+            is_one = int(np.prod(variable.shape)) == 1
+            is_whole = variable.dtype == "bool" or "int" in variable.dtype
+            may_count = (is_one or is_whole) if id(variable) in own else variable.shape == ()
+            if may_count and not variable.path.endswith(SEED):
+                found.add(position)
+        return found
 
     def merge(self, state: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """Return the values of all non-trainable variables, in order."""
@@ -309,15 +338,13 @@ class Template:
             return False
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         initial = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
-        states, are_counts = (
-            [initial],
-            [value.dtype.is_floating and value.shape.rank == 0 for value in initial],
-        )
-        if any(are_counts):
+        states = [initial]
+        if counts := self.counts:
             # What a layer counts may decide what it does, so a state of later in training is tried, too.
-            states.append(
-                [v + LATE if is_count else v for v, is_count in zip(initial, are_counts, strict=True)]
-            )
+            late = [
+                tf.constant(later(v.numpy())) if number in counts else v for number, v in enumerate(initial)
+            ]
+            states.append(late)
 
         def results(mask: Any, weights: Any, values: Any, x: Any, y: Any, row_weights: Any) -> list[Any]:
             parts, metrics = self.parts(weights), list(map(tf.constant, self.metrics))

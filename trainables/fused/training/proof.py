@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ from trainables.fused.model.describe import kind_of, users_parts
 from trainables.fused.model.refuse import has_users_parts
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.optimizers import slots_by_name
-from trainables.fused.program.template import LATE, Stack
+from trainables.fused.program.template import Stack, later
 from trainables.fused.training.choice import MORE, chosen, unproven
 
 EPOCHS = 2
@@ -195,7 +195,12 @@ class _Comparison:
         found: dict[int, str] = {}
         sample = make_sample(self.program, self.chance)
         members = [self.stack.take(np.array([row])) for row in rows]
-        starts = [_perturbed(m, self.chance, row in self.late) for row, m in zip(rows, members, strict=True)]
+        template = self.program.template
+        counts = {n for n, position in enumerate(template.stacked) if position in template.counts}
+        starts = [
+            _perturbed(member, self.chance, counts if row in self.late else ())
+            for row, member in zip(rows, members, strict=True)
+        ]
         trained = _by_program(self.program, starts, sample)
         for row, start, (result, again) in zip(rows, starts, trained, strict=True):
             # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the
@@ -279,27 +284,25 @@ def _brief_sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
     return Sample(chance.permutation(rows)[:taken], min(len(program.validation[0]), batch), is_brief=True)
 
 
-def _perturbed(member: Stack, chance: np.random.Generator, is_late: bool = False) -> Stack:
+def _perturbed(member: Stack, chance: np.random.Generator, counts: Container[int] = ()) -> Stack:
     """Return a member with other weights and other states. What was above zero stays so, because it may be a variance.
 
     Args:
         member: one model.
         chance: makes the random choices.
-        is_late: whether states without a shape, which may be counts, are those of a late step of training.
+        counts: positions of those of its states that shall be as they are late in training.
     """
 
     def moved(value: np.ndarray) -> np.ndarray:
         if value.dtype.kind != "f":
             return value
-        if is_late and value.ndim == 1:
-            return value + np.float32(LATE)
         factor, term = chance.random((2, *value.shape))
         return (value * (1 + 0.2 * factor) + 0.05 * term).astype(value.dtype)
 
     weights = member.weights + 0.1 * chance.standard_normal(member.weights.shape)
     return Stack(
         weights.astype("float32"),
-        [moved(value) for value in member.state],
+        [later(value) if n in counts else moved(value) for n, value in enumerate(member.state)],
         member.slots,
         member.numbers,
         member.optimizer,
