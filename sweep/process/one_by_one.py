@@ -64,6 +64,7 @@ REMEDIES = (
         r"gives other numbers each time",
         "draw by keras.random in a layer with a SeedGenerator, and count in a weight",
     ),
+    (r"checks values", "remove tf.debugging from layers, losses and metrics"),
     (r"has no gradient for the weight", "set trainable = False of layers that are not trained"),
     (r"activation function draws random numbers", "draw random numbers in a layer, with a SeedGenerator"),
     (r"draws random numbers", "draw by keras.random.uniform or keras.random.normal, in float32"),

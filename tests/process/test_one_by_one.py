@@ -35,7 +35,11 @@ def test_more_than_a_tenth_is_told_with_reasons_cost_and_remedies():
         ("tf.config.run_functions_eagerly(True) is set, and a program is a graph", "remove tf.config"),
         ("keras.config.max_epochs() is 2, and only Keras' own fit keeps to that", "fit: {epochs: N}"),
         ("the model is not built before its first batch", "keras.Input"),
-        ("the loss has no gradient for the weight dense/kernel, which Keras then leaves as it is", "trainable"),
+        ("its code checks values (Assert), which XLA would skip", "tf.debugging"),
+        (
+            "the loss has no gradient for the weight dense/kernel, which Keras then leaves as it is",
+            "trainable",
+        ),
         ("its code gives other numbers each time that the same rows are evaluated", "SeedGenerator"),
         ('the layer "counts" changes its Python attributes when it is called', "add_weight"),
         ("Keras raises an error, too (InvalidArgumentError: indices[0] = 8)", "column error"),

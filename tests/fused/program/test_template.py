@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.help.cohorts import small_table
 from trainables.fused.program.mixing import may_mix_rows
@@ -297,6 +298,42 @@ def test_a_penalty_that_some_points_lack_gives_no_gradient():
     template.keys = ["learning_rate", "penalty.2.l2"]
     lane.numbers = np.full((1, 2), 0.01, np.float32)
     assert "first/unused, which" in why_otherwise(template, lane, X, Y)
+
+
+def checked(x):
+    return tf.debugging.check_numerics(x, "no number")
+
+
+def asserted(y, p):
+    tf.debugging.assert_less(p, 1e9)
+    return keras.ops.mean(keras.ops.square(y - p), axis=-1)
+
+
+@tf.function
+def asserted_inside(y, p):
+    return asserted(y, p)
+
+
+class CheckedInValidation(keras.layers.Layer):
+    def call(self, x, training=False):
+        return x if training else checked(x)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"layers": [keras.layers.Dense(3, checked)]}, "CheckNumerics"),
+        ({"layers": [CheckedInValidation()]}, "CheckNumerics"),
+        ({"loss": asserted}, "Assert"),
+        ({"loss": asserted_inside}, "Assert"),
+        ({"metrics": [asserted]}, "Assert"),
+        ({"loss": by_row, "metrics": [by_row, "mae"]}, ""),
+    ],
+)
+def test_code_that_checks_values_is_told(given, kind):
+    template, lane, y = proper(**given)
+    why = why_otherwise(template, lane, X, y)
+    assert (f"its code checks values ({kind}" in why) if kind else why == ""
 
 
 def counting():

@@ -147,6 +147,7 @@ CASES = [
     Case("layers", "seeded", {"share": [0.2, 0.4], "rate": RATES}, engines=FUSED),
     Case("layers", "ranged", {"activation": ["relu", "tanh"], "rate": RATES}),
     Case("layers", "replica", {"replica": [1, 2, 3], "rate": RATES}, engines=FUSED),
+    Case("layers", "checked", {"most": [1e6, 2e6], "rate": RATES}, engines=KERAS),
     # State of the module.
     Case("policy", "build", {"units": [4, 6], "rate": RATES}, engines=KERAS),
     Case("epsilon", "build", {"loss": ["mape", "msle", "mae"], "rate": RATES}, engines=("fused",)),

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 from tests.help.truth.models import compiled, hidden
@@ -137,3 +138,23 @@ def ranged(activation, rate, *, input_shape, normalizer):
     inputs = keras.Input(input_shape)
     x = Ranged()(normalizer(inputs))
     return compiled(inputs, hidden(x, activation=activation), keras.optimizers.Adam(rate))
+
+
+class Checked(layers.Layer):
+    """Checks its outputs."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+
+    def call(self, x):
+        """Return the inputs."""
+        tf.debugging.assert_less(x, self.most)
+        return x
+
+
+def checked(most, rate, *, input_shape, normalizer):
+    """A check that does not fail here; of a point that fails it, Keras raises an error."""
+    inputs = keras.Input(input_shape)
+    x = Checked(most)(hidden(normalizer(inputs), activation="relu"))
+    return compiled(inputs, x, keras.optimizers.Adam(rate))
