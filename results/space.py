@@ -19,7 +19,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,7 +162,7 @@ class Space(Sequence[Config]):
         [codes] = self.codes(np.array([idx])).tolist()
         values = (axis.values[code] for axis, code in zip(self.axes, codes, strict=True))
         return {
-            name: copy(value) if isinstance(value, list | dict) else value
+            name: deepcopy(value) if isinstance(value, list | dict) else value
             for name, value in zip(self.names, values, strict=True)
         }
 

@@ -59,9 +59,10 @@ def test_a_large_space_is_never_listed():
 
 
 def test_a_point_is_a_copy():
-    space = Space({"hidden": [[8, 4]]})
+    space = Space({"hidden": [[8, [4]]]})
     space[0]["hidden"].append(2)
-    assert space[0] == {"hidden": [8, 4]}
+    space[0]["hidden"][1].pop()
+    assert space[0] == {"hidden": [8, [4]]}
 
 
 @pytest.mark.parametrize(

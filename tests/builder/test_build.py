@@ -48,6 +48,23 @@ def with_default(units, outputs=9):
     pass
 
 
+def taking_one(units, normalizer):
+    normalizer.pop("a")
+    return plain(units)
+
+
+def taking_apart(blocks, normalizer):
+    outputs = inputs = keras.Input((3,))
+    outputs = normalizer(outputs)
+    while blocks:
+        block = blocks.pop(0)
+        while block:
+            outputs = keras.layers.Dense(block.pop(0))(outputs)
+    model = keras.Model(inputs, outputs)
+    model.compile(loss="mse")
+    return model
+
+
 def plain(units):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
     model.compile(loss="mse")
@@ -92,6 +109,23 @@ def test_an_axis_goes_to_the_builder_or_to_fit(find, name, given_to_fit):
     fit, axes = models.fit_of(CONFIG, builder, plans), models.builder_axes(CONFIG, builder)
     assert vars(fit) == {**vars(plans), **{axis: CONFIG[axis] for axis in given_to_fit}}
     assert axes == {axis: value for axis, value in CONFIG.items() if axis not in given_to_fit}
+
+
+def test_a_builder_may_take_its_lists_apart(find):
+    builder, config = find("taking_apart"), {"blocks": [[3, 2], [1]]}
+    for _ in range(2):
+        model = models.build(builder.load(), builder, config, TABLE, 0)
+        assert [layer.units for layer in model.layers[2:]] == [3, 2, 1]
+    assert config == {"blocks": [[3, 2], [1]]}
+
+
+def test_a_builder_may_take_the_layers_of_several_inputs(find):
+    """They are shared by the models of one engine."""
+    builder = find("taking_one")
+    layers = {name: keras.layers.Normalization() for name in "ab"}
+    for _ in range(2):
+        models.build(builder.load(), builder, {"units": 1}, TABLE, 0, layers)
+    assert sorted(layers) == ["a", "b"]
 
 
 def test_without_such_axes_fit_is_the_plans(find):

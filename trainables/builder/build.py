@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
 from typing import Any
 
 import keras
@@ -96,12 +97,15 @@ def build(
     if "input_shape" in builder.parameters:
         supplied["input_shape"] = inputs.shape(table.x_train)
     if "normalizer" in builder.parameters:
-        supplied["normalizer"] = adapted or normalizer(table, moments)
+        given = adapted or normalizer(table, moments)
+        supplied["normalizer"] = dict(given) if isinstance(given, Mapping) else given
     for name, value in {"outputs": outputs_of(table), "classes": list(table.classes)}.items():
         if name in builder.required and name not in config:
             supplied[name] = value
+    # A configuration is the source of several models, and a builder may change its lists, also those inside of lists.
+    arguments = deepcopy(builder_axes(config, builder))
     keras.utils.set_random_seed(seed)
-    model = call(**builder_axes(config, builder), **supplied)
+    model = call(**arguments, **supplied)
     if isinstance(function, Maker):
         function.called()
     if not isinstance(model, keras.Model):

@@ -45,9 +45,10 @@ def test_rows_that_are_alike_but_for_one_axis_are_found(case, row, other):
 
 
 def test_a_value_that_is_handed_out_can_be_changed():
-    points = Points.of(Space({"hidden": [[8, 4]]}), [0, 0])
+    points = Points.of(Space({"hidden": [[8, [4]]]}), [0, 0])
     points.value(0, "hidden").append(2)
-    assert points.value(1, "hidden") == [8, 4]
+    points.value(0, "hidden")[1].pop()
+    assert points.value(1, "hidden") == [8, [4]]
 
 
 def test_a_column_has_a_row_for_each_point():

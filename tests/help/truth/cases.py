@@ -171,4 +171,5 @@ CASES = [
     Case("state", "halved", {"delay": [10.0, 20.0], "rate": RATES}, engines=("fused", "keras")),
     Case("state", "environment", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
     Case("state", "calls", {"units": [4, 6], "rate": RATES}, engines=KERAS),
+    Case("state", "popped", {"blocks": [[[8], [4]], [[6, 4]], [[5]]], "rate": RATES}, engines=FUSED),
 ]

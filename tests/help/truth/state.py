@@ -192,3 +192,14 @@ def calls(units, rate, *, input_shape, normalizer):
     model = compiled(inputs, hidden(normalizer(inputs), units), keras.optimizers.Adam(rate), counted)
     model.compile(model.optimizer, counted, metrics=["mae"], run_eagerly=True)
     return model
+
+
+def popped(blocks, rate, *, input_shape, normalizer):
+    """The builder takes its lists apart."""
+    inputs = keras.Input(input_shape)
+    x = normalizer(inputs)
+    while blocks:
+        block = blocks.pop(0)
+        while block:
+            x = hidden(x, block.pop(0))
+    return compiled(inputs, x, keras.optimizers.Adam(rate))

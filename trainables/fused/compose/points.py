@@ -9,7 +9,7 @@ Terminology
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from copy import copy
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ class Points:
     def value_of(self, name: str, code: int) -> Any:
         """Return the value with the number `code` on an axis; a list is copied, because the builder may change it."""
         value = self._axes[self._column[name]].values[code]
-        return copy(value) if isinstance(value, list | dict) else value
+        return deepcopy(value) if isinstance(value, list | dict) else value
 
     def codes_of(self, names: Iterable[str]) -> np.ndarray:
         """Return the code of each point on each of the axes `names`, int64, shape (points, axes)."""
