@@ -12,6 +12,7 @@ from keras.src.backend.tensorflow import numpy as keras_numpy
 from keras.src.backend.tensorflow import random as keras_random
 
 from trainables.fused.internals import kernels
+from trainables.fused.internals.errors import UnfusableError
 
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)
 
@@ -51,6 +52,69 @@ def test_rows_of_a_larger_batch_are_dropped_as_those_of_a_smaller():
         compiled(lambda n=n: keras_random.dropout(tf.ones((n, 7)), 0.5, seed=9)) for n in (17, 32)
     )
     np.testing.assert_array_equal(small, large[:17])
+
+
+@tf.function
+def traced_before():
+    """A draw in a function of its own."""
+    return tf.random.uniform((3,))
+
+
+DRAWS = {
+    "keras": lambda: keras.random.uniform((3,)),
+    "normal": lambda: keras.random.normal((3,)),
+    "dropout": lambda: keras.random.dropout(tf.ones(3), 0.5),
+    "uniform": lambda: tf.random.uniform((3,)),
+    "integers": lambda: tf.random.uniform((3,), maxval=5, dtype=tf.int32),
+    "shuffle": lambda: tf.random.shuffle(tf.range(3)),
+    "truncated": lambda: tf.random.truncated_normal((3,), seed=3),
+    "generator": lambda: GENERATOR.uniform((3,)),
+    "function": traced_before,
+    "branch": lambda: tf.cond(tf.reduce_sum(X) > 1, lambda: tf.random.normal((3,)), lambda: tf.ones(3)),
+    "loop": lambda: tf.while_loop(lambda x: x[0] < 2, lambda x: [x + tf.random.uniform((3,))], [X])[0],
+}
+"""Draws by a state that is no variable of a model."""
+
+GENERATOR = tf.random.Generator.from_seed(1)
+X = tf.zeros(3)
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_by_a_state_outside_of_the_model_are_refused(name):
+    """They happen in a few steps of a training only, so a program must not be traced with them."""
+    draw = DRAWS[name]
+    draw()
+
+    def lane(x):
+        with kernels.fast():
+            return x + tf.cast(draw(), tf.float32)
+
+    traced = tf.function(lambda x: tf.vectorized_map(lane, x), autograph=False)
+    with pytest.raises(UnfusableError, match="draws random numbers"):
+        traced.get_concrete_function(tf.TensorSpec((4, 3)))
+
+
+def test_the_reason_is_told_without_the_arguments_of_a_layer():
+    class Drawing(keras.layers.Layer):
+        def call(self, x):
+            return x + keras.random.uniform((3,))
+
+    layer = Drawing()
+    with pytest.raises(
+        UnfusableError, match=r"^its code draws random numbers without a seed, by Keras' global generator$"
+    ):
+        compiled(layer, X)
+
+
+def test_draws_by_seeds_are_not_refused():
+    seeds = keras.random.SeedGenerator(3)
+    layer = keras.layers.Dropout(0.5)
+
+    def draw():
+        x = layer(keras.random.uniform((3,), seed=seeds), training=True)
+        return x + keras.random.normal((3,), seed=4) + tf.random.stateless_uniform((3,), (1, 2))
+
+    assert compiled(draw).shape == (3,)
 
 
 def test_product_and_its_gradients_are_those_of_tensorflow():

@@ -8,7 +8,10 @@ Batch normalization: the mask is a factor and the backward pass is one formula: 
 activations mixed.
 
 Random draws: XLA makes the same bits as TensorFlow's kernels, but converts them to other floats. Here they are converted
-like in the kernels, so that dropout drops the same values as in `Model.fit`.
+like in the kernels, so that dropout drops the same values as in `Model.fit`. Draws whose seed is no variable of the model
+are refused: Keras' global generator would give the same number in each step, since a program keeps only variables of models.
+TensorFlow's operations with a state would draw by XLA's own generator. What they decide may happen in few steps only, so no
+comparison of some steps finds it for sure.
 
 Based on the source of Keras 3.15.1. The private parts are the modules of its TensorFlow backend, which layers call.
 """
@@ -47,6 +50,7 @@ NAMES = (
     Private(_RANDOM, "_cast_seed", "a seed as TensorFlow's operations take it"),
     Private(_RANDOM, "_get_concrete_noise_shape", "the argument `noise_shape` of `Dropout`, made whole"),
     Private(_SEED, "draw_seed", "`keras.random.SeedGenerator.next`, also of a seed that is a number"),
+    Private(_SEED, "global_seed_generator", "the generator of draws without a seed; refused"),
     Private("keras.layers:BatchNormalization", "_moments", "mean and variance of a batch; replaced"),
 )
 
@@ -54,6 +58,10 @@ check(NAMES)
 
 keras_nn, keras_numpy, keras_random = part(_NN), part(_NUMPY), part(_RANDOM)
 draw_seed = part(f"{_SEED}:draw_seed")
+
+_WITH_STATE = ("Random", "Multinomial", "TruncatedNormal", "StatefulUniform", "StatefulStandardNormal", "Sampler", "Rng",
+               "NonDeterministic")  # fmt: skip
+"""Parts of the names of TensorFlow's random operations that keep a state, or take one that is no variable of Keras."""
 
 Draw = Callable[[Sequence[int], tf.Tensor], tf.Tensor]
 """Returns floats in [0, 1) of a shape, given a seed: int32, shape (2,)."""
@@ -65,7 +73,19 @@ def fast(draw: Draw | None = None) -> Iterator[None]:
 
     Args:
         draw: the function that draws random floats; None draws them from their seed.
+
+    Raises:
+        UnfusableError: what is traced draws numbers by a seed that is no variable of the model.
     """
+    reasons: list[str] = []
+
+    def refuse(why: str) -> Callable[..., Any]:
+        def draw(*arguments: Any, **keywords: Any) -> Any:
+            reasons.append(why)
+            raise UnfusableError(why)
+
+        return draw
+
     replaced = {
         (sys.modules[__name__], "_draw"): draw or drawn,
         (keras_numpy, "matmul"): _fast_matmul,
@@ -75,23 +95,46 @@ def fast(draw: Draw | None = None) -> Iterator[None]:
         (keras_random, "normal"): _normal,
         (keras.layers.BatchNormalization, "_moments"): _batch_moments,
         (keras_nn, "batch_normalization"): _batch_normalization,
+        (part(_SEED), "global_seed_generator"): refuse(
+            "its code draws random numbers without a seed, by Keras' global generator"
+        ),
     }
-    replaced |= {(keras_random, name): _refused(name) for name in _OTHER_DRAWS}
+    replaced |= {
+        (keras_random, name): refuse(f"a layer draws random numbers by {name}") for name in _OTHER_DRAWS
+    }
     before = {key: getattr(*key) for key in replaced}
     for (module, name), function in replaced.items():
         setattr(module, name, function)
     try:
         yield
+        if not tf.executing_eagerly():
+            _refuse_draws_with_state(tf.compat.v1.get_default_graph())
+    except UnfusableError as error:
+        if reasons:  # Keras adds the arguments of the layer to the message
+            raise UnfusableError(reasons[0]) from error
+        raise
     finally:
         for (module, name), function in before.items():
             setattr(module, name, function)
 
 
-def _refused(name: str) -> Callable[..., Any]:
-    def draw(*arguments: Any, **keywords: Any) -> Any:
-        raise UnfusableError(f"a layer draws random numbers by {name}")
+def _refuse_draws_with_state(graph: Any) -> None:
+    """Raise if a graph, or a function that it calls, draws by an operation with a state."""
+    kinds = {operation.type: operation for operation in graph.get_operations()}
+    stateful = {kind for kind, operation in kinds.items() if operation.op_def.is_stateful}
+    # A function that has an operation with a state is called by one. It may have been traced long before.
+    if any(map(_calls, stateful)):
+        library = graph.as_graph_def().library.function
+        stateful |= {node.op for function in library for node in function.node_def}
+    for kind in sorted(stateful):
+        if any(word in kind for word in _WITH_STATE) and not kind.startswith("Stateless"):
+            raise UnfusableError(
+                f"its code draws random numbers by TensorFlow's {kind}, whose state is no variable of the model"
+            )
 
-    return draw
+
+def _calls(kind: str) -> bool:
+    return kind in ("StatefulPartitionedCall", "If", "While", "Case", "For", "RemoteCall", "SymbolicGradient")
 
 
 _matmul, _plain_divide = keras_numpy.matmul, keras_numpy.divide
