@@ -33,6 +33,9 @@ SPACE = Space(stateful.SPACE)
 KEPT = {
     "generator_at_top": "made when the file is imported",
     "numbers_at_top": "initial values",
+    "attributes": "the attribute w of RandomFeatures 'random_features'",
+    "closure": "the global draw",
+    "default": "the global build",
     "optimizer_at_top": "the Adam 'adam' is made when the file is imported",
     "layer_at_top": "the Dense 'dense' is made when the file is imported",
     "cache": "the same model 'functional",
@@ -115,7 +118,7 @@ def test_the_user_is_told_what_the_builder_keeps(folder, name):
     assert note.startswith(f"builder: build in {folder / name / 'model.py'} keeps state between calls (")
 
 
-@pytest.mark.parametrize("name", ["plain", "memory", "policy_by_axis", "draws"])
+@pytest.mark.parametrize("name", ["plain", "memory", "seeded", "policy_by_axis", "draws"])
 def test_nothing_is_said_of_others(folder, name):
     assert examined(folder, name).notes == ()
 
@@ -211,7 +214,7 @@ def test_what_a_call_of_the_loss_leaves_is_found_before_the_next_model(tmp_path,
         "class Kept:\n"
         "    seen = 0\n"
         "def loss(y, p):\n"
-        f"    {state}\n"
+        f"    if len(y) == 2:\n        {state}\n"
         "    return keras.ops.mean(keras.ops.square(y - p), -1)\n"
         "def build(units):\n"
         "    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])\n"
@@ -227,6 +230,26 @@ def test_what_a_call_of_the_loss_leaves_is_found_before_the_next_model(tmp_path,
     built(maker, {"units": 2})
     assert maker.anew and "changes when a model is trained or its loss is called" in maker.notes[0]
     assert not maker.compare(maker.globals())
+
+
+def test_what_the_examination_leaves_by_calling_the_loss_does_not_stay(tmp_path):
+    (tmp_path / "model.py").write_text(
+        "import keras\n"
+        "COUNT = {'calls': 0}\n"
+        "def loss(y, p):\n"
+        "    COUNT['calls'] += 1\n"
+        "    return keras.ops.mean(keras.ops.square(y - p), -1)\n"
+        "def build(units):\n"
+        "    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])\n"
+        "    model.compile(loss=loss)\n"
+        "    return model\n"
+    )
+    maker = Maker(find("model.py:build", tmp_path), 0)
+    assert examine(maker, TABLE, 0, 60.0, {"units": 2}, [{"units": 3}])
+    assert (
+        "the global COUNT changes when a model or its loss is called" in maker.notes[0] and not maker.chance
+    )
+    assert built(maker, {"units": 2}).loss.__globals__["COUNT"] == {"calls": 0}
 
 
 def test_the_settings_of_a_file_stay(tmp_path):

@@ -37,6 +37,17 @@ def build(units, size):
     inputs = keras.Input((4,))
     return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs)
 """,
+    "seeded": """
+from random import random
+from numpy.random import normal
+def build(units, size):
+    if units == 3:
+        start = keras.initializers.Constant(random() + normal())
+    else:
+        start = "zeros"
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1, kernel_initializer=start)(layers.Dense(units)(inputs)), inputs)
+""",
     "policy_at_top": """
 keras.config.set_dtype_policy("mixed_bfloat16")
 def build(units, size, normalizer):
@@ -77,6 +88,40 @@ def build(units, size):
     inputs = keras.Input((4,))
     start = keras.initializers.Constant(float(CHANCE.normal()))
     return finish(layers.Dense(1, kernel_initializer=start)(layers.Dense(units)(inputs)), inputs)
+""",
+    "attributes": """
+import numpy as np
+CHANCE = np.random.default_rng(5)
+class RandomFeatures(layers.Layer):
+    def __init__(self, count):
+        super().__init__()
+        self.count = count
+    def build(self, shape):
+        self.w = CHANCE.normal(0, 1, (shape[-1], self.count)).astype("float32")
+    def call(self, x):
+        return keras.ops.cos(keras.ops.matmul(x, self.w))
+def build(units, size):
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(RandomFeatures(units)(inputs)), inputs)
+""",
+    "closure": """
+import random
+draw = random.Random(5).random
+def build(units, size):
+    factor = draw()
+    def loss(y, p):
+        return factor * keras.ops.mean(keras.ops.square(y - p), axis=-1)
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=loss)
+""",
+    "default": """
+import numpy as np
+def build(units, size, chance=np.random.RandomState(5)):
+    factor = float(chance.uniform())
+    def loss(y, p):
+        return factor * keras.ops.mean(keras.ops.square(y - p), axis=-1)
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=loss)
 """,
     "optimizer_at_top": """
 ADAM = keras.optimizers.Adam(0.01)
@@ -145,6 +190,15 @@ def build(units, size):
     start = keras.initializers.Constant(float(np.random.default_rng().normal()))
     return finish(layers.Dense(1, kernel_initializer=start)(layers.Dense(units)(inputs)), inputs)
 """,
+    "entropy_of_a_loss": """
+import numpy as np
+def build(units, size):
+    factor = float(np.random.default_rng().normal())
+    def loss(y, p):
+        return factor * keras.ops.mean(keras.ops.square(y - p), axis=-1)
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=loss)
+""",
     "clock": """
 import time
 def build(units, size):
@@ -169,8 +223,10 @@ POINTS = [{"units": units, "size": size} for size in SPACE["size"] for units in 
 SEED = 4
 BATCH = 16
 EPOCHS = 2
-CHANCE = {"entropy", "clock"}
-TRAINED = ("cache", "optimizer_at_top", "global_of_a_loss", "policy_at_top")
+CHANCE = {"entropy", "entropy_of_a_loss", "clock"}
+TRAINED = (
+    "cache", "optimizer_at_top", "global_of_a_loss", "policy_at_top", "attributes", "closure", "default",
+)  # fmt: skip
 
 
 def write_cases(folder: Path) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import random
 import sys
 import sysconfig
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ _LONG = 1000
 
 _DEEP = 4
 """How many levels of objects in objects are compared."""
+
+_SEEDED = (random.random.__self__, np.random.normal.__self__)  # type: ignore[attr-defined]
+"""The generators of the functions of `random` and `np.random`: the seed is set again before each call of a builder."""
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
@@ -114,8 +118,9 @@ def read_clocks(builder: Builder) -> bool:
 def globals_of(builder: Builder) -> dict[str, Any]:
     """Return what the globals of the own modules hold, in a form that `==` compares.
 
-    Plain data and containers are copied, and so are the values of variables. Functions, classes and objects of the own
-    modules are taken with their attributes. Other objects are compared by identity.
+    Plain data and containers are copied, and so are the values of variables and the states of random generators. Functions,
+    classes and objects of the own modules are taken with their attributes, and functions with their defaults and closures.
+    Other objects are compared by identity.
     """
     modules = own_modules(builder)
     # The functions and classes that were pickled with a function have the name of the module that they came from.
@@ -151,6 +156,8 @@ class _Same:
 def _content(value: Any, modules: Collection[str], depth: int = _DEEP) -> Any:
     if isinstance(value, _PLAIN):
         return type(value).__name__, repr(value)
+    if (state := _state_of_draws(value)) is not None:
+        return _Same(value), state
     if not depth:
         return _Same(value)
     if hasattr(type(value), "assign") and hasattr(type(value), "numpy"):  # a variable of Keras or TensorFlow
@@ -159,11 +166,55 @@ def _content(value: Any, modules: Collection[str], depth: int = _DEEP) -> Any:
         return "dict", [_content(pair, modules, depth) for pair in value.items()]
     if isinstance(value, list | tuple | set | frozenset) and len(value) <= _LONG:
         return type(value).__name__, [_content(item, modules, depth - 1) for item in value]
+    if isinstance(
+        value, MethodType | BuiltinFunctionType
+    ):  # such as `draw = np.random.default_rng(0).normal`
+        return _content(value.__name__, modules), _content(value.__self__, modules, depth - 1)
+    if isinstance(value, functools.partial):
+        return _content([value.func, value.args, value.keywords], modules, depth)
     kind = value if isinstance(value, type | FunctionType) else type(value)
     if getattr(kind, "__module__", None) in modules and hasattr(value, "__dict__"):
         own = {name: item for name, item in vars(value).items() if not name.startswith("__")}
+        if isinstance(value, FunctionType):
+            own |= {"defaults": [value.__defaults__, value.__kwdefaults__], "closure": _closure_of(value)}
         return _Same(value), {name: _content(item, modules, depth - 1) for name, item in own.items()}
     return _Same(value)
+
+
+def _closure_of(function: FunctionType) -> list[Any]:
+    found = []
+    for cell in function.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:  # it is empty as yet
+            found.append(None)
+    return found
+
+
+def _state_of_draws(value: Any) -> Any:
+    """Return the state of a generator of random numbers; None for other objects, and for those of `_SEEDED`."""
+    if any(value is one for one in _SEEDED):
+        return None
+    if isinstance(value, np.random.Generator):
+        value = value.bit_generator
+    if isinstance(value, np.random.BitGenerator):
+        return _frozen(value.state)
+    if isinstance(value, np.random.RandomState):
+        return _frozen(value.get_state(legacy=False))
+    if isinstance(value, random.Random):
+        try:
+            return value.getstate()
+        except NotImplementedError:  # `SystemRandom` has none
+            return None
+    if type(value).__module__.startswith("tensorflow.") and hasattr(getattr(value, "state", None), "numpy"):
+        return np.asarray(value.state.numpy()).tobytes()  # `tf.random.Generator`
+    return None
+
+
+def _frozen(state: Any) -> Any:
+    if isinstance(state, Mapping):
+        return {name: _frozen(item) for name, item in state.items()}
+    return state.tobytes() if isinstance(state, np.ndarray) else state
 
 
 def _is_beside(name: str, module: ModuleType, folder: Path) -> bool:

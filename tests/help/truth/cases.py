@@ -173,6 +173,7 @@ CASES = [
     Case("state", "calls", {"units": [4, 6], "rate": RATES}, engines=KERAS),
     Case("state", "popped", {"blocks": [[[8], [4]], [[6, 4]], [[5]]], "rate": RATES}, engines=FUSED),
     # Draws without a seed of a layer; a rate of 5% does nothing in nearly all steps of a proof.
+    Case("drawn", "features", {"scale": [0.3, 1.0], "rate": RATES}),
     Case("drawn", "dropped", {"share": [0.05, 0.2], "rate": RATES}, engines=KERAS),
     Case("drawn", "dropped_by_tensorflow", {"share": [0.05, 0.2], "rate": RATES}, engines=KERAS),
     Case("drawn", "shaken", {"momentum": [0.0, 0.9], "rate": RATES}, engines=KERAS),

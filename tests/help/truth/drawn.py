@@ -1,10 +1,36 @@
 """Random numbers from elsewhere than the seeds of Keras' layers."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
 from tests.help.truth.models import compiled, hidden
+
+CHANCE = np.random.default_rng(0)
+
+
+class RandomFeatures(layers.Layer):
+    """Multiplies by random numbers, which are no variable."""
+
+    def __init__(self, count, scale):
+        super().__init__()
+        self.count, self.scale = count, scale
+
+    def build(self, shape):
+        """Draw the numbers."""
+        self.w = CHANCE.normal(0, self.scale, (shape[-1], self.count)).astype("float32")
+
+    def call(self, x):
+        """Return the layer's output."""
+        return ops.cos(ops.matmul(x, self.w))
+
+
+def features(scale, rate, *, input_shape, normalizer):
+    """A generator at the top of the file."""
+    inputs = keras.Input(input_shape)
+    x = RandomFeatures(16, scale)(normalizer(inputs))
+    return compiled(inputs, x, keras.optimizers.Adam(rate))
 
 
 class Dropped(layers.Layer):
