@@ -40,8 +40,8 @@ def small_table():
 class Setting:
     """One point trained by Keras, and an engine that verifies it."""
 
-    def __init__(self, folder):
-        (folder / "model.py").write_text(BUILDER)
+    def __init__(self, folder, source=BUILDER):
+        (folder / "model.py").write_text(source)
         training = Training(Fit(epochs=EPOCHS), Callbacks(EarlyStopping(patience=5)))
         space = Space({"units": [3], "raises": [False, True]})
         self.work = Work(space, find.find("model.py:build", folder), small_table(), training)
@@ -105,6 +105,42 @@ def test_a_chaotic_point_is_allowed_to_differ(setting, monkeypatch):
     assert setting.checks(changed_a_little)[-1].differences
     monkeypatch.setattr(verify, "nudge", push)
     assert setting.checks(changed_a_little)[-1].differences == ()
+
+
+def test_a_model_that_is_built_otherwise_excuses_no_difference(setting, monkeypatch):
+    """Only a nudge does, and so the other models of the point must be those that the builder made first."""
+    new, made = VerifyEngine._new, []
+
+    def otherwise(engine):
+        made.append(new(engine))
+        if len(made) > 1:
+            for variable in made[-1].model.trainable_variables:
+                variable.assign(variable.numpy() * 1.002)
+        return made[-1]
+
+    monkeypatch.setattr(VerifyEngine, "_new", otherwise)
+    assert setting.checks(changed(setting.found, "val_mae", 1.003, 0))[-1].differences
+    assert len(made) == 2
+
+
+def test_a_builder_that_keeps_state_is_examined_first(tmp_path):
+    drawn = "units, activation='relu', kernel_initializer=keras.initializers.Constant(CHANCE.random())"
+    source = BUILDER.replace('units, activation="relu"', drawn)
+    setting = Setting(
+        tmp_path, source.replace("import keras\n", "import keras, random\nCHANCE = random.Random(3)\n")
+    )
+    for _ in range(2):  # points of one worker
+        assert setting.checks(setting.found)[-1].differences == ()
+    assert setting.work.maker.anew
+
+
+def test_the_points_of_a_builder_by_chance_cannot_be_checked(tmp_path):
+    drawn = "units, activation='relu', kernel_initializer=keras.initializers.Constant(os.urandom(1)[0] / 256)"
+    source = BUILDER.replace('units, activation="relu"', drawn).replace(
+        "import keras\n", "import keras, os\n"
+    )
+    [check] = (setting := Setting(tmp_path, source)).checks(setting.found)
+    assert check.note == setting.work.maker.chance != "" and not check.whole and check.differences == ()
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """The engine `verify` trains a finished point again by Keras' own `fit`, and compares it with what is stored.
 
 A point that differs by more than the tolerance is trained a second time, from nudged weights: it may be chaotic. See
-`trainables.single.compare`.
+`trainables.single.compare`. The nudged model is one that was built anew. It counts only if such a model has the same first
+epoch as the first one without a nudge; otherwise the distance between the two is no measure of chaos.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from trainables.table.weights import row_weights
 
 LEAST_EPOCHS = 10
 """Epochs of the first step, if the point has so many: the least that is compared of the best point."""
+
+SAME = 1e-5
+"""The relative tolerance of the first epoch of two models of a point, from the same weights."""
 
 STEP_S = 1.0
 """Seconds of training in a later step, about."""
@@ -45,6 +49,7 @@ class VerifyEngine(Engine):
         self._found = found
         self._point: Point | None = None
         self._nudged: Point | None = None
+        self._may_nudge = True
         self._epoch_s = 0.0
         # An epoch more than is stored shows that Keras does not stop there.
         budget = self.work.training.fit.epochs
@@ -57,9 +62,10 @@ class VerifyEngine(Engine):
         try:
             with time_limit(self.work.training.timeout_s):
                 compared, done = self._advance()
-            check = Check(
-                self._idx, compared.epochs, found.epochs, done or compared.parted, compared.differences
-            )
+            whole, differences = done or compared.parted, compared.differences
+            check = Check(self._idx, compared.epochs, found.epochs, whole, differences)
+            if differences and (chance := self.work.maker.chance):  # Keras itself has other numbers each time
+                done, check = True, Check(self._idx, 0, found.epochs, False, note=chance)
         except TimeUpError:
             note = f"Keras took longer than timeout_s={self.work.training.timeout_s:g} for a few epochs"
             done, check = True, Check(self._idx, 0, found.epochs, False, note=note)
@@ -72,14 +78,19 @@ class VerifyEngine(Engine):
 
     def _advance(self) -> tuple[Comparison, bool]:
         """Train for a while; return the comparison so far, and whether nothing is left to do."""
+        maker = self.work.maker
+        if self._point is None and not (maker.anew or maker.examined):
+            self._examine()
         self._point = self._point or self._new()
         point = self._point
         if not self._is_whole(point) and (self._nudged is None or self._nudged.epoch >= point.epoch):
             self._train(point, self._most)
         compared = self._compare()
-        if compared.differences and self._nudged is None:
-            self._nudged = self._new()
-            nudge(self._nudged.model, self.work.training.seed)
+        if compared.differences and self._nudged is None and self._may_nudge:
+            self._may_nudge = self._is_rebuilt(point)
+            if self._may_nudge:
+                self._nudged = self._new()
+                nudge(self._nudged.model, self.work.training.seed)
         if self._nudged is not None:
             self._train(self._nudged, point.epoch)
             compared = self._compare()
@@ -87,6 +98,24 @@ class VerifyEngine(Engine):
         # What is beyond the tolerance stays beyond it in later epochs.
         done = compared.parted or bool(compared.differences) or self._is_whole(point)
         return compared, caught_up and done
+
+    def _examine(self) -> None:
+        """Find out whether the builder keeps state: this worker builds a point several times, and other points too."""
+        from trainables.builder.examine import examine
+
+        work, training = self.work, self.work.training
+        examine(work.maker, work.table, training.seed, training.timeout_s, work.space[self._idx])
+
+    def _is_rebuilt(self, point: Point) -> bool:
+        """Return whether the point's model that is built once more has the same first epoch as the first one."""
+        if not point.recorder.curve:  # nothing is nudged
+            return True
+        again = self._new()
+        again.advance(1)
+        first, second = point.recorder.curve[0], again.recorder.curve[0]
+        return first.keys() == second.keys() and all(
+            np.isclose(first[name], second[name], rtol=SAME, atol=1e-7, equal_nan=True) for name in first
+        )
 
     def _new(self) -> Point:
         work = self.work

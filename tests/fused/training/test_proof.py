@@ -109,6 +109,22 @@ def test_a_member_with_another_value_is_found(group, part):
     assert list(wrong) == [0] and "Keras' fit" in wrong[0]
 
 
+def test_a_model_that_is_built_otherwise_is_no_measure_of_rounding(group):
+    """A builder keeps state of which nobody knows: the models after the first of an attempt have another rate."""
+    stack = group.members.stack.take(np.arange(4))
+    stack.numbers[0, 0] *= 1.01
+    built = []
+
+    def build(row):
+        built.append(group.composer.build(group.space[row]))
+        if len(built) > proof.ATTEMPTS:
+            built[-1].optimizer.learning_rate = 0.5
+        return built[-1]
+
+    wrong = proof.prove(group.cohort.program, stack, [0], build, 0, proof.Proven())
+    assert list(wrong) == [0] and len(built) > proof.ATTEMPTS
+
+
 @pytest.mark.parametrize("wrong", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_axis_whose_effect_was_overlooked_is_found_whichever_member_is_first(wrong):
     group = Group({"rate": [0.01, 0.05]})
@@ -311,7 +327,7 @@ def test_a_brief_proof_finds_what_differs_and_a_full_one_decides(steps, monkeypa
     monkeypatch.setattr(program, "epoch", altered)
     rows, why = group.refused(proven)
     assert rows.all() and "does not train them as Keras does" in why
-    assert steps == [FULL, BRIEF, FULL, FULL]  # the last one is nudged
+    assert steps == [FULL, BRIEF, FULL, FULL, FULL]  # the last ones are built anew and nudged
 
 
 def test_a_kind_with_users_parts_is_always_proven_in_full(steps):
