@@ -12,6 +12,7 @@ from trainables.fused.compose.learned import Learned
 from trainables.fused.compose.members import MAX_COMBINATIONS
 
 NAMES = "abcdef"
+NUMBERS = ["optimizer.momentum", "penalty.0.l2", "penalty.2.l2", "variant", "optimizer", "initial"]
 
 
 @st.composite
@@ -36,8 +37,7 @@ def effects(draw, space):
 @given(st.data())
 def test_effects_of_one_axis_or_two_together_are_found_with_certainty(data):
     space = data.draw(spaces())
-    names = ["optimizer.momentum", "penalty.0.l2", "penalty.2.l2", "variant", "optimizer", "initial"]
-    chosen = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=4, unique=True))
+    chosen = data.draw(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=4, unique=True))
     assert_composed_as_described({name: data.draw(effects(space)) for name in chosen}, space)
 
 
@@ -47,6 +47,63 @@ def test_effects_on_the_layers_are_found_with_those_on_numbers(data):
     space = data.draw(spaces())
     parts = {"signature": data.draw(effects(space)), "optimizer.momentum": data.draw(effects(space))}
     assert_composed_as_described(parts, space)
+
+
+def under(effect, name, value):
+    """The effect where an axis has a value; none elsewhere."""
+    return lambda config: effect(config) if config[name] == value else 1.0
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_effects_of_two_axes_under_one_value_of_an_axis_that_changes_the_layers_are_found(data):
+    space = data.draw(spaces())
+    structural, *others = data.draw(st.permutations(space.axes))
+    layers = {v: ("layer",) * data.draw(st.integers(1, 3)) for v in structural.values}
+    value = data.draw(
+        st.sampled_from([v for v in layers if list(layers.values()).count(layers[v]) == 1] or [0])
+    )
+    parts = {"signature": lambda c: layers[c[structural.name]]}
+    rest = Space({axis.name: list(axis.values) for axis in others})
+    for name in data.draw(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=3, unique=True)):
+        effect = data.draw(effects(rest))
+        if list(layers.values()).count(layers[value]) == 1:
+            effect = under(effect, structural.name, value)
+        parts[name] = effect
+    assert_composed_as_described(parts, space)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_effects_of_two_axes_are_found_where_an_axis_changes_the_layers_under_a_value_only(data):
+    space = data.draw(spaces())
+    outer, inner = data.draw(st.permutations(space.axes))[:2]
+    value = data.draw(st.sampled_from(outer.values))
+    parts = {"signature": lambda c: (c[outer.name], c[inner.name] if c[outer.name] == value else -1)}
+    for name in data.draw(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=3, unique=True)):
+        parts[name] = data.draw(effects(space))
+    assert_composed_as_described(parts, space)
+
+
+def test_a_penalty_that_only_models_of_one_kind_have_is_found_with_its_strength():
+    space = Space(
+        {"a": [True, False], "b": ["none", "l1", "l2"], "c": [0.01, 0.0005], "d": [1, 2, 3], "e": [1, 2]}
+    )
+    parts = {
+        "signature": lambda c: ("layer", "batch") if c["a"] else ("layer",),
+        "penalty.0.l2": lambda c: c["c"] if not c["a"] and c["b"] == "l2" else 0.0,
+        "initial": lambda c: c["d"],
+    }
+    assert_composed_as_described(parts, space)
+
+
+def test_structures_that_a_study_leaves_out_are_told(monkeypatch):
+    space = Space({"a": [1, 2, 3], "b": [1, 2, 3], "c": [1, 2]})
+    parts = {"signature": lambda c: ("layer",) * c["a"], "optimizer": lambda c: c["b"]}
+    assert assert_composed_as_described(parts, space).known.notes == ()
+    monkeypatch.setattr(study, "MOST_MODELS", 6)
+    [note] = assert_composed_as_described(parts, space).known.notes
+    assert note.startswith("2 of the structures that models have were left out")
 
 
 def test_a_momentum_that_only_one_optimizer_has_is_found_from_any_base():

@@ -66,6 +66,12 @@ CASES = [
         {"optimizer": ["adam", "adamw"], "decay": [0.1, 0.01], "rate": RATES},
         engines=FUSED,
     ),
+    Case(
+        "conditional",
+        "unnormalized",
+        {"batch": [True, False], "kind": ["none", "l1", "l2"], "rate": MANY, "strength": [0.1, 0.01]},
+        engines=FUSED,
+    ),
     Case("conditional", "three", {"a": [0, 1], "b": [0, 1], "c": [0, 1]}, engines=FUSED),
     Case(
         "conditional",

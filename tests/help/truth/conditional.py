@@ -25,6 +25,15 @@ def strength(kind, strength, rate, *, input_shape, normalizer):
     )
 
 
+def unnormalized(batch, kind, rate, strength, *, input_shape, normalizer):
+    """Only models without batch normalization are regularized."""
+    inputs = keras.Input(input_shape)
+    kinds: dict[str, Any] = {"l1": keras.regularizers.L1, "l2": keras.regularizers.L2}
+    regularizer = kinds[kind](strength) if kind in kinds and not batch else None
+    x = hidden(normalizer(inputs), kernel_regularizer=regularizer)
+    return compiled(inputs, keras.layers.BatchNormalization()(x) if batch else x, keras.optimizers.Adam(rate))
+
+
 def slope(activation, slope, rate, *, input_shape, normalizer):
     """Only the leaky one has a slope, which an object of the user holds."""
     inputs = keras.Input(input_shape)

@@ -8,6 +8,7 @@ axes: about 35 of the 17,280 points of the reference grid have all pairs.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,8 @@ class Covering:
 
     Attributes:
         rows: their rows, int64, shape (chosen,).
-        pairs: share of the pairs of values of two axes that occur in them; 1.0 if nothing limited their number.
+        pairs: share of the pairs of values of two axes that occur in them and in those known before; 1.0 if nothing
+            limited their number.
         triples: the same of three axes; 1.0 if there are fewer than three.
     """
 
@@ -31,7 +33,9 @@ class Covering:
     triples: float
 
 
-def covering(codes: np.ndarray, most: int, seed: int = 0) -> Covering:
+def covering(
+    codes: np.ndarray, most: int, seed: int = 0, had: Sequence[int] = (), may_have_triples: bool = True
+) -> Covering:
     """Choose points in which every pair of values of every two axes occurs, if it occurs in any point.
 
     If at most twice as many points have every triple of values too, these are chosen.
@@ -40,14 +44,17 @@ def covering(codes: np.ndarray, most: int, seed: int = 0) -> Covering:
         codes: the code of each point on each axis, int64, shape (points, axes), with at least one axis.
         most: the maximum number of points to choose.
         seed: seed of the random choice among points that are equally good.
+        had: rows of points that were chosen before; what occurs in them is not missing.
+        may_have_triples: whether twice as many points may be chosen for the triples.
     """
     pairs, triples = _Combinations(codes, min(2, codes.shape[1])), _Combinations(codes, 3)
-    chosen = pairs.cover(most, seed)
+    chosen = pairs.cover(most, seed, had)
     limit = min(most, 2 * len(chosen))
-    if 0 < triples.most_values <= limit:
+    if may_have_triples and not len(had) and 0 < triples.most_values <= limit:
         larger = triples.cover(limit, seed)
         chosen = larger if triples.share(larger) == 1.0 else chosen
-    return Covering(chosen, pairs.share(chosen), triples.share(chosen))
+    known = np.array([*had, *chosen], np.int64)
+    return Covering(chosen, pairs.share(known), triples.share(known))
 
 
 class _Combinations:
@@ -75,10 +82,17 @@ class _Combinations:
         found = sum(len(np.unique(self._labels(axes, rows))) for axes in self._axes)
         return found / total if total else 1.0
 
-    def cover(self, most: int, seed: int) -> np.ndarray:
-        """Return at most `most` points in which all combinations occur, or as many of them as that allows."""
+    def cover(self, most: int, seed: int, had: Sequence[int] = ()) -> np.ndarray:
+        """Return at most `most` points in which all combinations occur, or as many of them as that allows.
+
+        Combinations of the points `had` count as if they had been chosen.
+        """
         chance = np.random.default_rng(seed)
-        missing = [np.ones(len(occur), bool) for occur in self._occur]
+        known = np.array(had, np.int64)
+        missing = [
+            ~np.isin(occur, self._labels(axes, known))
+            for occur, axes in zip(self._occur, self._axes, strict=True)
+        ]
         chosen: list[int] = []
         while len(chosen) < most and any(one.any() for one in missing):
             # One combination that is missing, of the axes that lack most; then the most useful point that has it.

@@ -23,9 +23,10 @@ class Interactions:
     Attributes:
         sets: pairs of a kind and the axes that act together on a part of this kind. For the signature, these are axes
             that change it only together.
-        models: the number of models in the covering array.
-        pairs: share of the pairs of values of two axes that met in it; below 1 if `MOST_MODELS` was too low.
-        triples: the same of three axes.
+        models: the number of models in the covering arrays.
+        pairs: the smallest share of the pairs of values of two axes that met in one; below 1 if `MOST_MODELS` was too low.
+        triples: the share of the triples of values of three axes that met in the first one.
+        left_out: structures of models that were not studied, because `MOST_MODELS` was too low.
         sampled: axes of so many values that a few stood for all.
         complete: no study was needed, because the models of all points are built by themselves.
     """
@@ -35,6 +36,7 @@ class Interactions:
     pairs: float = 1.0
     triples: float = 1.0
     sampled: frozenset[str] = frozenset()
+    left_out: int = 0
     complete: bool = False
 
     @property
@@ -50,6 +52,11 @@ class Interactions:
             found.append(
                 f"only {self.pairs:.0%} of the pairs of values of two axes were tried together, in {self.models} models; "
                 "`sweep verify` trains points again by Keras"
+            )
+        if self.left_out:
+            found.append(
+                f"{self.left_out} of the structures that models have were left out when values of two axes were tried "
+                f"together, in {self.models} models; `sweep verify` trains points again by Keras"
             )
         return tuple(found)
 

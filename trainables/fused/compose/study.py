@@ -6,12 +6,17 @@ every two axes meet. Each part of such a model is compared with that of a simple
 axes that seem not to act on this part. If the two differ, one of these axes does act, and a search by halves finds it.
 
 What is found
-    The values of an axis that give one signature are a class. Only values of one class can be in one group. So the study
-    takes one class of each axis, first those with the largest models, because an axis that belongs to a layer has no effect
-    without it; and then others, until any two classes of two or more values have been together. Thus an effect of one axis,
-    or of two together, is found with certainty. An effect of three is found if their values meet in an array;
-    `Interactions.triples` is the share of triples that do. In the groups, each axis is varied by itself again, so an effect
-    of a single axis is found in each of them, and random members are compared.
+    The values of an axis that give one signature are a class. Only values of one class can be in one group. A structure is
+    one class of each axis. The study takes first the structure of the largest models, because an axis that belongs to a
+    layer has no effect without it; then others, until each class of each axis has been in one, and any two classes of two
+    or more values have been together. If an axis changes the signature only in some structure, such as the width of a layer
+    that most models lack, its values are classes there, and the study goes on with the structures of those.
+
+    In each structure every two values of every two axes meet, in models of this structure. Thus an effect of one axis, or of
+    two together, is found with certainty, also if it is there only at a value of a further axis that changes the signature.
+    An effect of three others is found if their values meet in an array; `Interactions.triples` is the share of triples that
+    do. In the groups, each axis is varied by itself again, so an effect of a single axis is found in each of them, and
+    random members are compared.
 
     Of an axis of many values, a few stand for all here: which axes act together seldom depends on one learning rate of a
     hundred. `Interactions.sampled` has these axes.
@@ -21,7 +26,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +38,7 @@ from trainables.fused.compose.points import Points
 from trainables.fused.model.describe import Described
 
 MOST_MODELS = 400
-"""The maximum number of models in a covering array."""
+"""The maximum number of models in a covering array. A study that has built so many begins with no other structure."""
 
 MANY_VALUES = 16
 """Of an axis with more values, only `STAND_INS` take part in the study."""
@@ -60,10 +65,20 @@ def interactions(points: Points, names: Sequence[str], builds: Builds, seed: int
     every = {axis: points.codes_of([axis])[:, 0] for axis in points.varying(names)}
     columns = {axis: _few(column) for axis, column in every.items()}
     found = Interactions(sampled=frozenset(axis for axis in every if columns[axis] is not every[axis]))
-    base = points.config(0, names)
-    for structure in _structures(_classes(points, base, columns, builds)):
-        found = _of_structure(points, base, columns, structure, builds, seed, found)
-    return found
+    study = _Study(points, columns, builds, seed, found)
+    study.explore(
+        points.config(0, names), {axis: np.unique(column).tolist() for axis, column in columns.items()}
+    )
+    return study.found
+
+
+def _distinct(codes: np.ndarray) -> np.ndarray:
+    """Return the different rows of `codes`, int64, shape (points, axes)."""
+    labels = np.zeros(len(codes), np.int64)
+    for column in codes.T:
+        # Renumber after each axis, so that the numbers stay small with many axes.
+        _, labels = np.unique(labels * (int(column.max()) + 1) + column, return_inverse=True)
+    return codes[np.unique(labels, return_index=True)[1]]
 
 
 def _few(column: np.ndarray) -> np.ndarray:
@@ -75,42 +90,124 @@ def _few(column: np.ndarray) -> np.ndarray:
     return kept[np.searchsorted(codes, column) * STAND_INS // len(codes)]
 
 
-def _of_structure(
-    points: Points,
-    base: Config,
-    columns: Mapping[str, np.ndarray],
-    structure: Structure,
-    builds: Builds,
-    seed: int,
-    found: Interactions,
-) -> Interactions:
-    """Return `found` and what acts together where each axis has values of one class only."""
+@dataclass
+class _Study:
+    """Studies structure after structure.
 
-    def values(codes: Mapping[str, int]) -> dict[str, Any]:
-        return {axis: points.value_of(axis, code) for axis, code in codes.items()}
+    Attributes:
+        points: all points of the sweep.
+        columns: for each axis on which they differ, the code of each of them that differs from others there.
+        builds: makes the models.
+        seed: seed of the random choices.
+        found: what was found so far.
+    """
 
-    base = {**base, **values({axis: codes[0] for axis, codes in structure.items()})}
-    axes = [axis for axis, codes in structure.items() if len(codes) > 1]
-    inside = np.all([np.isin(columns[axis], structure[axis]) for axis in axes], 0)
-    first = builds.describe(base)
-    if isinstance(first, Failed) or not inside.any():
+    points: Points
+    columns: Mapping[str, np.ndarray]
+    builds: Builds
+    seed: int
+    found: Interactions
+
+    def explore(self, base: Config, structure: Structure) -> None:
+        """Study the structures in a part of the space.
+
+        Args:
+            base: a configuration.
+            structure: the codes of each axis in this part, which may have several classes.
+        """
+        if sum(len(codes) > 1 for codes in structure.values()) < 2:  # no two axes can act together
+            return
+        if self.found.models >= MOST_MODELS:
+            self.found = replace(self.found, left_out=self.found.left_out + 1)
+            return
+        classes = self._classes(base, structure)
+        if all(len(some) == 1 for some in classes.values()):
+            self._study(base, structure)
+            return
+        for part in _structures(classes):
+            start = {**base, **self._values({axis: codes[0] for axis, codes in part.items()})}
+            if not isinstance(self.builds.describe(start), Failed):
+                self.explore(start, part)
+
+    def _study(self, base: Config, structure: Structure) -> None:
+        """Study a structure in which no axis changes the signature by itself."""
+        axes = [axis for axis, codes in structure.items() if len(codes) > 1]
+        inside = np.all([np.isin(self.columns[axis], structure[axis]) for axis in axes], 0)
+        first = self.builds.describe(base)
+        if isinstance(first, Failed) or not inside.any():
+            return
+        is_first = not self.found.models
+        acting: dict[str, set[str]] = {}
+        for axis in axes:
+            for code in structure[axis]:
+                one = self.builds.describe({**base, **self._values({axis: code})})
+                for part in differing(one, first):
+                    acting.setdefault(part, set()).add(axis)
+        codes = _distinct(np.column_stack([self.columns[axis][inside] for axis in axes]))
+        had = np.zeros(len(codes), bool)
+        built, pairs, triples = 0, 1.0, 1.0
+        others: dict[Hashable, dict[str, int]] = {}
+        while True:
+            chosen = covering(codes, MOST_MODELS - built, self.seed, np.flatnonzero(had).tolist(), is_first)
+            built += len(chosen.rows)
+            pairs, triples = min(pairs, chosen.pairs), min(triples, chosen.triples)
+            is_other = False
+            for row in codes[chosen.rows].tolist():
+                config = {**base, **self._values(dict(zip(axes, row, strict=True)))}
+                learn(config, base, axes, acting, self.builds.describe)
+                is_other |= self.builds.describe(config).signature != first.signature
+            had[chosen.rows] = True
+            if not is_other:
+                break
+            # Models of other signatures are compared in no other part, so the pairs in them have to meet once more.
+            together = sorted(acting[SIGNATURE])
+            numbers = [axes.index(axis) for axis in together]
+            combined, of_row = np.unique(codes[:, numbers], axis=0, return_inverse=True)
+            if len(combined) > MOST_MODELS:
+                break
+            combinations = [dict(zip(together, one, strict=True)) for one in combined.tolist()]
+            signatures = [
+                self.builds.describe({**base, **self._values(one)}).signature for one in combinations
+            ]
+            is_same = np.array([one == first.signature for one in signatures])
+            others |= {
+                signature: one
+                for signature, one in zip(signatures, combinations, strict=True)
+                if signature != first.signature and signature not in others
+            }
+            stay = is_same[of_row.ravel()]
+            if not stay.any() or built >= MOST_MODELS:
+                break
+            codes, had = codes[stay], had[stay]
+        self.found = replace(
+            self.found,
+            models=self.found.models + built,
+            pairs=min(self.found.pairs, pairs),
+            triples=triples if is_first else self.found.triples,
+        ).with_sets(acting)
+        for combination in others.values():
+            start = {**base, **self._values(combination)}
+            if not isinstance(self.builds.describe(start), Failed):
+                self.explore(start, {**structure, **{axis: [code] for axis, code in combination.items()}})
+
+    def _classes(self, base: Config, structure: Structure) -> dict[str, list[list[int]]]:
+        """Return the codes of each axis by classes, the class with the largest model first."""
+        found: dict[str, list[list[int]]] = {}
+        for axis, codes in structure.items():
+            if len(codes) == 1:
+                found[axis] = [codes]
+                continue
+            by_signature: dict[Hashable, list[int]] = {}
+            sizes: dict[Hashable, int] = {}
+            for code in codes:
+                described = self.builds.describe({**base, **self._values({axis: code})})
+                by_signature.setdefault(described.signature, []).append(code)
+                sizes[described.signature] = _size(described)
+            found[axis] = [by_signature[one] for one in sorted(by_signature, key=lambda one: -sizes[one])]
         return found
-    acting: dict[str, set[str]] = {}
-    for axis in axes:
-        for code in structure[axis]:
-            for part in differing(builds.describe({**base, **values({axis: code})}), first):
-                acting.setdefault(part, set()).add(axis)
-    codes = np.column_stack([columns[axis][inside] for axis in axes])
-    chosen = covering(codes, MOST_MODELS, seed)
-    for row in codes[chosen.rows].tolist():
-        learn({**base, **values(dict(zip(axes, row, strict=True)))}, base, axes, acting, builds.describe)
-    found = replace(
-        found,
-        models=found.models + len(chosen.rows),
-        pairs=min(found.pairs, chosen.pairs),
-        triples=min(found.triples, chosen.triples),
-    )
-    return found.with_sets(acting)
+
+    def _values(self, codes: Mapping[str, int]) -> dict[str, Any]:
+        return {axis: self.points.value_of(axis, code) for axis, code in codes.items()}
 
 
 def learn(
@@ -164,31 +261,20 @@ def _acting_axis(low: Config, high: Config, axes: Sequence[str], part: str, desc
     return steps[start]
 
 
-def _classes(
-    points: Points, base: Config, columns: Mapping[str, np.ndarray], builds: Builds
-) -> dict[str, list[list[int]]]:
-    """Return the codes of each axis on which the points differ by classes, the class with the largest model first."""
-    found: dict[str, list[list[int]]] = {}
-    for axis, column in columns.items():
-        by_signature: dict[Hashable, list[int]] = {}
-        sizes: dict[Hashable, int] = {}
-        for code in np.unique(column).tolist():
-            described = builds.describe({**base, axis: points.value_of(axis, code)})
-            by_signature.setdefault(described.signature, []).append(code)
-            sizes[described.signature] = _size(described)
-        found[axis] = [by_signature[one] for one in sorted(by_signature, key=lambda one: -sizes[one])]
-    return found
-
-
 def _structures(classes: Mapping[str, list[list[int]]]) -> Iterator[Structure]:
-    """Yield choices of one class of each axis, until each two classes of several values have been together."""
-    large = [(axis, n) for axis, some in classes.items() for n, codes in enumerate(some) if len(codes) > 1]
+    """Yield choices of one class of each axis, until each two classes of several values have been together, and each class
+    has been in one.
+    """
+    every = [(axis, n) for axis, some in classes.items() for n in range(len(some))]
+    large = [(axis, n) for axis, n in every if len(classes[axis][n]) > 1]
     wanted = {(one, other) for one, other in itertools.combinations(large, 2) if one[0] != other[0]}
+    alone = set(every)
     largest = dict.fromkeys(classes, 0)
-    while wanted:
-        are_largest = [pair for pair in wanted if all(number == 0 for _, number in pair)]
-        chosen = largest if are_largest else {**largest, **dict(min(wanted))}
+    while wanted or alone:
+        changed = min(wanted) if wanted else (min(alone),)
+        chosen = {**largest, **({} if alone & set(largest.items()) else dict(changed))}
         wanted = {(a, b) for a, b in wanted if chosen[a[0]] != a[1] or chosen[b[0]] != b[1]}
+        alone -= set(chosen.items())
         yield {axis: classes[axis][number] for axis, number in chosen.items()}
 
 
