@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import random
 import sys
 import sysconfig
@@ -36,6 +37,10 @@ _SEEDED = (random.random.__self__, np.random.normal.__self__)  # type: ignore[at
 """The generators of the functions of `random` and `np.random`: the seed is set again before each call of a builder."""
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+CACHED = type(functools.lru_cache(len))
+"""The class of functions that keep their results."""
+_LINK = "_lru_list_elem"
 
 
 def own_modules(builder: Builder) -> dict[str, ModuleType]:
@@ -118,9 +123,9 @@ def read_clocks(builder: Builder) -> bool:
 def globals_of(builder: Builder) -> dict[str, Any]:
     """Return what the globals of the own modules hold, in a form that `==` compares.
 
-    Plain data and containers are copied, and so are the values of variables and the states of random generators. Functions,
-    classes and objects of the own modules are taken with their attributes, and functions with their defaults and closures.
-    Other objects are compared by identity.
+    Plain data and containers are copied, and so are the values of variables, the states of random generators and the results
+    that `functools.lru_cache` keeps. Functions, classes and objects of the own modules are taken with their attributes, and
+    functions with their defaults and closures. Other objects are compared by identity.
     """
     modules = own_modules(builder)
     # The functions and classes that were pickled with a function have the name of the module that they came from.
@@ -139,6 +144,19 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
         if (name in before) != (name in after) or before[name] != after[name]:
             return f"the global {name.rpartition('.')[2]}"
     return ""
+
+
+def results_of(function: Any) -> list[Any]:
+    """Return the results, and maybe the arguments, that `functools.lru_cache` or `functools.cache` keeps for a function."""
+    referents = [one for one in gc.get_referents(function) if one is not vars(function)]
+    if function.cache_parameters()["maxsize"] is None:
+        return [one for cache in referents if type(cache) is dict for one in cache.values()]
+    # With a limit, the wrapper names the results itself, beside a dictionary of links between them.
+    links = [
+        one for one in referents if type(one) is dict and _LINK in {type(v).__name__ for v in one.values()}
+    ]
+    apart = {id(one) for one in (*links, function.__wrapped__)}
+    return [one for one in referents if id(one) not in apart and not isinstance(one, type)]
 
 
 class _Same:
@@ -172,6 +190,9 @@ def _content(value: Any, modules: Collection[str], depth: int = _DEEP) -> Any:
         return _content(value.__name__, modules), _content(value.__self__, modules, depth - 1)
     if isinstance(value, functools.partial):
         return _content([value.func, value.args, value.keywords], modules, depth)
+    if isinstance(value, CACHED):
+        held = [_content(one, modules, depth - 1) for one in results_of(value)]
+        return _Same(value), value.cache_info().currsize, held
     kind = value if isinstance(value, type | FunctionType) else type(value)
     if getattr(kind, "__module__", None) in modules and hasattr(value, "__dict__"):
         own = {name: item for name, item in vars(value).items() if not name.startswith("__")}

@@ -375,6 +375,16 @@ def test_globals_count_as_they_are_at_that_moment(users, name, change):
     assert token(getattr(users, name)) != before
 
 
+def test_a_function_with_kept_results_cannot_be_compared(users):
+    users.rates = functools.lru_cache(users.calls)
+    token(users.rates)
+    users.rates(1.0)
+    with pytest.raises(
+        UnfusableError, match="a function with kept results, whose content cannot be compared"
+    ):
+        token(users.rates)
+
+
 @pytest.mark.parametrize("name", ["calls", "of_module", "of_function", "imports", "nothing"])
 def test_globals_that_are_not_read_do_not_count(users, name):
     before = token(getattr(users, name))

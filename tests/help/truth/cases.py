@@ -163,6 +163,8 @@ CASES = [
     Case("reads_global", "from_dictionary", {"alpha": [0.5, 1.0, 2.0], "units": [4]}),
     Case("reads_global", "of_module", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
     Case("cached", "build", {"units": [4, 6], "rate": RATES}),
+    Case("cached", "of_settings", {"alpha": [0.0, 4.0], "rate": MANY}, engines=KERAS),
+    Case("cached", "of_loss", {"alpha": [0.0, 4.0], "rate": MANY}),
     # Settings that limit `fit`, or let it run without graphs.
     Case("limited", "epochs", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),
     Case("limited", "steps", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),

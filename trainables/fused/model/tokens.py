@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainables.builder.modules import CACHED
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.model.code import digest, is_foundation, is_library, names_in, words
 from trainables.fused.model.reads import (
@@ -242,7 +243,10 @@ class Tokens:
             return "code", names_in(item).digest
         if isinstance(item, tf.types.experimental.PolymorphicFunction):
             return "tf.function", self._token(item.python_function)
-        if type(item) is functools.lru_cache(len).__class__:
+        if isinstance(item, CACHED):
+            if item.cache_info().currsize and not is_library(item.__module__):
+                # The builder may have changed a kept result, or a result may be older than what it was made from.
+                raise UnreadableError("a function with kept results")
             return "cached", self._token(item.__wrapped__)
         return None
 
