@@ -375,6 +375,59 @@ def test_globals_count_as_they_are_at_that_moment(users, name, change):
     assert token(getattr(users, name)) != before
 
 
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of a user, with a module that its losses import when they run."""
+    inner = tmp_path / "package_of_a_user" / "inner"
+    inner.mkdir(parents=True)
+    for folder in (inner, inner.parent):
+        (folder / "__init__.py").write_text("")
+    (inner.parent / "settings.py").write_text("ALPHA, UNREAD = 1.0, 1.0")
+    (inner / "losses.py").write_text("import importlib, sys")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("package_of_a_user.settings")
+    yield importlib.import_module("package_of_a_user.inner.losses")
+    for name in [one for one in sys.modules if one.startswith("package_of_a_user")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "from .. import settings; return settings.ALPHA * x",
+        "from ..settings import ALPHA; return ALPHA * x",
+        "import package_of_a_user.settings as one; return one.ALPHA * x",
+        "import package_of_a_user.settings as one; return getattr(one, 'ALPHA') * x",
+        "return importlib.import_module('package_of_a_user.settings').ALPHA * x",
+        "return __import__('package_of_a_user.settings').settings.ALPHA * x",
+        "return sys.modules['package_of_a_user.settings'].ALPHA * x",
+        "return sys.modules.get('package_of_a_user.settings').ALPHA * x",
+    ],
+)
+def test_what_code_imports_when_it_runs_counts(package, lines):
+    exec(f"def loss(x): {lines}", vars(package))
+    before = token(package.loss)
+    assert token(package.loss) == before
+    sys.modules["package_of_a_user.settings"].ALPHA = 2.0
+    assert token(package.loss) != before
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "return importlib.import_module('package_of_a_user.' + x).ALPHA",
+        "return importlib.import_module(x).ALPHA",
+        "return importlib.import_module('..settings', __package__).ALPHA",
+        "from importlib import import_module; return import_module('package_of_a_user.settings').ALPHA",
+        "return sys.modules[x].ALPHA",
+    ],
+)
+def test_a_module_by_a_name_that_is_no_constant_cannot_be_followed(package, lines):
+    exec(f"def loss(x): {lines}", vars(package))
+    with pytest.raises(UnfusableError, match="takes a module by a name which is no constant"):
+        token(package.loss)
+
+
 def test_a_function_with_kept_results_cannot_be_compared(users):
     users.rates = functools.lru_cache(users.calls)
     token(users.rates)

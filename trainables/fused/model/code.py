@@ -16,7 +16,7 @@ import hashlib
 import sys
 import sysconfig
 import types
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,15 @@ from trainables.packages import INSTALLED, SOFTWARE
 
 _FORMATS = ("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC")
 """The instructions of formatted texts, such as f"{layer}"; the first one is that of Python 3.11 and 3.12."""
+
+UNKNOWN = "?"
+"""Replaces the name of a module that only running code knows."""
+
+_IMPORTERS = ("import_module", "__import__")
+"""Functions that import the module with the name that is their first argument."""
+
+_NOTHING = ("EXTENDED_ARG", "PUSH_NULL", "PRECALL", "CACHE", "NOT_TAKEN", "COPY_FREE_VARS")
+"""Instructions that do nothing to the argument that a call gets."""
 
 _FOLLOWED = ("LOAD_ATTR", "LOAD_METHOD")
 _FOUNDATIONS = ("keras", "tensorflow")
@@ -41,7 +50,8 @@ class Names:
         attributes: the names of all attributes, of whatever object.
         stored: the names of the attributes that the code sets.
         texts: all texts among the constants, one of which may name an attribute.
-        imports: for each module that the code imports itself, by its full name: the names that it takes from it.
+        imports: the modules that the code imports itself, or takes out of `sys.modules`, each with dots before its name for
+            those that it is relative to; `UNKNOWN` for one whose name is no constant.
     """
 
     digest: str
@@ -67,10 +77,14 @@ def names_in(code: types.CodeType) -> Names:
         texts.update(constant for constant in one.co_consts if isinstance(constant, str))
         owner = ""
         chain: tuple[str, ...] = ()
-        for instruction in dis.get_instructions(one):
+        instructions = [found for found in dis.get_instructions(one) if found.opname not in _NOTHING]
+        for number, instruction in enumerate(instructions):
             name = instruction.opname
-            if name == "EXTENDED_ARG":
-                continue
+            if name.startswith(("LOAD", "IMPORT_FROM")) and (
+                instruction.argval in _IMPORTERS
+                or (instruction.argval == "modules" and number and instructions[number - 1].argval == "sys")
+            ):
+                imports.update(_by_text(instructions[number : number + 5]))
             if owner and name in _FOLLOWED:
                 chain = (*chain, instruction.argval)
             elif owner:
@@ -85,10 +99,34 @@ def names_in(code: types.CodeType) -> Names:
             elif name in _FORMATS:
                 attributes.add("__format__")
             elif name == "IMPORT_NAME":
-                imports.add(instruction.argval)
+                level = instructions[number - 2].argval
+                imports.add("." * level + instruction.argval)
     found = sorted((name, tuple(sorted(every))) for name, every in chains.items())
     of_attributes = frozenset(attributes), frozenset(stored), frozenset(texts)
     return Names(digest(_content(code)), tuple(found), *of_attributes, tuple(sorted(imports)))
+
+
+def _by_text(instructions: Sequence[dis.Instruction]) -> list[str]:
+    """Return the module that code takes by a text, given its instructions from the name of what gives it.
+
+    The own module, by `sys.modules[__name__]`, is none, because code that names `sys.modules` may read all of its module.
+    """
+    first, *rest = instructions
+    is_table = first.argval == "modules"
+    if is_table and first.opname not in _FOLLOWED:
+        return [UNKNOWN] if first.opname == "IMPORT_FROM" else []
+    if is_table and rest and rest[0].opname in _FOLLOWED:
+        if rest[0].argval != "get":
+            return [UNKNOWN]
+        rest = rest[1:]
+    if len(rest) < 2 or not (rest[1].opname.startswith(("CALL", "BINARY_SUBSCR")) or rest[1].argrepr == "[]"):
+        return [UNKNOWN]
+    if is_table and rest[0].opname in ("LOAD_GLOBAL", "LOAD_NAME") and rest[0].argval == "__name__":
+        return []
+    text = rest[0].argval if rest[0].opname.startswith("LOAD_CONST") else None
+    if not isinstance(text, str) or text.startswith("."):  # one relative to an argument
+        return [UNKNOWN]
+    return [text, text.partition(".")[0]] if first.argval == "__import__" else [text]
 
 
 def _content(code: types.CodeType) -> Hashable:

@@ -11,6 +11,7 @@ import array
 import collections
 import enum
 import functools
+import importlib.util
 import sys
 import types
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ import tensorflow as tf
 
 from trainables.builder.modules import CACHED
 from trainables.fused.internals.errors import UnfusableError, raise_ours
-from trainables.fused.model.code import digest, is_foundation, is_library, names_in, words
+from trainables.fused.model.code import UNKNOWN, digest, is_foundation, is_library, names_in, words
 from trainables.fused.model.reads import (
     SET_UP,
     content_of,
@@ -49,6 +50,9 @@ _DESCRIPTORS = (
 
 _WHOLE_MODULE = ("globals", "eval", "exec")
 """Functions through which code may read any global of its module."""
+
+_ANY = frozenset(("getattr", "vars", "attrgetter", "__dict__", *_WHOLE_MODULE))
+"""Names through which code may read any attribute of a module that it imports."""
 
 _ASSIGN = words(
     "assign assign_add assign_sub batch_scatter_update scatter_add scatter_div scatter_max scatter_min scatter_mul"
@@ -289,9 +293,13 @@ class Tokens:
         if reads_whole_module(function):
             found.append(("globals", self._every(known)))
         for name in names.imports:
-            module = sys.modules.get(name) or sys.modules.get(f"{known.get('__package__')}.{name}")
+            if name == UNKNOWN:
+                raise UnreadableError("a function that takes a module by a name which is no constant")
+            module = _imported(name, known)
             if module is not None and not is_library(module.__name__):
-                chains = tuple((one,) for one in sorted(names.attributes & vars(module).keys()))
+                taken = names.attributes & vars(module).keys()
+                is_any = names.attributes & _ANY or any(one in _ANY for one, _ in names.chains)
+                chains = ((),) if is_any else tuple((one,) for one in sorted(taken))
                 found.append((name, self._chains(name, module, chains)))
             else:
                 found.append(("import", name))
@@ -448,6 +456,21 @@ def reads_whole_module(function: types.FunctionType) -> bool:
         or (known.get(name) is sys and any(chain[:1] == ("modules",) for chain in chains))
         for name, chains in names_in(function.__code__).chains
     )
+
+
+def _imported(name: str, known: Mapping[str, Any]) -> types.ModuleType | None:
+    """Return the module that code imports by a name, which may begin with dots; None if it has not been imported yet.
+
+    Args:
+        name: see `Names.imports`.
+        known: the globals of the code.
+    """
+    if not name.startswith("."):
+        return sys.modules.get(name)
+    try:
+        return sys.modules.get(importlib.util.resolve_name(name, known.get("__package__") or ""))
+    except ImportError:  # beyond the top, or in no package
+        return None
 
 
 def _changed_by_methods(item: Any) -> set[int]:
