@@ -159,7 +159,7 @@ def make_small_run(position: Path) -> None:
     shutil.rmtree(position, ignore_errors=True)
     position.mkdir()
     plan = {"data": "abalone", "builder": "trainables.abalone:build_and_compile_model", "space": SMALL_SPACE}
-    plan |= {"fit": {"epochs": 3, "batch_size": 128}, "scheduler": "none", "verify": 2}
+    plan |= {"fit": {"epochs": 3, "batch_size": 128}, "scheduler": "none"}
     (position / "plan.yaml").write_text(yaml.safe_dump(plan))
     command = [*SWEEP, "run", "plan.yaml", "--out", "out", "--cpus", "1"]
     subprocess.run(command, cwd=position, check=True, capture_output=True, timeout=300)

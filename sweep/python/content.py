@@ -24,8 +24,9 @@ import pandas as pd
 from sweep.plan.fingerprint import program_of
 from trainables.builder.modules import sources_in
 from trainables.fused.model.code import is_library, names_in
-from trainables.fused.model.tokens import Tokens, reads_whole_module
+from trainables.fused.model.tokens import Tokens, full_name, reads_whole_module
 from trainables.fused.model.values import UnreadableError, attributes_of
+from trainables.kept_results import CACHED
 
 _CACHES = frozenset({"__slotnames__"})
 """Attributes of classes that pickling leaves behind."""
@@ -88,6 +89,8 @@ class _Contents(Tokens):
             return self._frame(item)
         if isinstance(item, keras.random.SeedGenerator):
             return "random", self._config(item.get_config())
+        if isinstance(item, CACHED):  # a worker calls it anew, so what it has kept here does not count
+            return "cached", self._token(item.__wrapped__)
         of_library = is_library(kind.__module__)
         if of_library and isinstance(item, keras.initializers.Initializer):
             return "initializer", self._token(kind), self._config(item.get_config())
@@ -139,8 +142,8 @@ class _Contents(Tokens):
     def _globals(self, function: types.FunctionType) -> Hashable:
         """Return tokens of the globals that a function names; of what it imports, only the texts count."""
         names = names_in(function.__code__)
-        self.late.update(names.imports)
         known = function.__globals__
+        self.late.update(one for name in names.imports if (one := full_name(name, known)) is not None)
         found: list[Hashable] = [
             (name, self._chains(name, known[name], chains)) for name, chains in names.chains if name in known
         ]

@@ -1,13 +1,12 @@
 """The modules beside a builder are found by their sources, without an import of any."""
 
-import functools
 import sys
 import textwrap
 
 import pytest
 
 from trainables.builder import find
-from trainables.builder.modules import own_modules, results_of, sources_of
+from trainables.builder.modules import own_modules, sources_of
 
 FILES = {
     "build.py": """
@@ -90,11 +89,3 @@ def test_a_pickled_function_has_none(folder):
     (folder / "late.pkl").write_bytes(b"")
     (folder / "late.py").write_text("import late, beside_a\ndef late(units): ...")
     assert of("late.pkl:late", folder) == {}
-
-
-@pytest.mark.parametrize("size", [None, 8])
-def test_the_results_of_a_function_that_keeps_them_are_read(size):
-    kept = functools.lru_cache(size)(lambda key: {"key": key})
-    assert {"key": 1, "more": 2} not in results_of(kept)
-    kept(1)["more"] = 2
-    assert {"key": 1, "more": 2} in results_of(kept)

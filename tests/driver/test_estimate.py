@@ -46,8 +46,8 @@ def refused(units, rate):
     return model
 
 
-def summed(y, predicted):
-    return tf.reduce_sum((y - predicted) ** 2)
+def checked(y, predicted):
+    return tf.debugging.check_numerics(tf.reduce_mean((y - predicted) ** 2), "the loss")
 
 
 def spelt(y, predicted):
@@ -161,8 +161,8 @@ def test_wide_layers_are_trained_by_the_engine_that_the_plan_names(plan_of, work
 
 @pytest.mark.parametrize("engine", ["auto", "fused", "native"])
 def test_points_without_a_program_are_keras_s_in_the_plan_and_in_its_trials(plan_of, engine):
-    """A sum of squares of a batch is no mean over its rows, which only making the program shows."""
-    plan = plan_of({"rate": RATES, "loss": ["mse", "summed"], "units": [3]}, engine=engine)
+    """A loss that checks its values has no program, which only making the program shows."""
+    plan = plan_of({"rate": RATES, "loss": ["mse", "checked"], "units": [3]}, engine=engine)
     groups = sorted((group.points.tolist(), group.why) for group in estimate.groups(plan, range(4)))
     assert sorted(bool(why) for _, why in groups) == [False, True] and groups == trained(plan, range(4))
 

@@ -51,13 +51,14 @@ def test_a_point_that_fails_has_a_row_and_the_others_go_on(workplace):
 
 def test_failed_points_are_trained_again_on_request(workplace):
     """The cause is outside of the builder: a file that was not there."""
-    needs = """
-import model
+    needs = (workplace / "model.py").read_text()
+    needs += """
+of_any_units = build
 
 def build(units, rate, normalizer):
     if units == 3:
         open(__file__.replace("needs.py", "units.txt")).close()
-    return model.build(units, rate, normalizer=normalizer)
+    return of_any_units(units, rate, normalizer=normalizer)
 """
     (workplace / "needs.py").write_text(needs)
     plan = plan_in(workplace, builder="needs.py:build", engine="keras")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import gc
 import random
 import sys
 import sysconfig
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from trainables.builder.find import PICKLED, Builder, BuilderError, source_of
+from trainables.kept_results import CACHED, results_of
 from trainables.packages import INSTALLED, SOFTWARE
 
 _ROOT = Path(__file__).parents[2]
@@ -37,10 +37,6 @@ _SEEDED = (random.random.__self__, np.random.normal.__self__)  # type: ignore[at
 """The generators of the functions of `random` and `np.random`: the seed is set again before each call of a builder."""
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
-
-CACHED = type(functools.lru_cache(len))
-"""The class of functions that keep their results."""
-_LINK = "_lru_list_elem"
 
 
 def own_modules(builder: Builder) -> dict[str, ModuleType]:
@@ -144,19 +140,6 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
         if (name in before) != (name in after) or before[name] != after[name]:
             return f"the global {name.rpartition('.')[2]}"
     return ""
-
-
-def results_of(function: Any) -> list[Any]:
-    """Return the results, and maybe the arguments, that `functools.lru_cache` or `functools.cache` keeps for a function."""
-    referents = [one for one in gc.get_referents(function) if one is not vars(function)]
-    if function.cache_parameters()["maxsize"] is None:
-        return [one for cache in referents if type(cache) is dict for one in cache.values()]
-    # With a limit, the wrapper names the results itself, beside a dictionary of links between them.
-    links = [
-        one for one in referents if type(one) is dict and _LINK in {type(v).__name__ for v in one.values()}
-    ]
-    apart = {id(one) for one in (*links, function.__wrapped__)}
-    return [one for one in referents if id(one) not in apart and not isinstance(one, type)]
 
 
 class _Same:

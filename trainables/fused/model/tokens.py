@@ -21,7 +21,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainables.builder.modules import CACHED
 from trainables.fused.internals.errors import UnfusableError, raise_ours
 from trainables.fused.model.code import UNKNOWN, digest, is_foundation, is_library, names_in, words
 from trainables.fused.model.reads import (
@@ -42,6 +41,7 @@ from trainables.fused.model.values import (
     parts_of,
     reduced,
 )
+from trainables.kept_results import CACHED
 
 _DESCRIPTORS = (
     types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType,
@@ -295,7 +295,7 @@ class Tokens:
         for name in names.imports:
             if name == UNKNOWN:
                 raise UnreadableError("a function that takes a module by a name which is no constant")
-            module = _imported(name, known)
+            module = sys.modules.get(full_name(name, known) or "")
             if module is not None and not is_library(module.__name__):
                 taken = names.attributes & vars(module).keys()
                 is_any = names.attributes & _ANY or any(one in _ANY for one, _ in names.chains)
@@ -458,17 +458,17 @@ def reads_whole_module(function: types.FunctionType) -> bool:
     )
 
 
-def _imported(name: str, known: Mapping[str, Any]) -> types.ModuleType | None:
-    """Return the module that code imports by a name, which may begin with dots; None if it has not been imported yet.
+def full_name(name: str, known: Mapping[str, Any]) -> str | None:
+    """Return the full name of a module that code imports; None if the code does not tell it.
 
     Args:
-        name: see `Names.imports`.
+        name: see `Names.imports`; it may begin with dots.
         known: the globals of the code.
     """
-    if not name.startswith("."):
-        return sys.modules.get(name)
+    if name == UNKNOWN:
+        return None
     try:
-        return sys.modules.get(importlib.util.resolve_name(name, known.get("__package__") or ""))
+        return importlib.util.resolve_name(name, known.get("__package__") or "")
     except ImportError:  # beyond the top, or in no package
         return None
 
