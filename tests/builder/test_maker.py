@@ -123,7 +123,7 @@ def test_nothing_is_said_of_others(folder, name):
     assert examined(folder, name).notes == ()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("name", stateful.TRAINED)
 def test_points_are_trained_as_in_fresh_processes(folder, fresh, name):
     engine = KerasEngine(Work(SPACE, find("model.py:build", folder / name), TABLE, TRAINING))

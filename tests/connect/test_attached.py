@@ -50,7 +50,7 @@ with attached(sys.argv[1], None):
 """
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_the_native_kernel_is_sent_to_the_nodes(cluster, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {**ENVIRONMENT, VARIABLE: "avx2"}  # which is not the default where there is a better one

@@ -95,7 +95,7 @@ def test_a_killed_driver_trains_each_point_once(numpy_sweeps):
     ended(numpy_sweeps, process)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_moved_points_report_to_asha_s_rungs_as_before(numpy_sweeps):
     write_plan(
         numpy_sweeps.folder,

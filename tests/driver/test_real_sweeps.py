@@ -277,7 +277,7 @@ def test_a_killed_worker_s_cohort_goes_on_from_its_checkpoint(workplace):
     assert not (workplace / "out" / "checkpoints").exists()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.xdist_group("verified")
 def test_the_best_points_are_trained_again_by_keras_within_the_time(sweeps):
     """The first run has no time for more than the best; `sweep verify` checks the rest, and finds what was altered."""

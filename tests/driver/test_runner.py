@@ -229,7 +229,7 @@ def test_a_sweep_whose_ray_has_lost_its_head_says_so_and_is_resumed(numpy_sweeps
     check_resumed(numpy_sweeps, numpy_sweeps.rows())
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.heavy
 @pytest.mark.xdist_group("a made-up sweep with two signals")
 def test_a_second_signal_ends_at_once(numpy_sweeps):
@@ -309,7 +309,7 @@ def test_each_repeat_is_a_trial_of_its_own_and_asha_judges_all_points(workplace)
     assert "by mean loss_va over 3 repeats" in shown and "ASHA stopped some" in shown
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.xdist_group("a made-up sweep with rungs")
 def test_a_worker_that_has_grown_makes_way_for_a_new_one(workplace):
     class Growing(numpy_trial()):

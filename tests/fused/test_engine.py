@@ -285,7 +285,7 @@ def adam_or_sgd(rate, optimizer, units=3):
 
 
 @pytest.mark.parametrize(
-    ("programs", "rtol"), [("native", 0.0), pytest.param("xla", 1e-4, marks=pytest.mark.ci)]
+    ("programs", "rtol"), [("native", 0.0), pytest.param("xla", 1e-4, marks=pytest.mark.slow)]
 )
 def test_a_trial_gives_half_of_its_points_to_another_worker(tmp_path, monkeypatch, programs, rtol):
     """The other one goes on where they were; the points that it takes are of one optimizer, so it has fewer slots."""

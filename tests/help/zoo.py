@@ -513,3 +513,7 @@ def conv1d(
     )
     model.compile(keras.optimizers.Adam(learning_rate), loss="mse", metrics=["mae"])
     return model
+
+
+IN_CI = ("residual", "attention", "embedding", "constrained")
+"""Those that only CI compares with Keras each time."""

@@ -39,8 +39,9 @@ def assert_equal_or_chaotic(fused, engine, idx, seed):
 
 
 def unless_quick(names):
-    marks = [pytest.mark.ci]
-    return [name if name in zoo.QUICK else pytest.param(name, marks=marks) for name in names]
+    """CI has time for some; `test_the_zoo_is_proven` compares all with Keras, for two short epochs."""
+    marks = {name: pytest.mark.ci if name in zoo.IN_CI else pytest.mark.slow for name in names}
+    return [name if name in zoo.QUICK else pytest.param(name, marks=marks[name]) for name in names]
 
 
 @pytest.mark.parametrize("name", unless_quick(zoo.FUSABLE))
