@@ -4,6 +4,7 @@ Each test is a group of its own, so that any process can take it.
 """
 
 import json
+import os
 import signal
 import time
 
@@ -254,6 +255,46 @@ def kill_once():
 Cohort.restore = restored
 threading.Thread(target=kill_once, daemon=True).start()
 """
+
+
+WITHOUT_A_NAME = """
+import sys
+from importlib.machinery import PathFinder
+
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name != "keras":
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            load(module)
+            del sys.modules["keras.src.optimizers.base_optimizer"].BaseOptimizer._use_weight_decay
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+sys.meta_path.insert(0, Finder())
+"""
+"""Takes a private name from Keras that the engine needs, and that Keras needs only for weight decay."""
+
+
+@pytest.mark.xdist_group("a name of Keras is missing")
+def test_a_keras_without_a_private_name_stops_the_sweep_unless_keras_trains(sweeps, tmp_path):
+    write_plan(sweeps.folder, space={"units": [2], "rate": [0.01]})
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_A_NAME)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    code, text = sweeps.run("run", "plan.yaml", "--out", "out", PYTHONPATH=path)
+    assert code == 3, text
+    assert "this Keras is not the one the fused engine knows" in text
+    assert "or run with `--engine keras`" in text
+    assert "Traceback" not in text
+    assert sweeps.rows().empty
+    code, text = sweeps.run("run", "plan.yaml", "--out", "out", "--engine", "keras", PYTHONPATH=path)
+    assert code == 0, text
 
 
 @pytest.mark.ci

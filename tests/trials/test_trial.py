@@ -13,6 +13,7 @@ from results.space import Space
 from tests.help.cohorts import small_table
 from trainables.builder.find import Builder, find
 from trainables.engine import Engine, Report, Work
+from trainables.fused.internals.errors import InternalsError
 from trainables.settings import Callbacks, Fit, Training
 from trainables.trials import trial as module
 from trainables.trials.trial import PAYLOAD, Trial
@@ -93,6 +94,17 @@ def test_a_worker_may_wait_before_its_first_points(worker):
     assert result["wait"] and not result["done"] and result[PAYLOAD].rows is None
     worker.take([3])
     assert not worker.trial.step()["wait"]
+
+
+@pytest.mark.parametrize("method", ["prepare", "make_engine"])
+def test_libraries_that_no_engine_can_work_with_are_reported(worker, monkeypatch, method):
+    def fail(*arguments):
+        raise InternalsError("this is another Keras")
+
+    monkeypatch.setattr(type(worker.trial), method, fail)
+    worker.trial.setup({"points": [4, 2], "engine": "keras"}, WORK)
+    report = worker.trial.step()[PAYLOAD]
+    assert report.done and report.broken == "this is another Keras"
 
 
 def test_a_trial_is_asked_for_points_between_two_steps(worker):

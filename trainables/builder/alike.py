@@ -148,7 +148,7 @@ def _names_of_keras() -> frozenset[str]:
 
 def has_others(model: keras.Model) -> bool:
     """Return whether not all of a model is Keras' own, so that its variables and settings may not say all."""
-    from trainables.fused.model.refuse import has_operations, has_users_parts
+    from trainables.fused.model.parts import has_operations, has_users_parts
 
     return has_users_parts(model) or has_operations(model)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from trainables.fused.internals.keras import given_to_compile
 from trainables.fused.internals.measures import wrapped
+from trainables.fused.internals.models import given_to_compile
 from trainables.fused.model.own_code import filled, own_code
 from trainables.objective import Loss
 

@@ -156,7 +156,7 @@ def _are_answers(table: Table) -> bool:
 
 def _metrics_of(model: keras.Model, width: int, shape: str) -> Iterator[tuple[str, type, Any]]:
     """Yield name, class and threshold of each metric of Keras that was given to `compile`; None for no threshold."""
-    from trainables.fused.internals.keras import given_to_compile
+    from trainables.fused.internals.models import given_to_compile
 
     given = given_to_compile(model)[1] or {}
     for leaf in keras.tree.flatten([given.get("metrics") or [], given.get("weighted") or []]):

@@ -125,7 +125,7 @@ def target_of(model: keras.Model, table: Table) -> Target:
         others = {name: value for name, value in values.items() if name not in told}
         notes = [*told.values(), _note(model, table, rows, target, outputs, others)]
         return Target(shapes, widths, columns, named, ". ".join(filter(None, notes)))
-    from trainables.fused.model.refuse import has_users_parts
+    from trainables.fused.model.parts import has_users_parts
 
     if has_users_parts(
         model
@@ -279,7 +279,7 @@ def _words(target: Target, table: Table) -> str:
 
 def _forget(model: keras.Model) -> None:
     """Let a model build its losses and metrics again, because they were built for a target of another shape."""
-    from trainables.fused.internals.keras import forget_shapes
+    from trainables.fused.internals.models import forget_shapes
 
     forget_shapes(model)
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainables.fused.internals.keras import given_to_compile
+from trainables.fused.internals.models import given_to_compile
 from trainables.table.weights import RowWeights
 
 _CLASSES = (

@@ -12,16 +12,22 @@ import pyarrow as pa
 from trainables.builder.losses import note_loss
 from trainables.engine import Engine, Report, Rows, Work, as_bytes, curves_of, weights_of
 from trainables.error_text import explain
+from trainables.fused.internals.models import check_objects
 from trainables.limits import TimeUpError, time_limit
 from trainables.objective import Loss, ObjectiveError
 from trainables.single.point import Point
 
 
 class KerasEngine(Engine):
-    """In each step, trains one point up to the next milestone of ASHA, or to its end."""
+    """In each step, trains one point up to the next milestone of ASHA, or to its end.
+
+    Raises:
+        InternalsError: this version of Keras lacks a part that every engine needs.
+    """
 
     def __init__(self, work: Work) -> None:
         super().__init__(work)
+        check_objects()
         self._examined = False
         self._losses: dict[Loss, list[str]] = {}
         self._earlier: dict[str, Any] | None = None  # the configuration of a point that this worker has built

@@ -22,16 +22,25 @@ WAIT = "wait"
 
 
 def engine_of(name: str, work: Work) -> Engine:
-    """Return a new engine of this name. Only this imports what an engine needs, such as TensorFlow."""
-    from trainables.fused.engine import ProgramEngine
-    from trainables.single.engine import KerasEngine
-    from trainables.single.verify import VerifyEngine
-    from trainables.trials.wait import WaitEngine
+    """Return a new engine of this name. Only this imports what that engine needs, such as TensorFlow.
 
-    engines: dict[str, type[Engine]] = {
-        GROUP: ProgramEngine,
-        SINGLE: KerasEngine,
-        VERIFY: VerifyEngine,
-        WAIT: WaitEngine,
-    }
-    return engines[name](work)
+    Raises:
+        InternalsError: the engine cannot work with the installed libraries.
+    """
+    if name == GROUP:
+        from trainables.fused.engine import ProgramEngine
+
+        return ProgramEngine(work)
+    if name == SINGLE:
+        from trainables.single.engine import KerasEngine
+
+        return KerasEngine(work)
+    if name == VERIFY:
+        from trainables.single.verify import VerifyEngine
+
+        return VerifyEngine(work)
+    if name == WAIT:
+        from trainables.trials.wait import WaitEngine
+
+        return WaitEngine(work)
+    raise ValueError(f"There is no engine {name!r}.")

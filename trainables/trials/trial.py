@@ -12,7 +12,8 @@ import numpy as np
 import ray
 from ray import tune
 
-from trainables.engine import Engine, Work
+from trainables.engine import Engine, Report, Work
+from trainables.fused.internals.errors import InternalsError
 from trainables.limits import RETIRE_AFTER_MB, resident_mb
 from trainables.trials.engines import WAIT, engine_of
 
@@ -50,7 +51,11 @@ class Trial(tune.Trainable):
         self._engines: dict[str, Engine] = {}
         self._first_mb: float | None = None  # resident memory of this worker after its first trial
         self._collected_mb = 0.0  # the same after the last collection of garbage
-        self.prepare()
+        self._broken = ""  # why no engine can work here
+        try:
+            self.prepare()
+        except InternalsError as error:
+            self._broken = str(error)
         self.reset_config(config)
 
     def prepare(self) -> None:
@@ -80,10 +85,20 @@ class Trial(tune.Trainable):
             self._of_repeat(points)
         self._waits = name == WAIT
         if name not in self._engines:
-            self._engines[name] = self.make_engine(name)
+            self._engines[name] = self._made(name)
         self._engine = self._engines[name]
         self._engine.begin(points, **new_config.get("given", {}))
         return True
+
+    def _made(self, name: str) -> Engine:
+        """Return a new engine, or one that reports why there can be none.
+
+        An error would end the worker. The driver would start one worker after the other, and the user would not see why.
+        """
+        try:
+            return _Broken(self.work, self._broken) if self._broken else self.make_engine(name)
+        except InternalsError as error:
+            return _Broken(self.work, str(error))
 
     def _of_repeat(self, points: np.ndarray) -> None:
         """Take the seed of the points' repeat. Engines of another seed are forgotten: the builder is imported anew."""
@@ -106,6 +121,26 @@ class Trial(tune.Trainable):
             self._first_mb = self._first_mb or resident_mb()
         report = replace(report, notes=(*report.notes, *self.work.maker.notes))
         return {"done": report.done, PAYLOAD: report, WAIT: self._waits}
+
+
+class _Broken(Engine):
+    """Stands for an engine that cannot work with the installed libraries.
+
+    Args:
+        work: the inputs of an engine.
+        why: the message for the user.
+    """
+
+    def __init__(self, work: Work, why: str) -> None:
+        super().__init__(work)
+        self._why = why
+
+    def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
+        """Take the next trial; all arguments are ignored."""
+
+    def step(self) -> Report:
+        """Report why nothing can be trained, which ends the sweep."""
+        return Report(done=True, broken=self._why)
 
 
 def set_up_tensorflow(threads: int) -> None:

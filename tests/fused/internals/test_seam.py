@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import importlib.util
+import subprocess
 import sys
 
 import keras as public_keras
@@ -19,15 +20,19 @@ from trainables.fused.internals import (
     keras,
     kernels,
     measures,
+    models,
     operations,
     private,
     slices,
     start,
     tracing,
 )
+from trainables.trials.engines import SINGLE, engine_of
 
 SEAM = ROOT / "trainables" / "fused" / "internals"
-MODULES = (keras, measures, directions, kernels, operations, tracing, slices, devices, start)
+MODULES = (models, keras, measures, directions, kernels, operations, tracing, slices, devices, start)
+OF_EVERY_ENGINE = (models, measures, directions, start)
+OBJECT_NAMES = [(module, name) for module in (models, keras) for name in module.OBJECT_NAMES]
 NAMES = [(module, name) for module in MODULES for name in module.NAMES]
 ELSEWHERE_PRIVATE = ("keras.src", "tensorflow.python", "tensorflow.compiler")
 
@@ -51,16 +56,18 @@ def deleted():
 def assert_says(error, module, name):
     text = str(error.value)
     library, (title, known, read) = name.library, errors.KNOWN[name.library]
-    assert text.startswith(f"this {title} is not the one the fused engine knows: {library} ")
+    every = module in OF_EVERY_ENGINE
+    knows = "the engines know" if every else "the fused engine knows"
+    assert text.startswith(f"this {title} is not the one {knows}: {library} ")
     assert f"(known: {known}) lacks {name};" in text
-    assert text.endswith(f"install {library}=={read}, or run with `--engine keras`")
+    assert text.endswith(f"install {library}=={read}" + ("" if every else ", or run with `--engine keras`"))
 
 
 @pytest.mark.parametrize(("module", "name"), NAMES, ids=lambda item: getattr(item, "name", ""))
 def test_a_name_that_a_module_or_class_lacks_is_told(module, name, deleted):
     deleted(private.part(name.owner), name.name)
     with pytest.raises(errors.InternalsError) as error:
-        private.check(module.NAMES)
+        private.check(module.NAMES, every_engine=module in OF_EVERY_ENGINE)
     assert_says(error, module, name)
 
 
@@ -69,19 +76,46 @@ def test_a_module_that_is_not_there_is_told(path, monkeypatch):
     module, name = next(pair for pair in NAMES if pair[1].owner.partition(":")[0] == path)
     monkeypatch.setitem(sys.modules, path, None)  # an import of it raises
     with pytest.raises(errors.InternalsError) as error:
-        private.check(module.NAMES)
+        private.check(module.NAMES, every_engine=module in OF_EVERY_ENGINE)
     assert_says(error, module, name)
 
 
-@pytest.mark.parametrize("name", keras.OBJECT_NAMES, ids=lambda name: name.name)
-def test_a_name_that_an_object_lacks_is_told_before_the_first_model_is_built(name, monkeypatch):
-    model = keras.specimen()
-    vars(keras.OBJECTS[name.owner](model)).pop(name.name)
-    monkeypatch.setattr(keras, "specimen", lambda: model)
-    keras.check_objects.cache_clear()
+@pytest.fixture
+def unchecked():
+    """The checks of the names of objects, as if none had been made."""
+    for module in (models, keras):
+        module.check_objects.cache_clear()
+
+
+@pytest.mark.parametrize(("module", "name"), OBJECT_NAMES, ids=lambda item: getattr(item, "name", ""))
+def test_a_name_that_an_object_lacks_is_told_before_the_first_model_is_built(
+    module, name, monkeypatch, unchecked
+):
+    model = models.specimen()
+    vars(models.OBJECTS[name.owner](model)).pop(name.name)
+    monkeypatch.setattr(models, "specimen", lambda: model)
     with pytest.raises(errors.InternalsError) as error:
         Composer(None, None, None, 0)
-    assert_says(error, keras, name)
+    assert_says(error, module, name)
+    if module is models:
+        with pytest.raises(errors.InternalsError) as error:
+            engine_of(SINGLE, None)
+        assert_says(error, module, name)
+
+
+def test_the_engine_that_uses_fit_needs_no_name_that_only_programs_need():
+    only_programs = [module.__name__ for module in MODULES if module not in (*OF_EVERY_ENGINE, devices)]
+    code = f"""
+import importlib, pkgutil, sys
+import trainables.builder, trainables.single
+for package in (trainables.builder, trainables.single):
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{{package.__name__}}.{{module.name}}")
+import trainables.trials.trial, trainables.fused.model.parts
+print([name for name in {only_programs} if name in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split("\n")[-2] == "[]"
 
 
 def test_the_folder_lists_its_files():
@@ -90,20 +124,21 @@ def test_the_folder_lists_its_files():
 
 
 def test_each_name_is_listed_once():
-    listed = [str(name) for _, name in NAMES] + [str(name) for name in keras.OBJECT_NAMES]
+    listed = [str(name) for _, name in NAMES + OBJECT_NAMES]
     assert len(listed) == len(set(listed))
 
 
-def test_the_small_model_uses_up_no_automatic_name():
+def test_the_small_model_uses_up_no_automatic_name(unchecked):
     public_keras.utils.clear_session(free_memory=False)
-    keras.check_objects.cache_clear()
     keras.check_objects()
     assert public_keras.layers.Dense(1).name == "dense"
     assert public_keras.Sequential().name == "sequential"
 
 
 def test_a_list_is_checked_when_its_file_is_imported(monkeypatch):
-    monkeypatch.setattr(private, "check", lambda names: checked.append(names))
+    monkeypatch.setattr(
+        private, "check", lambda names, every_engine=False: checked.append((names, every_engine))
+    )
     for module in MODULES:
         if module is start:  # which is imported before Keras, and checks when it has imported Keras
             continue
@@ -113,7 +148,7 @@ def test_a_list_is_checked_when_its_file_is_imported(monkeypatch):
         copy = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, spec.name, copy)
         spec.loader.exec_module(copy)
-        assert checked == [module.NAMES]
+        assert checked == [(module.NAMES, module in OF_EVERY_ENGINE)]
 
 
 def dotted(tree):
@@ -140,7 +175,7 @@ def test_nothing_private_is_used_elsewhere():
 
 def listed_names():
     """Return the private names that are listed, and those that are parts of a module's or class's name."""
-    lists = [*(module.NAMES for module in MODULES), keras.OBJECT_NAMES]
+    lists = [*(module.NAMES for module in MODULES), models.OBJECT_NAMES, keras.OBJECT_NAMES]
     parts = [private_names.private_parts(f"{one.owner}.{one.name}") for names in lists for one in names]
     return set().union(*parts, *({one.name} for names in lists for one in names if one.name.startswith("_")))
 

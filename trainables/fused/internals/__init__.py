@@ -2,7 +2,8 @@
 
 errors      tells whether the user's model is the cause of an error, or the engine or its libraries (`raise_ours`)
 private     lists and checks private names
-keras       models and optimizers
+models      parts of models and optimizers that every engine needs
+keras       parts of models and optimizers that programs need
 measures    the functions that a model's loss and metrics compute
 areas       areas under curves, from confusion matrices
 directions  whether lower or higher values of a metric are better

@@ -18,7 +18,7 @@ NAMES = (
     Private(_COMPILED, "MetricsList", "what it makes of those of one output"),
 )
 
-check(NAMES)
+check(NAMES, every_engine=True)
 
 _MADE: Any = tuple(part(f"{_COMPILED}:{name}") for name in ("CompileMetrics", "MetricsList"))
 

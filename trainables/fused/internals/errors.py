@@ -56,12 +56,20 @@ class InternalsError(TrainablesError, RuntimeError):
     """
 
 
-def lacks(library: str, name: str) -> InternalsError:
-    """Return the error for a `library` ("keras" or "tensorflow") that has no `name`."""
+def lacks(library: str, name: str, every_engine: bool = False) -> InternalsError:
+    """Return the error for a library that lacks a name.
+
+    Args:
+        library: "keras" or "tensorflow".
+        name: what is missing.
+        every_engine: whether also the engine `keras` needs it, so that it is no way out.
+    """
     title, known, read = KNOWN[library]
+    knows = "the engines know" if every_engine else "the fused engine knows"
+    way_out = "" if every_engine else ", or run with `--engine keras`"
     return InternalsError(
-        f"this {title} is not the one the fused engine knows: {library} {_version(library)} (known: {known}) lacks "
-        f"{name}; install {library}=={read}, or run with `--engine keras`"
+        f"this {title} is not the one {knows}: {library} {_version(library)} (known: {known}) lacks "
+        f"{name}; install {library}=={read}{way_out}"
     )
 
 

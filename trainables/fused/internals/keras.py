@@ -1,4 +1,4 @@
-"""Wraps private parts of Keras' models and optimizers in functions that are named for their purpose.
+"""Wraps private parts of Keras' models and optimizers that programs need in functions that are named for their purpose.
 
 Based on the source of Keras 3.15.1.
 """
@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
-from trainables.fused.internals.errors import lacks
+from trainables.fused.internals import models
 from trainables.fused.internals.private import Private, check, part
 
 _MASKING = "keras.src.backend.common.masking"
@@ -23,7 +22,6 @@ _MODELS = "keras.src.models"
 _TRACKING = "keras.src.utils.tracking"
 _TF_OPTIMIZER = "keras.src.backend.tensorflow.optimizer"
 _BASE_OPTIMIZER = "keras.src.optimizers.base_optimizer:BaseOptimizer"
-_COMPILED = "keras.src.trainers.compile_utils"
 _HISTORY = "keras.src.ops.node:KerasHistory"
 
 _STATELESS = (
@@ -45,7 +43,6 @@ _EXCLUSIONS = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern
 NAMES = (
     Private(_MASKING, "set_keras_mask", "say which rows of a tensor count; stands for the masks of layers"),
     Private(_MODELS, "Functional", "what `keras.Model(inputs, outputs)` is an instance of"),
-    Private("keras:Model", "_flatten_layers", "`Model.layers`, with the layers inside layers"),
     Private("keras:Model", "_compute_loss", "`Model.compute_loss`, also one without the argument `training`"),
     Private(_TF_OPTIMIZER, "TFOptimizer", "the base of `keras.optimizers.Optimizer` on TensorFlow"),
     *(Private(_BASE_OPTIMIZER, name, "`stateless_apply` of the other backends") for name in _STATELESS),
@@ -54,14 +51,6 @@ NAMES = (
     Private(_TRACKING, "TrackedList", "a list in an attribute, whose variables are tracked"),
     Private(_TRACKING, "TrackedDict", "a dictionary in an attribute, whose variables are tracked"),
     Private(_TRACKING, "TrackedSet", "a set in an attribute, whose variables are tracked"),
-    Private(
-        f"{_COMPILED}:CompileLoss", "metrics", "the logged mean of each loss of several outputs; forgotten"
-    ),
-    Private(
-        f"{_COMPILED}:CompileMetrics",
-        "build",
-        "makes the metrics, as the first batch does; for the small model",
-    ),
     Private(_HISTORY, "operation", "the layer whose call made a tensor"),
     Private(_HISTORY, "node_index", "the position of that call among the layer's calls"),
     Private(_HISTORY, "tensor_index", "the position of the tensor among the outputs of that call"),
@@ -71,26 +60,11 @@ OBJECT_NAMES = (
     Private("a model", "_call_has_training_arg", "whether `call` takes `training`"),
     Private("a model", "_losses_override", "`Model.losses`, as `stateless_call` has returned them"),
     Private("a model", "_loss_tracker", "the metric that logs `loss`"),
-    Private("a model", "_compile_loss", "what `compile` made of its losses"),
-    Private("a model", "_compile_metrics", "what `compile` made of its metrics"),
     Private("a model", "_nodes_by_depth", "the calls that a functional model is made of"),
-    Private("a model's losses", "built", "whether it knows the shapes of a batch; forgotten"),
     Private("a model's losses", "_flat_losses", "the losses of all outputs, once it has seen a batch"),
-    Private("a model's losses", "_user_loss", "`compile(loss=...)`"),
-    Private("a model's losses", "_user_loss_weights", "`compile(loss_weights=...)`"),
-    Private("a loss of a function", "fn", "the function"),
-    Private("a loss of a function", "_fn_kwargs", "its other arguments"),
-    Private("a model's metrics", "built", "whether it knows the shapes of a batch; forgotten"),
     Private("a model's metrics", "_flat_weighted_metrics", "the weighted metrics, once it has seen a batch"),
-    Private("a model's metrics", "_user_metrics", "`compile(metrics=...)`"),
-    Private("a model's metrics", "_user_weighted_metrics", "`compile(weighted_metrics=...)`"),
     Private("a metric of a function", "_fn", "the function"),
     Private("a metric of a function", "_fn_kwargs", "its other arguments"),
-    Private(
-        "an AUC",
-        "_direction",
-        "up or down: what `mode='auto'` of Keras' callbacks goes by; other metrics lack it",
-    ),
     Private("an AUC", "_thresholds_distributed_evenly", "whether `AUC(thresholds=...)` was given"),
     Private("an AUC", "_from_logits", "`AUC(from_logits=...)`"),
     Private("a symbolic tensor", "_keras_history", "the call that made it"),
@@ -100,7 +74,6 @@ OBJECT_NAMES = (
     Private("a call's arguments", "args", "by position"),
     Private("a call's arguments", "kwargs", "by name"),
     Private("a call's arguments", "keras_tensors", "the symbolic tensors among them"),
-    Private("an optimizer", "_learning_rate", "the variable, schedule or function behind `learning_rate`"),
     Private("an optimizer", "_trainable_variables", "what `build` was called with"),
     Private("an optimizer", "_tracker", "what makes `Optimizer.variables` of the variables in attributes"),
     *(
@@ -111,7 +84,7 @@ OBJECT_NAMES = (
     Private("a tracker", "stored_ids", "the ids of what is in these lists"),
     Private("a tracked set", "tracker", "the tracker that learns what is added"),
 )
-"""Names that objects have but their classes do not, so that they are looked up on a small model."""
+"""Names that only objects have, in addition to those of `models`."""
 
 check(NAMES)
 
@@ -128,59 +101,15 @@ _Stateless: Any = type(
 )
 
 
-def specimen() -> keras.Model:
-    """Return a compiled model of one layer that draws no random numbers and uses no automatic name.
-
-    It has its metrics, which Keras makes with the first batch.
-    """
-    inputs = keras.Input((1,), name="specimen_input")
-    layer = keras.layers.Dense(1, kernel_initializer="zeros", name="specimen_layer")
-    model = keras.Model(inputs, layer(inputs), name="specimen")
-    optimizer = keras.optimizers.SGD(0.1, name="specimen_optimizer")
-    optimizer.exclude_from_weight_decay(var_names=["specimen"])
-    loss = keras.losses.MeanSquaredError(name="specimen_loss")
-    mean = keras.metrics.MeanMetricWrapper(keras.losses.mean_absolute_error, name="specimen_mean")
-    model.compile(optimizer, loss, metrics=[mean, keras.metrics.AUC(name="specimen_area")])
-    model._compile_metrics.build(*np.zeros((2, 1, 1), "float32"))
-    return model
-
-
-OBJECTS: dict[str, Callable[[Any], Any]] = {
-    "a model": lambda model: model,
-    "a model's losses": lambda model: model._compile_loss,
-    "a model's metrics": lambda model: model._compile_metrics,
-    "a loss of a function": lambda model: model._compile_loss._user_loss,
-    "a metric of a function": lambda model: model._compile_metrics._user_metrics[0],
-    "an AUC": lambda model: model._compile_metrics._user_metrics[1],
-    "a symbolic tensor": lambda model: model.outputs[0],
-    "a layer": lambda model: model.layers[-1],
-    "a call": lambda model: model.layers[-1]._inbound_nodes[0],
-    "a call's arguments": lambda model: model.layers[-1]._inbound_nodes[0].arguments,
-    "an optimizer": lambda model: model.optimizer,
-    "a tracker": lambda model: model.optimizer._tracker,
-    "a tracked set": lambda model: model.optimizer._exclude_from_weight_decay,
-}
-"""For each owner in `OBJECT_NAMES`: a function that returns it from the small model."""
-
-
 @functools.cache
 def check_objects() -> None:
-    """Look up `OBJECT_NAMES`, once in a process and before the first model. This starts TensorFlow.
+    """Look up the names of objects that a program needs, once in a process and before the first model.
 
     Raises:
         InternalsError: one is missing; the message says which.
     """
-    model = specimen()
-    for name in OBJECT_NAMES:
-        try:
-            getattr(OBJECTS[name.owner](model), name.name)
-        except AttributeError as error:
-            raise lacks(name.library, str(name)) from error
-
-
-def layers_of(model: keras.Model) -> list[Any]:
-    """Return the model and all layers in it, including those inside layers."""
-    return [model, *model._flatten_layers(include_self=False, recursive=True)]
+    models.check_objects()
+    models.look_up(OBJECT_NAMES)
 
 
 def training_argument(model: keras.Model, training: bool) -> dict[str, bool]:
@@ -214,28 +143,9 @@ def batch_loss(
         model._losses_override = []
 
 
-def forget_shapes(model: keras.Model) -> None:
-    """Let a model build its losses and metrics again with its next batch, as if it had seen none."""
-    if (losses := model._compile_loss) is not None:
-        losses.built = False
-        losses.metrics.clear()
-    if (metrics := model._compile_metrics) is not None:
-        metrics.built = False
-
-
 def log_loss(model: keras.Model, loss: Any, rows: Any) -> None:
     """Add the loss of a batch with `rows` rows to the mean that is logged."""
     model._loss_tracker.update_state(loss, sample_weight=rows)
-
-
-def given_to_compile(model: keras.Model) -> list[Any]:
-    """Return the losses and the metrics that the user passed to `compile`; None for each that is missing."""
-    found: list[Any] = [None, None]
-    if (losses := model._compile_loss) is not None:
-        found[0] = {"loss": losses._user_loss, "weights": losses._user_loss_weights}
-    if (metrics := model._compile_metrics) is not None:
-        found[1] = {"metrics": metrics._user_metrics, "weighted": metrics._user_weighted_metrics}
-    return found
 
 
 @dataclass(frozen=True)
@@ -295,11 +205,6 @@ def _with_texts(structure: Any) -> Any:
     return keras.tree.map_structure(
         lambda leaf: "a tensor" if isinstance(leaf, keras.KerasTensor) else leaf, structure
     )
-
-
-def rate_of(optimizer: Any) -> Any:
-    """Return an optimizer's learning rate, which is a variable, a schedule or a function."""
-    return optimizer._learning_rate
 
 
 CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")

@@ -27,7 +27,7 @@ NAMES = (
     Private(_ONE, "loss_weights", "its factor of `compile(loss_weights=...)`"),
 )
 
-check(NAMES)
+check(NAMES, every_engine=True)
 
 _LossFunction: Any = part(f"{_LOSSES}:LossFunctionWrapper")
 

@@ -2,7 +2,7 @@
 
 Each file of this folder that uses such names lists them in `NAMES`, checks the list when it is imported, and gets the
 parts that it uses from `part`. So a missing name raises `InternalsError` before any model is built, and not an
-AttributeError in the middle of a sweep. Names that only objects have are all in `OBJECT_NAMES` of `keras`.
+AttributeError in the middle of a sweep. Names that only objects have are in `OBJECT_NAMES` of `models` and `keras`.
 
 The version whose source all names of a library were read in is in `KNOWN` of `errors`. When a name is missed there, look for
 what its `use` says: often the public counterpart is enough by then.
@@ -54,8 +54,12 @@ def part(path: str) -> Any:
     return found
 
 
-def check(names: Iterable[Private]) -> None:
+def check(names: Iterable[Private], every_engine: bool = False) -> None:
     """Look up all `names` of modules and classes.
+
+    Args:
+        names: to look up.
+        every_engine: whether also the engine `keras` needs them.
 
     Raises:
         InternalsError: one is missing; the message says which.
@@ -64,4 +68,4 @@ def check(names: Iterable[Private]) -> None:
         try:
             getattr(part(name.owner), name.name)
         except (AttributeError, ImportError) as error:
-            raise lacks(name.library, str(name)) from error
+            raise lacks(name.library, str(name), every_engine) from error

@@ -38,7 +38,7 @@ def import_keras() -> None:
         return
     with uncollected(), lazily(LAZY):
         import keras  # noqa: F401
-    check(NAMES)  # here, because this file must be imported before Keras
+    check(NAMES, every_engine=True)  # here, because this file must be imported before Keras
 
 
 @contextmanager

@@ -31,15 +31,13 @@ from trainables.fused.internals.keras import (
     calls_of,
     decays,
     ends_of,
-    given_to_compile,
-    layers_of,
-    rate_of,
     settings_of,
-    specimen,
 )
+from trainables.fused.internals.models import given_to_compile, layers_of, rate_of, specimen
 from trainables.fused.model.code import is_foundation, is_library, is_third_party, names_in
+from trainables.fused.model.parts import has_users_parts, is_users, leaves_of, metrics_of
 from trainables.fused.model.reads import read_by_users
-from trainables.fused.model.refuse import has_users_parts, is_users, leaves_of, metrics_of, moments_of, refuse
+from trainables.fused.model.refuse import moments_of, refuse
 from trainables.fused.model.tokens import Tokens, token
 from trainables.fused.model.values import attributes_of
 

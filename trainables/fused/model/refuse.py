@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,15 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError
-from trainables.fused.internals.keras import clip_of, given_to_compile, layers_of, rate_of
-from trainables.fused.model.code import is_foundation
+from trainables.fused.internals.keras import clip_of
+from trainables.fused.internals.models import given_to_compile, rate_of
+from trainables.fused.model.parts import leaves_of
 from trainables.fused.model.proven import ELEMENTWISE, why_unproven
 
 SEED = "seed_generator_state"
 """The end of the path of a variable that holds the seed of random draws."""
-
-_WRAPPERS = (keras.metrics.MeanMetricWrapper, keras.layers.Lambda)
-"""Classes of Keras whose objects hold a function."""
 
 MAX_WEIGHTS = 250_000
 """The number of weights above which training several models at once is not faster."""
@@ -129,57 +127,7 @@ def _refuse_unproven(model: keras.Model, layers: Sequence[Any]) -> None:
             raise UnfusableError(why)
 
 
-def leaves_of(given: Any) -> list[Any]:
-    """Return the losses or metrics among what was passed to `compile`, without the weights of losses."""
-    if isinstance(given, Mapping):
-        given = [value for key, value in given.items() if key != "weights"]
-    if isinstance(given, list | tuple):
-        return [leaf for item in given for leaf in leaves_of(item)]
-    return [] if given is None else [given]
-
-
 def _has_sparse_gradient(layer: Any) -> bool:
     if not isinstance(layer, keras.layers.Embedding):
         return False
     return layer.trainable and layer.embeddings_regularizer is None
-
-
-def metrics_of(model: keras.Model) -> list[Any]:
-    """Return the metrics that were passed to `compile`."""
-    return leaves_of(given_to_compile(model)[1])
-
-
-def has_users_parts(model: keras.Model) -> bool:
-    """Return whether the model has a layer, a function, a loss, a metric or an optimizer that is not Keras' own."""
-    parts = [part for part in leaves_of(given_to_compile(model)) if not isinstance(part, str)]
-    for layer in layers_of(model):
-        parts += [layer, getattr(layer, "activation", None), layer.activity_regularizer]
-    for variable in model.trainable_variables:
-        parts += [variable.regularizer, variable.constraint]
-    parts += [model.optimizer, rate_of(model.optimizer)]
-    return any(map(is_users, parts))
-
-
-def has_operations(model: keras.Model) -> bool:
-    """Return whether the model applies functions of `keras.ops` outside of layers, such as the maximum of a batch."""
-    functional = [layer for layer in layers_of(model) if isinstance(layer, keras.Model)]
-    operations = [operation for one in functional for operation in getattr(one, "operations", ())]
-    return not all(isinstance(operation, keras.layers.Layer) for operation in operations)
-
-
-def may_refuse_rows(model: keras.Model) -> bool:
-    """Return whether the model may raise an error for some values of the features, as an Embedding does."""
-    has_positions = any(isinstance(layer, keras.layers.Embedding) for layer in layers_of(model))
-    return has_positions or has_users_parts(model) or has_operations(model)
-
-
-def is_users(part: Any) -> bool:
-    """Return whether a part of a model is not Keras' own, or wraps a function that may not be. None is no part."""
-    if isinstance(part, tf.types.experimental.PolymorphicFunction) or type(part) in _WRAPPERS:
-        return True
-    return part is not None and not is_foundation(_module_of(part))
-
-
-def _module_of(part: Any) -> str:
-    kind = part if isinstance(part, type | types.FunctionType) else type(part)
-    return str(kind.__module__)

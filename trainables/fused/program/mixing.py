@@ -13,9 +13,9 @@ from typing import Any
 
 import keras
 
-from trainables.fused.internals.keras import layers_of
 from trainables.fused.internals.measures import Computed, computed_loss, computed_metrics
-from trainables.fused.model.refuse import is_users
+from trainables.fused.internals.models import layers_of
+from trainables.fused.model.parts import is_users
 from trainables.fused.program.template import Template
 from trainables.native.expressions.formula import NoExpressionError
 from trainables.native.expressions.translate import expression_of

@@ -25,11 +25,11 @@ from trainables.fused.internals.keras import (
     copied,
     decay_by,
     decay_only,
-    rate_of,
     stateless_step,
     unclipped,
 )
 from trainables.fused.internals.lifted import Lifted
+from trainables.fused.internals.models import rate_of
 from trainables.fused.model.describe import COMPLEMENT, OPTIMIZER_NUMBERS, RATE, decayed
 from trainables.fused.model.proven import ELEMENTWISE
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import raise_ours
-from trainables.fused.model.refuse import has_operations, has_users_parts
+from trainables.fused.model.parts import has_operations, has_users_parts
 from trainables.fused.program.template import Stack, Template
 
 _CHECKS = {"Assert", "CheckNumerics", "CheckNumericsV2"}

@@ -27,12 +27,14 @@ import tensorflow as tf
 
 from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import raise_ours
-from trainables.fused.internals.keras import batch_loss, layers_of, log_loss, set_mask, training_argument
+from trainables.fused.internals.keras import batch_loss, log_loss, set_mask, training_argument
 from trainables.fused.internals.lifted import Lifted
+from trainables.fused.internals.models import layers_of
 from trainables.fused.internals.penalties import NONE, has_other_penalties
 from trainables.fused.model.code import is_foundation, is_library
 from trainables.fused.model.describe import LAYER_NUMBERS, RATE
-from trainables.fused.model.refuse import SEED, has_operations, has_users_parts, metrics_of
+from trainables.fused.model.parts import has_operations, has_users_parts, metrics_of
+from trainables.fused.model.refuse import SEED
 from trainables.fused.program.fillings import batches_to_mask
 from trainables.fused.program.optimizers import Update, Updates, split
 

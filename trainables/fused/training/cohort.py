@@ -22,7 +22,7 @@ from trainables.clock import Clock
 from trainables.engine import Rows, as_bytes, curves_of, weights_of
 from trainables.fused.compose.members import Members
 from trainables.fused.internals.directions import modes_of
-from trainables.fused.model.refuse import may_refuse_rows
+from trainables.fused.model.parts import may_refuse_rows
 from trainables.fused.program.data_loss import DataLoss
 from trainables.fused.program.template import Stack
 from trainables.fused.training.programs import program_of

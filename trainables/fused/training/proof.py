@@ -32,7 +32,7 @@ import tensorflow as tf
 
 from trainables.fused.compose.members import Members
 from trainables.fused.model.describe import kind_of, users_parts
-from trainables.fused.model.refuse import has_users_parts
+from trainables.fused.model.parts import has_users_parts
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.optimizers import slots_by_name
 from trainables.fused.program.template import Stack, later
