@@ -18,7 +18,7 @@ from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Store
 from sweep.driver.cutting import most_points, shares
-from sweep.driver.deaths import Deaths, Fault, fault_of
+from sweep.driver.deaths import Deaths, Fault, cause_of, fault_of
 from sweep.driver.giving import Giving
 from sweep.driver.intake import Intake
 from sweep.driver.searcher import PointSearcher, Unsaved
@@ -89,6 +89,7 @@ class Collector(Unsaved, Callback):
         self._first_ended: Trial | None = None
         self._begun_at = time.monotonic()
         self._any_started = False
+        self._false_start = ""  # what ended the last worker that did not start
 
     @property
     def workers(self) -> int:
@@ -154,6 +155,8 @@ class Collector(Unsaved, Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Give back the points of a worker that ended, or store a row for a point that hung or ended too many workers."""
         points = trial.config["points"]
+        if not self._any_started:
+            self._false_start = cause_of(trial)
         if trial.config["engine"] == WAIT:
             self._forget(trial)
             return
@@ -215,7 +218,8 @@ class Collector(Unsaved, Callback):
         self.searcher.waiting = self._giving.waits(self.workers)
         if not self._any_started and time.monotonic() - self._begun_at > self._start_timeout_s:
             message = f"No worker has started within {self._start_timeout_s:g} s. sweep.log in the folder tells more."
-            raise StopRequested(RuntimeError(message))
+            cause = f" The last one ended with: {self._false_start}" if self._false_start else ""
+            raise StopRequested(RuntimeError(message + cause))
         if self._should_stop():
             self.commit()
             self._verify(stop=True)

@@ -31,13 +31,23 @@ class Fault(Enum):
 
 def fault_of(trial: Trial) -> Fault:
     """Return what ended a trial's worker, from the error file that Tune has just written."""
+    last = _last_failure(trial)
+    return Fault.CLUSTER if any(words in last for words in NODE_LOST) else Fault.WORKER
+
+
+def cause_of(trial: Trial) -> str:
+    """Return the last line of the error that ended a trial's worker; empty if there is none."""
+    lines = [line.strip() for line in _last_failure(trial).splitlines()[1:]]
+    return next((line for line in reversed(lines) if line), "")
+
+
+def _last_failure(trial: Trial) -> str:
     file = trial.error_file
     try:
         text = Path(file).read_text(errors="replace") if file else ""
     except OSError:
         text = ""
-    last = text[text.rfind(LAST_FAILURE) :]
-    return Fault.CLUSTER if any(words in last for words in NODE_LOST) else Fault.WORKER
+    return text[text.rfind(LAST_FAILURE) :] if LAST_FAILURE in text else text
 
 
 class Deaths:

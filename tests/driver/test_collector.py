@@ -23,6 +23,7 @@ from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
 from tests.help.plans import small_plan
 from trainables.engine import Report, Rows, curves_of, weights_of
+from trainables.trials.engines import WAIT
 from trainables.trials.trial import PAYLOAD
 
 
@@ -449,6 +450,20 @@ def test_a_sweep_whose_workers_never_start_says_so(sweep, monkeypatch):
         sweep.collector.on_step_end(0, [])
     sweep.point(1)
     sweep.collector.on_step_end(0, [])
+
+
+def test_a_sweep_whose_workers_never_start_says_what_ended_the_last_one(sweep, monkeypatch, tmp_path):
+    file = tmp_path / "error.txt"
+    file.write_text("Failure # 1 (occurred at 2026-11-25)\nTraceback\nOSError: no room for a worker\n")
+    trial = SimpleNamespace(
+        trial_id="x", config={"points": np.array([], np.int64), "engine": WAIT}, error_file=str(file)
+    )
+    sweep.collector.on_trial_error(0, [], trial)
+    monkeypatch.setattr(sweep.collector, "_start_timeout_s", -1.0)
+    with pytest.raises(
+        StopRequested, match=r"No worker has started .*ended with: OSError: no room for a worker"
+    ):
+        sweep.collector.on_step_end(0, [])
 
 
 def test_a_node_that_may_not_join_stops_the_sweep_with_everything_committed(sweep, monkeypatch):

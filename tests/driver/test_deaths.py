@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from sweep.driver import deaths
-from sweep.driver.deaths import Deaths, Fault, fault_of
+from sweep.driver.deaths import Deaths, Fault, cause_of, fault_of
 
 NODE = """Failure # 1 (occurred at 2026-11-25)
 The actor died unexpectedly before finishing this task.
@@ -37,6 +37,23 @@ def test_the_error_says_whose_fault_it_was(tmp_path, text, fault):
     file = tmp_path / "error.txt"
     file.write_text(text)
     assert fault_of(SimpleNamespace(error_file=str(file))) is fault
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (
+            "Failure # 1 (occurred at 2026-11-25)\nTraceback\n  File x\nValueError: no such thing\n\n",
+            "ValueError: no such thing",
+        ),
+        (NODE + "Failure # 2 (occurred at 2026-11-25)\nOSError: full\n", "OSError: full"),
+        ("", ""),
+    ],
+)
+def test_the_cause_is_the_last_line_of_the_last_failure(tmp_path, text, cause):
+    file = tmp_path / "error.txt"
+    file.write_text(text)
+    assert cause_of(SimpleNamespace(error_file=str(file))) == cause
 
 
 def test_without_an_error_it_was_the_worker():
