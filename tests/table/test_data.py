@@ -306,6 +306,16 @@ def test_two_targets(csv):
     np.testing.assert_array_equal(table.y_train, train[["target", "b"]].to_numpy("float32"))
 
 
+def test_columns_that_are_the_classes_of_one_target(csv):
+    frame = pd.read_csv(csv)
+    codes = np.arange(len(frame)) % 3
+    frame.assign(**{name: (codes == n).astype(int) for n, name in enumerate("wcd")}).to_csv(csv, index=False)
+    table = load(DataSpec(str(csv), ["w", "c", "d"], task="multiclass"))
+    assert table.y_train.shape == (96,) and table.classes == ("w", "c", "d")
+    assert table.targets == ("w, c, d",) and table.target == "w, c, d"
+    assert np.bincount(table.y_test.astype(int)).tolist() == [8, 8, 8]  # stratified, as classes of texts are
+
+
 def test_columns_that_are_not_there_are_named_together(csv):
     spec = DataSpec(str(csv), "target", drop=["q", 9], categories={"r": "hash"}, missing={"s": "fill"})
     with pytest.raises(DataError, match=r'column 9, which .*column "q".*column "r".*column "s"'):

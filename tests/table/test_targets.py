@@ -149,10 +149,50 @@ def test_one_hot_columns_are_told_and_truth_values_may_have_gaps():
     spec = DataSpec("t.csv", ["a", "b"])
     frame = pd.DataFrame({"a": [1, 0, 1], "b": [0, 1, 0]})
     target, _ = target_of(frame, Source("t.csv", frame), spec)
-    assert target.task == "multilabel" and "give it as one column" in target.notes[0]
+    assert target.task == "multilabel" and "write task: multiclass under data" in target.notes[0]
     frame = pd.DataFrame({"a": pd.Series([True, None, False], dtype=object), "b": [True, True, False]})
     target, problems = target_of(frame, Source("t.csv", frame), spec)
     assert not problems and target.task == "multilabel" and np.isnan(target.values[1, 0])
+
+
+def of_columns(task, **columns):
+    frame = pd.DataFrame(columns)
+    spec = DataSpec("t.csv", list(columns), task=task)
+    return target_of(frame, Source("t.csv", frame), spec)
+
+
+def test_columns_of_zeros_and_ones_are_answers_or_the_classes_of_one_target():
+    flags = {"a": [1, 0, 1, 1], "b": [0, 1, 1, 0]}
+    for task in ("binary", "multilabel"):
+        target, _ = of_columns(task, **flags)
+        assert target.task == "multilabel" and target.values.shape == (4, 2) and target.names == ("a", "b")
+    one_hot = {"w": [0, 1, 0, None], "c": [1, 0, 0, None], "d": [0, 0, 1, None]}
+    target, _ = of_columns("multiclass", **one_hot)
+    assert target.task == "multiclass" and target.classes == ("w", "c", "d") and target.names == ("w, c, d",)
+    np.testing.assert_array_equal(target.values, np.array([1, 0, 2, np.nan], "float32"))
+    assert target.notes == () and target.are_texts
+    assert of_columns("multiclass", a=[True, False], b=[False, True])[0].task == "binary"
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "words"),
+    [
+        ("multiclass", {"a": [1, 0, 1], "b": [0, 1, 1]}, "row 3 has 1 in 2 of the targets a, b"),
+        ("multiclass", {"a": [1, 0], "b": [0, 2]}, 'the target "b" is 2 in row 2'),
+        ("binary", {"a": [1, 0, 3], "b": [0, 2, 1]}, 'the target "b" is 2 in row 2, but data.task is binary'),
+        ("multilabel", {"a": ["1", "0", "3"], "b": [0, 1, 1]}, "the target \"a\" is '3' in row 3"),
+    ],
+)
+def test_several_columns_that_are_no_classes_are_refused_if_asked_for_as_such(task, columns, words):
+    target, [problem] = of_columns(task, **columns)
+    assert target is None and words in problem.text and problem.remedies and problem.is_target
+
+
+def test_texts_of_several_targets_are_refused_with_what_to_write():
+    _, problems = of_columns("auto", a=["yes", "no"] * 9, b=["no", "yes"] * 9)
+    text = message("t.csv", problems)
+    assert "(frame['a'] == 'yes').astype(int)" in text and "(frame['b'] == 'yes')" in text
+    assert [yaml.safe_load(line) for line in text.splitlines()[-2:]] == [{"target": "a"}, {"target": "b"}]
 
 
 AMOUNTS = {

@@ -213,7 +213,7 @@ def _table(
     """Encode the rows."""
     frame, path = raw.frame, raw.sources[0].name
     fills = [name for name in kinds if spec.missing_in(name) == "fill"]
-    made, left_out = recipe.fitted(frame, train, kinds, fills, spec.targets, target.classes)
+    made, left_out = recipe.fitted(frame, train, kinds, fills, target.names, target.classes)
     notes += [f'The column "{name}" is left out: {why}.' for name, why in left_out.items()]
     if not made.columns:
         raise DataError(f"{path}: no column is left to learn from. {' '.join(notes)}")
@@ -246,8 +246,8 @@ def _table(
         for name in by_weight
     }
     return Table(
-        x_train, y_train, x_test, y_test, made.features, ", ".join(spec.targets), raw.sha256, made.groups,
-        target.task, target.classes, spec.targets, weights, validation, made, spec.target_shape, tuple(notes),
+        x_train, y_train, x_test, y_test, made.features, ", ".join(target.names), raw.sha256, made.groups,
+        target.task, target.classes, target.names, weights, validation, made, spec.target_shape, tuple(notes),
     )  # fmt: skip
 
 
@@ -301,8 +301,8 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
     features = tuple(f"x{n}" for n in range(inputs.shape(x)[0])) if is_matrix else ()
     return Table(
         inputs.taken(x, train), target.values[train], inputs.taken(x, test), target.values[test], features,
-        ", ".join(named.targets), given.sha256, {},
-        target.task, target.classes, named.targets, weights, validation, None, spec.target_shape, notes,
+        ", ".join(target.names), given.sha256, {},
+        target.task, target.classes, target.names, weights, validation, None, spec.target_shape, notes,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,9 +31,10 @@ class Target:
     Attributes:
         task: what is learned.
         values: float32, shape (rows,) or (rows, targets); classes are their codes. NaN in rows with a gap.
-        classes: the label of each code, sorted; empty for numbers.
+        classes: the label of each code, sorted; empty for numbers. Of columns that are classes, their names in their order.
         notes: what the user must know.
         are_texts: whether the labels are texts or truth values, or the plan says that the numbers are classes.
+        names: of the targets; columns that are the classes of one target have one name together.
     """
 
     task: Task
@@ -40,6 +42,7 @@ class Target:
     classes: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
     are_texts: bool = False
+    names: tuple[str, ...] = ()
 
 
 def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Target | None, list[Problem]]:
@@ -50,6 +53,11 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
         source: where it is from.
         spec: names the target columns and the task.
     """
+    target, problems = _target_of(frame, source, spec)
+    return target and replace(target, names=target.names or spec.targets), problems
+
+
+def _target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Target | None, list[Problem]]:
     names = spec.targets
     if spec.task == "regression":  # it takes categories of numbers for what they are
         frame = frame.assign(**{name: _uncategorized(frame[name]) for name in names})
@@ -57,7 +65,7 @@ def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targ
     if problems := [replace(problem, is_target=True) for problem in found if problem]:
         return None, problems
     if len(names) > 1:
-        return _several(frame[list(names)], spec), []
+        return _several(frame[list(names)], source, spec)
     values = frame[names[0]]
     is_regression = spec.task == "regression"
     if (_are_texts(values) and not is_regression) or spec.task in ("binary", "multiclass", "multilabel"):
@@ -100,19 +108,44 @@ def _are_codes(distinct: np.ndarray) -> bool:
     return len(distinct) <= MAX_CODES and np.array_equal(distinct, np.arange(len(distinct)))
 
 
-def _several(frame: pd.DataFrame, spec: DataSpec) -> Target:
+def _several(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Target | None, list[Problem]]:
+    """Return what several columns are: answers of yes or no, the classes of one target, or amounts."""
     values = frame.to_numpy("float32", na_value=np.nan)
-    flags = bool(np.isin(values[~np.isnan(values)], (0, 1)).all())
-    task: Task = (
-        "multilabel" if (spec.task == "auto" and flags) or spec.task == "multilabel" else "regression"
-    )
-    classes, notes = tuple(map(str, frame.columns)), []
-    if task == "multilabel" and bool((values.sum(1) == 1).all()):
-        notes.append(
-            f"Each row has 1 in one of the targets {', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''}. They are "
-            "taken as labels that are predicted one by one. If they are the classes of one target, give it as one column."
+    is_odd = ~np.isnan(values) & ~np.isin(values, (0, 1))
+    names = tuple(map(str, frame.columns))
+    if spec.task == "regression" or (spec.task == "auto" and is_odd.any()):
+        return Target("regression", values), []
+    if is_odd.any():
+        row, column = np.argwhere(is_odd)[0].tolist()
+        text = (
+            f'the target "{names[column]}" is {shown(frame.iloc[:, column], row)} in row {source.row(row)}, but data.task is '
+            f"{spec.task}, so each of the {len(names)} targets needs 0 or 1. For amounts, write task: regression"
         )
-    return Target(task, values, classes if task == "multilabel" else (), tuple(notes))
+        return None, [Problem(names[column], text, ("task: regression",), True)]
+    has_gap = np.isnan(values).any(1)
+    one_each = (values.sum(1) == 1) | has_gap
+    if spec.task == "multiclass":
+        if not one_each.all():
+            row = int(one_each.argmin())
+            text = (
+                f"row {source.row(row)} has 1 in {values[row].sum():.0f} of the targets {_some(names)}, but data.task is "
+                "multiclass, so each row needs 1 in one of them. For answers of yes or no, write task: multilabel"
+            )
+            return None, [Problem(names[0], text, ("task: multilabel",), True)]
+        codes = np.where(has_gap, np.nan, np.nan_to_num(values).argmax(1)).astype("float32")
+        task: Task = "binary" if len(names) == 2 else "multiclass"  # as of one column
+        return Target(task, codes, names, (), True, (", ".join(names),)), []
+    notes = []
+    if spec.task == "auto" and one_each.all():
+        notes.append(
+            f"Each row has 1 in one of the targets {_some(names)}. They are taken as labels that are predicted one by one. "
+            "If they are the classes of one target, write task: multiclass under data."
+        )
+    return Target("multilabel", values, names, tuple(notes)), []
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _classes(values: pd.Series, spec: DataSpec) -> Target:
@@ -163,6 +196,8 @@ def _wrong(frame: pd.DataFrame, name: str, source: Source, spec: DataSpec) -> Pr
         if problem := not_finite(values, source, "the target"):
             return problem
         distinct = present.nunique()
+        if several:
+            return None
         if spec.task == "binary" and distinct > 2:
             return Problem(
                 name,
@@ -242,6 +277,13 @@ def _misread(
     text = _how_misread(values, bad, in_most, found, source, spec)
     may_be_classes = not several and len(counts) <= min(MAX_CLASSES, counts.sum() / 2)
     remedies = (*(found.instead if settings else ()), *((AS_CLASSES,) if may_be_classes else ()))
+    if several and not settings:
+        label = max(map(str, counts.index))  # of no and yes, the latter
+        text += (
+            ". Texts of several targets are not encoded: write 1 and 0 in their place, as by "
+            f"(frame[{name!r}] == {label!r}).astype(int), or learn this target alone"
+        )
+        remedies = (f"target: {json.dumps(name, ensure_ascii=False)}",)
     return Problem(name, text, remedies, missing=missing, settings=settings)
 
 
