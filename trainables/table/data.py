@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from trainables.table import columns, inputs, lost, raws, recipe, remedies, splits, targets
+from trainables.table import columns, inputs, leaks, lost, raws, recipe, remedies, splits, targets
 from trainables.table.columns import Problem
 from trainables.table.given import WEIGHTS, Given
 from trainables.table.readers import Source
@@ -235,12 +235,7 @@ def _table(
         unlearned = [label for code, label in enumerate(target.classes) if not (y_train == code).any()]
         if unlearned:
             notes.append(f"No train row has the class {_listed(unlearned)}.")
-    for position, name in enumerate(made.features):
-        if y_train.ndim == 1 and np.array_equal(x_train[:, position], y_train):
-            notes.append(
-                f'The feature "{name}" equals the target in every train row, so it gives the answer away. '
-                f'If it is not known before the target, leave it out: drop: ["{name}"].'
-            )
+    notes += leaks.notes_of(frame, train, made, x_train, y_train)
     weights = {
         name: (frame[name].iloc[train].to_numpy("float32"), frame[name].iloc[test].to_numpy("float32"))
         for name in by_weight
