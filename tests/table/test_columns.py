@@ -45,6 +45,8 @@ def test_the_remedies_work():
     [
         ([f"${n}" for n in range(40)], "a number with $", 'strip: ["$"]'),
         ([f"{n}%" for n in range(40)], "a number with %", 'strip: ["%"]'),
+        ([f"{n % 5} kr" for n in range(40)], "a number with kr in each row", 'strip: ["kr"]'),
+        ([f"₹ {n % 2}" for n in range(40)], "a number with ₹ in each row", 'strip: ["₹"]'),
         ([f"{n},500" for n in range(1, 40)], "commas", 'thousands: ","'),
         (["2020-01-31", "2021-02-28"] * 20, "dates", 'split: {kind: time, column: "c"}'),
         ([f"id{n}x" for n in range(120)], "120 different texts", 'categories: {"c": hash}'),

@@ -203,6 +203,12 @@ AMOUNTS = {
     "points": ([f"{n % 40 + 1}.{234 + n % 3},5" for n in range(200)], {"decimal": ",", "thousands": "."}),
     "spaces": ([f"{n % 40 + 1} {234 + n % 3}" for n in range(200)], {"thousands": " "}),
     "differing": ([f"${n},000" for n in range(1, 200)], {"strip": ["$"], "thousands": ","}),
+    "rupees": ([f"₹{n % 40}" for n in range(200)], {"strip": ["₹"]}),
+    "lira": ([f"{n % 40},5 ₺" for n in range(200)], {"strip": ["₺"], "decimal": ","}),
+    "reais": ([f"R$ {n % 40}" for n in range(200)], {"strip": ["R$"]}),
+    "codes": ([f"USD {n % 40}" if n % 3 else f"{n % 40} EUR" for n in range(200)], {"strip": ["EUR", "USD"]}),
+    "words": ([f"{n % 40} kr." if n % 3 else f"{n % 40}kr" for n in range(200)], {"strip": ["kr.", "kr"]}),
+    "kinds of dollars": (["$4" if n % 3 else f"US${n % 40}" for n in range(200)], {"strip": ["US$", "$"]}),
     "texts": ([f"{n % 40}.5" for n in range(200)], {"strip": [" "]}),
 }
 
@@ -238,6 +244,7 @@ def test_amounts_are_classes_if_asked_for(name):
     [
         ["3 rooms", "4 rooms", "5+ rooms"], ["A1", "B2", "C3"], ["18-25", "26-40", "41-65"], ["<=50K", ">50K"],
         ["2-4", "5-9"], ["10:20", "9:30"], ["1,200-2,000", "2,000-3,000"], ["28.02.2024", "01.03.2024"], ["$", "$$", "$$$"],
+        ["TOP 5", "TOP 10"], ["try 1", "try 2"], ["2 doors", "4 doors"], ["EUR", "USD"],
     ],
 )  # fmt: skip
 def test_labels_with_digits_are_classes(labels):

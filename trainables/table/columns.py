@@ -13,7 +13,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from trainables.table.marks import SIGNS, Reading, line, needed, numbers_of, reading, to_number, together
+from trainables.table.marks import (
+    Reading,
+    line,
+    needed,
+    numbers_of,
+    reading,
+    signs_in,
+    to_number,
+    together,
+    without,
+)
 from trainables.table.readers import Source
 from trainables.table.recipe import shown
 from trainables.table.spec import DataSpec, Missing
@@ -266,14 +276,15 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
     is_plain = np.array([not np.isnan(to_number(value)) for value in counts.index])
     if is_plain.all():
         return _texts_of_numbers(values, counts, source, spec)
-    bare = [re.sub(rf"[{SIGNS}\s]", "", text) for text in texts]
+    signs = signs_in(texts)
+    bare = [without(text, signs) for text in texts]
     is_signed = np.array([not np.isnan(to_number(text)) for text in bare])
     with_points = np.array([not np.isnan(to_number(text.replace(",", "."))) for text in bare])
     rows = counts.to_numpy()
     share = rows[is_signed].sum() / rows.sum()
     has_commas = np.array(["," in text for text in texts])
-    without = np.array([not np.isnan(to_number(text.replace(",", ""))) for text in bare])
-    are_numbers = with_points | without
+    with_groups = np.array([not np.isnan(to_number(text.replace(",", ""))) for text in bare])
+    are_numbers = with_points | with_groups
     found = reading(counts, spec)
     if (has_commas & are_numbers).any() and rows[are_numbers].sum() >= 0.9 * rows.sum():
         row = int(values.astype(str).str.contains(",", regex=False).to_numpy().argmax())
@@ -282,7 +293,6 @@ def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem 
     if share >= 0.5 or is_signed.sum() >= 10 or found.share >= 0.9:
         odd = ~is_plain if is_plain.any() else ~is_signed if (~is_signed).any() else ~is_plain
         first = int(values.isin(counts.index[odd]).to_numpy().argmax())
-        signs = sorted({sign for text in texts for sign in SIGNS if sign in text})
         what = "a number in most rows" if share > 0.5 else f"a number in {share:.0%} of the rows"
         if is_signed.all():
             what = f"a number with {' and '.join(signs) or 'spaces'} in each row"

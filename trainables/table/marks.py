@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,22 @@ import pandas as pd
 
 from trainables.table.spec import DataSpec
 
-SIGNS = "$€£¥%"
-"""Signs that people write into numbers."""
+_CODES = frozenset(
+    "AED ARS AUD BAM BDT BGN BHD BRL CAD CLP CNY COP CRC CZK DKK DZD EGP ETB GHS HKD HRK HUF IDR ILS INR IQD IRR ISK JOD JPY "
+    "KES KRW KWD KZT LBP LKR MAD MXN MYR NGN NPR NZD OMR PEN PHP PKR PYG QAR RMB RON RSD RUB SAR SGD THB TND TRY TWD TZS UAH "
+    "UGX UYU UZS VND XAF XOF ZAR TL".split()
+)
+"""Codes of currencies that count only in capital letters, because some are words, too; those that people write in capitals,
+such as ALL and TOP, are left out."""
+
+_WORDS = frozenset(
+    "cent cents chf czk dkk dollar dollars eur euro euros ft fr gbp huf inr kn kr kč lei leu lv nok pesos pln rp rs rub rupees "
+    "sek sfr tk usd yen yuan zł руб".split()
+)
+"""What people write beside amounts of money, in small letters."""
+
+_MARK = re.compile(r"[^\W\d_]{0,3}[^\w\s.,:;!?+\-*/<>=()\[\]{}'\"|~#&@^`\\_]|[^\W\d_]+\.?")
+"""A sign, with letters before it as in "US$"; or a word, with a point behind it as in "Rs."."""
 
 GROUPS = ",.'\u2019 \u00a0\u202f"
 """Marks that people write between thousands; the last three are a curly apostrophe and spaces that break no line."""
@@ -50,10 +65,36 @@ def to_number(value: object) -> float:
         return float("nan")
 
 
+def signs_in(texts: Iterable[str]) -> list[str]:
+    """Return the signs that people write into numbers and that are there, the longest first.
+
+    These are "%", the currency signs of Unicode, also with letters before them, and names of currencies.
+    """
+    found: set[str] = set()
+    for text in texts:
+        if any(map(str.isdigit, text)):
+            found.update(filter(_is_sign, _MARK.findall(text)))
+    return sorted(found, key=lambda sign: (-len(sign), sign))
+
+
+def _is_sign(mark: str) -> bool:
+    if mark[-1] == "%" or unicodedata.category(mark[-1]) == "Sc":
+        return True
+    word = mark.removesuffix(".")
+    return word in _CODES or word.lower() in _WORDS
+
+
+def without(text: str, signs: Iterable[str]) -> str:
+    """Return a text without signs and blanks."""
+    for sign in signs:
+        text = text.replace(sign, "")
+    return re.sub(r"\s", "", text)
+
+
 def numbers_of(texts: pd.Series, spec: DataSpec) -> pd.Series:
     """Return texts as numbers, as `spec` says how these are written: NaN where one is no number."""
     texts = texts.str.strip()
-    for sign in spec.strip or []:
+    for sign in sorted(spec.strip or [], key=len, reverse=True):  # "US$" before "$"
         texts = texts.str.replace(sign, "", regex=False).str.strip()
     if spec.strip:
         texts = texts.str.replace(r"^([+-])\s+", r"\1", regex=True)  # as in "- 5", which was "-$ 5"
@@ -122,7 +163,7 @@ def _are_read(texts: pd.Series, settings: Mapping[str, Any], spec: DataSpec) -> 
 def _candidates(texts: pd.Series, spec: DataSpec) -> Iterator[dict[str, Any]]:
     """Yield settings that may read texts, those that need the least first."""
     there = set("".join(texts))
-    signs = [sign for sign in SIGNS if sign in there and sign not in (spec.strip or [])]
+    signs = [sign for sign in signs_in(texts) if sign not in (spec.strip or [])]
     for strip in [[], signs] if signs else [[]]:
         for marks in _marks(texts, there, spec):
             yield {"strip": [*(spec.strip or []), *strip], **marks} if strip else {**marks}
@@ -159,7 +200,7 @@ def needed(counts: pd.Series, found: Reading, spec: DataSpec) -> dict[str, Any]:
 
 
 def _is_like_a_number(text: str) -> bool:
-    return not np.isnan(to_number(re.sub(rf"[{SIGNS}{GROUPS}]", "", text)))
+    return not np.isnan(to_number(re.sub(f"[{GROUPS}]", "", without(text, signs_in([text])))))
 
 
 def together(settings: Mapping[str, Any], makes_gaps: bool) -> str:
