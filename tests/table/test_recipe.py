@@ -12,6 +12,8 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
+from trainables.table.data import load
+from trainables.table.readers import read
 from trainables.table.recipe import BUCKETS, Column, Recipe, fitted
 from trainables.table.spec import DataError, DataSpec
 
@@ -211,3 +213,23 @@ def test_a_hashed_column_of_an_earlier_version_takes_texts_as_they_stand():
     np.testing.assert_array_equal(made.encode(stripped)[0], made.encode(frame)[0])
     assert (old.encode(stripped)[0] != old.encode(frame)[0]).any()
     assert old.columns[0].gaps_in(pd.Series(["NA", " "]), DataSpec("t.csv", "y")) == []
+
+
+@pytest.mark.parametrize("words", [("TRUE", "FALSE"), ("true", "false"), ("True", "False")])
+@pytest.mark.parametrize("kind", ["onehot", "ordinal", "hash"])
+def test_truth_values_with_gaps_are_found_again_in_the_same_file(tmp_path, words, kind):
+    path, flags = tmp_path / "t.csv", np.resize([words[0], "", words[1], words[1]], 60)
+    pd.DataFrame({"flag": flags, "a": range(60), "y": np.arange(60) ** 2}).to_csv(path, index=False)
+    spec = DataSpec(str(path), "y", missing="fill", categories={"flag": kind})
+    table = load(spec)
+    assert table.recipe.columns[-1].raw == "number"
+    recipe = Recipe.from_dict(json.loads(json.dumps(table.recipe.to_dict())))
+    for rows in (slice(None), slice(0, 1), slice(1, 2)):  # also without gaps, and with gaps only
+        pd.read_csv(path, dtype=str, keep_default_na=False)[rows].to_csv(tmp_path / "new.csv", index=False)
+        source = read("new.csv", (tmp_path / "new.csv").read_bytes(), spec, recipe.expected)
+        x, unseen = recipe.encode(recipe.checked(recipe.with_gaps(source.frame, spec), "new.csv"))
+        expected, _ = recipe.encode(read(str(path), path.read_bytes(), spec).frame)
+        assert not unseen
+        np.testing.assert_array_equal(x, expected[rows])
+    texts = pd.DataFrame({"flag": [words[0].upper(), words[1].lower()], "a": [0, 2]})
+    assert not recipe.encode(texts)[1]

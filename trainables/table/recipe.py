@@ -426,7 +426,7 @@ def fitted(
                 else texts_of(values.mode().astype(values.dtype))[0]
             )
         indicates = gaps and name in fills
-        raw: Literal["text", "number"] = "number" if pd.api.types.is_numeric_dtype(_dtype(values)) else "text"
+        raw: Literal["text", "number"] = "number" if _are_numbers(values) else "text"
         if distinct == 1:
             others.append(Column(name, "gaps", (), fill, indicates))
         elif kind == "number":
@@ -443,6 +443,15 @@ def fitted(
         else:
             others.append(Column(name, kind, categories_of(values), fill, indicates, raw))
     return Recipe((*numbers, *others), targets, classes), left_out
+
+
+def _are_numbers(values: pd.Series) -> bool:
+    """Return whether all values are numbers or truth values; with gaps, these are objects."""
+    if pd.api.types.is_numeric_dtype(_dtype(values)):
+        return True
+    present = values.dropna()
+    is_plain = values.dtype == object and len(present) > 0
+    return is_plain and all(isinstance(value, bool | int | float | np.bool_) for value in present.unique())
 
 
 def _as_float32(values: pd.Series) -> pd.Series:
