@@ -12,7 +12,7 @@ import yaml
 
 from tests.help.bad_input import BAD_TABLES
 from tests.help.plans import write_table
-from trainables.table import data
+from trainables.table import data, splits
 from trainables.table.data import ABALONE, DataError, DataSpec, Split, load
 
 
@@ -296,6 +296,40 @@ def test_a_feature_that_is_the_target_is_told(csv):
     frame = pd.read_csv(csv)
     frame.assign(leak=frame["target"]).to_csv(csv, index=False)
     assert 'The feature "leak" equals the target' in load(DataSpec(str(csv), "target")).notes[0]
+
+
+def test_categories_that_differ_only_in_blanks_are_told(csv):
+    frame = pd.read_csv(csv)
+    frame["kind"] = np.resize(["x", " x", "y"], len(frame))
+    frame.to_parquet(csv.with_suffix(".parquet"))
+    [note] = load(DataSpec(str(csv.with_suffix(".parquet")), "target")).notes
+    assert note.startswith("The column \"kind\" has ' x', 'x', which differ only in blanks")
+    frame.assign(kind=np.resize(["x", "X"], len(frame))).to_csv(csv, index=False)
+    assert load(DataSpec(str(csv), "target")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("ones", "options", "is_told"),
+    [
+        (6, {}, True),
+        (30, {}, False),
+        (6, {"task": "binary"}, False),
+        (6, {"split": Split(kind="random")}, False),
+        (6, {"split": Split(kind="stratified")}, False),
+        (3, {}, False),  # too few for a share in each part
+    ],
+)
+def test_a_rare_number_that_is_split_at_random_is_told(csv, ones, options, is_told):
+    frame = pd.read_csv(csv)
+    frame.assign(target=(np.arange(len(frame)) < ones).astype(int)).to_csv(csv, index=False)
+    table = load(DataSpec(str(csv), "target", **options))
+    notes = [note for note in table.notes if "split at random" in note]
+    assert bool(notes) == is_told
+    if is_told:
+        fit, counted = len(table.y_train) - splits.fitted(len(table.y_train), 0.2), table.y_train
+        parts = [counted[:-fit].sum(), counted[-fit:].sum(), table.y_test.sum()]
+        expected = "{:.0f} fitted, {:.0f} validation, {:.0f} test rows".format(*parts)
+        assert expected in notes[0] and "task: binary" in notes[0] and "only 6 of 120 rows" in notes[0]
 
 
 def test_two_targets(csv):

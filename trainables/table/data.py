@@ -38,9 +38,6 @@ ABALONE_COLUMNS = (
     "Shell weight",
     "Rings",
 )
-LEAST_OF_A_CLASS = 4
-"""Rows that each class needs if the classes are stratified without being asked for."""
-
 ABALONE = DataSpec(
     path=str(ABALONE_PATH), target="Rings", header=False, columns=list(ABALONE_COLUMNS), test_fraction=0.2
 )
@@ -161,6 +158,8 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
         classes,
     )
     notes += [*told, *found.notes]
+    if spec.how.kind is None and not target.are_texts and len(named) < 3:
+        notes += splits.told_of_rare(found, classes, target.classes, target.task, validation_split)
     if len(found.train) < 2 or len(found.test) < 1:
         raise DataError(
             f"{path}: {len(rows[0])} rows with test_fraction={how.test:g} leave {len(found.train)} to train on and "
@@ -194,7 +193,7 @@ def _split_of(
     if how.kind is not None or not target.are_texts:
         return replace(how, kind=how.kind or "random"), classes, []
     counts = classes.iloc[rows].value_counts()
-    if counts.min() >= LEAST_OF_A_CLASS:
+    if counts.min() >= splits.LEAST_OF_A_CLASS:
         return replace(how, kind="stratified"), classes, []
     if not is_split:
         return replace(how, kind="random"), classes, []
@@ -235,6 +234,12 @@ def _table(
         unlearned = [label for code, label in enumerate(target.classes) if not (y_train == code).any()]
         if unlearned:
             notes.append(f"No train row has the class {_listed(unlearned)}.")
+    for column in made.columns:
+        if alike := targets.alike(column.categories, targets.without_blanks):
+            notes.append(
+                f'The column "{column.name}" has {_listed(alike[0])}, which differ only in blanks and are categories of their '
+                "own. If they are one, write it alike in all rows."
+            )
     notes += leaks.notes_of(frame, train, made, x_train, y_train)
     weights = {
         name: (frame[name].iloc[train].to_numpy("float32"), frame[name].iloc[test].to_numpy("float32"))
@@ -290,6 +295,9 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
         how, classes, told = _split_of(how, target, positions)
         found = splits.split(positions, how, how.validation or validation_split, None, None, None, classes)
         notes = (*notes, *told)
+        if spec.how.kind is None and not target.are_texts:
+            told = splits.told_of_rare(found, classes, target.classes, target.task, validation_split)
+            notes = (*notes, *told)
         train, test, validation = found.train, found.test, found.validation
         weights = {name: (pair[0][train], pair[1][test]) for name, pair in weights.items()}
     is_matrix = not isinstance(x, Mapping) and x.ndim == 2

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from trainables.table.spec import DataError, Split
+
+LEAST_OF_A_CLASS = 4
+"""Rows that each class needs if the classes are stratified without being asked for."""
+
+RARE = 0.2
+"""A class is rare if it has less than this share of the rows, divided by the number of classes: 10% of two classes."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,41 @@ def split(
                 f'All rows have one value of "{how.column}", so test rows are of the same moment as train rows.'
             )
     return Parts(np.concatenate([fit, validation]), test, len(validation), tuple(notes))
+
+
+def told_of_rare(
+    parts: Parts, codes: pd.Series | None, labels: Sequence[Any], task: str, share: float
+) -> list[str]:
+    """Return what to tell about the rarest class of rows that are split at random, because its shares differ.
+
+    Args:
+        parts: of the split.
+        codes: the class of each row of the table; None if there are no classes.
+        labels: of the classes.
+        task: what is learned.
+        share: share of the train rows that are the validation rows, if `parts` does not say it.
+    """
+    if codes is None:
+        return []
+    validation = parts.validation
+    if validation is None:
+        validation = len(parts.train) - fitted(len(parts.train), share)
+    each = [*np.split(parts.train, [len(parts.train) - validation]), parts.test]
+    counts = np.array([np.bincount(codes.iloc[rows].astype(int), minlength=len(labels)) for rows in each])
+    total = counts.sum(0)
+    rarest = int(total.argmin())
+    is_rare = total[rarest] < RARE / len(labels) * total.sum() or not counts[:, rarest].all()
+    if total[rarest] < LEAST_OF_A_CLASS or not is_rare:
+        return []
+    listed = ", ".join(
+        f"{count:,} {name}"
+        for name, count in zip(("fitted", "validation", "test"), counts[:, rarest], strict=True)
+    )
+    return [
+        f"The rows are split at random, and only {total[rarest]:,} of {total.sum():,} rows have the class {labels[rarest]} of "
+        f"the target: {listed} rows. Write task: {task} under data, or split: {{kind: stratified}}, to give each part the "
+        "same share."
+    ]
 
 
 def fitted(train: int, share: float) -> int:

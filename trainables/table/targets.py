@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -162,20 +162,29 @@ def _classes(values: pd.Series, spec: DataSpec) -> Target:
     codes = pd.Index(labels).get_indexer(pd.Index(values.astype(object))).astype("float32")
     codes[values.isna().to_numpy()] = np.nan
     notes = tuple(
-        f"The classes {', '.join(map(repr, alike))} differ only in a dot at the end, in blanks or in the case of letters. "
+        f"The classes {', '.join(map(repr, some))} differ only in a dot at the end, in blanks or in the case of letters. "
         "If they are one class, write it alike in all rows."
-        for alike in _alike(classes)
+        for some in alike(classes, _bare)
     )
     return Target("binary" if len(classes) == 2 else "multiclass", codes, classes, notes, True)
 
 
-def _alike(classes: Sequence[Any]) -> list[list[str]]:
-    """Return the texts that differ only in a dot at the end, in blanks or in the case of letters, those of each text."""
+def alike(labels: Sequence[Any], bare: Callable[[str], str]) -> list[list[str]]:
+    """Return the texts that are the same as `bare` makes them, those of each text."""
     found: dict[str, list[str]] = {}
-    for label in classes:
+    for label in labels:
         if isinstance(label, str):
-            found.setdefault("".join(label.split()).removesuffix(".").casefold(), []).append(label)
-    return [labels for labels in found.values() if len(labels) > 1]
+            found.setdefault(bare(label), []).append(label)
+    return [texts for texts in found.values() if len(texts) > 1]
+
+
+def without_blanks(text: str) -> str:
+    """Return a text without its blanks."""
+    return "".join(text.split())
+
+
+def _bare(text: str) -> str:
+    return without_blanks(text).removesuffix(".").casefold()
 
 
 def _as_text(label: Any) -> str:
