@@ -89,7 +89,12 @@ def test_the_checksum_is_that_of_the_content(tmp_path):
         ({"x": X, "y": Y, "x_test": X}, "only one"),
         ((X, Y[:5]), "x has 60 rows, but y has 5"),
         ((X[:, 0], Y), r"needs \(rows, ...\)"),
-        ((X * np.nan, Y), "not finite in row 0"),
+        ((X * np.nan, Y), r"not finite in row 0, counted from 0 \(nan\); leave such rows out, fill them.*missing: fill"),
+        (([[1, 2], [1], [2, 2]] * 20, Y), r"lengths, such as 2 and 1; pad them, as by keras.utils.pad_sequences"),
+        ((np.array([[1, 2], [1], [2]] * 20, object), Y), "lengths, such as 2 and 1; pad them"),
+        ((X, [[1], [1, 2], [1]] * 20), "y has rows of different lengths"),
+        ((X, pd.DataFrame(np.ones((60, 2)), columns=["a", "a"])), "y has two columns with the name 'a'"),
+        (([[1, 2], [3, 4]], [0, 1]), r"the shape \(\), but needs \(rows, ...\)"),
         ((X, Y, -np.ones(60)), "weights"),
         (((X, Y), (X[:, :2], Y)), "a test row has the shape"),
         ((np.array([["a"]] * 60), Y), "data frame"),
@@ -102,6 +107,25 @@ def test_the_checksum_is_that_of_the_content(tmp_path):
 def test_other_data_are_refused(data, words):
     with pytest.raises(DataError, match=words):
         given(data, "my_data.py:load")
+
+
+def test_columns_of_targets_may_be_called_by_numbers_and_truth_values(tmp_path):
+    codes = np.arange(60) % 3
+    for y, names in (
+        (pd.DataFrame(np.column_stack([Y, X[:, 0]])), ("0", "1")),
+        (pd.get_dummies(pd.Series(codes)), ("0", "1", "2")),
+        (pd.get_dummies(pd.Series(codes == 1)), ("False", "True")),
+    ):
+        save(given((X, y), "x"), tmp_path / "data.npz")
+        table = load(DataSpec(str(tmp_path / "data.npz"), "y"))
+        assert table.targets == names and table.y_train.shape == (48, len(names))
+        found = given((X, y), "x").y
+        assert list(found.columns) == list(names)
+    table = load(written(tmp_path, "return np.ones((60, 3)), pd.get_dummies(pd.Series(np.arange(60) % 3))"))
+    assert table.task == "multilabel" and table.classes == ("0", "1", "2")
+    body = "return np.ones((60, 3)), pd.get_dummies(pd.Series(np.arange(60) % 3))"
+    table = load(replace(written(tmp_path, body), task="multiclass"))
+    assert table.task == "multiclass" and table.classes == ("0", "1", "2") and table.y_train.ndim == 1
 
 
 def test_a_function_that_fails_is_told(tmp_path):

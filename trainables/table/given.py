@@ -188,6 +188,12 @@ def _rows(x: Any, y: Any, weights: Any, name: str) -> Given:
     found, wrong = {}, []
     for key, values in (x if isinstance(x, Mapping) else {"x": x}).items():
         label = f"x[{key!r}]" if isinstance(x, Mapping) else "x"
+        if lengths := _lengths(values):
+            wrong.append(
+                f"{label} has rows of different lengths, such as {lengths[0]} and {lengths[1]}; pad them, as by "
+                "keras.utils.pad_sequences(x)"
+            )
+            continue
         try:
             array = found[str(key)] = np.asarray(values, "float32")
         except (TypeError, ValueError) as error:
@@ -197,11 +203,14 @@ def _rows(x: Any, y: Any, weights: Any, name: str) -> Given:
             wrong.append(
                 f"{label} has masked values; fill them, or give a data frame with gaps in their place"
             )
-        elif array.ndim < 2 and not isinstance(x, Mapping):
+        elif array.ndim < (1 if isinstance(x, Mapping) else 2):
             wrong.append(f"{label} has the shape {array.shape}, but needs (rows, ...)")
+            del found[str(key)]
         elif not np.isfinite(array).all():
+            odd = np.argwhere(~np.isfinite(array))[0]
             wrong.append(
-                f"{label} is not finite in row {int(np.argwhere(~np.isfinite(array))[0][0])}, counted from 0"
+                f"{label} is not finite in row {odd[0]}, counted from 0 ({array[tuple(odd)]}); leave such rows out, fill them, "
+                "as by numpy.where(numpy.isfinite(x), x, 0), or give a data frame and write missing: fill under data"
             )
     for label, values in (("y has", y), ("the weights have", weights)):
         for one in values.values() if isinstance(values, Mapping) else [values]:
@@ -223,6 +232,20 @@ def _rows(x: Any, y: Any, weights: Any, name: str) -> Given:
     return Given(found if isinstance(x, Mapping) else found["x"], targets, weights)
 
 
+def _lengths(values: Any) -> tuple[int, int] | None:
+    """Return two different lengths of rows that are sequences; None if they have one length, or are no sequences."""
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return None
+    if not isinstance(values, np.ndarray | list | tuple | pd.Series):
+        return None
+    lengths = [
+        len(row) if isinstance(row, list | tuple) or (isinstance(row, np.ndarray) and row.ndim) else -1
+        for row in values
+    ]
+    other = next((length for length in lengths if length != lengths[0]), None)
+    return None if other is None or min(lengths) < 0 else (lengths[0], other)
+
+
 def _targets(y: Any, wrong: list[str]) -> pd.DataFrame | None:
     """Return a column for each target; None, and a sentence more in `wrong`, if `y` is something else."""
     if isinstance(y, Mapping):
@@ -232,7 +255,14 @@ def _targets(y: Any, wrong: list[str]) -> pd.DataFrame | None:
             return None
         return pd.DataFrame({name: column.reshape(len(column)) for name, column in columns.items()})
     if isinstance(y, pd.DataFrame):
-        return y.reset_index(drop=True)
+        columns = y.columns.map(str)  # those of get_dummies may be numbers or truth values
+        if columns.has_duplicates:
+            wrong.append(f"y has two columns with the name {columns[columns.duplicated()][0]!r}; rename one")
+            return None
+        return y.reset_index(drop=True).set_axis(columns, axis=1)
+    if lengths := _lengths(y):
+        wrong.append(f"y has rows of different lengths, such as {lengths[0]} and {lengths[1]}")
+        return None
     array = np.asarray(y)
     if array.dtype.kind == "S":  # texts, as some file formats keep them
         array = np.char.decode(array, "utf-8", "replace")
