@@ -128,6 +128,32 @@ def test_columns_of_targets_may_be_called_by_numbers_and_truth_values(tmp_path):
     assert table.task == "multiclass" and table.classes == ("0", "1", "2") and table.y_train.ndim == 1
 
 
+def test_the_plan_names_targets_of_arrays(tmp_path):
+    spec = saved(tmp_path, x=X, **{"y/size": Y, "y/kind": np.resize([0, 1], 60), "y/cost": Y * 2})
+    assert load(spec).targets == ("size", "kind", "cost")  # y stands for all
+    assert load(replace(spec, target="size")).y_train.shape == (48,)
+    table = load(replace(spec, target=["cost", "size"]))
+    assert table.targets == ("cost", "size")
+    np.testing.assert_array_equal(table.y_train[:, 0], 2 * table.y_train[:, 1])
+    for y, target in ((Y, "price"), (np.column_stack([Y, Y]), ["u", "v"])):
+        assert load(replace(saved(tmp_path, x=X, y=y), target=target)).targets == tuple(np.ravel(target))
+
+
+def test_keys_of_a_plan_that_arrays_do_not_have_are_refused_together(tmp_path):
+    spec = saved(tmp_path, x=X, **{"y/size": Y, "y/cost": Y})
+    split = Split(kind="time", column="t")
+    with pytest.raises(DataError) as error:
+        load(
+            replace(
+                spec, target="weight", drop=["q"], categories={"k": "hash"}, missing="fill", split=split, weight="w"
+            )
+        )
+    first, second = str(error.value).splitlines()
+    assert "data.target got 'weight', but the targets of the arrays are size, cost" in first
+    for words in ("drop (['q'])", "categories ({'k': 'hash'})", "missing ('fill')", "split.column ('t')", "weight ('w')"):
+        assert words in second
+
+
 def test_a_function_that_fails_is_told(tmp_path):
     with pytest.raises(DataError, match="ZeroDivisionError"):
         load(written(tmp_path, "return 1 / 0"))

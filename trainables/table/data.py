@@ -18,7 +18,7 @@ import pandas as pd
 
 from trainables.table import columns, inputs, leaks, lost, raws, recipe, remedies, splits, targets
 from trainables.table.columns import Problem
-from trainables.table.given import WEIGHTS, Given
+from trainables.table.given import WEIGHTS, Given, targets_of_plan
 from trainables.table.readers import Source
 from trainables.table.recipe import Recipe
 from trainables.table.spec import DataError, DataSpec, Split, TargetShape, Task
@@ -265,6 +265,7 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
                 "x_test and y_test out. The best model can predict x_test."
             )
         y = pd.concat([given.y, given.test.y], ignore_index=True)
+    y = targets_of_plan(y, spec)
     named = replace(spec, target=list(y.columns) if y.shape[1] > 1 else str(y.columns[0]))
     y = columns.stripped(y, named)
     parts = (Source("y", given.y), Source("y_test", given.test.y)) if given.test is not None else ()
@@ -277,11 +278,6 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
     if target is None or problems:
         raise DataError(columns.message(spec.path, problems))
     positions, how, x = np.arange(inputs.count(given.x)), spec.how, given.x
-    if how.column is not None or spec.test_path or spec.validation_path or spec.weight:
-        raise DataError(
-            f"{spec.path}: arrays have no columns or other files, so data.split.column, test_path, validation_path and "
-            "weight have no meaning. Give x_test, y_test and weights as arrays instead."
-        )
     notes = target.notes
     weights = {} if given.weights is None else {WEIGHTS: (given.weights, given.weights)}
     if given.test is not None:

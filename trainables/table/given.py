@@ -31,6 +31,9 @@ from trainables.table.spec import DataError, DataSpec
 KEYS = ("x", "y", "weights", "x_test", "y_test", "weights_test")
 """The names of given arrays; `x_train`, `y_train` and `weights_train` are other names of the first three."""
 
+_OF_COLUMNS = ("drop", "categories", "missing", "weight", "split.column", "test_path", "validation_path")
+"""The keys of a plan's `data` that are about columns and files."""
+
 WEIGHTS = "weights"
 """The name under which the weights of given rows are kept in `Table.weights`."""
 
@@ -164,6 +167,39 @@ def given(data: Any, name: str) -> Given | pd.DataFrame:
     if test is not None and list(test.y.columns) != list(found.y.columns):
         raise DataError(f"{name}: y_test has the targets {list(test.y)}, but y has {list(found.y)}.")
     return Given(found.x, found.y, found.weights, test)
+
+
+def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
+    """Return the targets of arrays that the plan names; `y` means all. The plan's names are those of an array without any.
+
+    Args:
+        y: one column for each target.
+        spec: what the plan says.
+
+    Raises:
+        DataError: there are no such targets, or the plan has keys that are for columns and files.
+    """
+    names, wrong = [str(name) for name in y.columns], []
+    is_nameless = names in (["y"], [f"y{n}" for n in range(len(names))])
+    if set(spec.targets) <= set(names):
+        y = y[list(spec.targets)]
+    elif is_nameless and len(spec.targets) == len(names):
+        y = y.set_axis(list(spec.targets), axis=1)
+    elif spec.targets != ("y",):
+        some = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        wrong.append(
+            f"data.target got {spec.target!r}, but the targets of the arrays are {some}. Write their names, or target: y for "
+            "all of them."
+        )
+    changed = {**spec.changed(), **({"split.column": spec.how.column} if spec.how.column is not None else {})}
+    if without_meaning := [f"{key} ({changed[key]!r})" for key in _OF_COLUMNS if key in changed]:
+        wrong.append(
+            f"arrays have no columns or other files, so these keys under data have no meaning: {', '.join(without_meaning)}. "
+            "Remove them. Give x_test, y_test and weights as arrays, and a data frame if its columns are to be prepared."
+        )
+    if wrong:
+        raise DataError("\n".join(f"{spec.path}: {one}" for one in wrong))
+    return y
 
 
 def _by_key(data: Any, name: str) -> dict[str, Any]:
