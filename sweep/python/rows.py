@@ -5,6 +5,7 @@ Data frames become Parquet or Feather files, arrays an .npz file. A table's rows
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
 
 from sweep.errors import InputError
 from sweep.python.frames import categories_of, file_of
@@ -118,6 +122,12 @@ def _of_frames(parts: Mapping[str, tuple[Any, ...]]) -> Rows:
             if weight:
                 found.spec["weight"] = weight
         ending, content = file_of(frame, what, wrong)
+        index = part[0].index
+        if content and any(label is not None for label in index.names):
+            with contextlib.suppress(pa.ArrowException):  # no file can hold its values, so no plan can use it
+                content = _with_index(frame, index, ending)
+            digest.update(repr(index.names).encode())
+            digest.update(pd.util.hash_pandas_object(index).to_numpy().tobytes())
         key = "path" if name == "data" else f"{name}_path"
         found.files[f"{name}{ending}"], found.spec[key] = content, f"{name}{ending}"
         described = [(str(column), str(kind)) for column, kind in frame.dtypes.items()]
@@ -130,6 +140,13 @@ def _of_frames(parts: Mapping[str, tuple[Any, ...]]) -> Rows:
         raise InputError("\n".join(wrong))
     found.digest = digest.hexdigest()
     return found
+
+
+def _with_index(frame: pd.DataFrame, index: pd.Index, ending: str) -> bytes:
+    """Return the content of the file of a table with its index, which is no column, but which the plan may name."""
+    table, buffer = pa.Table.from_pandas(frame.set_axis(index)), io.BytesIO()
+    pq.write_table(table, buffer) if ending == ".parquet" else pyarrow.feather.write_feather(table, buffer)
+    return buffer.getvalue()
 
 
 def _joined(

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from trainables.table import columns, readers
+from trainables.table import columns, named_index, readers
 from trainables.table.columns import Problem
 from trainables.table.expected import Expected
 from trainables.table.given import Given, called, from_npz
@@ -68,9 +68,10 @@ def read(spec: DataSpec) -> Raw | Given:
         found = called(spec)
         if isinstance(found, Given):
             return found
-        frame = found.reset_index(drop=True).set_axis(found.columns.map(str), axis=1)
+        frame = found.set_axis(found.columns.map(str), axis=1)
         readers.check_names(list(frame.columns), spec.path)
-        return Raw((Source(spec.path, frame),), frame, _checksum(frame))
+        frame, notes = named_index.as_columns(frame, spec.path, spec)
+        return Raw((Source(spec.path, frame, notes=notes),), frame, _checksum(frame))
     if spec.ending == ".npz":
         return from_npz(spec.path, readers.content(spec.path))
     contents = _each(spec, lambda path: (path, readers.content(path)))

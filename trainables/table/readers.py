@@ -26,7 +26,7 @@ import pyarrow.feather
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from trainables.table import excel
+from trainables.table import excel, named_index
 from trainables.table.expected import NOTHING, Expected, with_texts
 from trainables.table.spec import COMPRESSIONS, EXCEL, WHITESPACE, DataError, DataSpec, ending_of
 
@@ -116,26 +116,27 @@ def read(path: str, data: bytes, spec: DataSpec, expected: Expected = NOTHING) -
     ending = ending_of(path)
     if ending in (".parquet", ".pq"):
         # Unlike `read_table`, this reads a file in which a name is there twice, so that the message can say so.
-        return _read_arrow(path, "Parquet", lambda: pq.ParquetFile(pa.BufferReader(data)).read())
+        return _read_arrow(path, "Parquet", lambda: pq.ParquetFile(pa.BufferReader(data)).read(), spec)
     if ending in (".feather", ".arrow"):
-        return _read_arrow(path, "Feather", lambda: pyarrow.feather.read_table(pa.BufferReader(data)))
+        return _read_arrow(path, "Feather", lambda: pyarrow.feather.read_table(pa.BufferReader(data)), spec)
     if ending in EXCEL:
         return _read_excel(path, data, spec, expected)
     return _read_text(path, _decompressed(path, data), spec, expected)
 
 
-def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table]) -> Source:
+def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table], spec: DataSpec) -> Source:
     try:
         table = load()
         check_names([str(name) for name in table.schema.names], path)
-        frame = table.to_pandas().reset_index(drop=True)
+        frame = table.to_pandas()
     except DataError:
         raise
     except Exception as error:  # pyarrow raises many types
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: cannot be read as {kind} ({reason}). Correct data.path.") from None
     frame.columns = frame.columns.map(str)
-    return Source(path, frame)
+    frame, notes = named_index.as_columns(frame, path, spec)
+    return Source(path, frame, notes=notes)
 
 
 def _read_excel(path: str, data: bytes, spec: DataSpec, expected: Expected) -> Source:
