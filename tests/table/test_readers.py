@@ -32,6 +32,7 @@ def zipped(path, data):
 
 WRITERS = {
     ".gz": lambda path, data: path.write_bytes(gzip.compress(data)),
+    ".gzip": lambda path, data: path.write_bytes(gzip.compress(data)),
     ".bz2": lambda path, data: path.write_bytes(bz2.compress(data)),
     ".xz": lambda path, data: path.write_bytes(lzma.compress(data)),
     ".zst": lambda path, data: path.write_bytes(pa.Codec("zstd").compress(data, asbytes=True)),
@@ -49,6 +50,46 @@ def test_a_compressed_text_is_read(csv, ending):
     packed.write_bytes(b"no archive")
     with pytest.raises(DataError, match="cannot be decompressed"):
         load(DataSpec(str(packed), "target"))
+
+
+@pytest.mark.parametrize("ending", [".parquet.gzip", ".parquet.gz", ".snappy.parquet"])
+def test_parquet_with_the_compression_in_its_name_is_read(csv, ending):
+    path = csv.with_name(f"table{ending}")
+    pd.read_csv(csv).to_parquet(path, compression="snappy" if "snappy" in ending else "gzip")
+    found, plain = load(DataSpec(str(path), "target")), load(DataSpec(str(csv), "target"))
+    np.testing.assert_array_equal(found.x_train, plain.x_train)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("t.json", "such as pandas.read_json('t.json'), and name it in data.path: my_data.py:load"),
+        ("t.pkl", "pandas.read_pickle('t.pkl')"),
+        ("t.ods", "pandas.read_excel('t.ods', engine=\"odf\")"),
+        ("t.jsonl.gz", "pandas.read_json('t.jsonl.gz', lines=True)"),
+        ("folder", "is a folder.*pandas.read_parquet('folder')"),
+        ("parquet.csv", "begins as a .parquet file does. Give it this ending"),
+        ("pickle.data", "begins as a .pkl file does"),
+    ],
+)
+def test_another_format_is_told_with_what_reads_it(csv, name, words):
+    frame, path = pd.read_csv(csv), csv.with_name(name)
+    if name == "folder":
+        path.mkdir()
+        frame.to_parquet(path / "part.parquet")
+    elif name == "parquet.csv":
+        frame.to_parquet(path)
+    elif name in ("t.pkl", "pickle.data"):
+        frame.to_pickle(path, compression=None)
+    elif "json" in name:
+        frame.to_json(path, orient="records", lines="jsonl" in name)
+    else:
+        path.write_bytes(b"PK\x03\x04\xff")
+    with pytest.raises(DataError) as error:
+        load(DataSpec(str(path), "target"))
+    first, *rest = words.split(".*")
+    assert first in str(error.value) and all(word in str(error.value) for word in rest)
+    assert "encoding" not in str(error.value) and "rights" not in str(error.value)
 
 
 def test_feather_and_an_address_are_read(csv):

@@ -26,7 +26,7 @@ import pyarrow.feather
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from trainables.table import excel, named_index
+from trainables.table import excel, named_index, other_formats
 from trainables.table.expected import NOTHING, Expected, with_texts
 from trainables.table.spec import COMPRESSIONS, EXCEL, WHITESPACE, DataError, DataSpec, ending_of
 
@@ -94,6 +94,8 @@ def content(path: str) -> bytes:
             else "Correct data.path."
         )
         raise DataError(f"{path}: no file system is known for this address ({error}). {remedy}") from None
+    except IsADirectoryError:
+        raise DataError(other_formats.told_of_folder(path)) from None
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise DataError(
@@ -113,6 +115,7 @@ def read(path: str, data: bytes, spec: DataSpec, expected: Expected = NOTHING) -
     Raises:
         DataError: the file cannot be read as a table.
     """
+    other_formats.check_ending(path)
     ending = ending_of(path)
     if ending in (".parquet", ".pq"):
         # Unlike `read_table`, this reads a file in which a name is there twice, so that the message can say so.
@@ -149,7 +152,7 @@ def _read_excel(path: str, data: bytes, spec: DataSpec, expected: Expected) -> S
 def _decompressed(path: str, data: bytes) -> bytes:
     ending = next((one for one in COMPRESSIONS if path.lower().endswith(one)), "")
     try:
-        if ending == ".gz":
+        if ending in (".gz", ".gzip"):
             return gzip.decompress(data)
         if ending == ".bz2":
             return bz2.decompress(data)
@@ -285,6 +288,8 @@ def _readable(path: str, data: bytes, spec: DataSpec, encoding: str) -> Iterator
     try:
         yield
     except UnicodeDecodeError as error:
+        if told := other_formats.told_of_content(path, data):
+            raise DataError(told) from None
         offset = _offset_of_bad_byte(data, encoding)
         line = data.count(b"\n", 0, offset) + 1
         raise DataError(

@@ -261,7 +261,7 @@ def ending_of(path: str) -> str:
     return f".{path.rsplit('.', 1)[-1]}" if "." in path.rsplit("/", 1)[-1] else ""
 
 
-COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
+COMPRESSIONS = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zip")
 """The endings of compressed text files."""
 
 WHITESPACE = "whitespace"
