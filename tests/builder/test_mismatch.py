@@ -115,6 +115,30 @@ def test_an_accuracy_of_several_columns_is_told(task, instead):
     assert "the metric accuracy asks which output of a row is the largest" in note and note.endswith(instead)
 
 
+def test_many_whole_numbers_that_a_loss_takes_for_classes_are_told():
+    y = np.resize(np.arange(12, dtype="float32"), 60)
+    data = replace(table(BINARY), y_train=y[:50], y_test=y[50:], classes=(), task="regression")
+    for loss in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
+        note = target_of(compiled(12, "softmax", loss), data).note
+        assert "more than 10 whole numbers. Write task: multiclass under data" in note
+    assert not target_of(compiled(1, None, "mse"), data).note
+    named = replace(data, classes=tuple(range(12)), task="multiclass")
+    assert not target_of(compiled(12, "softmax", "sparse_categorical_crossentropy"), named).note
+
+
+@pytest.mark.parametrize(
+    ("classes", "is_told"),
+    [(("bird", "cat", "dog"), True), (("low", "high", "top"), False), ((0, 1, 2), False), (("no", "yes"), False)],
+)
+def test_codes_of_texts_that_an_own_loss_may_take_for_amounts_are_told(classes, is_told):
+    def own(y, p):
+        return keras.ops.square(y[:, None] - p)
+
+    y = THREE if len(classes) == 3 else BINARY
+    note = target_of(compiled(1, None, own), replace(table(y), classes=classes, target_shape="flat")).note
+    assert ("they mean nothing unless the loss own takes them for classes" in note) == is_told
+
+
 def test_what_is_said_of_signs_is_what_keras_computes():
     """BinaryAccuracy(threshold=0) of -1 and 1 calls each -1 wrong; a hinge loss is the same for 0 and 1 as for -1 and 1."""
     p = X[:, :1]

@@ -115,6 +115,7 @@ def test_a_loss_that_compares_every_row_with_every_other_is_told(loss, of, words
         assert (found(shape).shapes, found(shape).note) == ((shape,), "")
 
 
+WORDS = {"classes": ("bird", "cat", "dog")}
 LABELS = {"classes": ("low", "middle", "high", "top")}
 FOUR = np.resize(np.arange(4, dtype="float32"), 60)
 
@@ -125,6 +126,10 @@ FOUR = np.resize(np.arange(4, dtype="float32"), 60)
         (FOUR, LABELS, (3, "softmax", "sparse_categorical_crossentropy"),
          ["the model has 3 outputs, but the target has 4 classes: low, middle"]),
         (FOUR, LABELS, (3, "softmax", "categorical_crossentropy"), ["has 4 classes: low", "4 units"]),
+        (THREE, WORDS, (1, None, "mse"),
+         ["bird is 0, cat is 1, dog is 2", "1 output: mse takes them for amounts", "3 units with a softmax"]),
+        (THREE, WORDS, (1, None, losses.Huber()), ["Huber takes them for amounts"]),
+        (THREE, WORDS, (1, "sigmoid", "binary_crossentropy"), ["binary_crossentropy takes them for amounts"]),
         (FOUR, {}, (3, "softmax", "categorical_crossentropy"), ['target "y" has 3']),
         (FOUR, {}, (1, "sigmoid", "binary_crossentropy"), ["from 0 to 1", '"y" has 2']),
         (BINARY + 1, {}, (1, "sigmoid", losses.BinaryCrossentropy()), ['"y" has 2', "task: binary"]),

@@ -13,6 +13,7 @@ import numpy as np
 
 from trainables.builder import target_range
 from trainables.table.data import Table
+from trainables.table.targets import MAX_CODES
 
 _OF_ONEHOT = (keras.metrics.CategoricalAccuracy, keras.metrics.TopKCategoricalAccuracy)
 _OF_CODES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.SparseTopKCategoricalAccuracy)
@@ -39,10 +40,25 @@ def mismatches(model: keras.Model, loss: Any, width: int, shape: str, table: Tab
         table: the data.
 
     Returns:
-        The sentences by the metric's name, or by "the loss" or "the activation".
+        The sentences by the metric's name, or by "the target", "the loss" or "the activation".
     """
     last = _last_keras_activation(model)
-    return dict([*_of_loss(loss, width, shape, last), *_of_metrics(model, loss, width, shape, last, table)])
+    return dict([*_of_target(loss, width, table), *_of_loss(loss, width, shape, last), *_of_metrics(model, loss, width, shape, last, table)])
+
+
+def _of_target(loss: Any, width: int, table: Table) -> Iterator[tuple[str, str]]:
+    name, kind = target_range.name_of(loss), target_range.kind_of(loss, width)
+    if target_range.are_unnamed(table, kind, width):
+        yield (
+            "the target",
+            f'the loss {name} takes the target "{table.target}" for classes, but it is learned as amounts, because it has more '
+            f"than {MAX_CODES} whole numbers. Write task: multiclass under data, so that predictions name the classes",
+        )
+    if width == 1 and loss is not None and not kind and target_range.are_names(table):
+        yield (
+            "the target",
+            f"{target_range.codes_mean_nothing(table)} they mean nothing unless the loss {name} takes them for classes",
+        )
 
 
 def _of_loss(loss: Any, width: int, shape: str, last: str) -> Iterator[tuple[str, str]]:

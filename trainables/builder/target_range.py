@@ -9,7 +9,7 @@ import numpy as np
 
 from trainables.errors import TrainablesError
 from trainables.table.data import Table
-from trainables.table.targets import MAX_CLASSES
+from trainables.table.targets import MAX_CLASSES, MAX_CODES
 
 BINARY = ("binarycrossentropy", "binaryfocalcrossentropy")
 _CATEGORICAL = ("categoricalcrossentropy", "categoricalfocalcrossentropy")
@@ -56,6 +56,12 @@ def check(loss: Any, width: int, table: Table, column: int | None) -> None:
             f"The model has {width} output{'s' * (width > 1)}, but there are {values.shape[1]} target columns: "
             f"{table.target}. Give the last layer {values.shape[1]} units."
         )
+    if width == 1 and column is None and are_names(table) and kind not in (_SPARSE, *_CATEGORICAL):
+        raise TargetError(
+            f"{codes_mean_nothing(table)} {name_of(loss)} takes them for amounts. Use sparse_categorical_crossentropy and give "
+            f"the last layer {len(table.classes)} units with a softmax. If the classes are amounts, write these as numbers in "
+            "the table."
+        )
     if kind == _SPARSE:
         check_classes(width, table, column, name_of(loss))
     if kind in _CATEGORICAL and values.ndim == 1:
@@ -75,6 +81,30 @@ def check(loss: Any, width: int, table: Table, column: int | None) -> None:
                 f'{name_of(loss)} needs a target from 0 to 1, but "{_title(table, column)}" has {odd.flat[0]:g}. '
                 f"{mend}, or use another loss."
             )
+
+
+def are_names(table: Table) -> bool:
+    """Return whether the classes of the target are three or more texts, sorted by their letters alone."""
+    classes = list(table.classes)
+    is_of_one = table.y_train.ndim == 1 and len(classes) > 2
+    return is_of_one and all(isinstance(label, str) for label in classes) and classes == sorted(classes)
+
+
+def codes_mean_nothing(table: Table) -> str:
+    """Return that the codes of classes are no amounts."""
+    shown = ", ".join(f"{label} is {code}" for code, label in enumerate(table.classes[:3]))
+    return (
+        f'The target "{table.target}" has {len(table.classes)} classes, whose codes follow the alphabet ({shown}, ...), but '
+        "the model has 1 output:"
+    )
+
+
+def are_unnamed(table: Table, kind: str, width: int) -> bool:
+    """Return whether a loss takes a target of amounts for classes, which are too many to be taken as such by themselves."""
+    if table.classes or table.y_train.ndim > 1 or kind not in (_SPARSE, *_CATEGORICAL) or width <= MAX_CODES:
+        return False
+    distinct = np.unique(_values(table, None))
+    return len(distinct) > MAX_CODES and np.array_equal(distinct, np.rint(distinct))
 
 
 def check_classes(width: int, table: Table, column: int | None, loss: str = "") -> None:
