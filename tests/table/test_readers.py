@@ -67,7 +67,7 @@ def test_parquet_with_the_compression_in_its_name_is_read(csv, ending):
         ("t.pkl", "pandas.read_pickle('t.pkl')"),
         ("t.ods", "pandas.read_excel('t.ods', engine=\"odf\")"),
         ("t.jsonl.gz", "pandas.read_json('t.jsonl.gz', lines=True)"),
-        ("folder", "is a folder.*pandas.read_parquet('folder')"),
+        ("folder", "it is a folder.*pandas.read_parquet('folder')"),
         ("parquet.csv", "begins as a .parquet file does. Give it this ending"),
         ("pickle.data", "begins as a .pkl file does"),
     ],

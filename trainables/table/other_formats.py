@@ -49,8 +49,8 @@ def check_ending(path: str) -> None:
 def told_of_folder(path: str) -> str:
     """Return the message about a path that is a folder."""
     return (
-        f"{path}: is a folder, but data.path needs one file. Name one, or write a function that returns the rows of all, such "
-        f"as pandas.read_parquet({path.rstrip('/').rsplit('/', 1)[-1]!r}), and name it in data.path: my_data.py:load."
+        f"{path}: cannot be read as a file, because it is a folder. Correct data.path so that it names one file, or write a "
+        f"function that returns the rows of all, such as pandas.read_parquet({path.rstrip('/').rsplit('/', 1)[-1]!r}), and name it in data.path: my_data.py:load."
     )
 
 
