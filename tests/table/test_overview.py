@@ -19,7 +19,8 @@ def table(folder, **columns):
 
 def test_each_column_says_what_it_becomes(tmp_path):
     gaps = np.where(np.arange(100) % 7 == 0, np.nan, 2.0 * np.arange(100))
-    _, path = table(tmp_path, gaps=gaps, one=3, when=range(100), id=range(100), w=1.5)
+    flags = np.resize(["TRUE", "FALSE", ""], 100)
+    _, path = table(tmp_path, gaps=gaps, one=3, when=range(100), id=range(100), w=1.5, flag=flags)
     spec = DataSpec(
         path, "y", drop=["id"], missing="fill", weight="w", split=Split(kind="time", column="when")
     )
@@ -27,10 +28,11 @@ def test_each_column_says_what_it_becomes(tmp_path):
     listed = {one["column"]: one for one in columns_of(spec, prepared)}
     assert {name: one["becomes"].split(",")[0] for name, one in listed.items()} == {
         "a": "a number", "kind": "3 indicators", "y": "target", "gaps": "a number", "one": "left out",
-        "when": "splits the rows (time)", "id": "dropped", "w": "weights of the rows",
+        "when": "splits the rows (time)", "id": "dropped", "w": "weights of the rows", "flag": "2 indicators",
     }  # fmt: skip
     assert listed["gaps"]["gaps"] == 15 and "gaps are" in listed["gaps"]["becomes"]
     assert listed["kind"]["distinct"] == 3 and listed["kind"]["type"] == "texts"
+    assert listed["flag"]["type"] == "truth values"
 
 
 def test_a_table_that_cannot_be_used_is_shown_all_the_same(tmp_path):

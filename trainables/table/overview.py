@@ -111,7 +111,7 @@ def _hashes(x: inputs.Features, y: np.ndarray) -> np.ndarray:
 
 
 def _type_of(values: pd.Series) -> str:
-    if pd.api.types.is_bool_dtype(values):
+    if pd.api.types.is_bool_dtype(values) or _are_truth_values(values):
         return "truth values"
     if pd.api.types.is_integer_dtype(values):
         return "whole numbers"
@@ -120,6 +120,11 @@ def _type_of(values: pd.Series) -> str:
     if pd.api.types.is_datetime64_any_dtype(values):
         return "times"
     return "texts"
+
+
+def _are_truth_values(values: pd.Series) -> bool:
+    """Return whether all values are truth values; with gaps, these are objects."""
+    return values.dtype == object and {type(value) for value in values.dropna().unique()} == {bool}
 
 
 def _values_of(values: pd.Series) -> str:
