@@ -128,7 +128,12 @@ def test_many_whole_numbers_that_a_loss_takes_for_classes_are_told():
 
 @pytest.mark.parametrize(
     ("classes", "is_told"),
-    [(("bird", "cat", "dog"), True), (("low", "high", "top"), False), ((0, 1, 2), False), (("no", "yes"), False)],
+    [
+        (("bird", "cat", "dog"), True),
+        (("low", "high", "top"), False),
+        ((0, 1, 2), False),
+        (("no", "yes"), False),
+    ],
 )
 def test_codes_of_texts_that_an_own_loss_may_take_for_amounts_are_told(classes, is_told):
     def own(y, p):

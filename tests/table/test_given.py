@@ -89,8 +89,14 @@ def test_the_checksum_is_that_of_the_content(tmp_path):
         ({"x": X, "y": Y, "x_test": X}, "only one"),
         ((X, Y[:5]), "x has 60 rows, but y has 5"),
         ((X[:, 0], Y), r"needs \(rows, ...\)"),
-        ((X * np.nan, Y), r"not finite in row 0, counted from 0 \(nan\); leave such rows out, fill them.*missing: fill"),
-        (([[1, 2], [1], [2, 2]] * 20, Y), r"lengths, such as 2 and 1; pad them, as by keras.utils.pad_sequences"),
+        (
+            (X * np.nan, Y),
+            r"not finite in row 0, counted from 0 \(nan\); leave such rows out, fill them.*missing: fill",
+        ),
+        (
+            ([[1, 2], [1], [2, 2]] * 20, Y),
+            r"lengths, such as 2 and 1; pad them, as by keras.utils.pad_sequences",
+        ),
         ((np.array([[1, 2], [1], [2]] * 20, object), Y), "lengths, such as 2 and 1; pad them"),
         ((X, [[1], [1, 2], [1]] * 20), "y has rows of different lengths"),
         ((X, pd.DataFrame(np.ones((60, 2)), columns=["a", "a"])), "y has two columns with the name 'a'"),
@@ -145,12 +151,24 @@ def test_keys_of_a_plan_that_arrays_do_not_have_are_refused_together(tmp_path):
     with pytest.raises(DataError) as error:
         load(
             replace(
-                spec, target="weight", drop=["q"], categories={"k": "hash"}, missing="fill", split=split, weight="w"
+                spec,
+                target="weight",
+                drop=["q"],
+                categories={"k": "hash"},
+                missing="fill",
+                split=split,
+                weight="w",
             )
         )
     first, second = str(error.value).splitlines()
     assert "data.target got 'weight', but the targets of the arrays are size, cost" in first
-    for words in ("drop (['q'])", "categories ({'k': 'hash'})", "missing ('fill')", "split.column ('t')", "weight ('w')"):
+    for words in (
+        "drop (['q'])",
+        "categories ({'k': 'hash'})",
+        "missing ('fill')",
+        "split.column ('t')",
+        "weight ('w')",
+    ):
         assert words in second
 
 

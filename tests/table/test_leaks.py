@@ -38,7 +38,10 @@ def test_a_copy_of_the_target_under_other_names_is_told(tmp_path, y, leak):
     ("y", "other"),
     [
         (np.array(["u", "v", "w"])[CODES], np.array(["q", "p", "o"])[np.append(CODES[:-1], 2)]),
-        (np.array(["u", "v", "w", "x"])[np.resize(range(4), 100)], np.array(["q", "p"])[np.resize(range(2), 100)]),
+        (
+            np.array(["u", "v", "w", "x"])[np.resize(range(4), 100)],
+            np.array(["q", "p"])[np.resize(range(2), 100)],
+        ),
         (np.arange(100) * 1.5, np.arange(100) ** 2),
     ],
 )

@@ -33,8 +33,7 @@ def function(folder, table):
     parquet(folder, table)
     path = folder / "my_data.py"
     path.write_text(
-        "import pandas\n\n\ndef load():\n"
-        f"    return pandas.read_parquet({str(folder / 't.parquet')!r})\n"
+        f"import pandas\n\n\ndef load():\n    return pandas.read_parquet({str(folder / 't.parquet')!r})\n"
     )
     return "my_data.py:load"
 
@@ -73,8 +72,14 @@ def test_an_index_that_the_plan_does_not_name_is_told_and_left_out(tmp_path, for
 def test_each_named_level_is_a_column_and_others_are_left_out(tmp_path):
     index = pd.MultiIndex.from_arrays([np.arange(60) % 6, TIMES, range(60)], names=["house", "date", None])
     path = str(tmp_path / parquet(tmp_path, frame(index)))
-    found = load(DataSpec(path, "y", split=Split(kind="group", column="house"), missing={"date": "fill"}, drop=["date"]))
-    assert found.features == ("a",) and found.notes == ('The column "house" splits the rows and is no feature.',)
+    found = load(
+        DataSpec(
+            path, "y", split=Split(kind="group", column="house"), missing={"date": "fill"}, drop=["date"]
+        )
+    )
+    assert found.features == ("a",) and found.notes == (
+        'The column "house" splits the rows and is no feature.',
+    )
     numbers = load(DataSpec(path, "y", missing={"house": "fill"}))
     assert numbers.features == ("a", "house") and 'the index "date"' in numbers.notes[0]
 

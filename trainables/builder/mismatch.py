@@ -43,7 +43,13 @@ def mismatches(model: keras.Model, loss: Any, width: int, shape: str, table: Tab
         The sentences by the metric's name, or by "the target", "the loss" or "the activation".
     """
     last = _last_keras_activation(model)
-    return dict([*_of_target(loss, width, table), *_of_loss(loss, width, shape, last), *_of_metrics(model, loss, width, shape, last, table)])
+    return dict(
+        [
+            *_of_target(loss, width, table),
+            *_of_loss(loss, width, shape, last),
+            *_of_metrics(model, loss, width, shape, last, table),
+        ]
+    )
 
 
 def _of_target(loss: Any, width: int, table: Table) -> Iterator[tuple[str, str]]:
@@ -51,8 +57,8 @@ def _of_target(loss: Any, width: int, table: Table) -> Iterator[tuple[str, str]]
     if target_range.are_unnamed(table, kind, width):
         yield (
             "the target",
-            f'the loss {name} takes the target "{table.target}" for classes, but it is learned as amounts, because it has more '
-            f"than {MAX_CODES} whole numbers. Write task: multiclass under data, so that predictions name the classes",
+            f'the loss {name} takes the target "{table.target}" for classes, but it is learned as amounts, because it has '
+            f"more than {MAX_CODES} whole numbers. Write task: multiclass under data, so that predictions name the classes",
         )
     if width == 1 and loss is not None and not kind and target_range.are_names(table):
         yield (

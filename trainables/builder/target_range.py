@@ -58,9 +58,9 @@ def check(loss: Any, width: int, table: Table, column: int | None) -> None:
         )
     if width == 1 and column is None and are_names(table) and kind not in (_SPARSE, *_CATEGORICAL):
         raise TargetError(
-            f"{codes_mean_nothing(table)} {name_of(loss)} takes them for amounts. Use sparse_categorical_crossentropy and give "
-            f"the last layer {len(table.classes)} units with a softmax. If the classes are amounts, write these as numbers in "
-            "the table."
+            f"{codes_mean_nothing(table)} {name_of(loss)} takes them for amounts. Use sparse_categorical_crossentropy, "
+            f"and give the last layer {len(table.classes)} units with a softmax. If the classes are amounts, write these as "
+            "numbers in the table."
         )
     if kind == _SPARSE:
         check_classes(width, table, column, name_of(loss))

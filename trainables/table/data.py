@@ -237,8 +237,8 @@ def _table(
     for column in made.columns:
         if alike := targets.alike(column.categories, targets.without_blanks):
             notes.append(
-                f'The column "{column.name}" has {_listed(alike[0])}, which differ only in blanks and are categories of their '
-                "own. If they are one, write it alike in all rows."
+                f'The column "{column.name}" has {_listed(alike[0])}, which differ only in blanks and are categories of '
+                "their own. If they are one, write it alike in all rows."
             )
     notes += leaks.notes_of(frame, train, made, x_train, y_train)
     weights = {

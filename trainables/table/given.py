@@ -188,14 +188,14 @@ def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
     elif spec.targets != ("y",):
         some = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         wrong.append(
-            f"data.target got {spec.target!r}, but the targets of the arrays are {some}. Write their names, or target: y for "
-            "all of them."
+            f"data.target got {spec.target!r}, but the targets of the arrays are {some}. Write their names, or target: y "
+            "for all of them."
         )
     changed = {**spec.changed(), **({"split.column": spec.how.column} if spec.how.column is not None else {})}
     if without_meaning := [f"{key} ({changed[key]!r})" for key in _OF_COLUMNS if key in changed]:
         wrong.append(
-            f"arrays have no columns or other files, so these keys under data have no meaning: {', '.join(without_meaning)}. "
-            "Remove them. Give x_test, y_test and weights as arrays, and a data frame if its columns are to be prepared."
+            f"arrays have no columns or other files, so these keys under data have no meaning: {', '.join(without_meaning)}"
+            ". Remove them. Give x_test, y_test and weights as arrays, and a data frame if its columns are to be prepared."
         )
     if wrong:
         raise DataError("\n".join(f"{spec.path}: {one}" for one in wrong))
@@ -245,8 +245,8 @@ def _rows(x: Any, y: Any, weights: Any, name: str) -> Given:
         elif not np.isfinite(array).all():
             odd = np.argwhere(~np.isfinite(array))[0]
             wrong.append(
-                f"{label} is not finite in row {odd[0]}, counted from 0 ({array[tuple(odd)]}); leave such rows out, fill them, "
-                "as by numpy.where(numpy.isfinite(x), x, 0), or give a data frame and write missing: fill under data"
+                f"{label} is not finite in row {odd[0]}, counted from 0 ({array[tuple(odd)]}); leave such rows out, fill "
+                "them, as by numpy.where(numpy.isfinite(x), x, 0), or give a data frame and write missing: fill under data"
             )
     for label, values in (("y has", y), ("the weights have", weights)):
         for one in values.values() if isinstance(values, Mapping) else [values]:
@@ -291,11 +291,11 @@ def _targets(y: Any, wrong: list[str]) -> pd.DataFrame | None:
             return None
         return pd.DataFrame({name: column.reshape(len(column)) for name, column in columns.items()})
     if isinstance(y, pd.DataFrame):
-        columns = y.columns.map(str)  # those of get_dummies may be numbers or truth values
-        if columns.has_duplicates:
-            wrong.append(f"y has two columns with the name {columns[columns.duplicated()][0]!r}; rename one")
+        names = y.columns.map(str)  # those of get_dummies may be numbers or truth values
+        if names.has_duplicates:
+            wrong.append(f"y has two columns with the name {names[names.duplicated()][0]!r}; rename one")
             return None
-        return y.reset_index(drop=True).set_axis(columns, axis=1)
+        return y.reset_index(drop=True).set_axis(names, axis=1)
     if lengths := _lengths(y):
         wrong.append(f"y has rows of different lengths, such as {lengths[0]} and {lengths[1]}")
         return None

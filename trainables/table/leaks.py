@@ -33,8 +33,8 @@ def notes_of(frame: pd.DataFrame, rows: np.ndarray, made: Recipe, x: np.ndarray,
         elif _is_renamed(values, y):
             first, other = (int((y == code).argmax()) for code in np.unique(y)[:2])
             what = (
-                f"has one value for each value of the target ({shown(values, first)} and {shown(values, other)} for the first "
-                "two)"
+                f"has one value for each value of the target ({shown(values, first)} and {shown(values, other)} for the "
+                "first two)"
             )
         else:
             continue

@@ -14,18 +14,21 @@ import pandas as pd
 
 from trainables.table.spec import DataSpec
 
-_CODES = frozenset(
-    "AED ARS AUD BAM BDT BGN BHD BRL CAD CLP CNY COP CRC CZK DKK DZD EGP ETB GHS HKD HRK HUF IDR ILS INR IQD IRR ISK JOD JPY "
-    "KES KRW KWD KZT LBP LKR MAD MXN MYR NGN NPR NZD OMR PEN PHP PKR PYG QAR RMB RON RSD RUB SAR SGD THB TND TRY TWD TZS UAH "
-    "UGX UYU UZS VND XAF XOF ZAR TL".split()
-)
-"""Codes of currencies that count only in capital letters, because some are words, too; those that people write in capitals,
-such as ALL and TOP, are left out."""
+_CODES = {
+    "AED", "ARS", "AUD", "BAM", "BDT", "BGN", "BHD", "BRL", "CAD", "CLP", "CNY", "COP", "CRC", "CZK", "DKK", "DZD",
+    "EGP", "ETB", "GHS", "HKD", "HRK", "HUF", "IDR", "ILS", "INR", "IQD", "IRR", "ISK", "JOD", "JPY", "KES", "KRW",
+    "KWD", "KZT", "LBP", "LKR", "MAD", "MXN", "MYR", "NGN", "NPR", "NZD", "OMR", "PEN", "PHP", "PKR", "PYG", "QAR",
+    "RMB", "RON", "RSD", "RUB", "SAR", "SGD", "THB", "TND", "TRY", "TWD", "TZS", "UAH", "UGX", "UYU", "UZS", "VND",
+    "XAF", "XOF", "ZAR", "TL",
+}  # fmt: skip
+"""Codes of currencies that count only in capital letters, because some are words, too. Those that people write in capitals
+as words, such as ALL and TOP, are left out."""
 
-_WORDS = frozenset(
-    "cent cents chf czk dkk dollar dollars eur euro euros ft fr gbp huf inr kn kr kč lei leu lv nok pesos pln rp rs rub rupees "
-    "sek sfr tk usd yen yuan zł руб".split()
-)
+_WORDS = {
+    "cent", "cents", "chf", "czk", "dkk", "dollar", "dollars", "eur", "euro", "euros", "ft", "fr", "gbp", "huf",
+    "inr", "kn", "kr", "kč", "lei", "leu", "lv", "nok", "pesos", "pln", "rp", "rs", "rub", "rupees", "sek", "sfr",
+    "tk", "usd", "yen", "yuan", "zł",
+}  # fmt: skip
 """What people write beside amounts of money, in small letters."""
 
 _MARK = re.compile(r"[^\W\d_]{0,3}[^\w\s.,:;!?+\-*/<>=()\[\]{}'\"|~#&@^`\\_]|[^\W\d_]+\.?")
@@ -70,10 +73,7 @@ def signs_in(texts: Iterable[str]) -> list[str]:
 
     These are "%", the currency signs of Unicode, also with letters before them, and names of currencies.
     """
-    found: set[str] = set()
-    for text in texts:
-        if any(map(str.isdigit, text)):
-            found.update(filter(_is_sign, _MARK.findall(text)))
+    found = filter(_is_sign, set(_MARK.findall("\n".join(texts))))
     return sorted(found, key=lambda sign: (-len(sign), sign))
 
 

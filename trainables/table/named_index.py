@@ -1,7 +1,7 @@
 """Takes the named index of a data frame, which is no feature, as columns where a plan names it.
 
-A Parquet or Feather file that pandas wrote has the index of its frame. In pandas an index is no column, so a model does not learn
-from it; but times and groups are often kept there.
+A Parquet or Feather file that pandas wrote has the index of its frame. In pandas an index is no column, so a model does not
+learn from it; but times and groups are often kept there.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def as_columns(frame: pd.DataFrame, path: str, spec: DataSpec) -> tuple[pd.DataF
         else:
             notes.append(
                 f'{path}: the index "{name}" is no feature. A plan may split the rows by it '
-                f"(split: {{kind: time, column: {name}}}); if models are to learn from it, make it a column by reset_index()."
+                f"(split: {{kind: time, column: {name}}}). If models are to learn from it, make it a column: "
+                "reset_index()."
             )
     return found, tuple(notes)

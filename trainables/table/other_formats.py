@@ -25,8 +25,14 @@ _READ_BY = {
     ".sqlite": "pandas.read_sql(...)",
 }
 
-_BEGIN = {b"PAR1": ".parquet", b"ARROW1": ".feather", b"PK\x03\x04": ".xlsx or .zip", b"\x1f\x8b": ".gz", b"\x80\x04": ".pkl",
-          b"\x80\x05": ".pkl"}  # fmt: skip
+_BEGIN = {
+    b"PAR1": ".parquet",
+    b"ARROW1": ".feather",
+    b"PK\x03\x04": ".xlsx or .zip",
+    b"\x1f\x8b": ".gz",
+    b"\x80\x04": ".pkl",
+    b"\x80\x05": ".pkl",
+}
 """How files of formats begin, and the endings that they should have."""
 
 _ACCEPTED = "CSV (also compressed), Parquet, Feather, Excel (.xlsx, .xlsm, .xls) and .npz files are read"
@@ -48,9 +54,11 @@ def check_ending(path: str) -> None:
 
 def told_of_folder(path: str) -> str:
     """Return the message about a path that is a folder."""
+    name = path.rstrip("/").rsplit("/", 1)[-1]
     return (
         f"{path}: cannot be read as a file, because it is a folder. Correct data.path so that it names one file, or write a "
-        f"function that returns the rows of all, such as pandas.read_parquet({path.rstrip('/').rsplit('/', 1)[-1]!r}), and name it in data.path: my_data.py:load."
+        f"function that returns the rows of all, such as pandas.read_parquet({name!r}), and name it in data.path: "
+        "my_data.py:load."
     )
 
 
@@ -58,7 +66,5 @@ def told_of_content(path: str, data: bytes) -> str:
     """Return the message about a file of another format than text; empty if it may be text."""
     for begin, ending in _BEGIN.items():
         if data.startswith(begin):
-            return (
-                f"{path}: is no text, but begins as a {ending} file does. Give it this ending, so that it is read as such."
-            )
+            return f"{path}: is no text, but begins as a {ending} file does. Give it this ending, and it is read as such."
     return ""

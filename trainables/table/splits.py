@@ -122,9 +122,9 @@ def told_of_rare(
         for name, count in zip(("fitted", "validation", "test"), counts[:, rarest], strict=True)
     )
     return [
-        f"The rows are split at random, and only {total[rarest]:,} of {total.sum():,} rows have the class {labels[rarest]} of "
-        f"the target: {listed} rows. Write task: {task} under data, or split: {{kind: stratified}}, to give each part the "
-        "same share."
+        f"The rows are split at random, and only {total[rarest]:,} of {total.sum():,} rows have the class {labels[rarest]} "
+        f"of the target: {listed} rows. Write task: {task} under data, or split: {{kind: stratified}}, to give each part "
+        "the same share."
     ]
 
 

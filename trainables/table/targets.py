@@ -118,8 +118,8 @@ def _several(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Targe
     if is_odd.any():
         row, column = np.argwhere(is_odd)[0].tolist()
         text = (
-            f'the target "{names[column]}" is {shown(frame.iloc[:, column], row)} in row {source.row(row)}, but data.task is '
-            f"{spec.task}, so each of the {len(names)} targets needs 0 or 1. For amounts, write task: regression"
+            f'the target "{names[column]}" is {shown(frame.iloc[:, column], row)} in row {source.row(row)}, but data.task '
+            f"is {spec.task}, so each of the {len(names)} targets needs 0 or 1. For amounts, write task: regression"
         )
         return None, [Problem(names[column], text, ("task: regression",), True)]
     has_gap = np.isnan(values).any(1)
