@@ -102,8 +102,18 @@ def built(maker, config):
 
 
 @pytest.mark.ci
+@pytest.mark.parametrize("name", FEW)
+def test_models_of_some_are_those_of_fresh_processes(folder, fresh_few, name):
+    assert_made_as_by(fresh_few, folder, name)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in stateful.CASES if name not in stateful.CHANCE])
 def test_models_are_those_of_fresh_processes(folder, fresh, name):
+    assert_made_as_by(fresh, folder, name)
+
+
+def assert_made_as_by(fresh, folder, name):
     maker = examined(folder, name)
     assert maker.anew == (name in KEPT) and not maker.chance
     for idx in (0, 1, 2, 3, 1, 0):

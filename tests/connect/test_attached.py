@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cluster.connect import attached
+from sweep import run
 from sweep.plan.order import Selection
 from tests.help import clusters
 from tests.help.commands import message
@@ -65,35 +66,31 @@ def everything_in(folder):
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.ci
-def test_a_sweep_on_two_nodes_is_whole_and_tells_no_secret(cluster, sweeps):
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("engine", "points"), [pytest.param("native", 12, marks=pytest.mark.ci), ("keras", 4)]
+)
+def test_a_sweep_on_two_nodes_has_the_numbers_of_one_machine_and_tells_no_secret(
+    cluster, sweeps, engine, points
+):
     (sweeps.folder / "neighbour.py").write_text("SEEN = 1\n")
     model = sweeps.folder / "model.py"
     model.write_text("import neighbour\n" + model.read_text())
-    space = {"units": [2, 3], "rate": [0.01, 0.02]}  # two groups, one for each node
-    write_plan(sweeps.folder, space=space, resources={"custom": {}, "labels": {}})
-    code, output = sweeps.run("run", "plan.yaml", "--out", "out", "--address", cluster.address, **ENVIRONMENT)
+    write_plan(sweeps.folder, engine=engine, resources={"custom": {}, "labels": {}})
+    arguments = ["run", "plan.yaml", "--out", "out", "--points", str(points), "--address", cluster.address]
+    code, output = sweeps.run(*arguments, **ENVIRONMENT)
     assert code == 0, output
     rows = sweeps.rows()
-    assert sorted(rows["idx"]) == list(range(4)) and (rows["status"] == "completed").all()
+    assert (rows["status"] == "completed").all() and (rows["engine"] == engine).all()
     for secret in (TOKEN, ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]):
         assert secret.encode() not in everything_in(sweeps.out) and secret not in output
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("engine", "points"), [pytest.param("native", "12", marks=pytest.mark.ci), ("keras", "4")]
-)
-def test_a_sweep_on_two_nodes_has_the_numbers_of_one_machine(cluster, sweeps, engine, points):
-    write_plan(sweeps.folder, engine=engine)
-    numbers, found = ["idx", "epochs", "best_epoch", "loss_tr", "loss_va", "loss_te", "mae_te"], []
-    for out, where in (("out", ["--address", cluster.address]), ("alone", [])):
-        arguments = ["run", "plan.yaml", "--out", out, "--points", points, *where]
-        code, output = sweeps.run(*arguments, **(ENVIRONMENT if where else {}))
-        assert code == 0, output
-        rows = pd.read_parquet(sweeps.folder / out / "points")
-        found.append(rows[numbers].sort_values("idx", ignore_index=True))
-    assert len(found[0]) == int(points)
+    alone = run(
+        sweeps.folder / "plan.yaml", sweeps.folder / "alone", points=points, in_process=True, show=False
+    )
+    assert alone.tally.done == points
+    numbers = ["idx", "epochs", "best_epoch", "loss_tr", "loss_va", "loss_te", "mae_te"]
+    here = pd.read_parquet(sweeps.folder / "alone" / "points")
+    found = [part[numbers].sort_values("idx", ignore_index=True) for part in (rows, here)]
     pd.testing.assert_frame_equal(*found, rtol=1e-5)
 
 
@@ -149,7 +146,7 @@ def has_table_of_versions(output):
     return ["keras", "pyarrow"] in table and any(line[-2:] == ["2.0", "1.0"] for line in table)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_node_with_other_versions_that_joins_later_trains_nothing_and_stops_the_sweep(
     cluster, numpy_sweeps, other_versions
 ):

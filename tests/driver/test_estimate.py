@@ -119,6 +119,7 @@ def test_axes_that_act_together_are_seen_as_the_trials_see_them(plan_of):
     assert answer["cohorts"] == [{"points": 8, "engine": "native", "why": ""}] and answer["at_most_s"] > 0
 
 
+@pytest.mark.slow
 def test_a_group_that_cannot_be_compiled_is_told_and_another_one_is_timed(plan_of):
     plan = plan_of({"rate": [0.01, 0.02, 0.03, 0.04], "loss": ["mse", "spelt"], "units": [3]})
     points = [idx for idx in range(8) if plan.space[idx]["loss"] == "spelt" or plan.space[idx]["rate"] < 0.03]

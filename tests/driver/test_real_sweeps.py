@@ -302,7 +302,7 @@ def test_a_keras_without_a_private_name_stops_the_sweep_unless_keras_trains(swee
 def test_a_killed_worker_s_cohort_goes_on_from_its_checkpoint(workplace):
     space = {"units": [3], "rate": [0.01, 0.02, 0.03], "batch_size": [32]}
     plan = Plan(**small_plan(space=space, fit={"epochs": 300}, engine="fused"), base=workplace)
-    undisturbed = run(plan, workplace / "whole", cpus=1, show=False)
+    undisturbed = run(plan, workplace / "whole", in_process=True, show=False)
     (workplace / "model.py").write_text((workplace / "model.py").read_text() + KILLER)
     plan = Plan(**small_plan(space=space, fit={"epochs": 300}, engine="fused"), base=workplace)
     outcome = run(plan, workplace / "out", cpus=1, show=False)

@@ -38,7 +38,7 @@ def reports_of(engine, points):
     [
         pytest.param("f1", 2, lambda y: y[:, None], marks=pytest.mark.slow),
         ("one-hot", 3, lambda y: np.eye(3, dtype="float32")[y.astype(int)]),
-        pytest.param("pairs", 2, lambda y: y[:, None], marks=pytest.mark.ci),
+        pytest.param("pairs", 2, lambda y: y[:, None], marks=pytest.mark.slow),
     ],
 )
 def test_both_engines_give_the_numbers_of_keras(kind, classes, as_given):

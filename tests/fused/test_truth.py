@@ -58,9 +58,7 @@ def expected(request, tmp_path_factory):
         yield lambda case: oracle[cases.index(case)]
 
 
-IN_CI = (
-    "conditional-momentum", "conditional-strength", "reads_global-build", "cached-build",
-)  # fmt: skip
+IN_CI = ("conditional-momentum", "reads_global-build")
 """The cases that CI has time for."""
 
 

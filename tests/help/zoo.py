@@ -515,5 +515,5 @@ def conv1d(
     return model
 
 
-IN_CI = ("residual", "attention", "embedding", "constrained")
+IN_CI = ("residual", "embedding")
 """Those that only CI compares with Keras each time."""

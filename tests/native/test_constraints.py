@@ -81,10 +81,8 @@ def test_constrained_kernels_train_as_by_keras():
     trained_as_by_keras(group_of(optimizer=["adam", "sgd"]))
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["max_norm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("non_negative", "unit_norm"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["max_norm", "non_negative", "unit_norm"])
 def test_constrained_vectors_train_as_by_keras(name):
     trained_as_by_keras(group_of(constrained=[False], bias=[name]))
 

@@ -334,6 +334,7 @@ def test_a_builder_without_a_name_is_pickled_by_value(tmp_path):
     assert pickle.loads(pickle.dumps(KerasSweepRegressor(numbers, {}))).build is numbers
 
 
+@pytest.mark.slow
 def test_a_builder_of_a_script_is_pickled_by_value(tmp_path):
     code = "import pickle, sweep\ndef build(units): return units + 1\n"
     code += "pickle.dump(sweep.KerasSweepRegressor(build, {'units': [1]}), open('it.pkl', 'wb'))"

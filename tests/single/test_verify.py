@@ -134,6 +134,7 @@ def test_a_builder_that_keeps_state_is_examined_first(tmp_path):
     assert setting.work.maker.anew
 
 
+@pytest.mark.slow
 def test_the_points_of_a_builder_by_chance_cannot_be_checked(tmp_path):
     drawn = "units, activation='relu', kernel_initializer=keras.initializers.Constant(os.urandom(1)[0] / 256)"
     source = BUILDER.replace('units, activation="relu"', drawn).replace(

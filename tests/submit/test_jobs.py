@@ -88,43 +88,37 @@ def test_a_sweep_submitted_again_goes_on_where_it_ended(jobs):
 
 
 @pytest.mark.ci
-def test_a_stopped_sweep_keeps_what_has_finished_and_says_how_to_resume(jobs):
+def test_a_sweep_outlives_its_terminal_is_stopped_and_goes_on(jobs):
     write_plan(jobs.folder, engine="keras", fit={"epochs": 2}, resources={"cpu": 1})
-    job_id = submitted(jobs)["job"]
-    again = submitted(jobs)
-    assert again["job"] == job_id and again["state"] == "is running already"
-    clusters.wait_until(lambda: len(jobs.rows()) >= 1, 300)
-    code, output = jobs.run("stop", job_id)
-    assert code == 0 and f"Job {job_id}: STOPPED" in output, output
-    resume = output.split("Resume:  ")[1].splitlines()[0]
-    assert resume.endswith("submit plan.yaml --out out --json") and "Traceback" not in output
-    kept = jobs.rows()
-    assert 1 <= len(kept) < 12 and kept["idx"].is_unique
-    code, output = jobs.run("stop", job_id)
-    assert code == 0 and "had ended: STOPPED" in output
-    code, output = jobs.run("submit", "plan.yaml", "--out", "out", "--follow")
-    assert code == 0, output
-    rows = jobs.rows()
-    assert sorted(rows["idx"]) == list(range(12))
-    pd.testing.assert_frame_equal(rows.head(len(kept)), kept)
-
-
-@pytest.mark.ci
-def test_losing_the_terminal_loses_nothing(jobs):
-    write_plan(jobs.folder, engine="keras", fit={"epochs": 2})
-    process = jobs.start("submit", "plan.yaml", "--out", "out", "--points", "3", "--follow")
+    process = jobs.start("submit", "plan.yaml", "--out", "out", "--follow")
     clusters.wait_until(lambda: len(jobs.rows()) >= 1, 300)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    clusters.wait_until(lambda: len(jobs.rows()) == 3, 300)
-    process = jobs.start("submit", "plan.yaml", "--out", "other", "--points", "3", "--follow")
+    again = submitted(jobs)
+    assert again["state"] == "is running already"
+    before, job_id = len(jobs.rows()), again["job"]
+    clusters.wait_until(lambda: len(jobs.rows()) > before, 300)
+
+    code, output = jobs.run("stop", job_id)
+    assert code == 0 and f"Job {job_id}: STOPPED" in output, output
+    resume = output.split("Resume:  ")[1].splitlines()[0]
+    assert resume.endswith("submit plan.yaml --out out --follow") and "Traceback" not in output
+    kept = jobs.rows()
+    assert 2 <= len(kept) < 12 and kept["idx"].is_unique
+    code, output = jobs.run("stop", job_id)
+    assert code == 0 and "had ended: STOPPED" in output
+
+    process = jobs.start("submit", "plan.yaml", "--out", "out", "--follow")
     for line in process.stdout:
         if "points" in line:
             break
     process.send_signal(signal.SIGINT)  # ends the following, not the job
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and "goes on. Follow:" in output and "Traceback" not in output
-    clusters.wait_until(lambda: len(list((jobs.folder / "other" / "points").glob("*"))), 300)
+    clusters.wait_until(lambda: len(jobs.rows()) == 12, 300)
+    rows = jobs.rows()
+    assert sorted(rows["idx"]) == list(range(12))
+    pd.testing.assert_frame_equal(rows.head(len(kept)), kept)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_no_gradient_is_kept_once_a_program_is_traced():
     assert float(slope(tf.constant(4.0))) == 2.0
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_program_is_found_in_the_cache_though_others_were_traced_before(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("TF_XLA_FLAGS", raising=False)

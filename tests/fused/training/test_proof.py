@@ -179,7 +179,8 @@ def modes(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("part", [pytest.param("optimizer", marks=pytest.mark.slow), "loss"])
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["optimizer", "loss"])
 def test_a_graph_is_traced_once_for_the_same_users_code(part, modes):
     """Later proofs run it eagerly, and trace a graph again where the code has other values there."""
     proven = proof.Proven()
@@ -296,6 +297,7 @@ def with_momentum(units, rate, momentum):
     return model
 
 
+@pytest.mark.slow
 def test_values_of_axes_are_shown_once_by_programs_without_users_parts(steps):
     proven, values = proof.Proven(), [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08]
     for units, batch_size, full in ((4, 32, FULL), (4, 64, (False, 64 + 147 % 64))):
