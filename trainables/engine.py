@@ -156,6 +156,8 @@ class Report:
         modes: whether a lower or a higher value of each metric is better, by its name: "min", "max", or None if Keras
             cannot tell; empty if nothing new is known.
         losses: the losses of the models that were built so far, with the names of these models' metrics.
+        weighted: the logs of these models that the weights of rows change, but for the loss: weighted metrics, and the
+            losses of single outputs.
         known: what the engine has learned about all points of the sweep, for `Engine.begin` of later trials.
         notes: what the user must know about the builder; each is printed once.
     """
@@ -176,6 +178,7 @@ class Report:
     unusable: str = ""
     modes: Mapping[str, str | None] = field(default_factory=dict)
     losses: Mapping[Loss, Sequence[str]] = field(default_factory=dict)
+    weighted: frozenset[str] = frozenset()
     known: Any = None
     notes: tuple[str, ...] = ()
 

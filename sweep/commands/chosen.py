@@ -16,6 +16,7 @@ from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.grammar import ConditionError
 from results.run import Run
+from results.schema import metric_and_split
 from results.space import Space
 from results.store.read import read_points
 from sweep.commands.printing import printable
@@ -141,7 +142,28 @@ def ranking(
         )
     elif mode is None and has_numbers and (said := directions.doubt(by)):
         click.echo(f"Note: {printable(said)}", err=True)
+    if has_numbers and (said := _about_weights(by, rows)):
+        click.echo(f"Note: {printable(said)}", err=True)
     return by, chosen
+
+
+def _about_weights(by: str, rows: pd.DataFrame) -> str:
+    """Return a sentence if points with different weights of rows are ranked by their losses; else empty.
+
+    A sweep refuses this, but those of earlier versions did not, and --by may ask for it. The rows alone do not tell whether
+    the axis is an argument of the builder.
+    """
+    if (metric_and_split(by) or ("",))[0] not in ("loss", "data_loss") or "weight" not in rows:
+        return ""
+    values = rows["weight"].astype(object)
+    names = [value for value in values.unique() if isinstance(value, str)]
+    if not names or len(names) + values.isna().any() < 2:
+        return ""
+    return (
+        f"The axis weight has several values. If they are columns that weight the rows, {by} has another scale with each, "
+        "so points of different values cannot be compared by it. --by takes a metric that is not weighted, such as mae_va; "
+        f"--where \"weight == '{names[0]}'\" takes the points with one value."
+    )
 
 
 def say_builder(run: Run, idx: int, trust: bool = False) -> None:

@@ -13,6 +13,7 @@ import click
 
 from sweep.commands.options import JSON, PLAN_OPTIONS, loaded_plan, with_options
 from sweep.commands.printing import printable, quiet
+from sweep.driver.comparable import check_weights
 from sweep.driver.estimate import estimate
 from sweep.driver.runner import checked_cpus
 from sweep.errors import as_input_error
@@ -49,6 +50,7 @@ def plan(
     loaded = loaded_plan(plan, **overrides)
     with as_input_error():
         selection = Selection.of(loaded.space, loaded.seed, points, idx)
+    check_weights(loaded)
     table = loaded.table
     answer: dict[str, Any] = {
         "points_in_space": len(loaded.space),

@@ -9,6 +9,7 @@ import click
 
 from sweep.commands.options import Location
 from sweep.commands.run import run
+from sweep.driver.comparable import check_weights
 from sweep.plan.plan import Plan
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path))
@@ -43,7 +44,9 @@ def run_words(plan: Path, where: str, out: str, options: Iterable[str]) -> list[
     words = [where, "--out", out, *options]
     # This refuses an unknown or misspelt option as the command itself does.
     run.make_context("run", list(words))
-    _ = Plan.load(plan).table
+    loaded = Plan.load(plan)
+    check_weights(loaded)
+    _ = loaded.table
     return ["run", *words]
 
 

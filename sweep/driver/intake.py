@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store
-from sweep.driver.comparable import OF_LOSSES, different_losses
+from sweep.driver.comparable import OF_LOSSES, different_losses, different_weights, differing_weights
 from sweep.plan.plan import Plan, PlanError
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
@@ -42,6 +42,7 @@ class Intake:
         self._entered: list[pa.RecordBatch] = []
         self._modes: dict[str, str | None] = {}  # of the metrics that were seen
         self._losses: dict[Loss, Sequence[str]] = {}  # of the models that were built, with their metrics
+        self._weights = differing_weights(plan)
         self.committed_at = time.monotonic()
 
     @property
@@ -53,7 +54,8 @@ class Intake:
         """Take the rows and records of a report, and what it says about metrics and losses.
 
         Raises:
-            StopRequested: the folder cannot be written, or the points cannot be compared, because their losses differ.
+            StopRequested: the folder cannot be written, or the points cannot be compared, because their losses or the
+                weights of their rows differ.
         """
         # The modes of the metrics come first, so that no row is stored before they are.
         if new := {name: mode for name, mode in report.modes.items() if name not in self._modes}:
@@ -66,6 +68,10 @@ class Intake:
         if (metric := self._plan.objective.metric) in OF_LOSSES and len(self._losses) > 1:
             self.commit()
             raise StopRequested(PlanError(different_losses(metric, self._losses)))
+        if self._weights and metric in report.weighted:
+            self.commit()
+            named = [name for names in self._losses.values() for name in names if name not in report.weighted]
+            raise StopRequested(PlanError(different_weights(metric, self._weights, dict.fromkeys(named))))
         if report.rungs is not None:
             self._entered.append(report.rungs)
         if report.rows is not None:

@@ -82,7 +82,8 @@ _AXES: Mapping[str, str] = {
     "callbacks": f"They are the same for all points: {_STOPPING}.",
     "validation_data": "The validation rows are the same for all points: data: {validation_path: validation.csv}; "
     "their share can be an axis: space: {validation_split: [0.1, 0.2]}.",
-    "sample_weight": "The axis is called weight, and its values are columns of the table: space: {weight: [null, COLUMN]}.",
+    "sample_weight": "The axis is called weight, and its values are columns of the table: space: {weight: [null, COLUMN]}. "
+    "It weights the validation rows, too, so name an objective that is not weighted: objective: mae.",
     **dict.fromkeys(("seed", "random_state"),
                     "To train each point with several seeds, remove the axis, and write repeats: 3 beside the space."),
     "initial_epoch": "Each point begins with its first epoch. Remove the axis.",

@@ -3,9 +3,10 @@
 import functools
 
 import keras
+import numpy as np
 import pytest
 
-from trainables.builder.losses import compiled_loss, metric_names, note_loss
+from trainables.builder.losses import compiled_loss, metric_names, note_loss, weighted_logs
 from trainables.objective import Loss
 
 
@@ -121,3 +122,21 @@ def test_the_metrics_that_all_models_with_a_loss_have_are_noted():
     assert found == {Loss("mean_squared_error"): []}
     note_loss(found, compiled("mae", ["mae"]))
     assert found[Loss("mean_absolute_error")] == ["mae"]
+
+
+def test_the_logs_that_weights_of_rows_change():
+    inputs = keras.Input((2,))
+    one = keras.Sequential([inputs, keras.layers.Dense(1)])
+    one.compile("sgd", "mse", metrics=["mae"], weighted_metrics=["mse"])
+    assert weighted_logs(one) == {"mse"} and metric_names(one) == ["mae", "mse"]
+    heads = [keras.layers.Dense(1, name=name)(inputs) for name in ("size", "kind")]
+    for metrics, weighted in (
+        ({"size": "mae", "kind": ["mse"]}, {"kind": ["mae"]}),
+        (["mae", ["mse"]], [None, "mae"]),
+    ):
+        two = keras.Model(inputs, heads)
+        two.compile("sgd", ["mse", "mse"], metrics=metrics, weighted_metrics=weighted)
+        logged = two.evaluate(np.ones((4, 2)), [np.ones(4), np.ones(4)], verbose=0, return_dict=True)
+        assert metric_names(two) == ["size_mae", "kind_mse", "kind_mae"]
+        assert weighted_logs(two) == {"size_loss", "kind_loss", "kind_mae"}
+        assert {*metric_names(two), *weighted_logs(two), "loss"} == set(logged)

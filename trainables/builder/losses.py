@@ -33,10 +33,19 @@ def compiled_loss(model: Any) -> Loss:
 
 
 def metric_names(model: Any) -> list[str]:
-    """Return the names of the metrics that a model was compiled with, as Keras logs them for a model of one output."""
+    """Return the names under which Keras logs the metrics that a model was compiled with."""
     given = given_to_compile(model)[1]
-    found = [] if given is None else [*_names(given["metrics"]), *_names(given["weighted"])]
-    return list(dict.fromkeys(found))
+    if given is None:
+        return []
+    return list(dict.fromkeys([*_logs(given["metrics"], model), *_logs(given["weighted"], model)]))
+
+
+def weighted_logs(model: Any) -> frozenset[str]:
+    """Return the logs that the weights of rows change, but for the loss: weighted metrics, and losses of single outputs."""
+    given = given_to_compile(model)[1]
+    outputs = _outputs(model)
+    losses = [f"{output}_loss" for output in outputs] if len(outputs) > 1 else []
+    return frozenset([*losses, *(_logs(given["weighted"], model) if given is not None else [])])
 
 
 def note_loss(losses: dict[Loss, list[str]], model: Any) -> None:
@@ -118,6 +127,22 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_keras(function: Any) -> bool:
     return str(getattr(function, "__module__", "")).startswith("keras.")
+
+
+def _outputs(model: Any) -> list[str]:
+    return list(getattr(model, "output_names", None) or ())
+
+
+def _logs(metrics: Any, model: Any) -> list[str]:
+    """Return the logs of metrics as `compile` takes them: with several outputs, the output's name is before the metric's."""
+    outputs = _outputs(model)
+    if len(outputs) < 2:
+        return _names(metrics)
+    if isinstance(metrics, list | tuple) and len(metrics) == len(outputs):
+        metrics = dict(zip(outputs, metrics, strict=True))
+    if not isinstance(metrics, Mapping):
+        return _names(metrics)
+    return [f"{output}_{name}" for output, some in metrics.items() for name in _names(some)]
 
 
 def _names(metrics: Any) -> list[str]:

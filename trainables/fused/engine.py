@@ -80,7 +80,9 @@ class ProgramEngine(Engine):
         learned = self._composer.learned() if self._composer else None
         notes = learned.interactions.notes if learned else ()
         losses = dict(self._composer.losses) if self._composer else {}
-        return replace(report, known=learned, notes=(*notes, *sorted(self._notes)), losses=losses)
+        weighted = self._composer.weighted if self._composer else frozenset()
+        notes = (*notes, *sorted(self._notes))
+        return replace(report, known=learned, notes=notes, losses=losses, weighted=weighted)
 
     def _step(self) -> Report:
         try:

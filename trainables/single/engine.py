@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from trainables.builder.losses import note_loss
+from trainables.builder.losses import note_loss, weighted_logs
 from trainables.engine import Engine, Report, Rows, Work, as_bytes, curves_of, weights_of
 from trainables.error_text import explain
 from trainables.fused.internals.models import check_objects
@@ -30,6 +31,7 @@ class KerasEngine(Engine):
         check_objects()
         self._examined = False
         self._losses: dict[Loss, list[str]] = {}
+        self._weighted: frozenset[str] = frozenset()
         self._earlier: dict[str, Any] | None = None  # the configuration of a point that this worker has built
 
     def begin(self, points: np.ndarray, known: Any = None, most: int | None = None) -> None:
@@ -60,18 +62,18 @@ class KerasEngine(Engine):
         entered = self.work.rungs.entered() if self.work.rungs else None
         note = self._point.target.note if self._point else ""
         notes = (f"builder: {note}",) if note else ()
-        if status == "running":
-            return Report(open=1, rungs=entered, notes=notes, modes=self._modes(), losses=dict(self._losses))
-        report = Report(
-            done=True,
-            rows=self._rows(status, error, metrics),
+        found = Report(
             rungs=entered,
             notes=notes,
             modes=self._modes(),
             losses=dict(self._losses),
+            weighted=self._weighted,
         )
+        if status == "running":
+            return replace(found, open=1)
+        found = replace(found, done=True, rows=self._rows(status, error, metrics))
         self._point = None  # frees the model while the worker waits for its next point
-        return report
+        return found
 
     def _examine(self) -> None:
         """Find out whether the builder keeps state, with the worker's own points only: another one may end the worker.
@@ -92,6 +94,7 @@ class KerasEngine(Engine):
             config = work.space[self._idx]
             self._point = Point(work.maker, work.builder, config, work.table, work.training)
             note_loss(self._losses, self._point.model)
+            self._weighted |= weighted_logs(self._point.model)
         point = self._point
         later = [milestone for milestone in work.training.milestones if milestone > point.epoch]
         point.advance(later[0] if later else point.fit.epochs)

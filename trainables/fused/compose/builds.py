@@ -14,7 +14,7 @@ import numpy as np
 
 from trainables.builder import build
 from trainables.builder.find import Builder
-from trainables.builder.losses import note_loss
+from trainables.builder.losses import note_loss, weighted_logs
 from trainables.builder.maker import Maker
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import UnfusableError, raise_ours
@@ -74,6 +74,7 @@ class Builds:
         # All models share it, because to make one takes a tenth of the time of a model, until the builder changes it.
         self._shared = build.normalizer(table) if "normalizer" in builder.parameters else None
         self.losses: dict[Loss, list[str]] = {}  # of the models that were described, each with their metrics
+        self.weighted: frozenset[str] = frozenset()  # see `Report.weighted`
         self._known: dict[str, Described | Failed] = {}
         self._fresh: dict[str, keras.Model] = {}  # described, and not used since
         # Another machine may draw other initial values: a logarithm may differ in its last bit.
@@ -162,6 +163,7 @@ class Builds:
                 self._known[key] = self._configured(describe(model))
                 self._new.append(key)
                 note_loss(self.losses, model)
+                self.weighted |= weighted_logs(model)
                 if len(self._fresh) >= FRESH_MODELS:
                     self._fresh.pop(next(iter(self._fresh)))
                 self._fresh[key] = model

@@ -114,6 +114,11 @@ class Composer:
         """See `Report.losses`."""
         return self._builds.losses
 
+    @property
+    def weighted(self) -> frozenset[str]:
+        """See `Report.weighted`."""
+        return self._builds.weighted
+
     def compose(self, points: Points, fit: Fit) -> Members | Split | Refused:
         """Return the points as members of one program, or why that is not possible.
 
