@@ -295,14 +295,15 @@ class Run:
             table: a data frame of raw rows, as in the sweep's file, with texts and gaps. Columns are found by name; their
                 order does not matter, and further ones are ignored. A Series is one row; a dictionary has columns, or
                 the values of one row. Or an array of the features, in the order of the sweep's table, shape (rows,
-                features).
+                features). For a model with several inputs, a dictionary with an array for each input.
             trust: see `model`.
 
         Returns:
             For a data frame, a data frame with the same index. It has a column for each target: its number, or the label of
             its class. A classification also has the probability of each class, `p_LABEL`, or `score_LABEL` if the outputs
             are no probabilities. `attrs["notes"]` says in sentences what was done.
-            For an array, the model's outputs as they are: float32, shape (rows, outputs).
+            For arrays, the model's outputs as they are: float32, shape (rows, outputs); a list or dictionary of these for
+            a model with several outputs.
 
         Raises:
             ValueError: see `model`; or columns are missing or cannot be used.

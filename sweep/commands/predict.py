@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-import numpy as np
 import pandas as pd
 
 from results.folder.files import replace_file
@@ -71,10 +70,8 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
                 _progress_to(terminal),
                 run.seed(idx),
                 row,
+                as_table=True,
             )
-        if isinstance(found, np.ndarray):  # a sweep on arrays
-            flat = found.reshape(len(found), -1)
-            found = pd.DataFrame(flat, columns=[f"output_{number}" for number in range(flat.shape[1])])
     notes = [*notes_of_file, *found.attrs.get("notes", ())]
     found.attrs.clear()
     for note in notes:

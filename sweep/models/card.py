@@ -13,8 +13,10 @@ import numpy as np
 from results import fingerprint
 from results.run import Run
 from results.schema import column_of
+from sweep.models.heads import heads_of, keys_of
 from sweep.models.outputs import Learned, are_logits, ends_in_probabilities, learned
 from sweep.process.provenance import versions
+from trainables.table import inputs
 
 if TYPE_CHECKING:
     from trainables.table.data import Table
@@ -59,7 +61,7 @@ def card(
             for name, value in metrics.items()
         ),
         "",
-        *_outputs(model, table, "the raw columns, see below" if about else "float32, shape (rows, features)"),
+        *_outputs(model, table, "the raw columns, see below" if about else _taken(table)),
         *_inputs(table, bool(about)),
         *about,
         "## Where it comes from",
@@ -84,11 +86,18 @@ def _outputs(model: Any, table: Table, x: str) -> list[str]:
         found = Learned(table.task, tuple(table.classes), str(error))
     targets = ", ".join(map(_code, table.targets or (table.target,)))
     lines = ["## What comes out", "", f"- Task: {found.task}; target: {targets}"]
+    keys = keys_of(model, table.targets)
+    if keys:
+        where = ", ".join(
+            f"[{key!r}] is {_code(name)}" for key, name in zip(keys, table.targets, strict=True)
+        )
+        lines.append(f"- The model returns an array for each target: {where}")
+    judged = heads_of(model)[0] if keys else model
     if found.task == "regression":
         lines.append("- Outputs: the predicted number, or one for each target in this order")
     else:
-        what = "logits" if are_logits(model) else "probabilities"
-        if what == "probabilities" and not ends_in_probabilities(model):
+        what = "logits" if are_logits(judged) else "probabilities"
+        if what == "probabilities" and not ends_in_probabilities(judged):
             what += " (by the loss; the last activation is neither a sigmoid nor a softmax)"
         known = "answers, in the order of the outputs"
         if found.task != "multilabel":
@@ -98,7 +107,7 @@ def _outputs(model: Any, table: Table, x: str) -> list[str]:
     if found.note:
         lines.append(f"- {cell(found.note)}")
     if found.task != "regression" and found.classes:
-        lines += ["", "```python", *_decision(found, are_logits(model), _width(model), x), "```"]
+        lines += ["", "```python", *_decision(found, are_logits(judged), _width(model), x, keys), "```"]
     return [*lines, ""]
 
 
@@ -110,8 +119,8 @@ def _meaning(found: Learned, model: Any) -> str:
     return ", one for each class, in this order"
 
 
-def _decision(found: Learned, logits: bool, width: int | None, x: str) -> list[str]:
-    """Return the lines of Python that turn outputs into labels."""
+def _decision(found: Learned, logits: bool, width: int | None, x: str, keys: Sequence[Any] = ()) -> list[str]:
+    """Return the lines of Python that turn outputs into labels; `keys` are of the arrays of several outputs."""
     level = "0" if logits else "0.5"
     labels = [_plain(label) for label in found.classes]
     # No backtick of a label can end the block of code.
@@ -119,6 +128,9 @@ def _decision(found: Learned, logits: bool, width: int | None, x: str) -> list[s
         f"classes = {labels!r}".replace("`", "\\x60"),
         f"outputs = model.predict(x)  # x: {x}",
     ]
+    if keys:
+        joined = f"numpy.hstack([outputs[key] for key in {list(keys)!r}])".replace("`", "\\x60")
+        lines = ["import numpy", "", *lines, f"outputs = {joined}"]
     if found.task == "multilabel":
         return [
             *lines,
@@ -134,16 +146,32 @@ def _inputs(table: Table, is_raw: bool) -> list[str]:
     names = [_code(name) for name in table.features[:MOST_FEATURES]]
     if len(table.features) > MOST_FEATURES:
         names.append(f"and {len(table.features) - MOST_FEATURES:,} more")
-    what = f"Inputs: float32, shape (rows, {len(table.features)}); the features in this order"
+    what = f"Inputs: {_taken(table)}"
+    if names:
+        what += f"; the features in this order: {', '.join(names)}"
     if is_raw:
-        what = "Inputs: the raw columns of the table below, of which the model makes these features in this order"
-    lines = ["## What goes in", "", f"- {what}: {', '.join(names)}"]
+        what = "Inputs: the raw columns of the table below, of which the model makes these features in this order: "
+        what += ", ".join(names)
+    lines = ["## What goes in", "", f"- {what}"]
     for name, positions in table.groups.items():
         columns = ", ".join(_code(table.features[position]) for position in positions[:MOST_FEATURES])
         lines.append(
             f"- {_code(name)} is encoded as indicators, of which one is 1 and the others are 0: {columns}"
         )
     return [*lines, *(f"- {cell(note)}" for note in table.notes), ""]
+
+
+def _taken(table: Table) -> str:
+    """Return what the model takes: an array, or a dictionary of arrays for several inputs."""
+    shapes = inputs.shape(table.x_train)
+    if not isinstance(shapes, Mapping):
+        return f"float32, shape {_rows_of(shapes)}"
+    listed = [f"{_code(name)} of the shape {_rows_of(shape)}" for name, shape in shapes.items()]
+    return f"a dictionary of float32 arrays, {', '.join(listed)}"
+
+
+def _rows_of(shape: Sequence[int]) -> str:
+    return f"({', '.join(['rows', *map(str, shape)])})"
 
 
 def _width(model: Any) -> int | None:

@@ -14,14 +14,13 @@ import pandas as pd
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from sweep.errors import InputError
-from sweep.models import preparation, rebuild
+from sweep.models import features, heads, preparation, rebuild
 from sweep.models.outputs import is_regression
-from sweep.models.predictions import Outputs, to_frame
 from sweep.models.preparation import Preparation
 from trainables.table import columns, readers
 from trainables.table.data import DataError, DataSpec
 from trainables.table.expected import NOTHING, Expected
-from trainables.table.given import from_npz
+from trainables.table.inputs import Features
 from trainables.table.recipe import Recipe, counted_row, texts_of
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ def predict(
     progress: Progress | None = None,
     seed: int | None = None,
     row: Callable[[int], str] = counted_row,
+    as_table: bool = False,
 ) -> Any:
     """Return the predictions of a point's model; see `results.run.Run.predict`.
 
@@ -54,12 +54,14 @@ def predict(
         folder: the run's folder.
         config: the point's value of each axis.
         weights: the stored weights, in the order of `Model.get_weights`.
-        table: raw rows, or an array of features. A Series is one row, and a dictionary has columns or the values of one row.
+        table: raw rows, or an array of features. A Series is one row, and a dictionary has columns or the values of one row;
+            for a model with several inputs, it has an array for each.
         trust: whether to run the builder without a check.
         name: where the rows are from, for messages.
         progress: called after each part of the rows.
         seed: of the point; None for the plan's.
         row: returns where the row at a position is, for messages.
+        as_table: return a data frame for arrays, too.
 
     Raises:
         UntrustedError, ValueError: see `sweep.models.rebuild.model`.
@@ -72,30 +74,27 @@ def predict(
         rebuild.check_builder(run)
     plan = Plan.load(run.plan)
     prepared = preparation.of_run(run, plan)
-    if isinstance(table, pd.DataFrame | pd.Series | Mapping):
+    if isinstance(table, Mapping) and isinstance(prepared.shape, Mapping):
+        arrays: Any = features.of_inputs(table, prepared.shape, name)
+    elif isinstance(table, pd.DataFrame | pd.Series | Mapping):
         frame = table if isinstance(table, pd.DataFrame) else _frame_of(table, prepared, name)
         rows = prepared_rows(frame, prepared, plan.data_spec, name, row)  # before TensorFlow is loaded
         model = rebuild.model(folder, config, weights, trust, seed)
         return predicted(model, rows, prepared, name, progress, row=row)
-    try:
-        array = np.asarray(table, "float32")
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{name} is no array of numbers ({error}). Give a data frame of raw rows to have them prepared, or an array of "
-            f"the features, shape (rows, {', '.join(map(str, prepared.shape))})."
-        ) from None
-    if array.shape[1:] != prepared.shape:
-        names = f": {', '.join(prepared.recipe.features)}" if prepared.recipe else ""
-        raise InputError(
-            f"{name} has the shape {array.shape}, but needs (rows, {', '.join(map(str, prepared.shape))}), the features in "
-            f"their order{names}. Give a data frame of raw rows to have them prepared."
-        )
+    else:
+        arrays = features.of_array(table, prepared, name)
     model = rebuild.model(folder, config, weights, trust, seed)
 
     from trainables.builder.configuration import without_limit
 
     with without_limit():
-        return model.predict(array, verbose=0)
+        outputs = model.predict(arrays, verbose=0)
+    if not as_table:
+        return outputs
+    if heads.has_heads(outputs):
+        return heads.named(outputs, model, prepared)[0]
+    flat = np.asarray(outputs).reshape(len(outputs), -1)
+    return pd.DataFrame(flat, columns=[f"output_{number}" for number in range(flat.shape[1])])
 
 
 def _frame_of(rows: pd.Series | Mapping[str, Any], prepared: Preparation, name: str) -> pd.DataFrame:
@@ -145,8 +144,7 @@ def prepared_rows(
     if prepared.recipe is None:
         raise InputError(
             f"The sweep was run on arrays, whose columns have no names, so a table of named columns cannot be used. Give "
-            f"{name} as an array of the shape (rows, {', '.join(map(str, prepared.shape))}): table.to_numpy(), or an .npz "
-            "file with the array x."
+            f"{name} as {prepared.described}{features.remedy_of(prepared)}."
         )
     if not len(frame):
         raise InputError(f"{name} has no rows, so there is nothing to predict.")
@@ -179,7 +177,7 @@ def predicted(
         row: returns where the row at a position is, for messages.
 
     Raises:
-        InputError: a number is not finite, or the model has several outputs with names of their own.
+        InputError: a number is not finite, or the model has more outputs than the table has targets.
 
     Warns:
         UserWarning: rows have unseen categories.
@@ -188,7 +186,7 @@ def predicted(
 
     recipe = prepared.recipe
     assert recipe is not None
-    parts: list[np.ndarray] = []
+    parts: list[Any] = []
     unseen: dict[str, Counter[str]] = {}
     for start in range(0, len(rows), CHUNK_ROWS):
         chunk = rows.iloc[start : start + CHUNK_ROWS]
@@ -198,18 +196,15 @@ def predicted(
             unseen.setdefault(column, Counter()).update(texts_of(chunk[column][mask]))
         with without_limit():
             outputs = model.predict(x, batch_size=BATCH_ROWS, verbose=0)
-        if not isinstance(outputs, np.ndarray):
-            raise InputError(
-                "The model has several outputs with names of their own, so no table can be made of its predictions. "
-                "Call run.model(idx).predict with an array of features."
-            )
-        parts.append(outputs.reshape(len(x), -1))
+        parts.append(outputs)
         if progress is not None:
             progress(start + len(x), len(rows))
-    found = np.concatenate(parts)
+    import keras
+
+    found = keras.tree.map_structure(lambda *some: np.concatenate(some), *parts)
     if not are_surely_classes and is_regression(model, prepared.task, prepared.classes):
         prepared = replace(prepared, task="regression", classes=())
-    frame, notes = to_frame(found, Outputs.of(model, prepared.task, found.shape[1]), prepared)
+    frame, notes = heads.named(found, model, prepared)
     told = [_unseen_note(column, counts) for column, counts in unseen.items()]
     for note in told:
         warnings.warn(note, UserWarning, stacklevel=2)
@@ -220,8 +215,9 @@ def predicted(
 
 def rows_of(
     path: str, spec: DataSpec, recipe: Recipe | None = None
-) -> tuple[pd.DataFrame | np.ndarray, tuple[str, ...], Callable[[int], str]]:
-    """Return the raw rows in a file, which is read with the options of the sweep's table; of .npz the array x.
+) -> tuple[pd.DataFrame | Features, tuple[str, ...], Callable[[int], str]]:
+    """Return the raw rows in a file, which is read with the options of the sweep's table; of .npz the array x,
+    or the arrays x/NAME of several inputs.
 
     Args:
         path: of the file.
@@ -237,7 +233,7 @@ def rows_of(
     """
     content = readers.content(path)
     if path.lower().endswith(".npz"):
-        return _array_of(path, content), (), counted_row
+        return features.of_npz(path, content), (), counted_row
     expected = recipe.expected if recipe else NOTHING
     try:
         found = readers.read(path, content, spec, expected)
@@ -258,20 +254,6 @@ def _without_targets(path: str, content: bytes, spec: DataSpec, expected: Expect
         return readers.read(path, content, replace(spec, columns=fewer), expected)
     except DataError:
         return None
-
-
-def _array_of(path: str, content: bytes) -> Any:
-    import io
-
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            if "y" in arrays.files:
-                return from_npz(path, content).x
-            return np.asarray(arrays["x"], "float32")
-    except (ValueError, OSError, EOFError, KeyError) as error:
-        raise DataError(
-            f"{path}: has no array x of numbers ({error}). Save it by numpy.savez(path, x=x)."
-        ) from None
 
 
 def _check_finite(

@@ -6,7 +6,6 @@ float32, a column of categories takes texts. A gap is NaN or the empty text.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sweep.errors import InputError
+from sweep.models.outputs import Link, as_probabilities
 from sweep.models.preparation import Preparation
 from trainables.table.recipe import Column, Recipe, texts_of
 
@@ -35,7 +35,7 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
     recipe = checked_recipe(prepared)
     import keras
 
-    from sweep.models.outputs import as_probabilities
+    from sweep.models.heads import has_heads, heads_of
     from sweep.models.predictions import Outputs
 
     inputs = {
@@ -54,12 +54,24 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
     joined = [*parts, *indicators]
     features = keras.layers.Concatenate(name="preparation")(joined) if len(joined) > 1 else joined[0]
     outputs = model(features)
-    kind = Outputs.of(model, prepared.task, int(outputs.shape[-1]))
-    if kind.link is not None:
-        outputs = keras.layers.Activation(kind.link, name="preparation_link")(outputs)
-    wrapped = keras.Model(inputs, outputs)
-    _prove(wrapped, model, recipe, functools.partial(as_probabilities, link=kind.link))
+    heads = heads_of(model) if has_heads(outputs) else [model]
+    links = [
+        Outputs.of(head, prepared.task, int(output.shape[-1])).link
+        for head, output in zip(heads, keras.tree.flatten(outputs), strict=True)
+    ]
+    linked = [
+        output
+        if link is None
+        else keras.layers.Activation(link, name=_numbered("preparation_link", number))(output)
+        for number, (output, link) in enumerate(zip(keras.tree.flatten(outputs), links, strict=True))
+    ]
+    wrapped = keras.Model(inputs, keras.tree.pack_sequence_as(outputs, linked))
+    _prove(wrapped, model, recipe, links)
     return wrapped
+
+
+def _numbered(name: str, number: int) -> str:
+    return f"{name}_{number}" if number else name
 
 
 def checked_recipe(prepared: Preparation) -> Recipe:
@@ -202,7 +214,7 @@ def _lookup(words: Sequence[str], name: str, mode: str) -> Any:
     )
 
 
-def _prove(wrapped: keras.Model, model: keras.Model, recipe: Recipe, link: Any) -> None:
+def _prove(wrapped: keras.Model, model: keras.Model, recipe: Recipe, links: Sequence[Link | None]) -> None:
     """Check the layers on rows with each category, gaps, and texts that are no category.
 
     Raises:
@@ -221,9 +233,14 @@ def _prove(wrapped: keras.Model, model: keras.Model, recipe: Recipe, link: Any) 
             columns[column.name] = np.resize(np.array([*column.categories, "\x00", *gaps], object), size)
     frame = pd.DataFrame(columns)
     x, _ = recipe.encode(frame)
-    expected = link(model.predict(x, verbose=0))
-    found = wrapped.predict(as_tensors(raw_inputs(frame, recipe)), verbose=0)
-    if not np.allclose(found, expected, rtol=1e-5, atol=1e-6, equal_nan=True):
+    import keras
+
+    expected = keras.tree.flatten(model.predict(x, verbose=0))
+    found = keras.tree.flatten(wrapped.predict(as_tensors(raw_inputs(frame, recipe)), verbose=0))
+    if not all(
+        np.allclose(one, as_probabilities(other, link), rtol=1e-5, atol=1e-6, equal_nan=True)
+        for one, other, link in zip(found, expected, links, strict=True)
+    ):
         raise InputError(
             "The layers for the preprocessing give other predictions than the sweep's preparation of the table, so "
             "nothing is written. Export the model without --with-preprocessing."

@@ -62,20 +62,14 @@ def model(
     from sweep.models import preparation
     from trainables.builder import build
     from trainables.builder.maker import Maker
-    from trainables.table import inputs
 
     seed = plan.seed if seed is None else seed
     maker = Maker(plan.found_builder, seed)
-    if not run.preparation.is_file() and isinstance(plan.table.x_train, Mapping):  # several inputs
-        table, moments = plan.table, None
-        sample = inputs.taken(table.x_train, slice(1))
-    else:
-        prepared = preparation.of_run(run, plan)
-        table, moments = prepared.table(), prepared.moments
-        sample = np.zeros((1, *prepared.shape), np.float32)
+    prepared = preparation.of_run(run, plan)
+    table, moments = prepared.table(), prepared.moments
     built = build.build(maker, maker.builder, config, table, seed, moments=moments)
     if not built.built:
-        built(sample)
+        built(prepared.rows(1))
     shapes, expected = [w.shape for w in weights], [tuple(w.shape) for w in built.weights]
     if shapes != expected:
         raise ValueError(

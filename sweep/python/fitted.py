@@ -15,8 +15,8 @@ from results.folder.run_folder import RunFolder
 from results.run import Run
 from sweep.driver.here import process_as_before
 from sweep.models import preparation
+from sweep.models.heads import named
 from sweep.models.predict import BATCH_ROWS, predicted, prepared_rows
-from sweep.models.predictions import Outputs, to_frame
 from sweep.plan.plan import Plan
 from sweep.python.function import pickled
 
@@ -90,7 +90,7 @@ class FittedPoint(BaseEstimator):
                     self._build, self._builder, self.params, table, self._seed, moments=moments
                 )
                 if not model.built:
-                    model(np.zeros((1, *self._prepared.shape), np.float32))
+                    model(self._prepared.rows(1))
                 model.set_weights(self._weights)
             self._model = model
         return self._model
@@ -109,7 +109,4 @@ class FittedPoint(BaseEstimator):
 
         with without_limit():
             outputs = self.model_.predict(np.asarray(x, "float32"), batch_size=BATCH_ROWS, verbose=0)
-        outputs = np.asarray(outputs)
-        outputs = outputs.reshape(len(x), -1)
-        kind = Outputs.of(self.model_, self._prepared.task, outputs.shape[1])
-        return to_frame(outputs, kind, self._prepared)[0]
+        return named(outputs, self.model_, self._prepared)[0]

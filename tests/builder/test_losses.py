@@ -139,4 +139,7 @@ def test_the_logs_that_weights_of_rows_change():
         logged = two.evaluate(np.ones((4, 2)), [np.ones(4), np.ones(4)], verbose=0, return_dict=True)
         assert metric_names(two) == ["size_mae", "kind_mse", "kind_mae"]
         assert weighted_logs(two) == {"size_loss", "kind_loss", "kind_mae"}
+        named = keras.Model(inputs, {"b": heads[0], "a": heads[1]})
+        named.compile("sgd", {"a": "mse", "b": "mse"}, weighted_metrics={"a": "mae"})
+        assert weighted_logs(named) == {"a_loss", "b_loss", "a_mae"}
         assert {*metric_names(two), *weighted_logs(two), "loss"} == set(logged)

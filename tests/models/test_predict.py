@@ -127,7 +127,10 @@ def test_parts_give_the_same_as_the_whole(run, frame, monkeypatch):
         (lambda f: f.assign(a=f["a"].where(f.index != 4, np.inf)), r"\"a\" is inf in row 5"),
         (lambda f: f.iloc[:0], "no rows"),
         (lambda f: pd.concat([f, f[["a"]]], axis=1), "'a' twice"),
-        (lambda f: np.zeros((4, 3)), r"shape \(4, 3\), but needs \(rows, 8\), .*: a, b, kind_x"),
+        (
+            lambda f: np.zeros((4, 3)),
+            r"shape \(4, 3\), but needs an array of the shape \(rows, 8\), .*: a, b, kind_x",
+        ),
         (lambda f: f["a"], r"needs to be one row, with the index a, b, kind, floor"),
         (lambda f: {"a": [1.0, 2.0], "b": [1.0]}, r"Give each column a list of as many values"),
         (lambda f: {"a": 1.0, "b": 2.0}, r"no column 'kind', 'floor'"),

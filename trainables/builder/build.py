@@ -40,22 +40,29 @@ def outputs_of(table: Table) -> int:
     return len(table.classes) if table.task == "multiclass" else 1
 
 
-def normalizer(table: Table, moments: tuple[np.ndarray, np.ndarray] | None = None) -> Any:
+def normalizer(table: Table, moments: tuple[Any, Any] | None = None) -> Any:
     """Return the `normalizer` layer for builders, adapted on all train rows; a dictionary of them for several inputs.
 
     Args:
         table: the data.
-        moments: the features' mean and variance, each of shape (features,), for a table without rows.
+        moments: the features' mean and variance, each of shape (features,), for a table without rows; dictionaries of them
+            for several inputs.
     """
     if isinstance(table.x_train, Mapping):
-        return {name: _adapted(x) for name, x in table.x_train.items()}
-    if moments is None:
-        return _adapted(table.x_train)
+        if moments is None:
+            return {name: _adapted(x) for name, x in table.x_train.items()}
+        return {name: _with(x, moments[0][name], moments[1][name]) for name, x in table.x_train.items()}
+    return _adapted(table.x_train) if moments is None else _with(table.x_train, *moments)
+
+
+def _with(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> keras.layers.Normalization:
+    """Return a layer with these moments, for features like x."""
     layer = keras.layers.Normalization()
-    layer.build(table.x_train.shape)
-    layer.adapt_mean.assign(moments[0])
-    layer.adapt_variance.assign(moments[1])
-    layer.finalize_state()
+    if x.ndim > 1:  # a row that is one number has no axis of features, so its moments are not known
+        layer.build(x.shape)
+        layer.adapt_mean.assign(mean)
+        layer.adapt_variance.assign(variance)
+        layer.finalize_state()
     return layer
 
 
@@ -72,7 +79,7 @@ def build(
     table: Table,
     seed: int,
     adapted: Any = None,
-    moments: tuple[np.ndarray, np.ndarray] | None = None,
+    moments: tuple[Any, Any] | None = None,
 ) -> keras.Model:
     """Return the compiled model of one point, with the weights that Keras draws for `seed`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Mapping
@@ -130,6 +131,10 @@ def _is_keras(function: Any) -> bool:
 
 
 def _outputs(model: Any) -> list[str]:
+    """Return the names of a model's outputs, by which Keras logs what is of one output."""
+    with contextlib.suppress(AttributeError):  # of a model that is not called yet
+        if isinstance(model.output, Mapping):
+            return list(model.output)
     return list(getattr(model, "output_names", None) or ())
 
 
