@@ -46,9 +46,10 @@ def rows_of(x: Any, y: Any = None, weights: Any = None, validation: Any = None) 
     """Return the files of given rows.
 
     Args:
-        x: a data frame; arrays; or `(x_train, y_train)`, or both pairs of `keras.datasets.*.load_data()`.
-        y: for a data frame, the name of its target or a list of names, or values for its rows; for arrays, the targets; if
-            x is `(x_train, y_train)`, `(x_test, y_test)`.
+        x: a data frame; an array, or a dictionary with one for each input; `(x_train, y_train)`, or both pairs of
+            `keras.datasets.*.load_data()`; or a dictionary of x, y, weights, x_test, y_test and weights_test.
+        y: for a data frame, the name of its target or a list of names, or values for its rows; for arrays, the targets, or a
+            dictionary with those of each output; if x is `(x_train, y_train)`, `(x_test, y_test)`.
         weights: of the rows in loss and weighted metrics; for a data frame, also the name of a column.
         validation: `(x, y)` or `(x, y, weights)` of the validation rows.
 
@@ -75,6 +76,8 @@ def rows_of(x: Any, y: Any = None, weights: Any = None, validation: Any = None) 
 
 def _parts(x: Any, y: Any, weights: Any) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
     """Return the train rows and the test rows, each as (x, y) or (x, y, weights)."""
+    if isinstance(x, Mapping) and y is None and (train := _of_keys(x, ("", "_train"))):
+        return (*train[:2], train[2] if weights is None else weights), _of_keys(x, ("_test",))
     if isinstance(x, tuple) and len(x) == 2 and y is None and all(isinstance(part, tuple) for part in x):
         return _parts(x[0], x[1], weights)
     if isinstance(x, tuple) and len(x) in (2, 3) and (y is None or isinstance(y, tuple)):
@@ -83,27 +86,55 @@ def _parts(x: Any, y: Any, weights: Any) -> tuple[tuple[Any, ...], tuple[Any, ..
     return (x, y, weights), None
 
 
+def _of_keys(data: Mapping[Any, Any], endings: tuple[str, ...]) -> tuple[Any, ...] | None:
+    """Return x, y and weights of a dictionary that has them by these names; None if it does not have both x and y."""
+    for ending in endings:
+        if f"x{ending}" in data and f"y{ending}" in data:
+            return data[f"x{ending}"], data[f"y{ending}"], data.get(f"weights{ending}")
+    return None
+
+
 def _unfit(part: tuple[Any, ...], name: str) -> list[str]:
     """Return what is wrong with the kinds of the values of a part, whatever x is."""
     wrong = []
     of_rows = "" if name == "data" else f" of the {name} rows"
+    is_frame = bool(part) and isinstance(part[0], pd.DataFrame)
     for label, value in zip(("x", "y", "sample_weight"), part, strict=False):
         what = f"{label}{of_rows}"
         if isinstance(value, Mapping):
+            if label == "sample_weight":
+                wrong.append(f"{what} is a dictionary, but needs one weight for each row, shape (rows,).")
+            elif label == "y" and is_frame:
+                wrong.append(
+                    f"{what} is a dictionary, but x is a data frame. Give pandas.DataFrame(y), or the names of the targets "
+                    "in x."
+                )
+            elif not value:
+                wrong.append(f"{what} is an empty dictionary, but needs an array for each input or output.")
+            else:
+                for key, one in value.items():
+                    wrong += _unfit_values(one, f"{what}[{key!r}]", False)
+            continue
+        if label == "y" and isinstance(value, str) and part and isinstance(part[0], Mapping):
             wrong.append(
-                f"{what} is a dictionary, but search takes one array or data frame. For a model with several inputs or "
-                "outputs, write a plan whose data.path names a function that returns the dictionary: my_data.py:load."
+                f"{what} got {value!r}, the name of a column, but x is a dictionary of arrays, one for each input. Give the "
+                "targets; or, if x has the columns of one table, give pandas.DataFrame(x)."
             )
-        elif hasattr(value, "nnz") and hasattr(value, "toarray"):
-            wrong.append(f"{what} is a sparse matrix, but needs all values. Give {label}.toarray().")
-        elif np.ma.is_masked(value):
-            wrong.append(
-                f"{what} has masked values. Leave these rows out"
-                + (", or give a data frame with gaps and data={'missing': 'fill'}." if label == "x" else ".")
-            )
-        elif label == "x" and isinstance(value, np.ndarray | pd.DataFrame) and not len(value):
-            wrong.append(f"{what} has no rows.")
+            continue
+        wrong += _unfit_values(value, what, label == "x")
     return wrong
+
+
+def _unfit_values(value: Any, what: str, is_x: bool) -> list[str]:
+    """Return what is wrong with one array or frame."""
+    if hasattr(value, "nnz") and hasattr(value, "toarray"):
+        return [f"{what} is a sparse matrix, but needs all values. Give {what.partition(' ')[0]}.toarray()."]
+    if np.ma.is_masked(value):
+        remedy = ", or give a data frame with gaps and data={'missing': 'fill'}." if is_x else "."
+        return [f"{what} has masked values. Leave these rows out{remedy}"]
+    if is_x and isinstance(value, np.ndarray | pd.DataFrame) and not len(value):
+        return [f"{what} has no rows."]
+    return []
 
 
 def _of_frames(parts: Mapping[str, tuple[Any, ...]]) -> Rows:
@@ -247,19 +278,19 @@ def _of_arrays(
                 "them, leave validation_data out: the rows are split at random."
             )
         more = _named(validation, "")
-        given(dict(more), "validation_data")
+        given(_nested(more), "validation_data")
         if lacking := set(named) ^ set(more):
             raise InputError(
                 f"Of the train rows and validation_data, only one has {', '.join(sorted(lacking))}. Give both."
             )
-        before = len(named["x"])
+        before = _count(named)
         named = {key: np.concatenate([named[key], more[key]]) for key in named}
-        count = len(named["x"])
+        count = _count(named)
         # Half a row less than the share, so that no rounding moves a row.
         found.spec["split"] = {"validation": (count - before - 0.5) / count}
     if test is not None:
         named |= _named(test, "_test")
-    checked = given(dict(named), "x")
+    checked = given(_nested(named), "x")
     assert isinstance(checked, Given)
     buffer = io.BytesIO()
     stored: dict[str, Any] = {key: _storable(value) for key, value in named.items()}
@@ -269,8 +300,31 @@ def _of_arrays(
 
 
 def _named(part: tuple[Any, ...], ending: str) -> dict[str, np.ndarray]:
-    pairs = zip(("x", "y", "weights"), part, strict=False)
-    return {f"{name}{ending}": np.asarray(value) for name, value in pairs if value is not None}
+    """Return the arrays of a part by their names in an .npz file: that of an input is x/NAME."""
+    found: dict[str, np.ndarray] = {}
+    for name, value in zip(("x", "y", "weights"), part, strict=False):
+        if isinstance(value, Mapping):
+            found |= {f"{name}{ending}/{key}": np.asarray(one) for key, one in value.items()}
+        elif value is not None:
+            found[f"{name}{ending}"] = np.asarray(value)
+    return found
+
+
+def _nested(named: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return arrays of such names as a dictionary of arrays and dictionaries, as `given` takes them."""
+    found: dict[str, Any] = {}
+    for name, array in named.items():
+        key, several, inner = name.partition("/")
+        if several:
+            found.setdefault(key, {})[inner] = array
+        else:
+            found[key] = array
+    return found
+
+
+def _count(named: Mapping[str, np.ndarray]) -> int:
+    """Return the number of rows."""
+    return len(next(array for name, array in named.items() if name.partition("/")[0] == "x"))
 
 
 def _storable(array: np.ndarray) -> np.ndarray:

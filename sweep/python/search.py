@@ -81,7 +81,8 @@ def search(
         x, y: the rows, in one of these forms:
 
             - a data frame, and the name of its target, a list of several, or a Series of targets. Texts become categories.
-            - arrays of the shapes (rows, ...) and (rows,) or (rows, targets), taken as they are
+            - arrays of the shapes (rows, ...) and (rows,) or (rows, targets), taken as they are; for a model with several
+              inputs or outputs, a dictionary with an array for each, by its name
             - `(x_train, y_train), (x_test, y_test)`, as `*keras.datasets.mnist.load_data()`; frames, too
 
             Without test rows, a fifth of the rows is kept for the test (`data={"split": {"test": 0.1}}` changes that).

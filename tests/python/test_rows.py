@@ -91,6 +91,27 @@ def test_arrays_with_texts_weights_and_validation(tmp_path):
         np.testing.assert_array_equal(table.x_train[-n:], (X[:n] + 9).astype("float32"))
 
 
+def test_dictionaries_of_arrays_are_inputs_and_outputs(tmp_path):
+    x = {"left": X, "right": CHANCE.normal(size=(60, 4, 2))}
+    y = {"size": X[:, 0], "kind": (X[:, 1] > 0).astype(int)}
+    some = {name: array[:7] for name, array in x.items()}, {name: array[:7] for name, array in y.items()}
+    rows = rows_of((x, y), some, validation=some)
+    table = loaded(rows, tmp_path)
+    assert table.targets == ("size", "kind") and table.validation == 7
+    for name, array in x.items():
+        whole = np.concatenate([array, array[:7]]).astype("float32")
+        np.testing.assert_array_equal(table.x_train[name], whole)
+        np.testing.assert_array_equal(table.x_test[name], array[:7].astype("float32"))
+    np.testing.assert_array_equal(table.y_test[:, 1], y["kind"][:7])
+    assert rows_of((x, y), some).digest == rows_of(((x, y), some)).digest != rows.digest
+    by_key = {"x": x, "y": y, "x_test": some[0], "y_test": some[1]}
+    assert rows_of(by_key).digest == rows_of((x, y), some).digest
+    weighted = loaded(rows_of(x, {"kind": Y}, weights=np.arange(60)), tmp_path)
+    assert weighted.classes == ("no", "yes") and sorted(np.concatenate(weighted.weights["weights"])) == [
+        *range(60)
+    ]
+
+
 def test_the_digest_is_that_of_the_content():
     base = rows_of(FRAME, "t").digest
     assert rows_of(FRAME.copy(), "t").digest == base
@@ -113,8 +134,14 @@ def test_the_digest_is_that_of_the_content():
         ((FRAME.assign(a=[b"1", 2] * 30), "t"), "cannot be stored as Parquet: the column 'a'"),
         ((FRAME, 7), "no column '7', which y names"),
         ((FRAME, FRAME), "has the columns 'a', 'kind', '3', 't', and y has these names, too. Give as y only"),
-        ((FRAME, {"t": X}), "y is a dictionary"),
-        (({"a": X}, Y), "x is a dictionary"),
+        ((FRAME, {"t": X}), r"y is a dictionary, but x is a data frame. Give pandas.DataFrame\(y\)"),
+        (({"a": X, "b": X[:9]}, Y), "x has 60, 9 rows, but y has 60"),
+        (({"a": X}, "t"), r"the name of a column, but x is a dictionary of arrays.*pandas.DataFrame\(x\)"),
+        (({}, Y), "x is an empty dictionary"),
+        ((X, Y, {"a": 1}), "sample_weight is a dictionary"),
+        (({"a": sparse.csr_matrix(X)}, Y), r"x\['a'\] is a sparse matrix.*Give x\['a'\].toarray\(\)"),
+        (({"a": X}, {"t": np.ma.masked_greater(X[:, 0], 1)}), r"y\['t'\] has masked values"),
+        ((({"a": X}, Y), ({"b": X}, Y)), "a test row has the shape"),
         ((X, sparse.csr_matrix(X)), "y is a sparse matrix"),
         ((sparse.csr_matrix(X), Y), r"x is a sparse matrix, but needs all values. Give x.toarray\(\)"),
         ((X[:0], Y[:0]), "x has no rows"),

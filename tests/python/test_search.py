@@ -251,3 +251,22 @@ def test_workers_of_ray_get_the_function_by_value():
     ):
         assert one.loss_te == pytest.approx(other.loss_te, rel=1e-6)
     assert json.loads(run.folder.progress.read_text())["stage"] == "finished"
+
+
+def test_several_inputs_and_outputs_are_dictionaries():
+    def branches(units, *, input_shape):
+        inputs = {name: keras.Input(shape, name=name) for name, shape in input_shape.items()}
+        parts = [keras.layers.Flatten()(one) for one in inputs.values()]
+        hidden = keras.layers.Dense(units, "relu")(keras.layers.Concatenate()(parts))
+        outputs = {name: keras.layers.Dense(1, name=name)(hidden) for name in ("size", "kind")}
+        model = keras.Model(inputs, outputs)
+        model.compile("adam", {"size": "mse", "kind": "mae"})
+        return model
+
+    x = {"left": X, "right": CHANCE.normal(size=(60, 2, 2)).astype("float32")}
+    run = sweep.search(
+        branches, x, {"size": Y, "kind": Y > 0}, space={"units": [3]}, **{**QUICK, "engine": "auto"}
+    )
+    assert set(run.points["status"]) == {"completed"} and run.points["size_loss_te"].notna().all()
+    found = run.predict(0, x, trust=True)
+    assert {name: array.shape for name, array in found.items()} == {"size": (60, 1), "kind": (60, 1)}
