@@ -232,7 +232,7 @@ def test_every_file_says_what_it_is():
         assert ast.get_docstring(ast.parse(path.read_text())), path
 
 
-ABOUT_THE_WHOLE = {"architecture", "benchmarks", "cases", "readme", "scaling"}
+ABOUT_THE_WHOLE = {"architecture", "benchmarks", "cases", "imbalanced", "seven_axes", "readme", "scaling"}
 """Tests at the top that are about no single module: this file, the cases, the documents and the benchmarks."""
 
 
