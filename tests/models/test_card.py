@@ -105,3 +105,11 @@ def test_what_is_not_sure_is_said(small_run):
     assert "probabilities (by the loss; the last activation is neither a sigmoid nor a softmax)" in text
     text = made(small_run, model_of("hinge", 1), table("regression", lambda x: x[:, 0]))
     assert "- Task: regression" in text and "a loss for classification" in text
+
+
+def test_the_shape_of_arrays_without_names_of_features(small_run):
+    images = np.zeros((9, 4, 4, 1), "float32")
+    data = Table(images, images[:, 0, 0, 0], images, images[:, 0, 0, 0], (), "y", "", task="regression")
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert "- Inputs: float32, shape (rows, 4, 4, 1)\n" in made(small_run, model, data)
