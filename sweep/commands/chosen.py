@@ -150,8 +150,7 @@ def ranking(
 def _about_weights(by: str, rows: pd.DataFrame) -> str:
     """Return a sentence if points with different weights of rows are ranked by their losses; else empty.
 
-    A sweep refuses this, but those of earlier versions did not, and --by may ask for it. The rows alone do not tell whether
-    the axis is an argument of the builder.
+    The rows alone do not tell whether the axis is an argument of the builder.
     """
     if (metric_and_split(by) or ("",))[0] not in ("loss", "data_loss") or "weight" not in rows:
         return ""

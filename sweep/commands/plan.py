@@ -13,7 +13,7 @@ import click
 
 from sweep.commands.options import JSON, PLAN_OPTIONS, loaded_plan, with_options
 from sweep.commands.printing import printable, quiet
-from sweep.driver.comparable import check_weights
+from sweep.driver.comparable import note_on_weights
 from sweep.driver.estimate import estimate
 from sweep.driver.runner import checked_cpus
 from sweep.errors import as_input_error
@@ -50,7 +50,6 @@ def plan(
     loaded = loaded_plan(plan, **overrides)
     with as_input_error():
         selection = Selection.of(loaded.space, loaded.seed, points, idx)
-    check_weights(loaded)
     table = loaded.table
     answer: dict[str, Any] = {
         "points_in_space": len(loaded.space),
@@ -67,7 +66,7 @@ def plan(
         "train_rows": len(table.y_train),
         "test_rows": len(table.y_test),
         "features": len(table.features),
-        "notes": list(table.notes),
+        "notes": [*table.notes, *filter(None, [note_on_weights(loaded)])],
     }
     if timed:
         with as_input_error(), quiet():
@@ -95,7 +94,7 @@ def plan(
     )
     click.echo(f"data       {answer['train_rows']:,} train rows, {answer['test_rows']:,} test rows, "
                f"{answer['features']} features, target {table.target}")  # fmt: skip
-    for sentence in table.notes:
+    for sentence in answer["notes"]:
         click.echo(f"note       {printable(sentence)}")
     pruning = f", ASHA at epochs {answer['milestones']}" if loaded.scheduler == "asha" else ", no pruning"
     click.echo(f"budget     at most {loaded.epochs} epochs a point{pruning}")

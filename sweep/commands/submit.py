@@ -17,7 +17,6 @@ from sweep.commands.dashboard import DASHBOARD, FOLLOW, as_options, cluster_jobs
 from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
 from sweep.commands.printing import command
 from sweep.driver import travel
-from sweep.driver.comparable import check_weights
 from sweep.errors import as_input_error
 from sweep.plan.order import Selection
 from sweep.process.exits import RESUME
@@ -57,7 +56,6 @@ def submit(
     chosen = loaded_plan(plan, None, **overrides)
     with as_input_error():
         Selection.of(chosen.space, chosen.seed, points, idx)
-    check_weights(chosen)
     chosen.table  # noqa: B018  # this checks the table before anything is sent
     folder = str(out.expanduser().resolve())
     jobs = cluster_jobs(address, insecure)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.plan.form import PlanError
 from sweep.plan.plan import Plan
 from trainables.objective import Loss
 
@@ -39,19 +38,16 @@ def different_losses(objective: str, losses: Mapping[Loss, Sequence[str]]) -> st
     )
 
 
-def check_weights(plan: Plan) -> None:
-    """Check that an axis of weights leaves the values of the objective comparable, as far as the plan tells.
+def note_on_weights(plan: Plan) -> str:
+    """Return a sentence if an axis of weights makes the values of the objective hard to compare; empty if it does not.
 
-    It is no part of the checks of a `Plan`, because the plans of finished runs must load all the same.
-
-    Raises:
-        PlanError: the objective is made of the losses, which have another scale with each column of weights.
+    Only a built model tells whether another metric than the losses is weighted; see `different_weights`.
     """
-    if plan.objective.metric in OF_LOSSES and (values := differing_weights(plan)):
-        raise PlanError(different_weights(plan.objective.metric, values), ("objective",))
+    metric = plan.objective.metric
+    return different_weights(metric, values) if metric in OF_LOSSES and (values := weights_of(plan)) else ""
 
 
-def differing_weights(plan: Plan) -> list[Any]:
+def weights_of(plan: Plan) -> list[Any]:
     """Return the values of the axis `weight`; empty if it has one value, or if it is an argument of the builder."""
     axes = [axis for axis in plan.space.axes if axis.name == "weight"]
     if not axes or len(axes[0]) < 2 or "weight" in plan.found_builder.parameters:
@@ -59,25 +55,18 @@ def differing_weights(plan: Plan) -> list[Any]:
     return list(axes[0].values)
 
 
-def different_weights(objective: str, values: Sequence[Any], metrics: Iterable[str] = ()) -> str:
-    """Return the message for points whose rows have different weights.
+def different_weights(objective: str, values: Sequence[Any]) -> str:
+    """Return what the user must know if the objective of points is weighted by different columns.
 
     Args:
         objective: the metric of the plan's objective.
         values: of the axis `weight`.
-        metrics: the metrics without weights of all models; empty if they are not known.
     """
     shown = ", ".join("null" if value is None else str(value) for value in values)
-    said = (
-        f"objective: {objective} compares points whose rows have different weights: the axis weight has [{shown}], and it "
-        f"weights the validation rows, too. Keras weights the losses and the weighted_metrics by it, so {objective} means "
-        "something else with each of its values. ASHA and the ranking need a metric that is not weighted. "
-    )
-    if known := list(metrics):
-        return f"{said}All models have {_and(known)}. Write in the plan:\n  objective: {known[0]}"
     return (
-        f'{said}Compile each model with one, such as metrics=["mae"] (not weighted_metrics), and write in the plan:\n'
-        "  objective: mae"
+        f"The axis weight has [{shown}], and it weights the validation rows, too. So {objective} has another scale with "
+        "each of its values, and ASHA and the ranking compare points on different scales. A metric that is not weighted "
+        'compares them: metrics=["mae"] (not weighted_metrics) in the builder, and objective: mae in the plan.'
     )
 
 

@@ -16,7 +16,13 @@ import pyarrow.compute as pc
 from results.folder.errors import FolderError
 from results.schema import Status
 from results.store.store import Finished, Store
-from sweep.driver.comparable import OF_LOSSES, different_losses, different_weights, differing_weights
+from sweep.driver.comparable import (
+    OF_LOSSES,
+    different_losses,
+    different_weights,
+    note_on_weights,
+    weights_of,
+)
 from sweep.plan.plan import Plan, PlanError
 from sweep.process.signals import StopRequested
 from sweep.process.tally import Tally
@@ -42,7 +48,8 @@ class Intake:
         self._entered: list[pa.RecordBatch] = []
         self._modes: dict[str, str | None] = {}  # of the metrics that were seen
         self._losses: dict[Loss, Sequence[str]] = {}  # of the models that were built, with their metrics
-        self._weights = differing_weights(plan)
+        self._weights = weights_of(plan)
+        tally.note(filter(None, [note_on_weights(plan)]))
         self.committed_at = time.monotonic()
 
     @property
@@ -54,8 +61,7 @@ class Intake:
         """Take the rows and records of a report, and what it says about metrics and losses.
 
         Raises:
-            StopRequested: the folder cannot be written, or the points cannot be compared, because their losses or the
-                weights of their rows differ.
+            StopRequested: the folder cannot be written, or the points cannot be compared, because their losses differ.
         """
         # The modes of the metrics come first, so that no row is stored before they are.
         if new := {name: mode for name, mode in report.modes.items() if name not in self._modes}:
@@ -69,9 +75,7 @@ class Intake:
             self.commit()
             raise StopRequested(PlanError(different_losses(metric, self._losses)))
         if self._weights and metric in report.weighted:
-            self.commit()
-            named = [name for names in self._losses.values() for name in names if name not in report.weighted]
-            raise StopRequested(PlanError(different_weights(metric, self._weights, dict.fromkeys(named))))
+            self._tally.note([different_weights(metric, self._weights)])
         if report.rungs is not None:
             self._entered.append(report.rungs)
         if report.rows is not None:

@@ -23,7 +23,6 @@ from results.store.read import read_points
 from results.store.store import Store
 from results.verified import Verification, verification
 from sweep.driver.claim import check_free, claim
-from sweep.driver.comparable import check_weights
 from sweep.driver.estimate import guessed_point_s
 from sweep.driver.lost import end_without_ray
 from sweep.driver.train import Task, train
@@ -135,7 +134,6 @@ def run(
         selection = Selection.of(plan.space, plan.seed, points, idx)
     except ValueError as error:
         raise PlanError(str(error)) from None
-    check_weights(plan)
     marks = fingerprint(plan)
     try:
         if not str(out):

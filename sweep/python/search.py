@@ -23,7 +23,6 @@ from results.folder.files import replace_file, write_json
 from results.folder.run_folder import RunFolder
 from results.run import Run
 from sweep.driver import runner
-from sweep.driver.comparable import check_weights
 from sweep.errors import InputError, SweepError
 from sweep.plan.fingerprint import changes, fingerprint
 from sweep.plan.plan import Plan
@@ -262,7 +261,6 @@ def _written(asked: _Asked, out: str | Path | None) -> tuple[RunFolder, Plan]:
         asked.write_rows(staged)
         try:
             tried = asked.plan(staged)
-            check_weights(tried)
             marks = fingerprint(tried)
         except (SweepError, TrainablesError) as error:
             raise InputError(str(error).replace(f"{staged}/", "")) from None

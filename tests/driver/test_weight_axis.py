@@ -1,15 +1,12 @@
-"""An axis of weights: its points have losses on different scales, so the sweep asks for a metric that is not weighted."""
+"""An axis of weights: its points have losses on different scales, which the user is told."""
 
 import numpy as np
 import pytest
 
 import results
 import sweep
-from sweep.driver.comparable import check_weights
-from sweep.errors import InputError
-from sweep.plan.form import PlanError
+from sweep.driver.comparable import note_on_weights
 from tests.help.cases import dense, numbers, written
-from tests.help.commands import refused
 from tests.help.commands import sweep as command
 
 WEIGHTED = dense(metrics="['mae'], weighted_metrics=[keras.metrics.MeanSquaredError(name='error')]")
@@ -32,35 +29,16 @@ def plan_of(folder, builder=WEIGHTED, **keys):
         ({"space": {"units": [4], "weight": ["w", "v"]}, "data": {}}, "[w, v]"),
     ],
 )
-def test_the_loss_of_different_weights_is_refused_before_anything_is_trained(tmp_path, keys, values):
-    plan = plan_of(tmp_path, **keys)
-    with pytest.raises(PlanError) as error:
-        sweep.run(plan, tmp_path / "out", in_process=True, show=False)
-    said = str(error.value)
-    assert said.startswith(
-        f"objective: {plan.objective.metric} compares points whose rows have different weights"
-    )
-    assert f"the axis weight has {values}" in said and said.endswith("\n  objective: mae")
-    assert not (tmp_path / "out").exists()
+def test_the_loss_of_different_weights_is_told_before_anything_is_trained(tmp_path, keys, values):
+    said = note_on_weights(plan_of(tmp_path, **keys))
+    assert said.startswith(f"The axis weight has {values}, and it weights the validation rows, too.")
+    assert said.endswith("objective: mae in the plan.")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("plan",), ("slurm", "--out", "out"), ("submit", "--address", "http://127.0.0.1:1", "--out", "out")],
-)
-def test_each_command_that_takes_a_plan_refuses_it(tmp_path, monkeypatch, words):
+def test_the_plan_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan_of(tmp_path)
-    assert "the axis weight has [null, w]" in refused(words[0], "plan.yaml", *words[1:])
-
-
-def test_a_search_refuses_it_and_writes_nothing(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    plan_of(tmp_path)
-    space = {"units": [4], "weight": [None, "w"]}
-    with pytest.raises(InputError, match="need a metric that is not weighted"):
-        sweep.search("model.py:build", numbers().assign(w=2.0), "y", space=space, in_process=True)
-    assert not (tmp_path / "runs").exists()
+    assert "note       The axis weight has [null, w]" in command("plan", "plan.yaml", "--timed", "0").stdout
 
 
 @pytest.mark.parametrize(
@@ -72,27 +50,26 @@ def test_a_search_refuses_it_and_writes_nothing(tmp_path, monkeypatch):
         {"builder": dense().replace("(units,", "(units, weight,"), "space": {"units": [4], "weight": [0, 1]}},
     ],
 )
-def test_what_can_be_compared_is_taken(tmp_path, keys):
-    check_weights(plan_of(tmp_path, **keys))
+def test_nothing_is_said_of_what_can_be_compared(tmp_path, keys):
+    assert not note_on_weights(plan_of(tmp_path, **keys))
 
 
 @pytest.mark.parametrize("engine", ["native", pytest.param("keras", marks=pytest.mark.slow)])
-def test_a_weighted_metric_is_refused_and_another_one_compares(tmp_path, engine):
+def test_a_weighted_metric_is_told_and_another_one_compares(tmp_path, engine):
     plan = plan_of(tmp_path / "weighted", objective="error", engine=engine)
-    with pytest.raises(PlanError) as error:
-        sweep.run(plan, tmp_path / "out", in_process=True, show=False)
-    assert "objective: error compares points whose rows have different weights" in str(error.value)
-    assert str(error.value).endswith("All models have mae. Write in the plan:\n  objective: mae")
+    outcome = sweep.run(plan, tmp_path / "weighted" / "out", in_process=True, show=False)
+    [note] = [note for note in outcome.tally.notes if "The axis weight" in note]
+    assert outcome.exit_code == 0 and "So error has another scale" in note
 
     plan = plan_of(tmp_path / "mae", objective="mae", engine=engine)
-    assert sweep.run(plan, tmp_path / "out", in_process=True, show=False).exit_code == 0
+    outcome = sweep.run(plan, tmp_path / "out", in_process=True, show=False)
+    assert outcome.exit_code == 0 and not any("The axis weight" in note for note in outcome.tally.notes)
     points = results.open(tmp_path / "out").points.set_index("weight", drop=False)
     # The weights are 18 on average. Keras divides the weighted loss by the number of rows.
     weighted, plain = points.loc["w"], points[points["weight"].isna()].iloc[0]
     assert weighted["loss_va"] > 5 * plain["loss_va"]
     assert np.isclose(weighted["mae_va"], plain["mae_va"], rtol=0.3)
 
-    # Runs of earlier versions are ranked by the loss.
     found = command("top", tmp_path / "out", "--by", "loss_va")
     assert "Note: The axis weight has several values" in found.stderr and "weight == 'w'" in found.stderr
     for words in ((), ("--by", "loss_va", "--where", "weight == 'w'")):
