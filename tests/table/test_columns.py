@@ -6,7 +6,7 @@ import pytest
 
 from trainables.table.columns import Problem, kind_of, message, stripped
 from trainables.table.readers import Source
-from trainables.table.spec import DataSpec
+from trainables.table.spec import DataError, DataSpec
 
 CHANCE = np.random.default_rng(1)
 
@@ -161,3 +161,16 @@ def test_a_comma_before_three_digits_may_be_either_mark():
     told = message("t.csv", [judged([f"{n},041" for n in range(1, 40)], delimiter=";")])
     assert 'if its commas are decimal marks, write decimal: "," instead of thousands' in told
     assert '\n  thousands: ","\n  decimal: ","\n' in told
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ({"thousands": "."}, "data.thousands got '.', which is data.decimal too. .* write decimal: \",\""),
+        ({"thousands": ",", "decimal": ",", "delimiter": ";"}, r'write decimal: "\."'),
+        ({"decimal": ","}, "data.decimal got ',', which is data.delimiter too. .*delimiter: \";\""),
+    ],
+)
+def test_one_mark_of_two_meanings_is_told_with_the_other_mark(marks, said):
+    with pytest.raises(DataError, match=said):
+        DataSpec("t.csv", "y", **marks)

@@ -164,10 +164,16 @@ class DataSpec:
             if value is not None and len(value) != 1 and (name != "delimiter" or value != WHITESPACE):
                 blanks = f", or {WHITESPACE} for runs of blanks" if name == "delimiter" else ""
                 found.append(f'data.{name} got {value!r}, but needs one character, such as ";"{blanks}.')
-        if self.decimal == self.thousands or (self.is_text and self.decimal == self.delimiter):
+        if self.decimal == self.thousands:
+            other = "," if self.thousands == "." else "."
             found.append(
-                f"data.decimal got {self.decimal!r}, which is the delimiter or the thousands mark too. "
-                'Write delimiter: ";", for example.'
+                f"data.thousands got {self.thousands!r}, which is data.decimal too. If the file writes "
+                f'1{self.thousands}234{other}5, write decimal: "{other}".'
+            )
+        elif self.is_text and self.decimal == self.delimiter:
+            found.append(
+                f"data.decimal got {self.decimal!r}, which is data.delimiter too. Write the mark that stands between the "
+                'columns: delimiter: ";", for example.'
             )
         if self.header and self.columns is not None:
             found.append(
