@@ -37,6 +37,8 @@ _MARK = re.compile(r"[^\W\d_]{0,3}[^\w\s.,:;!?+\-*/<>=()\[\]{}'\"|~#&@^`\\_]|[^\
 GROUPS = ",.'\u2019 \u00a0\u202f"
 """Marks that people write between thousands; the last three are a curly apostrophe and spaces that break no line."""
 
+_GROUP = re.compile(f"[{GROUPS}]")
+
 MAX_ODD = 10
 """The most different texts between numbers that may mean "no value"."""
 
@@ -119,7 +121,7 @@ def reading(counts: pd.Series, spec: DataSpec) -> Reading:
         spec: its settings stay in force, and what it says about marks is not changed.
     """
     texts, rows = pd.Series(counts.index.map(str), dtype=object), counts.to_numpy()
-    is_like = np.array([_is_like_a_number(text) for text in texts], bool)
+    is_like = np.array(_are_like_numbers(texts), bool)
     settings, read = _best(texts[is_like], rows[is_like], spec)
     is_read = is_like.copy()
     is_read[is_like] = read
@@ -194,13 +196,24 @@ def needed(counts: pd.Series, found: Reading, spec: DataSpec) -> dict[str, Any]:
     """Return the settings with which a column holds only numbers and gaps; empty if no settings do this."""
     odd = [str(text) for text, is_read in zip(counts.index, found.is_read, strict=True) if not is_read]
     # A number with other marks is no gap.
-    if found.hindrance or len(odd) > MAX_ODD or any(map(_is_like_a_number, odd)):
+    if found.hindrance or len(odd) > MAX_ODD or any(_are_like_numbers(odd)):
         return {}
     return {**found.settings, **({"na": [*(spec.na or []), *odd]} if odd else {})}
 
 
-def _is_like_a_number(text: str) -> bool:
-    return not np.isnan(to_number(re.sub(f"[{GROUPS}]", "", without(text, signs_in([text])))))
+def _are_like_numbers(texts: Iterable[str]) -> list[bool]:
+    """Return whether each text is a number but for signs and marks between thousands."""
+    texts = list(texts)
+    signs = signs_in(texts)
+
+    def is_like(text: str) -> bool:
+        if not np.isnan(to_number(_GROUP.sub("", text))):
+            return True
+        if not signs or not any(map(str.isdigit, text)):
+            return False
+        return not np.isnan(to_number(_GROUP.sub("", without(text, signs))))
+
+    return list(map(is_like, texts))
 
 
 def together(settings: Mapping[str, Any], makes_gaps: bool) -> str:
