@@ -92,7 +92,7 @@ def _outputs(model: Any, table: Table, x: str) -> list[str]:
             f"[{key!r}] is {_code(name)}" for key, name in zip(keys, table.targets, strict=True)
         )
         lines.append(f"- The model returns an array for each target: {where}")
-    judged = heads_of(model)[0] if keys else model
+    judged = next(iter(heads_of(model, model.output).values())) if keys else model
     if found.task == "regression":
         lines.append("- Outputs: the predicted number, or one for each target in this order")
     else:

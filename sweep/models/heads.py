@@ -17,6 +17,7 @@ from sweep.errors import InputError
 from sweep.models.outputs import as_probabilities
 from sweep.models.predictions import Outputs, to_frame
 from sweep.models.preparation import Preparation
+from trainables.builder.target_range import losses_of
 
 if TYPE_CHECKING:
     import keras
@@ -34,12 +35,14 @@ def named(outputs: Any, model: keras.Model, prepared: Preparation) -> tuple[pd.D
         InputError: there are not as many heads as targets.
     """
     if not has_heads(outputs):
-        [one] = _flat(outputs)
+        [one] = map(_matrix, by_key(outputs).values())
         return to_frame(one, Outputs.of(model, prepared.task, one.shape[1]), prepared)
-    order, parts = head_order(outputs, model, prepared.targets), _flat(outputs)
-    arrays = [parts[position] for position in order]
+    parts = by_key(outputs)
+    keys = [[*parts][position] for position in head_order(outputs, model, prepared.targets)]
+    arrays = [_matrix(parts[key]) for key in keys]
     if prepared.task == "multilabel":
-        views = [heads_of(model)[position] for position in order]
+        heads = heads_of(model, outputs)
+        views = [heads[key] for key in keys]
         kinds = [Outputs.of(one, prepared.task, 1) for one in views]
         if all(array.shape[1] == 1 for array in arrays) and len({repr(kind) for kind in kinds}) == 1:
             joined = Outputs(len(arrays), kinds[0].link, kinds[0].are_probabilities, kinds[0].threshold)
@@ -89,29 +92,48 @@ def keys_of(model: keras.Model, targets: Sequence[str]) -> list[Any]:
     return [keys[position] for position in head_order(outputs, model, targets)]
 
 
-def heads_of(model: keras.Model) -> list[Any]:
-    """Return for each head what `sweep.models.outputs` reads from a model with this output alone: loss and operations."""
+def by_key(outputs: Any) -> dict[Any, Any]:
+    """Return each part of what a model returns by its key: a name, or a position; position 0 if it is one array."""
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    return dict(enumerate(outputs if isinstance(outputs, list | tuple) else [outputs]))
+
+
+def heads_of(model: keras.Model, outputs: Any) -> dict[Any, Any]:
+    """Return by the key of each head what `sweep.models.outputs` reads from a model with this output alone.
+
+    That is its loss, and its operations; a subclassed model does not tell these.
+
+    Args:
+        model: the compiled model.
+        outputs: the heads, or what stands for them: a list or a dictionary.
+    """
     import keras
 
-    if not getattr(model, "outputs", None):  # a subclassed model does not tell its operations
-        losses = list(model.loss.values()) if isinstance(model.loss, Mapping) else model.loss
-        return [SimpleNamespace(loss=loss, operations=()) for loss in losses]
-    outputs = dict(model.output) if isinstance(model.output, Mapping) else list(model.outputs)
-    names = list(outputs) if isinstance(outputs, dict) else list(model.output_names)
-    losses = model.loss
-    if isinstance(losses, Mapping):
-        losses = [losses.get(name) for name in names]
-    elif not isinstance(losses, list | tuple):
-        losses = [losses] * len(names)
-    tensors = list(outputs.values()) if isinstance(outputs, dict) else outputs
-    return [
-        SimpleNamespace(loss=loss, operations=keras.Model(model.inputs, tensor).operations)
-        for loss, tensor in zip(losses, tensors, strict=True)
-    ]
+    losses = _losses(model, outputs)
+    tensors: dict[Any, Any] = {}
+    if getattr(model, "outputs", None):
+        tensors = by_key(model.output if isinstance(model.output, Mapping) else list(model.outputs))
+    return {
+        key: SimpleNamespace(
+            loss=loss, operations=keras.Model(model.inputs, tensors[key]).operations if key in tensors else ()
+        )
+        for key, loss in losses.items()
+    }
 
 
-def _flat(outputs: Any) -> list[np.ndarray]:
-    """Return the outputs as arrays of the shape (rows, columns)."""
-    several = outputs.values() if isinstance(outputs, Mapping) else outputs
-    parts = several if isinstance(outputs, Mapping | list | tuple) else [outputs]
-    return [np.asarray(part).reshape(len(part), -1) for part in parts]
+def _losses(model: keras.Model, outputs: Any) -> dict[Any, Any]:
+    """Return the loss of each head by its key, as Keras hands them out."""
+    import keras
+
+    if not isinstance(outputs, Mapping):
+        return dict(enumerate(losses_of(model, len(outputs), getattr(model, "output_names", None))))
+    # Keras gives the losses of a list to the names in their sorted order, not in the order of the dictionary.
+    places = keras.tree.pack_sequence_as(outputs, [*range(len(outputs))])
+    names = sorted(places, key=lambda name: places[name])
+    return dict(zip(names, losses_of(model, len(outputs), names), strict=True))
+
+
+def _matrix(part: Any) -> np.ndarray:
+    """Return an output as an array of the shape (rows, columns)."""
+    return np.asarray(part).reshape(len(part), -1)

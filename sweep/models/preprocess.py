@@ -6,7 +6,7 @@ float32, a column of categories takes texts. A gap is NaN or the empty text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
     recipe = checked_recipe(prepared)
     import keras
 
-    from sweep.models.heads import has_heads, heads_of
+    from sweep.models.heads import by_key, has_heads, heads_of
     from sweep.models.predictions import Outputs
 
     inputs = {
@@ -54,18 +54,21 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
     joined = [*parts, *indicators]
     features = keras.layers.Concatenate(name="preparation")(joined) if len(joined) > 1 else joined[0]
     outputs = model(features)
-    heads = heads_of(model) if has_heads(outputs) else [model]
-    links = [
-        Outputs.of(head, prepared.task, int(output.shape[-1])).link
-        for head, output in zip(heads, keras.tree.flatten(outputs), strict=True)
-    ]
-    linked = [
-        output
-        if link is None
-        else keras.layers.Activation(link, name=_numbered("preparation_link", number))(output)
-        for number, (output, link) in enumerate(zip(keras.tree.flatten(outputs), links, strict=True))
-    ]
-    wrapped = keras.Model(inputs, keras.tree.pack_sequence_as(outputs, linked))
+    found = by_key(outputs)
+    heads = heads_of(model, outputs) if has_heads(outputs) else dict.fromkeys(found, model)
+    links = {
+        key: Outputs.of(heads[key], prepared.task, int(output.shape[-1])).link
+        for key, output in found.items()
+    }
+    linked = {
+        key: output
+        if links[key] is None
+        else keras.layers.Activation(links[key], name=_numbered("preparation_link", number))(output)
+        for number, (key, output) in enumerate(found.items())
+    }
+    if not isinstance(outputs, Mapping):
+        linked = [*linked.values()] if isinstance(outputs, list | tuple) else linked[0]
+    wrapped = keras.Model(inputs, linked)
     _prove(wrapped, model, recipe, links)
     return wrapped
 
@@ -214,7 +217,9 @@ def _lookup(words: Sequence[str], name: str, mode: str) -> Any:
     )
 
 
-def _prove(wrapped: keras.Model, model: keras.Model, recipe: Recipe, links: Sequence[Link | None]) -> None:
+def _prove(
+    wrapped: keras.Model, model: keras.Model, recipe: Recipe, links: Mapping[Any, Link | None]
+) -> None:
     """Check the layers on rows with each category, gaps, and texts that are no category.
 
     Raises:
@@ -233,13 +238,13 @@ def _prove(wrapped: keras.Model, model: keras.Model, recipe: Recipe, links: Sequ
             columns[column.name] = np.resize(np.array([*column.categories, "\x00", *gaps], object), size)
     frame = pd.DataFrame(columns)
     x, _ = recipe.encode(frame)
-    import keras
+    from sweep.models.heads import by_key
 
-    expected = keras.tree.flatten(model.predict(x, verbose=0))
-    found = keras.tree.flatten(wrapped.predict(as_tensors(raw_inputs(frame, recipe)), verbose=0))
+    expected = by_key(model.predict(x, verbose=0))
+    found = by_key(wrapped.predict(as_tensors(raw_inputs(frame, recipe)), verbose=0))
     if not all(
-        np.allclose(one, as_probabilities(other, link), rtol=1e-5, atol=1e-6, equal_nan=True)
-        for one, other, link in zip(found, expected, links, strict=True)
+        np.allclose(found[key], as_probabilities(expected[key], link), rtol=1e-5, atol=1e-6, equal_nan=True)
+        for key, link in links.items()
     ):
         raise InputError(
             "The layers for the preprocessing give other predictions than the sweep's preparation of the table, so "

@@ -7,10 +7,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 import results
 import sweep
 from sweep.errors import InputError
+from sweep.models.heads import named
+from sweep.models.preparation import Preparation
 from sweep.models.preprocess import as_tensors
 from sweep.models.save import export
 from tests.help.cases import numbers, written
@@ -183,6 +186,43 @@ def test_answers_of_several_outputs_are_labels_and_probabilities(tmp_path):
     names = {"model": run.model(0, trust=True), "x": features}
     exec(code, names)
     assert names["labels"] == [[name for name in ("y", "z") if row[name]] for _, row in found.iterrows()]
+
+
+class Branches(keras.Model):
+    """A model that returns a dictionary, and does not tell its outputs before it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.b, self.a = keras.layers.Dense(1), keras.layers.Dense(1)
+
+    def call(self, x):
+        return {"b": self.b(x), "a": self.a(x)}
+
+
+LOGITS = keras.losses.BinaryCrossentropy(from_logits=True)
+
+
+@pytest.mark.parametrize(
+    ("loss", "are_logits"),
+    [
+        (LOGITS, (True, True)),
+        (keras.losses.BinaryCrossentropy(), (False, False)),
+        ("binary_crossentropy", (False, False)),
+        ({"a": LOGITS, "b": "binary_crossentropy"}, (True, False)),
+        ({"a": "binary_crossentropy", "b": LOGITS}, (False, True)),
+        (["binary_crossentropy", LOGITS], (False, True)),
+    ],
+)
+def test_a_subclassed_model_has_a_loss_for_all_outputs_or_one_for_each(loss, are_logits):
+    prepared = Preparation("multilabel", ("a", "b"), ("a", "b"), (2,), None, (), ())
+    model = Branches()
+    model.compile("sgd", loss)
+    outputs = model.predict(np.random.default_rng(0).normal(size=(20, 2)), verbose=0)
+    frame, _ = named(outputs, model, prepared)
+    for name, logits in zip("ab", are_logits, strict=True):
+        expected = expit(outputs[name]) if logits else outputs[name]
+        column = next(found for found in (f"p_{name}", f"score_{name}", name) if found in frame)
+        np.testing.assert_allclose(frame[column], expected[:, 0], rtol=1e-5)
 
 
 def test_a_regressor_of_two_outputs_does_not_mix_rows_and_targets():

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from sweep.errors import InputError
 from sweep.models import preparation
@@ -102,6 +103,37 @@ def test_logits_become_probabilities():
     x = np.linspace(-3, 3, 9, dtype="float32")[:, None]
     found = with_preprocessing(inner, prepared)({"a": x})
     np.testing.assert_allclose(found, keras.ops.sigmoid(inner(x)), rtol=1e-6)
+
+
+LOGITS = keras.losses.BinaryCrossentropy(from_logits=True)
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss"),
+    [
+        ("sigmoid", {"b": LOGITS, "a": "binary_crossentropy"}),
+        ("relu", ["binary_crossentropy", LOGITS]),  # Keras gives them to a and b, in the order of the names
+    ],
+)
+def test_each_of_several_outputs_gets_its_own_link(activation, loss):
+    recipe = Recipe((Column("n", "number"),), ("a", "b"))
+    prepared = Preparation("multilabel", ("a", "b"), ("a", "b"), (1,), recipe, (), ())
+    inputs = keras.Input((1,))
+    b, a = keras.layers.Dense(1), keras.layers.Dense(1, activation)
+    inner = keras.Model(inputs, {"b": b(inputs), "a": a(inputs)})
+    inner.compile("sgd", loss)
+    x = np.linspace(-3, 3, 9, dtype="float32")[:, None]
+    wrapped = with_preprocessing(inner, prepared)
+    found, raw = wrapped({"n": x}), inner(x)
+    np.testing.assert_allclose(found["a"], raw["a"], rtol=1e-6)
+    np.testing.assert_allclose(found["b"], expit(raw["b"]), rtol=1e-6)
+    assert list(found) == list(wrapped.output) == ["b", "a"]
+    y = {name: (x > 0).astype("float32") for name in ("a", "b")}
+    expected = keras.losses.BinaryCrossentropy()(y["b"], found["b"])
+    inner.compile("sgd", loss)
+    assert inner.evaluate(x, y, verbose=0, return_dict=True)["b_loss"] == pytest.approx(
+        float(expected), rel=1e-4
+    )
 
 
 def test_what_layers_cannot_do_is_refused(run, tmp_path):
