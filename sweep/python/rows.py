@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from sweep.errors import InputError
 from sweep.python.frames import categories_of, file_of
 from trainables.table.data import DataError
-from trainables.table.given import Given, given
+from trainables.table.given import Given, by_name, given
 
 WEIGHT = "sample_weight"
 """The name of the column with given weights."""
@@ -76,8 +76,8 @@ def rows_of(x: Any, y: Any = None, weights: Any = None, validation: Any = None) 
 
 def _parts(x: Any, y: Any, weights: Any) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
     """Return the train rows and the test rows, each as (x, y) or (x, y, weights)."""
-    if isinstance(x, Mapping) and y is None and (train := _of_keys(x, ("", "_train"))):
-        return (*train[:2], train[2] if weights is None else weights), _of_keys(x, ("_test",))
+    if isinstance(x, Mapping) and y is None and all({key, f"{key}_train"} & {*x} for key in ("x", "y")):
+        return _of_keys(x, weights)
     if isinstance(x, tuple) and len(x) == 2 and y is None and all(isinstance(part, tuple) for part in x):
         return _parts(x[0], x[1], weights)
     if isinstance(x, tuple) and len(x) in (2, 3) and (y is None or isinstance(y, tuple)):
@@ -86,12 +86,22 @@ def _parts(x: Any, y: Any, weights: Any) -> tuple[tuple[Any, ...], tuple[Any, ..
     return (x, y, weights), None
 
 
-def _of_keys(data: Mapping[Any, Any], endings: tuple[str, ...]) -> tuple[Any, ...] | None:
-    """Return x, y and weights of a dictionary that has them by these names; None if it does not have both x and y."""
-    for ending in endings:
-        if f"x{ending}" in data and f"y{ending}" in data:
-            return data[f"x{ending}"], data[f"y{ending}"], data.get(f"weights{ending}")
-    return None
+def _of_keys(data: Mapping[Any, Any], weights: Any) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+    """Return the train rows and the test rows of a dictionary that has them by the names of `given`.
+
+    Raises:
+        InputError: a name is unknown, or half of a pair is missing, or there are two arrays of weights.
+    """
+    try:
+        named = by_name(data, "x")
+    except DataError as error:
+        raise InputError(str(error)) from None
+    if weights is not None and named.get("weights") is not None:
+        raise InputError("x has the key 'weights', and sample_weight is given, too. Remove one.")
+    train = (named["x"], named["y"], named.get("weights") if weights is None else weights)
+    if named.get("x_test") is None:
+        return train, None
+    return train, (named["x_test"], named["y_test"], named.get("weights_test"))
 
 
 def _unfit(part: tuple[Any, ...], name: str) -> list[str]:
@@ -113,7 +123,8 @@ def _unfit(part: tuple[Any, ...], name: str) -> list[str]:
                 wrong.append(f"{what} is an empty dictionary, but needs an array for each input or output.")
             else:
                 for key, one in value.items():
-                    wrong += _unfit_values(one, f"{what}[{key!r}]", False)
+                    named = f"{label}[{key!r}]"
+                    wrong += _unfit_values(one, f"{named}{of_rows}", named, label == "x", True)
             continue
         if label == "y" and isinstance(value, str) and part and isinstance(part[0], Mapping):
             wrong.append(
@@ -121,16 +132,25 @@ def _unfit(part: tuple[Any, ...], name: str) -> list[str]:
                 "targets; or, if x has the columns of one table, give pandas.DataFrame(x)."
             )
             continue
-        wrong += _unfit_values(value, what, label == "x")
+        wrong += _unfit_values(value, what, label, label == "x", False)
     return wrong
 
 
-def _unfit_values(value: Any, what: str, is_x: bool) -> list[str]:
-    """Return what is wrong with one array or frame."""
+def _unfit_values(value: Any, what: str, argument: str, is_x: bool, is_one_of_several: bool) -> list[str]:
+    """Return what is wrong with one array or frame.
+
+    Args:
+        value: the array or frame.
+        what: its name, with the part whose rows it has.
+        argument: its name as Python, for remedies.
+        is_x: whether it has features.
+        is_one_of_several: whether it is the array of one input or output, so that a data frame is no remedy.
+    """
     if hasattr(value, "nnz") and hasattr(value, "toarray"):
-        return [f"{what} is a sparse matrix, but needs all values. Give {what.partition(' ')[0]}.toarray()."]
+        return [f"{what} is a sparse matrix, but needs all values. Give {argument}.toarray()."]
     if np.ma.is_masked(value):
-        remedy = ", or give a data frame with gaps and data={'missing': 'fill'}." if is_x else "."
+        has_remedy = is_x and not is_one_of_several
+        remedy = ", or give a data frame with gaps and data={'missing': 'fill'}." if has_remedy else "."
         return [f"{what} has masked values. Leave these rows out{remedy}"]
     if is_x and isinstance(value, np.ndarray | pd.DataFrame) and not len(value):
         return [f"{what} has no rows."]

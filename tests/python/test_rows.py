@@ -112,6 +112,16 @@ def test_dictionaries_of_arrays_are_inputs_and_outputs(tmp_path):
     ]
 
 
+def test_the_names_of_train_rows_can_be_mixed(tmp_path):
+    weights = np.linspace(0, 1, 60)
+    expected = rows_of(X, Y, weights).digest
+    for ending in ("", "_train"):
+        assert rows_of({"x": X, "y": Y, f"weights{ending}": weights}).digest == expected
+        assert rows_of({"x_train": X, f"y{ending}": Y, f"weights{ending}": weights}).digest == expected
+    assert rows_of({"x": X, "y": Y}, weights=weights).digest == expected != rows_of(X, Y).digest
+    assert rows_of({"x": X, "left": X}, Y).spec["path"] == "data.npz"  # an input may be called x
+
+
 def test_the_digest_is_that_of_the_content():
     base = rows_of(FRAME, "t").digest
     assert rows_of(FRAME.copy(), "t").digest == base
@@ -142,7 +152,34 @@ def test_the_digest_is_that_of_the_content():
         (({"a": sparse.csr_matrix(X)}, Y), r"x\['a'\] is a sparse matrix.*Give x\['a'\].toarray\(\)"),
         (({"a": X}, {"t": np.ma.masked_greater(X[:, 0], 1)}), r"y\['t'\] has masked values"),
         ((({"a": X}, Y), ({"b": X}, Y)), "a test row has the shape"),
+        (
+            (({"a": X}, Y), ({"a": sparse.csr_matrix(X)}, Y)),
+            r"x\['a'\] of the test rows is a sparse matrix.*Give x\['a'\].toarray\(\)",
+        ),
+        (
+            (({"a": X}, Y), ({"a": X}, Y), None, ({"a": np.ma.masked_greater(X, 1)}, Y)),
+            r"x\['a'\] of the validation rows has masked values. Leave these rows out\.$",
+        ),
+        (({"a": X[:0], "b": X[:0]}, Y[:0]), r"x\['a'\] has no rows.\nx\['b'\] has no rows"),
+        ((({"a": X}, Y), ({"a": X[:0]}, Y[:0])), r"x\['a'\] of the test rows has no rows"),
         ((X, sparse.csr_matrix(X)), "y is a sparse matrix"),
+        (({"x": X, "y": Y, "x_test": X},), "x: of x_test and y_test there is only one"),
+        (({"x": X, "y": Y, "y_test": Y},), "x: of x_test and y_test there is only one"),
+        (
+            ({"x": X, "y": Y, "sample_weight": Y},),
+            "x: got the array 'sample_weight', but the names are x, y, w",
+        ),
+        (({"x": X, "y": Y, "x_val": X, "y_val": Y},), "x: got the array 'x_val', but the names are"),
+        (
+            ({"x": X, "y": Y, "weights_test": np.ones(60)},),
+            "x: weights_test is given without x_test and y_test",
+        ),
+        (({"x": X, "y": Y, "x_train": X},), "x: got the arrays 'x' and 'x_train', which are the same"),
+        (({"x": FRAME, "y": "t", "x_val": FRAME},), "x: got the array 'x_val'"),
+        (
+            ({"x": X, "y": Y, "weights": np.ones(60)}, None, np.ones(60)),
+            "x has the key 'weights', and sample_weight is given, too",
+        ),
         ((sparse.csr_matrix(X), Y), r"x is a sparse matrix, but needs all values. Give x.toarray\(\)"),
         ((X[:0], Y[:0]), "x has no rows"),
         ((FRAME[:0], "t"), "x has no rows"),

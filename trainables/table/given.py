@@ -146,16 +146,7 @@ def given(data: Any, name: str) -> Given | pd.DataFrame:
     """
     if isinstance(data, pd.DataFrame):
         return data
-    named = _by_key(data, name)
-    for new in ("x", "y", "weights"):
-        if f"{new}_train" in named:
-            named[new] = named.pop(f"{new}_train")
-    if unknown := sorted(set(named) - set(KEYS)):
-        raise DataError(f"{name}: got the array {unknown[0]!r}, but the names are {', '.join(KEYS)}.")
-    if missing := [key for key in ("x", "y") if named.get(key) is None]:
-        raise DataError(f"{name}: the array {missing[0]!r} is missing. The names are {', '.join(KEYS)}.")
-    if (named.get("x_test") is None) != (named.get("y_test") is None):
-        raise DataError(f"{name}: of x_test and y_test there is only one. Give both, or neither.")
+    named = by_name(_by_key(data, name), name)
     test = None
     if named.get("x_test") is not None:
         test = _rows(named["x_test"], named["y_test"], named.get("weights_test"), f"{name}, the test rows")
@@ -167,6 +158,35 @@ def given(data: Any, name: str) -> Given | pd.DataFrame:
     if test is not None and list(test.y.columns) != list(found.y.columns):
         raise DataError(f"{name}: y_test has the targets {list(test.y)}, but y has {list(found.y)}.")
     return Given(found.x, found.y, found.weights, test)
+
+
+def by_name(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
+    """Return arrays by the names of `KEYS`.
+
+    Args:
+        data: the arrays by these names, or by their other names.
+        name: where they are from, for messages.
+
+    Raises:
+        DataError: a name is unknown, is there twice, or lacks its pair.
+    """
+    named = {str(key): array for key, array in data.items()}
+    for new in ("x", "y", "weights"):
+        if f"{new}_train" in named:
+            if new in named:
+                raise DataError(
+                    f"{name}: got the arrays {new!r} and '{new}_train', which are the same. Give one."
+                )
+            named[new] = named.pop(f"{new}_train")
+    if unknown := sorted(set(named) - set(KEYS)):
+        raise DataError(f"{name}: got the array {unknown[0]!r}, but the names are {', '.join(KEYS)}.")
+    if missing := [key for key in ("x", "y") if named.get(key) is None]:
+        raise DataError(f"{name}: the array {missing[0]!r} is missing. The names are {', '.join(KEYS)}.")
+    if (named.get("x_test") is None) != (named.get("y_test") is None):
+        raise DataError(f"{name}: of x_test and y_test there is only one. Give both, or neither.")
+    if named.get("weights_test") is not None and named.get("x_test") is None:
+        raise DataError(f"{name}: weights_test is given without x_test and y_test. Give all three, or none.")
+    return named
 
 
 def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
