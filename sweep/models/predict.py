@@ -92,7 +92,9 @@ def predict(
     if not as_table:
         return outputs
     if heads.has_heads(outputs):
-        return heads.named(outputs, model, prepared)[0]
+        frame, notes = heads.named(outputs, model, prepared)
+        frame.attrs["notes"] = notes
+        return frame
     flat = np.asarray(outputs).reshape(len(outputs), -1)
     return pd.DataFrame(flat, columns=[f"output_{number}" for number in range(flat.shape[1])])
 

@@ -1,6 +1,7 @@
 """Models of several inputs and outputs predict by name, from Python, by the command and as an exported file."""
 
 import io
+import json
 import re
 
 import keras
@@ -223,6 +224,20 @@ def test_a_subclassed_model_has_a_loss_for_all_outputs_or_one_for_each(loss, are
         expected = expit(outputs[name]) if logits else outputs[name]
         column = next(found for found in (f"p_{name}", f"score_{name}", name) if found in frame)
         np.testing.assert_allclose(frame[column], expected[:, 0], rtol=1e-5)
+
+
+def test_the_command_says_what_to_know_of_arrays_as_of_a_table(tmp_path):
+    loss = "keras.losses.BinaryCrossentropy(from_logits=True)"
+    run, table = of_table(tmp_path, ["y", "z"], loss=loss, task="multilabel")
+    x = table[["a", "b", "c", "kind"]]
+    features = np.column_stack([x[["a", "b", "c"]], x["kind"] == "p", x["kind"] == "q"]).astype("float32")
+    np.savez(tmp_path / "new.npz", x=features)
+    x.to_csv(tmp_path / "new.csv", index=False)
+    of_rows, of_arrays = (
+        json.loads(command("predict", run.folder.path, 0, tmp_path / name, "--trust", "--json").stdout)
+        for name in ("new.csv", "new.npz")
+    )
+    assert "from_logits=True" in of_arrays["notes"][0] and of_arrays["notes"] == of_rows["notes"]
 
 
 def test_a_regressor_of_two_outputs_does_not_mix_rows_and_targets():
