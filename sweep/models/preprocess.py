@@ -60,7 +60,7 @@ def with_preprocessing(model: keras.Model, prepared: Preparation) -> keras.Model
         key: Outputs.of(heads[key], prepared.task, int(output.shape[-1])).link
         for key, output in found.items()
     }
-    linked = {
+    linked: Any = {
         key: output
         if links[key] is None
         else keras.layers.Activation(links[key], name=_numbered("preparation_link", number))(output)
