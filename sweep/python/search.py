@@ -34,12 +34,10 @@ from sweep.python.rows import Rows, rows_of
 from trainables.builder.find import PICKLED
 from trainables.errors import TrainablesError
 from trainables.table.data import DataSpec
+from trainables.table.given import DIGEST
 
 GIVEN = "given"
 """The folder in a run's folder that has the function and the data."""
-
-DIGEST = "digest.json"
-"""The file in it with the checksum of the content of the data."""
 
 _OWN = ("data", "builder", "space", "base")
 """Fields of a plan that the other arguments of `search` give."""
@@ -167,10 +165,11 @@ class _Asked:
             replace_file(path, self.function.content)
 
     def write_rows(self, base: Path) -> None:
-        """Write the files of the rows into the folder `base`."""
+        """Write the files of the rows into the folder `base`, and the checksum of their content."""
         base.mkdir(parents=True, exist_ok=True)
         for name, content in self.rows.files.items():
             replace_file(base / name, content)
+        write_json(base / DIGEST, self.rows.digest)
 
 
 def _asked(
@@ -280,7 +279,6 @@ def _written(asked: _Asked, out: str | Path | None) -> tuple[RunFolder, Plan]:
     if not folder.exists:
         folder.create()
         asked.write_rows(base)
-        write_json(base / DIGEST, asked.rows.digest)
     asked.write_function(
         base
     )  # also into an old folder: another version of Python may not read the old pickle

@@ -314,6 +314,13 @@ def test_a_split_that_cannot_be_made_is_one_message(split, said):
         made.fit(x, x["a"])
 
 
+def test_gaps_that_a_step_before_has_filled_need_no_other_estimator():
+    made = KerasSweepRegressor(one_number, {"units": [2]}, epochs=1, data={"missing": "fill"}, **QUICK)
+    x = frame_with_texts(40)[["a"]]
+    found = make_pipeline(StandardScaler(), made).fit(x, x["a"])
+    assert found.predict(x).shape == (40,)
+
+
 def test_an_array_has_no_column_to_split_by():
     made = KerasSweepRegressor(one_number, {"units": [2]}, data={"split": {"kind": "group", "column": "g"}})
     with pytest.raises(ValueError, match="column 'g', but X is an array"):

@@ -253,6 +253,18 @@ def test_workers_of_ray_get_the_function_by_value():
     assert json.loads(run.folder.progress.read_text())["stage"] == "finished"
 
 
+def test_keys_about_columns_change_nothing_for_arrays(capsys):
+    data = {"missing": "fill", "drop": ["id"], "categories": {"k": "hash"}}
+    run = sweep.search(network(), X, Y, space=SPACE, data=data, **{**QUICK, "show": True})
+    said = "Arrays have no columns, so these keys under data change nothing: drop (['id'])"
+    assert said in capsys.readouterr().out
+    again = sweep.search(network(), X, Y, space=SPACE, data=data, **QUICK)
+    assert again.folder.path == run.folder.path and set(again.points["status"]) == {"completed"}
+    assert sweep.run(run.folder.plan, run.folder.path, in_process=True, show=False).exit_code == 0
+    with pytest.raises(InputError, match=r"no meaning: weight \('w'\)"):
+        sweep.search(network(), X, Y, space=SPACE, data={**data, "weight": "w"}, **QUICK)
+
+
 def test_several_inputs_and_outputs_are_dictionaries():
     def branches(units, *, input_shape):
         inputs = {name: keras.Input(shape, name=name) for name, shape in input_shape.items()}

@@ -265,7 +265,7 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
                 "x_test and y_test out. The best model can predict x_test."
             )
         y = pd.concat([given.y, given.test.y], ignore_index=True)
-    y = targets_of_plan(y, spec)
+    y, of_plan = targets_of_plan(y, spec)
     named = replace(spec, target=list(y.columns) if y.shape[1] > 1 else str(y.columns[0]))
     y = columns.stripped(y, named)
     parts = (Source("y", given.y), Source("y_test", given.test.y)) if given.test is not None else ()
@@ -278,7 +278,7 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
     if target is None or problems:
         raise DataError(columns.message(spec.path, problems))
     positions, how, x = np.arange(inputs.count(given.x)), spec.how, given.x
-    notes = target.notes
+    notes = (*of_plan, *target.notes)
     weights = {} if given.weights is None else {WEIGHTS: (given.weights, given.weights)}
     if given.test is not None:
         train, test, validation = positions, np.arange(len(positions), len(y)), None

@@ -34,6 +34,12 @@ KEYS = ("x", "y", "weights", "x_test", "y_test", "weights_test")
 _OF_COLUMNS = ("drop", "categories", "missing", "weight", "split.column", "test_path", "validation_path")
 """The keys of a plan's `data` that are about columns and files."""
 
+_HARMLESS = ("drop", "categories", "missing")
+"""Those that change nothing if there are no columns."""
+
+DIGEST = "digest.json"
+"""The file beside the data that `sweep.search` has written; their plan follows from a call in Python."""
+
 WEIGHTS = "weights"
 """The name under which the weights of given rows are kept in `Table.weights`."""
 
@@ -189,8 +195,11 @@ def by_name(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
     return named
 
 
-def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
-    """Return the targets of arrays that the plan names; `y` means all. The plan's names are those of an array without any.
+def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the targets of arrays that the plan names, and notes.
+
+    The name `y` means all. The plan's names are those of an array without any. One call of `sweep.search`, or an estimator
+    in a pipeline, may be for data frames and arrays, so keys about columns that change nothing are a note there.
 
     Args:
         y: one column for each target.
@@ -212,14 +221,23 @@ def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
             "for all of them."
         )
     changed = {**spec.changed(), **({"split.column": spec.how.column} if spec.how.column is not None else {})}
-    if without_meaning := [f"{key} ({changed[key]!r})" for key in _OF_COLUMNS if key in changed]:
+    of_columns = {key: f"{key} ({changed[key]!r})" for key in _OF_COLUMNS if key in changed}
+    notes: tuple[str, ...] = ()
+    if (Path(spec.path).parent / DIGEST).is_file():
+        harmless = [of_columns.pop(key) for key in _HARMLESS if key in of_columns]
+        if harmless:
+            notes = (
+                f"Arrays have no columns, so these keys under data change nothing: {', '.join(harmless)}.",
+            )
+    if of_columns:
         wrong.append(
-            f"arrays have no columns or other files, so these keys under data have no meaning: {', '.join(without_meaning)}"
-            ". Remove them. Give x_test, y_test and weights as arrays, and a data frame if its columns are to be prepared."
+            "arrays have no columns or other files, so these keys under data have no meaning: "
+            f"{', '.join(of_columns.values())}. Remove them. Give x_test, y_test and weights as arrays, and a data frame if "
+            "its columns are to be prepared."
         )
     if wrong:
         raise DataError("\n".join(f"{spec.path}: {one}" for one in wrong))
-    return y
+    return y, notes
 
 
 def _by_key(data: Any, name: str) -> dict[str, Any]:
