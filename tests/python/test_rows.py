@@ -91,6 +91,12 @@ def test_arrays_with_texts_weights_and_validation(tmp_path):
         np.testing.assert_array_equal(table.x_train[-n:], (X[:n] + 9).astype("float32"))
 
 
+def test_an_output_that_is_called_y_leaves_out_no_other(tmp_path):
+    table = loaded(rows_of(X, {"y": X[:, 0], "z": X[:, 1]}), tmp_path)
+    assert table.targets == ("y", "z")
+    np.testing.assert_array_equal(table.y_train, table.x_train)
+
+
 def test_dictionaries_of_arrays_are_inputs_and_outputs(tmp_path):
     x = {"left": X, "right": CHANCE.normal(size=(60, 4, 2))}
     y = {"size": X[:, 0], "kind": (X[:, 1] > 0).astype(int)}

@@ -226,3 +226,13 @@ def test_amounts_in_texts_are_no_classes(tmp_path):
     with pytest.raises(DataError) as error:  # rows of arrays cannot be left out
         load(saved(tmp_path, x=X, y=np.resize(["?", *map(str, range(20))], 60)))
     assert "na: " not in str(error.value) and "task: multiclass" in str(error.value)
+
+
+@pytest.mark.parametrize("of", [dict, pd.DataFrame])
+def test_the_plans_y_means_all_targets_although_one_is_called_so(tmp_path, of):
+    save(given((X, of({"y": Y, "z": Y * 2})), "x"), tmp_path / "data.npz")
+    spec = DataSpec(str(tmp_path / "data.npz"), "y")
+    table = load(spec)
+    assert table.targets == ("y", "z") and table.y_train.shape == (48, 2)
+    np.testing.assert_array_equal(table.y_train[:, 1], table.y_train[:, 0] * 2)
+    assert load(replace(spec, target="z")).targets == ("z",)

@@ -210,11 +210,13 @@ def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> tuple[pd.DataFrame, tupl
     """
     names, wrong = [str(name) for name in y.columns], []
     is_nameless = names in (["y"], [f"y{n}" for n in range(len(names))])
-    if set(spec.targets) <= set(names):
+    if spec.targets == ("y",):
+        pass  # all of them, although one may be called y
+    elif set(spec.targets) <= set(names):
         y = y[list(spec.targets)]
     elif is_nameless and len(spec.targets) == len(names):
         y = y.set_axis(list(spec.targets), axis=1)
-    elif spec.targets != ("y",):
+    else:
         some = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         wrong.append(
             f"data.target got {spec.target!r}, but the targets of the arrays are {some}. Write their names, or target: y "
