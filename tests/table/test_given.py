@@ -236,3 +236,11 @@ def test_the_plans_y_means_all_targets_although_one_is_called_so(tmp_path, of):
     assert table.targets == ("y", "z") and table.y_train.shape == (48, 2)
     np.testing.assert_array_equal(table.y_train[:, 1], table.y_train[:, 0] * 2)
     assert load(replace(spec, target="z")).targets == ("z",)
+
+
+@pytest.mark.parametrize("y", [{"a": 1}.values(), (n for n in range(60)), np.array(None)])
+def test_targets_that_are_no_array_are_told_by_their_shape(y):
+    with pytest.raises(DataError, match=r"y has the shape \(\), but needs \(rows,\)"):
+        given((X, y), "x")
+    with pytest.raises(DataError, match="x is not of numbers"):
+        given((np.asarray({"a": 1}.values()), Y), "x")

@@ -310,7 +310,7 @@ def _rows(x: Any, y: Any, weights: Any, name: str) -> Given:
 
 def _lengths(values: Any) -> tuple[int, int] | None:
     """Return two different lengths of rows that are sequences; None if they have one length, or are no sequences."""
-    if isinstance(values, np.ndarray) and values.dtype != object:
+    if isinstance(values, np.ndarray) and (values.dtype != object or not values.ndim):
         return None
     if not isinstance(values, np.ndarray | list | tuple | pd.Series):
         return None
