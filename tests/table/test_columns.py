@@ -46,6 +46,15 @@ def test_the_remedies_work():
         ([f"${n}" for n in range(40)], "a number with $", 'strip: ["$"]'),
         ([f"{n}%" for n in range(40)], "a number with %", 'strip: ["%"]'),
         ([f"{n % 5} kr" for n in range(40)], "a number with kr in each row", 'strip: ["kr"]'),
+        ([f"kr {n % 5}" for n in range(40)], "a number with kr in each row", 'strip: ["kr"]'),
+        ([f"Rs. {n % 5 + 1}00" for n in range(40)], "a number with Rs. in each row", 'strip: ["Rs."]'),
+        ([f"{n % 9}kr" for n in range(40)], "a number with kr in each row", 'strip: ["kr"]'),
+        ([f"CHF {n % 9 + 1}0" for n in range(40)], "a number with CHF in each row", 'strip: ["CHF"]'),
+        ([f"USD {n % 9}" for n in range(40)], "a number with USD in each row", 'strip: ["USD"]'),
+        ([f"{n % 9} EUR" for n in range(40)], "a number with EUR in each row", 'strip: ["EUR"]'),
+        ([f"US${n % 9}" for n in range(40)], "a number with US$ in each row", 'strip: ["US$"]'),
+        ([f"R$ {n % 9}" for n in range(40)], "a number with R$ in each row", 'strip: ["R$"]'),
+        ([f"₹{n % 9 + 1},099" for n in range(40)], "looks like numbers with commas", 'strip: ["₹"]'),
         ([f"₹ {n % 2}" for n in range(40)], "a number with ₹ in each row", 'strip: ["₹"]'),
         ([f"{n},500" for n in range(1, 40)], "commas", 'thousands: ","'),
         (["2020-01-31", "2021-02-28"] * 20, "dates", 'split: {kind: time, column: "c"}'),
@@ -70,6 +79,24 @@ def test_times_of_a_day_are_no_dates(form):
 )
 def test_categories_are_categories(values):
     assert judged(values) == "onehot"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "FR{:02}", "FR {}", "rs42935{}", "RS {}", "LV-101{}", "LV{}", "FT{}", "FT {}", "KN {}", "TK {}", "RP {}",
+        "EUR{}", "USD-{}", "CHF {:02}", "kr-{}", "kr - {}", "kr{}", "Euro {}", "TL {}",
+    ],
+)  # fmt: skip
+def test_codes_with_letters_of_a_currency_are_categories(form):
+    assert judged([form.format(n % 12) for n in range(48)]) == "onehot"
+
+
+@pytest.mark.parametrize(
+    "values", [["CAD 1", "CAD 2", "CAD 3"], ["5 EUR", "USD"], ["kr 01", "kr 02", "kr 12"]]
+)
+def test_few_texts_with_codes_of_currencies_are_categories(values):
+    assert judged(values * 9) == "onehot"
 
 
 def test_all_that_is_wrong_is_one_message():

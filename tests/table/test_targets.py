@@ -245,6 +245,8 @@ def test_amounts_are_classes_if_asked_for(name):
         ["3 rooms", "4 rooms", "5+ rooms"], ["A1", "B2", "C3"], ["18-25", "26-40", "41-65"], ["<=50K", ">50K"],
         ["2-4", "5-9"], ["10:20", "9:30"], ["1,200-2,000", "2,000-3,000"], ["28.02.2024", "01.03.2024"], ["$", "$$", "$$$"],
         ["TOP 5", "TOP 10"], ["try 1", "try 2"], ["2 doors", "4 doors"], ["EUR", "USD"],
+        ["LV1", "LV2", "LV3"], ["FT1", "FT2"], ["LV-1010", "LV-1011"], ["RS 3", "RS 4"], ["FR 38", "FR 40"],
+        ["CAD 1", "CAD 2"], ["Euro 4", "Euro 5", "Euro 6"],
     ],
 )  # fmt: skip
 def test_labels_with_digits_are_classes(labels):

@@ -19,20 +19,39 @@ _CODES = {
     "EGP", "ETB", "GHS", "HKD", "HRK", "HUF", "IDR", "ILS", "INR", "IQD", "IRR", "ISK", "JOD", "JPY", "KES", "KRW",
     "KWD", "KZT", "LBP", "LKR", "MAD", "MXN", "MYR", "NGN", "NPR", "NZD", "OMR", "PEN", "PHP", "PKR", "PYG", "QAR",
     "RMB", "RON", "RSD", "RUB", "SAR", "SGD", "THB", "TND", "TRY", "TWD", "TZS", "UAH", "UGX", "UYU", "UZS", "VND",
-    "XAF", "XOF", "ZAR", "TL",
+    "XAF", "XOF", "ZAR",
 }  # fmt: skip
 """Codes of currencies that count only in capital letters, because some are words, too. Those that people write in capitals
 as words, such as ALL and TOP, are left out."""
 
-_WORDS = {
-    "cent", "cents", "chf", "czk", "dkk", "dollar", "dollars", "eur", "euro", "euros", "ft", "fr", "gbp", "huf",
-    "inr", "kn", "kr", "kč", "lei", "leu", "lv", "nok", "pesos", "pln", "rp", "rs", "rub", "rupees", "sek", "sfr",
-    "tk", "usd", "yen", "yuan", "zł",
-}  # fmt: skip
-"""What people write beside amounts of money, in small letters."""
+_PLAIN_CODES = {"chf", "czk", "dkk", "eur", "gbp", "huf", "inr", "nok", "pln", "rub", "sek", "usd"}
+"""Codes of currencies that are no other words, in small letters."""
 
-_MARK = re.compile(r"[^\W\d_]{0,3}[^\w\s.,:;!?+\-*/<>=()\[\]{}'\"|~#&@^`\\_]|[^\W\d_]+\.?")
-"""A sign, with letters before it as in "US$"; or a word, with a point behind it as in "Rs."."""
+LEAST_OF_CODES = 5
+"""Different texts with codes of currencies that a column needs: "CAD 1" and "CAD 2" alone may be names."""
+
+_WORDS = {"kr", "kr.", "rs.", "sfr", "sfr."}
+"""What people write before or behind amounts of money, in small letters. Of two letters that are much else, such as FR and
+RS, only "Rs." is here, which has a point."""
+
+_WORDS_BEHIND = {
+    "cent", "cents", "dollar", "dollars", "euro", "euros", "kč", "lei", "leu", "pesos", "rupees", "yen", "yuan", "zł",
+}  # fmt: skip
+"""What people write behind amounts of money, in small letters; before a number, as in "Euro 5", it is a name."""
+
+_SIGN = re.compile(r"[^\W\d_]{0,3}[^\w\s.,:;!?+\-*/<>=()\[\]{}'\"|~#&@^`\\_]")
+"""A sign, with letters before it as in "US$"."""
+
+_NUMBER = r"[+-]?[^\w\s+\-]?[ \u00a0\u202f]?(?P<{}>\d[\d.,'\u2019 \u00a0\u202f]*)[^\w\s+\-]?"
+_NAMED = re.compile(
+    r"^(?:[+-]?[ \u00a0]*(?P<before>[^\W\d_]+(?:\.|\.?(?=[ \u00a0\u202f])))[ \u00a0\u202f]*(?!-\s)"
+    + _NUMBER.format("after_it")
+    + "|"
+    + _NUMBER.format("before_it")
+    + r"[ \u00a0\u202f]*(?P<behind>[^\W\d_]+\.?))$",
+    re.MULTILINE,
+)
+"""A text of a word and a number: the word has a blank or a point behind it, or is behind the number."""
 
 GROUPS = ",.'\u2019 \u00a0\u202f"
 """Marks that people write between thousands; the last three are a curly apostrophe and spaces that break no line."""
@@ -73,17 +92,38 @@ def to_number(value: object) -> float:
 def signs_in(texts: Iterable[str]) -> list[str]:
     """Return the signs that people write into numbers and that are there, the longest first.
 
-    These are "%", the currency signs of Unicode, also with letters before them, and names of currencies.
+    These are "%", the currency signs of Unicode, also with letters before them, and names of currencies that are apart from
+    their number or behind it: "FR01" and "kr-5" are codes of something else.
     """
-    found = filter(_is_sign, set(_MARK.findall("\n".join(texts))))
+    joined = "\n".join(texts)
+    found = {sign for sign in set(_SIGN.findall(joined)) if _is_sign(sign)} | _names_in(joined)
     return sorted(found, key=lambda sign: (-len(sign), sign))
 
 
 def _is_sign(mark: str) -> bool:
-    if mark[-1] == "%" or unicodedata.category(mark[-1]) == "Sc":
-        return True
-    word = mark.removesuffix(".")
-    return word in _CODES or word.lower() in _WORDS
+    return mark[-1] == "%" or unicodedata.category(mark[-1]) == "Sc"
+
+
+def _names_in(lines: str) -> set[str]:
+    """Return the names of currencies beside the numbers of lines; one that is beside a number such as 01 is none."""
+    words: set[str] = set()
+    wrong: set[str] = set()
+    codes: dict[str, set[str]] = {}
+    for match in _NAMED.finditer(lines):
+        name, number = match["before"] or match["behind"], match["after_it"] or match["before_it"]
+        word, is_behind = name.lower(), match["behind"] is not None
+        is_code = name.removesuffix(".") in _CODES or word.removesuffix(".") in _PLAIN_CODES
+        if not (is_code or word in _WORDS or (is_behind and (word in _WORDS_BEHIND or name == "TL"))):
+            continue
+        if re.match(r"0\d", number):
+            wrong.add(name)
+        elif is_code or name == "TL":
+            codes.setdefault(name, set()).add(match[0])
+        else:
+            words.add(name)
+    if len(set().union(*codes.values())) >= LEAST_OF_CODES:
+        words |= set(codes)
+    return words - wrong
 
 
 def without(text: str, signs: Iterable[str]) -> str:
