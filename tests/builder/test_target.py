@@ -156,6 +156,30 @@ def test_a_target_that_the_model_cannot_learn_is_told(y, changes, model, words):
         assert word in str(error.value)
 
 
+@pytest.mark.parametrize("loss", ["mse", losses.Huber()])
+def test_ordered_classes_may_be_amounts(loss):
+    model = compiled(1, loss=loss)
+    found = target_of(model, table(THREE, classes=("A", "B", "C"), is_ordered=True))
+    assert (found.shapes, found.note) == (("flat",), "")
+    found = target_of(model, table(THREE, classes=("1 star", "2 stars", "10 stars"), is_ordered=True))
+    assert found.note == ""
+
+
+def test_classes_that_begin_with_ascending_numbers_are_told_to_be_taken_for_amounts():
+    found = target_of(compiled(1), table(THREE, classes=("1 star", "2 stars", "3 stars")))
+    assert (
+        found.shapes == ("flat",)
+        and 'takes the 3 classes of the target "y" for the amounts 0 to 2' in found.note
+    )
+    for classes in (
+        ("1 star", "10 stars", "2 stars"),
+        ("1 a", "1 b", "2 a"),
+        ("1 star", "2 stars", "unknown"),
+    ):
+        with pytest.raises(TargetError, match="mse takes them for amounts"):
+            target_of(compiled(1), table(THREE, classes=classes))
+
+
 def test_a_loss_that_takes_whole_batches_only_is_left_to_keras():
     def loss(y, p):
         return ops.mean(ops.square(ops.reshape(y, (25,)) - ops.reshape(p, (25,))))

@@ -481,3 +481,12 @@ def test_odd_texts_of_a_target_leave_out_rows_as_the_remedy_says(tmp_path):
     pasted = yaml.safe_load(textwrap.dedent(remedies.rpartition("\n")[0]))  # without the last, for classes
     table = load(DataSpec(str(path), "y", **pasted))
     assert table.task == "regression" and len(table.y_train) + len(table.y_test) == 292
+
+
+def test_a_table_knows_whether_its_classes_have_an_order(tmp_path):
+    grades = pd.Categorical(["A", "C", "B"] * 20, ordered=True)
+    for ordered in (True, False):
+        frame = pd.DataFrame({"a": np.arange(60) % 7 / 2, "y": grades if ordered else grades.as_unordered()})
+        frame.to_parquet(tmp_path / "t.parquet")
+        table = load(DataSpec(str(tmp_path / "t.parquet"), "y"))
+        assert table.classes == ("A", "B", "C") and table.is_ordered == ordered

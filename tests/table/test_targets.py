@@ -76,7 +76,8 @@ def test_ordered_categories_keep_their_order():
     values = pd.Categorical(["low", "high", "mid"] * 9, ["low", "mid", "high", "never"], ordered=True)
     target, _ = found(values)
     assert target.classes == ("low", "mid", "high")
-    assert target.values[:3].tolist() == [0, 2, 1]
+    assert target.values[:3].tolist() == [0, 2, 1] and target.are_ordered
+    assert not found(pd.Categorical(["low", "high", "mid"] * 9))[0].are_ordered
 
 
 def test_several_targets_are_numbers_or_answers():

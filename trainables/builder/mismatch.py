@@ -65,6 +65,13 @@ def _of_target(loss: Any, width: int, table: Table) -> Iterator[tuple[str, str]]
             "the target",
             f"{target_range.codes_mean_nothing(table)} they mean nothing unless the loss {name} takes them for classes",
         )
+    elif width == 1 and kind and target_range.takes_codes(kind, table):
+        yield (
+            "the target",
+            f'the loss {name} takes the {len(table.classes)} classes of the target "{table.target}" for the amounts 0 to '
+            f"{len(table.classes) - 1}. For classes without an order, use sparse_categorical_crossentropy, and give the "
+            f"last layer {len(table.classes)} units with a softmax",
+        )
 
 
 def _of_loss(loss: Any, width: int, shape: str, last: str) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,7 +58,8 @@ def check(loss: Any, width: int, table: Table, column: int | None) -> None:
             f"The model has {width} output{'s' * (width > 1)}, but there are {values.shape[1]} target columns: "
             f"{table.target}. Give the last layer {values.shape[1]} units."
         )
-    if width == 1 and column is None and are_names(table) and kind not in (_SPARSE, *_CATEGORICAL):
+    takes_amounts = kind not in (_SPARSE, *_CATEGORICAL)
+    if width == 1 and column is None and takes_amounts and are_names(table) and not _are_numbered(table):
         raise TargetError(
             f"{codes_mean_nothing(table)} {name_of(loss)} takes them for amounts. Use sparse_categorical_crossentropy, "
             f"and give the last layer {len(table.classes)} units with a softmax. If the classes are amounts, write these as "
@@ -87,7 +90,20 @@ def are_names(table: Table) -> bool:
     """Return whether the classes of the target are three or more texts, sorted by their letters alone."""
     classes = list(table.classes)
     is_of_one = table.y_train.ndim == 1 and len(classes) > 2
-    return is_of_one and all(isinstance(label, str) for label in classes) and classes == sorted(classes)
+    are_texts = is_of_one and all(isinstance(label, str) for label in classes)
+    return are_texts and not table.is_ordered and classes == sorted(classes)
+
+
+def takes_codes(kind: str, table: Table) -> bool:
+    """Return whether a loss of Keras takes the codes of texts for amounts, which may be meant, as with "1 star"."""
+    return are_names(table) and _are_numbered(table) and kind not in (_SPARSE, *_CATEGORICAL)
+
+
+def _are_numbered(table: Table) -> bool:
+    """Return whether the classes are texts that begin with ascending numbers, such as "1 star" and "2 stars"."""
+    found = [re.match(r"\s*(\d+)", str(label)) for label in table.classes]
+    numbers = [int(match[1]) for match in found if match]
+    return len(numbers) == len(found) and all(one < other for one, other in pairwise(numbers))
 
 
 def codes_mean_nothing(table: Table) -> str:

@@ -68,6 +68,7 @@ class Table:
         recipe: what each raw column becomes; None for arrays that were given as they are.
         target_shape: the shape in which models take the target: auto, flat, column or onehot; see `builder.target`.
         notes: what the user must know about the preparation of the table, a sentence each.
+        is_ordered: whether the order of the classes is that of ordered categories.
     """
 
     x_train: Any  # `inputs.Features`
@@ -86,6 +87,7 @@ class Table:
     recipe: Recipe | None = None
     target_shape: TargetShape = "auto"
     notes: tuple[str, ...] = ()
+    is_ordered: bool = False
 
 
 def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] = ()) -> Table:
@@ -248,6 +250,7 @@ def _table(
     return Table(
         x_train, y_train, x_test, y_test, made.features, ", ".join(target.names), raw.sha256, made.groups,
         target.task, target.classes, target.names, weights, validation, made, spec.target_shape, tuple(notes),
+        target.are_ordered,
     )  # fmt: skip
 
 
@@ -302,6 +305,7 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
         inputs.taken(x, train), target.values[train], inputs.taken(x, test), target.values[test], features,
         ", ".join(target.names), given.sha256, {},
         target.task, target.classes, target.names, weights, validation, None, spec.target_shape, notes,
+        target.are_ordered,
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ class Target:
         notes: what the user must know.
         are_texts: whether the labels are texts or truth values, or the plan says that the numbers are classes.
         names: of the targets; columns that are the classes of one target have one name together.
+        are_ordered: whether the order of the labels is that of ordered categories.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class Target:
     notes: tuple[str, ...] = ()
     are_texts: bool = False
     names: tuple[str, ...] = ()
+    are_ordered: bool = False
 
 
 def target_of(frame: pd.DataFrame, source: Source, spec: DataSpec) -> tuple[Target | None, list[Problem]]:
@@ -152,8 +154,9 @@ def _classes(values: pd.Series, spec: DataSpec) -> Target:
     if len({str if isinstance(label, str) else float for label in values.dropna().unique()}) > 1:
         values = values.map(_as_text, na_action="ignore")  # numbers and texts have no order
     present = values.dropna()
-    if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
-        labels = [label for label in values.dtype.categories if bool((present == label).any())]
+    ordered = values.dtype if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered else None
+    if ordered is not None:
+        labels = [label for label in ordered.categories if bool((present == label).any())]
     else:
         labels = sorted(present.unique().tolist())
     classes = tuple(
@@ -166,7 +169,8 @@ def _classes(values: pd.Series, spec: DataSpec) -> Target:
         "If they are one class, write it alike in all rows."
         for some in alike(classes, _bare)
     )
-    return Target("binary" if len(classes) == 2 else "multiclass", codes, classes, notes, True)
+    task: Task = "binary" if len(classes) == 2 else "multiclass"
+    return Target(task, codes, classes, notes, True, are_ordered=ordered is not None)
 
 
 def alike(labels: Sequence[Any], bare: Callable[[str], str]) -> list[list[str]]:
