@@ -17,7 +17,7 @@ from sweep.errors import InputError
 from sweep.models import features, heads, preparation, rebuild
 from sweep.models.outputs import is_regression
 from sweep.models.preparation import Preparation
-from trainables.table import columns, readers
+from trainables.table import columns, named_index, readers
 from trainables.table.data import DataError, DataSpec
 from trainables.table.expected import NOTHING, Expected
 from trainables.table.inputs import Features
@@ -154,6 +154,7 @@ def prepared_rows(
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise InputError(f"{name} has the column {twice[0]!r} twice. Remove one.")
+    frame = named_index.with_levels(frame, [column.name for column in prepared.recipe.columns])
     frame = prepared.recipe.with_gaps(frame, spec)
     return prepared.recipe.checked(columns.stripped(frame, spec), name, row)
 
@@ -238,7 +239,7 @@ def rows_of(
         return features.of_npz(path, content), (), counted_row
     expected = recipe.expected if recipe else NOTHING
     try:
-        found = readers.read(path, content, spec, expected)
+        found = readers.read(path, content, spec, expected, None)
     except DataError:
         without_targets = _without_targets(path, content, spec, expected)
         if without_targets is None:
@@ -253,7 +254,7 @@ def _without_targets(path: str, content: bytes, spec: DataSpec, expected: Expect
     if spec.header or not fewer:
         return None
     try:
-        return readers.read(path, content, replace(spec, columns=fewer), expected)
+        return readers.read(path, content, replace(spec, columns=fewer), expected, None)
     except DataError:
         return None
 

@@ -1,11 +1,17 @@
 """A named index is no feature, but splits the rows if the plan names it."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pytest
+import yaml
 
+from sweep.models import predict
+from sweep.models.predict import prepared_rows
+from sweep.models.preparation import Preparation
 from sweep.python.rows import rows_of
 from trainables.table.data import load
 from trainables.table.spec import DataSpec, Split
@@ -63,7 +69,7 @@ def test_an_index_that_the_plan_does_not_name_is_told_and_left_out(tmp_path, for
     found = load(DataSpec(str(tmp_path / form(tmp_path, frame())), "y"))
     assert found.features == ("a",)
     [note] = found.notes
-    assert 'the index "date" is no feature' in note and "split: {kind: time, column: date}" in note
+    assert 'the index "date" is no feature' in note and 'split: {kind: time, column: "date"}' in note
     plain = load(DataSpec(str(tmp_path / form(tmp_path, frame(None))), "y"))
     assert plain.notes == () and plain.features == ("a",)
     np.testing.assert_array_equal(plain.x_train, found.x_train)
@@ -82,6 +88,42 @@ def test_each_named_level_is_a_column_and_others_are_left_out(tmp_path):
     )
     numbers = load(DataSpec(path, "y", missing={"house": "fill"}))
     assert numbers.features == ("a", "house") and 'the index "date"' in numbers.notes[0]
+
+
+@FORMS
+def test_weights_at_some_points_may_be_in_a_named_index(tmp_path, form):
+    table = frame(pd.Index(range(1, 61), name="w"))
+    found = load(DataSpec(str(tmp_path / form(tmp_path, table)), "y"), weights=["w"])
+    assert found.features == ("a",) and not found.notes
+    assert sorted(np.concatenate(found.weights["w"])) == list(range(1, 61))
+
+
+@pytest.mark.parametrize("name", ["a: b", 'the "day"', "no"])
+def test_the_line_of_a_plan_names_the_index_as_yaml_does(tmp_path, name):
+    [note] = load(DataSpec(str(tmp_path / parquet(tmp_path, frame(TIMES.rename(name)))), "y")).notes
+    line = re.search(r"\((split: .*\})\)", note)[1]
+    assert yaml.safe_load(line) == {"split": {"kind": "time", "column": name}}
+
+
+@pytest.mark.parametrize("form", [parquet, feather])
+@pytest.mark.parametrize("keys", [{"categories": {"house": "onehot"}}, {"missing": {"house": "fill"}}])
+def test_the_very_frame_and_its_file_can_be_predicted(tmp_path, form, keys):
+    index = pd.MultiIndex.from_arrays([np.arange(60) % 6, TIMES], names=["house", "date"])
+    path = str(tmp_path / form(tmp_path, frame(index)))
+    spec = DataSpec(path, "y", **keys)
+    table = load(spec)
+    assert table.features[0] == "a" and len(table.features) > 1
+    prepared = Preparation.of(table)
+    rows = prepared_rows(frame(index).head(9), prepared, spec, "rows")
+    assert rows.index.equals(index[:9]) and rows["house"].astype(int).tolist() == [*range(6), 0, 1, 2]
+    of_file, notes, _ = predict.rows_of(path, spec, table.recipe)
+    assert notes == ()
+    np.testing.assert_array_equal(
+        table.recipe.encode(prepared_rows(of_file.head(9), prepared, spec, "file"))[0],
+        table.recipe.encode(rows)[0],
+    )
+    columns = prepared_rows(frame(index).reset_index("house").head(9), prepared, spec, "rows")
+    assert columns["house"].tolist() == rows["house"].tolist()
 
 
 def test_an_index_with_the_name_of_a_column_is_told(tmp_path):

@@ -102,7 +102,7 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
     Raises:
         DataError: the file cannot be read as a table, or columns cannot be trained on; the message names them all.
     """
-    raw = raws.read(spec)
+    raw = raws.read(spec, weights)
     if isinstance(raw, Given):
         return _of_arrays(raw, spec, validation_split)
     source = raw.source()

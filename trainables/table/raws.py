@@ -58,8 +58,12 @@ class Raw:
         )
 
 
-def read(spec: DataSpec) -> Raw | Given:
+def read(spec: DataSpec, by_weight: Sequence[str] = ()) -> Raw | Given:
     """Read the files that `spec` names, or call the function.
+
+    Args:
+        spec: names the files.
+        by_weight: columns that weight the rows at some points, which may be in a named index.
 
     Raises:
         DataError: one cannot be read as a table, or lacks a column that the first has.
@@ -70,17 +74,17 @@ def read(spec: DataSpec) -> Raw | Given:
             return found
         frame = found.set_axis(found.columns.map(str), axis=1)
         readers.check_names(list(frame.columns), spec.path)
-        frame, notes = named_index.as_columns(frame, spec.path, spec)
+        frame, notes = named_index.as_columns(frame, spec.path, spec, by_weight)
         return Raw((Source(spec.path, frame, notes=notes),), frame, _checksum(frame))
     if spec.ending == ".npz":
         return from_npz(spec.path, readers.content(spec.path))
     contents = _each(spec, lambda path: (path, readers.content(path)))
     digest = [hashlib.sha256(data).hexdigest() for _, data in contents]
     held = dict(contents)
-    sources = _each(spec, lambda path: readers.read(path, held[path], spec))
+    sources = _each(spec, lambda path: readers.read(path, held[path], spec, others=by_weight))
     if len(sources) > 1 and (texts := _texts_somewhere(sources, spec)):
         expected = Expected(texts=dict.fromkeys(texts, ()))
-        sources = [readers.read(path, data, spec, expected) for path, data in contents]
+        sources = [readers.read(path, data, spec, expected, by_weight) for path, data in contents]
     first = sources[0]
     for other in sources[1:]:
         if lacking := [name for name in first.frame.columns if name not in other.frame.columns]:

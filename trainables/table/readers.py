@@ -14,7 +14,7 @@ import itertools
 import lzma
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -103,7 +103,9 @@ def content(path: str) -> bytes:
         ) from None
 
 
-def read(path: str, data: bytes, spec: DataSpec, expected: Expected = NOTHING) -> Source:
+def read(
+    path: str, data: bytes, spec: DataSpec, expected: Expected = NOTHING, others: Collection[str] | None = ()
+) -> Source:
     """Return the table in a file.
 
     Args:
@@ -111,6 +113,8 @@ def read(path: str, data: bytes, spec: DataSpec, expected: Expected = NOTHING) -
         data: its bytes.
         spec: how to read it. Its own path is not used. Texts with marks between thousands stay texts.
         expected: what is known of the table.
+        others: names of columns that the plan gives outside of `data`. None if the rows are to be predicted, so that nothing
+            is told of a named index.
 
     Raises:
         DataError: the file cannot be read as a table.
@@ -119,15 +123,21 @@ def read(path: str, data: bytes, spec: DataSpec, expected: Expected = NOTHING) -
     ending = ending_of(path)
     if ending in (".parquet", ".pq"):
         # Unlike `read_table`, this reads a file in which a name is there twice, so that the message can say so.
-        return _read_arrow(path, "Parquet", lambda: pq.ParquetFile(pa.BufferReader(data)).read(), spec)
+        return _read_arrow(
+            path, "Parquet", lambda: pq.ParquetFile(pa.BufferReader(data)).read(), spec, others
+        )
     if ending in (".feather", ".arrow"):
-        return _read_arrow(path, "Feather", lambda: pyarrow.feather.read_table(pa.BufferReader(data)), spec)
+        return _read_arrow(
+            path, "Feather", lambda: pyarrow.feather.read_table(pa.BufferReader(data)), spec, others
+        )
     if ending in EXCEL:
         return _read_excel(path, data, spec, expected)
     return _read_text(path, _decompressed(path, data), spec, expected)
 
 
-def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table], spec: DataSpec) -> Source:
+def _read_arrow(
+    path: str, kind: str, load: Callable[[], pa.Table], spec: DataSpec, others: Collection[str] | None
+) -> Source:
     try:
         table = load()
         check_names([str(name) for name in table.schema.names], path)
@@ -138,8 +148,8 @@ def _read_arrow(path: str, kind: str, load: Callable[[], pa.Table], spec: DataSp
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: cannot be read as {kind} ({reason}). Correct data.path.") from None
     frame.columns = frame.columns.map(str)
-    frame, notes = named_index.as_columns(frame, path, spec)
-    return Source(path, frame, notes=notes)
+    frame, notes = named_index.as_columns(frame, path, spec, others or ())
+    return Source(path, frame, notes=() if others is None else notes)
 
 
 def _read_excel(path: str, data: bytes, spec: DataSpec, expected: Expected) -> Source:
