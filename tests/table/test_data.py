@@ -1,7 +1,9 @@
 """A table becomes the same arrays as by plain pandas, and a bad one is refused with the place of the fault."""
 
 import hashlib
+import re
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -490,3 +492,27 @@ def test_a_table_knows_whether_its_classes_have_an_order(tmp_path):
         frame.to_parquet(tmp_path / "t.parquet")
         table = load(DataSpec(str(tmp_path / "t.parquet"), "y"))
         assert table.classes == ("A", "B", "C") and table.is_ordered == ordered
+
+
+def test_a_rare_class_is_counted_only_in_parts_that_are_split_at_random(tmp_path):
+    def told(y, **others):
+        spec = DataSpec(str(tmp_path / "t.csv"), "y")
+        for key, values in {"path": y, **others}.items():
+            frame = pd.DataFrame({"a": np.arange(len(values)) % 7 / 2, "y": values})
+            frame.to_csv(tmp_path / f"{key}.csv", index=False)
+            spec = replace(spec, **{key: str(tmp_path / f"{key}.csv")})
+        return [note for note in load(spec).notes if "split at random" in note]
+
+    half = np.resize([0, 1], 100)
+    assert told(half, test_path=[0] * 20) == told(half, validation_path=[0] * 20) == []
+    assert told(half, test_path=[0] * 2000) == []
+    rare = np.resize([1, *[0] * 19], 100)
+    [note] = told(rare, test_path=[0, 1] * 90)
+    assert "only 5 of 100 rows have the class 1" in note and re.search(
+        r": \d fitted, \d validation rows", note
+    )
+    [note] = told(rare, validation_path=[0, 1] * 90)
+    assert "only 5 of 100 rows have the class 1" in note and re.search(r": \d fitted, \d test rows", note)
+    [note] = told(rare, test_path=[0, 1, 2] * 9)
+    assert "only 5 of 100 rows have the class 1" in note
+    assert told(rare, test_path=[0, 1] * 9, validation_path=[0, 1] * 9) == []

@@ -161,7 +161,9 @@ def load(spec: DataSpec, validation_split: float = 0.2, weights: Sequence[str] =
     )
     notes += [*told, *found.notes]
     if spec.how.kind is None and not target.are_texts and len(named) < 3:
-        notes += splits.told_of_rare(found, classes, target.classes, target.task, validation_split)
+        notes += splits.told_of_rare(
+            found, classes, target.classes, target.task, validation_split, [*named][1:]
+        )
     if len(found.train) < 2 or len(found.test) < 1:
         raise DataError(
             f"{path}: {len(rows[0])} rows with test_fraction={how.test:g} leave {len(found.train)} to train on and "

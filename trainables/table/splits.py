@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,12 @@ def split(
 
 
 def told_of_rare(
-    parts: Parts, codes: pd.Series | None, labels: Sequence[Any], task: str, share: float
+    parts: Parts,
+    codes: pd.Series | None,
+    labels: Sequence[Any],
+    task: str,
+    share: float,
+    given: Collection[str] = (),
 ) -> list[str]:
     """Return what to tell about the rarest class of rows that are split at random, because its shares differ.
 
@@ -104,23 +109,26 @@ def told_of_rare(
         labels: of the classes.
         task: what is learned.
         share: share of the train rows that are the validation rows, if `parts` does not say it.
+        given: the parts, test or validation, that have files of their own; they are not counted.
     """
     if codes is None:
         return []
     validation = parts.validation
     if validation is None:
         validation = len(parts.train) - fitted(len(parts.train), share)
-    each = [*np.split(parts.train, [len(parts.train) - validation]), parts.test]
-    counts = np.array([np.bincount(codes.iloc[rows].astype(int), minlength=len(labels)) for rows in each])
+    fit, last = np.split(parts.train, [len(parts.train) - validation])
+    each = {"fitted": fit, "validation": last, "test": parts.test}
+    each = {name: rows for name, rows in each.items() if name not in given}
+    counts = np.array(
+        [np.bincount(codes.iloc[rows].astype(int), minlength=len(labels)) for rows in each.values()]
+    )
     total = counts.sum(0)
-    rarest = int(total.argmin())
+    there = np.flatnonzero(total)  # a class may be in a part that is not counted only
+    rarest = int(there[total[there].argmin()])
     is_rare = total[rarest] < RARE / len(labels) * total.sum() or not counts[:, rarest].all()
     if total[rarest] < LEAST_OF_A_CLASS or not is_rare:
         return []
-    listed = ", ".join(
-        f"{count:,} {name}"
-        for name, count in zip(("fitted", "validation", "test"), counts[:, rarest], strict=True)
-    )
+    listed = ", ".join(f"{count:,} {name}" for name, count in zip(each, counts[:, rarest], strict=True))
     return [
         f"The rows are split at random, and only {total[rarest]:,} of {total.sum():,} rows have the class {labels[rarest]} "
         f"of the target: {listed} rows. Write task: {task} under data, or split: {{kind: stratified}}, to give each part "
