@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -90,7 +91,8 @@ def predict(folder: AnyPath, idx: int, file: str, out: Path | None, trust: bool,
 
 def _for_another_file(error: DataError, spec: DataSpec) -> str:
     """Return the message about a file that is not named in the plan, whose remedies therefore are no keys of the plan."""
-    said = error.with_remedy("Correct data.path", "Give another file").with_remedy(" in data.path", "")
+    told = DataError(re.sub(r", or write a function that .*? my_data\.py:load", "", str(error)))
+    said = told.with_remedy("Correct data.path", "Give another file").with_remedy(" in data.path", "")
     text = str(said)
     delimiter = "blanks" if spec.delimiter == WHITESPACE else f'"{spec.delimiter}"'
     for key, instead in (

@@ -86,7 +86,7 @@ def test_json_has_the_predictions(place):
     [
         (["9", "new.csv"], "the grid has the points 0 to 1"),
         (["0", "nowhere.csv"], "nowhere.csv: there is no such file. Give another file."),
-        (["0", "."], "Give another file, or correct its rights."),
+        (["0", "."], "because it is a folder. Give another file."),
         (["0", "new.csv", "--out", "x.txt"], "ends with .csv or .parquet"),
         (["0", "new.csv", "--out", "nowhere/x.csv"], "there is no folder"),
         (["0", "few.csv", "--trust"], "there is no column 'a'"),

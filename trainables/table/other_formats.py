@@ -56,7 +56,7 @@ def told_of_folder(path: str) -> str:
     """Return the message about a path that is a folder."""
     name = path.rstrip("/").rsplit("/", 1)[-1]
     return (
-        f"{path}: cannot be read as a file, because it is a folder. Correct data.path so that it names one file, or write a "
+        f"{path}: cannot be read as a file, because it is a folder. Correct data.path, or write a "
         f"function that returns the rows of all, such as pandas.read_parquet({name!r}), and name it in data.path: "
         "my_data.py:load."
     )
