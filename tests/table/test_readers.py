@@ -1,16 +1,23 @@
 """Files of all accepted formats are read, and a file that cannot be read is named with a remedy."""
 
 import bz2
+import csv as csv_module
 import gzip
+import io
 import lzma
+import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from sweep.models import predict
 from tests.help.plans import write_table
 from trainables.table import raws, readers
 from trainables.table.data import load
@@ -198,3 +205,112 @@ def test_blanks_in_texts_of_one_column_are_no_delimiter(tmp_path):
     (tmp_path / "new.csv").write_text("home town\nNew York\nLos Angeles\n")
     found = readers.read(path, readers.content(path), DataSpec(path, "y"), Expected(("home town",)))
     assert found.frame["home town"].tolist() == ["New York", "Los Angeles"]
+
+
+def read_text(folder, text, **options):
+    path = folder / "t.csv"
+    path.write_bytes(text.encode(options.get("encoding", "utf-8")))
+    return raws.read(DataSpec(str(path), "y", **options)).source()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("first", "names"),
+    [
+        ('"Weight\n(kg)",y', ["Weight\n(kg)", "y"]),
+        ('"Weight\r\n(kg)","in\n\nall\n",y', ["Weight\r\n(kg)", "in\n\nall", "y"]),
+        ('\n \n\t\n"Weight\n(kg)",y', ["Weight\n(kg)", "y"]),
+        ('Pipe of 5",y', ['Pipe of 5"', "y"]),
+        ('"Pipe ""A\n""",of 5" or 6,y', ['Pipe "A\n"', 'of 5" or 6', "y"]),
+    ],
+)
+def test_only_the_line_of_names_is_no_row_whatever_is_quoted_in_it(tmp_path, first, names, end):
+    rows = [f"{number},{'0,' * (len(names) - 2)}{number % 2}" for number in range(9)]
+    source = read_text(tmp_path, end.join([first, *rows]) + end)
+    assert list(source.frame) == names and source.frame[names[0]].tolist() == [*range(9)]
+    lines = first.replace("\r\n", "\n").count("\n") + 1
+    assert [source.row(position) for position in (0, 8)] == [str(lines + 1), str(lines + 9)]
+
+
+def test_names_of_two_lines_shift_no_predictions_and_no_categories(tmp_path):
+    text = '"Weight\n(kg)","kind of\nit",y\n' + "".join(
+        f"{n},{'None' if n % 3 else 'b'},{n % 2}\n" for n in range(30)
+    )
+    spec = DataSpec(str(tmp_path / "t.csv"), "y", keep_default_na=False)
+    source = read_text(tmp_path, text, keep_default_na=False)
+    assert source.frame["kind of\nit"].tolist() == ["b", "None", "None"] * 10
+    rows, _, row = predict.rows_of(spec.path, spec, load(spec).recipe)
+    assert rows["Weight\n(kg)"].tolist() == [*range(30)] and row(0) == "4"
+
+
+def test_a_line_of_blanks_is_no_row(tmp_path):
+    source = read_text(tmp_path, " \na,b,y\n1,2,\n\t \n3,4,5\n  ")
+    assert source.frame["a"].tolist() == [1, 3] and source.row(1) == "5"
+    source = read_text(tmp_path, 'y\ta\n1\t2\n\t\n" \n "\t4', delimiter="\t")
+    assert source.frame["a"].fillna(0).tolist() == [2, 0, 4]
+
+
+def test_lines_are_counted_as_an_editor_does_above_and_in_names(tmp_path):
+    with pytest.raises(
+        DataError, match=r"line 4 has 3 fields, but line 3 has 2. Name every column in line 3"
+    ):
+        read_text(tmp_path, '\n"a\nb",y\n1,2,3\n4,5,6\n')
+    with pytest.raises(DataError, match="line 2 should hold the columns' names, but holds only numbers"):
+        read_text(tmp_path, "\n1,2\n3,4\n")
+    with pytest.raises(DataError, match="line 3 has one field when split at \",\", but looks split at ';'"):
+        read_text(tmp_path, '\n"a\nb";y\n1;2\n3;4\n')
+
+
+def test_rows_that_two_readers_count_otherwise_are_an_error(tmp_path, monkeypatch):
+    parsed = readers._parsed
+    monkeypatch.setattr(readers, "_parsed", lambda *given: parsed(*given).iloc[1:])
+    with pytest.raises(DataError, match=r"pandas finds 8, and Python's csv module 9\. A quote may be"):
+        read_text(tmp_path, "a,y\n" + '"u\nv",2\n' * 9)
+    text = "x" * 200_000  # the csv module takes no text as long
+    assert len(read_text(tmp_path, "a,y\n" + '"u\nv",2\n' * 120 + f'"{text}",3').frame) == 120
+
+
+def as_field(text, special, is_quoted):
+    must = is_quoted or not text or text[0] in ' \t"' or set(text) & {*"\r\n", *special}
+    return '"' + text.replace('"', '""') + '"' if must else text
+
+
+@st.composite
+def files(draw):
+    """Return a file's text, its delimiter, how that is written, the names, and the line on which each row ends."""
+    delimiter = draw(st.sampled_from([",", ";", "\t", "whitespace"]))
+    written = draw(st.sampled_from([" ", "\t ", "  "])) if delimiter == "whitespace" else delimiter
+    special = " \t" if delimiter == "whitespace" else delimiter
+    end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    words = st.text('a1 \t",;\n\r', max_size=5)
+    # After a lone \r, pandas takes a line of blanks for a row of gaps if runs of blanks separate fields.
+    is_row_of_gaps = delimiter == "whitespace" and end == "\r"
+    blanks = st.lists(st.sampled_from([""] if is_row_of_gaps else ["", " ", "  "]), max_size=2)
+    width = draw(st.integers(1, 3))
+    names = ["n", *(f"{letter}{draw(words)}" for letter in "uvw"[:width])]
+    text, lines = "", []
+    for number in range(-1, draw(st.integers(1, 8))):
+        values = names if number < 0 else [str(number), *(draw(words) for _ in range(width))]
+        row = written.join(as_field(value, special, draw(st.booleans())) for value in values)
+        text += "".join(blank + end for blank in draw(blanks)) + row + end
+        lines.append(len(io.StringIO(text, newline="").readlines()))
+    if draw(st.booleans()):
+        text = text.removesuffix(end) + end.join(["", *draw(blanks)])
+    return text, delimiter, written, [name.strip() for name in names], lines[1:]
+
+
+@given(files())
+@settings(max_examples=200, deadline=None)
+def test_the_rows_are_those_of_the_csv_module(file):
+    text, delimiter, written, names, lines = file
+    with tempfile.TemporaryDirectory() as folder:
+        source = read_text(Path(folder), text, delimiter=delimiter)
+        assert source.frame["n"].tolist() == [*range(len(lines))]
+        assert [source.row(position) for position in source.frame.index] == [*map(str, lines)]
+    of_csv = csv_module.reader(io.StringIO(text, newline=""), delimiter=written[0], skipinitialspace=True)
+    _, *rows = (row for row in of_csv if len(row) > 1)
+    if delimiter != "whitespace":  # blanks in names are runs, too
+        assert list(source.frame) == names
+    texts = Expected(texts=dict.fromkeys(source.frame, ()))
+    frame = readers.read("t.csv", text.encode(), DataSpec("t.csv", "y", delimiter=delimiter), texts).frame
+    assert frame.fillna("").to_numpy().tolist() == rows

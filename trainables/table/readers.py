@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -191,7 +191,7 @@ def _read_text(path: str, data: bytes, spec: DataSpec, expected: Expected) -> So
         first = list(itertools.islice(_rows(data, spec, encoding), FIRST_LINES))
     if not first:
         raise DataError(f"{path}: the file is empty, but needs a table. Correct data.path.")
-    names = _names(path, data, [row for row, _ in first], spec, encoding, expected)
+    names = _names(path, data, first, spec, encoding, expected)
     body = first[1:] if spec.header else first
     if not body:
         raise DataError(f"{path}: there is no row below the names. Correct data.path.")
@@ -220,6 +220,7 @@ def _read_text(path: str, data: bytes, spec: DataSpec, expected: Expected) -> So
             ) from None
     if frame.iloc[:, -1].isna().any():  # pandas fills short rows
         _check_lengths(path, data, spec, encoding, len(names))
+    _check_count(path, data, spec, encoding, skip, len(frame))
 
     def lines() -> np.ndarray:
         # The file is read again, so that its bytes take no memory meanwhile.
@@ -239,8 +240,8 @@ def _parsed(
             warnings.simplefilter("error", pd.errors.DtypeWarning)
             with contextlib.suppress(pd.errors.DtypeWarning):
                 return pd.read_csv(
-                    io.BytesIO(data), header=None, names=labels, index_col=False, skipinitialspace=True, skiprows=skip,
-                    sep=_separator(spec), encoding=encoding, decimal=spec.decimal, na_values=spec.na,
+                    _below(data, encoding, skip), header=None, names=labels, index_col=False, skipinitialspace=True,
+                    sep=_separator(spec), decimal=spec.decimal, na_values=spec.na,
                     low_memory=low_memory, dtype={name: str for name in labels if name in expected.texts},
                 )  # fmt: skip
     raise AssertionError("pandas finds several types in a column that it reads at once")
@@ -251,10 +252,23 @@ def _as_written(
 ) -> pd.DataFrame:
     """Return the columns at some positions as texts, in which only those of the plan's `na` are gaps."""
     return pd.read_csv(
-        io.BytesIO(data), header=None, names=labels, index_col=False, skipinitialspace=True, skiprows=skip,
-        sep=_separator(spec), encoding=encoding, na_values=spec.na or [], keep_default_na=False,
+        _below(data, encoding, skip), header=None, names=labels, index_col=False, skipinitialspace=True,
+        sep=_separator(spec), na_values=spec.na or [], keep_default_na=False,
         usecols=[labels[position] for position in positions], dtype=str,
     )  # fmt: skip
+
+
+def _below(data: bytes, encoding: str, lines: int) -> io.TextIOWrapper:
+    """Return the text below the first lines of a file.
+
+    pandas must not skip them: its `skiprows` takes names with a line break in quotes for one line, and for a quote inside of
+    a name, such as 5", it skips all lines up to the next quote.
+    """
+    # Line breaks stay as they are, since they may be in values.
+    file = io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="")
+    for _ in range(lines):
+        file.readline()
+    return file
 
 
 def _separator(spec: DataSpec) -> str:
@@ -283,13 +297,28 @@ def _rows(data: bytes, spec: DataSpec, encoding: str) -> Iterator[tuple[list[str
 
 
 def _split(data: bytes, delimiter: str, encoding: str) -> Iterator[tuple[list[str], int]]:
-    file: IO[str] = io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="")
-    lines: Iterator[str] = iter(file)
-    if delimiter == WHITESPACE:
-        # The parser skips all blanks after a delimiter, so that a run of them is one.
-        lines, delimiter = (line.strip().replace("\t", " ") + "\n" for line in file), " "
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    return ((row, reader.line_num) for row in reader if row)
+    blanks = " \t".replace(delimiter, "")
+    is_in_row = False
+
+    def lines() -> Iterator[str]:
+        nonlocal is_in_row
+        for line in _below(data, encoding, 0):
+            if delimiter == WHITESPACE:
+                # The parser skips all blanks after a delimiter, so that a run of them is one.
+                yield line.strip(" \t\r\n").replace("\t", " ") + "\n"
+            elif not is_in_row and line[0] in blanks and not line.strip(blanks + "\r\n"):
+                yield "\n"  # pandas takes blanks for an empty line, unless they are in quotes
+            else:
+                is_in_row = True
+                yield line
+
+    reader = csv.reader(
+        lines(), delimiter=" " if delimiter == WHITESPACE else delimiter, skipinitialspace=True
+    )
+    for row in reader:
+        is_in_row = False
+        if row:
+            yield row, reader.line_num
 
 
 @contextlib.contextmanager
@@ -328,6 +357,26 @@ def _check_lengths(path: str, data: bytes, spec: DataSpec, encoding: str, fields
                 raise _ragged(path, len(row), line, fields, first)
 
 
+def _check_count(path: str, data: bytes, spec: DataSpec, encoding: str, skip: int, rows: int) -> None:
+    """Raise a DataError if pandas finds `rows` below the first `skip` lines, and the csv module another number.
+
+    They can differ only where line breaks are in quotes, so other files are not read once more.
+    """
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if b'"' not in data or rows == lines - skip:
+        return
+    with _readable(path, data, spec, encoding):
+        try:
+            found = sum(1 for _ in _rows(data, spec, encoding)) - int(spec.header)
+        except csv.Error:  # a text is longer than the csv module allows
+            return
+    if rows != found:
+        raise DataError(
+            f"{path}: it is not sure where its rows end: pandas finds {rows:,}, and Python's csv module {found:,}. A quote "
+            "may be missing, or one too many. Correct the quotes, or save the table as Parquet."
+        )
+
+
 def _ragged(path: str, found: int, line: int, expected: int, first: int, remedy: str = "") -> DataError:
     return DataError(
         f"{path}: line {line} has {found} fields, but line {first} has {expected}. {remedy or 'Correct the line.'}"
@@ -335,10 +384,15 @@ def _ragged(path: str, found: int, line: int, expected: int, first: int, remedy:
 
 
 def _names(
-    path: str, data: bytes, first: list[list[str]], spec: DataSpec, encoding: str, expected: Expected
+    path: str,
+    data: bytes,
+    first: list[tuple[list[str], int]],
+    spec: DataSpec,
+    encoding: str,
+    expected: Expected,
 ) -> list[str]:
-    """Return the columns' names, empty for a column without one, from the first rows of a text file."""
-    row = first[0]
+    """Return the columns' names, empty for a column without one, from the first rows of a text file and their lines."""
+    row, line = first[0]
     names = [name.strip() for name in row] if spec.header else list(spec.columns or [])
     if expected.are_names(names) and len(names) == len(row):
         check_names([name for name in names if name], path, names)
@@ -347,12 +401,12 @@ def _names(
         raise DataError(f"{path}: {problem}")
     if len(names) != len(row):
         raise DataError(
-            f"{path}: line 1 has {len(row)} fields, but data.columns names {len(names)}. "
+            f"{path}: line {line} has {len(row)} fields, but data.columns names {len(names)}. "
             "Name every column of the file, in its order."
         )
     if spec.header and all(map(_is_number, names)):
         raise DataError(
-            f"{path}: line 1 should hold the columns' names, but holds only numbers ({', '.join(names[:4])}, ...). "
+            f"{path}: line {line} should hold the columns' names, but holds only numbers ({', '.join(names[:4])}, ...). "
             "Set data.header: false and name the columns in data.columns."
         )
     check_names([name for name in names if name], path, names)
@@ -368,21 +422,21 @@ def _offset_of_bad_byte(data: bytes, encoding: str) -> int:
 
 
 def _misfit(
-    data: bytes, first: list[list[str]], names: list[str], spec: DataSpec, encoding: str
+    data: bytes, first: list[tuple[list[str], int]], names: list[str], spec: DataSpec, encoding: str
 ) -> str | None:
     """Return why the first rows of a text file are not split into columns, with the remedy; None if they are."""
-    row, lengths = first[0], {len(one) for one in first[1:]}
+    (row, line), lengths = first[0], {len(one) for one, _ in first[1:]}
     others_agree = len(first) > 2 and len(lengths) == 1 and max(lengths) > 1
     may_be_one_column = len(row) == 1 or lengths == {1}
     if may_be_one_column and (other := _likelier_delimiter(data, spec, encoding, not others_agree)):
-        line = 1 if len(row) == 1 else 2
+        at = line if len(row) == 1 else first[1][1]
         return (
-            f'line {line} has one field when split at "{spec.delimiter}", but looks split at {_told(other)}. '
+            f'line {at} has one field when split at "{spec.delimiter}", but looks split at {_told(other)}. '
             f"Set data.delimiter: {_written(other)}."
         )
     if spec.delimiter == " " and len(names) != len(row) and _agree(_lengths(data, WHITESPACE, encoding)):
         return (
-            f"line 1 has {len(row)} fields when split at each blank, but looks split at runs of blanks. "
+            f"line {line} has {len(row)} fields when split at each blank, but looks split at runs of blanks. "
             f"Set data.delimiter: {WHITESPACE}."
         )
     # Several names, but not as many as there are fields, may be names without one for the index.
@@ -391,7 +445,7 @@ def _misfit(
         what = "line of names" if spec.header else "row of the table"
         fields = f"{len(row)} field{'s' * (len(row) > 1)}"
         return (
-            f"line 1 is no {what}: it has {fields}, but the lines after it have {max(lengths)} each. "
+            f"line {line} is no {what}: it has {fields}, but the lines after it have {max(lengths)} each. "
             "Remove it from the file."
         )
     return None
