@@ -220,7 +220,7 @@ class KerasSweepClassifier(ClassifierMixin, _KerasSweep):
             as the validation rows. The column is no feature. The kinds `random` and `stratified` need no column.
         plan: further keys of a plan, such as `{"scheduler": "none", "callbacks": {"early_stopping": {"patience": 5}}}`. A
             `class_weight` in its `fit`, or as an axis, has the labels as keys, as in scikit-learn. Keys that an argument
-            here gives, such as `seed`, are refused.
+            here gives, such as `seed`, are refused, and so is a `keep_weights` other than True.
         random_state: seed of the split, of the initial weights and of the order of rows.
         verbose: whether to print the progress.
 

@@ -43,7 +43,7 @@ _KEYS_OF_DATA = {
 
 
 def check_keys(plan: Any, data: Any, task: str) -> None:
-    """Check that no key of `plan` or `data` says what an argument of an estimator says.
+    """Check that an estimator can take the keys of `plan` and `data`: no argument says the same, and all weights are kept.
 
     Args:
         plan, data: the arguments of the estimator.
@@ -63,6 +63,11 @@ def check_keys(plan: Any, data: Any, task: str) -> None:
                 f"plan has the key {key!r}, which the argument {_ARGUMENTS[key]} gives. Remove it, and give "
                 f"{_ARGUMENTS[key]} instead."
             )
+    if plan.get("keep_weights", True) is not True:
+        wrong.append(
+            f"plan has keep_weights: {plan['keep_weights']!r}, but an estimator needs the weights of every point: any "
+            "of them may have the best mean, and predicts then. Remove it."
+        )
     fit = plan.get("fit")
     if isinstance(fit, Mapping) and "validation_split" in fit:
         wrong.append(

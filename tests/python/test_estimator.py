@@ -432,6 +432,11 @@ def test_points_that_fail_have_no_score():
             KerasSweepRegressor(numbers, {"units": [2]}, data={"split_seed": 3}),
             "'split_seed', which the argument random_state gives",
         ),
+        (
+            KerasSweepRegressor(numbers, {"units": [2]}, plan={"keep_weights": 1}),
+            "plan has keep_weights: 1, but an estimator needs the weights of every point",
+        ),
+        (KerasSweepRegressor(numbers, {"units": [2]}, plan={"keep_weights": False}), "keep_weights: False"),
         (KerasSweepRegressor(numbers, {"units": [2]}, data=["missing"]), "data got .*needs a dictionary"),
         (KerasSweepRegressor(numbers, {"units": [2]}, n_jobs=0), "n_jobs got 0, but needs a number of cores"),
         (KerasSweepRegressor(numbers, {"units": [2]}, n_jobs=2.5), "n_jobs got 2.5"),
