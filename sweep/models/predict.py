@@ -91,12 +91,22 @@ def predict(
         outputs = model.predict(arrays, verbose=0)
     if not as_table:
         return outputs
-    if heads.has_heads(outputs):
-        frame, notes = heads.named(outputs, model, prepared)
-        frame.attrs["notes"] = notes
-        return frame
-    flat = np.asarray(outputs).reshape(len(outputs), -1)
-    return pd.DataFrame(flat, columns=[f"output_{number}" for number in range(flat.shape[1])])
+    parts = [*heads.by_key(outputs).values()]
+    if len(parts) == 1 and np.ndim(parts[0]) > 2:  # such as a step of a sequence each, which no target names
+        flat = np.asarray(parts[0]).reshape(len(parts[0]), -1)
+        return pd.DataFrame(flat, columns=[f"output_{number}" for number in range(flat.shape[1])])
+    frame, notes = _named(outputs, model, prepared)
+    frame.attrs["notes"] = notes
+    return frame
+
+
+def _named(
+    outputs: Any, model: keras.Model, prepared: Preparation, are_surely_classes: bool = False
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return predictions under the names of the targets and classes, and what the user must know about them."""
+    if not are_surely_classes and is_regression(model, prepared.task, prepared.classes):
+        prepared = replace(prepared, task="regression", classes=())
+    return heads.named(outputs, model, prepared)
 
 
 def _frame_of(rows: pd.Series | Mapping[str, Any], prepared: Preparation, name: str) -> pd.DataFrame:
@@ -205,9 +215,7 @@ def predicted(
     import keras
 
     found = keras.tree.map_structure(lambda *some: np.concatenate(some), *parts)
-    if not are_surely_classes and is_regression(model, prepared.task, prepared.classes):
-        prepared = replace(prepared, task="regression", classes=())
-    frame, notes = heads.named(found, model, prepared)
+    frame, notes = _named(found, model, prepared, are_surely_classes)
     told = [_unseen_note(column, counts) for column, counts in unseen.items()]
     for note in told:
         warnings.warn(note, UserWarning, stacklevel=2)

@@ -52,6 +52,19 @@ def build(units, *, input_shape, normalizer):
 """
 
 
+ONE = """
+import keras
+
+
+def build(units, *, input_shape, normalizer):
+    inputs = keras.Input(input_shape)
+    hidden = keras.layers.Dense(units, "relu")(normalizer(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+    model.compile("adam", {loss})
+    return model
+"""
+
+
 def ran(folder, plan):
     assert sweep.run(plan, folder / "out", in_process=True, show=False).exit_code == 0
     return results.open(folder / "out")
@@ -238,6 +251,39 @@ def test_the_command_says_what_to_know_of_arrays_as_of_a_table(tmp_path):
         for name in ("new.csv", "new.npz")
     )
     assert "from_logits=True" in of_arrays["notes"][0] and of_arrays["notes"] == of_rows["notes"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "columns", "said"),
+    [
+        (
+            "keras.losses.BinaryCrossentropy(from_logits=True)",
+            ["no", "yes"],
+            ["y", "p_no", "p_yes"],
+            "from_logits",
+        ),
+        ("'hinge'", ["no", "yes"], ["y", "score_yes"], "are no probabilities"),
+        ("'mse'", [0, 1], ["y"], None),
+        ("'mse'", None, ["y"], None),
+    ],
+)
+def test_arrays_of_one_output_are_told_as_a_table_is(tmp_path, loss, labels, columns, said):
+    table = numbers(80)
+    if labels:
+        table = table.assign(y=np.where(table["y"] > 0, labels[1], labels[0]))
+    run = ran(tmp_path, written(tmp_path, table, ONE.format(loss=loss), space={"units": [4]}))
+    x = table[["a", "b", "c"]]
+    np.savez(tmp_path / "new.npz", x=x.to_numpy("float32"))
+    x.to_csv(tmp_path / "new.csv", index=False)
+    of_rows, of_arrays = (
+        json.loads(command("predict", run.folder.path, 0, tmp_path / name, "--trust", "--json").stdout)
+        for name in ("new.csv", "new.npz")
+    )
+    assert of_arrays["columns"] == of_rows["columns"] == columns and of_arrays["notes"] == of_rows["notes"]
+    assert [said in note for note in of_rows["notes"]] == [True] if said else of_rows["notes"] == []
+    pd.testing.assert_frame_equal(
+        *(pd.DataFrame(one["predictions"]) for one in (of_arrays, of_rows)), rtol=1e-5
+    )
 
 
 def test_a_regressor_of_two_outputs_does_not_mix_rows_and_targets():
