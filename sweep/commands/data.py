@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 from sweep.commands.options import JSON, PLAN, loaded_plan
 from sweep.commands.printing import printable
 from sweep.plan.plan import PlanError
+from sweep.plan.table import weight_columns
 from trainables.table.spec import DataError
 
 
@@ -30,8 +32,11 @@ def data(plan: Path | None, as_json: bool) -> None:
         table = loaded.table
     except PlanError as error:
         table, fault = None, error
+    weights: list[str] = []
+    with contextlib.suppress(PlanError):  # of the builder, which is a fault of the table already
+        weights = weight_columns(loaded.space, loaded.found_builder)
     try:
-        listed = overview.columns_of(loaded.data_spec, table)
+        listed = overview.columns_of(loaded.data_spec, table, weights)
     except DataError as error:  # it cannot be read
         raise fault or error from None
     answer: dict[str, Any] = {"columns": listed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from results.space import Space
 from sweep.plan.form import PlanError
@@ -45,8 +46,8 @@ def table_of(spec: DataSpec, space: Space, builder: Builder, fit: Fit) -> Table:
         PlanError: the table cannot be used (see `trainables.table.data.load`), it lacks the classes or columns that weight
             its rows, or a share of validation rows leaves a part empty or has no effect.
     """
-    axes = {axis.name: list(axis.values) for axis in space.axes if axis.name not in builder.parameters}
-    weights = [str(name) for name in axes.get("weight", []) if name is not None]
+    axes = _axes_of_fit(space, builder)
+    weights = weight_columns(space, builder)
     try:
         table = data.load(spec, fit.validation_split, weights)
     except data.DataError as error:
@@ -72,6 +73,16 @@ def table_of(spec: DataSpec, space: Space, builder: Builder, fit: Fit) -> Table:
                 ("fit", "validation_split"),
             )
     return table
+
+
+def weight_columns(space: Space, builder: Builder) -> list[str]:
+    """Return the columns that weight the rows at some points, as the axis `weight` names them."""
+    return [str(name) for name in _axes_of_fit(space, builder).get("weight", []) if name is not None]
+
+
+def _axes_of_fit(space: Space, builder: Builder) -> dict[str, list[Any]]:
+    """Return the values of each axis that is an argument of `fit` and not of the builder."""
+    return {axis.name: list(axis.values) for axis in space.axes if axis.name not in builder.parameters}
 
 
 def with_weights(fit: Fit, spec: DataSpec, table: Table) -> Fit:

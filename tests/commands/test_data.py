@@ -35,3 +35,15 @@ def test_a_table_that_cannot_be_used_is_shown_before_the_message(here):
     said = refused("data", "plan.yaml")
     assert '"a" has no value' in said and "missing: fill" in said
     assert "refused: gaps" in sweep("data", "plan.yaml").output
+
+
+def test_a_named_index_that_weighs_the_rows_at_some_points_is_listed(here):
+    data = {"path": "table.parquet", "target": "target"}
+    write_plan(here, data=data, space={**small_plan()["space"], "weight": [None, "level"]})
+    frame = pd.read_csv("table.csv")
+    frame.index = pd.Index(range(1, len(frame) + 1), name="level")
+    frame.to_parquet("table.parquet")
+    last = answer("data", "plan.yaml")["columns"][-1]
+    assert last["column"] == "level" and last["becomes"] == "weights of the rows"
+    frame.assign(a=frame["a"].mask(frame["a"] > 1)).to_parquet("table.parquet")
+    assert "level" in sweep("data", "plan.yaml").output  # which has gaps, and is shown all the same

@@ -68,3 +68,13 @@ def test_a_class_without_train_rows_is_not_advised_to_be_weighted(tmp_path):
     frame.assign(y=["no"] * 3 + ["yes"] * 97).to_csv(path, index=False)
     [warning] = warnings_of(load(DataSpec(path, "y", test_path=other)))
     assert warning.startswith("The class no has 3.0% of the train rows")
+
+
+def test_weights_at_some_points_are_listed_in_a_column_and_in_a_named_index(tmp_path):
+    frame, _ = table(tmp_path)
+    index = pd.Index(range(1, 101), name="level")
+    frame.assign(w=1.5).set_index(index).to_parquet(tmp_path / "t.parquet")
+    spec, weights = DataSpec(str(tmp_path / "t.parquet"), "y"), ["w", "level"]
+    for prepared in (load(spec, weights=weights), None):
+        listed = {one["column"]: one["becomes"] for one in columns_of(spec, prepared, weights)}
+        assert listed["w"] == listed["level"] == "weights of the rows" and listed["a"].endswith("number")

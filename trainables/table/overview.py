@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,18 @@ from trainables.table.spec import DataSpec
 CATEGORIES_SHOWN = 5
 
 
-def columns_of(spec: DataSpec, table: Table | None) -> list[dict[str, Any]]:
+def columns_of(spec: DataSpec, table: Table | None, by_weight: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return an entry for each raw column: name, type, gaps, distinct values, some of them, and what it becomes.
 
     Args:
         spec: names the file.
         table: the prepared table; None if it cannot be prepared.
+        by_weight: columns that weight the rows at some points, which may be in a named index.
 
     Raises:
         DataError: the file cannot be read.
     """
-    raw = raws.read(spec)
+    raw = raws.read(spec, by_weight)
     if isinstance(raw, Given):
         return []
     frame = columns.stripped(raw.frame, spec)
@@ -45,7 +46,7 @@ def columns_of(spec: DataSpec, table: Table | None) -> list[dict[str, Any]]:
         entry["values"] = _values_of(values)
         if name in spec.targets:
             entry["becomes"] = "target"
-        elif name == spec.weight:
+        elif name == spec.weight or name in by_weight:
             entry["becomes"] = "weights of the rows"
         elif name == spec.how.column:
             entry["becomes"] = f"splits the rows ({spec.how.kind})"
