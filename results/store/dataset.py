@@ -17,9 +17,12 @@ class Dataset(ABC):
 
     Attributes:
         schema: of the rows; it may be replaced by one with more columns before a call of `rewrite`.
+        writers: for each table that `open` has yielded, the token of the process that wrote it; an empty text if the dataset
+            does not tell.
     """
 
     schema: pa.Schema
+    writers: list[str]
 
     @abstractmethod
     def open(self, set_aside: Callable[[Any], None]) -> Iterable[pa.Table]:

@@ -22,6 +22,7 @@ class LocalDataset(Dataset):
     def __init__(self, folder: Path, columns: pa.Schema, max_rows: int) -> None:
         self.folder = folder
         self.schema = columns
+        self.writers: list[str] = []
         self._max_rows = max_rows
         self._numbers: list[int] = []
         self._last: pa.Table | None = None  # the rows of the last part; None if there is none or it is full
@@ -41,6 +42,7 @@ class LocalDataset(Dataset):
                 set_aside(path)
                 continue
             self._numbers.append(number)
+            self.writers.append("")
             self._last = None if self._is_full(table) else table
             yield table
 

@@ -37,7 +37,7 @@ COLUMNS_BYTES = 32 * 1024
 LEAST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 """The limits of the pause between two appends."""
 
-_NAME = re.compile(r"part-(\d+)(-[0-9a-f]+)?\.parquet")
+_NAME = re.compile(r"part-(\d+)(?:-([0-9a-f]+))?\.parquet")
 
 
 class ObjectDataset(Dataset):
@@ -55,6 +55,7 @@ class ObjectDataset(Dataset):
     ) -> None:
         self.folder = folder
         self.schema = columns
+        self.writers: list[str] = []
         self._token = token
         self._put = put
         self._next = 1
@@ -63,7 +64,7 @@ class ObjectDataset(Dataset):
 
     def open(self, set_aside: Callable[[RemotePath], None]) -> Iterable[pa.Table]:
         """Yield the table of every sound part, in order; damaged ones go to `set_aside`."""
-        self._opened = []
+        self._opened, self.writers = [], []
         for path, table in read_parts(self.folder):
             match = _NAME.fullmatch(path.name)
             if match is None or isinstance(table, parquet.DamagedError):
@@ -73,6 +74,7 @@ class ObjectDataset(Dataset):
                 self._columns = table.schema
             self._next = max(self._next, int(match[1]) + 1)
             self._opened.append((path, table))
+            self.writers.append(match[2] or "")
             yield table
 
     def rewrite(self, keep: Callable[[pa.Table], pa.Table]) -> None:

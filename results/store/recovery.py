@@ -7,13 +7,17 @@ What damage can leave
     A damaged part is moved out of its dataset. A point whose row is left, but whose curve or weights are lost, is not
     whole, so its row is deleted. The points of deleted rows are trained again.
 
+What two drivers can leave
+    On an object store, two drivers may have stored the same point (see `results.folder.lease`). Its first whole row is
+    kept, with the curve and the weights that the same process stored. What the other one stored is deleted.
+
 What a person asks for
     Rows of failed points are deleted if the points are to be trained again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,20 +64,27 @@ class Recovery:
         self.notes: list[str] = []
         self.tables = list(points.open(self._set_aside))
         self.logs: set[str] = set()
-        self._with_curve = _all_idx(self._noted(curves.open(self._set_aside)))
-        self._with_weights = _all_idx(weights.open(self._set_aside))
+        self._with_curve = _Stored(curves, self._noted(curves.open(self._set_aside)))
+        self._with_weights = _Stored(weights, weights.open(self._set_aside))
         for _ in rungs.open(self._set_aside):
             pass
         self.committed = IdxSet()
+        self._kept: dict[str, IdxSet] = {}  # the committed points, by who wrote the row that is kept
         self._masks: list[np.ndarray] = []  # for each table, which rows are whole
-        lost = 0
-        for table in self.tables:
-            whole = self._are_whole(table)
-            lost += int((~whole).sum())
-            self._masks.append(whole & ~np.isin(table["idx"].to_numpy(), again))
-            self.committed.add(table["idx"].to_numpy()[self._masks[-1]])
-        if lost:
+        dropped = IdxSet()
+        for table, writer in zip(self.tables, points.writers, strict=True):
+            idx = table["idx"].to_numpy()
+            whole = self._are_whole(table, writer)
+            wanted = ~np.isin(idx, again)
+            dropped.add(idx[wanted & ~whole])
+            self._masks.append(wanted & whole)
+            self.committed.add(idx[wanted & whole])
+            self._kept.setdefault(writer, IdxSet()).add(idx[wanted & whole])
+        doubled = int(self.committed.has(dropped.to_array()).sum())
+        if lost := len(dropped) - doubled:
             self.notes.append(f"{lost} points lost their curve or weights and are open again.")
+        if doubled:
+            self.notes.append(f"{doubled} points were stored by two drivers: one row of each is kept.")
 
     def whole_rows(self) -> Iterator[pa.Table]:
         """Yield the rows of whole points, part by part."""
@@ -88,13 +99,26 @@ class Recovery:
         """
         masks = iter(self._masks)
         self._points.rewrite(lambda table: table.filter(pa.array(next(masks))))
-        whole = pa.array(self.committed.to_array())
         for dataset, stored in ((self._curves, self._with_curve), (self._weights, self._with_weights)):
-            without_a_row = not self.committed.has(stored.to_array()).all()
-            if without_a_row or not len(stored) or dataset is self._curves:
-                dataset.rewrite(lambda table: rows_of(table, whole))
+            if dataset is self._curves or not len(stored) or not stored.is_within(self._kept):
+                dataset.rewrite(self._of_kept_rows(dataset.writers))
 
-    def _are_whole(self, table: pa.Table) -> np.ndarray:
+    def _of_kept_rows(self, writers: Iterable[str]) -> Callable[[pa.Table], pa.Table]:
+        """Return a function that is called with one table of a dataset after the other, which the `writers` wrote.
+
+        It returns the rows that belong to a row of `points` that is kept.
+        """
+        of_tables, earlier = iter(writers), IdxSet()
+
+        def keep(table: pa.Table) -> pa.Table:
+            idx = pc.unique(table["idx"]).to_numpy()
+            wanted = idx[self._kept.get(next(of_tables), IdxSet()).has(idx) & ~earlier.has(idx)]
+            earlier.add(wanted)
+            return rows_of(table, pa.array(wanted, pa.int64()))
+
+        return keep
+
+    def _are_whole(self, table: pa.Table, writer: str) -> np.ndarray:
         """Return which rows have their curve and weights and are the first of their point: bool, shape (rows,)."""
         idx = table["idx"].to_numpy()
         if self._keep_weights is True:  # every point with a best epoch must have weights
@@ -104,7 +128,8 @@ class Recovery:
         else:  # written by an earlier version
             has = np.zeros(len(idx), bool)
         trained = table["epochs"].fill_null(0).to_numpy() > 0
-        whole = (~trained | self._with_curve.has(idx)) & (~has | self._with_weights.has(idx))
+        with_curve, with_weights = (s.has(writer, idx) for s in (self._with_curve, self._with_weights))
+        whole = (~trained | with_curve) & (~has | with_weights)
         whole &= ~self.committed.has(idx)
         first = np.zeros(len(idx), bool)
         positions = np.flatnonzero(whole)
@@ -130,7 +155,33 @@ def rows_of(table: Any, idx: pa.Array) -> Any:
     return table.filter(pc.is_in(table["idx"], value_set=idx))
 
 
-def _all_idx(tables: Iterable[pa.Table]) -> IdxSet:
-    """Return all points that have a row in one of the tables."""
-    found = [pc.unique(table["idx"]).to_numpy() for table in tables]
-    return IdxSet(np.concatenate(found) if found else None)
+class _Stored:
+    """The points that have rows in a dataset, by the process that wrote them.
+
+    Args:
+        dataset: the dataset.
+        tables: its tables, as its `open` yields them.
+    """
+
+    def __init__(self, dataset: Dataset, tables: Iterable[pa.Table]) -> None:
+        found: dict[str, list[np.ndarray]] = {}
+        for number, table in enumerate(tables):
+            found.setdefault(dataset.writers[number], []).append(pc.unique(table["idx"]).to_numpy())
+        self._of = {writer: IdxSet(np.concatenate(parts)) for writer, parts in found.items()}
+        self._has_double = any(
+            sum(map(len, parts)) > len(self._of[writer]) for writer, parts in found.items()
+        )
+
+    def __len__(self) -> int:
+        return sum(map(len, self._of.values()))
+
+    def has(self, writer: str, idx: np.ndarray) -> np.ndarray:
+        """Return which of the points have rows that the writer wrote: bool, shape (points,)."""
+        return self._of.get(writer, IdxSet()).has(idx)
+
+    def is_within(self, kept: Mapping[str, IdxSet]) -> bool:
+        """Return whether there are only rows of the points that are kept of their writer, in one table each."""
+        of = {
+            writer: kept.get(writer, IdxSet()).has(stored.to_array()) for writer, stored in self._of.items()
+        }
+        return not self._has_double and all(has.all() for has in of.values())

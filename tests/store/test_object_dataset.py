@@ -190,6 +190,24 @@ def test_a_damaged_object_is_set_aside_and_its_points_open(folder, lost):
     check([finished(idx) for idx in range(3)])
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_of_a_point_of_two_drivers_one_row_stays_with_its_own_curve_and_weights(folder, lost):
+    one, two = Store(folder, AXES), Store(folder, AXES)
+    one.commit([finished(1)])
+    one.commit([finished(2)])
+    theirs = finished(2, epochs=5, loss_te=0.5)
+    two.commit([theirs, finished(3)])  # the first by its name
+    assert sorted(read("points")["idx"]) == [1, 2, 2, 3]
+    if lost:  # then the first row is not whole
+        for path in folder.curves.glob(f"*-{two._token}.parquet"):
+            path.unlink()
+    store = Store(folder, AXES)
+    check([finished(1), finished(2)] if lost else [finished(1), theirs, finished(3)])
+    assert any("stored by two drivers" in note for note in store.notes)
+    assert any("1 points lost their curve" in note for note in store.notes) is lost
+    assert not Store(folder, AXES).notes
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("answered", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_writer_that_dies_between_any_two_puts_loses_and_doubles_nothing(folder, s3, answered):

@@ -185,6 +185,21 @@ def test_curves_of_a_torn_commit_are_dropped(folder):
     check(folder, [finished(1), finished(2)])
 
 
+def test_of_rows_that_are_there_twice_the_first_ones_stay(folder, tmp_path):
+    """No process writes them, but a file system whose locks do not work can leave them."""
+    other = RunFolder(tmp_path / "other")
+    other.create()
+    Store(folder, AXES).commit([finished(1), finished(2)])
+    Store(other, AXES).commit([finished(2, epochs=5, loss_te=0.5), finished(3)])
+    for name in ("points", "curves", "weights"):
+        part = other.path / name / "part-00000.parquet"
+        (folder.path / name / "part-00001.parquet").write_bytes(part.read_bytes())
+    store = Store(folder, AXES)
+    check(folder, [finished(1), finished(2), finished(3)])
+    assert store.notes == ["1 points were stored by two drivers: one row of each is kept."]
+    assert not Store(folder, AXES).notes
+
+
 @pytest.mark.parametrize("failing", ["weights", "curves", "points"])
 def test_a_commit_that_failed_can_be_tried_again(folder, small_parts, monkeypatch, failing):
     store = Store(folder, AXES)
