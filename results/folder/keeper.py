@@ -188,7 +188,9 @@ class ObjectKeeper(Keeper):
     def set_aside(self, path: AnyPath, aside: AnyPath) -> None:
         """See `Keeper.set_aside`."""
         replace_file(aside, path.read_bytes())
-        path.unlink()
+        path.unlink(
+            missing_ok=True
+        )  # the answer to a DELETE may get lost, and the next one then finds nothing
 
 
 def keeper_of(path: AnyPath) -> Keeper:

@@ -190,6 +190,25 @@ def test_a_damaged_object_is_set_aside_and_its_points_open(folder, lost):
     check([finished(idx) for idx in range(3)])
 
 
+def test_a_damaged_object_is_set_aside_though_the_answer_to_its_removal_is_lost(folder, s3):
+    Store(folder, AXES).commit([finished(1), finished(2)])
+    (path,) = folder.points.glob("part-00001-*")
+    path.write_bytes(b"damaged")
+    lost = []
+
+    def decide(method, path):
+        if method != "DELETE" or len(lost) == 2:  # the client itself repeats the first on another connection
+            return None
+        lost.append(path)
+        return "cut after"
+
+    s3.decide = decide
+    store = Store(folder, AXES)
+    assert lost and len(store) == 0 and any("set aside" in note for note in store.notes)
+    assert len(folder.damaged.glob("points-part-00001-*")) == 1
+    check([])
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_of_a_point_of_two_drivers_one_row_stays_with_its_own_curve_and_weights(folder, lost):
     one, two = Store(folder, AXES), Store(folder, AXES)
