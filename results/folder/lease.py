@@ -7,15 +7,19 @@ Terminology
 
 How a process takes it
     A process that finds the lease free writes it, waits for `SETTLE_S`, and holds the run if the lease still has its
-    token. The age of a lease is the difference of two times of the store, so the clocks of machines do not matter. The
-    holder may be suspended for longer than its lease lasts. So before each commit and each beat it checks that no other
-    process has taken the lease.
+    token. The age of a lease is the difference of two times of the store, so the clocks of machines do not matter.
+
+How a holder finds out that it lost it
+    A holder may be suspended, or cut off from the store, for longer than its lease lasts. So before each beat it checks
+    that no other process has taken the lease. It does so before each PUT of a commit, too, and before each repetition of
+    one, if its last beat was more than two beats ago; then it also beats.
 
 What can still go wrong
     Arrow offers no conditional PUT. If a PUT takes longer than `SETTLE_S`, two processes that take a free lease at the
     same time may both believe until the next beat that they hold it. A holder may also be suspended between its last
-    check and its PUT. Neither process can overwrite what the other has stored, because no two processes share names of
-    objects. But a point that both trained then has two rows until the run is opened again, which keeps the first row.
+    check and its PUT, and a PUT may be under way for longer than the lease lasts. Neither process can overwrite what the
+    other has stored, because no two processes share names of objects. But a point that both trained then has two rows
+    until the run is opened again, which keeps the first row, with its own curve and weights.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,18 +84,14 @@ class Lease:
         return None
 
     def check(self) -> None:
-        """Check that this process still holds the run; ask the store if the last beat was long ago.
+        """Check that this process still holds the run; if the last beat was long ago, ask the store, and beat.
 
         Raises:
             FolderError: it does not, or the store does not answer.
         """
-        if self._lost_to is None and _now_s() - self._beaten_at > 2 * BEAT_EVERY_S:
-            self._look()
-        if self._lost_to is not None:
-            raise FolderError(
-                f"{self._path.parent} was taken over by {self._lost_to}, because this process did not renew its lease for "
-                f"{STALE_AFTER_S:g} s. Let that process go on, or stop it and run the same command again."
-            )
+        if _now_s() - self._beaten_at > 2 * BEAT_EVERY_S:
+            self._renew()
+        self._refuse_if_lost()
 
     def release(self) -> None:
         """Release the lease, so that the next process need not wait."""
@@ -106,21 +107,38 @@ class Lease:
     def _beat_on(self) -> None:
         while not self._ended.wait(BEAT_EVERY_S):
             with contextlib.suppress(OSError):  # the store may not answer for a while
-                self._look()
+                self._renew()
                 if self._lost_to is not None:
                     return
-                self._write()
+
+    def _renew(self) -> None:
+        """Write the lease again, unless another process has taken it."""
+        self._look()
+        if self._lost_to is None:
+            self._write(before_retry=self._still_held)
+
+    def _still_held(self) -> None:
+        self._look()
+        self._refuse_if_lost()
 
     def _look(self) -> None:
-        found = read(self._path)
-        if found and found.get("token") != self._token:
-            self._lost_to = in_words(found)
+        if self._lost_to is None:
+            found = read(self._path)
+            if found and found.get("token") != self._token:
+                self._lost_to = in_words(found)
 
-    def _write(self) -> None:
+    def _refuse_if_lost(self) -> None:
+        if self._lost_to is not None:
+            raise FolderError(
+                f"{self._path.parent} was taken over by {self._lost_to}, because this process did not renew its lease for "
+                f"{STALE_AFTER_S:g} s. Let that process go on, or stop it and run the same command again."
+            )
+
+    def _write(self, before_retry: Callable[[], None] | None = None) -> None:
         at = _now_s()
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": self._since}
         content = {**holder, "machine": _machine(), "started": _started(os.getpid()), "token": self._token}
-        self._path.write_bytes(json.dumps(content, indent=1).encode())
+        self._path.write_bytes(json.dumps(content, indent=1).encode(), before_retry=before_retry)
         self._beaten_at = at
 
     def _age_s(self) -> float:

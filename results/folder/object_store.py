@@ -124,22 +124,28 @@ class RemotePath:
         """Return the object as text."""
         return self.read_bytes().decode(encoding)
 
-    def write_bytes(self, content: bytes, on_wait: Callable[[], object] | None = None) -> None:
+    def write_bytes(
+        self,
+        content: bytes,
+        on_wait: Callable[[], object] | None = None,
+        before_retry: Callable[[], object] | None = None,
+    ) -> None:
         """Make or replace the object, all or nothing.
 
         Args:
             content: its bytes.
             on_wait: called before the first wait for a store that does not answer.
+            before_retry: called before each try but the first; an error of it ends the tries.
 
         Raises:
-            FolderError: the write failed; the object may have been written nevertheless.
+            FolderError: the write failed, or `before_retry` did; the object may have been written nevertheless.
         """
 
         def put(system: FileSystem) -> None:
             with system.open_output_stream(self.key) as stream:
                 stream.write(content)
 
-        self._do(put, on_wait)
+        self._do(put, on_wait, before_retry)
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the object."""
@@ -193,16 +199,19 @@ class RemotePath:
         return self._do(lambda system: system.get_file_info(self.key))
 
     def _do(
-        self, operation: Callable[[FileSystem], _Answer], on_wait: Callable[[], object] | None = None
+        self,
+        operation: Callable[[FileSystem], _Answer],
+        on_wait: Callable[[], object] | None = None,
+        before_retry: Callable[[], object] | None = None,
     ) -> _Answer:
         bucket, store = self.key.split("/", 1)[0], None
         try:
             store = _store(self.scheme, bucket, self.query, self.endpoint)
             limit_s = retry.PATIENCE_S if store.answered else retry.FIRST_PATIENCE_S
-            answer = retry.patiently(lambda: operation(store.system), limit_s, on_wait)
+            answer = retry.patiently(lambda: operation(store.system), limit_s, on_wait, before_retry)
             store.answered = True
             return answer
-        except FileNotFoundError:
+        except (FileNotFoundError, FolderError):  # the latter is of `before_retry`
             raise
         except OSError as error:
             if retry.is_transient(error):

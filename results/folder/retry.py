@@ -38,7 +38,10 @@ def is_transient(error: OSError) -> bool:
 
 
 def patiently(
-    operation: Callable[[], _Answer], patience_s: float, on_wait: Callable[[], object] | None = None
+    operation: Callable[[], _Answer],
+    patience_s: float,
+    on_wait: Callable[[], object] | None = None,
+    before_retry: Callable[[], object] | None = None,
 ) -> _Answer:
     """Return what `operation` returns; repeat it after each transient error until the time limit.
 
@@ -46,9 +49,10 @@ def patiently(
         operation: must allow being carried out twice, because the answer to a successful request can get lost.
         patience_s: the time limit: seconds from the first try to the last.
         on_wait: called before the first pause.
+        before_retry: called after each pause; an error of it ends the tries.
 
     Raises:
-        OSError: the last error, or the first permanent one.
+        OSError: the last error, the first permanent one, or that of `before_retry`.
     """
     began = time.monotonic()
     backoff_s = BACKOFF_S
@@ -63,4 +67,6 @@ def patiently(
                 on_wait()
                 on_wait = None
         time.sleep(pause_s)
+        if before_retry is not None:
+            before_retry()
         backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)

@@ -35,7 +35,8 @@ class Outbox:
         root: the run's folder on the store.
         spool: the folder for objects that the store did not accept.
         mark: the bytes of the run's fingerprint; they tell its spool from one that an earlier run left for the same URI.
-        check: called before objects are put; raises `FolderError` if this process no longer holds the run.
+        check: called before each object is put, and before each repetition; raises `FolderError` if this process no longer
+            holds the run.
     """
 
     def __init__(self, root: RemotePath, spool: Path, mark: bytes, check: Callable[[], None]) -> None:
@@ -72,9 +73,9 @@ class Outbox:
         if not self._staged:
             return
         try:
-            self._check()
             for path, content in self._staged:
-                path.write_bytes(content, on_wait=self._kept)
+                self._check()
+                path.write_bytes(content, on_wait=self._kept, before_retry=self._check)
         except FolderError as error:
             kept = f"is kept in {self._spool}, and stored" if self._kept() else "is trained again"
             self._error = FolderError(
@@ -107,7 +108,8 @@ class Outbox:
                         continue
                     if kept.num_rows < table.num_rows:
                         table, content = kept, parquet.to_bytes(kept)
-                target.write_bytes(content)
+                self._check()
+                target.write_bytes(content, before_retry=self._check)
                 stored += table.num_rows if name == "points" else 0
         shutil.rmtree(self._spool)
         return [f"{stored:,} points that were finished but not stored have been stored."]

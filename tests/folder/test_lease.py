@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from results.folder import lease as module
+from results.folder import retry
 from results.folder.errors import FolderError, HeldError
 from results.folder.lease import Lease
 from results.folder.path import any_path
@@ -151,6 +153,68 @@ def test_a_store_takes_nothing_from_who_lost_the_lease(folder, monkeypatch):
     assert [path.name for path in (folder.spool / "points").glob("*")]
     store = Store(folder, AXES)
     assert 1 in store and 2 in store and 3 in store  # what was finished is not lost
+
+
+def test_a_store_takes_no_points_of_who_was_cut_off_and_lost_the_lease(folder, s3, monkeypatch):
+    monkeypatch.setattr(module, "BEAT_EVERY_S", 100.0)  # no beat comes between
+    monkeypatch.setattr(retry, "BACKOFF_S", 0.01)
+    from results.store.store import Store
+    from tests.help.rows import AXES, finished
+
+    taken, others = threading.Event(), []
+
+    def take():
+        Lease(folder.lock)._write()
+        folder._keeper._leases[0]._beaten_at -= 201
+        taken.set()
+
+    def decide(method, path):
+        if method != "PUT" or "/points/part-00002" not in path or taken.is_set():
+            return None
+        if not others:
+            others.append(threading.Thread(target=take))
+            others[0].start()
+        return "503"  # until another process has the lease
+
+    with folder.held():
+        store = Store(folder, AXES)
+        store.commit([finished(1)])
+        s3.decide = decide
+        with pytest.raises(FolderError, match="was taken over by"):
+            store.commit([finished(2)])
+    others[0].join(60)
+    assert [path.name[:10] for path in folder.points.glob("*")] == ["part-00000", "part-00001"]
+    assert len(list((folder.spool / "points").glob("*"))) == 1
+
+
+def test_before_each_put_of_a_commit_it_is_asked_who_holds_the_run(folder, s3, monkeypatch):
+    from results.store.store import Store
+    from tests.help.rows import AXES, finished
+
+    store = Store(folder, AXES)
+    store.commit([finished(1)])
+    s3.seen.clear()
+
+    def check():
+        if any(method == "PUT" and "/curves/" in path for method, path in s3.seen):
+            raise FolderError("taken over")
+
+    monkeypatch.setattr(store._outbox, "_check", check)
+    with pytest.raises(FolderError, match="taken over"):
+        store.commit([finished(2)])
+    puts = [path.split("/")[-2] for method, path in s3.seen if method == "PUT" and ".parquet" in path]
+    assert puts == ["weights", "curves"]
+
+
+def test_who_was_away_from_the_store_for_long_beats_before_it_goes_on(folder, monkeypatch):
+    monkeypatch.setattr(module, "BEAT_EVERY_S", 100.0)
+    with folder.held():
+        (lease,) = folder._keeper._leases
+        lease._beaten_at -= 201
+        folder.lock.unlink()
+        folder.check_held()
+        assert json.loads(folder.lock.read_text())["token"] == lease._token
+        assert module._now_s() - lease._beaten_at < 100
 
 
 def test_what_it_says_has_no_secret_and_is_for_its_owner(folder):

@@ -56,3 +56,21 @@ def test_what_does_not_pass_is_tried_once_and_what_stays_until_the_limit(monkeyp
     with pytest.raises(OSError, match="SLOW_DOWN"):
         retry.patiently(fail_with("AWS Error SLOW_DOWN"), 60, lambda: waited.append(1))
     assert waited == [1] and 50 < tries[-1] <= 60
+
+
+def test_before_each_try_but_the_first_it_can_be_refused(monkeypatch):
+    monkeypatch.setattr(retry.time, "sleep", lambda pause_s: None)
+    told = []
+
+    def fail():
+        told.append("try")
+        raise OSError("AWS Error SLOW_DOWN")
+
+    def refuse():
+        told.append("ask")
+        if len(told) > 5:
+            raise OSError("AWS Error SLOW_DOWN, but not of the operation")
+
+    with pytest.raises(OSError, match="not of the operation"):
+        retry.patiently(fail, 60, before_retry=refuse)
+    assert told == ["try", "ask", "try", "ask", "try", "ask"]
