@@ -44,6 +44,8 @@ BEAT_EVERY_S = 10.0
 STALE_AFTER_S = 60.0
 SETTLE_S = 1.0
 """Must be longer than a PUT takes."""
+CLOCK_STEP_S = 30.0
+"""A process that seems to have started this much earlier or later may be the same one: clocks are set."""
 
 
 _LET_GO: set[str] = set()
@@ -137,7 +139,8 @@ class Lease:
     def _write(self, before_retry: Callable[[], None] | None = None) -> None:
         at = _now_s()
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": self._since}
-        content = {**holder, "machine": _machine(), "started": _started(os.getpid()), "token": self._token}
+        started = {"started": _started(os.getpid()), "ticks": _ticks(os.getpid())}
+        content = {**holder, "machine": _machine(), **started, "token": self._token}
         self._path.write_bytes(json.dumps(content, indent=1).encode(), before_retry=before_retry)
         self._beaten_at = at
 
@@ -190,7 +193,17 @@ def _is_dead(found: dict[str, Any]) -> bool:
     if found.get("token") in _LET_GO:
         return True
     try:
-        return found["machine"] == _machine() and _started(int(found["pid"])) != found["started"]
+        if found["machine"] != _machine():
+            return False
+        pid = int(found["pid"])
+        started, ticks = _started(pid), _ticks(pid)
+        if started is None:
+            return True
+        if ticks is not None and found.get("ticks") is not None:
+            return bool(ticks != found["ticks"])
+        return (
+            abs(started - found["started"]) > CLOCK_STEP_S
+        )  # written by an earlier version, or not on Linux
     except (KeyError, ValueError, TypeError):
         return False
 
@@ -203,6 +216,17 @@ def _started(pid: int) -> float | None:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.Error:
+        return None
+
+
+def _ticks(pid: int) -> int | None:
+    """Return when a process started, in the kernel's ticks since the machine did; None if the system does not tell.
+
+    The time of `_started` is another one after the clock was set, for the same process.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
         return None
 
 

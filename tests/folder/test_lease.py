@@ -98,6 +98,22 @@ def test_a_lease_of_elsewhere_is_free_when_it_no_longer_beats(folder, holder, mo
         folder.check_held()
 
 
+def test_a_holder_is_alive_though_the_clock_of_the_machine_was_set(folder, holder, monkeypatch):
+    holder.send_signal(signal.SIGSTOP)  # so that it does not write over what the test writes
+    written, real = json.loads(folder.lock.read_text()), module._started
+    monkeypatch.setattr(module, "_started", lambda pid: real(pid) + 3600)
+    assert folder.is_held()
+    with pytest.raises(HeldError, match=f"process {holder.pid}"), folder.held():
+        pass
+    of_earlier_version = {name: value for name, value in written.items() if name != "ticks"}
+    folder.lock.write_bytes(json.dumps(of_earlier_version).encode())
+    assert not folder.is_held()  # it cannot be told from a later process of this number
+    monkeypatch.setattr(module, "_started", lambda pid: real(pid) + 3)
+    assert folder.is_held()
+    folder.lock.write_bytes(json.dumps({**written, "ticks": written["ticks"] - 1}).encode())
+    assert not folder.is_held()  # a later process has the number
+
+
 def test_a_holder_that_was_suspended_finds_out_and_stops(folder, holder, monkeypatch):
     assert ask(holder) == "mine\n"
     holder.send_signal(signal.SIGSTOP)
