@@ -104,6 +104,7 @@ class ChosenPoints:
     Attributes:
         by: the column by which they are ranked.
         total: how many points fulfil the condition, including those that are not chosen.
+        ranked: how many are chosen because they are the best; points without a value in `by` are not.
 
     Raises:
         ValueError: the condition or the column to rank by cannot be used, or no point is chosen.
@@ -117,7 +118,7 @@ class ChosenPoints:
         best = ranked.head(choice.best)
         rest = rows[~rows["idx"].isin(best["idx"])]
         others = rest if choice.best == ALL else _drawn(rest, choice.others)
-        self.total = len(rows)
+        self.total, self.ranked = len(rows), len(best)
         self._rows = pd.concat([best, others]) if len(others) else best
         if self._rows.empty:
             raise ValueError(

@@ -141,9 +141,8 @@ def _report(chosen: ChosenPoints, done: int, new: int, target: str) -> Iterator[
     if done < count:
         yield f"Stopped with {count - done:,} open. What is written can be read; the same command goes on."
         return
-    best = min(choice.best, count)
-    others = f" and {count - best:,} others" if count > best else ""
-    ranked = f"They are the best {best:,} by {chosen.by}{others}; " if count < chosen.total else ""
+    others = f" and {count - chosen.ranked:,} others" if count > chosen.ranked else ""
+    ranked = f"They are the best {chosen.ranked:,} by {chosen.by}{others}; " if count < chosen.total else ""
     yield f"           {ranked}{chosen.with_curves:,} have learning curves."
     counts = {
         "points": chosen.total - count,

@@ -42,6 +42,16 @@ def test_the_answer_can_be_json(small_run, tmp_path):
     }  # fmt: skip
 
 
+def test_points_without_a_rank_are_not_said_to_be_the_best(tmp_path):
+    failed = [{"idx": idx, "status": "failed", "epochs": 0, "error": "no"} for idx in range(3, 30)]
+    rows = [{"idx": idx, "epochs": 1, "weights": False} for idx in range(3)]
+    run = make_run(tmp_path / "run", {"units": list(range(30))}, rows + failed)
+    some = ["export-to", "tensorboard", run.folder.path, tmp_path / "logs", "--points", 20, "--others", 5]
+    answer = sweep(*some)
+    assert "8 of 30 are in" in answer.output, answer.output
+    assert "They are the best 3 by loss_va and 5 others; 3 have learning curves" in answer.output
+
+
 def test_by_default_it_stays_usable(tmp_path):
     rows = [{"idx": idx, "epochs": 1, "weights": False} for idx in range(1500)]
     run = make_run(tmp_path / "run", {"units": list(range(len(rows)))}, rows)
@@ -109,6 +119,6 @@ def test_ctrl_c_leaves_whole_points_and_the_same_command_goes_on(tmp_path):
     there = len(points_in(logs))
     assert 5 <= there < 800
     for name in points_in(logs):
-        assert sorted(path.name[-5:] for path in (logs / name).iterdir()) == ["curve", "point"]
+        assert sorted(path.name[-5:] for path in (logs / name).glob("*tfevents*")) == ["curve", "point"]
     answer = json.loads(sweep(*command[len(SWEEP) :], "--json").stdout)
     assert (answer["points"], answer["new"]) == (800, 800 - there)
