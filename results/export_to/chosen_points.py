@@ -93,6 +93,13 @@ class Point:
         """Wall time of its training, 0 if unknown."""
         return self.metrics.get("seconds", 0.0)
 
+    @property
+    def digest(self) -> str:
+        """A text that is another one if the point was trained again: a digest of what is exported of its row."""
+        error = self.row.get("error")  # None or NaN if there was none
+        said = [self.row["status"], error if isinstance(error, str) else None, self.metrics]
+        return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
+
 
 class ChosenPoints:
     """The chosen points of a run, best first.

@@ -3,7 +3,8 @@
 The log folder has a run named `idx-123` for each point, with its settings and its final metrics (tags such as
 `final/loss_te`, at the step of the best epoch). If curves are exported, the run also has the point's curves (tags such as
 `curves/val_loss`, a step for each epoch). TensorBoard keeps scalars as float32. Every file is written atomically under a
-fixed name, so an export that was interrupted leaves a readable folder and can be repeated to complete it.
+fixed name, so an export that was interrupted leaves a readable folder and can be repeated to complete it. A digest beside
+the files of a point tells whether it was trained again since; then they are replaced.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from results.folder.files import explained, write_json
 FINAL, CURVES = "final/", "curves/"
 """The prefixes of the tags of final metrics and of curves."""
 
-_MARK = "sweep-export.json"
+_MARK, _ROW = "sweep-export.json", "sweep-row"
 # TensorBoard reads files with "tfevents" in their name, in the order of their names.
 _EXPERIMENT, _POINT, _CURVE = (f"events.out.tfevents.{n}" for n in ("0.experiment", "1.point", "2.curve"))
 _DATASETS = {"tr": api_pb2.DATASET_TRAINING, "va": api_pb2.DATASET_VALIDATION}
@@ -76,11 +77,28 @@ def _written(chosen: ChosenPoints, logdir: Path) -> Iterator[bool]:
     _write_file(logdir / _EXPERIMENT, [_event(_experiment(chosen), 0, time.time())])
     for point in chosen:
         folder, new = logdir / f"idx-{point.idx}", False
+        row, known = folder / _ROW, _text(folder / _ROW)
+        is_other = known != point.digest  # trained again since, or not exported, or by an earlier version
         for name, events in ((_POINT, _point_events(point)), (_CURVE, _curve_events(point))):
-            if events and not (folder / name).exists():
+            if events and (is_other or not (folder / name).exists()):
                 _write_file(folder / name, events)
                 new = True
+            elif is_other and known:
+                (folder / name).unlink(missing_ok=True)  # the curve of the other training
+        if is_other:
+            with explained(row):
+                row.write_text(
+                    point.digest
+                )  # the last, so an export that was interrupted here writes all again
         yield new
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file, an empty one if it does not exist."""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _experiment(chosen: ChosenPoints) -> list[Summary.Value]:

@@ -2,7 +2,8 @@
 
 Each point is a run `idx 123`. Its settings are params, its final metrics are metrics, and the rest of its row is tags. If
 curves are exported, they are metrics such as `curves/val_loss`, with a step for each epoch. MLflow stores params as
-text, so None and "null" look the same there, and so do 8 and "8".
+text, so None and "null" look the same there, and so do 8 and "8". If a point was trained again since an earlier export, its
+run is deleted, as MLflow deletes, so it can be restored; and there is a new one.
 
 How names are changed
     MLflow accepts letters, digits, `_`, `-`, `.`, blanks and some signs that can separate folders. In the name of an axis
@@ -36,7 +37,7 @@ _MAX_METRICS, _MAX_PARAMS = 900, 90  # in one request; MLflow allows 1000 entiti
 _AT_ONCE = 4
 """The number of points that are sent to the server at the same time."""
 
-_RUN_TAG, _CURVES_TAG = "sweep.run_id", "sweep.curves"
+_RUN_TAG, _ROW_TAG, _CURVES_TAG = "sweep.run_id", "sweep.row", "sweep.curves"
 _WHILE_WRITING = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # MLflow's default would take minutes
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -130,6 +131,9 @@ class _Experiment:
 
     def _complete(self, point: Point, run: Any) -> bool:
         """Write what is missing of a point; return whether anything was."""
+        if run is not None and _is_of_other_row(run, point):
+            self._client.delete_run(run.info.run_id)  # its params and metrics cannot be taken back
+            run = None
         if run is None:
             run = self._create(point)
         elif run.info.status != "RUNNING" and (not point.curve or _CURVES_TAG in run.data.tags):
@@ -152,7 +156,7 @@ class _Experiment:
 
     def _create(self, point: Point) -> Any:
         start_ms = round((time.time() - point.seconds) * 1000)
-        named = {_RUN_TAG: self._run, **tags(point, self._builder)}
+        named = {_RUN_TAG: self._run, _ROW_TAG: point.digest, **tags(point, self._builder)}
         return self._client.create_run(self._number, start_ms, named, run_name=f"idx {point.idx}")
 
     def _log(self, point: Point, run: Any) -> None:
@@ -175,6 +179,14 @@ class _Experiment:
             self._client.log_batch(run_id, tags=[RunTag(_CURVES_TAG, "true")])
         if is_open:
             self._client.set_terminated(run_id, "FINISHED" if point.well else "FAILED", end_ms)
+
+
+def _is_of_other_row(run: Any, point: Point) -> bool:
+    """Return whether the point was trained again since an export made the run."""
+    written = run.data.tags.get(_ROW_TAG)
+    if written is None:  # by an earlier version
+        return bool(run.data.tags.get("status") != point.row["status"])
+    return bool(written != point.digest)
 
 
 def keys(names: Iterable[str]) -> dict[str, str]:

@@ -18,7 +18,9 @@ import results
 from results.export_to.chosen_points import ALL, Choice, ChosenPoints
 from results.export_to.event_files import write
 from results.folder.errors import FolderError
+from results.store.store import Store
 from tests.help.exports import HOSTILE_AXES, make_run
+from tests.help.rows import finished, space_of
 
 
 def export(run, logdir, **choice):
@@ -132,6 +134,43 @@ def test_the_same_run_adds_what_is_missing_and_doubles_nothing(small_run, tmp_pa
     best = int(run.top(1)["idx"][0])
     assert {len(events) for events in scalars(logs / f"idx-{best}").values()} == {1, 3}
     assert len(hparams_tab(logs)[1]) == 5
+
+
+def test_a_point_that_was_trained_again_is_shown_as_it_is_now(tmp_path):
+    logs, axes = tmp_path / "logs", {"units": [1, 2, 3, 4]}
+    late = {"idx": 2, "status": "timeout", "epochs": 2}
+    rows = [{"idx": 0}, {"idx": 1, "status": "failed", "epochs": 0, "error": "no"}, late, {"idx": 3}]
+    run = make_run(tmp_path / "run", axes, rows)
+    assert export(run, logs, curves=ALL) == [True] * 4
+    assert export(run, logs, curves=ALL) == [False] * 4
+    before = files(logs)
+    Store(run.folder, space_of(axes), again=[1, 2]).commit([finished(1), finished(2)])
+    run = results.open(run.folder.path)
+    idx = [point.idx for point in ChosenPoints(run, Choice(best=ALL))]
+    assert export(run, logs, curves=1) == [number in (1, 2) for number in idx]
+    sessions = hparams_tab(logs)[1]
+    assert (
+        all(s.sessions[0].status == api_pb2.STATUS_SUCCESS for s in sessions.values()) and len(sessions) == 4
+    )
+    for row in run.points.to_dict("records"):
+        assert scalars(logs / f"idx-{row['idx']}")["final/loss_te"] == [(1, np.float32(row["loss_te"]))]
+    # The curve of two epochs is not that of this training, and of the others nothing has changed.
+    assert ("curves/loss" in scalars(logs / "idx-2")) is (idx[0] == 2)
+    after = files(logs)
+    assert all(after[path] == at for path, at in before.items() if path.parent.name in ("idx-0", "idx-3"))
+    assert export(run, logs, curves=ALL).count(True) == 2 - (idx[0] in (1, 2))
+    assert len(scalars(logs / "idx-2")["curves/loss"]) == 3
+    assert export(run, logs, curves=ALL) == [False] * 4
+
+
+def test_an_export_of_an_earlier_version_is_brought_up_to_date(hostile_run, tmp_path):
+    export(hostile_run, tmp_path / "logs", curves=ALL)
+    for path in tmp_path.glob("logs/*/sweep-row"):
+        path.unlink()
+    curves = len(list(tmp_path.rglob("*curve")))
+    assert export(hostile_run, tmp_path / "logs") == [True] * 12
+    assert export(hostile_run, tmp_path / "logs") == [False] * 12
+    assert len(list(tmp_path.rglob("*curve"))) == curves
 
 
 def test_a_folder_of_something_else_is_left_alone(small_run, hostile_run, tmp_path):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 
 import results
 from results.export_to.chosen_points import ALL, Choice, ChosenPoints
-from results.export_to.mlflow_server import batches, keys, tags, text, write
+from results.export_to.mlflow_server import _Experiment, batches, keys, tags, text, write
+from results.store.store import Store
 from tests.help.exports import HOSTILE_AXES, make_run
+from tests.help.rows import finished, space_of
 
 NAMES = st.text(max_size=300) | st.text("./_-: aé\\\n", max_size=6)
 
@@ -73,6 +76,48 @@ def test_without_mlflow_the_remedy_is_said(hostile_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(ValueError, match=r'pip install "keras-grid-sweep\[mlflow\]"'):
         write(ChosenPoints(hostile_run, Choice(best=1)), "http://127.0.0.1:9", "test")
+
+
+class Client:
+    """What an export asks of MLflow to find, make and delete runs; its runs are kept in a list."""
+
+    def __init__(self):
+        self.runs, self.deleted, self._numbers = [], [], itertools.count()
+
+    def search_runs(self, numbers, condition, max_results, page_token):
+        found = [run for run in self.runs if run.info.run_id not in self.deleted]
+        return type("Page", (list,), {"token": None})(found)
+
+    def create_run(self, number, start_ms, named, run_name):
+        info = SimpleNamespace(run_id=next(self._numbers), status="FINISHED")
+        made = SimpleNamespace(info=info, data=SimpleNamespace(tags=dict(named)))
+        self.runs.append(made)
+        return made
+
+    def delete_run(self, run_id):
+        self.deleted.append(run_id)
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["this version", "an earlier version"])
+def test_a_point_that_was_trained_again_gets_another_run(tmp_path, monkeypatch, earlier):
+    monkeypatch.setattr(_Experiment, "_log", lambda *_: None)
+    axes, client = {"units": [1, 2]}, Client()
+    run = make_run(tmp_path / "run", axes, [{"idx": 0}, {"idx": 1, "status": "failed", "epochs": 0}])
+
+    def written():
+        chosen = ChosenPoints(results.open(run.folder.path), Choice(best=ALL))
+        return dict(
+            zip([point.idx for point in chosen], _Experiment(client, "0", chosen).write(), strict=True)
+        )
+
+    assert written() == {0: True, 1: True} and written() == {0: False, 1: False}
+    if earlier:
+        for made in client.runs:
+            del made.data.tags["sweep.row"]
+    Store(run.folder, space_of(axes), again=[1]).commit([finished(1)])
+    assert written() == {0: False, 1: True} and written() == {0: False, 1: False}
+    left = {made.data.tags["idx"]: made.data.tags["status"] for made in client.search_runs(0, "", 0, None)}
+    assert left == {"0": "completed", "1": "completed"} and len(client.deleted) == 1 and len(client.runs) == 3
 
 
 # From here on with MLflow itself, which is no dependency of the tests.
