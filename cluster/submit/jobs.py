@@ -167,12 +167,20 @@ class Jobs:
         """Turn the errors of Ray's client into a `ClusterError`."""
         try:
             yield
-        except (RuntimeError, ConnectionError) as error:
-            reason = str(error).split("Traceback")[0].strip().rstrip(".")
+        except _client_errors() as error:
+            reason = str(error).split("Traceback")[0].strip().rstrip(".") or type(error).__name__
             raise ClusterError(
                 f"The Jobs server at {self.address} cannot do this: {reason}. Check that the cluster is alive, "
                 "and try again."
             ) from None
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of Ray's client: when the head dies, all requests but the first raise those of its libraries."""
+    import aiohttp
+    import requests
+
+    return RuntimeError, ConnectionError, requests.exceptions.RequestException, aiohttp.ClientError
 
 
 def _is_sweep(details: Any) -> bool:

@@ -1,14 +1,19 @@
 """Jobs: a sweep runs on a cluster that was handed it, is followed, stopped and resumed, and loses nothing."""
 
+import contextlib
+import http.server
 import json
 import os
 import signal
+import threading
 import time
 
 import pandas as pd
 import pytest
 import yaml
 
+from cluster.errors import ClusterError
+from cluster.submit.jobs import SOFTWARE, Jobs
 from tests.help import clusters
 from tests.help.commands import refused
 from tests.help.plans import write_plan
@@ -141,3 +146,45 @@ def test_bad_input_is_one_message(workplace, monkeypatch, arguments, words):
     assert words in refused(*arguments)
     assert time.monotonic() - began < 60  # two on an idle machine
     assert not (workplace / "out").exists()
+
+
+@contextlib.contextmanager
+def dying_head():
+    """The address of a head that answers what it is and which job it runs, and nothing else."""
+    details = {"type": "SUBMISSION", "submission_id": "one", "status": "RUNNING", "entrypoint": "python"}
+    answers = {
+        "/api/version": {"version": "4", "ray_version": "2.40.0", "ray_commit": "", "session_name": ""},
+        "/api/jobs/": [{**details, "metadata": {"software": SOFTWARE, "out": "/out"}}],
+    }
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path in answers:
+                content = json.dumps(answers[self.path]).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+        do_POST = do_PUT = do_GET  # noqa: N815  # any other answer is cut off
+
+        def log_message(self, format, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_head_that_dies_after_it_has_answered_is_one_message(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        monkeypatch.delenv(name)
+    with dying_head() as address:
+        jobs = Jobs(address)
+        assert [job.job_id for job in jobs.all()] == ["one"]
+        for request in (jobs.stop, jobs.log, lambda job_id: jobs.follow(job_id, print)):
+            with pytest.raises(ClusterError, match=f"{address} cannot do this: .+ the cluster is alive"):
+                request("one")
+    with pytest.raises(ClusterError, match=f"{address} cannot do this: .+ the cluster is alive"):
+        jobs.stop("one")
