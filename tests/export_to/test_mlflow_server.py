@@ -277,6 +277,26 @@ def test_running_again_completes_and_doubles_nothing(server, small_run, monkeypa
 
 
 @needs_mlflow
+def test_mlflow_shows_a_point_that_was_trained_again_as_it_is_now(tmp_path):
+    uri, axes = f"sqlite:///{tmp_path}/mlflow.db", {"units": [1, 2]}
+    run = make_run(tmp_path / "run", axes, [{"idx": 0}, {"idx": 1, "status": "failed", "epochs": 0}])
+    assert export(run, uri, "again", curves=ALL) == [True, True]
+    before = runs_of(uri, "again")
+    assert before["idx 1"].info.status == "FAILED"
+    Store(run.folder, space_of(axes), again=[1]).commit([finished(1)])
+    run = results.open(run.folder.path)
+    assert sorted(export(run, uri, "again", curves=ALL)) == [False, True]
+    found = runs_of(uri, "again")
+    assert found["idx 0"].info.run_id == before["idx 0"].info.run_id
+    assert found["idx 1"].info.status == "FINISHED" and found["idx 1"].data.tags["status"] == "completed"
+    curve = run.curves(1)
+    assert history(uri, found["idx 1"], "curves/loss") == list(
+        zip(curve["epoch"], curve["loss"], strict=True)
+    )
+    assert export(run, uri, "again", curves=ALL) == [False, False]
+
+
+@needs_mlflow
 def test_more_axes_and_epochs_than_one_request_takes(server, tmp_path):
     axes = {f"axis {n}": [n] for n in range(150)}
     run = make_run(tmp_path / "wide", axes, [{"idx": 0, "epochs": 1000}])
