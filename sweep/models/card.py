@@ -165,13 +165,9 @@ def _taken(table: Table) -> str:
     """Return what the model takes: an array, or a dictionary of arrays for several inputs."""
     shapes = inputs.shape(table.x_train)
     if not isinstance(shapes, Mapping):
-        return f"float32, shape {_rows_of(shapes)}"
-    listed = [f"{_code(name)} of the shape {_rows_of(shape)}" for name, shape in shapes.items()]
+        return f"float32, shape {inputs.in_words(shapes)}"
+    listed = [f"{_code(name)} of the shape {inputs.in_words(shape)}" for name, shape in shapes.items()]
     return f"a dictionary of float32 arrays, {', '.join(listed)}"
-
-
-def _rows_of(shape: Sequence[int]) -> str:
-    return f"({', '.join(['rows', *map(str, shape)])})"
 
 
 def _width(model: Any) -> int | None:

@@ -12,7 +12,7 @@ from sweep.errors import InputError
 from sweep.models.preparation import Preparation
 from trainables.table.data import DataError
 from trainables.table.given import from_npz
-from trainables.table.inputs import Features
+from trainables.table.inputs import Features, in_words
 
 
 def of_array(table: Any, prepared: Preparation, name: str) -> np.ndarray:
@@ -79,9 +79,7 @@ def of_inputs(
             f"the arrays have {', '.join(f'{count:,} ({key})' for key, count in counts.items())} rows"
         )
     if wrong:
-        needed = ", ".join(
-            f"{key} ({', '.join(['rows', *map(str, shape)])})" for key, shape in shapes.items()
-        )
+        needed = ", ".join(f"{key} {in_words(shape)}" for key, shape in shapes.items())
         raise InputError(f"{name}: {'; '.join(wrong)}. The model needs an array for each input: {needed}.")
     return found
 

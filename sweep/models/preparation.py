@@ -79,9 +79,9 @@ class Preparation:
     def described(self) -> str:
         """What the features are, in words: the shape of an array, or the name and shape of each."""
         if isinstance(self.shape, Mapping):
-            listed = [f"{name} of the shape {_rows_of(shape)}" for name, shape in self.shape.items()]
+            listed = [f"{name} of the shape {inputs.in_words(shape)}" for name, shape in self.shape.items()]
             return f"a dictionary of arrays: {', '.join(listed)}"
-        return f"an array of the shape {_rows_of(self.shape)}"
+        return f"an array of the shape {inputs.in_words(self.shape)}"
 
     @property
     def moments(self) -> tuple[Any, Any]:
@@ -115,10 +115,6 @@ def _moment(function: Callable[..., np.ndarray], x: np.ndarray) -> tuple[float, 
     """Return the mean or variance of features of the shape (rows, ..., features); empty if a row is one number."""
     # `keras.layers.Normalization.adapt` computes the same, to the last bit.
     return tuple(function(x, axis=tuple(range(x.ndim - 1))).tolist()) if x.ndim > 1 else ()
-
-
-def _rows_of(shape: tuple[int, ...]) -> str:
-    return f"({', '.join(['rows', *map(str, shape)])})"
 
 
 def keep(folder: RunFolder, table: Table) -> None:

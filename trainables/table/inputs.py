@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,3 +32,8 @@ def joined(one: Features, other: Features) -> Features:
 def shape(x: Features) -> Any:
     """Return the shape of one row, for each input if there are several."""
     return {name: array.shape[1:] for name, array in x.items()} if isinstance(x, Mapping) else x.shape[1:]
+
+
+def in_words(shape: Sequence[int]) -> str:
+    """Return the shape of an array of rows for a message, such as "(rows, 10)", from the shape of one row."""
+    return f"({', '.join(['rows', *map(str, shape)])})"
