@@ -68,8 +68,13 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.config.getoption("quick") and item.get_closest_marker("heavy"):
+    if item.config.getoption("quick") and (item.get_closest_marker("heavy") or _asks_s3(item)):
         pytest.skip("is heavy")
+
+
+def _asks_s3(item: pytest.Item) -> bool:
+    """Return whether the test talks to a server: most of its time it waits for answers."""
+    return "s3_server" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(wrapper=True)  # pytest-xdist reads the groups in the hook that is wrapped

@@ -4,6 +4,7 @@ import ast
 import builtins
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 
 import pytest
@@ -29,7 +30,6 @@ NEVER = {"results": {"ray", "tensorflow", "keras"}, "cluster": {"tensorflow", "k
 
 
 MODULES = modules_of(ROOT, HOUSE)
-IMPORTS = imports_of(MODULES)
 BY_NAME = [  # imports that are carried out from a name in a table
     *(
         Import(package.__name__, 0, home, for_types=False)
@@ -40,13 +40,19 @@ BY_NAME = [  # imports that are carried out from a name in a table
 ]
 
 
+@cache
+def imports() -> list[Import]:
+    """Return all imports of the house. They are read once, and only in the process that runs these tests."""
+    return imports_of(MODULES)
+
+
 def package_of(module: str) -> str:
     return module.split(".")[0]
 
 
 def test_imports_follow_the_arrow():
-    assert {package_of(one.importer) for one in IMPORTS} == set(HOUSE)
-    for one in IMPORTS:  # also those for types
+    assert {package_of(one.importer) for one in imports()} == set(HOUSE)
+    for one in imports():  # also those for types
         importer, target = package_of(one.importer), package_of(one.target)
         assert target not in NEVER.get(importer, ()), f"{one}, which {importer} does without"
         if target in HOUSE and target != importer:
@@ -55,13 +61,13 @@ def test_imports_follow_the_arrow():
 
 def test_there_is_no_circle_of_imports():
     assert {one.target for one in BY_NAME} <= MODULES.keys()
-    found = circles([*IMPORTS, *BY_NAME])
+    found = circles([*imports(), *BY_NAME])
     assert not found, "\n".join(found)
 
 
 def test_there_is_no_circle_of_folders():
     """What a folder gives to others could not be moved or read alone if they gave something to it, too."""
-    found = circles(between_folders([*IMPORTS, *BY_NAME], MODULES))
+    found = circles(between_folders([*imports(), *BY_NAME], MODULES))
     assert not found, "\n".join(found)
 
 

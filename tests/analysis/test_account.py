@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from scipy.stats import spearmanr
 
 import results
 from results.analysis.account import check_comparable, epochs, rank_correlation, regret, rungs, saved
@@ -73,6 +72,8 @@ def test_regret_is_measured_in_the_exhaustive_run():
 
 
 def test_rank_correlation_is_spearman_s():
+    from scipy.stats import spearmanr  # takes a second, which only this test needs
+
     chance = np.random.default_rng(0)
     early, end = chance.normal(size=30).round(1), chance.normal(size=30).round(1)
     seen = pd.DataFrame({"milestone": 8, "idx": range(30), "value": early, "passed": True})

@@ -43,6 +43,7 @@ def test_a_stopped_point_holds_its_last_value():
     assert (table["points"] == 1).all()
 
 
+@pytest.mark.heavy  # takes seconds
 @given(
     lengths=st.lists(st.tuples(st.integers(1, 6), st.sampled_from("ab")), min_size=1, max_size=12),
     seed=st.integers(0, 2**31),

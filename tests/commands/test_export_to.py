@@ -52,6 +52,7 @@ def test_points_without_a_rank_are_not_said_to_be_the_best(tmp_path):
     assert "They are the best 3 by loss_va and 5 others; 3 have learning curves" in answer.output
 
 
+@pytest.mark.heavy  # takes seconds
 def test_by_default_it_stays_usable(tmp_path):
     rows = [{"idx": idx, "epochs": 1, "weights": False} for idx in range(1500)]
     run = make_run(tmp_path / "run", {"units": list(range(len(rows)))}, rows)
@@ -102,6 +103,7 @@ def test_an_mlflow_that_does_not_answer_is_one_message(small_run):
     assert len(answer.output.splitlines()) == 1
 
 
+@pytest.mark.heavy  # takes seconds
 def test_ctrl_c_leaves_whole_points_and_the_same_command_goes_on(tmp_path):
     rows = [{"idx": idx, "epochs": 30, "weights": False} for idx in range(800)]
     run = make_run(tmp_path / "run", {"units": list(range(len(rows)))}, rows)

@@ -14,6 +14,7 @@ from tests.help.http import get
 from tests.help.sweeps import SWEEP
 
 
+@pytest.mark.heavy  # takes seconds
 def test_a_report_is_one_file_that_fetches_nothing(grid_run, pruned_run, tmp_path):
     assert sweep("report", grid_run).exit_code == 0
     text = (grid_run / "report.html").read_text()
@@ -25,6 +26,7 @@ def test_a_report_is_one_file_that_fetches_nothing(grid_run, pruned_run, tmp_pat
     assert "ASHA's account" in content and "is number 1 of 5" in content
 
 
+@pytest.mark.heavy  # takes seconds
 def test_a_watched_report_is_served_until_it_is_stopped(grid_run, tmp_path):
     process = subprocess.Popen(
         [*SWEEP, "report", "--watch", grid_run],

@@ -130,6 +130,7 @@ def private_of_ray(tree):
             )
 
 
+@pytest.mark.heavy  # takes seconds
 def test_nothing_private_of_ray_is_named_elsewhere():
     found = []
     for path in private_names.files():

@@ -156,6 +156,7 @@ def test_who_does_not_answer_is_told_in_time():
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.heavy  # takes seconds
 def test_who_listens_may_take_longer_to_answer_but_not_for_ever(monkeypatch):
     monkeypatch.setattr(reach, "CONNECT_TIMEOUT_S", 1.0)
     monkeypatch.setattr(reach, "ANSWER_TIMEOUT_S", 1.5)

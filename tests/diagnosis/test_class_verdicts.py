@@ -130,6 +130,7 @@ def test_sentences_are_those_of_real_tables():
     )
 
 
+@pytest.mark.heavy  # takes seconds
 @pytest.mark.long(10)
 def test_a_classification_has_its_sentences():
     for name, some in (("multilabel", {"threshold"}), ("binary", {"threshold"}), ("multiclass", set())):

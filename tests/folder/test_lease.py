@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -173,24 +173,21 @@ def test_a_store_takes_nothing_from_who_lost_the_lease(folder, monkeypatch):
 
 def test_a_store_takes_no_points_of_who_was_cut_off_and_lost_the_lease(folder, s3, monkeypatch):
     monkeypatch.setattr(module, "BEAT_EVERY_S", 100.0)  # no beat comes between
-    monkeypatch.setattr(retry, "BACKOFF_S", 0.01)
     from results.store.store import Store
     from tests.help.rows import AXES, finished
 
-    taken, others = threading.Event(), []
-
-    def take():
+    def take(pause_s):
+        monkeypatch.setattr(retry, "time", time)
         Lease(folder.lock)._write()
         folder._keeper._leases[0]._beaten_at -= 201
-        taken.set()
 
     def decide(method, path):
-        if method != "PUT" or "/points/part-00002" not in path or taken.is_set():
+        if method != "PUT" or "/points/part-00002" not in path:
             return None
-        if not others:
-            others.append(threading.Thread(target=take))
-            others[0].start()
-        return "503"  # until another process has the lease
+        # Another process takes the lease in the pause before the request is repeated.
+        monkeypatch.setattr(retry, "time", SimpleNamespace(monotonic=time.monotonic, sleep=take))
+        s3.decide = lambda method, path: None
+        return "503"
 
     with folder.held():
         store = Store(folder, AXES)
@@ -198,7 +195,6 @@ def test_a_store_takes_no_points_of_who_was_cut_off_and_lost_the_lease(folder, s
         s3.decide = decide
         with pytest.raises(FolderError, match="was taken over by"):
             store.commit([finished(2)])
-    others[0].join(60)
     assert [path.name[:10] for path in folder.points.glob("*")] == ["part-00000", "part-00001"]
     assert len(list((folder.spool / "points").glob("*"))) == 1
 

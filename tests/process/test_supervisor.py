@@ -163,6 +163,7 @@ def test_a_second_signal_ends_at_once(supervised):
     assert code == 3 and "signal 9" in output
 
 
+@pytest.mark.heavy  # takes seconds
 def test_a_child_whose_parent_is_killed_stops_by_itself(supervised):
     with head() as server:
         one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}")

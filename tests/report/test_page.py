@@ -117,6 +117,7 @@ def content_of(text):
     return json.loads(block)
 
 
+@pytest.mark.heavy  # takes seconds
 def test_the_page_holds_no_text_that_ends_its_data(hostile):
     text = page(results.open(hostile))
     [block] = re.findall(BLOCK, text, re.DOTALL)

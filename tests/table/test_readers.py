@@ -299,6 +299,7 @@ def files(draw):
     return text, delimiter, written, [name.strip() for name in names], lines[1:]
 
 
+@pytest.mark.heavy  # takes seconds
 @given(files())
 @settings(max_examples=200, deadline=None)
 def test_the_rows_are_those_of_the_csv_module(file):

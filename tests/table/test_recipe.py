@@ -31,6 +31,7 @@ def drawn(seed, rows=60, gaps=True):
     return frame.sample(frac=1, random_state=seed, ignore_index=True)
 
 
+@pytest.mark.heavy  # takes seconds
 @settings(max_examples=40)
 @given(st.integers(0, 10_000))
 def test_it_is_what_scikit_learn_fits_on_the_train_rows(seed):
