@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,6 +175,7 @@ def parallel_figure(
     by: str = "loss_va",
     most: int = MOST_LINES,
     mode: Mode = "min",
+    orders: Mapping[str, Sequence[Any]] = MappingProxyType({}),
 ) -> Figure:
     """Return parallel coordinates: a line for each point, over the axes that vary and the metric.
 
@@ -186,6 +188,8 @@ def parallel_figure(
         by: the metric; points without a finite value are left out.
         most: the most lines: see `thinned`.
         mode: whether a lower or a higher value of the metric is better.
+        orders: of some axes, all values in the order of their codes, for a program that joins the figure with a table; others
+            have the values of `points` in the order of `ordered`.
     """
     import plotly.graph_objects as go
 
@@ -195,9 +199,9 @@ def parallel_figure(
     dimensions: list[dict[str, Any]] = []
     varying = []
     for name in axes:
-        values = ordered(points[name])
-        if len(values) < 2:
+        if points[name].nunique(dropna=False) < 2:
             continue
+        values = orders[name] if name in orders else ordered(points[name])
         varying.append(name)
         codes = {cell_key(value): position for position, value in enumerate(values)}
         dimensions.append(

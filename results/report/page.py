@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -78,14 +78,18 @@ def page(
         sections.failures(points),
         sections.provenance(run),
     ]
+    # One list for the table and the plot, since a filter takes a code of one for a code of the other.
+    orders = {name: ordered(points[name]) for name in run.axes}
     content = {
         "title": run.folder.path.resolve().name,
         "by": by,
         "mode": mode,
         "version": version,
         "cards": _cards(run, points, well, winner, by),
-        "table": _table(run, points, by),
-        "parallel": json.loads(figures.parallel_figure(well, list(run.axes), by, mode=mode).to_json()),
+        "table": _table(run, points, by, orders),
+        "parallel": json.loads(
+            figures.parallel_figure(well, list(run.axes), by, mode=mode, orders=orders).to_json()
+        ),
         "left_out": int(len(points) - len(trained)),
         "sections": [vars(section) for section in parts if section is not None],
     }
@@ -157,8 +161,11 @@ def _cards(
     return cards
 
 
-def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
-    """Return the leaderboard's columns: numbers directly, other columns as a list of texts and a code for each row."""
+def _table(run: Run, points: pd.DataFrame, by: str, orders: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the leaderboard's columns: numbers directly, other columns as a list of texts and a code for each row.
+
+    `orders` are the values of each axis in the order of their codes.
+    """
     hidden = {"error", "seed"}
     ascending = run.directions.chosen(by)[1] == "min"
     points = run.judged(points, by)
@@ -169,7 +176,7 @@ def _table(run: Run, points: pd.DataFrame, by: str) -> dict[str, Any]:
     for name in (str(n) for n in rows.columns if n not in hidden):
         values = rows[name]
         if name in run.axes or values.dtype.kind not in "iuf":
-            distinct = ordered(values)
+            distinct = orders[name] if name in orders else ordered(values)
             codes = {cell_key(value): position for position, value in enumerate(distinct)}
             texts = [plain(value) for value in distinct]
             columns.append(

@@ -11,6 +11,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import results
 from results.report.page import page
+from tests.help.exports import make_run as finished_run
 from tests.help.reports import AXES, CANARY, HOSTILE, make_run
 
 pytestmark = pytest.mark.long(30)
@@ -307,3 +308,13 @@ def test_files_that_do_not_fit_the_rows_are_said_or_passed_over(tmp_path):
 def test_a_metric_that_is_not_there_is_said(hostile):
     with pytest.raises(ValueError, match='Did you mean "loss_va"'):
         page(results.open(hostile), "los_va")
+
+
+def test_the_table_and_the_plot_number_the_values_of_an_axis_alike(tmp_path):
+    # The last point wins, so the order of the ranking is not that of the commits.
+    rows = [{"idx": idx, "loss_va": 3.0 - idx} for idx in range(3)]
+    run = finished_run(tmp_path / "out", {"act": ["a", "b", "c"]}, rows)
+    content = content_of(page(run))
+    [column] = [one for one in content["table"]["columns"] if one["name"] == "act"]
+    assert column["texts"] == content["parallel"]["data"][0]["dimensions"][0]["ticktext"] == ["a", "b", "c"]
+    assert column["values"] == [2, 1, 0]
