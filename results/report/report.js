@@ -210,9 +210,13 @@ function listen(plot, selects) {
       kept.set(name, new Set(codes.filter((code) => found.some(([low, high]) => low <= code && code <= high))));
     });
     metric = ranges("metric");
-    // The plot cuts high values of the metric at a limit; a range that reaches the limit includes all values above it.
+    // The plot cuts the worst values of the metric at a limit; a range that reaches the limit includes all values beyond it.
     const { limit } = data.parallel.layout.meta;
-    if (metric) metric = metric.map(([low, high]) => [low, high >= limit * (1 - 1e-6) ? Infinity : high]);
+    const near = 1e-6 * Math.abs(limit);
+    if (metric) {
+      metric = metric.map(([low, high]) =>
+        data.mode === "max" ? [low <= limit + near ? -Infinity : low, high] : [low, high >= limit - near ? Infinity : high]);
+    }
     for (const [name, select] of selects) {
       const codes = kept.get(name);
       select.value = codes && codes.size === 1 ? [...codes][0] : "";

@@ -34,16 +34,23 @@ GRID = {"units": [2, 4], "rate": [0.1, 0.01, 0.001]}
 """Axes that are not hostile."""
 
 
-def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=(), only=None):
+def make_run(path, axes, columns=("loss", "MAE"), error=HOSTILE[0], pruned=(), only=None, **plan):
     """Write a run of the whole grid whose losses follow from the axes; its last point has failed.
 
-    With conditions of axes, `only`, it has the different points, and none has failed.
+    With conditions of axes, `only`, it has the different points, and none has failed. `plan` has further keys of the plan.
     """
     folder = RunFolder(path)
     folder.create()
     folder.plan.write_text(
         yaml.safe_dump(
-            {"space": axes, "only": only or {}, "builder": HOSTILE[0], "fit": {"epochs": 4}, "seed": 0},
+            {
+                "space": axes,
+                "only": only or {},
+                "builder": HOSTILE[0],
+                "fit": {"epochs": 4},
+                "seed": 0,
+                **plan,
+            },
             allow_unicode=True,
         )
     )

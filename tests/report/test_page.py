@@ -196,6 +196,35 @@ def test_brushing_filters(browser, hostile, tmp_path):
     assert browser.execute_script("return rows.length") == (run.points["loss_va"] >= limit - 0.5).sum() > 2
 
 
+@pytest.mark.ci
+@pytest.mark.heavy
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_brushing_the_metric_keeps_what_is_inside_and_what_the_plot_cuts(browser, tmp_path, mode):
+    # Losses that are better when higher; and negative ones, such as likelihoods.
+    rows = [{"idx": idx, "loss_va": (-1 if mode == "min" else 1) * (1.0 + idx)} for idx in range(40)]
+    run = finished_run(
+        tmp_path / "out", {"rate": list(range(40))}, rows, objective={"metric": "loss", "mode": mode}
+    )
+    show(browser, tmp_path, run)
+    limit = browser.execute_script("return data.parallel.layout.meta.limit")
+    losses = run.points["loss_va"]
+    beyond = losses > limit if mode == "min" else losses < limit
+    assert beyond.sum() == 2
+    # A range that reaches the limit, and one that ends at the best value.
+    best = (losses.min(), losses.min() + 5) if mode == "min" else (losses.max() - 5, losses.max())
+    reaching = [limit - 5, limit] if mode == "min" else [limit, limit + 5]
+    for brushed, expected in (
+        (reaching, losses.between(*reaching) | beyond),
+        (list(best), losses.between(*best)),
+    ):
+        browser.execute_async_script(
+            "const place = document.getElementById('parallel');"
+            "Plotly.restyle(place, {'dimensions[1].constraintrange': [[arguments[0]]]}).then(arguments[1])",
+            [float(end) for end in brushed],
+        )
+        assert browser.execute_script("return rows.length") == expected.sum() > 2
+
+
 COLOUR_OF_SHARED_LINE = """
 const canvas = document.querySelector("#parallel canvas.gl-canvas-focus");
 const copy = document.createElement("canvas");
