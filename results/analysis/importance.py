@@ -329,11 +329,16 @@ def _check_column(rows: pd.DataFrame, name: str) -> None:
 
 def _check_axis(rows: pd.DataFrame, name: str) -> None:
     _check_column(rows, name)
-    if (count := rows[name].nunique(dropna=False)) > MAX_VALUES:
+    if has_many_values(rows, name):
         raise ValueError(
-            f'"{name}" has {count:,} values, but values are compared one by one for {MAX_VALUES} at most. Name an axis '
-            "with fewer values, or select some of its values by a condition."
+            f'"{name}" has {rows[name].nunique(dropna=False):,} values, but values are compared one by one for '
+            f"{MAX_VALUES} at most. Name an axis with fewer values, or select some of its values by a condition."
         )
+
+
+def has_many_values(rows: pd.DataFrame, axis: str) -> bool:
+    """Return whether an axis has more values among the rows than can be compared one by one."""
+    return rows[axis].nunique(dropna=False) > MAX_VALUES
 
 
 def shares_table(axes: Sequence[str], shares: Shares, spread: Shares) -> pd.DataFrame:

@@ -12,7 +12,13 @@ import yaml
 
 from results import figures, fingerprint
 from results.analysis import account, acting, curves, repeats
-from results.analysis.importance import about_pruned, distribution, importance
+from results.analysis.importance import (
+    MAX_VALUES,
+    about_pruned,
+    distribution,
+    has_many_values,
+    importance,
+)
 from results.analysis.leaderboard import leaderboard, pareto
 from results.figures.runs import MOST_MARKS
 from results.run import Run
@@ -85,6 +91,9 @@ def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
     for axis in varying(run, rows):
         acts, note = acting.where_acting(rows, axis, run.conditional)
         section.notes += [note] if note else []
+        if has_many_values(acts, axis):
+            section.notes.append(_about_many_values(axis))
+            continue
         section.add(axis, figures.distribution_figure(distribution(acts, axis, by, mode), axis, by))
     return section
 
@@ -127,6 +136,9 @@ def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
     log = run.directions.log if run.directions.log in everything else "val_loss"
     for axis in varying(run, rows):
         acts, _ = acting.where_acting(rows, axis, run.conditional)
+        if has_many_values(acts, axis):
+            section.notes.append(_about_many_values(axis))
+            continue
         section.add(f"by {axis}", figures.bands_figure(curves.bands(everything, acts, axis, log), axis, log))
     return section
 
@@ -255,6 +267,10 @@ def _without_pruned(run: Run) -> list[str]:
     """Return a sentence about the effect of leaving pruned points out; an empty list if there are none."""
     count = len(run.points) - len(_not_pruned(run))
     return [about_pruned(count, are_in=False)] if count else []
+
+
+def _about_many_values(axis: str) -> str:
+    return f"{axis} is left out here: it has more than the {MAX_VALUES} values that can be shown one by one."
 
 
 def varying(run: Run, rows: pd.DataFrame) -> list[str]:

@@ -347,3 +347,15 @@ def test_the_table_and_the_plot_number_the_values_of_an_axis_alike(tmp_path):
     [column] = [one for one in content["table"]["columns"] if one["name"] == "act"]
     assert column["texts"] == content["parallel"]["data"][0]["dimensions"][0]["ticktext"] == ["a", "b", "c"]
     assert column["values"] == [2, 1, 0]
+
+
+def test_an_axis_with_too_many_values_to_show_one_by_one_is_left_out_and_named(tmp_path):
+    axes = {"rate": [number / 1000 for number in range(1, 102)], "units": [2, 4]}
+    run = finished_run(tmp_path / "out", axes, [{"idx": idx} for idx in range(202)])
+    sections = {section["title"]: section for section in content_of(page(run))["sections"]}
+    for title, drawn in (
+        ("What each value does", ["units"]),
+        ("Learning curves", ["the best 5", "by units"]),
+    ):
+        assert [name for name, _ in sections[title]["figures"]] == drawn
+        assert any(note.startswith("rate is left out here") for note in sections[title]["notes"])
