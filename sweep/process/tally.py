@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ _SHOWN = 3
 """How many of the points that were trained one by one are named, for each reason."""
 
 _HUGE = 1e12
-"""A bound above any number of a sweep, in seconds still small enough for a `timedelta`."""
+"""A bound above the counts, times and memory of a sweep, in seconds still small enough for a `timedelta`. A metric has none."""
 
 
 @dataclass
@@ -207,7 +208,13 @@ def _is_tally(found: Mapping[str, Any]) -> bool:
         by = best.get("by")
         if not isinstance(by, str):
             return False
-        numbers += [best.get(by), best["idx"], best.get(on_split(by, "te"), 0.0)]
+        if not all(map(_is_finite, (best.get(by), best["idx"], best.get(on_split(by, "te"), 0.0)))):
+            return False
     # The selection becomes a part of the command to resume, which the user pastes into a shell.
     selects = re.fullmatch(r"(--points \d+|--idx [\d,]+)?", str(found.get("selection", "")))
-    return bool(selects) and all(isinstance(n, int | float) and abs(n) < _HUGE for n in numbers)
+    return bool(selects) and all(_is_finite(number) and abs(number) < _HUGE for number in numbers)
+
+
+def _is_finite(value: Any) -> TypeGuard[int | float]:
+    """Return whether this is a number that can be written with decimals, which an int beyond all floats cannot."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max

@@ -59,6 +59,8 @@ def test_a_broken_progress_file_is_no_news(tmp_path):
         for change in (
             {"asked": "many"}, {"eta_s": 1e300}, {"workers": None}, {"training_s": float("nan")},
             {"best": {"idx": 1}}, {"best": {"by": "loss_va", "idx": 1, "config": {}}},
+            {"best": {"by": "loss_va", "loss_va": float("inf"), "idx": 1, "config": {}}},
+            {"best": {"by": "loss_va", "loss_va": 10**400, "idx": 1, "config": {}}},
             {"best": 3}, {"selection": "--points 3; rm x"}, {"selection": 3},
         )
     ]  # fmt: skip
@@ -67,3 +69,11 @@ def test_a_broken_progress_file_is_no_news(tmp_path):
         if content is not None:
             folder.progress.write_text(content)
         assert read_progress(folder) == {}
+
+
+def test_a_metric_and_an_idx_may_be_very_large(tmp_path):
+    # As the squared error of amounts of money; and a point of a huge grid, of which some are drawn.
+    best = {"by": "mse_va", "mse_va": 3e13, "mse_te": 4e13, "idx": 2 * 10**12, "config": {}}
+    folder = RunFolder(tmp_path)
+    folder.progress.write_text(json.dumps({**tally().to_dict(), "best": best}))
+    assert read_progress(folder)["best"] == best
