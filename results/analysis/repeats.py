@@ -90,6 +90,21 @@ def configurations(
     return best.drop(columns={REPEAT} & {*best} - {by}).reset_index(drop=True)
 
 
+def only_pruned(rows: pd.DataFrame, grid: int) -> pd.Series:
+    """Return whether each row is a pruned one of a configuration of which no repeat was trained to its end: bool.
+
+    The mean of such a configuration is of unfinished trainings alone. Pruned repeats of the others are in their means:
+    to leave these out would compare means of the repeats that happened to be good.
+
+    Args:
+        rows: of `points`.
+        grid: the number of points of one repeat.
+    """
+    configuration = number_in_grid(rows["idx"], grid)
+    ended = rows["status"].isin([Status.COMPLETED, Status.EARLY_STOPPED])
+    return rows["status"].eq(Status.PRUNED) & ~ended.groupby(configuration).transform("any")
+
+
 def noise(rows: pd.DataFrame, grid: int, by: str = "loss_va") -> float | None:
     """Return the share of the variance of `by` that is between repeats of the same configuration.
 

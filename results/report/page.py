@@ -62,14 +62,14 @@ def page(
             raise unknown_column(name, points)
     if against is not None:
         account.check_comparable(run, against)
-    trained = _trained(points)
+    trained = _trained(run)
     well = run.judged(trained, by)
     winner = leaderboard(well, 1, by, mode)
     parts = [
         sections.what_matters(run, well, by),
         sections.values(run, well, by),
         sections.size(run, well, by),
-        sections.learning_curves(run, trained, by),
+        sections.learning_curves(run, well, by),
         sections.diagnosed(winner, diagnosis)
         if diagnosis
         else sections.ends(winner, run.metrics, run.repeats),
@@ -103,15 +103,15 @@ def winner_of(run: Run, by: str | None = None) -> int:
         ValueError: there is none, or no such metric.
     """
     by, mode = run.directions.chosen(by)
-    best = leaderboard(run.judged(_trained(run.points), by), 1, by, mode)
+    best = leaderboard(run.judged(_trained(run), by), 1, by, mode)
     if best.empty:
         raise ValueError(f"{run.folder.path}: no point that was trained to its end has a {by} yet.")
     return int(best["idx"].iloc[0])
 
 
-def _trained(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the points that were not pruned: a pruned point's losses are those of an unfinished training."""
-    return points[points["status"] != Status.PRUNED]
+def _trained(run: Run) -> pd.DataFrame:
+    """Return the points without those whose losses are of unfinished trainings: see `repeats.only_pruned`."""
+    return run.points[~repeats.only_pruned(run.points, run.grid)]
 
 
 def _cards(

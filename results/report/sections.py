@@ -64,7 +64,7 @@ class Section:
 
 
 def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
-    """Return the importance of the axes for the metric `by`; `rows` are what `Run.judged` returns without pruned points."""
+    """Return the importance of the axes for the metric `by`; `rows` are what the report compares."""
     section = Section("What matters")
     try:
         space = run.conditional
@@ -74,7 +74,9 @@ def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
         return section
     section.notes.append(f"Shares of the variance of {by}, {found.how}.")
     section.notes += _without_pruned(run)
-    section.notes += repeats.about_noise(_not_pruned(run), run.grid, by) if run.repeats > 1 else []
+    if run.repeats > 1:
+        section.notes += repeats.about(rows, run.points, run.grid, run.repeats)
+        section.notes += repeats.about_noise(_not_pruned(run), run.grid, by)
     section.add("Main effects and interactions", figures.importance_figure(found.shares))
     section.add("Which axes act together", figures.interactions_figure(found.shares))
     return section
@@ -104,7 +106,7 @@ def size(run: Run, points: pd.DataFrame, by: str) -> Section:
     mode = run.directions.chosen(by)[1]
     front = pareto(points, by, "params", mode)
     section.notes.append("The line joins the points that no other point beats in both.")
-    if count := len(run.points) - len(_not_pruned(run)):
+    if count := _left_out(run):
         section.notes.append(f"{count:,} pruned points are left out.")
     if len(points) > MOST_MARKS:
         section.notes.append(
@@ -114,11 +116,16 @@ def size(run: Run, points: pd.DataFrame, by: str) -> Section:
     return section
 
 
-def learning_curves(run: Run, rows: pd.DataFrame, by: str) -> Section:
-    """Return the curves of the best points, and of all points as bands for the values of each axis."""
-    section = Section("Learning curves", choose=True)
-    best = leaderboard(run.judged(rows, by), SHOWN_CURVES, *run.directions.chosen(by))
-    shown = curves.annotated(run.curves(best["idx"].tolist()), best)
+def learning_curves(run: Run, judged: pd.DataFrame, by: str) -> Section:
+    """Return the curves of the best points, and of all points that were not pruned as bands for the values of each axis.
+
+    `judged` are the rows that the report compares.
+    """
+    section, rows = Section("Learning curves", choose=True), _not_pruned(run)
+    chosen = leaderboard(judged, SHOWN_CURVES, *run.directions.chosen(by))["idx"]
+    # With repeats, a judged row has means, such as that of the best epochs; the curve is that of one repeat.
+    best = run.points.set_index("idx", drop=False).loc[chosen].reset_index(drop=True)
+    shown = curves.annotated(run.curves(chosen.tolist()), best)
     if shown.empty:
         section.notes.append("No point has a curve yet.")
         return section
@@ -265,8 +272,13 @@ def _not_pruned(run: Run) -> pd.DataFrame:
 
 def _without_pruned(run: Run) -> list[str]:
     """Return a sentence about the effect of leaving pruned points out; an empty list if there are none."""
-    count = len(run.points) - len(_not_pruned(run))
+    count = _left_out(run)
     return [about_pruned(count, are_in=False)] if count else []
+
+
+def _left_out(run: Run) -> int:
+    """Return how many pruned points the report leaves out: with repeats, others are in means."""
+    return int(repeats.only_pruned(run.points, run.grid).sum())
 
 
 def _about_many_values(axis: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from results import figures
-from results.analysis import acting
+from results.analysis import acting, repeats
 from results.analysis.importance import about_missing, about_pruned, distribution, paired
 from results.folder.path import AnyPath
 from results.schema import Status
@@ -41,6 +41,7 @@ def effects(
     by, mode = ranking(folder, rows, by)
     pruned = rows["status"] == Status.PRUNED
     if not with_pruned:
+        pruned = repeats.only_pruned(rows, run.grid)
         rows = rows[~pruned]
     with as_input_error():
         check_axis(run, axis)

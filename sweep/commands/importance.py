@@ -36,13 +36,15 @@ def importance(
     run, chosen = opened(folder), chosen_rows(folder, where)
     by = by or run.directions.by
     pruned = chosen["status"] == Status.PRUNED
+    singles = chosen if with_pruned else chosen[~pruned]
     if not with_pruned:
+        pruned = repeats.only_pruned(chosen, run.grid)
         chosen = chosen[~pruned]
     with as_input_error():
         space = run.conditional
         means, notes = judged(folder, chosen, by, run.directions.of(by) or "min")
         found = acting.importance(means, space, by) if space else shares_of(means, list(run.axes), by)
-        notes += repeats.about_noise(chosen, run.grid, by) if notes else []
+        notes += repeats.about_noise(singles, run.grid, by) if notes else []
         missing = about_missing(means, by)
     notes += [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
     notes += [missing] if missing else []

@@ -1,7 +1,9 @@
 """The commands that rank judge a run with repeats by its means, and say so."""
 
+import base64
 import json
 
+import numpy as np
 import pytest
 
 from results.report.page import page, winner_of
@@ -70,4 +72,32 @@ def test_the_report_ranks_means(run):
     assert columns["loss_va"]["values"][0] == 1.75 and columns["repeats"]["values"] == [2, 3, 3]
     assert "repeat" not in columns and "loss_va_std" in columns
     assert data["cards"][0][:2] == ["points", "8"] and data["cards"][1][0] == "best mean loss_va"
-    assert data["left_out"] == 1
+    assert data["left_out"] == 0  # the pruned repeat is in a mean
+
+
+def test_a_configuration_whose_bad_repeats_were_pruned_wins_nowhere(tmp_path):
+    # The first one has the best repeat, and two that ASHA stopped; all of the last one were stopped.
+    losses = {0: [1.0, 9.0, 9.0], 1: [2.0, 2.0, 2.0], 2: [5.0, 5.0, 5.0]}
+    rows = [
+        {"idx": repeat * 3 + number, "loss_va": loss, "status": "pruned" if loss > 2 else "completed"}
+        for number, values in losses.items()
+        for repeat, loss in enumerate(values)
+    ]
+    run = make_run(tmp_path / "out", {"units": [2, 3, 4]}, rows, repeats=3, fit={"epochs": 3})
+    assert winner_of(run) == run.top(1)["idx"].iloc[0] == 1
+    data = json.loads(page(run).split('id="data">', 1)[1].split("</script>", 1)[0])
+    assert data["cards"][1][2].endswith("the best is point 1") and data["left_out"] == 3
+    assert answer("importance", run.folder.path)["rows"] == 2
+    means = {row["value"]: row["mean"] for row in answer("effects", run.folder.path, "units")["values"]}
+    assert means == {2: pytest.approx(19 / 3), 3: 2.0}
+    assert "3 pruned points are left out" in sweep("importance", run.folder.path).output
+
+
+def test_the_curve_of_a_mean_is_marked_at_the_best_epoch_of_its_repeat(tmp_path):
+    rows = [{"idx": idx, "best_epoch": 1 + idx // 2 * 2, "loss_va": 1.0 + idx} for idx in range(4)]
+    run = make_run(tmp_path / "out", {"units": [2, 3]}, rows, repeats=2, fit={"epochs": 3})
+    data = json.loads(page(run).split('id="data">', 1)[1].split("</script>", 1)[0])
+    [curves] = [part for part in data["sections"] if part["title"] == "Learning curves"]
+    stars = [trace["x"] for trace in curves["figures"][0][1]["data"] if trace["name"] == "best epoch"]
+    epochs = [np.frombuffer(base64.b64decode(x["bdata"]), x["dtype"]).tolist() for x in stars]
+    assert epochs and all(found == [1] for found in epochs)  # the means are 2
