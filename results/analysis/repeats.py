@@ -55,7 +55,7 @@ def configurations(
 
     The mean is over the repeats that have a value of `by` and finished well: a repeat that diverged, failed or ran out of
     time counts only if no other one of its configuration finished well. A repeat that ASHA pruned counts with the value that
-    it had until then.
+    it had until then. A configuration of which no repeat has a value has a row, too, without a mean.
 
     Args:
         rows: of `points`.
@@ -67,27 +67,31 @@ def configurations(
     Returns:
         The columns of `rows`, without `repeat`. `by`, each metric, `epochs`, `best_epoch` and `seconds` have the mean.
         Behind `by` come its standard deviation over the repeats (`loss_va_std`; of a sample, so NaN with one repeat) and
-        `repeats`, how many are in the mean. All other columns are those of the best repeat, so `idx` is a point whose
-        model can be used.
+        `repeats`, how many are in the mean: 0 without one. All other columns are those of the best repeat, so `idx` is a
+        point whose model can be used.
 
     Raises:
         ValueError: there is no column `by`, or it has no numbers.
     """
-    values = numbers(rows, by)
-    found = rows[values.notna()].sort_values([by, "idx"], ascending=[mode == "min", True])
-    configuration = number_in_grid(found["idx"], grid)
+    numbers(rows, by)
+    found = rows.sort_values([by, "idx"], ascending=[mode == "min", True])  # those without a value come last
+    found = _where_any(found, found[by].notna(), grid)
     if "status" in found:
-        well = found["status"].isin(FINISHED_WELL)
-        found = found[well | ~well.groupby(configuration).transform("any")]
-        configuration = number_in_grid(found["idx"], grid)
+        found = _where_any(found, found["status"].isin(FINISHED_WELL), grid)
+    configuration = number_in_grid(found["idx"], grid)
     groups = found.groupby(configuration, sort=False)
     best = groups.head(1).set_index(configuration[groups.head(1).index])
     means = [name for name in found if _has_mean(str(name), by) and name not in axes]
     best = best.assign(**groups[means].mean().astype("float64"))
     at = list(best.columns).index(by) + 1
     best.insert(at, std_of(by), groups[by].std())
-    best.insert(at + 1, COUNT, groups.size())
+    best.insert(at + 1, COUNT, groups[by].count())
     return best.drop(columns={REPEAT} & {*best} - {by}).reset_index(drop=True)
+
+
+def _where_any(rows: pd.DataFrame, mask: pd.Series, grid: int) -> pd.DataFrame:
+    """Return the rows where the mask holds, and all rows of the configurations of which it holds for no row."""
+    return rows[mask | ~mask.groupby(number_in_grid(rows["idx"], grid)).transform("any")]
 
 
 def only_pruned(rows: pd.DataFrame, grid: int) -> pd.Series:
@@ -148,7 +152,7 @@ def about(best: pd.DataFrame, rows: pd.DataFrame, grid: int, asked: int) -> list
         grid: the number of points of one repeat.
         asked: how many repeats the plan asks for.
     """
-    said = []
+    said, best = [], best[best[COUNT] > 0]
     if count := int((best[COUNT] < asked).sum()):
         said.append(
             f"{_of(count, best)} over fewer than the {asked} repeats that the plan asks for; the column {COUNT} says over "

@@ -95,3 +95,14 @@ def test_rows_older_than_the_repeats_are_those_of_repeat_0():
     mixed = pd.concat([old, ROWS[ROWS["repeat"] == 1]])
     found = numbered(mixed, 3, 3)
     assert found["repeat"].tolist() == [0, 0, 0, 1, 1, 1] and found["repeat"].dtype == "int64"
+
+
+def test_a_configuration_of_which_no_repeat_has_a_value_is_there_without_a_mean():
+    lost = ROWS["idx"] % 3 == 1
+    rows = ROWS.assign(
+        status=np.where(lost, "failed", "completed"), loss_va=np.where(lost, np.nan, ROWS["loss_va"])
+    )
+    found = configurations(rows, 3, axes=["units"]).set_index("units")
+    assert found["status"].to_dict() == {1: "completed", 2: "failed", 3: "completed"}
+    assert np.isnan(found.loc[2, "loss_va"]) and found["repeats"].to_dict() == {1: 3, 2: 0, 3: 3}
+    assert about(found, rows, 3, 3) == []

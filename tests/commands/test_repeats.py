@@ -101,3 +101,18 @@ def test_the_curve_of_a_mean_is_marked_at_the_best_epoch_of_its_repeat(tmp_path)
     stars = [trace["x"] for trace in curves["figures"][0][1]["data"] if trace["name"] == "best epoch"]
     epochs = [np.frombuffer(base64.b64decode(x["bdata"]), x["dtype"]).tolist() for x in stars]
     assert epochs and all(found == [1] for found in epochs)  # the means are 2
+
+
+def test_configurations_that_failed_are_not_forgotten(tmp_path):
+    # The points are numbered by the rate first; each with the rate 10 has failed.
+    failed = {"status": "failed", "epochs": 0, "error": "no"}
+    rows = [{"idx": idx, **(failed if idx % 4 > 1 else {})} for idx in range(8)]
+    run = make_run(tmp_path / "out", {"units": [2, 4], "rate": [0.1, 10]}, rows, repeats=2)
+    path = run.folder.path
+    # What is left is no grid of both axes.
+    assert "2 rows have a finite loss_va; an estimate needs at least 20" in message("importance", path)
+    assert "(2 failed)" in answer("effects", path, "rate")["notes"][-1]
+    data = json.loads(page(run).split('id="data">', 1)[1].split("</script>", 1)[0])
+    assert data["table"]["rows"] == 4
+    lines = sweep("top", path, "--where", "rate == 10").output.splitlines()
+    assert lines[0].strip() == "Points without loss_va" and len(lines) == 4
