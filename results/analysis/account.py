@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from results.analysis.condition import numbers
+from results.analysis.leaderboard import leaderboard
 from results.directions import Mode
 from results.schema import Status
 
@@ -125,23 +126,21 @@ def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va", 
     Raises:
         ValueError: one run has no point with the metric, or the exhaustive run lacks the winner.
     """
-    truth, tried = (numbers(rows.set_index("idx"), by).dropna() for rows in (exhaustive, pruned))
+    for rows in (exhaustive, pruned):
+        numbers(rows.set_index("idx"), by)
+    truth, tried = (leaderboard(rows, len(rows), by, mode) for rows in (exhaustive, pruned))
     if truth.empty or tried.empty:
         raise ValueError(f"One of the runs has no point with a {by}.")
-    is_min = mode == "min"
-    winner = int(tried.sort_values(kind="stable", ascending=is_min).index[0])
-    if winner not in truth.index:
+    winner = int(tried["idx"].iloc[0])
+    found = truth[truth["idx"] == winner]
+    if found.empty:
         raise ValueError(f"The winner, point {winner}, has no {by} in the exhaustive run.")
-    lost = float(truth[winner] - truth.min() if is_min else truth.max() - truth[winner])
-    better = truth < truth[winner] if is_min else truth > truth[winner]
-    return Regret(
-        by,
-        winner,
-        int(truth.sort_values(kind="stable", ascending=is_min).index[0]),
-        lost,
-        int(better.sum()) + 1,
-        len(truth),
-    )
+    best, value = truth.iloc[0], found[by].iloc[0]
+    lost = float(value - best[by]) * (1 if mode == "min" else -1)
+    # Points with the same value share the first of their ranks. One that broke comes after all that finished well, whatever
+    # its value, so the value may even be better than the best.
+    rank = int(truth.index[(truth[by] == value) & (truth.index <= found.index[0])][0]) + 1
+    return Regret(by, winner, int(best["idx"]), max(lost, 0.0), rank, len(truth))
 
 
 def rank_correlation(seen: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") -> pd.DataFrame:

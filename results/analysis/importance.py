@@ -21,8 +21,10 @@ import numpy as np
 import pandas as pd
 
 from results.analysis.condition import numbers, unknown_column
+from results.analysis.leaderboard import well_if_any
 from results.directions import Mode
 from results.errors import ResultsError
+from results.schema import FINISHED_WELL
 
 FORESTS = 10
 """The number of forests in an estimate, each fitted on its own bootstrap sample of the rows."""
@@ -91,9 +93,29 @@ def about_missing(rows: pd.DataFrame, by: str) -> str:
     missing = rows[~np.isfinite(numbers(rows, by).to_numpy(float, na_value=np.nan))]
     if missing.empty:
         return ""
-    counts = ", ".join(f"{count:,} {status}" for status, count in missing["status"].value_counts().items())
     points = "1 point has" if len(missing) == 1 else f"{len(missing):,} points have"
-    return f"{points} no {by} and cannot count ({counts}): a value of an axis with many of them seems better than it is."
+    return (
+        f"{points} no {by} and cannot count ({_by_status(missing)}): a value of an axis with many of them "
+        "seems better than it is."
+    )
+
+
+def about_broken(rows: pd.DataFrame, by: str) -> str:
+    """Return a sentence about the rows that count with the metric of a training that broke; empty if there are none."""
+    counts = np.isfinite(numbers(rows, by).to_numpy(float, na_value=np.nan))
+    broken = rows[counts & ~rows["status"].isin(FINISHED_WELL)]
+    if broken.empty:
+        return ""
+    one = broken["status"].iloc[0]
+    points = "1 point counts" if len(broken) == 1 else f"{len(broken):,} points count"
+    return (
+        f"{points} with the {by} of a training that broke ({_by_status(broken)}). `sweep importance` and "
+        f"`sweep effects` leave them out by --where \"status != '{one}'\"."
+    )
+
+
+def _by_status(rows: pd.DataFrame) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in rows["status"].value_counts().items())
 
 
 def importance(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed: int = 0) -> Importance:
@@ -219,13 +241,15 @@ def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va", mode: Mode 
         mode: whether a lower or a higher value of it is better.
 
     Returns:
-        `value`, `rows`, `mean`, and the quantiles `low` (5%), `quarter`, `median`, `three_quarters`, `high` (95%), `best`.
+        `value`, `rows`, `mean`, and the quantiles `low` (5%), `quarter`, `median`, `three_quarters`, `high` (95%), `best`. The
+        best is that of the points that finished well, if there are any, as in `results.analysis.leaderboard`.
     """
     _check_axis(rows, axis)
     finite = rows[np.isfinite(numbers(rows, by))]
     table = []
     for value, part in finite.groupby(axis, dropna=False, sort=False):
-        best = part[by].min() if mode == "min" else part[by].max()
+        among = well_if_any(part)[by]
+        best = among.min() if mode == "min" else among.max()
         low, quarter, median, three, high = part[by].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
         table.append(
             {

@@ -41,6 +41,13 @@ def _well_first(ranked: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([ranked[well], ranked[~well]])
 
 
+def well_if_any(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the points that finished well; all of them if none did, or if they have no status."""
+    if "status" in points.columns and (well := points["status"].isin(FINISHED_WELL)).any():
+        return points[well]
+    return points
+
+
 def without_value(points: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return the points that diverged, failed or ran out of time and have no value in a column, by their idx."""
     lost = points[by].isna() & ~points["status"].isin(FINISHED_WELL)
@@ -82,9 +89,7 @@ def pareto(
     for name in (by, against):
         if name not in points.columns:
             raise unknown_column(name, points)
-    present = points.dropna(subset=[by, against])
-    if "status" in present.columns and (well := present["status"].isin(FINISHED_WELL)).any():
-        present = present[well]
+    present = well_if_any(points.dropna(subset=[by, against]))
     ascending = [against_mode == "min", mode == "min", True]
     ranked = present.sort_values([against, by, "idx"], ascending=ascending)
     cost = ranked[by] if mode == "min" else -ranked[by].astype(float)

@@ -14,6 +14,8 @@ from results import figures, fingerprint
 from results.analysis import account, acting, curves, repeats
 from results.analysis.importance import (
     MAX_VALUES,
+    about_broken,
+    about_missing,
     about_pruned,
     distribution,
     has_many_values,
@@ -73,7 +75,7 @@ def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
         section.notes.append(str(error))
         return section
     section.notes.append(f"Shares of the variance of {by}, {found.how}.")
-    section.notes += _without_pruned(run)
+    section.notes += _without_pruned(run) + _without_values(rows, by)
     if run.repeats > 1:
         section.notes += repeats.about(rows, run.points, run.grid, run.repeats)
         section.notes += repeats.about_noise(_not_pruned(run), run.grid, by)
@@ -89,7 +91,7 @@ def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
     section.notes.append(
         f"{by} over all points with a value: boxes from 5% to 95%, the star is the best point."
     )
-    section.notes += _without_pruned(run)
+    section.notes += _without_pruned(run) + _without_values(rows, by)
     for axis in varying(run, rows):
         acts, note = acting.where_acting(rows, axis, run.conditional)
         section.notes += [note] if note else []
@@ -274,6 +276,11 @@ def _without_pruned(run: Run) -> list[str]:
     """Return a sentence about the effect of leaving pruned points out; an empty list if there are none."""
     count = _left_out(run)
     return [about_pruned(count, are_in=False)] if count else []
+
+
+def _without_values(rows: pd.DataFrame, by: str) -> list[str]:
+    """Return sentences about the rows that have no metric, or that of a training that broke."""
+    return [said for said in (about_missing(rows, by), about_broken(rows, by)) if said]
 
 
 def _left_out(run: Run) -> int:

@@ -9,7 +9,7 @@ import click
 
 from results import figures
 from results.analysis import acting, repeats
-from results.analysis.importance import about_missing, about_pruned, distribution, paired
+from results.analysis.importance import about_broken, about_missing, about_pruned, distribution, paired
 from results.folder.path import AnyPath
 from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, judged, opened, ranking
@@ -48,7 +48,7 @@ def effects(
         rows, notes = judged(folder, rows, by, mode)
         space = run.conditional
         acts, note = acting.where_acting(rows, axis, space)
-        notes += [said for said in (note, about_missing(acts, by)) if said]
+        notes += [said for said in (note, about_missing(acts, by), about_broken(acts, by)) if said]
         table = distribution(acts, axis, by, mode)
         pairs = acting.paired(acts, space, axis, by) if space else paired(rows, list(run.axes), axis, by)
     if html:

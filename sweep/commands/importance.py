@@ -7,7 +7,7 @@ import json
 import click
 
 from results.analysis import acting, repeats
-from results.analysis.importance import about_missing, about_pruned
+from results.analysis.importance import about_broken, about_missing, about_pruned
 from results.analysis.importance import importance as shares_of
 from results.folder.path import AnyPath
 from results.schema import Status
@@ -45,9 +45,9 @@ def importance(
         means, notes = judged(folder, chosen, by, run.directions.of(by) or "min")
         found = acting.importance(means, space, by) if space else shares_of(means, list(run.axes), by)
         notes += repeats.about_noise(singles, run.grid, by) if notes else []
-        missing = about_missing(means, by)
+        told = [about_missing(means, by), about_broken(means, by)]
     notes += [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
-    notes += [missing] if missing else []
+    notes += filter(None, told)
     if as_json:
         answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}
         click.echo(json.dumps({**answer, "shares": found.shares.to_dict("records")}))

@@ -71,6 +71,17 @@ def test_regret_is_measured_in_the_exhaustive_run():
         regret(pruned.iloc[:0], truth)
 
 
+def test_a_point_that_broke_wins_nowhere_whatever_its_value():
+    status = ["completed", "diverged", "completed"]
+    truth = pd.DataFrame({"idx": [0, 1, 2], "loss_va": [3.0, 0.1, 2.0], "status": status})
+    pruned = truth.assign(status=["completed", "diverged", "pruned"])
+    found = regret(pruned, truth)
+    assert (found.winner, found.best, found.lost, found.rank, found.points) == (2, 2, 0.0, 1, 3)
+    # The winner may break when it is trained again.
+    found = regret(truth.assign(status="completed"), truth)
+    assert (found.winner, found.best, found.lost, found.rank) == (1, 2, 0.0, 3)
+
+
 def test_rank_correlation_is_spearman_s():
     from scipy.stats import spearmanr  # takes a second, which only this test needs
 

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.analysis.importance import NoGridError, distribution, estimated, exact, importance, paired
+from results.analysis.importance import (
+    NoGridError,
+    about_broken,
+    distribution,
+    estimated,
+    exact,
+    importance,
+    paired,
+)
 
 
 def grid(metric, **axes):
@@ -120,3 +128,21 @@ def test_an_axis_with_very_many_values_is_not_told_one_by_one():
         with pytest.raises(ValueError, match="101 values"):
             tell()
     assert len(distribution(rows.head(100), "rate")) == 100
+
+
+def test_the_best_is_one_that_finished_well_if_any_did():
+    rows = pd.DataFrame(
+        {
+            "idx": range(4),
+            "rate": [1, 1, 10, 10],
+            "loss_va": [2.0, 0.1, 0.2, 0.3],
+            "status": ["completed", "diverged", "diverged", "timeout"],
+        }
+    )
+    assert distribution(rows, "rate").set_index("value")["best"].to_dict() == {1: 2.0, 10: 0.2}
+    assert distribution(rows, "rate", mode="max").set_index("value")["best"].to_dict() == {1: 2.0, 10: 0.3}
+    said = about_broken(rows, "loss_va")
+    assert said.startswith(
+        "3 points count with the loss_va of a training that broke (2 diverged, 1 timeout)."
+    )
+    assert about_broken(rows.head(1), "loss_va") == ""

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.help.commands import answer, message, sweep
+from tests.help.exports import make_run
 
 
 def test_effects_are_distributions_and_pairs(grid_run):
@@ -36,3 +37,12 @@ def test_an_axis_has_effects_only_where_it_acts(layers_run):
         (row["value"], row["other"]): row["pairs"] for row in answer("effects", layers_run, "layers")["pairs"]
     }
     assert pairs == {(1, 2): 2, (1, 3): 4, (2, 3): 4}
+
+
+@pytest.mark.parametrize("words", [["effects", "units"], ["importance"]])
+def test_points_that_diverged_with_a_value_are_told(tmp_path, words):
+    rows = [{"idx": 0}, {"idx": 1, "status": "diverged"}]
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows)
+    name, *axis = words
+    [note] = answer(name, run.folder.path, *axis)["notes"]
+    assert note.startswith("1 point counts with the loss_va of a training that broke (1 diverged).")
