@@ -146,7 +146,9 @@ class Run:
     @property
     def budget(self) -> int:
         """The most epochs that a point may be trained; 0 if the plan does not say."""
-        return int((self.plan.get("fit") or {}).get("epochs", 0))
+        epochs = int((self.plan.get("fit") or {}).get("epochs", 0))
+        longest = (self.plan.get("asha") or {}).get("max_t") if self.plan.get("scheduler") == "asha" else None
+        return min(epochs, longest or epochs)
 
     @property
     def metrics(self) -> list[str]:

@@ -63,7 +63,7 @@ def _why_no_rungs(run: Run) -> str:
     if run.plan.get("scheduler") != "asha":
         return "The run is without ASHA."
     asha = Asha(**(run.plan.get("asha") or {}))
-    epochs, first = min(run.budget, asha.max_t or run.budget), asha.grace_period
+    epochs, first = run.budget, asha.grace_period
     if not asha.milestones(epochs):
         where = "before" if epochs < first else "at"
         return f"Its {epochs} epochs end {where} the first milestone, {first}, so ASHA stops no point (asha.grace_period)."

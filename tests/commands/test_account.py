@@ -46,3 +46,11 @@ def test_a_run_without_points_has_no_account_yet(tmp_path):
     run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}])
     shutil.rmtree(run.folder.points)
     assert "no point has a row" in message("account", run.folder.path)
+
+
+@pytest.mark.parametrize(("scheduler", "expected"), [("asha", 5), ("none", 20)])
+def test_the_budget_ends_where_asha_ends_every_point(tmp_path, scheduler, expected):
+    asha = {"grace_period": 1, "max_t": 5}
+    changes = {"fit": {"epochs": 20}, "scheduler": scheduler, "asha": asha}
+    run = make_run(tmp_path / "run", {"units": [1]}, [{"idx": 0}], **changes)
+    assert run.budget == expected
