@@ -15,15 +15,9 @@ import numpy as np
 import pandas as pd
 
 from results.analysis.condition import numbers
-from results.analysis.importance import (
-    MAX_CELLS,
-    PAIRS,
-    Importance,
-    decomposed,
-    difference_of,
-    estimate,
-    shares_table,
-)
+from results.analysis.forests import estimate
+from results.analysis.importance import PAIRS, difference_of
+from results.analysis.shares import MAX_CELLS, Importance, decomposed, shares_table
 from results.space import Space
 
 

@@ -15,26 +15,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from results.analysis.condition import numbers, unknown_column
+from results.analysis.forests import MAX_INDICATORS, estimate
 from results.analysis.leaderboard import well_if_any
+from results.analysis.shares import MAX_CELLS, Importance, decomposed, shares_table
 from results.directions import Mode
 from results.errors import ResultsError
 from results.schema import FINISHED_WELL
 
-FORESTS = 10
-"""The number of forests in an estimate, each fitted on its own bootstrap sample of the rows."""
-
 MAX_VALUES = 100
 """The most values of an axis that are reported one by one and in pairs."""
-
-MAX_CELLS = 200_000
-"""The most combinations that an estimate is computed on; of a larger grid, this many are drawn at random."""
-
 
 PAIRS = ["value", "other", "pairs", "mean", "median", "low", "high", "lower"]
 """The columns of `paired`."""
@@ -42,40 +36,6 @@ PAIRS = ["value", "other", "pairs", "mean", "median", "low", "high", "lower"]
 
 class NoGridError(ResultsError, ValueError):
     """The rows are not a full factorial; the message says what is missing."""
-
-
-Shares = dict[tuple[int, ...], float]
-"""Shares of variance by the position of one axis, or of two axes, in the list of axes."""
-
-
-@dataclass(frozen=True)
-class Importance:
-    """Shares of variance.
-
-    Attributes:
-        shares: a row for each axis and each pair of axes, largest share first: `axis`, `other` (empty for a main
-            effect), `share` of the variance, and `spread`, the standard deviation of an estimate over bootstrap samples.
-        variance: of the metric over the grid.
-        rows: the number of rows that it was computed from.
-        exact: whether it is exact, not estimated.
-        fit: R2 of an estimate's forests on the rows that they were not fitted on; 1 if exact.
-    """
-
-    shares: pd.DataFrame
-    variance: float
-    rows: int
-    exact: bool
-    fit: float
-
-    @property
-    def how(self) -> str:
-        """A text that says how the shares were computed."""
-        if self.exact:
-            return f"exact, as the {self.rows:,} points are a whole grid"
-        return (
-            f"estimated by random forests from {self.rows:,} points, which are not a whole grid (R2 {self.fit:.2f} on "
-            "points they have not seen)"
-        )
 
 
 def about_pruned(count: int, are_in: bool) -> str:
@@ -161,7 +121,8 @@ def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed
     Each of `FORESTS` forests of scikit-learn is fitted on a bootstrap sample of the rows. Its predictions on the grid of
     all values are decomposed exactly. The mean over the forests is the estimate, and their standard deviation is its
     spread. The spread covers only the randomness of the sample. Rows that are missing for a reason, such as pruned or
-    diverged points, bias the estimate, and the spread does not show that.
+    diverged points, bias the estimate, and the spread does not show that. Of very many rows, some are drawn at random:
+    `Importance.notes` says so.
 
     Raises:
         ValueError: there is no such column, or fewer than 20 rows with a finite metric.
@@ -174,61 +135,6 @@ def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed
     else:
         positions = np.stack([chance.integers(0, size, MAX_CELLS) for size in sizes], 1)
     return estimate(axes, codes, sizes, metric, positions, sizes, positions, by, chance)
-
-
-def estimate(
-    axes: Sequence[str],
-    codes: np.ndarray,
-    of_axis: Sequence[int],
-    metric: np.ndarray,
-    positions: np.ndarray,
-    sizes: Sequence[int],
-    asked: np.ndarray,
-    by: str,
-    chance: np.random.Generator,
-) -> Importance:
-    """Return the shares of variance that random forests estimate; see `estimated`.
-
-    Args:
-        axes: the names of the axes that vary.
-        codes: of each row on each axis, int, shape (rows, axes).
-        of_axis: how many codes each axis has.
-        metric: of each row, finite.
-        positions: the cells of the grid that is decomposed, int, shape (cells, axes).
-        sizes: how many positions each axis has.
-        asked: the codes of each cell, shape (cells, axes).
-        by: the metric's name, for the message.
-        chance: draws the bootstrap samples.
-
-    Raises:
-        ValueError: there are fewer than 20 rows, or no axis.
-    """
-    from sklearn.ensemble import RandomForestRegressor
-    from sklearn.preprocessing import OneHotEncoder
-
-    if len(metric) < 20 or not axes:
-        raise ValueError(
-            f"{len(metric):,} rows have a finite {by}; an estimate needs at least 20, and an axis with several values."
-        )
-    encoder = OneHotEncoder(categories=[np.arange(size) for size in of_axis], sparse_output=False)
-    features, cells = encoder.fit_transform(codes), encoder.transform(asked)
-    found: list[Shares] = []
-    variances, seen, expected = [], [], []
-    for number in range(FORESTS):
-        drawn = chance.integers(0, len(metric), len(metric))
-        forest = RandomForestRegressor(64, min_samples_leaf=2, max_features=0.5, random_state=number)
-        forest.fit(features[drawn], metric[drawn])
-        out = np.setdiff1d(np.arange(len(metric)), drawn)
-        seen.append(metric[out])
-        expected.append(forest.predict(features[out]))
-        shares, variance = decomposed(positions, sizes, forest.predict(cells))
-        variances.append(variance)
-        found.append(shares)
-    mean = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
-    spread = {key: float(np.std([one[key] for one in found], ddof=1)) for key in found[0]}
-    true, predicted = np.concatenate(seen), np.concatenate(expected)
-    fit = 1 - float(np.sum((true - predicted) ** 2) / max(np.sum((true - true.mean()) ** 2), 1e-300))
-    return Importance(shares_table(axes, mean, spread), float(np.mean(variances)), len(metric), False, fit)
 
 
 def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va", mode: Mode = "min") -> pd.DataFrame:
@@ -299,28 +205,6 @@ def difference_of(difference: pd.Series) -> dict[str, float] | None:
     }  # fmt: skip
 
 
-def decomposed(codes: np.ndarray, sizes: Sequence[int], metric: np.ndarray) -> tuple[Shares, float]:
-    """Return the share of each main effect and each interaction of two axes, and the variance.
-
-    Args:
-        codes: the code of each row on each axis, int, shape (rows, axes); each combination must occur equally often.
-        sizes: how many values each axis has.
-        metric: of each row.
-    """
-    variance, centred = float(metric.var()), metric - metric.mean()
-
-    def means(positions: np.ndarray, size: int) -> np.ndarray:
-        counts = np.bincount(positions, minlength=size)
-        return np.bincount(positions, centred, minlength=size) / np.maximum(counts, 1)
-
-    mains = [means(codes[:, axis], size) for axis, size in enumerate(sizes)]
-    parts: Shares = {(axis,): float(np.mean(effect**2)) for axis, effect in enumerate(mains)}
-    for a, b in itertools.combinations(range(len(sizes)), 2):
-        both = means(codes[:, a] * sizes[b] + codes[:, b], sizes[a] * sizes[b]).reshape(sizes[a], sizes[b])
-        parts[a, b] = float(np.mean((both - mains[a][:, None] - mains[b][None, :]) ** 2))
-    return {key: part / variance if variance else 0.0 for key, part in parts.items()}, variance
-
-
 def _coded(
     rows: pd.DataFrame, axes: Sequence[str], by: str
 ) -> tuple[list[str], np.ndarray, tuple[int, ...], np.ndarray]:
@@ -340,8 +224,11 @@ def _coded(
 def _codes(values: pd.Series) -> np.ndarray:
     """Return a code for each value, counted from 0 in the order in which they come first.
 
-    All kinds of missing values have one code, although NaN does not equal itself.
+    Very many numbers are in their own order, by which the forests tell them apart. All kinds of missing values have one
+    code, although NaN does not equal itself.
     """
+    if values.dtype.kind in "iuf" and values.nunique() > MAX_INDICATORS:
+        return pd.factorize(values, sort=True, use_na_sentinel=False)[0]
     plain = values.astype(object).map(lambda value: ("missing",) if pd.isna(value) else value)
     return pd.factorize(plain, use_na_sentinel=False)[0]
 
@@ -363,18 +250,3 @@ def _check_axis(rows: pd.DataFrame, name: str) -> None:
 def has_many_values(rows: pd.DataFrame, axis: str) -> bool:
     """Return whether an axis has more values among the rows than can be compared one by one."""
     return rows[axis].nunique(dropna=False) > MAX_VALUES
-
-
-def shares_table(axes: Sequence[str], shares: Shares, spread: Shares) -> pd.DataFrame:
-    """Return the shares as the table of `Importance`."""
-    table = [
-        {
-            "axis": axes[key[0]],
-            "other": axes[key[1]] if len(key) > 1 else "",
-            "share": share,
-            "spread": spread.get(key, 0.0),
-        }
-        for key, share in shares.items()
-    ]
-    columns = ["axis", "other", "share", "spread"]
-    return pd.DataFrame(table, columns=columns).sort_values("share", ascending=False, ignore_index=True)

@@ -47,7 +47,7 @@ def importance(
         notes += repeats.about_noise(singles, run.grid, by) if notes else []
         told = [about_missing(means, by), about_broken(means, by)]
     notes += [about_pruned(int(pruned.sum()), with_pruned)] if pruned.any() else []
-    notes += filter(None, told)
+    notes += [*filter(None, told), *found.notes]
     if as_json:
         answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}
         click.echo(json.dumps({**answer, "shares": found.shares.to_dict("records")}))
