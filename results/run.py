@@ -160,17 +160,24 @@ class Run:
         """The objective, and whether a lower or a higher value of each metric is better."""
         return directions.read(self.folder, self.plan)
 
-    def curves(self, idx: int | Iterable[int] | None = None) -> pd.DataFrame:
+    def curves(
+        self, idx: int | Iterable[int] | None = None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Return the learning curves of some or all points: one row for each epoch, sorted by point and epoch.
+
+        Args:
+            idx: of the points; None for all.
+            columns: those that are read beside `idx` and `epoch`, if they are there; None for all.
 
         Raises:
             ValueError: the curves of some points with a row are lost, or damaged.
         """
         idx = None if idx is None else _as_list(idx)  # which may be an iterator
-        read = self._read(self.folder.curves, idx)
+        # The points before the curves: a running sweep may store more of both in between.
         trained = self.points["idx"][self.points["epochs"] > 0]
         wanted = trained if idx is None else trained[trained.isin(idx)]
-        if lacking := sorted(set(wanted) - set(read["idx"])):
+        read = self._read(self.folder.curves, idx, None if columns is None else ["idx", "epoch", *columns])
+        if lacking := sorted(wanted[~wanted.isin(read["idx"].unique())]):
             some = ", ".join(map(str, lacking[:5])) + (", ..." if len(lacking) > 5 else "")
             raise lost(self.folder.curves, f"the curves of {len(lacking):,} points (idx {some}) are missing")
         return read.sort_values(["idx", "epoch"], ignore_index=True)
@@ -363,10 +370,13 @@ class Run:
             )
         return rows.iloc[0]
 
-    def _read(self, folder: AnyPath, idx: int | Iterable[int] | None) -> pd.DataFrame:
+    def _read(
+        self, folder: AnyPath, idx: int | Iterable[int] | None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         if not any(folder.glob("*.parquet")):
             return pd.DataFrame({"idx": np.array([], "int64"), "epoch": np.array([], "int32")})
-        table: pa.Table = read_dataset(folder, None if idx is None else [int(i) for i in _as_list(idx)])
+        chosen = None if idx is None else [int(i) for i in _as_list(idx)]
+        table: pa.Table = read_dataset(folder, chosen, columns)
         return table.to_pandas()
 
 

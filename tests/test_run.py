@@ -7,9 +7,13 @@ import pandas as pd
 import pytest
 
 import results
+from results.space import Space
+from results.store.store import Store
 from sweep import Plan
+from tests.help.exports import make_run
 from tests.help.plans import SMALL_SPACE
 from tests.help.repository import blocks
+from tests.help.rows import finished
 from trainables.table import data
 
 pytestmark = pytest.mark.long(200)  # first: it makes the small run, for which the others would wait
@@ -102,3 +106,23 @@ def test_the_package_hands_on_the_names_that_scripts_use():
     assert callable(curves.bands) and callable(figures.curves_figure) and callable(leaderboard.leaderboard)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = results.nothing
+
+
+def test_curves_may_have_some_columns_only(tmp_path):
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}, {"idx": 1}])
+    found = run.curves(columns=["val_loss", "val_nothing"])
+    assert list(found) == ["idx", "epoch", "val_loss"] and len(found) == 6
+    assert list(run.curves(1, ["loss"])["idx"]) == [1] * 3
+
+
+def test_curves_can_be_read_while_the_sweep_stores_more_points(tmp_path, monkeypatch):
+    axes = {"units": [1, 2]}
+    run, read = make_run(tmp_path / "run", axes, [{"idx": 0}]), results.run.Run._read
+
+    def read_and_store(*arguments):
+        found = read(*arguments)
+        Store(run.folder, Space(axes)).commit([finished(1)])
+        return found
+
+    monkeypatch.setattr(results.run.Run, "_read", read_and_store)
+    assert set(run.curves()["idx"]) == {0}

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SHOWN_CURVES = 5
 """The best points whose learning curves are shown."""
 
+BANDS_OF = 20_000
+"""The most points whose curves make bands; of more, this many are drawn at random."""
+
 
 @dataclass
 class Section:
@@ -75,6 +78,7 @@ def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
         section.notes.append(str(error))
         return section
     section.notes.append(f"Shares of the variance of {by}, {found.how}.")
+    section.notes += found.notes
     section.notes += _without_pruned(run) + _without_values(rows, by)
     if run.repeats > 1:
         section.notes += repeats.about(rows, run.points, run.grid, run.repeats)
@@ -97,8 +101,8 @@ def values(run: Run, rows: pd.DataFrame, by: str) -> Section:
         section.notes += [note] if note else []
         if has_many_values(acts, axis):
             section.notes.append(_about_many_values(axis))
-            continue
-        section.add(axis, figures.distribution_figure(distribution(acts, axis, by, mode), axis, by))
+        else:
+            section.add(axis, figures.distribution_figure(distribution(acts, axis, by, mode), axis, by))
     return section
 
 
@@ -141,15 +145,24 @@ def learning_curves(run: Run, judged: pd.DataFrame, by: str) -> Section:
             f"{len(run.points) - len(rows):,} pruned points are left out; `sweep curves` shows any of them."
         )
     section.add(f"the best {len(best)}", figures.curves_figure(shown, run.metrics))
-    everything = run.curves()
-    log = run.directions.log if run.directions.log in everything else "val_loss"
+    _add_bands(section, run, rows)
+    return section
+
+
+def _add_bands(section: Section, run: Run, rows: pd.DataFrame) -> None:
+    """Add the bands of each axis, of at most `BANDS_OF` of the points: the curves of 10^6 points would fill the memory."""
+    idx = None
+    if len(rows) > BANDS_OF:
+        idx = rows["idx"].sample(BANDS_OF, random_state=0).tolist()
+        section.notes.append(f"The bands are of {BANDS_OF:,} points, drawn at random from {len(rows):,}.")
+    read = run.curves(idx, list(dict.fromkeys([run.directions.log, "val_loss"])))
+    log = run.directions.log if run.directions.log in read else "val_loss"
     for axis in varying(run, rows):
         acts, _ = acting.where_acting(rows, axis, run.conditional)
         if has_many_values(acts, axis):
             section.notes.append(_about_many_values(axis))
-            continue
-        section.add(f"by {axis}", figures.bands_figure(curves.bands(everything, acts, axis, log), axis, log))
-    return section
+        else:
+            section.add(f"by {axis}", figures.bands_figure(curves.bands(read, acts, axis, log), axis, log))
 
 
 def ends(winner: pd.DataFrame, metrics: list[str], times: int = 1) -> Section:

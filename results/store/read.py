@@ -29,16 +29,27 @@ def read_parts(folder: AnyPath, idx: Sequence[int] | None = None) -> Iterator[pa
         yield table
 
 
-def read_dataset(folder: AnyPath, idx: Sequence[int] | None = None) -> pa.Table:
+def read_dataset(
+    folder: AnyPath, idx: Sequence[int] | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
     """Return the rows of all parts in `folder`, or only those with one of the `idx`; a running sweep does not disturb it.
+
+    Args:
+        folder: of the dataset.
+        idx: of the points; None for all.
+        columns: those that are kept, if they are there; None for all.
 
     Raises:
         DamagedError: a part is damaged, or there is none.
     """
-    parts = list(read_parts(folder, idx))
+    parts = [_with_columns(part, columns) for part in read_parts(folder, idx)]
     if not parts:
         raise lost(folder, "no file is there")
     return pa.concat_tables(parts, promote_options="default")
+
+
+def _with_columns(part: pa.Table, columns: Sequence[str] | None) -> pa.Table:
+    return part if columns is None else part.select([name for name in columns if name in part.column_names])
 
 
 def lost(folder: AnyPath, what: str) -> DamagedError:

@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import results
+from results.report import sections
 from results.report.page import page
 from tests.help.exports import make_run as finished_run
 from tests.help.reports import AXES, CANARY, HOSTILE, make_run
@@ -359,3 +360,22 @@ def test_an_axis_with_too_many_values_to_show_one_by_one_is_left_out_and_named(t
     ):
         assert [name for name, _ in sections[title]["figures"]] == drawn
         assert any(note.startswith("rate is left out here") for note in sections[title]["notes"])
+
+
+def test_bands_of_very_many_points_are_of_some_drawn_at_random(tmp_path, monkeypatch):
+    monkeypatch.setattr(sections, "BANDS_OF", 3)
+    run, asked = (
+        finished_run(tmp_path / "out", {"units": [1, 2, 3, 4]}, [{"idx": idx} for idx in range(4)]),
+        [],
+    )
+    read = results.run.Run.curves
+
+    def curves(self, *arguments):
+        asked.append(arguments)
+        return read(self, *arguments)
+
+    monkeypatch.setattr(results.run.Run, "curves", curves)
+    [section] = [one for one in content_of(page(run))["sections"] if one["title"] == "Learning curves"]
+    assert "The bands are of 3 points, drawn at random from 4." in section["notes"]
+    idx, columns = asked[-1]
+    assert len(idx) == 3 and columns == ["val_loss"]
