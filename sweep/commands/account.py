@@ -13,7 +13,7 @@ from results.folder.path import AnyPath
 from results.run import Run
 from sweep.commands.chosen import opened, ranking
 from sweep.commands.options import AGAINST, BY, FOLDER, JSON
-from sweep.commands.tables import plain_table
+from sweep.commands.tables import plain_table, records
 from sweep.errors import InputError, as_input_error
 from sweep.plan.asha import Asha
 
@@ -41,7 +41,7 @@ def account(folder: AnyPath, against: AnyPath | None, by: str | None, as_json: b
             known = accounts.rank_correlation(run.rungs(), other.points, by)
             rungs = rungs.merge(known.drop(columns="points"), on="milestone", how="left")
     if as_json:
-        click.echo(json.dumps({**answer, "rungs": json.loads(rungs.to_json(orient="records"))}))
+        click.echo(json.dumps({**answer, "rungs": records(rungs)}))
         return
     plain_table(rungs, f"Points at each rung, and their {run.directions.log}")
     click.echo(f"{answer['spent']:,} epochs trained, {answer['pruned']:,} points pruned.")

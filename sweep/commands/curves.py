@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, judged, opened, ranking
 from sweep.commands.options import BOTH_FORMS, BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable, write_page
-from sweep.commands.tables import plain_table
+from sweep.commands.tables import plain_table, records
 from sweep.errors import InputError, as_input_error
 
 
@@ -102,7 +103,7 @@ def curves(
     if as_csv:
         click.echo(to_csv(every), nl=False)
     elif as_json:
-        click.echo(table.to_json(orient="records"))
+        click.echo(json.dumps(records(table)))
     elif per:
         plain_table(
             table[table["epoch"].isin(_few(table["epoch"].max()))],

@@ -15,7 +15,7 @@ from results.schema import Status
 from sweep.commands.chosen import check_axis, chosen_rows, judged, opened, ranking
 from sweep.commands.options import BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable, write_page
-from sweep.commands.tables import plain_table
+from sweep.commands.tables import plain_table, records
 from sweep.errors import as_input_error
 
 
@@ -54,9 +54,9 @@ def effects(
     if html:
         write_page(html, figures.distribution_figure(table, axis, by).to_html())
     if as_json:
-        answer = {"values": table.to_json(orient="records"), "pairs": pairs.to_json(orient="records")}
+        answer = {"values": records(table), "pairs": records(pairs)}
         said = {"notes": notes} if notes else {}
-        click.echo(json.dumps({name: json.loads(text) for name, text in answer.items()} | said))
+        click.echo(json.dumps(answer | said))
         return
     plain_table(table, f"{by} for each value of {axis}; low and high are the 5% and 95% quantiles")
     plain_table(pairs, f"{by} of other minus {by} of value, all other axes equal")

@@ -1,10 +1,12 @@
-"""Prints tables on the command line."""
+"""Prints tables on the command line, and gives them to JSON."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -45,6 +47,17 @@ def plain_table(rows: pd.DataFrame, title: str, axes: Collection[str] = ()) -> N
         table.add_row(*(Text(_cell(value, is_metric)) for value, is_metric in zip(row, rounded, strict=True)))
     console = Console()
     (console if console.is_terminal else Console(width=1000)).print(table)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as plain data for JSON: numbers to their last digit, null for what is missing or no number."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _cell(value: Any, is_metric: bool) -> str:

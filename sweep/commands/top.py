@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from results.schema import FINISHED_WELL
 from sweep.commands.chosen import axes_of, chosen_rows, conditional_of, ranking, repeated
 from sweep.commands.options import BOTH_FORMS, FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.commands.printing import printable
-from sweep.commands.tables import points_table
+from sweep.commands.tables import points_table, records
 from sweep.errors import InputError, as_input_error
 
 
@@ -86,7 +88,7 @@ def top(
     if not ranked and not (per or pareto):
         best = leaderboard.without_value(chosen, by).head(count)
     if as_json:
-        click.echo(best.to_json(orient="records"))
+        click.echo(json.dumps(records(best)))
     elif as_csv:
         click.echo(leaderboard.to_csv(best), nl=False)
     elif len(best):

@@ -191,3 +191,12 @@ def test_a_run_that_has_no_row_yet_says_so(tmp_path, objective):
 @pytest.mark.parametrize("command", ["top", "curves", "importance"])
 def test_an_empty_column_is_no_column(grid_run, command):
     assert "the name of a column" in refused(command, grid_run, "--by", "")
+
+
+def test_json_has_numbers_to_their_last_digit(tmp_path):
+    losses = [0.12345678901234567, 3.21e-13]
+    rows = [{"idx": idx, "loss_va": loss} for idx, loss in enumerate(losses)]
+    path = make_run(tmp_path / "run", {"units": [1, 2]}, rows).folder.path
+    found = answer("top", path)
+    assert [row["loss_va"] for row in found] == losses[::-1] and found[0]["error"] is None
+    assert [row["best"] for row in answer("effects", path, "units")["values"]] == losses[::-1]
