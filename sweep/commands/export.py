@@ -14,6 +14,7 @@ from sweep.commands.printing import printable, quiet
 from sweep.errors import as_input_error
 from sweep.models.save import FORMATS
 from sweep.models.save import export as write
+from sweep.process.tally import metric_text
 
 
 @click.command()
@@ -50,5 +51,5 @@ def export(
     if as_json:
         click.echo(json.dumps(answer))
         return
-    values = ", ".join(f"{printable(name)} {value:.4f}" for name, value in answer["metrics"].items())
+    values = ", ".join(f"{printable(name)} {metric_text(value)}" for name, value in answer["metrics"].items())
     click.echo(f"Wrote {answer['model']} and {answer['card']}. On the test rows, as stored: {values}.")

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from results.schema import metric_and_split
 from sweep.commands.printing import printable
+from sweep.process.tally import metric_text
 
 
 def points_table(
@@ -64,5 +65,5 @@ def _cell(value: Any, is_metric: bool) -> str:
     if pd.isna(value):
         return "-"
     if isinstance(value, float):
-        return f"{value:.4f}" if is_metric else f"{value:g}"
+        return metric_text(value) if is_metric else f"{value:g}"
     return printable(str(value))

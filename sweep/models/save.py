@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from results.directions import Directions
 from results.folder.files import replace_file
 from results.run import Run
 from results.schema import column_of
@@ -111,14 +113,30 @@ def evaluated(run: Run, idx: int, model: Any, plan: Plan) -> dict[str, float]:
         return_dict=True,
     )
     metrics = {name: number(value) for name, value in found.items()}
-    for name, value in metrics.items():
-        stored = float(row[column_of(name, "te")].iloc[0])
-        if not np.isclose(value, stored, rtol=_TOLERANCE, atol=_TOLERANCE):
-            raise ExportError(
-                f"The model that the builder makes of point {idx} has {name} {value:.6g} on the test rows, but the sweep "
-                f"stored {stored:.6g}: the builder, the data or a version has changed since."
-            )
+    stored = {name: float(row[column_of(name, "te")].iloc[0]) for name in metrics}
+    if other := differing(metrics, stored, run.directions):
+        name = other[0]
+        raise ExportError(
+            f"The model that the builder makes of point {idx} has {name} {metrics[name]:.6g} on the test rows, but the sweep "
+            f"stored {stored[name]:.6g}: the builder, the data or a version has changed since."
+        )
     return metrics
+
+
+def differing(found: Mapping[str, float], stored: Mapping[str, float], directions: Directions) -> list[str]:
+    """Return the names of the metrics that differ from the stored ones by more than rounding.
+
+    Where higher is better, a metric is a score, whose scale is 1: one near 0 has the rounding of larger numbers. Errors and
+    losses may all be tiny, as those of targets in small units. Their scale is the largest of them.
+    """
+    scores = {name for name in found if directions.of(column_of(name, "te")) == "max"}
+    scale = min(1.0, max((abs(stored[name]) for name in found if name not in scores), default=1.0))
+
+    def is_close(name: str) -> bool:
+        atol = _TOLERANCE * (1.0 if name in scores else scale)
+        return bool(np.isclose(found[name], stored[name], rtol=_TOLERANCE, atol=atol))
+
+    return [name for name in found if not is_close(name)]
 
 
 def _with_preprocessing(run: Run, model: Any) -> tuple[Any, list[str]]:

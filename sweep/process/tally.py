@@ -162,10 +162,15 @@ def best_text(best: Mapping[str, Any]) -> str:
     """Return the best value and what the same point has on the test rows, such as `val auc 0.9100, test auc 0.9000`."""
     by = best["by"]
     metric, split = metric_and_split(by) or (by, "va")
-    words = [f"{'test' if split == 'te' else 'val'} {metric} {best[by]:.4f}"]
+    words = [f"{'test' if split == 'te' else 'val'} {metric} {metric_text(best[by])}"]
     if split == "va" and (test := best.get(column_of(metric, "te"))) is not None:
-        words.append(f"test {metric} {test:.4f}")
+        words.append(f"test {metric} {metric_text(test)}")
     return ", ".join(words)
+
+
+def metric_text(value: float) -> str:
+    """Return the value of a metric with four decimals, or with four digits if it is small: 1.2346, 0.001235."""
+    return f"{value:.4f}" if abs(value) >= 0.1 or value == 0 else f"{value:.4g}"
 
 
 def counts_text(counts: Mapping[str, int]) -> str:

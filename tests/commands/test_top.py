@@ -200,3 +200,9 @@ def test_json_has_numbers_to_their_last_digit(tmp_path):
     found = answer("top", path)
     assert [row["loss_va"] for row in found] == losses[::-1] and found[0]["error"] is None
     assert [row["best"] for row in answer("effects", path, "units")["values"]] == losses[::-1]
+
+
+def test_small_losses_are_shown_with_their_digits(tmp_path):
+    rows = [{"idx": idx, "loss_va": loss} for idx, loss in enumerate([2e-6, 1.23456e-6])]
+    shown = sweep("top", make_run(tmp_path / "run", {"units": [1, 2]}, rows).folder.path).output
+    assert "1.235e-06" in shown and "0.0000" not in shown

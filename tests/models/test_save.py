@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import results
+from results.directions import Directions
 from sweep import Plan
-from sweep.models.save import FORMATS, ExportError, export
+from sweep.models.save import FORMATS, ExportError, differing, export
 
 
 @pytest.mark.parametrize("kind", ["keras", "weights", pytest.param("savedmodel", marks=pytest.mark.slow)])
@@ -30,3 +31,14 @@ def test_a_saved_model_is_the_point_s(small_run, tmp_path, kind):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     with pytest.raises(ExportError, match="is there already"):
         export(run, 1, tmp_path / name, kind)
+
+
+def test_metrics_are_compared_on_their_own_scale():
+    modes = Directions("loss", {"loss": "min", "mae": "min", "r2": "max"})
+    stored = {"loss": 4e-9, "mae": 6e-6}
+    assert differing(stored, stored, modes) == []
+    assert differing({"loss": 4e-9, "mae": 6.01e-6}, stored, modes) == ["mae"]
+    assert differing({"loss": 9e-9, "mae": 9e-6}, stored, modes) == ["loss", "mae"]
+    # A score near 0 has the rounding of larger numbers.
+    assert differing({"loss": 4e-9, "r2": 3.1e-6}, {"loss": 4e-9, "r2": 3e-6}, modes) == []
+    assert differing({"loss": 2.00001}, {"loss": 2.0}, modes) == []

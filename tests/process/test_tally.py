@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from results.directions import Directions
 from results.folder.run_folder import RunFolder
-from sweep.process.tally import Tally, best_text, counts_text, duration, read_progress
+from sweep.process.tally import Tally, best_text, counts_text, duration, metric_text, read_progress
 from tests.help.tallies import tally
 
 
@@ -77,3 +77,12 @@ def test_a_metric_and_an_idx_may_be_very_large(tmp_path):
     folder = RunFolder(tmp_path)
     folder.progress.write_text(json.dumps({**tally().to_dict(), "best": best}))
     assert read_progress(folder)["best"] == best
+
+
+def test_small_numbers_keep_their_digits():
+    values = [0.0, 1.0, 12.34567, 0.1, 0.0123456, 0.00001234567, -0.0123456]
+    assert [metric_text(value) for value in values] == [
+        "0.0000", "1.0000", "12.3457", "0.1000", "0.01235", "1.235e-05", "-0.01235",
+    ]  # fmt: skip
+    best = {"by": "mse_va", "mse_va": 1.5e-7, "mse_te": 2e-7, "idx": 1, "config": {}}
+    assert best_text(best) == "val mse 1.5e-07, test mse 2e-07"
