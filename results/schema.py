@@ -226,6 +226,13 @@ def holds_json(values: Sequence[Any]) -> bool:
     return is_string and not all(value is None or isinstance(value, str) for value in values)
 
 
+def is_whole(value: Any) -> bool:
+    """Return whether a cell is a float that stands for a whole number, as in an integer column that has a null elsewhere."""
+    return (
+        isinstance(value, float) and value.is_integer() and abs(value) <= 2**53
+    )  # else it may stand for another one
+
+
 def axis_column(values: Sequence[Any], codes: np.ndarray, acting: np.ndarray | None = None) -> pa.Array:
     """Return the column of an axis.
 

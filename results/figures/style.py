@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from results.schema import is_whole
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -48,8 +50,13 @@ def labels(values: Iterable[Any]) -> list[str]:
 
 
 def plain(value: Any) -> str:
-    """Return a value as text; a missing value is "null"."""
-    return "null" if pd.isna(value) else str(value)
+    """Return a value as text; a missing value is "null".
+
+    A whole number has no decimals: those of an axis with null are floats in its column.
+    """
+    if pd.isna(value):
+        return "null"
+    return str(int(value)) if is_whole(value) else str(value)
 
 
 def laid_out(figure: Figure, **layout: Any) -> Figure:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from results.schema import metric_and_split
+from results.schema import is_whole, metric_and_split
 from sweep.commands.printing import printable
 from sweep.process.tally import metric_text
 
@@ -65,5 +65,8 @@ def _cell(value: Any, is_metric: bool) -> str:
     if pd.isna(value):
         return "-"
     if isinstance(value, float):
-        return metric_text(value) if is_metric else f"{value:g}"
+        if is_metric:
+            return metric_text(value)
+        # Whole numbers are floats in a column with a null, as the `params` of a run with failed points.
+        return f"{value:.0f}" if is_whole(value) else f"{value:g}"
     return printable(str(value))

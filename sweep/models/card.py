@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from results import fingerprint
 from results.run import Run
@@ -48,7 +49,7 @@ def card(
     lines = [
         f"# {target.name}",
         "",
-        f"Point {idx} of a sweep, with the weights of its best epoch ({row['best_epoch']} of {row['epochs']}).",
+        f"Point {idx} of a sweep, with the weights of its best epoch ({_whole(row['best_epoch'])} of {_whole(row['epochs'])}).",
         "",
         "| axis | value |",
         "|---|---|",
@@ -67,8 +68,8 @@ def card(
         "## Where it comes from",
         "",
         f"- Target: {cell(str(ran.target))}; the table's SHA-256: {cell(str(ran.table_sha256))}",
-        f"- Builder: {cell(str(run.plan.get('builder')))}; seed {row['seed']}; trained by: {cell(str(row['engine']))}; "
-        f"parameters: {row['params']}",
+        f"- Builder: {cell(str(run.plan.get('builder')))}; seed {_whole(row['seed'])}; trained by: {cell(str(row['engine']))}; "
+        f"parameters: {_whole(row['params'])}",
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()),
         f"- Made by: `{command.replace('`', '')}`",
         "",
@@ -178,6 +179,11 @@ def _width(model: Any) -> int | None:
         if isinstance(shape, Sequence) and len(shape) > 1 and isinstance(shape[-1], int)
         else None
     )
+
+
+def _whole(value: Any) -> str:
+    """Return a whole number as text. Its column holds floats if it has a null elsewhere, as that of a failed point."""
+    return "not known" if pd.isna(value) else str(int(value))
 
 
 def _plain(label: Any) -> Any:

@@ -206,3 +206,9 @@ def test_small_losses_are_shown_with_their_digits(tmp_path):
     rows = [{"idx": idx, "loss_va": loss} for idx, loss in enumerate([2e-6, 1.23456e-6])]
     shown = sweep("top", make_run(tmp_path / "run", {"units": [1, 2]}, rows).folder.path).output
     assert "1.235e-06" in shown and "0.0000" not in shown
+
+
+def test_whole_numbers_are_whole_beside_points_that_failed(tmp_path):
+    rows = [{"idx": 0, "params": 1234567}, {"idx": 1, "status": "failed", "epochs": 0, "error": "no"}]
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows)
+    assert " 1234567" in sweep("top", run.folder.path, "--pareto", "params").output

@@ -22,3 +22,9 @@ def test_backgrounds_are_the_page_s():
     layout = laid_out(go.Figure(), height=100, margin_t=5).layout
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert layout.height == 100 and layout.margin.t == 5 and layout.margin.l == 60
+
+
+def test_whole_numbers_of_a_column_with_a_null_have_no_decimals():
+    units = pd.Series([4, None, 2**53])
+    assert labels(units) == ["4", "null", str(2**53)]
+    assert labels([0.5, 1e300, float("inf")]) == ["0.5", "1e+300", "inf"]

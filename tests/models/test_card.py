@@ -9,6 +9,7 @@ import pytest
 import results
 from sweep.models import card as module
 from sweep.models.card import card
+from tests.help.exports import make_run
 from tests.help.outputs import model_of
 from trainables.table.data import Table
 
@@ -113,3 +114,15 @@ def test_the_shape_of_arrays_without_names_of_features(small_run):
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     assert "- Inputs: float32, shape (rows, 4, 4, 1)\n" in made(small_run, model, data)
+
+
+def test_whole_numbers_are_whole_beside_points_that_failed(tmp_path):
+    rows = [
+        {"idx": 0, "best_epoch": 2, "params": 1234567},
+        {"idx": 1, "status": "failed", "epochs": 0, "seed": None, "error": "no"},
+    ]
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows)
+    data = table("regression", lambda x: x[:, 0])
+    text = card(run, 0, tmp_path / "m.keras", "keras", {"MAE": 1.0}, model_of("mse", 1), data)
+    assert "its best epoch (2 of 3)." in text
+    assert "seed 0; trained by: keras; parameters: 1234567\n" in text
