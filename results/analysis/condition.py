@@ -73,8 +73,8 @@ class _Condition:
                 found &= self._compare(left, comparison, right)
                 left = right
             return found
-        if isinstance(node, ast.Name) and self._column(node).dtype.kind == "b":
-            return self._column(node).fillna(False).astype(bool)
+        if isinstance(node, ast.Name) and _is_truth(column := self._column(node)):
+            return column.eq(True).fillna(False).astype(bool)
         raise self._parsed.refused(node)
 
     def _compare(self, left: ast.expr, comparison: ast.cmpop, right: ast.expr) -> pd.Series:
@@ -152,6 +152,13 @@ class _Condition:
             values = [json.loads(text) if isinstance(text, str) else None for text in column]
             column = pd.Series(values, column.index, object, name)
         return column
+
+
+def _is_truth(column: pd.Series) -> bool:
+    """Return whether a column holds truth values; those with a null among them are objects for pandas."""
+    if column.dtype.kind == "b":
+        return True
+    return column.dtype.kind == "O" and all(isinstance(value, bool) for value in column.dropna())
 
 
 def _are_equal(value: Any, constant: Any) -> bool:
