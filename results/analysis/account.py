@@ -143,16 +143,31 @@ def regret(pruned: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va", 
     return Regret(by, winner, int(best["idx"]), max(lost, 0.0), rank, len(truth))
 
 
-def rank_correlation(seen: pd.DataFrame, exhaustive: pd.DataFrame, by: str = "loss_va") -> pd.DataFrame:
+def rank_correlation(
+    seen: pd.DataFrame,
+    exhaustive: pd.DataFrame,
+    by: str = "loss_va",
+    mode: Mode = "min",
+    rung_mode: Mode = "min",
+) -> pd.DataFrame:
     """Return how well each rung predicts the end: Spearman's correlation of its values with the exhaustive run's.
+
+    It is positive if points that are better at the rung are better at the end, whichever way each metric is better.
+
+    Args:
+        seen: as `Run.rungs` returns it.
+        exhaustive: points of the exhaustive run.
+        by: the metric at the end.
+        mode, rung_mode: whether a lower or a higher value is better, of the metric and of the rungs' objective.
 
     Returns:
         `milestone`, `points` (how many are in both), `correlation` (NaN for fewer than three points).
     """
     truth = numbers(exhaustive.set_index("idx"), by)
+    sign = 1 if mode == rung_mode else -1
     table = []
     for milestone, part in seen.groupby("milestone") if len(seen) else ():
         both = part.set_index("idx")["value"].to_frame("early").join(truth.rename("end")).dropna()
-        correlation = both["early"].rank().corr(both["end"].rank()) if len(both) > 2 else float("nan")
+        correlation = sign * both["early"].rank().corr(both["end"].rank()) if len(both) > 2 else float("nan")
         table.append({"milestone": milestone, "points": len(both), "correlation": correlation})
     return pd.DataFrame(table, columns=["milestone", "points", "correlation"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from results.analysis.condition import unknown_column
+from results.analysis.condition import numbers, unknown_column
 from results.directions import Mode
 from results.schema import FINISHED_WELL
 
@@ -80,15 +80,16 @@ def pareto(
 
     Args:
         points: as `read_points` returns them.
-        by, against: columns that can be ordered.
+        by: a column of numbers.
+        against: a column that can be ordered.
         mode, against_mode: whether a lower or a higher value is better, in each of the two.
 
     Raises:
-        ValueError: there is no such column.
+        ValueError: there is no such column, or `by` holds no numbers.
     """
-    for name in (by, against):
-        if name not in points.columns:
-            raise unknown_column(name, points)
+    numbers(points, by)
+    if against not in points.columns:
+        raise unknown_column(against, points)
     present = well_if_any(points.dropna(subset=[by, against]))
     ascending = [against_mode == "min", mode == "min", True]
     ranked = present.sort_values([against, by, "idx"], ascending=ascending)

@@ -207,7 +207,7 @@ def asha(run: Run, against: Run | None, by: str) -> Section | None:
     seen = run.rungs()
     if seen.empty:
         return None
-    section = Section("ASHA's account")
+    section, mode = Section("ASHA's account"), run.directions.chosen(by)[1]
     table = account.rungs(seen, run.directions.mode)
     spent = account.epochs(run.points, run.budget)
     section.notes.append(f"{spent['spent']:,} epochs were trained, {spent['pruned']:,} points pruned.")
@@ -216,15 +216,14 @@ def asha(run: Run, against: Run | None, by: str) -> Section | None:
             f"At most {spent['saved_at_most']:,} epochs were saved; some points would have stopped early by themselves."
         )
     else:
-        lost = account.regret(run.points, against.points, by, run.directions.chosen(by)[1])
+        lost = account.regret(run.points, against.points, by, mode)
         section.notes.append(
             f"Against the exhaustive run {account.saved(run.points, against.points):,} epochs were saved. The winner (point "
             f"{lost.winner}) is number {lost.rank:,} of {lost.points:,} there and loses {lost.lost:.4g} of {by} to the best "
             f"(point {lost.best})."
         )
-        section.add_table(
-            "How well each rung predicts the end", account.rank_correlation(seen, against.points, by)
-        )
+        known = account.rank_correlation(seen, against.points, by, mode, run.directions.mode)
+        section.add_table("How well each rung predicts the end", known)
     section.add("Points at each rung", figures.rungs_figure(table))
     section.add_table("Rungs", table)
     return section

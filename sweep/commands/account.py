@@ -38,7 +38,7 @@ def account(folder: AnyPath, against: AnyPath | None, by: str | None, as_json: b
             accounts.check_comparable(run, other)
             lost = accounts.regret(run.points, other.points, by, mode)
             answer |= {"regret": asdict(lost), "saved": accounts.saved(run.points, other.points)}
-            known = accounts.rank_correlation(run.rungs(), other.points, by)
+            known = accounts.rank_correlation(run.rungs(), other.points, by, mode, run.directions.mode)
             rungs = rungs.merge(known.drop(columns="points"), on="milestone", how="left")
     if as_json:
         click.echo(json.dumps({**answer, "rungs": records(rungs)}))

@@ -91,4 +91,9 @@ def test_rank_correlation_is_spearman_s():
     truth = pd.DataFrame({"idx": range(30), "loss_va": end}).sample(frac=1, random_state=1)
     [row] = rank_correlation(seen, truth).to_dict("records")
     assert row["points"] == 30 and row["correlation"] == pytest.approx(spearmanr(early, end).statistic)
+    # A loss that is low early, and a score that is high at the end.
+    [row] = rank_correlation(seen, truth, mode="max").to_dict("records")
+    assert row["correlation"] == pytest.approx(-spearmanr(early, end).statistic)
+    [row] = rank_correlation(seen, truth, mode="max", rung_mode="max").to_dict("records")
+    assert row["correlation"] == pytest.approx(spearmanr(early, end).statistic)
     assert np.isnan(rank_correlation(seen.iloc[:2], truth)["correlation"].iloc[0])

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.analysis.leaderboard import best_of_each, leaderboard, pareto, to_csv
+from results.grammar import ConditionError
 
 POINTS = pd.DataFrame({"idx": [5, 3, 9, 1], "loss_va": [2.0, 1.0, None, 1.0], "MAE_te": [4.0, 3.0, 2.0, 1.0]})
 
@@ -78,3 +79,10 @@ def test_a_spreadsheet_finds_no_formula_in_the_csv():
         "",
     ]
     assert rows[0][2] == "-1.0"
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_front_is_of_numbers(mode):
+    points = pd.DataFrame({"idx": [0, 1], "status": ["completed", "pruned"], "params": [1, 2]})
+    with pytest.raises(ConditionError, match='"status" holds no numbers'):
+        pareto(points, "status", mode=mode)

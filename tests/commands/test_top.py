@@ -129,6 +129,7 @@ def test_the_worst_are_not_ranked_as_the_best_if_the_file_of_the_modes_is_lost(t
         (["--where", 'batch_size in ["128"]'], "which holds numbers"),
         (["--csv", "--json"], "both given"),
         (["--per", "optimizer"], 'Did you mean "optimizers"'),
+        (["--by", "engine", "--pareto", "params"], 'The column "engine" holds no numbers'),
         (["--pareto", "parms"], 'Did you mean "params"'),
         (["--pareto", "params", "--per", "optimizers"], "only one can choose the points"),
     ],
