@@ -5,6 +5,7 @@ Each forest is fitted on a bootstrap sample of the rows. Its predictions on a gr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -76,7 +77,7 @@ def estimate(
     true, predicted = np.concatenate(seen), np.concatenate(expected)
     fit = 1 - float(np.sum((true - predicted) ** 2) / max(np.sum((true - true.mean()) ** 2), 1e-300))
     table, variance = shares_table(axes, mean, spread), float(np.mean(variances))
-    return Importance(table, variance, len(metric), False, fit, notes)
+    return Importance(table, variance, len(metric), False, fit, (*notes, *_about_pairs(axes, mean)))
 
 
 def _features(codes: np.ndarray, of_axis: Sequence[int]) -> np.ndarray:
@@ -104,7 +105,7 @@ def _predicted(
     return np.concatenate([predict(_features(part, of_axis)) for part in parts])
 
 
-def _about_rows(axes: Sequence[str], of_axis: Sequence[int], rows: int) -> tuple[str, ...]:
+def _about_rows(axes: Sequence[str], of_axis: Sequence[int], rows: int) -> list[str]:
     """Return sentences about what the forests do not get as it is."""
     notes = []
     if rows > MAX_ROWS:
@@ -112,4 +113,14 @@ def _about_rows(axes: Sequence[str], of_axis: Sequence[int], rows: int) -> tuple
     for name, size in zip(axes, of_axis, strict=True):
         if size > MAX_INDICATORS:
             notes.append(f"The forests tell the very many values of {name} apart by their order alone.")
-    return tuple(notes)
+    return notes
+
+
+def _about_pairs(axes: Sequence[str], shares: Shares) -> list[str]:
+    """Return a sentence about the pairs of axes without a share; none if each pair has one."""
+    pairs = itertools.combinations(range(len(axes)), 2)
+    names = [f"{axes[a]} x {axes[b]}" for a, b in pairs if (a, b) not in shares]
+    if not names:
+        return []
+    some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return [f"Too many combinations of values to tell the interaction: {some}."]

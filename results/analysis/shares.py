@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,12 @@ import pandas as pd
 
 MAX_CELLS = 200_000
 """The most combinations that an estimate is computed on; of a larger grid, this many are drawn at random."""
+
+MIN_SAMPLES = 50
+"""Of cells that are drawn at random, how many each combination of two values needs, on average, for an interaction.
+
+The mean over n cells has the nth part of the variance between them, and this would count as interaction: 2% at most.
+"""
 
 Shares = dict[tuple[int, ...], float]
 """Shares of variance by the position of one axis, or of two axes, in the list of axes."""
@@ -55,9 +62,13 @@ def decomposed(codes: np.ndarray, sizes: Sequence[int], metric: np.ndarray) -> t
     """Return the share of each main effect and each interaction of two axes, and the variance.
 
     Args:
-        codes: the code of each row on each axis, int, shape (rows, axes); each combination must occur equally often.
+        codes: the code of each row on each axis, int, shape (rows, axes); each combination must occur equally often, or
+            the rows be drawn at random from more combinations.
         sizes: how many values each axis has.
         metric: of each row.
+
+    Returns:
+        The shares, without interactions of which too few rows were drawn (see `MIN_SAMPLES`); and the variance.
     """
     variance, centred = float(metric.var()), metric - metric.mean()
 
@@ -67,7 +78,10 @@ def decomposed(codes: np.ndarray, sizes: Sequence[int], metric: np.ndarray) -> t
 
     mains = [means(codes[:, axis], size) for axis, size in enumerate(sizes)]
     parts: Shares = {(axis,): float(np.mean(effect**2)) for axis, effect in enumerate(mains)}
+    is_drawn = math.prod(sizes) > len(metric)
     for a, b in itertools.combinations(range(len(sizes)), 2):
+        if is_drawn and sizes[a] * sizes[b] * MIN_SAMPLES > len(metric):
+            continue
         both = means(codes[:, a] * sizes[b] + codes[:, b], sizes[a] * sizes[b]).reshape(sizes[a], sizes[b])
         parts[a, b] = float(np.mean((both - mains[a][:, None] - mains[b][None, :]) ** 2))
     return {key: part / variance if variance else 0.0 for key, part in parts.items()}, variance

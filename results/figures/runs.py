@@ -119,7 +119,7 @@ def interactions_figure(shares: pd.DataFrame) -> Figure:
     """
     names = list(dict.fromkeys(shares["axis"][shares["other"] == ""]))
     position = {name: number for number, name in enumerate(names)}
-    values = np.zeros((len(names), len(names)))
+    values = np.full((len(names), len(names)), np.nan)  # a pair may have no share: see `Importance.notes`
     for row in shares.to_dict("records"):
         a, b = position[row["axis"]], position[row["other"] or row["axis"]]
         values[a, b] = values[b, a] = row["share"]
@@ -127,7 +127,7 @@ def interactions_figure(shares: pd.DataFrame) -> Figure:
     figure = _figure()
     # The colour shows the root, so that a small interaction is visible beside a large main effect.
     figure.add_heatmap(
-        x=shown, y=shown, z=np.sqrt(values), text=[[f"{share:.1%}" for share in row] for row in values],
+        x=shown, y=shown, z=np.sqrt(values), text=[["" if np.isnan(share) else f"{share:.1%}" for share in row] for row in values],
         colorscale="Cividis", showscale=False, texttemplate="%{text}", hovertemplate="%{y} x %{x}: %{text}<extra></extra>",
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", automargin=True)
