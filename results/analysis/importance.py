@@ -118,7 +118,7 @@ def exact(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va") -> Impor
 def estimated(rows: pd.DataFrame, axes: Sequence[str], by: str = "loss_va", seed: int = 0) -> Importance:
     """Return shares that are estimated by random forests, as in Hutter, Hoos and Leyton-Brown (2014).
 
-    Each of `FORESTS` forests of scikit-learn is fitted on a bootstrap sample of the rows. Its predictions on the grid of
+    Each of some forests of scikit-learn is fitted on a bootstrap sample of the rows. Its predictions on the grid of
     all values are decomposed exactly. The mean over the forests is the estimate, and their standard deviation is its
     spread. The spread covers only the randomness of the sample. Rows that are missing for a reason, such as pruned or
     diverged points, bias the estimate, and the spread does not show that. Of very many rows, some are drawn at random:
@@ -147,8 +147,8 @@ def distribution(rows: pd.DataFrame, axis: str, by: str = "loss_va", mode: Mode 
         mode: whether a lower or a higher value of it is better.
 
     Returns:
-        `value`, `rows`, `mean`, and the quantiles `low` (5%), `quarter`, `median`, `three_quarters`, `high` (95%), `best`. The
-        best is that of the points that finished well, if there are any, as in `results.analysis.leaderboard`.
+        `value`, `rows`, `mean`, and the quantiles `low` (5%), `quarter`, `median`, `three_quarters`, `high` (95%), `best`.
+        The best is that of the points that finished well, if there are any, as in `results.analysis.leaderboard`.
     """
     _check_axis(rows, axis)
     finite = rows[np.isfinite(numbers(rows, by))]

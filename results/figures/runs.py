@@ -124,10 +124,11 @@ def interactions_figure(shares: pd.DataFrame) -> Figure:
         a, b = position[row["axis"]], position[row["other"] or row["axis"]]
         values[a, b] = values[b, a] = row["share"]
     shown = labels(names)
+    texts = [["" if np.isnan(share) else f"{share:.1%}" for share in row] for row in values]
     figure = _figure()
     # The colour shows the root, so that a small interaction is visible beside a large main effect.
     figure.add_heatmap(
-        x=shown, y=shown, z=np.sqrt(values), text=[["" if np.isnan(share) else f"{share:.1%}" for share in row] for row in values],
+        x=shown, y=shown, z=np.sqrt(values), text=texts,
         colorscale="Cividis", showscale=False, texttemplate="%{text}", hovertemplate="%{y} x %{x}: %{text}<extra></extra>",
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", automargin=True)
@@ -188,8 +189,8 @@ def parallel_figure(
         by: the metric; points without a finite value are left out.
         most: the most lines: see `thinned`.
         mode: whether a lower or a higher value of the metric is better.
-        orders: of some axes, all values in the order of their codes, for a program that joins the figure with a table; others
-            have the values of `points` in the order of `ordered`.
+        orders: of some axes, all values in the order of their codes, for a program that joins the figure with a table. Other
+            axes have the values of `points` in the order of `ordered`.
     """
     import plotly.graph_objects as go
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,6 +22,7 @@ from results.analysis.importance import (
 )
 from results.analysis.leaderboard import leaderboard, pareto
 from results.figures.runs import MOST_MARKS
+from results.report.section import Section
 from results.run import Run
 from results.schema import SPLITS, Status, column_of
 from results.verified import sentences, verification
@@ -36,36 +36,6 @@ SHOWN_CURVES = 5
 
 BANDS_OF = 20_000
 """The most points whose curves make bands; of more, this many are drawn at random."""
-
-
-@dataclass
-class Section:
-    """One section of the page.
-
-    Attributes:
-        title: the heading.
-        notes: sentences below the heading.
-        figures: title of each figure, and the figure as plain data.
-        choose: whether to show one figure at a time, which the reader chooses by its title.
-        tables: title of each table, the names of its columns, its rows.
-        texts: title of each text, and the text, shown literally.
-    """
-
-    title: str
-    notes: list[str] = field(default_factory=list)
-    figures: list[tuple[str, Any]] = field(default_factory=list)
-    choose: bool = False
-    tables: list[tuple[str, list[str], list[list[Any]]]] = field(default_factory=list)
-    texts: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, title: str, figure: Any) -> None:
-        """Add a plotly figure."""
-        self.figures.append((title, json.loads(figure.to_json())))
-
-    def add_table(self, title: str, table: pd.DataFrame) -> None:
-        """Add a table; its numbers are shown with five digits."""
-        rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-        self.tables.append((title, [str(name) for name in table.columns], rows))
 
 
 def what_matters(run: Run, rows: pd.DataFrame, by: str) -> Section:
@@ -307,12 +277,6 @@ def _about_many_values(axis: str) -> str:
 def varying(run: Run, rows: pd.DataFrame) -> list[str]:
     """Return the axes with more than one value among the rows."""
     return [name for name in run.axes if rows[name].nunique(dropna=False) > 1]
-
-
-def _cell(value: Any) -> Any:
-    if pd.isna(value):
-        return ""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _seconds(value: Any) -> str:

@@ -46,10 +46,11 @@ def card(
     ran = fingerprint.read(run.folder)
     command = shlex.join(["sweep", "export", str(run.folder.path), str(idx), str(target), "--format", kind])
     command += " --with-preprocessing" if about else ""
+    best, epochs, seed, params = (_whole(row[name]) for name in ("best_epoch", "epochs", "seed", "params"))
     lines = [
         f"# {target.name}",
         "",
-        f"Point {idx} of a sweep, with the weights of its best epoch ({_whole(row['best_epoch'])} of {_whole(row['epochs'])}).",
+        f"Point {idx} of a sweep, with the weights of its best epoch ({best} of {epochs}).",
         "",
         "| axis | value |",
         "|---|---|",
@@ -68,8 +69,8 @@ def card(
         "## Where it comes from",
         "",
         f"- Target: {cell(str(ran.target))}; the table's SHA-256: {cell(str(ran.table_sha256))}",
-        f"- Builder: {cell(str(run.plan.get('builder')))}; seed {_whole(row['seed'])}; trained by: {cell(str(row['engine']))}; "
-        f"parameters: {_whole(row['params'])}",
+        f"- Builder: {cell(str(run.plan.get('builder')))}; seed {seed}; trained by: {cell(str(row['engine']))}; "
+        f"parameters: {params}",
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()),
         f"- Made by: `{command.replace('`', '')}`",
         "",

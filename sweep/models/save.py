@@ -117,8 +117,8 @@ def evaluated(run: Run, idx: int, model: Any, plan: Plan) -> dict[str, float]:
     if other := differing(metrics, stored, run.directions):
         name = other[0]
         raise ExportError(
-            f"The model that the builder makes of point {idx} has {name} {metrics[name]:.6g} on the test rows, but the sweep "
-            f"stored {stored[name]:.6g}: the builder, the data or a version has changed since."
+            f"The model that the builder makes of point {idx} has {name} {metrics[name]:.6g} on the test rows, but the "
+            f"sweep stored {stored[name]:.6g}: the builder, the data or a version has changed since."
         )
     return metrics
 

@@ -25,7 +25,7 @@ _SHOWN = 3
 """How many of the points that were trained one by one are named, for each reason."""
 
 _HUGE = 1e12
-"""A bound above the counts, times and memory of a sweep, in seconds still small enough for a `timedelta`. A metric has none."""
+"""A bound above the counts, times and memory of a sweep, in seconds still small enough for a `timedelta`."""
 
 
 @dataclass
