@@ -11,6 +11,7 @@ from cluster.connect import parcel
 from sweep.plan.plan import Plan
 from trainables.builder import find
 from trainables.builder.find import Builder
+from trainables.builder.installed import is_installed
 from trainables.table.given import Given, called, save
 
 PLAN_FILE = "submitted-plan.yaml"
@@ -25,8 +26,8 @@ def user_folder(plan: Plan) -> Path | None:
     builder = plan.found_builder
     if _own_package(builder):
         return None
-    _, installed = find.locate(builder.name, plan.base)
-    return None if installed else builder.folder
+    _, is_importable = find.locate(builder.name, plan.base)
+    return None if is_importable and is_installed(builder.folder, plan.base) else builder.folder
 
 
 def moved_builder(plan: Plan) -> Builder:

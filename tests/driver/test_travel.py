@@ -55,6 +55,18 @@ def test_a_builder_s_package_arrives(workplace, tmp_path):
     assert arrived(plan, tmp_path / "parcel") == "luggage.model user/luggage/model.py user"
 
 
+def test_a_builder_s_module_is_sent_even_if_a_plain_import_finds_it_here(workplace, tmp_path, monkeypatch):
+    """As with `python -m sweep` in its folder, a script beside it, or PYTHONPATH."""
+    elsewhere = tmp_path / "modules"
+    elsewhere.mkdir()
+    (elsewhere / "satchel.py").write_text(LIGHT)
+    monkeypatch.syspath_prepend(elsewhere)
+    plan = Plan(**small_plan(builder="satchel:build"), base=workplace)
+    assert travel.user_folder(plan) == elsewhere
+    made = parcel.make(tmp_path / "parcel", travel.user_folder(plan))
+    assert (made / parcel.USER / "satchel.py").read_text() == LIGHT
+
+
 @pytest.mark.heavy
 def test_the_builder_of_this_software_travels_with_it(tmp_path):
     plan = Plan.load()
