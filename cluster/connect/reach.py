@@ -95,7 +95,8 @@ def check_head(address: str, insecure: bool) -> None:
 def check_dashboard(address: str, insecure: bool) -> str:
     """Check the Jobs server at `address` as `check_head` checks a head, and return the address without a path.
 
-    Ray's authentication mode is set to what the server asks for. It stays so, because a command uses only one server.
+    Ray's authentication mode is set to what the server asks for, and the server is excepted from proxies.
+    Both stay so, because a command uses only one server.
 
     Raises:
         ClusterError: see `check_head`; or `address` is not the address of a dashboard.
@@ -120,10 +121,19 @@ def check_dashboard(address: str, insecure: bool) -> str:
         if not insecure and (not is_loopback(parts.hostname) or _nodes_listen_to_others(address)):
             raise ClusterError(f"The cluster at {address} is refused: {_REASON}")
         os.environ["RAY_AUTH_MODE"] = "disabled"
+    _without_proxy(parts.hostname)
     # Ray would let these two override the address that the user has just given.
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         os.environ.pop(name, None)
     return address
+
+
+def _without_proxy(host: str) -> None:
+    """Have all clients of this process reach `host` as the checks do: a proxy would read the token."""
+    listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if host not in listed.split(","):
+        listed = f"{listed},{host}" if listed else host
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = listed
 
 
 def sends_token_in_clear(dashboard: str) -> bool:

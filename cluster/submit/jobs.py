@@ -165,8 +165,15 @@ class Jobs:
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         """Turn the errors of Ray's client into a `ClusterError`."""
+        from ray.exceptions import AuthenticationError
+
         try:
             yield
+        except AuthenticationError as error:  # its text goes on with advice for who starts the cluster
+            raise ClusterError(
+                f"The Jobs server at {self.address} refuses the token of this user: {error.message.splitlines()[0]}. "
+                "Copy ~/.ray/auth_token from the head again, and try again."
+            ) from None
         except _client_errors() as error:
             reason = str(error).split("Traceback")[0].strip().rstrip(".") or type(error).__name__
             raise ClusterError(

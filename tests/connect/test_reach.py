@@ -1,5 +1,6 @@
 """Access: a cluster that others reach must ask for a token, and the token stays this user's own."""
 
+import contextlib
 import json
 import os
 import re
@@ -29,6 +30,8 @@ def home(tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RAY_AUTH_MODE", "to be put back")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
     return tmp_path / "home"
 
 
@@ -177,18 +180,51 @@ class NoRay(BaseHTTPRequestHandler):
         pass
 
 
-def test_another_web_server_is_no_dashboard():
-    server = HTTPServer(("127.0.0.1", 0), NoRay)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with pytest.raises(ClusterError, match="status 404, so it is no Ray dashboard"):
-            reach.check_dashboard(f"http://127.0.0.1:{server.server_port}", False)
-        with pytest.raises(ClusterError, match="No Ray cluster answers"):
-            reach.check_head(f"127.0.0.1:{server.server_port}", False)
-    finally:
+@contextlib.contextmanager
+def web_server(handler):
+    """The address of a web server that answers by `handler`."""
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-        server.server_close()
 
+
+def test_another_web_server_is_no_dashboard():
+    with web_server(NoRay) as address:
+        with pytest.raises(ClusterError, match="status 404, so it is no Ray dashboard"):
+            reach.check_dashboard(address, False)
+        with pytest.raises(ClusterError, match="No Ray cluster answers"):
+            reach.check_head(address.removeprefix("http://"), False)
+
+
+class Open(NoRay):
+    """A dashboard that asks for no token."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.mark.parametrize("listed", ["", "other.example"])
+def test_ray_s_client_asks_no_proxy_either(monkeypatch, listed):
+    import requests  # which Ray's client uses
+
+    asked = []
+
+    class Proxy(NoRay):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(403)
+
+    monkeypatch.setenv("NO_PROXY", listed)
+    monkeypatch.delenv("no_proxy")
+    with web_server(Open) as address, web_server(Proxy) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy)
+        reach.check_dashboard(address, True)
+        assert requests.get(f"{address}/api/version", timeout=60).status_code == 200 and not asked
+    assert os.environ["no_proxy"] == ",".join(filter(None, [listed, "127.0.0.1"]))
 
 @pytest.mark.parametrize(
     "given", ["host", "host:", ":6379", "host:x", "host:0", "host:70000", "ray://h:10001", ""]

@@ -149,8 +149,11 @@ def test_bad_input_is_one_message(workplace, monkeypatch, arguments, words):
 
 
 @contextlib.contextmanager
-def dying_head():
-    """The address of a head that answers what it is and which job it runs, and nothing else."""
+def dying_head(status=200):
+    """The address of a head that answers what it is and which job it runs, and nothing else.
+
+    `status` is that of its answers about jobs.
+    """
     details = {"type": "SUBMISSION", "submission_id": "one", "status": "RUNNING", "entrypoint": "python"}
     answers = {
         "/api/version": {"version": "4", "ray_version": "2.40.0", "ray_commit": "", "session_name": ""},
@@ -161,7 +164,7 @@ def dying_head():
         def do_GET(self):
             if self.path in answers:
                 content = json.dumps(answers[self.path]).encode()
-                self.send_response(200)
+                self.send_response(200 if self.path == "/api/version" else status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -188,3 +191,14 @@ def test_a_head_that_dies_after_it_has_answered_is_one_message(monkeypatch):
                 request("one")
     with pytest.raises(ClusterError, match=f"{address} cannot do this: .+ the cluster is alive"):
         jobs.stop("one")
+
+
+def test_a_server_that_refuses_the_token_later_is_one_message(monkeypatch):
+    """Such as a proxy, or a head that was started again with another token."""
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        monkeypatch.delenv(name)
+    with dying_head(status=403) as address:
+        jobs = Jobs(address)
+        with pytest.raises(ClusterError, match=f"{address} refuses the token of this user: .*failed") as told:
+            jobs.all()
+    assert "\n" not in str(told.value)
