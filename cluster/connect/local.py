@@ -20,7 +20,9 @@ from cluster.errors import ClusterError
 
 def available_cpus() -> int:
     """Return the processor cores this process may use."""
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS cannot bind a process to cores
 
 
 def check_writable() -> None:

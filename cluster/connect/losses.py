@@ -10,11 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import psutil
 
 from cluster.connect.ray_internals import NEEDED
+
+LOOK_EVERY_S = 0.02
+"""How often a process is looked at on a system that has no call to wait without reading the exit status."""
 
 
 @contextlib.contextmanager
@@ -45,6 +49,8 @@ def noticed(lost: Callable[[str], None]) -> Iterator[None]:
 
 def _end_of(pid: int) -> str:
     """Wait for the end of a child process and return how it ended. Ray can still read its exit status afterwards."""
+    if not hasattr(os, "waitid"):
+        return _end_by_looking(pid)
     try:
         end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     except ChildProcessError:  # Ray has read the status already
@@ -54,3 +60,12 @@ def _end_of(pid: int) -> str:
     if end.si_code == os.CLD_EXITED:
         return f"ended with exit status {end.si_status}"
     return f"was killed by signal {end.si_status}"
+
+
+def _end_by_looking(pid: int) -> str:
+    """Do as `_end_of` where `os.waitid` is missing, as in Python 3.11 and 3.12 on macOS; how it ended is not known there."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        while process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(LOOK_EVERY_S)
+    return "ended"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
+from cluster.connect.local import available_cpus
 from cluster.connect.nodes import installed
 
 PACKAGES = ("keras-grid-sweep", "ray", "tensorflow", "keras", "numpy", "pandas", "pyarrow")
@@ -18,5 +19,4 @@ def versions() -> dict[str, str]:
 def machine() -> str:
     """Return a description of this machine: system, processor, cores that this process may use, memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    cores = len(os.sched_getaffinity(0))
-    return f"{platform.system()} {platform.release()}, {platform.machine()}, {cores} cores, {memory:.0f} GiB"
+    return f"{platform.system()} {platform.release()}, {platform.machine()}, {available_cpus()} cores, {memory:.0f} GiB"

@@ -20,6 +20,12 @@ def test_cores_are_those_this_process_may_use():
     assert available_cpus() == len(os.sched_getaffinity(0))
 
 
+def test_a_system_that_binds_no_process_to_cores_has_all_of_them(monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    assert available_cpus() == 7
+
+
 @pytest.mark.heavy
 def test_ray_is_there_for_the_block_alone_and_has_workers_wherever_the_interpreter_is(tmp_path):
     code = (

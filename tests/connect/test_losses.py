@@ -56,3 +56,13 @@ def test_nothing_is_said_of_others_nor_of_what_ends_after_the_block(child):
     needed.wait()
     with contextlib.suppress(queue.Empty):
         pytest.fail(said.get(timeout=0.5))
+
+
+def test_a_system_without_waitid_notices_it_too(child, monkeypatch):
+    monkeypatch.delattr("os.waitid")
+    said = queue.Queue()
+    process = child("raylet", "read line")
+    with noticed(said.put):
+        process.send_signal(signal.SIGKILL)
+        assert said.get(timeout=60) == "raylet ended"
+    assert process.wait() == -9

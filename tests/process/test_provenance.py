@@ -24,3 +24,6 @@ def test_what_is_not_installed_is_said(monkeypatch):
 def test_the_machine_is_told_in_words(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 5})
     assert ", 3 cores, " in provenance.machine()
+    monkeypatch.delattr("os.sched_getaffinity")  # as on macOS
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    assert ", 7 cores, " in provenance.machine()
