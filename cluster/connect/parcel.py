@@ -10,6 +10,7 @@ Ray sends it to every node and makes it the working directory of all processes t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import shutil
@@ -85,7 +86,7 @@ def make(into: Path, user: Path | None = None) -> Path:
         user: the folder of the user's code; None if all of it is installed on the nodes.
 
     Raises:
-        ClusterError: the user's part of the parcel would be too large.
+        ClusterError: the user's part of the parcel would be too large, or cannot be read.
     """
     for name in PACKAGES:
         shutil.copytree(package_folder(name), into / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -105,27 +106,56 @@ def make(into: Path, user: Path | None = None) -> Path:
         for path in files:
             target = into / USER / path.relative_to(user)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+            with _readable():
+                content = path.read_bytes()
+            target.write_bytes(content)
         (into / USER).mkdir(exist_ok=True)
     return into
 
 
 def files_to_send(folder: Path) -> Iterator[Path]:
-    """Yield the files of a user's folder that are sent: code, and small files that it may read."""
-    for path in folder.iterdir():
-        if path.name.startswith(".") or (path.is_symlink() and not path.exists()):
-            continue
-        if path.is_dir():
-            is_run = (path / "fingerprint.json").exists() or (path / "pyvenv.cfg").exists()
-            if (
-                path.name not in JUNK
-                and not path.name.endswith(".egg-info")
-                and not is_run
-                and not path.is_symlink()
-            ):
-                yield from files_to_send(path)
-        elif path.is_file() and path.suffix.lower() not in DATA and path.stat().st_size <= MAX_FILE_BYTES:
+    """Yield the files of a user's folder that are sent: code, and small files that it may read.
+
+    Raises:
+        ClusterError: a file or a folder cannot be read.
+    """
+    with _readable():
+        entries = list(folder.iterdir())
+    for path in entries:
+        with _readable():
+            is_left_out = path.name.startswith(".") or (path.is_symlink() and not path.exists())
+            is_folder = not is_left_out and path.is_dir()
+            is_sent = not is_left_out and (_is_sent(path) if is_folder else _is_small_file(path))
+        if is_sent and is_folder:
+            yield from files_to_send(path)
+        elif is_sent:
             yield path
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Turn the error of a file that cannot be read into a message: to leave it out could fail only on the cluster."""
+    try:
+        yield
+    except OSError as error:
+        raise ClusterError(
+            f"{error.filename}: cannot be read ({error.strerror}), but the builder's folder is sent to the cluster. Correct "
+            "the rights, or put the builder into a folder of its own."
+        ) from None
+
+
+def _is_sent(folder: Path) -> bool:
+    is_run = (folder / "fingerprint.json").exists() or (folder / "pyvenv.cfg").exists()
+    return (
+        folder.name not in JUNK
+        and not folder.name.endswith(".egg-info")
+        and not is_run
+        and not folder.is_symlink()
+    )
+
+
+def _is_small_file(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() not in DATA and path.stat().st_size <= MAX_FILE_BYTES
 
 
 def digest() -> str:

@@ -1,5 +1,6 @@
 """Parcels: what is code travels, what is junk or data stays behind, and what arrives can be imported."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -101,3 +102,20 @@ def test_a_folder_that_is_too_large_is_refused_with_its_largest_files(user, tmp_
 def test_an_unreadable_file_is_no_reason_to_fail_before_it_is_needed(user):
     os.mkfifo(user / "pipe")  # reading it would never end
     assert "pipe" not in {path.name for path in parcel.files_to_send(user)}
+
+
+@pytest.mark.parametrize(
+    ("name", "call"), [("helpers", "iterdir"), ("model.py", "is_dir"), ("helpers/layers.py", "read_bytes")]
+)
+def test_what_cannot_be_read_is_named(user, tmp_path, monkeypatch, name, call):
+    """By a stand-in, since root may read everything."""
+    before = getattr(Path, call)
+
+    def refuse(path):
+        if path == user / name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return before(path)
+
+    monkeypatch.setattr(Path, call, refuse)
+    with pytest.raises(ClusterError, match=f"{name}: cannot be read .Permission denied.*folder of its own"):
+        parcel.make(tmp_path / "parcel", user)
