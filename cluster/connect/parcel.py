@@ -31,8 +31,11 @@ MAX_FILE_BYTES = 2**20
 MAX_BYTES = 64 * 2**20
 """The user's part of a parcel must not be larger, because Ray stores the parcel in the head's memory."""
 
-JUNK = frozenset({"__pycache__", "node_modules", "build", "dist", "runs", "venv", "env", "site-packages"})
+JUNK = frozenset({"__pycache__", "node_modules", "site-packages"})
 """Folders that are not sent. Hidden folders, virtual environments and runs are not sent either."""
+
+BUILT = frozenset({"build", "dist"})
+"""Folders that tools of packages make: like links to folders, they are sent only if a Python file is directly in them."""
 
 DATA = frozenset(
     [
@@ -113,21 +116,26 @@ def make(into: Path, user: Path | None = None) -> Path:
     return into
 
 
-def files_to_send(folder: Path) -> Iterator[Path]:
+def files_to_send(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """Yield the files of a user's folder that are sent: code, and small files that it may read.
+
+    Args:
+        folder: the user's folder, or one in it.
+        above: the folders that it is in, with all links followed; a link to one of them has no end.
 
     Raises:
         ClusterError: a file or a folder cannot be read.
     """
     with _readable():
         entries = list(folder.iterdir())
+        above |= {folder.resolve()}
     for path in entries:
         with _readable():
             is_left_out = path.name.startswith(".") or (path.is_symlink() and not path.exists())
             is_folder = not is_left_out and path.is_dir()
-            is_sent = not is_left_out and (_is_sent(path) if is_folder else _is_small_file(path))
+            is_sent = not is_left_out and (_is_sent(path, above) if is_folder else _is_small_file(path))
         if is_sent and is_folder:
-            yield from files_to_send(path)
+            yield from files_to_send(path, above)
         elif is_sent:
             yield path
 
@@ -144,14 +152,14 @@ def _readable() -> Iterator[None]:
         ) from None
 
 
-def _is_sent(folder: Path) -> bool:
-    is_run = (folder / "fingerprint.json").exists() or (folder / "pyvenv.cfg").exists()
-    return (
-        folder.name not in JUNK
-        and not folder.name.endswith(".egg-info")
-        and not is_run
-        and not folder.is_symlink()
-    )
+def _is_sent(folder: Path, above: frozenset[Path]) -> bool:
+    if folder.name in JUNK or folder.name.endswith(".egg-info"):
+        return False
+    if (folder / "fingerprint.json").exists() or (folder / "pyvenv.cfg").exists():  # a run, an environment
+        return False
+    if folder.name not in BUILT and not folder.is_symlink():
+        return True
+    return folder.resolve() not in above and any(folder.glob("*.py"))
 
 
 def _is_small_file(path: Path) -> bool:

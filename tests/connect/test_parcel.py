@@ -18,6 +18,13 @@ TRAVELS = [
     "vocabulary.txt",
     "settings.yaml",
     "é ü.json",
+    "runs/recurrent.py",
+    "env/simulation.py",
+    "venv/shop.py",
+    "build/model.py",
+    "build/parts/layer.py",
+    "dist/normal.py",
+    "helpers/build/more.py",
 ]
 STAYS = [
     "table.csv",
@@ -27,7 +34,9 @@ STAYS = [
     ".git/config",
     ".env",
     "__pycache__/model.pyc",
+    "runs/abalone/fingerprint.json",
     "runs/abalone/plan.yaml",
+    "helpers/dist/mine.txt",
     "node_modules/a.js",
     "mine.egg-info/PKG-INFO",
     "my-env/pyvenv.cfg",
@@ -48,12 +57,26 @@ def user(tmp_path):
     (folder / "large.txt").write_bytes(bytes(parcel.MAX_FILE_BYTES + 1))
     (folder / "nowhere").symlink_to("gone")
     (folder / "loop").symlink_to(folder)
+    (folder / "helpers" / "loop").symlink_to(folder / "helpers")
     return folder
 
 
 def test_code_travels_and_junk_and_data_stay(user):
     found = {path.relative_to(user).as_posix() for path in parcel.files_to_send(user)}
     assert found == set(TRAVELS)
+
+
+def test_code_behind_a_link_travels_but_not_other_files_behind_one(user, tmp_path):
+    for name in ("shared/losses.py", "shared/deep/more.py", "shared/deep/er/most.py", "pictures/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"# {name}")
+    (tmp_path / "shared" / "back").symlink_to(user)
+    (user / "shared").symlink_to(tmp_path / "shared")
+    (user / "pictures").symlink_to(tmp_path / "pictures")
+    found = {path.relative_to(user).as_posix() for path in parcel.files_to_send(user)}
+    assert found == {*TRAVELS, "shared/losses.py", "shared/deep/more.py", "shared/deep/er/most.py"}
+    made = parcel.make(tmp_path / "parcel", user)
+    assert (made / parcel.USER / "shared" / "losses.py").read_text() == "# shared/losses.py"
 
 
 def test_a_parcel_holds_this_software_and_the_user_s_folder(user, tmp_path):
