@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -44,6 +44,7 @@ class RayJob:
         retries: how many further clusters to create if a cluster is lost or the command fails.
         ttl_s: seconds after which a finished job's cluster is deleted.
         deadline_s: seconds after which the job is ended; none if None.
+        environment: variables of all pods; the manifest shows them, so they must not be secrets.
 
     Raises:
         ValueError: Kubernetes or KubeRay would refuse a value.
@@ -63,6 +64,7 @@ class RayJob:
     retries: int = 3
     ttl_s: int = 600
     deadline_s: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _LABEL.fullmatch(self.name) or len(self.name) > NAME_LENGTH:
@@ -79,9 +81,9 @@ class RayJob:
                     "A secret's name may have only lower-case letters, digits, '-' and '.'. Name the Secret, not its value."
                 )
         least = {"workers": 0, "cpus": 1, "gpus": 0, "mem_gb": 1, "retries": 0, "ttl_s": 0}
-        for field, lowest in least.items():
-            if getattr(self, field) < lowest:
-                raise ValueError(f"{field} got {getattr(self, field)}, but needs at least {lowest}.")
+        for name, lowest in least.items():
+            if getattr(self, name) < lowest:
+                raise ValueError(f"{name} got {getattr(self, name)}, but needs at least {lowest}.")
         if self.deadline_s is not None and self.deadline_s < 1:
             raise ValueError(f"deadline_s got {self.deadline_s}, but needs at least 1, or none.")
         if self.max_workers is None and not self.workers:
@@ -149,10 +151,11 @@ class RayJob:
         # Requests equal limits: Ray schedules by the limits, and Kubernetes evicts pods that use more than they requested.
         amounts = {"cpu": str(self.cpus), "memory": f"{self.mem_gb}Gi"}
         amounts |= {"nvidia.com/gpu": str(gpus)} if gpus else {}
+        environment = {"RAY_USAGE_STATS_ENABLED": "0", **self.environment}
         container: dict[str, Any] = {
             "name": name,
             "image": self.image,
-            "env": [{"name": "RAY_USAGE_STATS_ENABLED", "value": "0"}],
+            "env": [{"name": key, "value": value} for key, value in environment.items()],
             "resources": {"requests": dict(amounts), "limits": amounts},
         }
         if self.secrets:

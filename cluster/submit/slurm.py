@@ -50,7 +50,7 @@ _SCRIPT = """\
 export PATH={path}:"$PATH"
 export RAY_USAGE_STATS_ENABLED=0
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 # seconds until all nodes must have joined: a shared disk can be slow
-unset RAY_ADDRESS # Ray would prefer that cluster to this one
+{environment}unset RAY_ADDRESS # Ray would prefer that cluster to this one
 
 # Ray runs any code that reaches it, so this cluster asks for a token. It is in a file that only you can read.
 export RAY_AUTH_MODE=token
@@ -93,6 +93,7 @@ def batch_script(
     *,
     others: Mapping[str, str] | None = None,
     setup: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> str:
     """Return the text of a batch script that runs `command` on a Ray cluster of the job's nodes.
@@ -103,6 +104,7 @@ def batch_script(
             its nodes exclusively.
         others: values by sbatch's names, see `OTHERS`.
         setup: lines of bash that run before everything else, such as `module load python`.
+        environment: variables of the sweep; the script shows them, so they must not be secrets.
         port: of Ray's head; if None, it is computed from the job's number, so that two jobs on a node differ.
 
     Raises:
@@ -123,6 +125,9 @@ def batch_script(
     return _SCRIPT.format(
         directives="\n".join(f"#SBATCH {line}" for line in lines),
         setup="\n".join(map(_setup, setup)),
+        environment="".join(
+            f"export {name}={shlex.quote(value)}\n" for name, value in (environment or {}).items()
+        ),
         path=shlex.quote(str(Path(sys.executable).parent)),
         # No other machine needs to reach a cluster of one node.
         address="address=127.0.0.1" if nodes == 1 else _ADDRESS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cluster.submit.kuberay import NAME_LENGTH, RayJob
 from results.folder.path import AnyPath, is_remote
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
 from sweep.errors import InputError, as_input_error
+from sweep.process.exits import RESUME
 
 
 @click.command()
@@ -85,5 +87,14 @@ def kuberay(
     )
     default = re.sub(r"[^a-z0-9]+", "-", f"sweep-{plan.stem}".lower())[:NAME_LENGTH].rstrip("-")
     with as_input_error():
-        job = RayJob(name or default, command=["sweep", *words], ray_version=version("ray"), **pods)
+        job = RayJob(
+            name or default,
+            command=["sweep", *words],
+            ray_version=version("ray"),
+            # A RayJob that has ended does not run again if it is applied.
+            environment={
+                RESUME: shlex.join(["kubectl", "replace", "--force", "--filename", str(file or "FILE")])
+            },
+            **pods,
+        )
         write_script(job.to_yaml(), file)

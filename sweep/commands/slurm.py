@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,8 +13,10 @@ import click
 
 from cluster.submit import slurm as backend
 from results.folder.path import AnyPath
+from sweep.commands.printing import command
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
 from sweep.errors import InputError, as_input_error
+from sweep.process.exits import RESUME
 
 
 @click.command()
@@ -61,7 +64,7 @@ def slurm(
     A job that is preempted or requeued goes on where it was: it trains only points without a row. It ends with the exit
     code of `sweep run`. Run at most one such job on a node: Ray's launcher refuses a node where another Ray runs.
     """
-    command = [
+    words = [
         sys.executable,
         "-m",
         "sweep",
@@ -69,18 +72,32 @@ def slurm(
     ]
     parameters["job_name"] = parameters["job_name"] or "sweep-" + re.sub(r"[^A-Za-z0-9._-]", "-", plan.stem)
     with as_input_error():
-        script = backend.batch_script(command, parameters, others=_pairs(others), setup=setup, port=port)
+        script = backend.batch_script(
+            words, parameters, others=_pairs(others), setup=setup, port=port,
+            environment={RESUME: _resume(file, submit)},
+        )  # fmt: skip
     write_script(script, file, quiet=submit)
     if submit:
         with as_input_error():
             job = backend.submit(script)
         click.echo(f"Submitted job {job}.")
-        click.echo(f"Next:    squeue --job {job}\n         sweep status {_shared(out)}")
+        shown = f"{shlex.quote(command())} status {shlex.quote(_shared(out))}"
+        click.echo(f"Next:    squeue --job {job}\n         {shown}")
 
 
 def _shared(out: AnyPath) -> str:
     """Return the absolute path or the URI of the run's folder, which all nodes can use."""
     return str(out.expanduser().resolve())
+
+
+def _resume(file: Path | None, submit: bool) -> str:
+    """Return the command that queues this job again; on a node, `sweep run` would lack the cluster of the job."""
+    if file is not None and not submit:
+        return shlex.join(["sbatch", str(file.absolute())])
+    words = [command(), *sys.argv[1:]]
+    if not submit:  # the script was printed, and nobody knows to which file
+        words.insert(2, "--submit")
+    return shlex.join(words)
 
 
 def _pairs(given: Iterable[str]) -> Mapping[str, str]:

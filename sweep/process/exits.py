@@ -12,4 +12,4 @@ EXIT_STOPPED = 3
 """The sweep stopped before its end; the same command resumes it."""
 
 RESUME = "SWEEP_RESUME"
-"""The environment variable that holds the command to resume, if `sweep submit` on another machine started the sweep."""
+"""The environment variable that holds the command to resume, if `sweep submit`, Slurm or Kubernetes started the driver."""

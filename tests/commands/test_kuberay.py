@@ -23,6 +23,10 @@ def test_the_command_writes_the_manifest():
     told = sweep("kuberay", *arguments, "--plan-in-image", "/my plans/p.yaml", "--file", "job.yaml")
     written = yaml.safe_load(Path("job.yaml").read_text())
     assert told.exit_code == 0 and "'/my plans/p.yaml'" in written["spec"]["entrypoint"]
+    # `kubectl apply` would find the ended RayJob unchanged.
+    (pod,) = written["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    resume = {"name": "SWEEP_RESUME", "value": "kubectl replace --force --filename job.yaml"}
+    assert resume in pod["env"]
 
 
 @pytest.mark.parametrize(

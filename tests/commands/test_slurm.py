@@ -1,6 +1,8 @@
 """`sweep slurm` writes the script, or refuses its input and writes nothing."""
 
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +21,33 @@ def test_the_command_writes_the_script(here):
     told = sweep("slurm", "plan.yaml", "--out", "s3://bucket/x", "--file", "job.sh")
     assert told.exit_code == 0 and told.output == "Wrote job.sh.\n"
     assert "--out s3://bucket/x " in (here / "job.sh").read_text()
+
+
+def resume(script):
+    """Return the command to resume that the job of a script prints."""
+    exports = "".join(line for line in script.splitlines(keepends=True) if "SWEEP_RESUME" in line)
+    return subprocess.check_output(["bash", "-c", f'{exports}printf %s "$SWEEP_RESUME"'], text=True)
+
+
+def test_the_job_says_how_it_is_queued_again(here, monkeypatch):
+    options = ["slurm", "plan.yaml", "--out", "my runs", "--", "--points", "3"]
+    monkeypatch.setattr(sys, "argv", ["sweep", *options])
+    expected = "sweep slurm --submit plan.yaml --out 'my runs' -- --points 3"
+    assert resume(sweep(*options).output) == expected
+    sweep("slurm", "--file", "a job.sh", *options[1:])
+    assert resume((here / "a job.sh").read_text()) == f"sbatch {shlex.quote(str(here / 'a job.sh'))}"
+
+
+def test_after_a_submission_each_command_can_be_pasted(here, monkeypatch):
+    binaries = here / "binaries"
+    binaries.mkdir()
+    (binaries / "sbatch").write_text("#!/bin/sh\ncat >script\necho 7\n")
+    (binaries / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(binaries), prepend=":")
+    monkeypatch.setattr(sys, "argv", ["sweep", "slurm", "plan.yaml", "--submit", "--out", "my runs"])
+    told = sweep(*sys.argv[1:]).output
+    assert told.endswith(f"squeue --job 7\n         sweep status {shlex.quote(str(here / 'my runs'))}\n")
+    assert resume((here / "script").read_text()) == "sweep slurm plan.yaml --submit --out 'my runs'"
 
 
 @pytest.mark.parametrize(
