@@ -42,6 +42,16 @@ FOLDER = click.argument("folder", metavar="DIR", type=Location())
 INSECURE = click.option(
     "--insecure", is_flag=True, help="Use a cluster even if others can reach it and it asks for no token."
 )
+NO_VERIFY = click.option(
+    "--no-verify",
+    is_flag=True,
+    help="Do not train the best points again by plain Keras at the end. (`verify` in the plan says how many.)",
+)
+RETRY_FAILED = click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Also train the points again that failed or ran out of time; their rows are deleted first.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 _OBJECTIVE = "  [default: the plan's objective on the validation rows, such as loss_va]"
 RANK_BY = click.option("--by", metavar="COL", callback=_column, help=f"The column to rank by.{_OBJECTIVE}")

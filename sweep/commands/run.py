@@ -27,7 +27,16 @@ from results.schema import NOT_WELL
 from results.store.read import read_points
 from results.verified import sentences
 from sweep.commands.chosen import axes_of, repeated
-from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
+from sweep.commands.options import (
+    INSECURE,
+    JSON,
+    NO_VERIFY,
+    PLAN_OPTIONS,
+    RETRY_FAILED,
+    Location,
+    loaded_plan,
+    with_options,
+)
 from sweep.commands.printing import command, printable
 from sweep.commands.tables import points_table
 from sweep.commands.verify import again_of
@@ -61,16 +70,8 @@ Exit codes:
     help="Head of a running Ray cluster that this machine is a node of; if not given, Ray runs on this machine alone.",
 )
 @INSECURE
-@click.option(
-    "--no-verify",
-    is_flag=True,
-    help="Do not train the best points again by plain Keras at the end. (`verify` in the plan says how many.)",
-)
-@click.option(
-    "--retry-failed",
-    is_flag=True,
-    help="Also train the points again that failed or ran out of time; their rows are deleted first.",
-)
+@NO_VERIFY
+@RETRY_FAILED
 @click.option("--submitted-as", type=click.Path(path_type=Path), hidden=True)
 @JSON
 def run(

@@ -14,7 +14,16 @@ import click
 from cluster.connect.attached import passed_on
 from results.folder.path import AnyPath
 from sweep.commands.dashboard import DASHBOARD, FOLLOW, as_options, cluster_jobs, follow_to_end
-from sweep.commands.options import INSECURE, JSON, PLAN_OPTIONS, Location, loaded_plan, with_options
+from sweep.commands.options import (
+    INSECURE,
+    JSON,
+    NO_VERIFY,
+    PLAN_OPTIONS,
+    RETRY_FAILED,
+    Location,
+    loaded_plan,
+    with_options,
+)
 from sweep.commands.printing import command
 from sweep.driver import travel
 from sweep.errors import as_input_error
@@ -31,6 +40,8 @@ from sweep.process.exits import RESUME
     metavar="URI",
     help="The run's folder: a URI, or a path that the head can also use.",
 )
+@NO_VERIFY
+@RETRY_FAILED
 @DASHBOARD
 @INSECURE
 @FOLLOW
@@ -44,6 +55,8 @@ def submit(
     address: str,
     insecure: bool,
     follow: bool,
+    no_verify: bool,
+    retry_failed: bool,
     as_json: bool,
     **overrides: Any,
 ) -> None:
@@ -73,6 +86,8 @@ def submit(
             words += [f"--points={points}"] if points else []
             words += [f"--idx={','.join(map(str, idx))}"] if idx else []
             words += [f"--cpus={cpus}"] if cpus else []
+            words += ["--no-verify"] if no_verify else []
+            words += ["--retry-failed"] if retry_failed else []
             resume = shlex.join([command(), *sys.argv[1:]])
             job_id = jobs.submit(made, words, folder, {RESUME: resume, **passed_on()})
         state = "submitted"
