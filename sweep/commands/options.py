@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from results.folder.path import AnyPath, any_path
+from results.folder.path import AnyPath, any_path, is_remote
 
 if TYPE_CHECKING:
     from sweep.plan.plan import Plan
@@ -130,6 +131,14 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any
         return function
 
     return decorate
+
+
+def shared(out: AnyPath) -> str:
+    """Return the absolute path of a run's folder, or its URI, by which other machines find it.
+
+    Links are not followed: an automounted path such as /home/me may be a link to one that only this machine has.
+    """
+    return str(out) if is_remote(out) else os.path.abspath(out.expanduser())  # noqa: PTH100  # resolve follows links
 
 
 def loaded_plan(path: Path | None, out: AnyPath | None = None, **overrides: Any) -> Plan:

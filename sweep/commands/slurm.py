@@ -13,6 +13,7 @@ import click
 
 from cluster.submit import slurm as backend
 from results.folder.path import AnyPath
+from sweep.commands.options import shared
 from sweep.commands.printing import command
 from sweep.commands.scripts import FILE, OUT, PLAN, RUN_OPTIONS, run_words, write_script
 from sweep.errors import InputError, as_input_error
@@ -68,7 +69,7 @@ def slurm(
         sys.executable,
         "-m",
         "sweep",
-        *run_words(plan, str(plan.resolve()), _shared(out), run_options),
+        *run_words(plan, str(plan.resolve()), shared(out), run_options),
     ]
     parameters["job_name"] = parameters["job_name"] or "sweep-" + re.sub(r"[^A-Za-z0-9._-]", "-", plan.stem)
     with as_input_error():
@@ -81,13 +82,8 @@ def slurm(
         with as_input_error():
             job = backend.submit(script)
         click.echo(f"Submitted job {job}.")
-        shown = f"{shlex.quote(command())} status {shlex.quote(_shared(out))}"
+        shown = f"{shlex.quote(command())} status {shlex.quote(shared(out))}"
         click.echo(f"Next:    squeue --job {job}\n         {shown}")
-
-
-def _shared(out: AnyPath) -> str:
-    """Return the absolute path or the URI of the run's folder, which all nodes can use."""
-    return str(out.expanduser().resolve())
 
 
 def _resume(file: Path | None, submit: bool) -> str:

@@ -22,11 +22,12 @@ from sweep.commands.options import (
     RETRY_FAILED,
     Location,
     loaded_plan,
+    shared,
     with_options,
 )
 from sweep.commands.printing import command
 from sweep.driver import travel
-from sweep.errors import as_input_error
+from sweep.errors import InputError, as_input_error
 from sweep.plan.order import Selection
 from sweep.process.exits import RESUME
 
@@ -70,7 +71,9 @@ def submit(
     with as_input_error():
         Selection.of(chosen.space, chosen.seed, points, idx)
     chosen.table  # noqa: B018  # this checks the table before anything is sent
-    folder = str(out.expanduser().resolve())
+    if cpus is not None and cpus < 1:
+        raise InputError(f"--cpus got {cpus}, but needs at least 1.")
+    folder = shared(out)
     jobs = cluster_jobs(address, insecure)
     address = jobs.address
     if job := jobs.running_into(folder):

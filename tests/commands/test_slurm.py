@@ -21,6 +21,9 @@ def test_the_command_writes_the_script(here):
     told = sweep("slurm", "plan.yaml", "--out", "s3://bucket/x", "--file", "job.sh")
     assert told.exit_code == 0 and told.output == "Wrote job.sh.\n"
     assert "--out s3://bucket/x " in (here / "job.sh").read_text()
+    (here / "link").symlink_to(here)  # the nodes need not have what a link points to here
+    link = shlex.quote(str(here / "link" / "out"))
+    assert f"--out {link} " in sweep("slurm", "plan.yaml", "--out", "link/out").output
 
 
 def resume(script):

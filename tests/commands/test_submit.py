@@ -3,7 +3,7 @@
 import pytest
 
 from sweep.commands import submit
-from tests.help.commands import sweep
+from tests.help.commands import refused, sweep
 
 pytestmark = pytest.mark.usefixtures("plan_here")
 
@@ -34,3 +34,16 @@ def test_the_options_of_the_run_are_passed_on(server):
     options = ["--points", "3", "--cpus", "2", "--retry-failed", "--no-verify"]
     assert sweep("submit", "plan.yaml", "--out", "out", *options).exit_code == 0
     assert {"--points=3", "--cpus=2", "--retry-failed", "--no-verify"} <= {*server.command}
+
+
+def test_no_cores_are_refused_at_once(server):
+    assert "--cpus got 0" in refused("submit", "plan.yaml", "--out", "out", "--cpus", "0")
+
+
+def test_the_head_gets_the_path_as_it_was_given(server, here):
+    """What a link points to here, such as the target of an automounted home, may be missing there."""
+    (here / "local disk").mkdir()
+    (here / "link").symlink_to(here / "local disk")
+    for given, expected in (("link/a/../run", here / "link" / "run"), ("s3://bucket/x", "s3://bucket/x")):
+        assert sweep("submit", "plan.yaml", "--out", given).exit_code == 0
+        assert server.out == str(expected) and str(expected) in server.command
