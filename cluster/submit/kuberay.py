@@ -21,6 +21,9 @@ import yaml
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
+RETRYABLE = ("python", "-m", "cluster.submit.retryable")
+"""The words before the command: they make it fail only if another cluster may do better."""
+
 # KubeRay's limit, because it makes longer names from this one.
 NAME_LENGTH = 47
 
@@ -41,7 +44,7 @@ class RayJob:
         mem_gb: memory of each pod, in GiB.
         secrets: Secrets whose keys become environment variables of all pods.
         token_secret: a Secret with the cluster's token under the key `auth_token`; KubeRay makes one if None.
-        retries: how many further clusters to create if a cluster is lost or the command fails.
+        retries: how many further clusters to create if a cluster is lost or the command stops before its end.
         ttl_s: seconds after which a finished job's cluster is deleted.
         deadline_s: seconds after which the job is ended; none if None.
         environment: variables of all pods; the manifest shows them, so they must not be secrets.
@@ -99,7 +102,7 @@ class RayJob:
         """Return the RayJob as Kubernetes' plain data."""
         spec: dict[str, Any] = {
             # Ray passes it to a shell.
-            "entrypoint": shlex.join(self.command),
+            "entrypoint": shlex.join([*RETRYABLE, *self.command]),
             "submissionMode": "K8sJobMode",
             "backoffLimit": self.retries,
             "shutdownAfterJobFinishes": True,

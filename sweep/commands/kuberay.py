@@ -49,7 +49,7 @@ from sweep.process.exits import RESUME
     default=3,
     show_default=True,
     metavar="N",
-    help="How many further clusters to try if one is lost.",
+    help="How many further clusters to try if one is lost or the sweep stops before its end.",
 )
 @click.option(
     "--ttl",

@@ -17,7 +17,7 @@ def test_the_command_writes_the_manifest():
     ]  # fmt: skip
     found = yaml.safe_load(sweep("kuberay", *arguments, "--", "--points", "7").output)
     assert found["metadata"]["name"] == "sweep-plan"
-    words = "sweep run /plans/plan.yaml --out s3://b/x --address auto --points 7"
+    words = "python -m cluster.submit.retryable sweep run /plans/plan.yaml --out s3://b/x --address auto --points 7"
     assert found["spec"]["entrypoint"] == words
     assert found["spec"]["rayClusterSpec"]["rayVersion"] == version("ray")
     told = sweep("kuberay", *arguments, "--plan-in-image", "/my plans/p.yaml", "--file", "job.yaml")

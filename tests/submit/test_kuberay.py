@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.submit.kuberay import RayJob
+from cluster.submit.kuberay import RETRYABLE, RayJob
 
 FIELDS = yaml.safe_load(Path(__file__).with_name("kuberay_fields.yaml").read_text())
 TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict}
@@ -81,7 +81,8 @@ def test_a_cluster_that_kuberay_would_refuse_is_not_written():
 
 
 def test_the_entrypoint_is_the_command_word_by_word():
-    assert shlex.split(FULL.manifest()["spec"]["entrypoint"]) == list(FULL.command)
+    words = shlex.split(FULL.manifest()["spec"]["entrypoint"])
+    assert words == [*RETRYABLE, *FULL.command]
     assert yaml.safe_load(FULL.to_yaml()) == FULL.manifest()
 
 
