@@ -25,6 +25,12 @@ STOP_WAIT_S = 60
 """Seconds that a stopped sweep has to store finished points; Ray's default is 3."""
 
 POLL_S = 1.0
+SETTLE_S = 5.0
+"""Seconds after the end of its output within which a job has ended."""
+
+RECONNECTS = 5
+"""So many connections in a row may show nothing new of a job that goes on."""
+
 AGENT_WAIT_S = 60.0
 """Seconds that a head may need after its start until it accepts jobs."""
 
@@ -137,16 +143,43 @@ class Jobs:
             return str(self._client.get_job_logs(job_id))
 
     def follow(self, job_id: str, write: Callable[[str], None]) -> Job:
-        """Pass the output of a job to `write` until the job has ended, and return the job."""
+        """Pass the output of a job to `write` until the job has ended, and return the job.
+
+        If the connection ends before the job, another one is made. The job that is returned goes on if that did not help.
+
+        Raises:
+            ClusterError: there is no such job, or the server no longer answers.
+        """
         self.get(job_id)
+        shown = failures = 0
 
         async def tail() -> None:
+            nonlocal shown
+            sent = 0  # each connection begins with the first character of the log
             async for part in self._client.tail_job_logs(job_id):
-                write(part)
+                sent += len(part)
+                if sent > shown:
+                    write(part[shown - sent :])
+                    shown = sent
 
-        with self._explained():
-            asyncio.run(tail())
-        return self.wait(job_id)
+        while True:
+            before = shown
+            try:
+                asyncio.run(tail())
+            except BrokenPipeError:  # nobody reads what is written here
+                raise
+            except _client_errors():
+                pass  # the status tells whether it matters
+            failures = 0 if shown > before else failures + 1
+            try:
+                job = self.wait(job_id, SETTLE_S)
+            except ClusterError:
+                if failures > RECONNECTS:
+                    raise
+            else:
+                if job.ended or failures > RECONNECTS:
+                    return job
+            time.sleep(POLL_S)
 
     def stop(self, job_id: str) -> Job:
         """Ask a job to stop, as Ctrl-C does, wait until it has stopped, and return it."""

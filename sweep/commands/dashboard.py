@@ -8,6 +8,7 @@ import sys
 import click
 
 from cluster.connect import reach
+from cluster.errors import ClusterError
 from cluster.submit.jobs import Jobs
 from sweep.commands.printing import command
 from sweep.process.exits import EXIT_STOPPED
@@ -50,13 +51,20 @@ def as_options(address: str, insecure: bool) -> str:
 
 
 def follow_to_end(jobs: Jobs, job_id: str, options: str) -> None:
-    """Show a job's output to its end and exit with its code; Ctrl-C leaves it running."""
+    """Show a job's output to its end and exit with its code; Ctrl-C and a lost connection leave it running."""
+    jobs.get(job_id)  # one that the cluster does not know is bad input
+    again = f"Follow: {shlex.quote(command())} logs {job_id} -f{options}"
     try:
         job = jobs.follow(job_id, lambda part: click.echo(part, nl=False))
     except (KeyboardInterrupt, StopRequested):
-        sweep = shlex.quote(command())
-        click.echo(f"\nJob {job_id} goes on. Follow: {sweep} logs {job_id} -f{options}", err=True)
+        click.echo(f"\nJob {job_id} goes on. {again}", err=True)
         sys.exit(0)
+    except ClusterError as error:
+        click.echo(f"\nNote: {error}\nMost likely job {job_id} goes on. {again}", err=True)
+        sys.exit(EXIT_STOPPED)
+    if not job.ended:
+        click.echo(f"\nThe connection broke, but job {job_id} goes on. {again}", err=True)
+        sys.exit(EXIT_STOPPED)
     if job.status == "SUCCEEDED":
         sys.exit(0)
     sys.exit(job.exit_code if job.exit_code else EXIT_STOPPED)

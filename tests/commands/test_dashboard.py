@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cluster.errors import ClusterError
 from cluster.submit.jobs import Job
 from sweep.commands import dashboard, jobs, logs, stop
 from tests.help.commands import sweep
@@ -20,7 +21,7 @@ def job(status, exit_code=None, started=STARTED):
 class KnownJobs:
     """A Jobs server that knows one job; it can be interrupted while a person follows the job."""
 
-    def __init__(self, before, after=None, interrupted=False):
+    def __init__(self, before, after=None, interrupted=None):
         self.before, self.after, self.interrupted = before, after or before, interrupted
         self.stopped = False
 
@@ -36,7 +37,7 @@ class KnownJobs:
     def follow(self, job_id, write):
         write("as it comes\n")
         if self.interrupted:
-            raise KeyboardInterrupt
+            raise self.interrupted
         return self.after
 
     def stop(self, job_id):
@@ -86,10 +87,19 @@ def test_who_follows_a_job_ends_with_its_exit_code(server, ended, code):
 
 
 def test_who_stops_following_is_told_how_to_follow_again(server):
-    server(job("RUNNING"), interrupted=True)
+    server(job("RUNNING"), interrupted=KeyboardInterrupt())
     found = sweep("logs", "raysubmit_1", "-f", "--address", "http://a b:1", "--insecure")
     assert found.exit_code == 0
     assert "goes on. Follow: sweep logs raysubmit_1 -f --address 'http://a b:1' --insecure" in found.stderr
+
+
+def test_who_loses_the_connection_is_told_how_to_follow_again(server):
+    again = "job raysubmit_1 goes on. Follow: sweep logs raysubmit_1 -f --address http://127.0.0.1:8265\n"
+    for after, interrupted in ((job("RUNNING"), None), (None, ClusterError("No answer."))):
+        server(job("RUNNING"), after, interrupted=interrupted)
+        found = sweep("logs", "raysubmit_1", "-f")
+        assert found.exit_code == 3 and found.stderr.endswith(again), found.stderr
+    assert "Note: No answer.\n" in found.stderr
 
 
 def test_a_stop_shows_the_end_of_the_log_and_how_the_job_ended(server):

@@ -7,12 +7,14 @@ import os
 import signal
 import threading
 import time
+import types
 
 import pandas as pd
 import pytest
 import yaml
 
 from cluster.errors import ClusterError
+from cluster.submit import jobs as jobs_server
 from cluster.submit.jobs import SOFTWARE, Jobs
 from tests.help import clusters
 from tests.help.commands import refused
@@ -183,14 +185,46 @@ def dying_head(status=200):
 def test_a_head_that_dies_after_it_has_answered_is_one_message(monkeypatch):
     for name in [name for name in os.environ if name.startswith("RAY_")]:
         monkeypatch.delenv(name)
+    for name in ("SETTLE_S", "POLL_S"):
+        monkeypatch.setattr(jobs_server, name, 0)
     with dying_head() as address:
         jobs = Jobs(address)
         assert [job.job_id for job in jobs.all()] == ["one"]
-        for request in (jobs.stop, jobs.log, lambda job_id: jobs.follow(job_id, print)):
+        assert jobs.follow("one", print).status == "RUNNING"
+        for request in (jobs.stop, jobs.log):
             with pytest.raises(ClusterError, match=f"{address} cannot do this: .+ the cluster is alive"):
                 request("one")
-    with pytest.raises(ClusterError, match=f"{address} cannot do this: .+ the cluster is alive"):
-        jobs.stop("one")
+    for request in (jobs.stop, lambda job_id: jobs.follow(job_id, print)):
+        with pytest.raises(ClusterError, match=f"{address} cannot do this: .+ the cluster is alive"):
+            request("one")
+
+
+class Client:
+    """A client of Ray whose connections show the texts of a list; only after the last one, the job has ended."""
+
+    def __init__(self, *connections):
+        self.connections = [*connections]
+
+    async def tail_job_logs(self, job_id):
+        for part in self.connections.pop(0):
+            yield part
+        if self.connections:
+            raise RuntimeError("WebSocket connection closed unexpectedly with close code 1006")
+
+    def list_jobs(self):
+        status, metadata = "RUNNING" if self.connections else "SUCCEEDED", {"software": SOFTWARE}
+        found = {"submission_id": "one", "status": status, "metadata": metadata, "message": None}
+        return [types.SimpleNamespace(**found, start_time=None)]
+
+
+def test_a_connection_that_breaks_is_made_again_and_nothing_is_shown_twice(monkeypatch):
+    for name in ("SETTLE_S", "POLL_S", "RECONNECTS"):
+        monkeypatch.setattr(jobs_server, name, 0)
+    jobs, shown = Jobs.__new__(Jobs), []
+    jobs.address = "http://127.0.0.1:8265"
+    jobs._client = Client(["1\n", "2"], ["1\n2\n3", "\n"], ["1", "\n2\n3\n4\n"])
+    assert jobs.follow("one", shown.append).status == "SUCCEEDED"
+    assert shown == ["1\n", "2", "\n3", "\n", "4\n"]
 
 
 def test_a_server_that_refuses_the_token_later_is_one_message(monkeypatch):
