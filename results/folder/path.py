@@ -20,6 +20,9 @@ AnyPath: TypeAlias = Path | RemotePath
 _OPTIONS = {"s3": {"region", "endpoint_override", "scheme"}, "gs": set[str]()}
 """The object stores that a run can be on, and the options that their URIs may have after the question mark."""
 
+_SECRET_NAMES = ("key", "secret", "token", "pass", "credential", "signature")
+"""What the names of options after the question mark contain if their values are secrets, in lower case."""
+
 _CREDENTIALS = (
     "Credentials do not belong there: a URI is printed, logged and kept. Put them into AWS_ACCESS_KEY_ID, "
     "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or into ~/.aws/credentials."
@@ -49,12 +52,7 @@ def any_path(location: str | Path | RemotePath) -> AnyPath:
     before, _, query = rest.partition("?")
     bucket, _, folder = before.partition("/")
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
-    if (
-        "@" in bucket
-        or ":" in bucket
-        or any(w in n for n in names for w in ("key", "secret", "token", "pass"))
-    ):
-        raise ValueError(f"The {scheme}:// URI carries credentials. {_CREDENTIALS}")
+    check_no_credentials(location)
     if unknown := sorted(names - _OPTIONS[scheme]):
         allowed = ", ".join(sorted(_OPTIONS[scheme])) or "nothing"
         raise ValueError(f"The {scheme}:// URI has {unknown[0]}=, but only {allowed} may follow the ?.")
@@ -68,6 +66,23 @@ def any_path(location: str | Path | RemotePath) -> AnyPath:
             f"{location} names no folder of the bucket. Add one, of plain names: {scheme}://{bucket}/folder."
         )
     return RemotePath(scheme, f"{bucket}/{key}", query)
+
+
+def check_no_credentials(uri: str) -> None:
+    """Check that a URI has no credentials.
+
+    Raises:
+        ValueError: it has; the message does not repeat them.
+    """
+    scheme, _, rest = uri.partition("://")
+    before, _, query = rest.partition("?")
+    host = before.partition("/")[0]
+    names = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
+    # A store of buckets has neither users nor ports; elsewhere, a user is no secret, but what follows the colon is.
+    in_host = ("@" in host or ":" in host) if scheme in _OPTIONS else ":" in host.rpartition("@")[0]
+    in_options = any(word in name for name in names for word in _SECRET_NAMES) or "sig" in names  # Azure's
+    if in_host or in_options:
+        raise ValueError(f"The {scheme}:// URI carries credentials. {_CREDENTIALS}")
 
 
 def is_remote(path: AnyPath) -> TypeIs[RemotePath]:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_type_hints
 import numpy as np
 import yaml
 
-from results.folder.path import AnyPath, any_path, is_remote
+from results.folder.path import AnyPath, any_path, check_no_credentials, is_remote
 from results.space import Space
 from results.verified import MOST
 from sweep.plan import repeats
@@ -92,6 +92,7 @@ class Plan:
             if found and item.name != "space":
                 value = _default(item)
             object.__setattr__(self, item.name, value)
+        faults += self._faults_of_addresses()
         wrong = {fault.key[0] for fault in faults}
         faults += self._faults_of_numbers(wrong)
         faults += self._faults_of_axes(wrong, [*map(str, given)])
@@ -148,6 +149,15 @@ class Plan:
         if faults:
             raise joined(faults)
         return plan
+
+    def _faults_of_addresses(self) -> Iterator[PlanError]:
+        """Yield a fault for each URI of the table with credentials: a plan is printed, stored and sent."""
+        for key in ("path", "test_path", "validation_path"):
+            if "://" in (uri := getattr(self.data, key, None) or ""):
+                try:
+                    check_no_credentials(uri)
+                except ValueError as error:
+                    yield PlanError(f"data.{key}: {error}", ("data", key))
 
     def _faults_of_numbers(self, wrong: Set[str]) -> Iterator[PlanError]:
         """Yield a fault for each value out of range; `wrong` are keys with a fault already, which have their defaults."""

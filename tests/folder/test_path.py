@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from results.folder.object_store import RemotePath
-from results.folder.path import any_path
+from results.folder.path import any_path, check_no_credentials
 
 
 def test_paths_are_paths(tmp_path):
@@ -60,3 +60,31 @@ def test_credentials_are_refused_and_not_repeated(uri):
     with pytest.raises(ValueError, match="AWS_SECRET_ACCESS_KEY") as error:
         any_path(uri)
     assert "hush" not in str(error.value) and "AKIA" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "hdfs://me:hush@node:8020/a",
+        "abfs://account:hush@host/a",
+        "abfs://files@host/a?sig=hush",
+        "https://host/a.csv?X-Amz-Signature=hush",
+        "http://host/a?api_key=hush",
+    ],
+)
+def test_no_other_uri_may_have_credentials_either(uri):
+    with pytest.raises(ValueError, match="carries credentials") as error:
+        check_no_credentials(uri)
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "hdfs://me@node:8020/a@b:c",
+        "abfs://files@account.dfs.core.windows.net/a",
+        "https://host:80/a?design=1",
+    ],
+)
+def test_a_user_a_port_and_other_options_are_no_credentials(uri):
+    check_no_credentials(uri)

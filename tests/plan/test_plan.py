@@ -352,3 +352,15 @@ def test_texts_that_look_like_such_numbers_survive_a_plan_that_is_written(workpl
     )
     (workplace / "again.yaml").write_text(plan.to_yaml())
     assert Plan.load(workplace / "again.yaml").space.to_dict() == plan.space.to_dict()
+
+
+@pytest.mark.parametrize("key", ["path", "test_path", "validation_path"])
+def test_credentials_in_an_address_of_the_table_are_refused_and_not_repeated(workplace, key):
+    """They would be stored in the run's folder, sent to the nodes and printed."""
+    data = {**small_plan()["data"], key: "s3://AKIA:hush@bucket/table.csv"}
+    (workplace / "plan.yaml").write_text(yaml.safe_dump({**small_plan(), "data": data, "seed": -1}))
+    with pytest.raises(
+        PlanError, match=rf"line \d+: data\.{key}: The s3:// URI carries credentials"
+    ) as error:
+        Plan.load(workplace / "plan.yaml")
+    assert "hush" not in str(error.value) and "AKIA" not in str(error.value)
