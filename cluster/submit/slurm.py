@@ -199,7 +199,8 @@ def _setup(line: str) -> str:
         raise ValueError(f"setup got {line!r}, which is not a line of bash ({error}). Correct it.") from None
     if not line.isprintable():
         raise ValueError(f"setup got {line!r}, but needs one line each. Repeat the option for each line.")
-    return f"{line} || exit 3"
+    # On a line of its own: after a comment or a semicolon, it would have no effect.
+    return f"{line}\n[ $? = 0 ] || exit 3"
 
 
 def _srun(given: Mapping[str, object]) -> str:

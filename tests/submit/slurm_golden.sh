@@ -15,8 +15,10 @@
 
 # Written by `sweep slurm`. Ray runs on every node of the job, the sweep on the first. A requeue, or submitting this script
 # again, trains the points that have no row yet.
-module load gcc || exit 3
-cd '/a b' || exit 3
+module load gcc
+[ $? = 0 ] || exit 3
+cd '/a b'
+[ $? = 0 ] || exit 3
 export PATH='/opt/a venv/bin':"$PATH"
 export RAY_USAGE_STATS_ENABLED=0
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300 # seconds until all nodes must have joined: a shared disk can be slow

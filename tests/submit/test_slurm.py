@@ -118,6 +118,14 @@ def test_bash_gives_every_word_to_the_command_as_it_is(tmp_path):
     assert json.loads(printed)[:-2] == words and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("line", ["false", "false # a remark", "false;", "false; # both", "true && false"])
+def test_a_line_of_setup_that_fails_ends_the_job(line):
+    script = checked(batch_script(COMMAND, {}, setup=["true; # a remark", line]))
+    setup = script[script.index("true;") : script.index("export PATH")]
+    assert subprocess.run(["bash", "-c", f"{setup}echo went on"], capture_output=True).returncode == 3
+    assert subprocess.run(["bash", "-c", setup.replace("false", "true")]).returncode == 0
+
+
 def test_submission_says_that_there_is_no_slurm_and_what_slurm_says(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match="sbatch is not found"):
