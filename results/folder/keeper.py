@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from results.folder.errors import HeldError
+from results.folder.errors import FolderError, HeldError
 from results.folder.files import explained, replace_file
 from results.folder.lease import Lease, in_words, is_alive
 from results.folder.mirror import mirrored
@@ -121,10 +121,10 @@ class LocalKeeper(Keeper):
         try:
             with (self.path / LOCK).open() as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
         except BlockingIOError:
             return True
+        except OSError:  # no such folder, or a file system without locks, where no process can hold one
+            return False
         return False
 
     def check_held(self) -> None:
@@ -143,6 +143,12 @@ class LocalKeeper(Keeper):
             except BlockingIOError:
                 if attempt < 4:
                     time.sleep(0.05)
+            except OSError as error:
+                raise FolderError(
+                    f"{self.path}: its file system lets no process lock a file ({error.strerror or error}), so two sweeps "
+                    "could write the same points. Use a folder on a local disk, on NFS 4 or on an object store, or have it "
+                    "mounted with locks (for Lustre: -o flock)."
+                ) from error
         raise HeldError(f"{self.path} is held by {self.holder()}. Wait for it, or stop it.")
 
 

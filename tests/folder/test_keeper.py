@@ -1,5 +1,6 @@
 """The hold of a folder on this machine: one process has it, and it ends with that process."""
 
+import errno
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from results.folder import keeper
 from results.folder.errors import FolderError, HeldError
 from results.folder.run_folder import RunFolder
 
@@ -67,3 +69,16 @@ def test_a_path_that_cannot_be_a_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FolderError, match=r"file.*cannot be written"):
         RunFolder(tmp_path / "file").create()
+
+
+def test_a_file_system_without_locks_is_named_with_a_remedy(folder, monkeypatch):
+    def refuse(file, operation):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(keeper.fcntl, "flock", refuse)
+    with (
+        pytest.raises(FolderError, match=r"a run é: its file system lets no process lock.*object store"),
+        folder.held(),
+    ):
+        pass
+    assert not folder.is_held()
