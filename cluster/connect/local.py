@@ -26,7 +26,7 @@ def available_cpus() -> int:
 
 
 def check_writable() -> None:
-    """Check that Ray can write where it must: its token below HOME, and its files below TMPDIR. Writes nothing else.
+    """Check that Ray can keep its token below HOME, and its files and sockets below TMPDIR. Writes nothing else.
 
     Raises:
         ClusterError: it cannot; the message names the folder, the variable and the remedy.
@@ -39,8 +39,9 @@ def check_writable() -> None:
             f"{token.parent}: cannot be written, but Ray needs a token there. Correct the rights of the folder, or have "
             "the variable HOME name one that you can write: HOME=/path/of/a/folder"
         )
-    variable = "RAY_TMPDIR" if os.environ.get("RAY_TMPDIR") else "TMPDIR"
-    wanted = Path(os.environ.get(variable) or tempfile.gettempdir()) / "ray"
+    is_mac = sys.platform == "darwin"  # where Ray does not read TMPDIR
+    variable = "RAY_TMPDIR" if os.environ.get("RAY_TMPDIR") or is_mac else "TMPDIR"
+    wanted = Path(os.environ.get(variable) or "/tmp") / "ray"
     nearest = next(folder for folder in (wanted, *wanted.absolute().parents) if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=nearest):
@@ -50,6 +51,13 @@ def check_writable() -> None:
             f"{wanted}: cannot be written ({error.strerror or error}), but Ray keeps its files there while it runs. Make "
             f"room, correct the rights, or have the variable {variable} name another folder: {variable}=/path/of/a/folder"
         ) from None
+    socket = ray_internals.LONGEST_SOCKET.format(folder=wanted, pid=os.getpid())
+    most = 103 if is_mac else 107
+    if (length := len(os.fsencode(socket))) > most:
+        raise ClusterError(
+            f"{wanted}: the path is too long for Ray's sockets, which would have {length} bytes there, but {most} are the "
+            "most. Have the variable RAY_TMPDIR name a folder with a shorter path: RAY_TMPDIR=/tmp"
+        )
 
 
 def _mode() -> str:

@@ -180,6 +180,9 @@ LAST_FAILURE = "Failure # "
 NEEDED = ("raylet", "gcs_server")
 """The processes that a Ray on this machine starts as children and needs."""
 
+LONGEST_SOCKET = "{folder}/session_2026-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
+"""The longest path of a socket of a Ray that the process `pid` starts with its files in `folder`."""
+
 HEADS_PYTHON = (
     "$(sed -n 's/.*--python_worker_command=\\([^ ]*\\) .*/\\1/p' "
     "/proc/$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status)/cmdline)"

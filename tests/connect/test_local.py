@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import ray
@@ -89,3 +91,31 @@ def test_a_place_where_ray_cannot_write_is_named_before_ray_is_started(monkeypat
     assert "\n" not in str(error.value)
     with pytest.raises(ClusterError, match="cannot be written"), started(cpus=1):
         pass
+
+
+@pytest.fixture
+def short_folder():
+    """A folder whose path is short enough for sockets, which `tmp_path` is not."""
+    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
+def test_a_path_that_is_too_long_for_sockets_is_named_before_ray_is_started(
+    monkeypatch, short_folder, variable
+):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    rest = f"/ray/session_2026-01-01_00-00-00_000000_{os.getpid()}/sockets/plasma_store"
+    longest = short_folder / ("x" * (107 - len(rest) - len(f"{short_folder}/")))
+    monkeypatch.setenv(variable, str(longest))
+    check_writable()
+    monkeypatch.setenv(variable, f"{longest}x")
+    with pytest.raises(ClusterError, match=r"x/ray: the path is too long .* 108 bytes .* RAY_TMPDIR=/tmp$"):
+        check_writable()
+
+
+def test_a_mac_s_long_folder_for_files_is_not_that_of_ray(monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / ("x" * 90)))
+    check_writable()
