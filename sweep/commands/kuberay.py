@@ -82,9 +82,9 @@ def kuberay(
         raise InputError(
             f"--out got {out}, but a pod's disk ends with the pod. Name a URI, such as s3://BUCKET/{out}."
         )
-    words = run_words(
-        plan, plan_in_image or f"/plans/{plan.name}", str(out), ("--address", "auto", *run_options)
-    )
+    where = plan_in_image or f"/plans/{plan.name}"
+    options = ("--address", "auto", *run_options)
+    words = run_words(plan, where, str(out), options, inside=plan_in_image is None)
     default = re.sub(r"[^a-z0-9]+", "-", f"sweep-{plan.stem}".lower())[:NAME_LENGTH].rstrip("-")
     with as_input_error():
         job = RayJob(

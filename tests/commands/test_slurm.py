@@ -62,6 +62,7 @@ def test_after_a_submission_each_command_can_be_pasted(here, monkeypatch):
         (["plan.yaml", "--out", "out", "--nodes", "0"], "nodes got 0"),
         (["none.yaml", "--out", "out"], "no such plan"),
         (["plan.yaml"], "--out"),
+        (["plan.yaml", "--out", "out", "--file", "jobs/job.sh"], "job.sh: there is no folder"),
     ],
 )
 def test_bad_input_is_refused_and_nothing_is_written(here, arguments, said):
