@@ -16,6 +16,7 @@ import ipaddress
 import json
 import os
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
@@ -108,11 +109,11 @@ def check_dashboard(address: str, insecure: bool) -> str:
             f"password{'' if parts.password else f', but got {address!r}'}."
         )
     address = f"{parts.scheme}://{parts.netloc}"
-    if _status(address, None) in (401, 403):
+    if _status(address, None, parts.path) in (401, 403):
         secret = token()
         if secret is None:
             raise ClusterError(_no_token(address))
-        if _status(address, secret) in (401, 403):
+        if _status(address, secret, parts.path) in (401, 403):
             raise ClusterError(
                 f"The cluster at {address} does not take the token of this user. {_TOKEN_REMEDY}"
             )
@@ -240,18 +241,35 @@ def _connect(host: str, port: int) -> None:
     socket.create_connection((host.strip("[]"), port), timeout=CONNECT_TIMEOUT_S).close()
 
 
-def _status(address: str, secret: str | None) -> int:
-    """Return 200 if a dashboard answers, 401 or 403 if it asks for a token or does not accept `secret`."""
+def _status(address: str, secret: str | None, path: str = "") -> int:
+    """Return 200 if a dashboard answers, 401 or 403 if it asks for a token or does not accept `secret`.
+
+    Args:
+        address: without a path.
+        secret: the token; None to ask without one.
+        path: what followed the address. It is not used, because users copy the address of a page of the dashboard.
+    """
     try:
         _get(f"{address}/api/version", secret)
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             return error.code
+        remedy = "Correct --address."
+        if path.strip("/"):
+            remedy = (
+                f"A dashboard that a proxy shows behind a path such as {path} cannot be used: run "
+                "`ssh -L 8265:localhost:8265 HEAD` and use --address http://localhost:8265."
+            )
         raise ClusterError(
-            f"{address} answers with HTTP status {error.code}, so it is no Ray dashboard. Correct --address."
+            f"{address} answers with HTTP status {error.code}, so it is no Ray dashboard. {remedy}"
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise ClusterError(
+                f"The certificate of {address} cannot be verified ({reason.verify_message}). If an authority of your own "
+                "has signed it, have SSL_CERT_FILE and REQUESTS_CA_BUNDLE name the file with its certificate."
+            ) from None
         raise ClusterError(
             f"No Ray dashboard answers at {address} ({reason}). Correct --address, or start the cluster with "
             "`ray start --head --include-dashboard=true`."

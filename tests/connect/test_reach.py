@@ -5,10 +5,12 @@ import json
 import os
 import re
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 import time
+import urllib.error
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -191,10 +193,28 @@ def web_server(handler):
 
 def test_another_web_server_is_no_dashboard():
     with web_server(NoRay) as address:
-        with pytest.raises(ClusterError, match="status 404, so it is no Ray dashboard"):
+        with pytest.raises(
+            ClusterError, match=r"status 404, so it is no Ray dashboard\. Correct --address\.$"
+        ):
             reach.check_dashboard(address, False)
+        with pytest.raises(
+            ClusterError, match=r"404.* behind a path such as /ray cannot be used: run `ssh -L"
+        ):
+            reach.check_dashboard(f"{address}/ray", False)
         with pytest.raises(ClusterError, match="No Ray cluster answers"):
             reach.check_head(address.removeprefix("http://"), False)
+
+
+def test_a_certificate_of_an_authority_of_one_s_own_is_told(monkeypatch):
+    wrong = ssl.SSLCertVerificationError("certificate verify failed")
+    wrong.verify_message = "unable to get local issuer certificate"
+
+    def refuse(url, secret):
+        raise urllib.error.URLError(wrong)
+
+    monkeypatch.setattr(reach, "_get", refuse)
+    with pytest.raises(ClusterError, match=r"local issuer certificate.*SSL_CERT_FILE and REQUESTS_CA_BUNDLE"):
+        reach.check_dashboard("https://head:8265", False)
 
 
 class Open(NoRay):
@@ -225,6 +245,7 @@ def test_ray_s_client_asks_no_proxy_either(monkeypatch, listed):
         reach.check_dashboard(address, True)
         assert requests.get(f"{address}/api/version", timeout=60).status_code == 200 and not asked
     assert os.environ["no_proxy"] == ",".join(filter(None, [listed, "127.0.0.1"]))
+
 
 @pytest.mark.parametrize(
     "given", ["host", "host:", ":6379", "host:x", "host:0", "host:70000", "ray://h:10001", ""]
