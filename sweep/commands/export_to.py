@@ -157,7 +157,7 @@ def _through(written: Iterator[bool], total: int) -> tuple[int, int]:
     done = new = 0
     console = Console(stderr=True)
     next_line = time.monotonic() + _LINE_EVERY_S
-    with Stopper() as stopper, stopper.deferred(), Progress(
+    with Stopper(ends_process=True) as stopper, stopper.deferred(), Progress(
         console=console, transient=True, disable=not console.is_terminal
     ) as progress:  # fmt: skip
         bar = progress.add_task("points", total=total)

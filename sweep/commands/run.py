@@ -106,13 +106,14 @@ def run(
         reach.check_head(head, insecure)
         sys.exit(supervisor.supervised(sys.argv[1:], head))
     out = out or Path("runs") / (plan.stem if plan else "abalone")
-    with Stopper():  # the run has its own Stopper; this one handles signals before and after it
+    # The run has its own Stopper; this one handles signals before and after it.
+    with Stopper(ends_process=True):
         loaded = loaded_plan(plan, out, **overrides)
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             outcome = runner.run(
                 loaded, out, points=points, idx=idx, cpus=cpus, address=address, insecure=insecure,
                 stored_plan=submitted_as.read_text(encoding="utf-8") if submitted_as else None,
-                resume=_resume(), verify=not no_verify, retry_failed=retry_failed,
+                resume=_resume(), verify=not no_verify, retry_failed=retry_failed, ends_process=True,
             )  # fmt: skip
         if as_json:
             found = outcome.verification

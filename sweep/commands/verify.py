@@ -56,7 +56,7 @@ def verify(folder: AnyPath, idx: tuple[int, ...], points: int | None, trust: boo
     run = opened(folder)
     if idx and points:
         raise InputError("IDX and --points were both given, but only one can choose the points.")
-    with Stopper() as stopper, stopper.deferred():
+    with Stopper(ends_process=True) as stopper, stopper.deferred():
         from sweep.models.verify import loaded, verified
 
         click.echo(f"The models are made by the builder {printable(str(run.plan.get('builder')))}.", err=True)

@@ -90,11 +90,12 @@ def run(
     trainable: type[Trial] | None = None,
     in_process: bool = False,
     retry_failed: bool = False,
+    ends_process: bool = False,
 ) -> Outcome:
     """Train the points of `plan` that have no row in the folder `out` yet, and return how the run ended.
 
-    Ctrl-C or SIGTERM stops the run after it has committed all finished points. A second one ends the process at once;
-    committed rows stay. What Ray and TensorFlow print goes to `sweep.log` in the folder.
+    Ctrl-C, SIGTERM or SIGHUP stops the run after it has committed all finished points. A second Ctrl-C or SIGTERM stops it
+    at once, by a KeyboardInterrupt; committed rows stay. What Ray and TensorFlow print goes to `sweep.log` in the folder.
 
     If one of Ray's own processes on this machine is killed, this process prints what happened and ends at once, with exit
     code 3: Ray would end it without a message.
@@ -118,12 +119,14 @@ def run(
         in_process: train in this process, without Ray: this starts sooner, trains on one core, and verifies no point.
         retry_failed: delete the rows of points that failed or ran out of time, as far as they are chosen, and train these
             points again.
+        ends_process: whether a second signal ends this process, with exit code 3, as it does of the command.
 
     Raises:
         PlanError: the plan, the table or the selection cannot be run, or the folder holds another plan's run.
         FolderError: the folder cannot be written, or holds files of something else that the run would overwrite.
         HeldError: another run holds the folder.
         ClusterError: the cluster cannot be used.
+        KeyboardInterrupt: a second signal came before the run had stopped; not with `ends_process`.
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
     if address is not None:
@@ -161,7 +164,7 @@ def run(
         tally.workers = min(cpus // plan.resources.cpu, max(1, tally.open)) if cpus else 0
         reason: str | None = None
         with (
-            Stopper() as stopper,
+            Stopper(ends_process) as stopper,
             noise_to(folder.log) as terminal,
             View(tally, folder, terminal if show else None) as view,
         ):

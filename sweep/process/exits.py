@@ -1,4 +1,4 @@
-"""The exit codes of the command, and the environment variable that holds the command to resume."""
+"""What the end of the command means to others: exit codes, the command to resume, and a terminal in order."""
 
 from __future__ import annotations
 
@@ -13,3 +13,6 @@ EXIT_STOPPED = 3
 
 RESUME = "SWEEP_RESUME"
 """The environment variable that holds the command to resume, if `sweep submit`, Slurm or Kubernetes started the driver."""
+
+SHOW_CURSOR = "\x1b[?25h"
+"""What a terminal is sent to show its cursor again, which the live view hides."""

@@ -4,7 +4,7 @@ Ray's core ends a driver that loses its cluster at once, and no Python code runs
 is kept and how to resume. Therefore `sweep run --address` runs the driver as a child in a session of its own, and the
 parent prints it.
 
-Ctrl-C and SIGTERM reach the parent. It asks the child to stop by another signal, `STOP_SIGNAL`: a job server sends
+Ctrl-C, SIGTERM and SIGHUP reach the parent. It asks the child to stop by another signal, `STOP_SIGNAL`: a job server sends
 SIGTERM to both processes, and the child must not take that for a second request.
 """
 
@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from sweep.process.exits import EXIT_STOPPED, RESUME
+from sweep.process.exits import EXIT_STOPPED, RESUME, SHOW_CURSOR
 
 STOP_SIGNAL = signal.SIGUSR1
 """The signal that asks the driver to stop."""
@@ -40,6 +40,12 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 def is_supervised() -> bool:
     """Return whether this process is the child of a supervisor."""
     return _VARIABLE in os.environ
+
+
+def requests_to_stop() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask a sweep to stop: Ctrl-C, SIGTERM, and a lost terminal unless that is ignored."""
+    ignores = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # as `nohup` has it
+    return (signal.SIGINT, signal.SIGTERM, *(() if ignores else (signal.SIGHUP,)))
 
 
 def begin() -> None:
@@ -72,7 +78,7 @@ def supervised(arguments: Sequence[str], address: str) -> int:
         start_new_session=True,
     )
     os.close(writer)
-    with _passed_on(child):
+    with _passed_on(child) as asked:
         _watch(child, address)
     ended_by_itself = os.read(reader, 1) != b""
     os.close(reader)
@@ -81,14 +87,17 @@ def supervised(arguments: Sequence[str], address: str) -> int:
     if child.returncode == -STOP_SIGNAL:  # before it installed its handlers
         print("Stopped.", file=sys.stderr)
         return EXIT_STOPPED
+    if sys.stdout.isatty():
+        print(SHOW_CURSOR, end="", flush=True)  # the child had no time to do so
+    if len(asked) > 1:
+        why = "Stopped at once. What was committed is kept."
+    else:
+        why = (
+            f"Error: the driver was ended ({_how(child.returncode)}). Ray ends it when the cluster's head at {address} "
+            "is gone or cannot be reached; sweep.log in the run's folder tells more. What was finished is kept."
+        )
     command = os.environ.get(RESUME) or shlex.join(["sweep", *arguments])
-    print(
-        f"\nError: the driver was ended ({_how(child.returncode)}). Ray ends it when the cluster's head at {address} "
-        "is gone or cannot be reached; sweep.log in the run's folder tells more. What was finished is kept.\n"
-        f"Resume:  {command}",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(f"\n{why}\nResume:  {command}", file=sys.stderr, flush=True)
     return EXIT_STOPPED
 
 
@@ -97,17 +106,22 @@ def _how(code: int) -> str:
 
 
 @contextlib.contextmanager
-def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Send the child `STOP_SIGNAL` at the first Ctrl-C or SIGTERM, and kill it at the second."""
+def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Send the child `STOP_SIGNAL` at the first request to stop, and kill it at the second; yield the requests.
+
+    A lost terminal is never the second one: the kernel and the shell may both tell of it.
+    """
     asked: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:
+        if asked and number == signal.SIGHUP:
+            return
         child.send_signal(signal.SIGKILL if asked else STOP_SIGNAL)
         asked.append(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, pass_on) for number in requests_to_stop()}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

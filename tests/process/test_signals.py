@@ -36,14 +36,63 @@ def test_a_library_that_took_the_signals_gives_them_back():
             signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_second_signal_ends_the_process():
-    code = (
-        "import signal\nfrom sweep.process.signals import Stopper\n"
-        "with Stopper() as stopper, stopper.deferred():\n"
-        "    signal.raise_signal(signal.SIGINT)\n    signal.raise_signal(signal.SIGINT)\n    print('not reached')"
-    )
+TWICE = """
+import signal
+from sweep.process.signals import Stopper
+try:
+    with Stopper({arguments}) as stopper, stopper.deferred():
+        signal.raise_signal(signal.{first})
+        signal.raise_signal(signal.{second})
+        print("went on")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def asked_twice(arguments="", first="SIGINT", second="SIGTERM"):
+    code = TWICE.format(arguments=arguments, first=first, second=second)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout) == (EXIT_STOPPED, "")
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+def test_a_second_signal_ends_the_process_of_a_command():
+    assert asked_twice("ends_process=True") == (EXIT_STOPPED, "", "")
+
+
+def test_a_second_signal_ends_the_run_and_not_a_process_of_the_user_s():
+    assert asked_twice() == (0, "interrupted\n", "")
+
+
+@pytest.fixture
+def hang_up():
+    """SIGHUP as it is without `nohup`, under which the tests may run."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield signal.SIGHUP
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_lost_terminal_stops_once_though_kernel_and_shell_both_tell(hang_up):
+    with Stopper() as stopper, stopper.deferred():
+        signal.raise_signal(hang_up)
+        assert stopper.is_set()
+        signal.raise_signal(hang_up)
+    assert signal.getsignal(hang_up) == signal.SIG_DFL
+
+
+def test_a_terminal_may_be_lost_under_nohup(hang_up):
+    signal.signal(hang_up, signal.SIG_IGN)
+    with Stopper() as stopper:
+        signal.raise_signal(hang_up)
+        assert not stopper.is_set()
+    assert signal.getsignal(hang_up) == signal.SIG_IGN
+
+
+def test_a_block_that_defers_leaves_those_around_it_deferred():
+    with Stopper() as stopper, stopper.deferred():
+        with stopper.deferred():
+            pass
+        signal.raise_signal(signal.SIGINT)
+        assert stopper.is_set()
 
 
 def test_other_threads_leave_the_signals_alone():

@@ -12,11 +12,13 @@ import time
 import psutil
 import pytest
 
+from sweep.process import supervisor
 from tests.help.clusters import wait_until
 
 PARENT = """
-import sys
+import signal, sys
 from sweep.process import supervisor
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 supervisor.CHECK_EVERY_S = 0.5
 supervisor.GRACE_S = 2.0
 sys.argv = [{child!r}, "--some", "a b"]
@@ -134,7 +136,7 @@ def test_a_stop_before_there_is_anything_to_stop_is_one_word(supervised):
         assert one.ended() == (3, "Stopped.\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_stops_with_all_that_there_is_to_say(supervised, number):
     with head() as server:
         one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=0.3)
@@ -160,7 +162,20 @@ def test_a_second_signal_ends_at_once(supervised):
         wait_until(lambda: one.output == "asked to stop\n", 60)
         one.signal(signal.SIGINT)
         code, output = one.ended(50)
-    assert code == 3 and "signal 9" in output
+    assert code == 3 and output.splitlines()[1:] == [
+        "",
+        "Stopped at once. What was committed is kept.",
+        "Resume:  sweep --some 'a b'",
+    ]
+
+
+def test_a_child_that_was_ended_leaves_the_terminal_its_cursor(tmp_path, monkeypatch, capsys):
+    child = tmp_path / "child"
+    child.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    monkeypatch.setattr(sys, "argv", [str(child)])
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert supervisor.supervised([], "127.0.0.1:1") == 3
+    assert capsys.readouterr().out == "\x1b[?25h"
 
 
 @pytest.mark.heavy  # takes seconds
