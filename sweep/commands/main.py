@@ -9,7 +9,7 @@ import click
 
 from cluster.errors import ClusterError
 from results.errors import ResultsError
-from sweep.commands.printing import printable
+from sweep.commands.printing import even_unread, printable
 from sweep.errors import SweepError
 from sweep.process import supervisor
 from sweep.process.exits import EXIT_BAD_INPUT, EXIT_STOPPED
@@ -65,11 +65,13 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (StopRequested, KeyboardInterrupt):  # the latter before the command handles Ctrl-C itself
-            click.echo("Stopped.", err=True)
+            with even_unread():
+                click.echo("Stopped.", err=True)
             ctx.exit(EXIT_STOPPED)
         except (SweepError, TrainablesError, ResultsError, ClusterError) as error:
             message = "\n".join(map(printable, str(error).split("\n")))
-            click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
+            with even_unread():
+                click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
             ctx.exit(EXIT_BAD_INPUT)
         finally:
             supervisor.end()

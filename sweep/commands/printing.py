@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from results.folder.errors import FolderError
 from results.folder.files import replace_file
 from results.folder.path import AnyPath
 from sweep.errors import InputError
@@ -26,6 +27,28 @@ def quiet() -> Iterator[None]:
 
     with noise_to(Path(os.devnull)):
         yield
+
+
+@contextlib.contextmanager
+def even_unread() -> Iterator[None]:
+    """Go on if nobody reads what the code inside prints any more, or its disk is full; all later output is discarded.
+
+    Otherwise the exit code would tell of the reader, and not of what the command did.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except FolderError:
+        raise
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (
+            sys.stdout,
+            sys.stderr,
+        ):  # Python writes at its end what they hold, which would fail again
+            with contextlib.suppress(OSError):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def command() -> str:

@@ -37,7 +37,7 @@ from sweep.commands.options import (
     loaded_plan,
     with_options,
 )
-from sweep.commands.printing import command, printable
+from sweep.commands.printing import command, even_unread, printable
 from sweep.commands.tables import points_table
 from sweep.commands.verify import again_of
 from sweep.driver import runner
@@ -115,13 +115,14 @@ def run(
                 stored_plan=submitted_as.read_text(encoding="utf-8") if submitted_as else None,
                 resume=_resume(), verify=not no_verify, retry_failed=retry_failed, ends_process=True,
             )  # fmt: skip
-        if as_json:
-            found = outcome.verification
-            answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
-            answer["verification"] = sentences(found) if found else []
-            click.echo(json.dumps(answer))
-        else:
-            _ending(outcome, out)
+        with even_unread():
+            if as_json:
+                found = outcome.verification
+                answer = {**outcome.tally.to_dict(), "folder": str(outcome.folder), "error": outcome.error}
+                answer["verification"] = sentences(found) if found else []
+                click.echo(json.dumps(answer))
+            else:
+                _ending(outcome, out)
     sys.exit(outcome.exit_code)
 
 

@@ -166,7 +166,7 @@ def run(
         with (
             Stopper(ends_process) as stopper,
             noise_to(folder.log) as terminal,
-            View(tally, folder, terminal if show else None) as view,
+            View(tally, folder, terminal if show else None, stopper) as view,
         ):
             if tally.open:
                 lost = functools.partial(end_without_ray, view, stopper, resume)

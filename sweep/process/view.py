@@ -19,6 +19,8 @@ from rich.text import Text
 from results.folder.files import explained, write_json
 from results.folder.run_folder import RunFolder
 from sweep.process import one_by_one
+from sweep.process.exits import SHOW_CURSOR
+from sweep.process.signals import Stopper
 from sweep.process.tally import Tally, best_text, counts_text, duration, read_progress, sentence
 
 LINE_EVERY_S = 10.0
@@ -67,14 +69,19 @@ def draw(tally: Tally) -> Group:
 class View:
     """Shows a tally while a sweep runs: drawn if `file` is a terminal, else as a line every ten seconds.
 
+    If nobody reads `file` any more, or its disk is full, it shows nothing more, and the sweep goes on.
+
     Args:
         tally: the numbers, which the collector changes as the sweep goes on.
         folder: the run's folder; its `progress_here` keeps the tally for `sweep status`.
         file: where to show it; None shows nothing.
+        stopper: gives the terminal its cursor back if a second signal ends the process; None if nothing handles signals.
     """
 
-    def __init__(self, tally: Tally, folder: RunFolder, file: TextIO | None) -> None:
-        self._tally, self._folder, self._file = tally, folder, file
+    def __init__(
+        self, tally: Tally, folder: RunFolder, file: TextIO | None, stopper: Stopper | None = None
+    ) -> None:
+        self._tally, self._folder, self._file, self._stopper = tally, folder, file, stopper
         self._began = time.monotonic()
         self._training_since: float | None = None
         self._training_until: float | None = None
@@ -86,21 +93,32 @@ class View:
         self._before = read_progress(folder)
 
     def __enter__(self) -> View:
-        console = Console(file=self._file) if self._file else None
-        if console is not None and console.is_terminal:
-            self._live = Live(
-                console=console, get_renderable=self._render, refresh_per_second=4, redirect_stdout=False,
-                redirect_stderr=False,
-            )  # fmt: skip
-            self._live.start()
+        if (
+            self._file is not None and self._file.isatty()
+        ):  # a pipe may count as a terminal for rich: FORCE_COLOR
+            console = Console(file=self._file)
+            if console.is_terminal and not console.is_dumb_terminal:
+                self._draw_on(console)
         return self
+
+    def _draw_on(self, console: Console) -> None:
+        self._live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=4, redirect_stdout=False,
+            redirect_stderr=False,
+        )  # fmt: skip
+        if self._stopper is not None:
+            self._stopper.before_end = self._show_cursor
+        try:
+            self._live.start()
+        except OSError:
+            self._file = None
 
     def __exit__(self, *exception: object) -> None:
         self._tick(time.monotonic())
         if self._live is not None:
-            self._live.stop()
-        elif self._file is not None:
-            print(line(self._tally), file=self._file, flush=True)
+            self._stop_drawing()
+        else:
+            self._say(line(self._tally))
         with contextlib.suppress(OSError):  # the disk may be full; the runner reports that
             write_json(self._folder.progress_here, {**self._tally.to_dict(), **self._kept()})
 
@@ -114,8 +132,8 @@ class View:
             self._training_since = time.monotonic()
         if stage == "verifying":
             self._training_until = time.monotonic()
-        if self._live is None and self._file is not None:
-            print(f"[{duration(time.monotonic() - self._began)}] {stage}", file=self._file, flush=True)
+        if self._live is None:
+            self._say(f"[{duration(time.monotonic() - self._began)}] {stage}")
 
     def update(self) -> None:
         """Update the clocks, and print and store the tally when it is due."""
@@ -125,14 +143,14 @@ class View:
         self._tick(now)
         for note in self._tally.notes[self._noted :] if self._live is None and self._file is not None else ():
             self._noted += 1
-            print(f"[{duration(self._tally.seconds)}] Note: {sentence(note)}", file=self._file, flush=True)
+            self._say(f"[{duration(self._tally.seconds)}] Note: {sentence(note)}")
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_S
             self._tally.memory_mb = memory_of_all_mb()
             write_json(self._folder.progress_here, self._tally.to_dict())
-        if self._live is None and self._file is not None and now >= self._next_line:
+        if self._live is None and now >= self._next_line:
             self._next_line = now + LINE_EVERY_S
-            print(line(self._tally), file=self._file, flush=True)
+            self._say(line(self._tally))
         self._warn()
 
     @property
@@ -142,10 +160,29 @@ class View:
 
     def end_with(self, text: str) -> None:
         """Stop drawing and print `text`. Any thread may call this when the process is about to end."""
-        if self._live is not None:
-            self._live.stop()  # this gives the terminal its cursor back
-        if self._file is not None:
+        self._stop_drawing()
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        """Print `text`; from the first time that this fails, print nothing more: the sweep needs no reader."""
+        if self._file is None:
+            return
+        try:
             print(text, file=self._file, flush=True)
+        except OSError:
+            self._file = None
+
+    def _stop_drawing(self) -> None:
+        """Draw for the last time, and give the terminal its cursor back."""
+        if self._live is not None:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self._live.stop()
+
+    def _show_cursor(self) -> None:
+        """Give the terminal its cursor back from a handler of signals, which must not wait for the locks of a drawing."""
+        if self._file is not None:
+            with contextlib.suppress(OSError, ValueError):  # the terminal may be gone, or closed
+                os.write(self._file.fileno(), f"{SHOW_CURSOR}\n".encode())
 
     def _kept(self) -> dict[str, Any]:
         """Return the numbers of the training of an earlier run if this run has trained nothing."""
@@ -164,7 +201,7 @@ class View:
             return
         if warning := one_by_one.of_tally(self._tally):
             self._told_one_by_one = left
-            print(f"[{duration(self._tally.seconds)}] Warning: {warning}", file=self._file, flush=True)
+            self._say(f"[{duration(self._tally.seconds)}] Warning: {warning}")
 
     def _render(self) -> Group:
         self._tick(time.monotonic())
@@ -196,7 +233,8 @@ def noise_to(log: Path) -> Iterator[TextIO]:
         before = sys.stdout
         with contextlib.suppress(OSError):  # io.UnsupportedOperation is one
             if (number := before.fileno()) in (1, 2):
-                before = stack.enter_context(os.fdopen(os.dup(number), "w"))
+                before = os.fdopen(os.dup(number), "w")
+                stack.callback(_close, before)
         with explained(log):
             target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         for number in (1, 2):
@@ -205,6 +243,11 @@ def noise_to(log: Path) -> Iterator[TextIO]:
             stack.callback(_move_back, copy, number)
         os.close(target)
         yield before
+
+
+def _close(file: TextIO) -> None:
+    with contextlib.suppress(OSError):  # what could not be printed could not be flushed either
+        file.close()
 
 
 def _move_back(copy: int, number: int) -> None:

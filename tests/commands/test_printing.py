@@ -1,5 +1,9 @@
 """What is typed to call the command again, and pages that are written."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from sweep.commands.printing import command, printable, write_page
@@ -23,6 +27,28 @@ def test_the_command_is_its_name_or_its_path_if_the_shell_would_not_find_it(tmp_
 
 def test_what_a_terminal_would_obey_is_replaced():
     assert printable("é \x1b]0;title\x07\u202e") == "é ?]0;title??"
+
+
+UNREAD = """
+import sys
+from sweep.commands.printing import even_unread
+with even_unread():
+    print("more than a pipe holds " * 10_000)
+print("and more")
+sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("where", ["a pipe that nobody reads", "a full disk"])
+def test_the_exit_code_does_not_tell_of_the_reader(where):
+    if where == "a full disk":
+        output = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reads, output = os.pipe()
+        os.close(reads)
+    ran = subprocess.run([sys.executable, "-c", UNREAD], stdout=output, stderr=subprocess.PIPE, text=True)
+    os.close(output)
+    assert (ran.returncode, ran.stderr) == (3, "")
 
 
 def test_a_page_is_replaced_and_needs_its_folder(tmp_path):

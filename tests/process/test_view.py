@@ -1,13 +1,16 @@
 """The live view shows the tally in a terminal or as lines, and leaves the terminal as it was."""
 
+import contextlib
 import io
 import os
+import select
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from results.folder.run_folder import RunFolder
@@ -82,15 +85,110 @@ def test_what_the_user_must_know_is_shown_once(tmp_path):
     assert "note     it counts" in text.export_text()
 
 
-def test_last_words_end_the_drawing_and_give_the_cursor_back(tmp_path, monkeypatch):
+class Unread(io.StringIO):
+    """A pipe that nobody reads, or a file on a full disk."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def write(self, text):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device")]
+)
+def test_a_sweep_needs_no_reader(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    folder, made = RunFolder(tmp_path), tally()
+    made.note(["it counts"])
+    with View(made, folder, Unread(error)) as view:
+        view.begin("training")
+        view.update()
+        view.end_with("why it ends")
+    assert read_progress(folder)["stage"] == "training"
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal to draw on, and a function that returns what it was sent."""
     monkeypatch.setenv("TERM", "xterm")
     reads, writes = os.openpty()
-    with os.fdopen(writes, "w") as terminal, View(tally(), RunFolder(tmp_path), terminal) as view:
+    file = os.fdopen(writes, "w")
+
+    def shown():
+        assert select.select([reads], [], [], 10)[0], "nothing was sent"
+        return os.read(reads, 10**6).decode()
+
+    yield file, shown
+    file.close()
+    os.close(reads)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # the drawing may end by an error
+def test_a_sweep_needs_no_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    reads, writes = os.openpty()
+    file, folder = os.fdopen(writes, "w"), RunFolder(tmp_path)
+    with View(tally(), folder, file) as view:
+        os.close(reads)
+        view.begin("training")
+        view.update()
+    assert read_progress(folder)["stage"] == "training"
+    with contextlib.suppress(OSError):
+        file.close()
+
+
+@pytest.mark.parametrize("variable", ["FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_what_is_no_terminal_is_not_drawn_on(tmp_path, monkeypatch, variable):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(variable, "1")
+    out = io.StringIO()
+    with View(tally(), RunFolder(tmp_path), out) as view:
+        view.begin("training")
+    assert "\x1b" not in out.getvalue() and "training" in out.getvalue()
+
+
+def test_a_terminal_that_cannot_draw_gets_lines(tmp_path, monkeypatch, terminal):
+    monkeypatch.setenv("TERM", "dumb")
+    file, shown = terminal
+    with View(tally(), RunFolder(tmp_path), file) as view:
+        view.begin("training")
+    assert "\x1b" not in (said := shown()) and said.splitlines()[0].endswith("training")
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from results.folder.run_folder import RunFolder
+from sweep.process.signals import Stopper
+from sweep.process.tally import Tally
+from sweep.process.view import View
+
+with Stopper(ends_process=True) as stopper, stopper.deferred():
+    with View(Tally(3), RunFolder(Path(sys.argv[1])), sys.stdout, stopper):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_a_second_signal_gives_the_terminal_its_cursor_back(tmp_path, terminal):
+    file, shown = terminal
+    ran = subprocess.run([sys.executable, "-c", INTERRUPTED, str(tmp_path)], stdout=file)
+    assert ran.returncode == 3
+    assert "\x1b[?25l" in (said := shown()) and said.endswith("\x1b[?25h\r\n")
+
+
+def test_last_words_end_the_drawing_and_give_the_cursor_back(tmp_path, terminal):
+    file, sent = terminal
+    with View(tally(), RunFolder(tmp_path), file) as view:
         said = threading.Thread(target=view.end_with, args=["why it ends"])
         said.start()
         said.join()
-    shown = os.read(reads, 10**6).decode()
-    os.close(reads)
+    shown = sent()
     assert "7 of 10 points" in shown
     assert shown.index("\x1b[?25l") < shown.index("\x1b[?25h") < shown.index("why it ends")
 
