@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -15,6 +18,9 @@ from sweep.commands.chosen import rows_of
 from sweep.commands.options import FOLDER, JSON
 from sweep.commands.printing import command, printable
 from sweep.process.tally import best_text, counts_text, duration, read_progress
+
+_HOW = re.compile(r"(--address [\w.:\[\]-]+)?( ?--insecure)?( ?--cpus \d+)?( ?--no-verify)?")
+"""What `Tally.options` may be. The folder may come from a stranger, and the user pastes the command into a shell."""
 
 
 @click.command()
@@ -66,6 +72,17 @@ def status(folder: AnyPath, as_json: bool) -> None:
     if answer["kept_here"]:
         click.echo(f"kept here  {answer['kept_here']:,} points, finished but not stored: {run_folder.spool}")
     if state == "stopped":
-        chosen = last.get("selection", "")
-        words = f"{shlex.quote(command())} run --out {shlex.quote(str(folder))} {chosen}"
-        click.echo(f"Resume:    {words.rstrip()}")
+        words = [
+            shlex.quote(command()),
+            "run --out",
+            shlex.quote(str(folder)),
+            last.get("selection", ""),
+            _how(last),
+        ]
+        click.echo(f"Resume:    {' '.join(filter(None, words))}")
+
+
+def _how(last: Mapping[str, Any]) -> str:
+    """Return the options that say where and how the last run trained; empty if they are not such options."""
+    options = str(last.get("options", ""))
+    return options if _HOW.fullmatch(options) else ""

@@ -132,7 +132,7 @@ def run(
     if address is not None:
         address = reach.head_address(address)
         reach.check_head(address, insecure)
-    cpus = checked_cpus(plan, cpus, address)
+    given_cpus, cpus = cpus, checked_cpus(plan, cpus, address)
     try:
         selection = Selection.of(plan.space, plan.seed, points, idx)
     except ValueError as error:
@@ -158,6 +158,7 @@ def run(
         tally = _tally(folder, plan, selection)
         tally.note(plan.table.notes)
         tally.selection = _as_options(points, selection, idx is not None)
+        tally.options = _how(address, insecure, given_cpus, verify or in_process)
         tally.versions, tally.machine = versions(), machine()
         if plan.engine == "auto" and tally.open:
             tally.guess_s = guessed_point_s(plan)
@@ -251,3 +252,14 @@ def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
     if chosen:
         return f"--idx {','.join(map(str, selection))}"
     return f"--points {points}" if points else ""
+
+
+def _how(address: str | None, insecure: bool, cpus: int | None, verify: bool) -> str:
+    """Return the options of the command that say where and how points are trained, for the command that resumes."""
+    given = {
+        f"--address {address}": address,
+        "--insecure": insecure,
+        f"--cpus {cpus}": cpus,
+        "--no-verify": not verify,
+    }
+    return " ".join(option for option, is_given in given.items() if is_given)

@@ -38,6 +38,7 @@ class Tally:
         before: how many of them were finished when the run began.
         outside: finished points in the folder that the run was not asked for.
         selection: the options that chose the points, such as `--points 60`; empty for all.
+        options: the other options of the command that a resumed run needs, such as `--cpus 2`; empty for none.
         running: points in training now.
         retried: how often the trial of a worker that died was begun again.
         workers: trials that can run at once.
@@ -64,6 +65,7 @@ class Tally:
     before: int = 0
     outside: int = 0
     selection: str = ""
+    options: str = ""
     running: int = 0
     retried: int = 0
     workers: int = 0

@@ -1,6 +1,9 @@
 """`sweep status` counts the rows and says how to go on."""
 
+import json
 import shutil
+
+import pytest
 
 from results.folder.files import write_json
 from results.schema import Status
@@ -33,3 +36,22 @@ def test_a_run_without_open_points_is_finished_also_if_some_diverged_or_ran_out_
     assert answer("status", tmp_path / "out")["state"] == "finished"
     said = sweep("status", tmp_path / "out").output
     assert "state      finished" in said and "7 points, 0 open" in said and "Resume" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ("--address head-1:6379 --insecure --cpus 2 --no-verify", True),
+        ("--cpus 2", True),
+        ("--cpus 2; rm -r ~", False),
+        ("--address $(reboot)", False),
+        (["--cpus"], False),
+    ],
+)
+def test_a_run_is_resumed_as_it_was_started_and_a_stranger_adds_nothing(ended_run, tmp_path, options, shown):
+    shutil.copytree(ended_run, tmp_path / "out")
+    last = json.loads((tmp_path / "out" / "progress.json").read_text())
+    write_json(tmp_path / "out" / "progress.json", {**last, "options": options})
+    said = sweep("status", tmp_path / "out").output.splitlines()[-1]
+    plain = f"Resume:    sweep run --out {tmp_path / 'out'} --points 9"
+    assert said == (f"{plain} {options}" if shown else plain)
