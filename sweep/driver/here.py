@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from results.folder.errors import FolderError
 from sweep.driver.intake import Intake
 from sweep.driver.rungs import RecordedRungs, Rungs
 from sweep.driver.train import Task
@@ -49,12 +50,12 @@ def train_here(task: Task, tally: Tally, view: View, stopper: Stopper) -> str | 
     """
     view.begin("training")
     tally.workers = 1
-    trainer = _Trainer(task, tally, view)
+    trainer = _Trainer(task, tally, view, stopper)
     with process_as_before():
         try:
             trainer.train()
         except StopRequested as stop:
-            with contextlib.suppress(StopRequested), stopper.deferred():
+            with contextlib.suppress(StopRequested):
                 trainer.commit()
             if isinstance(stop.error, PlanError):
                 raise stop.error from None
@@ -79,8 +80,9 @@ class RungsHere(RecordedRungs):
 
 
 class _Trainer:
-    def __init__(self, task: Task, tally: Tally, view: View) -> None:
-        self._task, self._plan, self._tally, self._view = task, task.plan, tally, view
+    def __init__(self, task: Task, tally: Tally, view: View, stopper: Stopper) -> None:
+        self._task, self._plan, self._tally = task, task.plan, tally
+        self._view, self._stopper = view, stopper
         self._intake = Intake(task.plan, task.store, tally)
         # A heap: the repeat, minus the cost, a counter, the points.
         self._groups: list[tuple[int, float, int, np.ndarray]] = []
@@ -130,11 +132,22 @@ class _Trainer:
         report = Report()
         while not report.done:
             report = trains.step()
-            self._take(report)
-            if self._intake.waiting and time.monotonic() - self._intake.committed_at > COMMIT_EVERY_S:
-                self.commit()
-            self._view.update()
+            with (
+                self._stopper.deferred()
+            ):  # else a stop could find a row half taken, or written and not noted
+                self._take(report)
+                if self._intake.waiting and time.monotonic() - self._intake.committed_at > COMMIT_EVERY_S:
+                    self.commit()
+            self._show()
+            if self._stopper.is_set():  # the user's code may have caught the request: `except:`
+                raise StopRequested
         self._tally.running = 0
+
+    def _show(self) -> None:
+        try:
+            self._view.update()
+        except FolderError as error:
+            raise StopRequested(error) from error
 
     def _take(self, report: Report) -> None:
         for what, seconds in report.timing.items():
@@ -152,7 +165,8 @@ class _Trainer:
 
     def commit(self) -> None:
         """See `Intake.commit`."""
-        self._intake.commit()
+        with self._stopper.deferred():
+            self._intake.commit()
 
 
 @contextlib.contextmanager

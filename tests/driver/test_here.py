@@ -10,6 +10,7 @@ import pytest
 
 import results
 from results.folder.run_folder import RunFolder
+from results.store.idx_set import IdxSet
 from results.store.read import read_points
 from sweep import Plan, run
 from sweep.driver import here
@@ -141,6 +142,43 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_call_resumes(workplace, monk
     assert signal.getsignal(signal.SIGINT) is before
 
 
+CATCHES = """
+of_any_units = build
+
+def build(units, rate, normalizer):
+    mark = __file__.replace("catches.py", "asked")
+    if not os.path.exists(mark):
+        open(mark, "w").close()
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except:
+            pass
+    return of_any_units(units, rate, normalizer=normalizer)
+"""
+
+
+def test_a_stop_that_a_builder_catches_stops_after_its_point(workplace):
+    (workplace / "catches.py").write_text((workplace / "model.py").read_text() + CATCHES)
+    outcome = here_run(plan_in(workplace, builder="catches.py:build", engine="keras"), workplace / "out")
+    assert outcome.exit_code == 3 and outcome.error is None
+    assert len(read_points(RunFolder(workplace / "out"))) == 1
+
+
+def test_a_stop_while_rows_are_written_stores_each_once(workplace, monkeypatch):
+    add, asked = IdxSet.add, []
+
+    def interrupt_and_add(self, idx):
+        if len(idx) and not asked:  # the rows are in their file, and the store does not know it yet
+            asked.append(True)
+            signal.raise_signal(signal.SIGINT)
+        add(self, idx)
+
+    monkeypatch.setattr(IdxSet, "add", interrupt_and_add)
+    outcome = here_run(plan_in(workplace), workplace / "out")
+    rows = read_points(RunFolder(workplace / "out"))["idx"]
+    assert asked and rows.is_unique and len(rows) == outcome.tally.done
+
+
 def test_the_process_is_as_before(workplace):
     random.seed(3), np.random.seed(4)
     python, numpy = random.getstate(), np.random.get_state()[1].tolist()
@@ -173,3 +211,16 @@ def test_a_folder_that_cannot_be_written_stops_the_run(workplace, monkeypatch):
     monkeypatch.setattr(Store, "commit", refuse)
     outcome = here_run(plan_in(workplace), workplace / "out")
     assert outcome.exit_code == 3 and "no room" in outcome.error
+
+
+def test_a_disk_that_is_full_for_the_progress_stops_the_run_and_keeps_its_rows(workplace, monkeypatch):
+    from results.folder.errors import FolderError
+
+    def refuse(self):
+        if self._tally.done:
+            raise FolderError("no room")
+
+    monkeypatch.setattr(here.View, "update", refuse)
+    outcome = here_run(plan_in(workplace), workplace / "out")
+    assert outcome.exit_code == 3 and outcome.error == "no room"
+    assert len(read_points(RunFolder(workplace / "out"))) == 1
