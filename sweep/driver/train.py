@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,21 @@ import numpy as np
 from cluster.connect import local
 from cluster.connect.attached import attached
 from cluster.connect.nodes import TIMEOUT_S, Agreement, room
+from cluster.errors import ClusterError
+from results.errors import ResultsError
 from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep.driver.travel import moved_builder, user_folder
+from sweep.errors import SweepError
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from sweep.plan.plan import Plan
+from sweep.plan.resources import Resources
 from sweep.process.signals import Stopper, StopRequested
 from sweep.process.tally import Tally
 from sweep.process.view import View
+from trainables.error_text import cause_of
+from trainables.errors import TrainablesError
 
 if TYPE_CHECKING:
     from sweep.driver.searcher import PointSearcher
@@ -71,7 +79,9 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
 
     Raises:
         ClusterError: the cluster cannot be used, or this version of Ray lacks what the sweep needs.
-        PlanError: this machine has too few GPUs, or the models contradict the plan, which is known once one is built.
+        PlanError: this machine lacks what each point asks for, or the models contradict the plan, which is known once one
+            is built.
+        FolderError: the folder cannot be read.
     """
     plan, address = task.plan, task.address
     view.begin(f"attaching to {address}" if address else "starting Ray")
@@ -103,8 +113,8 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
                     now = room(plan.resources.amounts, plan.resources.labels)
                     tally.workers = min(most or tally.asked, max(1, now))
 
-            elif plan.resources.gpu > 0:
-                tally.workers = min(tally.workers, _gpu_workers(plan, found.get("GPU", 0.0)))
+            else:
+                tally.workers = min(tally.workers, _workers_here(plan, found))
             view.begin(waiting or "training")
             searcher = _searcher(task, tally.workers)
             rungs = start_rungs(plan, task.store.entered()) if plan.training.milestones else None
@@ -117,12 +127,27 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
             checkpoints = task.folder.checkpoints
             tuner = tuning.tuner(plan, collector, rungs, on_cluster, checkpoints, scratch, task.trainable)
             with stopper.deferred():
-                tuner.fit()
+                try:
+                    tuner.fit()
+                except Exception:
+                    with contextlib.suppress(StopRequested):
+                        collector.commit()
+                    raise
                 collector.commit()
     except StopRequested as stop:
         if isinstance(stop.error, PlanError):
             raise stop.error from None
         return str(stop.error) if stop.error else None
+    except (SweepError, TrainablesError, ResultsError, ClusterError):  # the user can mend these
+        raise
+    except Exception as error:
+        with (
+            contextlib.suppress(OSError),
+            task.folder.log.open("a", encoding="utf-8") as log,
+        ):  # its disk may be full
+            traceback.print_exc(file=log)
+        cause = cause_of(error).rstrip(".")
+        return f"Ray Tune was ended by an error: {cause}. sweep.log in the folder tells more."
     return None
 
 
@@ -152,11 +177,35 @@ def _searcher(task: Task, workers: int) -> PointSearcher:
     return searcher
 
 
-def _gpu_workers(plan: Plan, gpus: float) -> int:
-    """Return how many trials the GPUs can hold at once; raise a PlanError if they cannot hold one."""
-    if plan.resources.gpu > gpus:
+def _workers_here(plan: Plan, resources: Mapping[str, float]) -> int:
+    """Return how many trials this machine can hold at once, by all that they ask for.
+
+    Args:
+        plan: the plan.
+        resources: what Ray on this machine has, by name.
+
+    Raises:
+        PlanError: it cannot hold one.
+    """
+    asked = plan.resources
+    if asked.gpu > (gpus := resources.get("GPU", 0.0)):
         raise PlanError(
-            f"resources.gpu={plan.resources.gpu:g} is more than the {gpus:g} GPUs of this machine, so no point "
+            f"resources.gpu={asked.gpu:g} is more than the {gpus:g} GPUs of this machine, so no point "
             "could start. Lower it; 0 trains on the CPU."
         )
-    return int(gpus / plan.resources.gpu)
+    if lacking := list(_lacking(asked, resources)):
+        raise PlanError(
+            f"No point could start, since this machine has no {' and no '.join(lacking)}. Remove it from the plan's "
+            "resources, or name the head of a cluster that has it: --address"
+        )
+    return room(asked.amounts, asked.labels)
+
+
+def _lacking(asked: Resources, resources: Mapping[str, float]) -> Iterator[str]:
+    """Yield what a trial asks for by name and this machine lacks."""
+    for name, amount in asked.custom.items():
+        if amount > resources.get(name, 0.0):
+            yield f"{name}: {amount:g} (resources.custom)"
+    for name, value in asked.labels.items():
+        if not room({"CPU": asked.cpu}, {name: value}):
+            yield f"label {name}: {value} (resources.labels)"

@@ -258,6 +258,35 @@ def numpy_trial():
     return NumpyTrial
 
 
+@pytest.mark.heavy
+def test_a_sweep_whose_reader_has_gone_away_trains_on(numpy_sweeps):
+    write_plan(numpy_sweeps.folder, engine="keras")
+    process = numpy_sweeps.start(*ARGUMENTS)
+    process.stdout.close()  # as by `| head`
+    assert process.wait(120) == 0
+    assert len(numpy_sweeps.rows()) == 9
+    said = answer("status", numpy_sweeps.out)
+    assert (said["state"], said["options"]) == ("finished", "--cpus 1")
+
+
+def test_an_error_of_tune_stops_the_run_and_keeps_what_has_finished(workplace, monkeypatch):
+    from sweep.driver.collector import Collector
+
+    on_step_end = Collector.on_step_end
+
+    def find_no_room(self, iteration, trials, **info):
+        if self._tally.done >= 3:
+            raise OSError(28, "No space left on device")
+        on_step_end(self, iteration, trials, **info)
+
+    monkeypatch.setattr(Collector, "on_step_end", find_no_room)
+    plan, out = Plan(**small_plan(engine="keras"), base=workplace), workplace / "out"
+    outcome = run(plan, out, cpus=1, show=False, trainable=numpy_trial())
+    assert outcome.exit_code == 3 and "No space left on device" in outcome.error
+    assert len(pd.read_parquet(out / "points")) == outcome.tally.done == 3
+    assert "Traceback" in (out / "sweep.log").read_text()
+
+
 @pytest.mark.ci
 @pytest.mark.long(40)
 @pytest.mark.xdist_group("a made-up sweep with rungs")
@@ -359,6 +388,13 @@ def test_a_gpu_that_is_not_there_is_said(workplace):
     plan = Plan(**small_plan(resources={"gpu": 0.5}), base=workplace)
     with pytest.raises(PlanError, match=r"resources\.gpu=0\.5 is more than the 0 GPUs"):
         run(plan, workplace / "out", show=False)
+
+
+def test_what_this_machine_lacks_is_said_at_once(workplace):
+    resources = {"custom": {"big_disk": 1}, "labels": {"zone": "north"}}
+    plan = Plan(**small_plan(resources=resources), base=workplace)
+    with pytest.raises(PlanError, match=r"no big_disk: 1 .* and no label zone: north .*--address"):
+        run(plan, workplace / "out", show=False, trainable=numpy_trial())
 
 
 @pytest.mark.parametrize(
