@@ -21,9 +21,14 @@ import pyarrow as pa
 from trainables.builder.find import Builder
 from trainables.builder.maker import Maker
 from trainables.check import Check
+from trainables.errors import TrainablesError
 from trainables.objective import Loss
 from trainables.settings import Mode, Training
 from trainables.table.data import Table
+
+
+class RungsLostError(TrainablesError, RuntimeError):
+    """ASHA's rungs do not answer, which ends the sweep: no point beyond a milestone could be judged any more."""
 
 
 class Rungs(ABC):
@@ -41,6 +46,9 @@ class Rungs(ABC):
             best: each point's best objective so far, float64, shape (points,); NaN if none was finite.
             together: whether all points are entered before any is judged.
             mode: whether a lower or a higher objective is better.
+
+        Raises:
+            RungsLostError: the rungs do not answer.
         """
 
     @abstractmethod
@@ -151,7 +159,7 @@ class Report:
         refused: points that this engine cannot train; each is then trained by Keras' own `fit`.
         why: the reason for `parts` or `refused`.
         timing: core seconds since the last report, by activity: compose, compile, train, evaluate, verify.
-        broken: why the engine cannot train any point, which ends the sweep; empty if it can.
+        broken: why no point can be trained any more, which ends the sweep; empty if they can.
         unusable: what in the plan the models contradict, which ends the sweep like bad input; empty if nothing does.
         modes: whether a lower or a higher value of each metric is better, by its name: "min", "max", or None if Keras
             cannot tell; empty if nothing new is known.

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 import ray
 from hypothesis import given
+from ray.exceptions import RayError
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from cluster.connect.local import started
@@ -19,6 +20,7 @@ from sweep.driver.rung_actor import start_rungs
 from sweep.driver.rungs import Rungs
 from sweep.plan.asha import Asha
 from tests.help.rows import AXES
+from trainables.engine import RungsLostError
 
 # NumPy says so when a rung of Ray's holds NaN alone, or interpolates between infinities.
 pytestmark = pytest.mark.filterwarnings("ignore:All-NaN slice", "ignore:invalid value encountered")
@@ -163,6 +165,19 @@ def test_rungs_go_on_from_what_an_earlier_run_entered(ray_here, tmp_path):
         np.testing.assert_array_equal(found, expected)
         assert 0 < expected[40:].sum() < 40
     ray.kill(rungs._actor)
+
+
+def test_rungs_that_have_died_end_the_sweep_and_stop_no_point(ray_here):
+    rungs = start_rungs(Plan.load(), ())
+    ray.kill(rungs._actor)
+    with pytest.raises(RungsLostError, match="ASHA's rungs are lost"):
+        rungs.enter(10, np.array([0]), np.array([1.0]), together=False)
+    assert rungs.entered() is None
+
+
+def test_rungs_that_cannot_be_read_again_are_not_begun_with(ray_here):
+    with pytest.raises(RayError, match="milestone"):
+        start_rungs(Plan.load(), [pa.table({"idx": [1]})])
 
 
 def _made(path):

@@ -15,7 +15,7 @@ from sweep.driver.rungs import Rungs
 from sweep.plan.asha import Asha
 from tests.help import zoo
 from tests.help.cohorts import RULES, by_point, small_table
-from tests.help.trials import RungsHere, reports_of, reports_to_the_end
+from tests.help.trials import LostRungs, RungsHere, reports_of, reports_to_the_end
 from trainables.builder import find
 from trainables.engine import Work
 from trainables.fused import engine as engine_module
@@ -264,6 +264,14 @@ def test_the_rungs_say_who_goes_on():
     second = sorted(first[:2], key=lambda idx: lowest[idx][3])
     assert [rows[idx][0]["epochs"] for idx in second] == [6, 4]
     assert [rows[idx][0]["status"] for idx in second] == ["completed", "pruned"]
+
+
+def test_points_that_no_rung_can_judge_have_no_row():
+    training = Training(Fit(epochs=6, batch_size=32), Callbacks(), milestones=(2,))
+    *_, last = reports = reports_of(of_chains(training, rungs=LostRungs()), [0, 1])
+    assert last.broken == "nobody can judge it" and not any(
+        report.rows or report.refused for report in reports
+    )
 
 
 @pytest.mark.parametrize("where", ["a missing name", "an error of the engine's own code"])

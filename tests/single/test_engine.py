@@ -11,7 +11,7 @@ import pytest
 from results.space import Space
 from sweep.driver.rungs import Rungs
 from sweep.plan.asha import Asha
-from tests.help.trials import RungsHere, reports_of
+from tests.help.trials import LostRungs, RungsHere, reports_of
 from trainables.builder import find
 from trainables.builder.configuration import Configuration
 from trainables.engine import Work
@@ -94,6 +94,12 @@ def test_a_rung_stops_a_point_at_its_milestone(tmp_path):
     entered = report.rungs.to_pylist()[-1]
     lowest = min(report.rows.curves["val_loss"].to_pylist())
     assert entered == {"milestone": 2, "idx": 0, "value": lowest, "passed": False}
+
+
+def test_a_point_that_no_rung_can_judge_has_no_row(tmp_path):
+    training = Training(Fit(epochs=6), Callbacks(), milestones=(2,))
+    [report] = reports_of(engine({"units": 2}, tmp_path, training, rungs=LostRungs()), [0])
+    assert report.broken == "nobody can judge it" and report.rows is None
 
 
 LIMITED = """

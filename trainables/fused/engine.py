@@ -27,7 +27,7 @@ import numpy as np
 
 from trainables.builder.target_range import TargetError
 from trainables.clock import Clock
-from trainables.engine import Engine, Report, Work, checkpoint_name, without_training
+from trainables.engine import Engine, Report, RungsLostError, Work, checkpoint_name, without_training
 from trainables.error_text import cause_of, explain
 from trainables.fused.internals.errors import InternalsError, UnfusableError, is_ours, ours
 from trainables.fused.training.pace import Pace
@@ -91,7 +91,7 @@ class ProgramEngine(Engine):
             self._composed_s += started.core_s
             self._pace.begun(started.wall_s)
             return report or self._train()
-        except InternalsError as error:
+        except (InternalsError, RungsLostError) as error:
             return Report(done=True, broken=str(error))
         except ObjectiveError as error:
             return Report(done=True, unusable=str(error))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from trainables.builder.losses import note_loss, weighted_logs
-from trainables.engine import Engine, Report, Rows, Work, as_bytes, curves_of, weights_of
+from trainables.engine import Engine, Report, Rows, RungsLostError, Work, as_bytes, curves_of, weights_of
 from trainables.error_text import explain
 from trainables.fused.internals.models import check_objects
 from trainables.limits import TimeUpError, time_limit
@@ -52,6 +52,8 @@ class KerasEngine(Engine):
             if (status := self._status(point)) != "running":
                 with time_limit(training.timeout_s - self._seconds):
                     metrics = point.metrics()
+        except RungsLostError as lost:
+            return Report(done=True, broken=str(lost))
         except ObjectiveError as unusable:
             return Report(done=True, unusable=str(unusable))
         except TimeUpError:
