@@ -19,6 +19,7 @@ from results.store.parquet import DamagedError
 from results.store.read import read_parts, read_points
 from sweep.plan.fingerprint import changes
 from sweep.plan.form import PlanError
+from sweep.plan.repeats import check_not_fewer, repeats_of
 
 _CHECKPOINT = re.compile(r"\.?[0-9a-f]{24}\.(npz|tmp)")
 """The names of the files that a run keeps in its folder of checkpoints."""
@@ -58,32 +59,36 @@ def check_free(folder: RunFolder, plan: str) -> None:
         )
 
 
-def claim(folder: RunFolder, plan: str, marks: dict[str, Any]) -> list[str]:
+def claim(folder: RunFolder, plan: str, marks: dict[str, Any], repeats: int = 1) -> list[str]:
     """Write the plan and its fingerprint into a new folder, or check that the run in an old one has the same plan.
 
     Another plan may take the folder of a run that trained nothing or of which all points failed, as when a builder with an
-    error is mended: there is no number that could be mixed with its own. The rows of the failed points are deleted.
+    error is mended: there is no number that could be mixed with its own. The rows of the failed points are deleted. Any
+    other run keeps all its repeats.
 
     Args:
         folder: of the run, held by this process.
         plan: the text of its plan.yaml.
         marks: the fingerprint of the plan.
+        repeats: of the plan.
 
     Returns:
         A sentence for what was deleted, if anything was.
 
     Raises:
-        PlanError: the folder holds another plan's run.
+        PlanError: the folder holds another plan's run, or one with more repeats.
         FolderError: its fingerprint cannot be read, or it cannot be written.
     """
     notes: list[str] = []
     if folder.exists:
         old = read_fingerprint(folder)
         found = changes(old, marks)
-        failed = _failed(folder) if found else 0
-        if found and failed is None:
+        fewer = repeats_of(folder) > repeats
+        failed = _failed(folder) if found or fewer else 0
+        if failed is None:
+            check_not_fewer(folder, repeats)
             raise _of_another_plan(folder.path, found, old)
-        if found:  # a run that trained nothing may have been refused after its first model
+        if found or fewer:  # a run that trained nothing may have been refused after its first model
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
             for part in folder.points.glob("*.parquet"):
                 part.unlink()

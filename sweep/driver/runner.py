@@ -31,7 +31,6 @@ from sweep.plan.fingerprint import fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from sweep.plan.plan import Plan
-from sweep.plan.repeats import check_not_fewer
 from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED
 from sweep.process.provenance import machine, versions
 from sweep.process.signals import Stopper
@@ -150,8 +149,7 @@ def run(
         local.check_writable()  # before the folder is made
     folder.create()
     with folder.held():
-        check_not_fewer(folder, plan.repeats)
-        notes = claim(folder, written, marks)
+        notes = claim(folder, written, marks, plan.repeats)
         preparation.keep(folder, plan.table)
         again = _not_well(folder, selection) if retry_failed else ()
         store = Store(folder, plan.space, plan.keep_weights, again)

@@ -130,3 +130,23 @@ def test_a_run_whose_points_all_failed_takes_another_plan(workplace, others):
         with pytest.raises(PlanError, match="another plan"):
             claim(folder, mended.to_yaml(), fingerprint(mended))
         assert len(Store(folder, plan.space)) == 3 and Plan.load(folder.plan).fit == plan.fit
+
+
+@pytest.mark.parametrize("others", ["failed", "completed"])
+def test_fewer_repeats_are_taken_only_if_all_points_failed(workplace, others):
+    plan, folder = Plan(**small_plan(repeats=3), base=workplace), RunFolder(workplace / "out")
+    folder.create()
+    claim(folder, plan.to_yaml(), fingerprint(plan), 3)
+    rows = [
+        finished(idx, status, 0, weights=False)
+        for idx, status in [(0, "failed"), (12, "failed"), (24, others)]
+    ]
+    Store(folder, plan.space).commit(rows)
+    mended = Plan(**small_plan(), base=workplace)
+    if others == "failed":
+        [note] = claim(folder, mended.to_yaml(), fingerprint(mended), 1)
+        assert "all 3 points" in note and not len(Store(folder, mended.space))
+    else:
+        with pytest.raises(PlanError, match=r"repeats: 3, but the plan says repeats: 1"):
+            claim(folder, mended.to_yaml(), fingerprint(mended), 1)
+        assert len(Store(folder, plan.space)) == 3
