@@ -21,12 +21,15 @@ class Location(click.ParamType):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path or URI; fail with the reason if `value` is neither."""
+        """Return the path or URI; fail with the reason if `value` is neither.
+
+        The shell leaves the ~ of `--out=~/runs` as it is.
+        """
         if value == "":
             self.fail("got an empty text, but needs a folder, such as runs/NAME.", param, ctx)
         try:
-            return any_path(value)
-        except ValueError as error:
+            return any_path(value).expanduser()
+        except (ValueError, RuntimeError) as error:  # the latter for the home of an unknown user
             self.fail(str(error), param, ctx)
 
 

@@ -141,7 +141,7 @@ def run(
         if not str(out):
             raise ValueError("got an empty text, but needs a folder, such as runs/NAME.")
         folder = RunFolder(any_path(out).expanduser().resolve())
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise PlanError(f"--out: {error}") from None
     written = stored_plan or plan.to_yaml()
     check_free(folder, written)
