@@ -20,6 +20,9 @@ from results.space import Space
 _ROUNDS = 4  # Luby and Rackoff (1988): four Feistel rounds give a strong pseudo-random permutation
 _AT_ONCE = 256  # points of the order that are computed together
 
+MOST_POINTS = 50_000_000
+"""The most points of one run. It keeps the idx of all open points in memory, 8 bytes each, in several arrays."""
+
 
 class Permutation:
     """A seeded bijection of range(n), computed element by element in constant memory.
@@ -116,8 +119,18 @@ class Selection:
 
     @classmethod
     def of(cls, space: Space, seed: int, points: int | None = None, idx: Iterable[int] | None = None) -> Self:
-        """Return a selection of the different points of a space; see the arguments of the class."""
-        return cls(len(space), seed, points, idx, space if space.only or space.repeats > 1 else None)
+        """Return a selection of the different points of a space; see the arguments of the class.
+
+        Raises:
+            ValueError: as the class, or more than `MOST_POINTS` are selected.
+        """
+        chosen = cls(len(space), seed, points, idx, space if space.only or space.repeats > 1 else None)
+        if len(chosen) > MOST_POINTS:
+            raise ValueError(
+                f"{len(chosen):,} points are asked for, but one run takes at most {MOST_POINTS:,}. Choose some of them, "
+                "such as --points 1000: the first of a shuffled order, to which later runs can add more."
+            )
+        return chosen
 
     def __len__(self) -> int:
         return self._of_repeat * self._repeats if self._idx is None else len(self._idx)

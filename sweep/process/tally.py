@@ -187,7 +187,8 @@ def sentence(note: str) -> str:
 
 def duration(seconds: float | None) -> str:
     """Return a duration as text, such as `0:12:05`; `?` for None."""
-    return "?" if seconds is None else str(timedelta(seconds=round(seconds)))
+    most_s = 8e13  # a `timedelta` holds hardly more
+    return "?" if seconds is None else str(timedelta(seconds=round(min(seconds, most_s))))
 
 
 def read_progress(folder: RunFolder) -> dict[str, Any]:

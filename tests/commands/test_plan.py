@@ -46,6 +46,33 @@ def test_plan_times_a_few_points_and_prints_the_answer_alone(sweeps):
 
 def planned(capfd, *words):
     """Return the exit code of the command and what it printed, in a process that has a real standard error."""
+def test_no_more_workers_are_counted_than_the_gpus_hold(here, monkeypatch):
+    write_plan(here, resources={"gpu": 0.25})
+    asked = ("plan", "plan.yaml", "--timed", "0", "--cpus", "9")
+    for gpus, workers in ((1, 4), (2, 8), (9, 9), (0, 9)):  # without NVIDIA's tool none are listed
+        monkeypatch.setattr("sweep.process.hardware.gpus", lambda gpus=gpus: ["H200"] * gpus)
+        assert answer(*asked)["workers"] == workers
+
+
+@pytest.mark.parametrize("words", [("plan", "--timed", "0"), ("run", "--out", "out")])
+def test_more_points_than_one_run_can_take_are_refused(here, words):
+    many = list(range(1, 1001))
+    write_plan(here, space={"units": many, "rate": [one / 1e4 for one in many], "batch_size": many})
+    command, *options = words
+    said = refused(command, "plan.yaml", *options)
+    assert "1,000,000,000 points are asked for" in said and "--points 1000" in said
+    assert not (here / "out").exists()
+    assert answer("plan", "plan.yaml", "--timed", "0", "--points", "5")["points"] == 5
+
+
+def test_a_pruning_that_cannot_be_is_noted(here):
+    write_plan(here, scheduler="asha", asha={"grace_period": 4})
+    [note] = answer("plan", "plan.yaml", "--timed", "0")["notes"]
+    assert "ASHA prunes no point" in note and "asha.grace_period=4" in note and "trains 4 at most" in note
+    write_plan(here, scheduler="asha", asha={"grace_period": 3})
+    assert answer("plan", "plan.yaml", "--timed", "0")["notes"] == []
+
+
     code = main(["plan", *words], standalone_mode=False)
     return code or 0, "".join(capfd.readouterr())
 

@@ -46,6 +46,7 @@ def test_the_progress_of_an_earlier_version_is_read(tmp_path):
 
 def test_durations_are_readable():
     assert [duration(s) for s in (None, 0.4, 75, 90_061)] == ["?", "0:00:00", "0:01:15", "1 day, 1:01:01"]
+    assert duration(1e300) == duration(1e14)  # more than Python's own durations hold
 
 
 def test_a_broken_progress_file_is_no_news(tmp_path):
