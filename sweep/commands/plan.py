@@ -18,7 +18,8 @@ from sweep.driver.estimate import estimate
 from sweep.driver.runner import checked_cpus
 from sweep.errors import as_input_error
 from sweep.plan.order import Selection
-from sweep.process import one_by_one
+from sweep.plan.plan import Plan
+from sweep.process import hardware, one_by_one
 from sweep.process.tally import duration
 
 
@@ -62,11 +63,11 @@ def plan(
         "milestones": list(loaded.training.milestones),
         "scheduler": loaded.scheduler,
         "engine": loaded.engine,
-        "workers": checked_cpus(loaded, cpus) // loaded.resources.cpu,
+        "workers": _workers(loaded, cpus, len(selection)),
         "train_rows": len(table.y_train),
         "test_rows": len(table.y_test),
         "features": len(table.features),
-        "notes": [*table.notes, *filter(None, [note_on_weights(loaded)])],
+        "notes": [*loaded.notes, *filter(None, [note_on_weights(loaded)])],
     }
     if timed:
         with as_input_error(), quiet():
@@ -105,6 +106,16 @@ def plan(
         click.echo(f"warning    {printable(answer['warning'])}")
     if timed:
         click.echo(f"time       at most {duration(answer['at_most_s'])}, if no point stops early")
+
+
+def _workers(plan: Plan, cpus: int | None, points: int) -> int:
+    """Return how many trials run at once on this machine: as many as its cores, its GPUs and the points allow."""
+    found = min(checked_cpus(plan, cpus) // plan.resources.cpu, points)
+    if plan.resources.gpu and (gpus := len(hardware.gpus())):  # none are listed without NVIDIA's tool
+        found = min(
+            found, max(1, int(gpus / plan.resources.gpu + 1e-6))
+        )  # four times a quarter of a GPU is one
+    return found
 
 
 BY = {"native": "the native kernel", "fused": "XLA", "keras": "Keras, one by one"}

@@ -50,6 +50,8 @@ class Estimate:
 
     def at_most_s(self, epochs: int, workers: int) -> float:
         """Return the wall seconds if each point uses its whole budget of `epochs`."""
+        if self.setups == self.points:  # one by one: some workers may be idle in the last round
+            return -(-self.points // workers) * (self.setup_s + (epochs - 1) * self.epoch_s)
         return (self.setups * self.setup_s + self.points * (epochs - 1) * self.epoch_s) / workers
 
 

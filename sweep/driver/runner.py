@@ -154,7 +154,7 @@ def run(
         again = _not_well(folder, selection) if retry_failed else ()
         store = Store(folder, plan.space, plan.keep_weights, again)
         tally = _tally(folder, plan, selection)
-        tally.note(plan.table.notes)
+        tally.note(plan.notes)
         tally.selection = _as_options(points, selection, idx is not None)
         tally.options = _how(address, insecure, given_cpus, verify or in_process)
         tally.versions, tally.machine = versions(), machine()

@@ -44,6 +44,15 @@ class Asha:
         if not 1 <= self.brackets <= 100:
             raise ValueError(f"asha.brackets got {self.brackets}, but needs a whole number from 1 to 100.")
 
+    def note(self, epochs: int) -> str:
+        """Return a sentence if no point can be pruned, because it trains at most `epochs`; empty if some can."""
+        if self.milestones(epochs):
+            return ""
+        return (
+            f"ASHA prunes no point: the first epoch at which it may is asha.grace_period={self.grace_period}, and a point "
+            f"trains {epochs} at most. Lower grace_period, or write scheduler: none."
+        )
+
     def milestones(self, epochs: int) -> tuple[int, ...]:
         """Return the epochs below `epochs` at which some bracket may stop a point, ascending."""
         found = []

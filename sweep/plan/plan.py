@@ -266,6 +266,12 @@ class Plan:
         return table_of(self.data_spec, self.space, self.found_builder, self.fit)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before the first point is trained: of the table, and of a scheduler that can do nothing."""
+        of_asha = self.asha.note(self.epochs) if self.scheduler == "asha" else ""
+        return (*self.table.notes, *filter(None, [of_asha]))
+
+    @property
     def epochs(self) -> int:
         """The most epochs that a point trains: the epochs of `fit`, or ASHA's `max_t` where that is lower."""
         return (

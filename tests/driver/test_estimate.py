@@ -221,3 +221,10 @@ def test_an_error_of_a_timed_point_is_told_in_one_line(plan_of):
         estimate.estimate(plan, [0], 1, workers=1)
     assert str(error.value).startswith("The point 0, {'rate': 0.01, 'units': 3}, raised ValueError: ")
     assert "\n" not in str(error.value) and "target_shape" in str(error.value)
+
+
+def test_points_that_are_trained_one_by_one_take_whole_rounds():
+    one_by_one = estimate.Estimate(setup_s=2.0, setups=5, epoch_s=0.5, points=5)
+    assert one_by_one.at_most_s(epochs=3, workers=4) == 2 * (2.0 + 2 * 0.5)  # the second round has one point
+    together = estimate.Estimate(setup_s=2.0, setups=1, epoch_s=0.5, points=5)
+    assert together.at_most_s(epochs=3, workers=2) == (2.0 + 5 * 2 * 0.5) / 2

@@ -26,6 +26,7 @@ def test_every_rung_of_ray_is_a_milestone(grace_period, reduction_factor, epochs
 def test_the_reference_has_three():
     assert Asha().milestones(200) == (10, 40, 160)
     assert Asha(grace_period=5).milestones(5) == ()
+    assert "asha.grace_period=5" in Asha(grace_period=5).note(5) and not Asha(grace_period=5).note(6)
 
 
 def last_epoch(asha, name, curve, reported):
