@@ -112,9 +112,7 @@ def _workers(plan: Plan, cpus: int | None, points: int) -> int:
     """Return how many trials run at once on this machine: as many as its cores, its GPUs and the points allow."""
     found = min(checked_cpus(plan, cpus) // plan.resources.cpu, points)
     if plan.resources.gpu and (gpus := len(hardware.gpus())):  # none are listed without NVIDIA's tool
-        found = min(
-            found, max(1, int(gpus / plan.resources.gpu + 1e-6))
-        )  # four times a quarter of a GPU is one
+        found = min(found, max(1, int(gpus / plan.resources.gpu + 1e-6)))  # four quarters of a GPU are one
     return found
 
 

@@ -42,10 +42,8 @@ def even_unread() -> Iterator[None]:
         raise
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (
-            sys.stdout,
-            sys.stderr,
-        ):  # Python writes at its end what they hold, which would fail again
+        # Python writes at its end what they hold, which would fail again.
+        for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -132,9 +132,8 @@ class _Trainer:
         report = Report()
         while not report.done:
             report = trains.step()
-            with (
-                self._stopper.deferred()
-            ):  # else a stop could find a row half taken, or written and not noted
+            # Else a stop could find a row half taken, or written and not noted.
+            with self._stopper.deferred():
                 self._take(report)
                 if self._intake.waiting and time.monotonic() - self._intake.committed_at > COMMIT_EVERY_S:
                     self.commit()

@@ -93,9 +93,8 @@ class View:
         self._before = read_progress(folder)
 
     def __enter__(self) -> View:
-        if (
-            self._file is not None and self._file.isatty()
-        ):  # a pipe may count as a terminal for rich: FORCE_COLOR
+        # A pipe may count as a terminal for rich, by FORCE_COLOR.
+        if self._file is not None and self._file.isatty():
             console = Console(file=self._file)
             if console.is_terminal and not console.is_dumb_terminal:
                 self._draw_on(console)
