@@ -93,3 +93,12 @@ def test_each_constraint_would_change_what_is_trained_without_it():
         kernel = free.get_layer(name).kernel.value
         is_idle = constraint is None or np.allclose(constraint(kernel), kernel, rtol=1e-4, atol=1e-5)
         assert (name in ("none", "max_norm_idle")) == is_idle, name
+
+
+def test_weights_that_are_no_numbers_stay_so():
+    group = group_of(optimizer=["adam", "sgd"])
+    stack = group.stack.take(np.arange(2))
+    stack.weights[0] = np.nan
+    result = group.trained(1, stack=stack)
+    assert np.isnan(result.stack.weights[0]).all() and np.isfinite(result.stack.weights[1]).all()
+    assert np.isnan(result.logs[0]).all()

@@ -115,3 +115,21 @@ def test_an_optimizer_among_all_others_trains_as_by_keras(name, together, by_ker
 def test_an_optimizer_alone_trains_as_by_keras(name, by_keras):
     """Its numbers are constants of the program then, and the kernel updates without a mask."""
     assert_trained_as_by_keras(group_of([name]).trained(), 0, *by_keras(name))
+
+
+def with_infinity(rate):
+    """A unit of relu is 0 at a feature that is infinite: its weight's gradient is no number, and the others are some."""
+    inputs = keras.Input((3,))
+    x = keras.layers.Dense(2, "relu", kernel_initializer=keras.initializers.Constant(-0.5))(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(o.SGD(rate, clipnorm=0.3), "mse")
+    return model
+
+
+def test_a_variable_whose_gradient_has_no_norm_is_clipped_as_by_keras():
+    table = small_table()
+    table.x_train[4, 0] = np.inf
+    group = Group(f"{__file__}:with_infinity", {"rate": [0.1]}, table, batch_size=56)
+    found, wanted = group.trained(1).stack.weights[0], weights_of(group.by_keras(0, 1)[0])
+    assert np.isnan(wanted[:6]).all() and np.isfinite(wanted[6:]).all()
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)

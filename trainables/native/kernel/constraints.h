@@ -20,7 +20,7 @@ void constrain(const Constraint& c, vf* weights) {
   for (int g = 0; g < c.groups; g++) {
     vf* w = weights + c.first + (int64_t)g * c.step;
     if (c.kind == NON_NEGATIVE) {
-      for (int k = 0; k < c.length; k++) w[(int64_t)k * c.stride] = larger(w[(int64_t)k * c.stride], (vf){});
+      for (int k = 0; k < c.length; k++) w[(int64_t)k * c.stride] = at_least(w[(int64_t)k * c.stride], 0.0f);
       continue;
     }
     const vf norm = norm_of_group(w, c.length, c.stride), under = norm + c.epsilon;

@@ -27,6 +27,7 @@ INLINE vf all(float a) { return a - (vf){}; }
 INLINE vf magnitude(vf a) { return (vf)((vi)a & 0x7fffffff); }
 INLINE vf larger(vf a, vf b) { return a > b ? a : b; }
 INLINE vf smaller(vf a, vf b) { return a < b ? a : b; }
+INLINE vf at_least(vf a, float least) { return a < least ? all(least) : a; }  // a number that is not a number stays so
 
 INLINE vf root(vf a) {
 #if defined(__AVX512F__) && V == 16

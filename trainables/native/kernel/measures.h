@@ -36,7 +36,7 @@ INLINE vf row_value(const Measured& m, const vf* y, const vf* z, const float* t,
     case POISSON: for (int k = 0; k < K; k++) sum += y[k] - t[k] * logarithm(y[k] + 1e-7f); return sum * per;
     case MSLE:
       for (int k = 0; k < K; k++) {
-        vf e = logarithm(larger(y[k], all(1e-7f)) + 1.0f) - logarithm(all(t[k] > 1e-7f ? t[k] : 1e-7f) + 1.0f);
+        vf e = logarithm(at_least(y[k], 1e-7f) + 1.0f) - logarithm(all(t[k] > 1e-7f ? t[k] : 1e-7f) + 1.0f);
         sum += e * e;
       }
       return sum * per;
@@ -126,8 +126,8 @@ void loss_gradient(const Measured& m, const vf* y, const vf* z, const float* t, 
       case POISSON: for (int k = 0; k < K; k++) d[k] = (1.0f - t[k] / (y[k] + 1e-7f)) * part; break;
       case MSLE:
         for (int k = 0; k < K; k++) {
-          vf e = logarithm(larger(y[k], all(1e-7f)) + 1.0f) - logarithm(all(t[k] > 1e-7f ? t[k] : 1e-7f) + 1.0f);
-          d[k] = y[k] > 1e-7f ? e * (2.0f * part) / (y[k] + 1.0f) : (vf){};
+          vf e = logarithm(at_least(y[k], 1e-7f) + 1.0f) - logarithm(all(t[k] > 1e-7f ? t[k] : 1e-7f) + 1.0f);
+          d[k] = y[k] >= 1e-7f ? e * (2.0f * part) / (y[k] + 1.0f) : (vf){};
         }
         break;
       case MAPE:

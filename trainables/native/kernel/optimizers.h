@@ -101,7 +101,7 @@ void clip(int how, vf limit, const Range* variable, int variables, vf* g, vi mas
     total += square;
     if (how == 1) {
       vf norm = root(square);
-      vf under = larger(norm, limit);
+      vf under = norm < limit ? limit : norm;  // as Keras: a norm that is not a number makes the whole variable so
       for (vf *k = g + variable[v].first, *end = k + n; k < end; k++) *k = mask ? *k * limit / under : *k;
     }
   }
