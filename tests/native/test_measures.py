@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.help.native import Group, small_table
+from tests.help.native import Group, small_table, weights_of
 from trainables.native.measures import _FUNCTIONS
 from trainables.native.structures import Measure
 from trainables.table.data import Table
@@ -54,3 +54,16 @@ def test_a_model_whose_weights_are_no_numbers_has_no_loss(loss):
     stack.weights[0] = np.nan
     logs = group.trained(1, stack=stack, program=program).logs[:, 0]
     assert np.isnan(logs[0]).all() and np.isfinite(logs[1]).all()
+
+
+@pytest.mark.parametrize("logits", [False, True])
+def test_targets_of_a_row_that_do_not_add_up_to_one_train_as_by_keras(logits):
+    table = table_of("categorical_crossentropy")
+    table.y_train[::3] = 0.0
+    table.y_train[1::3] = [1.0, 1.0, 0.0]
+    group = Group(f"{__file__}:build", {"loss": ["categorical_crossentropy"], "logits": [logits]}, table)
+    program = group.program()
+    assert program.chain.measures[0].measure is Measure.CATEGORICAL_CROSSENTROPY
+    result, (model, logs) = group.trained(program=program), group.by_keras(0)
+    np.testing.assert_allclose(result.stack.weights[0], weights_of(model), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(result.logs[0], logs, rtol=1e-4, atol=1e-6)

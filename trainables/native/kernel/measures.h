@@ -142,16 +142,12 @@ void loss_gradient(const Measured& m, const vf* y, const vf* z, const float* t, 
         break;
       default: {  // the cross-entropy of classes
         vf top = z[0], sum = (vf){};
-        float targets = 0.0f;
         for (int k = 1; k < K; k++) top = larger(z[k], top);
-        for (int k = 0; k < K; k++) {
-          sum += d[k] = exponential(z[k] - top);
-          if (m.measure == CATEGORICAL_CROSSENTROPY) targets += t[k] * (1.0f - m.smoothing) + m.smoothing / (float)K;
-        }
+        for (int k = 0; k < K; k++) sum += d[k] = exponential(z[k] - top);
         if (m.measure == SPARSE_CROSSENTROPY) {
           for (int k = 0; k < K; k++) d[k] = (d[k] / sum - ((int)t[0] == k ? 1.0f : 0.0f)) * whole;
-        } else {
-          for (int k = 0; k < K; k++) d[k] = (d[k] / sum * targets - target_of(t, k, m.smoothing, (float)K)) * whole;
+        } else {  // as TensorFlow, also where the targets of a row do not add up to 1
+          for (int k = 0; k < K; k++) d[k] = (d[k] / sum - target_of(t, k, m.smoothing, (float)K)) * whole;
         }
       }
     }
