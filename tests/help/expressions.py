@@ -51,7 +51,7 @@ def computed(
     nothing = (ctypes.c_void_p * 1)(None)
     assert not functions.train(
         ctypes.byref(net), ctypes.byref(of_models), len(lane), ctypes.byref(rows), nothing, nothing, nothing, number(0),
-        number(0), number(1), pointer(work), None,
+        number(0), number(1), pointer(work), None, None,
     )  # fmt: skip
     assert parts  # alive until here
     return sums[:, 0].copy(), -weights[:, :outputs]

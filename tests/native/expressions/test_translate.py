@@ -180,6 +180,7 @@ def test_operations_of_edges_are_those_of_tensorflow():
             [-np.inf],
             [np.nan],
             [2.0**24],
+            [88.5],
             [88.9],
             [-88.9],
             [-1.5],
@@ -189,6 +190,7 @@ def test_operations_of_edges_are_those_of_tensorflow():
     p = p.astype("float32")
     for call in (
         tf.math.log1p,
+        tf.math.expm1,
         tf.cosh,
         tf.sinh,
         tf.floor,

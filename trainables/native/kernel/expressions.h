@@ -30,6 +30,8 @@ INLINE vf rounded(vf a) {  // a half to the even number
   return magnitude(a) < 8388608.0f ? whole : a;
 }
 
+INLINE vf expm1_of_any(vf a) { return a > 88.0f ? exponential(a) : expm1(a); }  // above 88.72 infinity
+
 INLINE vf log1p_of_any(vf a) { return a == -1.0f ? all(-INFINITY) : log1p(a); }
 
 INLINE vf hyperbolic_cosine(vf a) {  // the half of the argument, since e^a may be infinite where half of it is not
@@ -71,7 +73,7 @@ void carry_out(const Instruction& i, vf* columns, int n) {
       CASE(ROOT, root(a))
       CASE(EXPONENTIAL_OF, exponential(a))
       CASE(LOGARITHM, logarithm(a))
-      CASE(EXPM1, expm1(a))
+      CASE(EXPM1, expm1_of_any(a))
       CASE(LOG1P, log1p_of_any(a))
       CASE(HYPERBOLIC_TANGENT, hyperbolic_tangent(a))
       CASE(HYPERBOLIC_COSINE, hyperbolic_cosine(a))
