@@ -89,9 +89,10 @@ def net_of(task: Task, numbers: Numbers) -> tuple[c.CNet, list[Any]]:
         if layer.activation is not None:
             made.activation, activation = activation, activation + 1
         if layer.kind in (c.Kind.DROPOUT, c.Kind.NOISE):
-            made.draws, made.number, drawn = drawn, len(c.Setting) + drawn, drawn + 1
+            made.draws, made.number, drawn = drawn, task.columns[drawn], drawn + 1
         made.penalized = bool(layer.l1 or layer.l2)
         made.epsilon, made.momentum, made.l1, made.l2 = 0.01, 0.8, layer.l1, layer.l2
+        made.complement = 1 - made.momentum
     variables = (c.CRange * len(places.variables))(*(c.CRange(*one) for one in places.variables))
     penalties = (ctypes.c_int32 * 1)(0)
     optimizers = (c.COptimizer * len(task.optimizers))()

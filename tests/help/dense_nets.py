@@ -150,6 +150,12 @@ class Task:
         """The positions of the layers that draw."""
         return [k for k, layer in enumerate(self.layers) if layer.kind in (Kind.DROPOUT, Kind.NOISE)]
 
+    @property
+    def columns(self) -> list[int]:
+        """The column of each of their numbers among the settings; behind a rate of dropout comes one minus it."""
+        widths = [2 if self.layers[k].kind is Kind.DROPOUT else 1 for k in self.drawing]
+        return [len(Setting) + sum(widths[:k]) for k in range(len(widths) + 1)]
+
 
 @dataclass
 class Place:
@@ -307,7 +313,7 @@ class Numbers:
         parameters: float32, shape (models, weights and states).
         slots: float32, shape (3, models, weights).
         scalar: the product of Nadam, float32, shape (models,).
-        settings: float32, shape (models, settings and one number for each layer that draws).
+        settings: float32, shape (models, settings and the numbers of layers that draw).
         strengths: float32, shape (models, 1, 2).
         optimizer: of each model, int32.
         decays: which numbers decay, float32, shape (weights,).
@@ -333,8 +339,12 @@ class Numbers:
         self.slots = np.zeros((3, models, places.weights), np.float32)
         self.scalar = np.ones(models, np.float32)
         drawing = task.drawing
-        self.settings = np.zeros((models, len(Setting) + len(drawing)), np.float32)
-        self.settings[:, len(Setting) :] = chance.uniform(0.1, 0.6, (models, len(drawing)))
+        *columns, end = task.columns
+        self.settings = np.zeros((models, end), np.float32)
+        self.settings[:, columns] = chance.uniform(0.1, 0.6, (models, len(drawing)))
+        for k, column in zip(drawing, columns, strict=True):
+            if task.layers[k].kind is Kind.DROPOUT:
+                self.settings[:, column + 1] = 1 - self.settings[:, column]
         between = {
             Setting.RATE: (0.001, 0.02), Setting.MOMENTUM: (0.2, 0.8), Setting.BETA_1: (0.5, 0.9),
             Setting.BETA_2: (0.7, 0.95), Setting.RHO: (0.6, 0.9), Setting.EPSILON: (0.05, 0.2),

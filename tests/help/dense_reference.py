@@ -62,7 +62,7 @@ class _Model:
         self._done = 0
         # float32, as the kernel has them: a draw may lie between a rate and its nearest float32
         self._draws = dict(zip(task.drawing, numbers.draws, strict=True))
-        self._own = dict(zip(task.drawing, numbers.settings[row, len(Setting) :], strict=True))
+        self._own = dict(zip(task.drawing, numbers.settings[row, task.columns[:-1]], strict=True))
 
     def step(self, step: int) -> None:
         """Train one batch."""

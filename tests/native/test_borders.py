@@ -48,7 +48,7 @@ WRONG = [
     (NET, 0, "weights", [0, -1, 35, 1000]),
     (NET, 0, "states", [-1, 0, 5, MOST]),
     (NET, 0, "slots", [-1, 0, 1, 4]),
-    (NET, 0, "settings", [0, 11, 12, 76, MOST]),
+    (NET, 0, "settings", [0, 11, 12, 13, 140, MOST]),
     (NET, 0, "variables", [0, -1, 1, 4]),
     (NET, 0, "penalties", [-1, 257, MOST]),
     (NET, 0, "optimizers", [0, -1, 257, MOST]),
@@ -72,11 +72,11 @@ WRONG = [
     (LAYERS, NORMALIZATION, "mean", [-1, 33, 1000, MOST]),
     (LAYERS, NORMALIZATION, "variance", [-1, 33, 1000, MOST]),
     (LAYERS, DROPOUT, "draws", [-1, 2, MOST]),
-    (LAYERS, DROPOUT, "number", [-1, 0, 10, 13, MOST]),
+    (LAYERS, DROPOUT, "number", [-1, 0, 10, 13, 14, MOST]),
     (LAYERS, PRELU, "kind", [Kind.SUBTRACT, 14]),
     (LAYERS, PRELU, "kernel", [-1, 33, 1000, MOST]),
     (LAYERS, NOISE, "draws", [-1, 2, LEAST]),
-    (LAYERS, NOISE, "number", [-1, 10, 13, MOST]),
+    (LAYERS, NOISE, "number", [-1, 10, 14, MOST]),
     (LAYERS, OF_ROWS, "kernel", [35, 1000, MOST]),
     (LAYERS, OF_ROWS, "bias", [35, 1000, MOST]),
     (LAYERS, OF_ROWS, "outputs", [3, 5]),
@@ -150,7 +150,7 @@ def call(functions, name, net, steps=(0, 1), **models):
 
 def test_the_net_itself_is_accepted(functions):
     net, _parts = net_of(TASK, Numbers(TASK))
-    assert (net.weights, net.states, net.settings) == (36, 24, 13)
+    assert (net.weights, net.states, net.settings) == (36, 24, 14)
     assert functions.workspace(ctypes.byref(net)) > 0
 
 

@@ -63,7 +63,7 @@ class Chain:
         layers: the layers of the kernel.
         measures: the loss, then the metrics that the kernel computes.
         logs: the position of each of them among the logs.
-        numbers: the keys of the layers' numbers, in the order of their columns.
+        numbers: the keys of the layers' numbers, in the order of their columns; behind a rate of Dropout comes one minus it.
         features: numbers in a row behind the prefix.
     """
 

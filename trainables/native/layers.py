@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainables.fused.model.describe import COMPLEMENT
 from trainables.fused.model.refuse import SEED
 from trainables.fused.program.template import Template
 from trainables.native.chain import TABLE, Chain, Layer
@@ -183,6 +184,10 @@ class Reader:
         chain = self._chain
         if layer.number and layer.number not in chain.numbers:
             chain.numbers.append(layer.number)
+            if layer.kind is Kind.DROPOUT:
+                chain.numbers.append(
+                    f"{layer.number}{COMPLEMENT}"
+                )  # the kernel takes it from the next column
         self.tables += [value for value in given if value.layer == TABLE]
         chain.layers.append(replace(layer, sources=tuple(value.layer for value in given)))
         return Value(len(chain.layers) - 1, layer.outputs, True)

@@ -25,7 +25,7 @@ from trainables.errors import TrainablesError
 BINARIES = Path(__file__).with_name("binaries")
 SOURCES = Path(__file__).with_name("kernel")
 
-VERSION = 7
+VERSION = 8
 """What `version()` of the kernel returns if this package can call its functions."""
 
 VARIABLE = "SWEEP_KERNEL"

@@ -81,6 +81,7 @@ class Net:
                 made.draws, drawn = drawn, drawn + 1
                 made.number = self.columns[layer.number]
             made.epsilon, made.momentum, made.l1, made.l2 = layer.epsilon, layer.momentum, layer.l1, layer.l2
+            made.complement = 1.0 - layer.momentum
             made.penalized = bool(layer.l1 or layer.l2)
         variables = (c.CRange * len(self.states.ranges))(*(c.CRange(*one) for one in self.states.ranges))
         penalized = np.array(self.penalized, np.int32)

@@ -188,7 +188,7 @@ class CLayer(ctypes.Structure):
             "kind", "inputs", "outputs", "source", "sources", "kernel", "bias", "mean", "variance", "frozen"
         ),
         *_ints("activation", "draws", "number", "penalized"),
-        *_floats("epsilon", "momentum", "l1", "l2"),
+        *_floats("epsilon", "momentum", "complement", "l1", "l2"),
     ]
 
 

@@ -13,6 +13,7 @@ from keras.src.backend.tensorflow import random as keras_random
 
 from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.internals.lifted import Lifted
 
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)
 
@@ -44,6 +45,16 @@ def test_dropout_of_a_part_of_the_shape_is_that_of_keras():
     x = tf.ones((4, 5, 3))
     one = compiled(lambda: keras_random.dropout(x, 0.5, noise_shape=(None, 1, None), seed=3))
     np.testing.assert_array_equal(one, keras_random.dropout(x, 0.5, noise_shape=(None, 1, None), seed=3))
+
+
+def test_what_a_dropout_near_one_keeps_is_scaled_as_by_keras():
+    of_keras = keras_random.dropout(tf.ones((100, 100)), 0.999, seed=3)
+    for rate in (0.999, Lifted(tf.constant(0.999), tf.constant(0.001))):
+        found = compiled(lambda rate=rate: keras_random.dropout(tf.ones((100, 100)), rate, seed=3))
+        assert (found > 0).any()
+        np.testing.assert_allclose(found, of_keras, rtol=2e-7)
+    nothing = compiled(lambda: keras_random.dropout(tf.ones((4, 4)), 1.0, seed=3))
+    np.testing.assert_array_equal(nothing, np.zeros((4, 4)))
 
 
 def test_rows_of_a_larger_batch_are_dropped_as_those_of_a_smaller():

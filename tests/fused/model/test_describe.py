@@ -62,7 +62,7 @@ def differences(**changes):
     [
         ({}, set()),
         ({"activation": "tanh"}, {"variant"}),
-        ({"rate": 0.3}, {"layer.2.rate"} - {"layer.2.rate"} | {"layer.3.rate"}),
+        ({"rate": 0.3}, {"layer.3.rate", "layer.3.rate.complement"}),
         ({"init": "glorot_uniform"}, {"initial"}),
         ({"l2": 0.2}, {"penalty.0.l2"}),
         ({"optimizer": keras.optimizers.Adam(0.02)}, {"learning_rate"}),

@@ -207,10 +207,13 @@ def _normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, s
 
 
 def _dropout(inputs: Any, rate: Any, noise_shape: Any = None, seed: Any = None) -> tf.Tensor:
+    if not isinstance(rate, Lifted) and rate == 1.0:  # as Keras, which then draws nothing
+        return tf.zeros_like(inputs)
     shape = keras_random._get_concrete_noise_shape(inputs, noise_shape)
-    rate = _tensor(rate)
-    kept = tf.cast(_uniform01(shape, seed) >= rate, inputs.dtype)
-    return inputs * (kept * (1.0 / (1.0 - rate)))
+    kept = tf.cast(_uniform01(shape, seed) >= _tensor(rate), inputs.dtype)
+    return inputs * (
+        kept * (1.0 / (1.0 - rate))
+    )  # before it is a tensor: a float32 close to one would lose digits
 
 
 def _tensor(number: Any) -> tf.Tensor:

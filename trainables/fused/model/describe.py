@@ -54,9 +54,9 @@ OPTIMIZER_NUMBERS = (
 )
 """Settings of optimizers that may differ from lane to lane, except that zero and None need optimizers of their own."""
 
-COMPLEMENTS = ("beta_1", "beta_2", "rho")
-"""Those of them that optimizers subtract from one. The difference is a number of its own, since a number close to one
-would lose digits: of 1 - 0.999999, a float32 keeps only the first two."""
+COMPLEMENTS = ("beta_1", "beta_2", "rho", "rate")
+"""Numbers that optimizers, and the layer Dropout, subtract from one. The difference is a number of its own, since a number
+close to one would lose digits: of 1 - 0.999999, a float32 keeps only the first two."""
 
 COMPLEMENT = ".complement"
 """The end of the key of such a difference."""
@@ -252,7 +252,10 @@ def _layer_token(
         config["is_regularized"] = layer.embeddings_regularizer is not None
     for kind, name in LAYER_NUMBERS.items():
         if type(layer) is kind and config.get(name, 0) > 0:
-            numbers[f"layer.{position}.{name}"] = float(config.pop(name))
+            key, value = f"layer.{position}.{name}", float(config.pop(name))
+            numbers[key] = value
+            if name in COMPLEMENTS:
+                numbers[f"{key}{COMPLEMENT}"] = 1.0 - value
     kind = tokens.of(type(layer), what)
     # Weights of equal shapes may be trained in one model and not in another.
     trained = layer.trainable, tuple(variable.trainable for variable in layer.variables)

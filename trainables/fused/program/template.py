@@ -32,7 +32,7 @@ from trainables.fused.internals.lifted import Lifted
 from trainables.fused.internals.models import layers_of
 from trainables.fused.internals.penalties import NONE, has_other_penalties
 from trainables.fused.model.code import is_foundation, is_library
-from trainables.fused.model.describe import LAYER_NUMBERS, RATE
+from trainables.fused.model.describe import COMPLEMENT, LAYER_NUMBERS, RATE
 from trainables.fused.model.parts import has_operations, has_users_parts, metrics_of
 from trainables.fused.model.refuse import SEED
 from trainables.fused.program.fillings import batches_to_mask
@@ -201,9 +201,10 @@ class Template:
 
         for position, layer in enumerate(self._layers):
             name = LAYER_NUMBERS.get(type(layer))
-            if name and f"layer.{position}.{name}" in numbers:
-                number = numbers[f"layer.{position}.{name}"]
-                put(layer, name, number if isinstance(number, float) else Lifted(number))
+            key = f"layer.{position}.{name}"
+            if name and key in numbers:
+                number, complement = numbers[key], numbers.get(f"{key}{COMPLEMENT}")
+                put(layer, name, number if isinstance(number, float) else Lifted(number, complement))
         for layer, functions in zip(self._layers, self._activations, strict=True):
             if len({id(function) for function in functions}) > 1:
                 put(layer, "activation", _switch(functions, variant))

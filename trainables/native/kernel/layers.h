@@ -55,7 +55,7 @@ INLINE Normalized normalized(const Chunk& c, int l, int64_t most) {
   const Layer& layer = c.net->layer[l];
   vf* kept = c.work.statistics + 4 * most * l;
   return {parameters_at(c, layer.kernel), parameters_at(c, layer.bias), parameters_at(c, layer.mean), parameters_at(c, layer.variance),
-          kept, kept + most, kept + 2 * most, kept + 3 * most, layer.frozen != 0, layer.epsilon, layer.momentum};
+          kept, kept + most, kept + 2 * most, kept + 3 * most, layer.frozen != 0, layer.epsilon, layer.momentum, layer.complement};
 }
 
 // Computes the outputs of all layers for n rows; in training, with the draws of each layer from row `first` on.
@@ -90,7 +90,7 @@ void run(const Chunk& c, const float* x, int n, bool training, const float* cons
         if (!training) {
           memcpy(out, in.own, (size_t)count * sizeof(vf));
         } else if (layer.kind == DROPOUT) {
-          const vf rate = c.numbers[layer.number], keep = 1.0f / (1.0f - rate);
+          const vf rate = c.numbers[layer.number], keep = 1.0f / c.numbers[layer.number + 1];
           const float* drawn = draws[layer.draws] + first * O;
           for (int64_t k = 0; k < count; k++) out[k] = drawn[k] < rate ? (vf){} : in.own[k] * keep;
         } else {
@@ -182,7 +182,7 @@ void run_backward(const Chunk& c, const float* x, int n, int last, const float* 
         break;
       }
       case DROPOUT: {
-        const vf rate = c.numbers[layer.number], keep = 1.0f / (1.0f - rate);
+        const vf rate = c.numbers[layer.number], keep = 1.0f / c.numbers[layer.number + 1];
         const float* drawn = draws[layer.draws] + first * O;
         for (int64_t k = 0; k < count; k++) d[k] = drawn[k] < rate ? (vf){} : d[k] * keep;
         break;

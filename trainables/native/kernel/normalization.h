@@ -50,7 +50,7 @@ struct Normalized {
   vf *moving_mean, *moving_variance;
   vf *mean, *variance, *inverse, *factor;   // kept
   bool frozen;
-  float epsilon, momentum;
+  float epsilon, momentum, complement;
 };
 
 void normalize(const Normalized& m, const vf* in, int I, vf* out, int n, bool training, vf* shift) {
@@ -58,8 +58,8 @@ void normalize(const Normalized& m, const vf* in, int I, vf* out, int n, bool tr
   if (training && !m.frozen) {
     moments(in, I, n, m.mean, m.variance);
     for (int i = 0; i < I; i++) {
-      m.moving_mean[i] = m.moving_mean[i] * m.momentum + m.mean[i] * (1.0f - m.momentum);
-      m.moving_variance[i] = m.moving_variance[i] * m.momentum + m.variance[i] * (1.0f - m.momentum);
+      m.moving_mean[i] = m.moving_mean[i] * m.momentum + m.mean[i] * m.complement;
+      m.moving_variance[i] = m.moving_variance[i] * m.momentum + m.variance[i] * m.complement;
     }
     centre = m.mean, spread = m.variance;
   }

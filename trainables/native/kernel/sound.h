@@ -76,7 +76,7 @@ bool is_sound(const Net* net) {
     if ((layer.kind == DENSE || layer.kind == PRELU) && layer.kernel < 0) return false;
     if (layer.kind == BATCH_NORMALIZATION && !(is_inside(layer.mean, O) && is_inside(layer.variance, O))) return false;
     if (layer.kind == DROPOUT || layer.kind == NOISE)
-      if (!is_among(layer.number, SETTINGS, net->settings - 1) || !is_among(layer.draws, 0, drawing - 1)) return false;
+      if (!is_among(layer.number, SETTINGS, net->settings - (layer.kind == DROPOUT ? 2 : 1)) || !is_among(layer.draws, 0, drawing - 1)) return false;
   }
   if (net->layer[net->layers - 1].outputs != net->outputs) return false;
   int end = 0;

@@ -49,7 +49,7 @@ enum ConstraintKind { NON_NEGATIVE, MAX_NORM, UNIT_NORM, MIN_MAX_NORM };
 
 // The columns of a model's settings. Those of the optimizer come after the numbers of the layers.
 enum Setting { RATE, MOMENTUM_OF, BETA_1, BETA_1C, BETA_2, BETA_2C, RHO, RHO_C, EPSILON, DECAY, CLIP, SETTINGS };
-constexpr int MOST_SETTINGS = SETTINGS + MOST_LAYERS;
+constexpr int MOST_SETTINGS = SETTINGS + 2 * MOST_LAYERS;
 
 }  // namespace
 
@@ -63,9 +63,10 @@ struct Layer {
   int32_t frozen;          // batch normalization: it uses its moving statistics, and its parameters are not trained
   int32_t activation;      // column in the table of activations; -1: none
   int32_t draws;           // number of its draws; -1: none
-  int32_t number;          // column of its number among the settings: a rate or a standard deviation
+  int32_t number;          // column among the settings of its standard deviation, or of its rate, behind which one minus the rate is
   int32_t penalized;       // whether its outputs are penalized
   float epsilon, momentum;
+  float complement;        // batch normalization: one minus the momentum, of which float32 would lose digits
   float l1, l2;            // strengths of that penalty
 };
 
