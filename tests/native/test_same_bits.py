@@ -201,3 +201,22 @@ def test_a_crossentropy_has_the_same_bits_by_a_sigmoid_and_by_logits():
     ]
     for other in found[1:]:
         assert_same_bits(other, found[0], np.arange(2))
+
+
+def penalized(l2):
+    """Weights whose squares overflow."""
+    inputs = keras.Input((5,))
+    kernel = keras.initializers.Constant(1e20)
+    outputs = keras.layers.Dense(1, kernel_initializer=kernel, kernel_regularizer=keras.regularizers.L2(l2))(
+        inputs
+    )
+    model = keras.Model(inputs, outputs)
+    model.compile(o.SGD(0.1), "mae")
+    return model
+
+
+def test_a_point_without_a_penalty_has_the_same_bits_beside_one_with_a_penalty():
+    group = Group(f"{__file__}:penalized", {"l2": [0.0, 1e-3]}, table("numbers"))
+    found, alone = group.trained(), group.trained(stack=group.stack.take(np.zeros(1, int)))
+    assert np.isfinite(alone.logs).all() and np.isinf(found.logs[1, :, 0]).all()
+    assert_same_bits(alone, found, np.zeros(1, int))

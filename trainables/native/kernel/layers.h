@@ -27,7 +27,11 @@ INLINE float slope_of(const Chunk& c, const Layer& layer) { return layer.activat
 // The penalty of the outputs of a layer, a mean over n rows, which is added to `penalty`.
 void penalize(const Layer& layer, const vf* out, int n, vf* penalty) {
   vf sum = (vf){};
-  for (int64_t k = 0; k < (int64_t)n * layer.outputs; k++) sum += layer.l1 * magnitude(out[k]) + layer.l2 * (out[k] * out[k]);
+  for (int64_t k = 0; k < (int64_t)n * layer.outputs; k++) {
+    // A strength of 0 times a square that overflows would be no number.
+    vf size = layer.l1 != 0.0f ? magnitude(out[k]) : (vf){}, square = layer.l2 != 0.0f ? out[k] * out[k] : (vf){};
+    sum += layer.l1 * size + layer.l2 * square;
+  }
   *penalty += sum / (float)n;
 }
 
@@ -134,7 +138,7 @@ void run_backward(const Chunk& c, const float* x, int n, int last, const float* 
       const float share = 1.0f / (float)n;
       for (int64_t k = 0; k < count; k++) {
         vf sign = out[k] > 0.0f ? all(layer.l1) : out[k] < 0.0f ? all(-layer.l1) : (vf){};
-        d[k] += (sign + 2.0f * layer.l2 * out[k]) * share;
+        d[k] += (layer.l2 != 0.0f ? sign + 2.0f * layer.l2 * out[k] : sign) * share;
       }
     }
     switch (layer.kind) {

@@ -25,16 +25,19 @@ void load_strengths(Strengths& s, const Chunk& c, const Models* models) {
 }
 
 // Adds the penalties to `penalty`, and their gradients to those of the weights.
+// Where a strength is 0, the weights count as 0: else a square that overflows would make the penalty no number, and only where a
+// lane beside it has a strength.
 void penalize_weights(const Chunk& c, const Strengths& s, vf* penalty) {
   for (int k = 0; k < c.net->penalties; k++) {
     if (!s.any[k]) continue;
     const Range range = c.net->variable[c.net->penalty[k]];
     const vf l1 = s.l1[k], l2 = s.l2[k], twice = l2 + l2;
+    const vi has_l1 = l1 != 0.0f, has_l2 = l2 != 0.0f;
     vf sum = (vf){};
     for (int i = range.first; i < range.end; i++) {
-      vf w = c.work.parameters[i];
-      sum += l1 * magnitude(w) + l2 * (w * w);
-      c.work.gradients[i] += twice * w + (w > 0.0f ? l1 : w < 0.0f ? -l1 : (vf){});
+      vf w = c.work.parameters[i], of_l1 = (vf)((vi)w & has_l1), of_l2 = (vf)((vi)w & has_l2);
+      sum += l1 * magnitude(of_l1) + l2 * (of_l2 * of_l2);
+      c.work.gradients[i] += twice * of_l2 + (w > 0.0f ? l1 : w < 0.0f ? -l1 : (vf){});
     }
     *penalty += sum;
   }
@@ -51,7 +54,7 @@ void add_penalties(Chunk& c, const Models* models, int64_t rows) {
       double sum = 0.0;
       for (int i = range.first; i < range.end; i++) {
         const double w = ((const float*)c.work.parameters)[(int64_t)i * V + l];
-        sum += own[0] * fabs(w) + own[1] * (w * w);
+        sum += own[0] * (own[0] != 0.0f ? fabs(w) : 0.0) + own[1] * (own[1] != 0.0f ? w * w : 0.0);
       }
       c.sums[net->measures][l] += sum * (double)rows;
     }
