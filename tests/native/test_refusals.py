@@ -118,11 +118,21 @@ OPTIMIZERS = {
 } | {"own_optimizer": (lambda: OwnSGD(0.01), "the kernel has no optimizer OwnSGD")}
 LOSSES = {
     "own_loss": (wavy_error, "the loss `wavy_error` has the operation Sin, which the kernel lacks"),
+    "penalized_shares": ("binary_crossentropy", "the output is penalized"),
+    "penalized_activation": ("binary_crossentropy", "the output is penalized"),
 }
 WHY = {name: why for each in (MODELS, OPTIMIZERS, LOSSES) for name, (_, why) in each.items()}
 WHY |= {
     "own_model": "the model is a class of its own",
     "own_metric": "the metric `largest_error` may be no mean over the rows of a batch",
+}
+
+
+OUTPUTS = {  # what is not one dense unit
+    "penalized_shares": lambda x: layers.Dense(1, "sigmoid", activity_regularizer="l2")(x),
+    "penalized_activation": lambda x: layers.Activation("sigmoid", activity_regularizer="l2")(
+        layers.Dense(1)(x)
+    ),
 }
 
 
@@ -133,7 +143,7 @@ class OwnModel(keras.Model):
 def build(what):
     inputs = keras.Input((4,))
     x = MODELS[what][0](inputs) if what in MODELS else layers.Dense(4, activation="tanh")(inputs)
-    outputs = layers.Dense(1)(x)
+    outputs = OUTPUTS.get(what, layers.Dense(1))(x)
     model = OwnModel(inputs, outputs) if what == "own_model" else keras.Model(inputs, outputs)
     optimizer = OPTIMIZERS[what][0]() if what in OPTIMIZERS else o.Adam(0.01)
     metrics = [largest_error] if what == "own_metric" else []

@@ -57,16 +57,24 @@ def chain_of(template: Template) -> Chain:
     if len(of_last) > 1:
         raise UnsupportedError("the activation of the output differs between the points")
     chain.measures, chain.logs = measures_of(model, last.outputs, template.sample[1], of_last.pop())
-    if last.kind is Kind.DENSE and last.activations and any(one.logits is not None for one in chain.measures):
-        # The loss takes what goes into the last activation.
-        if last.l1 or last.l2:
-            raise UnsupportedError("the output is penalized")
+    if any(one.logits is not None for one in chain.measures):
+        _take_logits(chain)
+    return chain
+
+
+def _take_logits(chain: Chain) -> None:
+    """Let the loss or a metric take what goes into the last activation, which becomes a layer of its own."""
+    last = chain.layers[-1]
+    if not last.activations:
+        return
+    if last.l1 or last.l2:  # the gradient of the loss passes by the output
+        raise UnsupportedError("the output is penalized")
+    if last.kind is Kind.DENSE:
         if len(chain.layers) == MOST_LAYERS:
             raise UnsupportedError(f"the model has more than {MOST_LAYERS} layers")
         chain.layers[-1] = replace(last, activations=())
         split = Layer(Kind.ACTIVATION, last.outputs, last.outputs, activations=last.activations)
         chain.layers.append(replace(split, sources=(len(chain.layers) - 1,)))
-    return chain
 
 
 class _Walk:
