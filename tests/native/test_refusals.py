@@ -118,6 +118,10 @@ OPTIMIZERS = {
 } | {"own_optimizer": (lambda: OwnSGD(0.01), "the kernel has no optimizer OwnSGD")}
 LOSSES = {
     "own_loss": (wavy_error, "the loss `wavy_error` has the operation Sin, which the kernel lacks"),
+    "ignored_class": (
+        keras.losses.SparseCategoricalCrossentropy(ignore_class=1),
+        "the loss `sparse_categorical_crossentropy` ignores some rows of a batch",
+    ),
     "penalized_shares": ("binary_crossentropy", "the output is penalized"),
     "penalized_activation": ("binary_crossentropy", "the output is penalized"),
 }
@@ -129,6 +133,7 @@ WHY |= {
 
 
 OUTPUTS = {  # what is not one dense unit
+    "ignored_class": lambda x: layers.Dense(2, "softmax")(x),
     "penalized_shares": lambda x: layers.Dense(1, "sigmoid", activity_regularizer="l2")(x),
     "penalized_activation": lambda x: layers.Activation("sigmoid", activity_regularizer="l2")(
         layers.Dense(1)(x)

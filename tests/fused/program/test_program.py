@@ -10,6 +10,7 @@ from trainables.builder import find
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.program import program
 from trainables.settings import Callbacks, Fit, Training
+from trainables.table.data import Table
 
 pytestmark = pytest.mark.long(45)
 
@@ -51,6 +52,14 @@ def rooted(units=3, learning_rate=0.01, penalty=0.0, *, input_shape, normalizer)
     dense = keras.layers.Dense(units, "relu", activity_regularizer=keras.regularizers.L2(penalty))
     model = keras.Sequential([keras.Input(input_shape), normalizer, dense, keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(learning_rate), loss=root, metrics=[largest])
+    return model
+
+
+def ignoring(learning_rate, *, input_shape, normalizer):
+    layers = [keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax")]
+    model = keras.Sequential([keras.Input(input_shape), normalizer, *layers])
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=2)
+    model.compile(keras.optimizers.SGD(learning_rate), loss)
     return model
 
 
@@ -135,6 +144,20 @@ def test_functions_of_a_batch_are_evaluated_batch_by_batch():
         logs = cohort.program.evaluate(cohort._stack.take(np.zeros(1, int)), x[:rows], y[:rows])[0]
         expected = model.evaluate(x[:rows], y[:rows], batch_size=32, verbose=0)
         np.testing.assert_allclose(logs, expected, rtol=1e-5)
+
+
+def test_rows_of_an_ignored_class_that_no_sample_has_are_left_out_as_by_keras():
+    chance = np.random.default_rng(3)
+    x = chance.normal(size=(1500, 4)).astype("float32")
+    y = (x[:, 0] > 0).astype("float32")
+    y[-30:] = 2.0  # among the last validation rows
+    table = Table(x, y, x[:20], y[:20], tuple("abcd"), "y", "0")
+    training = Training(Fit(epochs=2, batch_size=64), Callbacks())
+    found = find.find(f"{__file__}:ignoring", PLAN.base)
+    engine = Fused(found, Space({"learning_rate": [0.01, 0.02]}), table, training)
+    [cohort] = engine.cohorts(range(2))
+    assert len(cohort.program.validation[0]) == 300 and cohort.program.engine == "fused"
+    assert_equal(engine.train(range(2))[1], engine.alone(1), engine)
 
 
 def test_a_point_is_evaluated_to_the_same_bits_in_any_company():

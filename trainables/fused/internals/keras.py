@@ -42,6 +42,7 @@ _EXCLUSIONS = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern
 
 NAMES = (
     Private(_MASKING, "set_keras_mask", "say which rows of a tensor count; stands for the masks of layers"),
+    Private(_MASKING, "get_keras_mask", "which rows count, of what a loss makes of its rows"),
     Private(_MODELS, "Functional", "what `keras.Model(inputs, outputs)` is an instance of"),
     Private("keras:Model", "_compute_loss", "`Model.compute_loss`, also one without the argument `training`"),
     Private(_TF_OPTIMIZER, "TFOptimizer", "the base of `keras.optimizers.Optimizer` on TensorFlow"),
@@ -90,6 +91,9 @@ check(NAMES)
 
 set_mask = part(f"{_MASKING}:set_keras_mask")
 """Say which rows of a tensor count: `set_mask(tensor, mask)`."""
+
+mask_of = part(f"{_MASKING}:get_keras_mask")
+"""Return which rows of a tensor count: `mask_of(tensor)`; None if all do."""
 
 _TRACKED = tuple(part(f"{_TRACKING}:{name}") for name in ("TrackedList", "TrackedDict", "TrackedSet"))
 _Functional: Any = part(f"{_MODELS}:Functional")

@@ -48,7 +48,9 @@ def may_mix_rows(template: Template, is_weighted: bool) -> bool:
         return True
     target, outputs = template.sample[1].shape[1:], model.output_shape
     if not isinstance(outputs, tuple) or len(outputs) != 2:
-        return not all(is_own(one) and one.reduction in _MEANS for one in (loss, *computed_metrics(model)))
+        return not all(
+            _is_own_mean(one) and one.reduction in _MEANS for one in (loss, *computed_metrics(model))
+        )
     return not all(
         _is_of_rows(one, target, outputs[1], is_weighted) for one in (loss, *computed_metrics(model))
     )
@@ -60,10 +62,19 @@ def is_own(computed: Computed) -> bool:
     return all(str(getattr(part, "__module__", "")).startswith(_OWN) for part in parts if part is not None)
 
 
+def _is_own_mean(computed: Computed) -> bool:
+    """Return whether a sample of rows shows what a loss or a metric is.
+
+    A loss that ignores a class is a mean over the other rows of a batch, and a sample may have no row of that class.
+    """
+    ignores = computed.is_loss and computed.arguments.get("ignore_class") is not None
+    return is_own(computed) and not ignores
+
+
 def _is_of_rows(computed: Computed, target: Sequence[int], outputs: int, is_weighted: bool) -> bool:
     if computed.reduction not in _MEANS:
         return False
-    if is_own(computed):
+    if _is_own_mean(computed):
         return True
     if computed.rows is None:
         return False

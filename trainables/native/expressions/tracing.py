@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import raise_ours
+from trainables.fused.internals.keras import mask_of
 from trainables.native.expressions.formula import NoExpressionError
 
 _RANDOM = ("Random", "Multinomial", "Truncated")
@@ -69,7 +70,12 @@ def traced(
 
     def whole(y: Any, z: Any) -> list[Any]:
         p = z if activation == "linear" else keras.activations.get(activation)(z)
-        value = tf.convert_to_tensor(call(y, p))
+        made = call(y, p)
+        if (
+            mask_of(made) is not None
+        ):  # such as `ignore_class`: Keras divides by the number of the other rows of a batch
+            raise NoExpressionError("ignores some rows of a batch")
+        value = tf.convert_to_tensor(made)
         if value.dtype != tf.float32:
             value = tf.cast(value, tf.float32)
         if value.shape.rank is None or (value.shape.rank and value.shape[0] != rows):
