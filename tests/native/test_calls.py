@@ -113,3 +113,31 @@ def test_an_epoch_calls_the_kernel_as_often_as_it_is_cut(group, monkeypatch):
     monkeypatch.setattr(module, "CALL_S", 1e-9)
     group.trained(1, program=made)
     assert counted == ["train"] * made.steps + ["evaluate"] * 2  # 100 rows are two tiles
+
+
+def test_a_call_costs_the_rows_that_it_computes(group, monkeypatch):
+    """A last batch or tile of one row is no whole one."""
+    fitted, validation = ([array[:65] for array in part] for part in (group.fitted, group.validation))
+    made = program.NativeProgram(group.members.template, 64, fitted, validation, group.stack)
+    costs, one = [], made._calls[-1]
+    call = one.call
+    monkeypatch.setattr(
+        one,
+        "call",
+        lambda name, *given, cost, **more: (costs.append(cost), call(name, *given, cost=cost, **more)),
+    )
+    monkeypatch.setattr(module, "CALL_S", 1e-9)
+    stack, _ = made.epoch(group.stack, np.arange(65))
+    assert costs == [65, 65]  # nothing was known yet
+    made.epoch(stack, np.arange(65))
+    assert costs[2:] == [64, 1, 64, 1]
+
+
+def test_a_short_call_does_not_make_the_next_one_long(group, monkeypatch):
+    made = group.program()
+    for calls in made._calls:
+        calls._seconds["train"] = 1e6
+    clock = iter(range(10**6))
+    monkeypatch.setattr(module.time, "process_time", lambda: next(clock) * 1e-12)
+    group.trained(1, program=made)
+    assert made._calls[-1]._seconds["train"] == 1e6 / module.MOST_FALL**made.steps

@@ -18,6 +18,10 @@ from trainables.native.measures import UnsupportedError
 CALL_S = 0.3
 """Seconds that a call of the kernel should take."""
 
+MOST_FALL = 4
+"""How many times faster a call may be expected than the one before. A call that was measured wrongly, since it was short or
+the clock is coarse, must not make the next one long."""
+
 MOST_BYTES = 512 * 2**20
 """The most memory that the kernel may need for the activations of a batch."""
 
@@ -60,7 +64,8 @@ class Calls:
         function = getattr(self.library.functions, name)
         if function(ctypes.byref(self._net), ctypes.byref(models), *arguments, memory, *last):
             raise RuntimeError("The kernel refused a net that it has accepted before.")
-        self._seconds[name] = max(1e-12, (time.process_time() - started) / max(1, cost))
+        found = (time.process_time() - started) / max(1, cost)
+        self._seconds[name] = max(1e-12, found, self._seconds[name] / MOST_FALL)
 
     def cuts(
         self, name: str, chunks: int, steps: int, rows: int, most: int
@@ -71,7 +76,7 @@ class Calls:
             name: "train" or "evaluate".
             chunks: how many there are.
             steps: batches or tiles of an epoch.
-            rows: of a batch or a tile.
+            rows: of a batch or a tile; the last one may have fewer.
             most: how many chunks may be computed at once.
         """
         first = 0

@@ -103,7 +103,9 @@ class NativeProgram(AnyProgram):
         draws = [self._draws(layer, count) for layer in self.chain.layers if layer.seed >= 0]
         schedule = self._schedules(steps)
         others = self._others.start(len(stack.weights))
-        for calls, part, chunks, first, last in self._each("train", models, steps, self.batch_size):
+        for calls, part, chunks, first, last in self._each(
+            "train", models, steps, min(self.batch_size, count)
+        ):
             lane = part.lane[chunks.start : chunks.stop]
             outputs = others.outputs(lane.size, first, count, self.chain.outputs)
             counts = others.counts(len(chunks), first, lane.shape[1])
@@ -118,7 +120,7 @@ class NativeProgram(AnyProgram):
                 ctypes.c_int64(self.iterations + first),
                 ctypes.c_int64(first),
                 ctypes.c_int64(last),
-                cost=len(chunks) * (last - first) * self.batch_size,
+                cost=len(chunks) * (min(last * self.batch_size, count) - first * self.batch_size),
                 last=[outputs, counts],
             )
             if last == steps:
@@ -140,7 +142,7 @@ class NativeProgram(AnyProgram):
         others = self._others.start(len(models.weights))
         tile = self._functions.tile()
         tiles = math.ceil(len(rows.y) / tile)
-        for calls, part, chunks, first, last in self._each("evaluate", models, tiles, tile):
+        for calls, part, chunks, first, last in self._each("evaluate", models, tiles, min(tile, len(rows.y))):
             lane = part.lane[chunks.start : chunks.stop]
             outputs = others.outputs(lane.size, first, len(rows.y), self.chain.outputs)
             counts = others.counts(len(chunks), first, lane.shape[1])
@@ -151,7 +153,7 @@ class NativeProgram(AnyProgram):
                 rows.structure(),
                 ctypes.c_int64(first),
                 ctypes.c_int64(last),
-                cost=len(chunks) * (last - first) * tile,
+                cost=len(chunks) * (min(last * tile, len(rows.y)) - first * tile),
                 last=[outputs, counts],
             )
             if last == tiles:
