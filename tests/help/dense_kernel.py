@@ -215,8 +215,9 @@ def trained_by_kernel(
     for epoch in range(epochs):
         counts = memory.copy(np.zeros(counted))
         for first, last in ((0, steps // 2), (steps // 2, steps)):
+            of_steps = [draw[first * task.batch :] for draw in draws]
             failed = functions.train(
-                ctypes.byref(net), ctypes.byref(models), len(lane), ctypes.byref(fitted), addresses(draws),
+                ctypes.byref(net), ctypes.byref(models), len(lane), ctypes.byref(fitted), addresses(of_steps),
                 addresses([schedule]), of_decays, ctypes.c_int64(epoch * steps + first), ctypes.c_int64(first),
                 ctypes.c_int64(last), pointer(work), pointer(outputs), pointer(counts),
             )  # fmt: skip

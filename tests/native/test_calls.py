@@ -141,3 +141,11 @@ def test_a_short_call_does_not_make_the_next_one_long(group, monkeypatch):
     monkeypatch.setattr(module.time, "process_time", lambda: next(clock) * 1e-12)
     group.trained(1, program=made)
     assert made._calls[-1]._seconds["train"] == 1e6 / module.MOST_FALL**made.steps
+
+
+def test_no_call_has_more_steps_than_may_be_computed_at_once(group):
+    calls = group.program()._calls[0]
+    calls._seconds["train"] = 1e-9
+    found = list(calls.cuts("train", 3, 100, 16, 2**30, 7))
+    assert max(last - first for _, first, last in found) <= 7
+    assert sum(len(some) * (last - first) for some, first, last in found) == 300

@@ -68,7 +68,7 @@ class Calls:
         self._seconds[name] = max(1e-12, found, self._seconds[name] / MOST_FALL)
 
     def cuts(
-        self, name: str, chunks: int, steps: int, rows: int, most: int
+        self, name: str, chunks: int, steps: int, rows: int, most: int, most_steps: int = 2**63
     ) -> Iterator[tuple[range, int, int]]:
         """Yield chunks, first and last step of each call, so that a call takes about `CALL_S`.
 
@@ -78,6 +78,7 @@ class Calls:
             steps: batches or tiles of an epoch.
             rows: of a batch or a tile; the last one may have fewer.
             most: how many chunks may be computed at once.
+            most_steps: how many steps may be computed at once.
         """
         first = 0
         while first < chunks:
@@ -88,6 +89,7 @@ class Calls:
             pieces = max(1, math.ceil(a_chunk / CALL_S)) if a_chunk else 1
             if not a_chunk and rows * steps > 100_000:  # nothing is known yet
                 pieces = math.ceil(rows * steps / 100_000)
+            pieces = max(pieces, math.ceil(steps / most_steps))
             ends = np.linspace(0, steps, min(pieces, steps) + 1).astype(int)
             for start, end in itertools.pairwise(ends):
                 yield some, int(start), int(end)

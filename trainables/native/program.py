@@ -17,9 +17,10 @@ import tensorflow as tf
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.template import Stack, Template
 from trainables.native import structures as c
-from trainables.native.arrays import Chunks, Models, Part, Rows, pointer, pointers, row_size
+from trainables.native.arrays import Chunks, Models, Part, Rows, pointers, row_size
 from trainables.native.calls import Calls
-from trainables.native.chain import Chain, Layer
+from trainables.native.chain import Chain
+from trainables.native.draws import Draws
 from trainables.native.library import load_all
 from trainables.native.measures import UnsupportedError
 from trainables.native.net import Net
@@ -100,13 +101,14 @@ class NativeProgram(AnyProgram):
         rows = self._fitted.take(order)
         count = len(order)
         steps = math.ceil(count / self.batch_size)
-        draws = [self._draws(layer, count) for layer in self.chain.layers if layer.seed >= 0]
+        draws = self._draws(count)
         schedule = self._schedules(steps)
         others = self._others.start(len(stack.weights))
         for calls, part, chunks, first, last in self._each(
-            "train", models, steps, min(self.batch_size, count)
+            "train", models, steps, min(self.batch_size, count), draws.most_steps
         ):
             lane = part.lane[chunks.start : chunks.stop]
+            drawn = draws.of(first, last)
             outputs = others.outputs(lane.size, first, count, self.chain.outputs)
             counts = others.counts(len(chunks), first, lane.shape[1])
             calls.call(
@@ -114,7 +116,7 @@ class NativeProgram(AnyProgram):
                 models.pointers(part, chunks),
                 ctypes.c_int(len(chunks)),
                 rows.structure(),
-                pointers(draws),
+                pointers(drawn),
                 pointers(schedule),
                 pointers(self._net.decays),
                 ctypes.c_int64(self.iterations + first),
@@ -169,12 +171,12 @@ class NativeProgram(AnyProgram):
         return Models(self._net, self.template, stack, self.shared, self._chunks.of(stack), trains)
 
     def _each(
-        self, name: str, models: Models, steps: int, rows: int
+        self, name: str, models: Models, steps: int, rows: int, most_steps: int = 2**63
     ) -> Iterator[tuple[Calls, Part, range, int, int]]:
         """Yield what each call of an epoch computes: by which kernel, for which chunks, from which to which step."""
         for calls, part in zip(self._calls, models.parts, strict=True):
             most = self._most_chunks(steps * rows, calls.library.lanes)
-            for chunks, first, last in calls.cuts(name, len(part.lane), steps, rows, most):
+            for chunks, first, last in calls.cuts(name, len(part.lane), steps, rows, most, most_steps):
                 yield calls, part, chunks, first, last
 
     def _is_additive(self, stack: Stack) -> bool:
@@ -219,27 +221,11 @@ class NativeProgram(AnyProgram):
                 del self._prepared[old]
         return found
 
-    def _draws(self, layer: Layer, rows: int) -> np.ndarray:
-        """Return what a layer draws in an epoch: float32, shape (rows, outputs)."""
-        seed = np.asarray(self.shared[self._net.states.shared_position[layer.seed]]).astype(np.int64)
-        found = np.empty((rows, layer.outputs), np.float32)
-        uniform = self._functions.uniform
-        for step, first in enumerate(range(0, rows, self.batch_size)):
-            part = found[first : first + self.batch_size]
-            # As TensorFlow's backend of Keras casts a seed.
-            s0, s1 = (int(number) % (2**31 - 2) for number in (seed[0], (seed[1] + step) % 2**32))
-            size = part.size
-            drawn = part if layer.kind is c.Kind.DROPOUT else np.empty(size + size % 2, np.float32)
-            uniform(ctypes.c_int32(s0), ctypes.c_int32(s1), ctypes.c_int64(drawn.size), pointer(drawn))
-            if layer.kind is c.Kind.NOISE:  # Box and Muller (1958), on pairs
-                radius = np.sqrt(np.float32(-2.0) * np.log(np.maximum(drawn[::2], np.float32(1e-7))))
-                angle = np.float32(2.0 * math.pi) * drawn[1::2]
-                part[...] = (
-                    np.stack([np.sin(angle) * radius, np.cos(angle) * radius], 1)
-                    .ravel()[:size]
-                    .reshape(part.shape)
-                )
-        return found
+    def _draws(self, rows: int) -> Draws:
+        layers = [layer for layer in self.chain.layers if layer.seed >= 0]
+        places = [self._net.states.shared_position[layer.seed] for layer in layers]
+        seeds = [np.asarray(self.shared[place]).astype(np.int64) for place in places]
+        return Draws(layers, seeds, self._functions.uniform, rows, self.batch_size)
 
     def _schedules(self, steps: int) -> list[np.ndarray]:
         """Return the rate of each step of an epoch for each schedule."""

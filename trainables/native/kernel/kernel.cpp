@@ -39,7 +39,7 @@ void uniform(int32_t s0, int32_t s1, int64_t count, float* out) { philox_uniform
 
 // Trains `chunks` chunks for the steps `first_step` to `last_step` of an epoch, and adds to their sums.
 //   rows        in the order in which they are trained
-//   draws       for each layer that draws, [rows][outputs]
+//   draws       for each layer that draws, [rows from `first_step` on][outputs]
 //   schedule    for each schedule, the rate of each step, [steps]
 //   decays      for each optimizer, which numbers decay, [weights]
 //   done        steps done before `first_step`
@@ -72,12 +72,13 @@ int train(const Net* net, const Models* models, int chunks, const Rows* rows, co
     const Wanted wanted = wanted_of(net, rows, number, outputs, counts);
     for (int64_t s = first_step; s < last_step; s++) {
       const Batch b = batch_of(c, rows, s * net->batch, net->batch);
+      const int64_t drawn = b.first - first_step * net->batch;
       vf penalty = (vf){};
-      run(c, b.x, b.n, true, draws, b.first, &penalty);
+      run(c, b.x, b.n, true, draws, drawn, &penalty);
       measure(c, b, wanted, rows->rows, work.one);
       if (loss.measure != EXPRESSION)
         loss_gradient(loss, b.y, b.z, b.t, b.weight, net->outputs, net->targets, b.n, work.one, is_logistic(c));
-      run_backward(c, b.x, b.n, last, draws, b.first);
+      run_backward(c, b.x, b.n, last, draws, drawn);
       penalize_weights(c, strengths, &penalty);
       for (int l = 0; l < V; l++) c.sums[net->measures][l] += (double)penalty[l] * b.n;
       for (int k = 0; k < net->optimizers; k++) {

@@ -62,7 +62,7 @@ INLINE Normalized normalized(const Chunk& c, int l, int64_t most) {
           kept, kept + most, kept + 2 * most, kept + 3 * most, layer.frozen != 0, layer.epsilon, layer.momentum, layer.complement};
 }
 
-// Computes the outputs of all layers for n rows; in training, with the draws of each layer from row `first` on.
+// Computes the outputs of all layers for n rows; in training, with the draws of each layer from their row `first` on.
 void run(const Chunk& c, const float* x, int n, bool training, const float* const* draws, int64_t first, vf* penalty) {
   const Net* net = c.net;
   if (needs_vectors(net)) for (int64_t k = 0; k < (int64_t)n * net->features; k++) c.work.broadcast[k] = all(x[k]);
