@@ -109,8 +109,8 @@ def _engine() -> tuple[dict[str, Any], list[Missing]]:
     if forced := os.environ.get(VARIABLE):
         return {**engine, "why": f"{VARIABLE}={forced}"}, []
     lack = [
-        Missing(f"native kernel {name}: it was not built: {reason}", "training faster", library.AGAIN)
-        for name, reason in library.not_built_in_place_of(kernel.name).items()
+        Missing(f"native kernel {name}: {reason}", "training faster", library.AGAIN)
+        for name, reason in library.lacking_in_place_of(kernel.name).items()
     ]
     return {**engine, "why": "the best that was built and that this processor can run"}, lack
 

@@ -71,12 +71,15 @@ def test_without_a_kernel_xla_trains_and_the_reason_and_the_remedy_are_told(monk
     assert (told["engine"], told["kernel"]) == ("fused", None) and "native kernel" not in missing(told)
 
 
-def test_a_faster_kernel_that_could_not_be_built_is_told(monkeypatch, tmp_path):
+def test_a_faster_kernel_that_could_not_be_built_or_loaded_is_told(monkeypatch, tmp_path):
     with_kernel(monkeypatch, "avx2", 8)
     (tmp_path / "build.json").write_text(json.dumps({"failed": {"avx512": "error: no such thing"}}))
     monkeypatch.setattr(library, "BINARIES", tmp_path)
     monkeypatch.setattr(library, "features", lambda: library.NEEDS["avx512"])
     assert "native kernel avx512: it was not built: error: no such thing" in missing(answer("doctor"))
+    (tmp_path / "avx512.so").touch()
+    (tmp_path / "build.json").write_text("{}")
+    assert "native kernel avx512: avx512 was built from other sources" in missing(answer("doctor"))
     monkeypatch.setattr(library, "features", lambda: library.NEEDS["avx2"])
     assert not [what for what in missing(answer("doctor")) if "avx512" in what]
 

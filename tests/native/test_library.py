@@ -128,6 +128,32 @@ def test_the_best_kernel_is_enough(binaries, monkeypatch):
     assert [one.name for one in library.load_all()] == ["avx512"]
 
 
+def test_a_damaged_kernel_does_not_hide_the_next_one(binaries, monkeypatch):
+    record(binaries)
+    compile_into(binaries / "avx2.so", kernel(8))
+    damaged = binaries / "avx512.so"
+    damaged.write_bytes((binaries / "avx2.so").read_bytes()[:40])
+    monkeypatch.setattr(library, "features", lambda: NEEDS["avx512"])
+    monkeypatch.setattr(library.platform, "system", lambda: X86[0])
+    monkeypatch.setattr(library.platform, "machine", lambda: X86[1])
+    assert [one.name for one in library.load_all()] == ["avx2"]
+    [(name, why)] = library.lacking_in_place_of("avx2").items()
+    assert name == "avx512" and why.startswith("avx512 cannot be loaded (")
+    monkeypatch.setenv(VARIABLE, "avx512")
+    with pytest.raises(NoKernelError, match=r"avx512 cannot be loaded"):
+        library.load()
+    monkeypatch.delenv(VARIABLE)
+    library._loaded.cache_clear()
+    other = binaries / "other"  # the system would give what it has loaded before
+    other.mkdir()
+    record(other)
+    for name in ("avx512.so", "avx2.so"):
+        shutil.copyfile(damaged, other / name)
+    monkeypatch.setattr(library, "BINARIES", other)
+    with pytest.raises(NoKernelError, match=r"avx512 cannot be loaded .*; avx2 cannot be loaded"):
+        library.load()
+
+
 def test_a_binary_of_another_version_is_refused(binaries):
     record(binaries)
     compile_into(binaries / "avx2.so", kernel(8, version=VERSION + 6))

@@ -10,7 +10,6 @@ The environment variable SWEEP_KERNEL names the only kernel that is loaded, or i
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import hashlib
@@ -101,11 +100,15 @@ def load_all() -> tuple[Library, ...]:
 
 @functools.cache
 def _loaded(forced: str) -> tuple[Library, ...]:
-    best, *others = chosen(forced, (platform.system(), platform.machine()), features())
-    found = [opened(best)]
-    for name in others:
-        with contextlib.suppress(NoKernelError):  # the best one alone is enough
+    found: list[Library] = []
+    failed: list[NoKernelError] = []
+    for name in chosen(forced, (platform.system(), platform.machine()), features()):
+        try:
             found.append(opened(name))
+        except NoKernelError as error:  # one that can be loaded is enough
+            failed.append(error)
+    if not found:
+        raise NoKernelError("; ".join(error.reason for error in failed), AGAIN)
     return tuple(found)
 
 
@@ -170,12 +173,22 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def not_built_in_place_of(name: str) -> dict[str, str]:
-    """Return the faster kernels that this processor could run in place of `name`, and why each was not built."""
+def lacking_in_place_of(name: str) -> dict[str, str]:
+    """Return the faster kernels that this processor could run in place of `name`, and why each was not built or loaded."""
     failed = _record().get("failed", {})
-    faster = list(NEEDS)[: list(NEEDS).index(name)]
+    found: dict[str, str] = {}
     has = features()
-    return {other: failed[other] for other in faster if other in failed and has >= NEEDS[other]}
+    for other in list(NEEDS)[: list(NEEDS).index(name)]:
+        if NEEDS[other] - has:
+            continue
+        if other in failed:
+            found[other] = f"it was not built: {failed[other]}"
+        elif _file(other).is_file():
+            try:
+                opened(other)
+            except NoKernelError as error:
+                found[other] = error.reason
+    return found
 
 
 def features() -> frozenset[str]:
