@@ -185,9 +185,8 @@ class Reader:
         if layer.number and layer.number not in chain.numbers:
             chain.numbers.append(layer.number)
             if layer.kind is Kind.DROPOUT:
-                chain.numbers.append(
-                    f"{layer.number}{COMPLEMENT}"
-                )  # the kernel takes it from the next column
+                # The kernel takes it from the column behind the rate's.
+                chain.numbers.append(f"{layer.number}{COMPLEMENT}")
         self.tables += [value for value in given if value.layer == TABLE]
         chain.layers.append(replace(layer, sources=tuple(value.layer for value in given)))
         return Value(len(chain.layers) - 1, layer.outputs, True)

@@ -211,9 +211,8 @@ def _dropout(inputs: Any, rate: Any, noise_shape: Any = None, seed: Any = None) 
         return tf.zeros_like(inputs)
     shape = keras_random._get_concrete_noise_shape(inputs, noise_shape)
     kept = tf.cast(_uniform01(shape, seed) >= _tensor(rate), inputs.dtype)
-    return inputs * (
-        kept * (1.0 / (1.0 - rate))
-    )  # before it is a tensor: a float32 close to one would lose digits
+    # The rate is no tensor yet here: a float32 close to one would lose digits.
+    return inputs * (kept * (1.0 / (1.0 - rate)))
 
 
 def _tensor(number: Any) -> tf.Tensor:
