@@ -7,8 +7,10 @@ import io
 import logging
 import os
 import shlex
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -101,7 +103,7 @@ def started(
         preloads = bool(preload) and quoted == sys.executable
         if preloads:
             stack.enter_context(environment(**ray_internals.preloading(preload, cpus)))
-        with ray_internals.without_services(), _told_if_late():
+        with ray_internals.without_services(), _told_if_late(), _outliving_the_terminal():
             ray.init(
                 runtime_env={"py_executable": quoted} if quoted != sys.executable else None,
                 address="local",
@@ -115,6 +117,20 @@ def started(
             stack.enter_context(ray_internals.in_any_worker())
         with noticed(lost) if lost else contextlib.nullcontext():
             yield ray.cluster_resources()
+
+
+@contextlib.contextmanager
+def _outliving_the_terminal() -> Iterator[None]:
+    """Let the processes that are started inside ignore a lost terminal: this process needs them to stop in order."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can do this
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if before is not None:  # it was not installed by Python
+            signal.signal(signal.SIGHUP, before)
 
 
 @contextlib.contextmanager

@@ -155,8 +155,8 @@ def _readable() -> Iterator[None]:
 def _is_sent(folder: Path, above: frozenset[Path]) -> bool:
     if folder.name in JUNK or folder.name.endswith(".egg-info"):
         return False
-    if (folder / "fingerprint.json").exists() or (folder / "pyvenv.cfg").exists():  # a run, an environment
-        return False
+    if any((folder / name).exists() for name in ("fingerprint.json", "pyvenv.cfg", "conda-meta")):
+        return False  # a run, or an environment
     if folder.name not in BUILT and not folder.is_symlink():
         return True
     return folder.resolve() not in above and any(folder.glob("*.py"))

@@ -132,6 +132,8 @@ def check_dashboard(address: str, insecure: bool) -> str:
 def _without_proxy(host: str) -> None:
     """Have all clients of this process reach `host` as the checks do: a proxy would read the token."""
     listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if listed.strip() == "*":  # which means all hosts only if it stands alone
+        return
     if host not in listed.split(","):
         listed = f"{listed},{host}" if listed else host
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = listed

@@ -20,8 +20,19 @@ AnyPath: TypeAlias = Path | RemotePath
 _OPTIONS = {"s3": {"region", "endpoint_override", "scheme"}, "gs": set[str]()}
 """The object stores that a run can be on, and the options that their URIs may have after the question mark."""
 
-_SECRET_NAMES = ("key", "secret", "token", "pass", "credential", "signature")
-"""What the names of options after the question mark contain if their values are secrets, in lower case."""
+_SECRET_NAMES = (
+    "key",
+    "keyid",
+    "secret",
+    "token",
+    "pass",
+    "passwd",
+    "password",
+    "credential",
+    "credentials",
+    "signature",
+)
+"""How the names of options after the question mark end if their values are secrets, in lower case."""
 
 _CREDENTIALS = (
     "Credentials do not belong there: a URI is printed, logged and kept. Put them into AWS_ACCESS_KEY_ID, "
@@ -80,7 +91,7 @@ def check_no_credentials(uri: str) -> None:
     names = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
     # A store of buckets has neither users nor ports; elsewhere, a user is no secret, but what follows the colon is.
     in_host = ("@" in host or ":" in host) if scheme in _OPTIONS else ":" in host.rpartition("@")[0]
-    in_options = any(word in name for name in names for word in _SECRET_NAMES) or "sig" in names  # Azure's
+    in_options = any(name.endswith(_SECRET_NAMES) for name in names) or "sig" in names  # Azure's
     if in_host or in_options:
         raise ValueError(f"The {scheme}:// URI carries credentials. {_CREDENTIALS}")
 

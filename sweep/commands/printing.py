@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -29,18 +30,22 @@ def quiet() -> Iterator[None]:
         yield
 
 
+_UNREAD = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT)
+"""What a write to a pipe without a reader, a lost terminal or a full disk ends with."""
+
+
 @contextlib.contextmanager
 def even_unread() -> Iterator[None]:
     """Go on if nobody reads what the code inside prints any more, or its disk is full; all later output is discarded.
 
-    Otherwise the exit code would tell of the reader, and not of what the command did.
+    Otherwise the exit code would tell of the reader, and not of what the command did. Other errors of files go through.
     """
     try:
         yield
         sys.stdout.flush()
-    except FolderError:
-        raise
-    except OSError:
+    except OSError as error:
+        if isinstance(error, FolderError) or error.errno not in _UNREAD:
+            raise
         nowhere = os.open(os.devnull, os.O_WRONLY)
         # Python writes at its end what they hold, which would fail again.
         for stream in (sys.stdout, sys.stderr):

@@ -46,8 +46,16 @@ def plain_table(rows: pd.DataFrame, title: str, axes: Collection[str] = ()) -> N
     rounded = [name not in axes and metric_and_split(name) is not None for name in ends]
     for row in rows.itertuples(index=False):
         table.add_row(*(Text(_cell(value, is_metric)) for value, is_metric in zip(row, rounded, strict=True)))
-    console = Console()
-    (console if console.is_terminal else Console(width=1000)).print(table)
+    console = _Console()
+    (console if console.is_terminal else _Console(width=1000)).print(table)
+
+
+class _Console(Console):
+    """A console that leaves it to the caller what to do if nobody reads the output any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error again; see `even_unread`."""
+        raise  # rich calls this while it handles the error
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

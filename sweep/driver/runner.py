@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from sweep.plan.fingerprint import fingerprint
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from sweep.plan.plan import Plan
-from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED
+from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED, RESUME
 from sweep.process.provenance import machine, versions
 from sweep.process.signals import Stopper
 from sweep.process.tally import Tally, best_of
@@ -254,9 +255,11 @@ def _as_options(points: int | None, selection: Selection, chosen: bool) -> str:
 
 def _how(address: str | None, insecure: bool, cpus: int | None, verify: bool) -> str:
     """Return the options of the command that say where and how points are trained, for the command that resumes."""
+    # A job's cluster, and what it was told of it, end with the job.
+    is_job = RESUME in os.environ
     given = {
-        f"--address {address}": address,
-        "--insecure": insecure,
+        f"--address {address}": address and not is_job,
+        "--insecure": insecure and not is_job,
         f"--cpus {cpus}": cpus,
         "--no-verify": not verify,
     }

@@ -141,13 +141,11 @@ def train(task: Task, tally: Tally, view: View, stopper: Stopper, lost: Callable
     except (SweepError, TrainablesError, ResultsError, ClusterError):  # the user can mend these
         raise
     except Exception as error:
-        with (
-            contextlib.suppress(OSError),
-            task.folder.log.open("a", encoding="utf-8") as log,
-        ):  # its disk may be full
+        # The disk of the log may be full.
+        with contextlib.suppress(OSError), task.folder.log.open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
         cause = cause_of(error).rstrip(".")
-        return f"Ray Tune was ended by an error: {cause}. sweep.log in the folder tells more."
+        return f"An error ended the training: {cause}. sweep.log in the folder tells more."
     return None
 
 

@@ -24,6 +24,9 @@ FORMATS = {"keras": ".keras", "savedmodel": "", "weights": ".weights.h5"}
 """The formats of a model's file, and how its name must end; a SavedModel is a folder."""
 
 _TOLERANCE = 1e-5
+"""The relative difference of a metric that is rounding."""
+_ROUNDING = 3e-7
+"""The relative difference of a prediction that is rounding: a few units of a float32's last digit."""
 
 
 class ExportError(SweepError, ValueError):
@@ -114,7 +117,8 @@ def evaluated(run: Run, idx: int, model: Any, plan: Plan) -> dict[str, float]:
     )
     metrics = {name: number(value) for name, value in found.items()}
     stored = {name: float(row[column_of(name, "te")].iloc[0]) for name in metrics}
-    if other := differing(metrics, stored, run.directions):
+    largest = float(np.abs(table.y_test).max(initial=0.0))
+    if other := differing(metrics, stored, run.directions, largest):
         name = other[0]
         raise ExportError(
             f"The model that the builder makes of point {idx} has {name} {metrics[name]:.6g} on the test rows, but the "
@@ -123,18 +127,28 @@ def evaluated(run: Run, idx: int, model: Any, plan: Plan) -> dict[str, float]:
     return metrics
 
 
-def differing(found: Mapping[str, float], stored: Mapping[str, float], directions: Directions) -> list[str]:
+def differing(
+    found: Mapping[str, float], stored: Mapping[str, float], directions: Directions, largest: float = 0.0
+) -> list[str]:
     """Return the names of the metrics that differ from the stored ones by more than rounding.
 
     Where higher is better, a metric is a score, whose scale is 1: one near 0 has the rounding of larger numbers. Errors and
-    losses may all be tiny, as those of targets in small units. Their scale is the largest of them.
+    losses may all be tiny, as those of targets in small units. Their scale is the largest of them. A model that fits nearly
+    all targets has tiny ones, too, but each prediction is rounded as the targets are: by `_ROUNDING` of the `largest` of
+    them. So an error may differ by that, and the root of a squared error as well.
     """
     scores = {name for name in found if directions.of(column_of(name, "te")) == "max"}
     scale = min(1.0, max((abs(stored[name]) for name in found if name not in scores), default=1.0))
 
     def is_close(name: str) -> bool:
-        atol = _TOLERANCE * (1.0 if name in scores else scale)
-        return bool(np.isclose(found[name], stored[name], rtol=_TOLERANCE, atol=atol))
+        one, other = found[name], stored[name]
+        if bool(
+            np.isclose(one, other, rtol=_TOLERANCE, atol=_TOLERANCE * (1.0 if name in scores else scale))
+        ):
+            return True
+        if name in scores or not (one >= 0 and other >= 0):
+            return False
+        return min(abs(one - other), abs(one**0.5 - other**0.5)) <= _ROUNDING * largest
 
     return [name for name in found if not is_close(name)]
 

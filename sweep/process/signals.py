@@ -31,8 +31,8 @@ class Stopper:
     Outside `deferred`, the first signal raises `StopRequested` at once. Inside it, the first signal only makes `is_set`
     true; the code inside asks for it where it can stop. The second one raises `KeyboardInterrupt`, or ends the process.
 
-    SIGHUP asks like SIGTERM, unless it is ignored, as by `nohup`. It is never a second signal: of a lost terminal, the
-    kernel and the shell may both tell.
+    SIGHUP asks like SIGTERM, unless it is ignored, as by `nohup`. It is never one of the two: of a lost terminal, the
+    kernel and the shell may both tell, and at a logout SIGTERM comes with it.
 
     Args:
         ends_process: whether the second signal ends the process. It must not where that is the user's own, such as a
@@ -47,6 +47,7 @@ class Stopper:
         self._ends_process = ends_process
         self.before_end: Callable[[], None] | None = None
         self._requested = False
+        self._insisted = False
         self._deferred = False
         self._previous: dict[int, object] = {}
 
@@ -84,12 +85,13 @@ class Stopper:
         return self._requested
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._insisted and number != signal.SIGHUP:
+            self._end()
+        self._insisted |= number != signal.SIGHUP
         if not self._requested:
             self._requested = True
             if not self._deferred:
                 raise StopRequested
-        elif number != signal.SIGHUP:
-            self._end()
 
     def _end(self) -> None:
         if not self._ends_process:

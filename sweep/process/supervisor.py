@@ -87,9 +87,7 @@ def supervised(arguments: Sequence[str], address: str) -> int:
     if child.returncode == -STOP_SIGNAL:  # before it installed its handlers
         print("Stopped.", file=sys.stderr)
         return EXIT_STOPPED
-    if sys.stdout.isatty():
-        print(SHOW_CURSOR, end="", flush=True)  # the child had no time to do so
-    if len(asked) > 1:
+    if _insisted(asked) > 1:
         why = "Stopped at once. What was committed is kept."
     else:
         why = (
@@ -97,7 +95,10 @@ def supervised(arguments: Sequence[str], address: str) -> int:
             "is gone or cannot be reached; sweep.log in the run's folder tells more. What was finished is kept."
         )
     command = os.environ.get(RESUME) or shlex.join(["sweep", *arguments])
-    print(f"\n{why}\nResume:  {command}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        if sys.stdout.isatty():
+            print(SHOW_CURSOR, end="", flush=True)  # the child had no time to do so
+        print(f"\n{why}\nResume:  {command}", file=sys.stderr, flush=True)
     return EXIT_STOPPED
 
 
@@ -109,14 +110,16 @@ def _how(code: int) -> str:
 def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     """Send the child `STOP_SIGNAL` at the first request to stop, and kill it at the second; yield the requests.
 
-    A lost terminal is never the second one: the kernel and the shell may both tell of it.
+    A lost terminal asks, too, but is never one of the two: the kernel and the shell may both tell of it, and at a logout
+    SIGTERM comes with it.
     """
     asked: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:
-        if asked and number == signal.SIGHUP:
-            return
-        child.send_signal(signal.SIGKILL if asked else STOP_SIGNAL)
+        if number != signal.SIGHUP and _insisted(asked):
+            child.send_signal(signal.SIGKILL)
+        elif not asked:
+            child.send_signal(STOP_SIGNAL)
         asked.append(number)
 
     before = {number: signal.signal(number, pass_on) for number in requests_to_stop()}
@@ -125,6 +128,11 @@ def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _insisted(asked: Sequence[int]) -> int:
+    """Return how many of the requests may be the first or second one: all but those of a lost terminal."""
+    return sum(number != signal.SIGHUP for number in asked)
 
 
 def _watch(child: subprocess.Popen[bytes], address: str) -> None:

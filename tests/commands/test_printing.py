@@ -1,12 +1,17 @@
 """What is typed to call the command again, and pages that are written."""
 
+import errno
+import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from sweep.commands.printing import command, printable, write_page
+from sweep.commands.printing import command, even_unread, printable, write_page
+from sweep.commands.tables import plain_table
 from sweep.errors import InputError
 
 
@@ -49,6 +54,23 @@ def test_the_exit_code_does_not_tell_of_the_reader(where):
     ran = subprocess.run([sys.executable, "-c", UNREAD], stdout=output, stderr=subprocess.PIPE, text=True)
     os.close(output)
     assert (ran.returncode, ran.stderr) == (3, "")
+
+
+def test_a_table_that_nobody_reads_is_left_to_who_prints_it(monkeypatch):
+    """rich would end the process with code 1."""
+
+    class Closed(io.StringIO):
+        def flush(self):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        plain_table(pd.DataFrame({"a": [1]}), "a table")
+
+
+def test_other_errors_of_files_are_no_unread_output():
+    with pytest.raises(FileNotFoundError), even_unread():
+        Path("is not there").read_text()
 
 
 def test_a_page_is_replaced_and_needs_its_folder(tmp_path):

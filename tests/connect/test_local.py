@@ -1,11 +1,14 @@
 """Ray on this machine starts for one sweep and ends with it, and a start that fails is one message."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 import ray
 
@@ -66,6 +69,20 @@ def test_a_trial_begins_in_a_worker_that_has_preloaded_a_module_and_another_acto
         assert ray.get(trial.seen.remote(), timeout=50) == (True, None, "0")
         assert ray.get(other.seen.remote(), timeout=50)[1] == "1"
     assert ray_internals.PRELOAD_VARIABLE not in os.environ
+
+
+@pytest.mark.heavy
+def test_what_is_started_outlives_the_terminal_and_this_process_hears_of_its_loss():
+    """The kernel tells the whole group of processes, and a sweep that stops commits by the help of Ray."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with started(cpus=1):
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        needed = [one for one in psutil.Process().children() if one.name() in ray_internals.NEEDED]
+        ignored = [
+            re.search(r"SigIgn:\s*(\w+)", Path(f"/proc/{one.pid}/status").read_text())[1] for one in needed
+        ]
+    signal.signal(signal.SIGHUP, before)
+    assert len(needed) == 2 and all(int(mask, 16) & 1 << signal.SIGHUP - 1 for mask in ignored)
 
 
 @pytest.mark.heavy

@@ -41,6 +41,8 @@ STAYS = [
     "mine.egg-info/PKG-INFO",
     "my-env/pyvenv.cfg",
     "my-env/lib/x.py",
+    "of-conda/conda-meta/history",
+    "of-conda/lib/python3.11/os.py",
     "old-run/fingerprint.json",
     "old-run/plan.yaml",
     "helpers/.hidden.py",

@@ -226,7 +226,7 @@ class Open(NoRay):
         self.end_headers()
 
 
-@pytest.mark.parametrize("listed", ["", "other.example"])
+@pytest.mark.parametrize("listed", ["", "other.example", "*"])
 def test_ray_s_client_asks_no_proxy_either(monkeypatch, listed):
     import requests  # which Ray's client uses
 
@@ -244,7 +244,10 @@ def test_ray_s_client_asks_no_proxy_either(monkeypatch, listed):
             monkeypatch.setenv(name, proxy)
         reach.check_dashboard(address, True)
         assert requests.get(f"{address}/api/version", timeout=60).status_code == 200 and not asked
-    assert os.environ["no_proxy"] == ",".join(filter(None, [listed, "127.0.0.1"]))
+    if listed == "*":  # which means all hosts only if it stands alone
+        assert os.environ["NO_PROXY"] == "*" and "no_proxy" not in os.environ
+    else:
+        assert os.environ["no_proxy"] == ",".join(filter(None, [listed, "127.0.0.1"]))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from sweep import Plan, run
+from sweep.driver import runner
 from sweep.plan.form import PlanError
 from sweep.plan.order import Selection
 from tests.help.commands import answer, refused, sweep
@@ -29,6 +30,13 @@ from tests.help.sweeps import Sweeps, is_trial, read_json
 pytestmark = pytest.mark.timeout(600)
 
 BEHAVIOURS = ["fine", "dies", "dies once", "nan", "sleeps"]
+
+
+def test_the_cluster_of_a_job_is_no_way_to_resume(monkeypatch):
+    given = "10.0.0.7:6379", True, 2, False
+    assert runner._how(*given) == "--address 10.0.0.7:6379 --insecure --cpus 2 --no-verify"
+    monkeypatch.setenv("SWEEP_RESUME", "sweep submit plan.yaml")
+    assert runner._how(*given) == "--cpus 2 --no-verify"
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,7 @@ def test_what_is_no_place_is_refused_with_a_remedy(uri, said):
         "s3://bucket/a?secret_key=hush&region=x",
         "s3://bucket/a?session_token=hush",
         "s3://bucket/a?X-Amz-Security-Token=hush&session_token=",
+        "s3://bucket/a?AWSAccessKeyId=hush",
     ],
 )
 def test_credentials_are_refused_and_not_repeated(uri):

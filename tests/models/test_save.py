@@ -42,3 +42,17 @@ def test_metrics_are_compared_on_their_own_scale():
     # A score near 0 has the rounding of larger numbers.
     assert differing({"loss": 4e-9, "r2": 3.1e-6}, {"loss": 4e-9, "r2": 3e-6}, modes) == []
     assert differing({"loss": 2.00001}, {"loss": 2.0}, modes) == []
+
+
+def test_a_model_that_fits_nearly_all_targets_has_the_rounding_of_its_predictions():
+    modes = Directions("loss", {"loss": "min", "mae": "min"})
+    chance = np.random.default_rng(0)
+    y = chance.normal(size=100)
+    error = 1e-4 * chance.normal(size=100)
+    metrics = [{"loss": np.mean(e**2), "mae": np.mean(np.abs(e))} for e in (error, error + 1e-7)]
+    largest = float(np.abs(y).max())
+    assert (
+        differing(metrics[1], metrics[0], modes) and differing(metrics[1], metrics[0], modes, largest) == []
+    )
+    other = {"loss": 4 * metrics[0]["loss"], "mae": 2 * metrics[0]["mae"]}
+    assert "mae" in differing(other, metrics[0], modes, largest)

@@ -79,6 +79,14 @@ def test_a_lost_terminal_stops_once_though_kernel_and_shell_both_tell(hang_up):
     assert signal.getsignal(hang_up) == signal.SIG_DFL
 
 
+def test_a_terminal_that_is_lost_at_a_logout_is_not_the_first_of_two_signals(hang_up):
+    """SIGTERM comes with it, and Python runs the handler of the smaller number first."""
+    with Stopper(ends_process=True) as stopper, stopper.deferred():
+        signal.raise_signal(hang_up)
+        signal.raise_signal(signal.SIGTERM)
+        assert stopper.is_set()
+
+
 def test_a_terminal_may_be_lost_under_nohup(hang_up):
     signal.signal(hang_up, signal.SIG_IGN)
     with Stopper() as stopper:

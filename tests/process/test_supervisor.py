@@ -145,6 +145,16 @@ def test_one_signal_stops_with_all_that_there_is_to_say(supervised, number):
     assert code == 3 and output.splitlines() == ["asked to stop"]
 
 
+def test_a_logout_asks_once_by_two_signals(supervised):
+    with head() as server:
+        one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=0.5)
+        one.signal(signal.SIGHUP)
+        wait_until(lambda: one.output == "asked to stop\n", 60)
+        one.signal(signal.SIGTERM)
+        code, output = one.ended()
+    assert code == 3 and output.splitlines() == ["asked to stop"]
+
+
 def test_a_job_server_that_signals_both_asks_once(supervised):
     with head() as server:
         one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=0.5)

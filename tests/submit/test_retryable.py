@@ -27,7 +27,7 @@ def image(tmp_path):
         entrypoint = JOB.manifest()["spec"]["entrypoint"]
         return subprocess.Popen(
             entrypoint if shell else shlex.split(entrypoint), shell=shell, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}, start_new_session=True,
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "SWEEP_PAUSE_S": "0.1"}, start_new_session=True,
         )  # fmt: skip
 
     return start
@@ -42,6 +42,14 @@ def test_the_job_fails_only_if_another_cluster_may_do_better(image, script, code
     output, _ = process.communicate(timeout=60)
     assert process.returncode == code and output.startswith("it's $HOME.yaml\n")
     assert ("ended with exit code" in output) is (script in ("exit 1", "exit 2"))
+
+
+def test_what_is_refused_is_tried_once_more(image, tmp_path):
+    """A driver whose cluster was lost holds the run for a minute."""
+    mark = tmp_path / "mark"
+    process = image(f"[ -e '{mark}' ] && exit 0; touch '{mark}'; exit 2")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "tried once more" in output and "exit code" not in output
 
 
 def test_a_stop_lets_the_command_end_by_itself(image, tmp_path):
