@@ -125,6 +125,7 @@ def loaded(code: str) -> set[str]:
     return {name.split(".")[0] for name in output.split()}
 
 
+@pytest.mark.heavy  # takes long
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
@@ -204,6 +205,7 @@ def is_exception(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, BaseException)
 
 
+@pytest.mark.heavy  # takes long
 def test_every_error_that_a_command_lets_through_has_its_package_s_base():
     found = exceptions()
     assert {name for _, name in found} >= {*NEVER_LET_THROUGH, *(base.__name__ for base in BASES.values())}
@@ -232,6 +234,7 @@ def test_the_lock_names_no_registry_and_hashes_everything():
     assert all("==" in line and "--hash=sha256:" in line for line in packages)
 
 
+@pytest.mark.heavy  # takes long
 def test_every_file_says_what_it_is():
     tests = (path for path in (ROOT / "tests").rglob("*.py") if path.name.startswith("test_"))
     for path in (*MODULES.values(), *tests):

@@ -56,6 +56,7 @@ class Forgetful:
         time.sleep(0.5)
 
 
+@pytest.mark.heavy  # takes long
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_code_whose_alarm_was_lost_is_told_again():
     before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
@@ -81,6 +82,7 @@ print("never")
 """
 
 
+@pytest.mark.heavy  # takes long
 def test_code_that_cannot_be_interrupted_takes_its_process_with_it():
     started = time.monotonic()
     ran = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True)

@@ -60,6 +60,7 @@ def entry(table, idx, **changes):
     return Entry(**{"row": mark_of(row), "epochs": 5, "of": 5, "whole": True, **changes})
 
 
+@pytest.mark.heavy  # takes long
 def test_what_was_verified_is_kept_until_its_row_changes(folder):
     table = rows(4)
     assert verification(folder, table, 3, 0).waiting == [3, 2, 1]

@@ -70,6 +70,7 @@ def test_an_axis_has_no_share_where_it_does_not_act():
     assert shares["layers", ""] == pytest.approx(1) and shares.drop(("layers", "")).abs().max() < 1e-12
 
 
+@pytest.mark.heavy  # takes long
 def test_an_estimate_finds_what_acts():
     space = Space({**AXES, "seed_": range(9)}, ONLY)
     idx = np.sort(space.nth(np.arange(space.different)))

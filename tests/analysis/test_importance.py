@@ -67,6 +67,7 @@ def test_missing_values_are_values_and_lists_are_text():
     assert shares(exact(rows, ["reg", "h"], "loss"))["reg", ""] == pytest.approx(1)
 
 
+@pytest.mark.heavy  # takes long
 def test_what_is_no_grid_is_said_and_estimated():
     rows = grid(lambda a, b, c: a + 0.1 * b + 0 * c, a=range(5), b=range(4), c=range(3))
     holes = rows.copy()

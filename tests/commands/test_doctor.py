@@ -180,6 +180,7 @@ def test_how_a_cluster_is_reached_is_told_without_the_token(monkeypatch, tmp_pat
     assert sweep("doctor").exit_code == 0
 
 
+@pytest.mark.heavy  # takes long
 def test_it_answers_without_loading_what_it_asks_about():
     code = "import sys, sweep.commands.doctor as d; d.examined(); print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()

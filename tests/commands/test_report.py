@@ -82,6 +82,7 @@ def test_a_run_of_another_plan_is_refused(pruned_run, other_run):
     assert "has another space" in message("report", pruned_run, "--against", other_run)
 
 
+@pytest.mark.heavy  # takes long
 def test_a_run_with_conditional_axes_has_a_report(layers_run, tmp_path):
     sweep("report", layers_run, "--out", tmp_path / "report.html")
     run = results.open(layers_run)

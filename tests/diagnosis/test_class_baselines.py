@@ -57,6 +57,7 @@ def test_each_model_is_fitted_on_the_fitted_rows_and_judged_on_the_test_rows(nam
         assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.heavy  # takes long
 def test_intervals_are_percentiles_over_the_same_resamples(few_models):
     split, p = of("multiclass")
     table, y = class_baselines(split, p, resamples=60, seed=9), split.y_test

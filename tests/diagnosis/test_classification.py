@@ -114,6 +114,7 @@ def test_what_is_not_defined_is_no_number():
     assert confusion(y, p, fewer).query("true == @split.classes[1]")["share"].isna().all()
 
 
+@pytest.mark.heavy  # takes long
 @pytest.mark.parametrize("name", ["binary", "multilabel"])
 @pytest.mark.long(20)
 def test_a_diagnosis_has_every_table(name):

@@ -44,6 +44,7 @@ def test_all_has_the_points_without_a_loss_at_the_end(hostile_run):
     assert set(idx_of(hostile_run, best=0, others=ALL)) == set(range(12))
 
 
+@pytest.mark.heavy  # takes long
 def test_others_are_spread_and_mostly_stay_when_there_are_more_points(tmp_path):
     def others(n):
         run = make_run(

@@ -58,6 +58,7 @@ def tasks(draw):
     return random_task(lambda options: draw(st.sampled_from(options)))
 
 
+@pytest.mark.heavy  # takes long
 @pytest.mark.parametrize("name", HERE)
 @hypothesis.settings(max_examples=60)
 @hypothesis.given(task=tasks())

@@ -48,6 +48,7 @@ def test_the_first_of_ten_million_come_at_once():
     assert peak < 2**20
 
 
+@pytest.mark.heavy  # takes long
 @given(st.integers(1, 60), SEEDS, st.integers(1, 80))
 def test_more_points_extend_the_same_sample(n, seed, points):
     chosen = Selection(n, seed, points=points)
@@ -84,6 +85,7 @@ LAYERS = Space(
 )
 
 
+@pytest.mark.heavy  # takes long
 @given(SEEDS, st.integers(1, 9))
 def test_only_different_points_are_chosen(seed, points):
     everything = list(Selection.of(LAYERS, seed))

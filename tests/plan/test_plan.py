@@ -139,6 +139,7 @@ def test_a_builder_of_anything_does_not_get_what_is_fits(workplace):
         Plan(**small_plan(space={"units": [1], "batch_size": [0]}), base=workplace)
 
 
+@pytest.mark.heavy  # takes long
 def test_a_long_axis_is_checked_quickly(workplace):
     Plan(**small_plan(space={"units": list(range(200_000)), "rate": [0.1]}), base=workplace)
 

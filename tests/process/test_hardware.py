@@ -3,6 +3,7 @@
 import ast
 
 import psutil
+import pytest
 
 from sweep.process import hardware
 
@@ -22,6 +23,7 @@ def test_the_processor_has_a_name():
     assert hardware.processor().strip()
 
 
+@pytest.mark.heavy  # takes long
 def test_the_rate_of_products_is_measured():
     assert 1e9 < hardware.gemm_peak() < 1e12
 

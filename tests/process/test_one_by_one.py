@@ -105,6 +105,7 @@ def test_every_pattern_is_reached():
     assert [remedy(sample) for sample in samples] == [text for _, text in one_by_one.REMEDIES]
 
 
+@pytest.mark.heavy  # takes long
 def test_every_pattern_is_of_a_reason_that_the_code_gives():
     """A reason that was reworded would lose its remedy."""
     texts = []

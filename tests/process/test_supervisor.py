@@ -127,6 +127,7 @@ def test_an_end_without_words_is_told_and_is_a_stop(supervised, how):
     assert "Traceback" not in output
 
 
+@pytest.mark.heavy  # takes long
 def test_a_stop_before_there_is_anything_to_stop_is_one_word(supervised):
     with head() as server:
         one = supervised(["signal.signal(supervisor.STOP_SIGNAL, signal.SIG_DFL)", *SLEEP],
@@ -155,6 +156,7 @@ def test_a_logout_asks_once_by_two_signals(supervised):
     assert code == 3 and output.splitlines() == ["asked to stop"]
 
 
+@pytest.mark.heavy  # takes long
 def test_a_job_server_that_signals_both_asks_once(supervised):
     with head() as server:
         one = supervised(SLEEP, f"127.0.0.1:{server.getsockname()[1]}", after=0.5)

@@ -323,6 +323,7 @@ def test_pruned_points_are_nowhere_mixed_with_others(tmp_path):
             )
 
 
+@pytest.mark.heavy  # takes long
 def test_files_that_do_not_fit_the_rows_are_said_or_passed_over(tmp_path):
     path = make_run(tmp_path / "out", {"rate": [0.1, 0.01]})
     run = results.open(path)

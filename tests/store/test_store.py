@@ -67,6 +67,7 @@ def test_an_empty_store_can_be_read(folder):
     assert {"idx", "units", "hidden", "status", "loss_te"} <= set(points.columns)
 
 
+@pytest.mark.heavy  # takes long
 def test_rows_are_what_was_committed(folder, small_parts):
     chance = np.random.default_rng(0)
     store = Store(folder, AXES)
@@ -144,6 +145,7 @@ def test_numbers_that_are_not_finite_are_missing(folder):
     assert read(folder)[0][["loss_tr", "loss_te"]].isna().all(axis=None)
 
 
+@pytest.mark.heavy  # takes long
 @pytest.mark.parametrize("lost", ["points", "curves", "weights"])
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
 def test_a_damaged_part_is_set_aside_and_its_points_open(folder, small_parts, lost, damage):
@@ -348,6 +350,7 @@ def test_a_plain_reader_never_fails_and_sees_each_row_once(folder, small_parts):
     assert reader.exitcode == 0
 
 
+@pytest.mark.heavy  # takes long
 def test_a_full_disk_corrupts_nothing(tiny_disk):
     folder = RunFolder(tiny_disk)
     folder.create()
@@ -377,6 +380,7 @@ def test_a_read_only_disk_is_named(tiny_disk):
     check(folder, [finished(1)])
 
 
+@pytest.mark.heavy  # takes long
 def test_what_was_entered_survives_a_reopening(folder, small_parts):
     chance, store, done, items = np.random.default_rng(1), Store(folder, AXES), [], []
     check_entered(store, [])

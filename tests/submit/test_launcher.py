@@ -24,6 +24,7 @@ def test_the_exit_code_is_told_and_passed_on(tmp_path, code):
     assert process.wait(timeout=30) == code and told.read_text() == f"{code}\n"
 
 
+@pytest.mark.heavy  # takes long
 def test_sigterm_to_the_shell_waits_for_a_command_that_still_stores(tmp_path):
     mark = tmp_path / "mark"
     code = f"import pathlib, sys, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(1); sys.exit(3)"

@@ -29,6 +29,7 @@ def test_random_is_the_sample_of_pandas(count, share, seed):
     assert len(asked.train) - asked.validation == fitted(len(asked.train), 0.25)
 
 
+@pytest.mark.heavy  # takes long
 @given(st.integers(60, 300), st.integers(0, 100))
 def test_stratified_is_that_of_scikit_learn(count, seed):
     classes = pd.Series(np.random.default_rng(seed).permutation(np.resize([0, 0, 0, 1, 2], count)))
@@ -61,6 +62,7 @@ def test_the_future_is_the_test(count, seed):
     assert parts.validation == np.ceil(len(parts.train) * 0.2)
 
 
+@pytest.mark.heavy  # takes long
 @given(st.integers(20, 200), st.integers(2, 9), st.sampled_from([0.2, 0.205, 0.5]), st.booleans())
 def test_rows_of_one_moment_are_in_one_part(count, each, share, are_dates):
     times = pd.Series(np.arange(count) // each)

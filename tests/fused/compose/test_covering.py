@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def combinations(codes, strength):
     }
 
 
+@pytest.mark.heavy  # takes long
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 3), st.floats(0.1, 1.0))
 def test_every_pair_that_occurs_is_covered_by_few_rows(sizes, seed, share):
