@@ -22,6 +22,7 @@ from trainables.table.data import DataError, DataSpec
 from trainables.table.expected import NOTHING, Expected
 from trainables.table.inputs import Features
 from trainables.table.recipe import Recipe, counted_row, texts_of
+from trainables.table.source import Source
 
 if TYPE_CHECKING:
     import keras
@@ -256,7 +257,7 @@ def rows_of(
     return found.frame, found.notes, found.row
 
 
-def _without_targets(path: str, content: bytes, spec: DataSpec, expected: Expected) -> readers.Source | None:
+def _without_targets(path: str, content: bytes, spec: DataSpec, expected: Expected) -> Source | None:
     """Return what is in a file that has no line of names and need not have the targets; None if that is not so."""
     fewer = [column for column in spec.columns or [] if column not in spec.targets]
     if spec.header or not fewer:

@@ -16,7 +16,7 @@ from sweep.plan import form
 from trainables.table import columns, raws, remedies
 from trainables.table.columns import Problem
 from trainables.table.raws import Raw
-from trainables.table.readers import Source
+from trainables.table.source import Source
 from trainables.table.spec import DataSpec
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from trainables.table import columns, raws, splits
-from trainables.table.readers import Source
+from trainables.table.source import Source
 from trainables.table.spec import Kind, Split
 
 _ARGUMENTS = {

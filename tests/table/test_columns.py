@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from trainables.table.columns import Problem, kind_of, message, stripped
-from trainables.table.readers import Source
+from trainables.table.source import Source
 from trainables.table.spec import DataError, DataSpec
 
 CHANCE = np.random.default_rng(1)

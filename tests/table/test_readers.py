@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from sweep.models import predict
 from tests.help.plans import write_table
-from trainables.table import raws, readers
+from trainables.table import delimited, raws, readers
 from trainables.table.data import load
 from trainables.table.expected import Expected
 from trainables.table.spec import DataError, DataSpec
@@ -262,8 +262,8 @@ def test_lines_are_counted_as_an_editor_does_above_and_in_names(tmp_path):
 
 
 def test_rows_that_two_readers_count_otherwise_are_an_error(tmp_path, monkeypatch):
-    parsed = readers._parsed
-    monkeypatch.setattr(readers, "_parsed", lambda *given: parsed(*given).iloc[1:])
+    parsed = delimited._parsed
+    monkeypatch.setattr(delimited, "_parsed", lambda *given: parsed(*given).iloc[1:])
     with pytest.raises(DataError, match=r"pandas finds 8, and Python's csv module 9\. A quote may be"):
         read_text(tmp_path, "a,y\n" + '"u\nv",2\n' * 9)
     text = "x" * 200_000  # the csv module takes no text as long

@@ -9,7 +9,7 @@ import yaml
 from sklearn.preprocessing import LabelEncoder
 
 from trainables.table.columns import message, stripped
-from trainables.table.readers import Source
+from trainables.table.source import Source
 from trainables.table.spec import DataSpec
 from trainables.table.targets import target_of
 

@@ -24,8 +24,8 @@ from trainables.table.marks import (
     together,
     without,
 )
-from trainables.table.readers import Source
 from trainables.table.recipe import shown
+from trainables.table.source import Source
 from trainables.table.spec import DataSpec, Missing
 
 MAX_CATEGORIES = 100

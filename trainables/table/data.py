@@ -19,8 +19,8 @@ import pandas as pd
 from trainables.table import columns, inputs, leaks, lost, raws, recipe, remedies, splits, targets
 from trainables.table.columns import Problem
 from trainables.table.given import WEIGHTS, Given, targets_of_plan
-from trainables.table.readers import Source
 from trainables.table.recipe import Recipe
+from trainables.table.source import Source
 from trainables.table.spec import DataError, DataSpec, Split, TargetShape, Task
 
 __all__ = ["ABALONE", "DataError", "DataSpec", "Recipe", "Split", "Table", "Task", "load"]

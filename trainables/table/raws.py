@@ -16,8 +16,8 @@ from trainables.table import columns, named_index, readers
 from trainables.table.columns import Problem
 from trainables.table.expected import Expected
 from trainables.table.given import Given, called, from_npz
-from trainables.table.readers import Source
 from trainables.table.recipe import shown
+from trainables.table.source import Source, check_names
 from trainables.table.spec import DataError, DataSpec, Missing, Split
 
 _Read = TypeVar("_Read")
@@ -73,7 +73,7 @@ def read(spec: DataSpec, by_weight: Sequence[str] = ()) -> Raw | Given:
         if isinstance(found, Given):
             return found
         frame = found.set_axis(found.columns.map(str), axis=1)
-        readers.check_names(list(frame.columns), spec.path)
+        check_names(list(frame.columns), spec.path)
         frame, notes = named_index.as_columns(frame, spec.path, spec, by_weight)
         return Raw((Source(spec.path, frame, notes=notes),), frame, _checksum(frame))
     if spec.ending == ".npz":

@@ -13,8 +13,8 @@ import pandas as pd
 from trainables.table.columns import AS_CLASSES, Problem, in_one_file, not_finite
 from trainables.table.marks import Reading, needed, reading, to_number
 from trainables.table.raws import dropping
-from trainables.table.readers import Source
 from trainables.table.recipe import shown
+from trainables.table.source import Source
 from trainables.table.spec import DataSpec, Task
 
 MAX_CLASSES = 1000
