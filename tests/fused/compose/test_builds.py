@@ -1,5 +1,6 @@
-"""Models of one builder: what a builder changes of its normalizer is a change of that model alone."""
+"""Models of one builder: what a builder changes of its normalizer or of settings is a change of that model alone."""
 
+import os
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 from tests.help.native import small_table
 from trainables.builder import build as module
 from trainables.builder import find
+from trainables.builder.maker import Maker
 from trainables.fused.compose.builds import Builds
 
 CHANGES = {
@@ -47,3 +49,53 @@ def test_a_change_of_the_normalizer_is_in_its_model_only(change):
     assert state(changed) == state(plain[change])
     is_shared = before.layers[1] is changed.layers[1]
     assert is_shared == (change == "nothing") and (state(changed) == state(before)) == is_shared
+
+
+@pytest.fixture
+def kept_settings(monkeypatch):
+    """Puts back what `setting` sets."""
+    monkeypatch.delenv("LEAST", raising=False)
+    before = keras.config.epsilon()
+    yield
+    keras.config.set_epsilon(before)
+    os.environ.pop("LEAST", None)
+
+
+def setting(epsilon=1e-7, variable=None):
+    keras.config.set_epsilon(epsilon)
+    if variable:
+        os.environ["LEAST"] = variable
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [({"epsilon": 1e-2}, {"epsilon": 1e-4}), ({"variable": None}, {"variable": "5"})]
+)
+def test_a_described_model_is_handed_out_under_the_settings_of_its_builder(one, other, kept_settings):
+    """A program is traced under the settings that hold then."""
+    builder, built = find.find(f"{__file__}:setting", Path.cwd()), []
+    builds = Builds(Maker(builder, 0), builder, small_table(), 0, 60.0)
+    really = builds.build
+    builds.build = lambda config: built.append(config) or really(config)
+    builds.describe(one)
+    settings = keras.config.epsilon(), os.environ.get("LEAST")
+    builds.describe(other)
+    assert settings != (keras.config.epsilon(), os.environ.get("LEAST"))
+    assert builds.fresh(one) is not None
+    assert settings == (keras.config.epsilon(), os.environ.get("LEAST"))
+    assert built == [one, other, one]
+
+
+def test_a_described_model_is_not_built_again_if_no_setting_has_changed():
+    builder, built = find.find(f"{__file__}:build", Path.cwd()), []
+    builds = Builds(Maker(builder, 0), builder, small_table(), 0, 60.0)
+    really = builds.build
+    builds.build = lambda config: built.append(config) or really(config)
+    configs = [{"change": "nothing"}, {"change": "trainable"}]
+    for config in configs:
+        builds.describe(config)
+    for config in configs:
+        builds.fresh(config)
+    assert built == configs

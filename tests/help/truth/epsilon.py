@@ -1,7 +1,7 @@
 """Sets the least number by which Keras divides when it is imported, which is known to help with targets near zero."""
 
 import keras
-from keras import ops
+from keras import layers, ops
 
 from tests.help.truth.models import compiled, hidden
 
@@ -27,3 +27,13 @@ def by_axis(least, rate, *, input_shape, normalizer):
     keras.config.set_epsilon(least)
     inputs = keras.Input(input_shape)
     return compiled(inputs, hidden(normalizer(inputs)), keras.optimizers.Adam(rate), relative, ["mape"])
+
+
+def by_axis_of_keras(least, loss, rate, *, input_shape, normalizer):
+    """The number is an axis, and nothing in the code of the user reads it: only losses and metrics of Keras do."""
+    keras.config.set_epsilon(least)
+    inputs = keras.Input(input_shape)
+    hidden_layer = layers.Dense(8, activation="relu")(normalizer(inputs))
+    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(hidden_layer))
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=["mape", "msle"])
+    return model

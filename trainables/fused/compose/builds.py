@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from trainables.builder import build
+from trainables.builder.configuration import Configuration
 from trainables.builder.find import Builder
 from trainables.builder.losses import note_loss, weighted_logs
 from trainables.builder.maker import Maker
@@ -76,7 +77,8 @@ class Builds:
         self.losses: dict[Loss, list[str]] = {}  # of the models that were described, each with their metrics
         self.weighted: frozenset[str] = frozenset()  # see `Report.weighted`
         self._known: dict[str, Described | Failed] = {}
-        self._fresh: dict[str, keras.Model] = {}  # described, and not used since
+        # Described and not used since, each with the settings that its builder left; see `_left`.
+        self._fresh: dict[str, tuple[keras.Model, Hashable]] = {}
         # Another machine may draw other initial values: a logarithm may differ in its last bit.
         self._machine_and_seed = f"{platform.node()} {seed} "
         self._others: dict[
@@ -106,12 +108,23 @@ class Builds:
         return build.build(self._function, self._builder, config, self._table, self._seed, self._shared)
 
     def fresh(self, config: Config) -> keras.Model:
-        """Return a model of `config` as its builder returned it; no other caller gets the same model."""
+        """Return a model of `config` as its builder returned it; no other caller gets the same model.
+
+        The settings of Keras and of the environment are then those that its builder left.
+        """
         key = _key(config)
-        model, described = self._fresh.pop(key, None), self._known.get(key)
+        model, left = self._fresh.pop(key, (None, None))
+        described = self._known.get(key)
+        if left != self._left():
+            model = None  # another model's builder has set others, under which this one would be traced and trained
         if isinstance(described, Described) and described.reads_globals:
             model = None  # the globals may have changed since it was built
         return model or self.build(config)
+
+    def _left(self) -> Hashable:
+        """Return the settings that the last call of the builder left, of Keras and of the environment."""
+        environment = self._function.environment if isinstance(self._function, Maker) else ()
+        return Configuration.now().of_numbers, environment
 
     def learn(self, models: Mapping[str, bytes]) -> None:
         """Take over descriptions that other workers have made; see `news`."""
@@ -166,7 +179,7 @@ class Builds:
                 self.weighted |= weighted_logs(model)
                 if len(self._fresh) >= FRESH_MODELS:
                     self._fresh.pop(next(iter(self._fresh)))
-                self._fresh[key] = model
+                self._fresh[key] = model, self._left()
             except TimeUpError:
                 self._known[key] = Failed("slow", "the builder takes too long")
             except UnfusableError as error:
