@@ -379,9 +379,15 @@ def test_a_last_layer_of_zeros_hides_no_function_of_a_batch():
     assert template.is_additive(lane, X, Y) is False
 
 
-@pytest.mark.parametrize("metric", [SeenSoFar, keras.metrics.Precision])
-def test_metrics_that_count_masked_rows_need_a_batch_of_their_own(metric):
-    template, lane = template_of(FromZeros(), last=False, metrics=[metric()])
+@pytest.mark.parametrize(
+    "made",
+    [SeenSoFar, keras.metrics.Precision, lambda: "Precision", lambda: keras.metrics.Precision],
+    ids=["own", "object", "name", "class"],
+)
+def test_metrics_that_count_masked_rows_need_a_batch_of_their_own(made):
+    """Whatever a sample shows: the outputs may be so that no row is counted yet."""
+    zeros = keras.layers.Dense(1, kernel_initializer="zeros")
+    template, lane = template_of(zeros, last=False, metrics=[made()])
     assert template.can_mask(lane, X, Y, 17) is False
 
 

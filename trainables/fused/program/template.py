@@ -29,11 +29,12 @@ from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import raise_ours
 from trainables.fused.internals.keras import batch_loss, log_loss, set_mask, training_argument
 from trainables.fused.internals.lifted import Lifted
+from trainables.fused.internals.measures import computed_metrics
 from trainables.fused.internals.models import layers_of
 from trainables.fused.internals.penalties import NONE, has_other_penalties
 from trainables.fused.model.code import is_foundation, is_library
 from trainables.fused.model.describe import COMPLEMENT, LAYER_NUMBERS, RATE
-from trainables.fused.model.parts import has_operations, has_users_parts, metrics_of
+from trainables.fused.model.parts import has_operations, has_users_parts
 from trainables.fused.model.refuse import SEED
 from trainables.fused.program.fillings import batches_to_mask
 from trainables.fused.program.optimizers import Update, Updates, split
@@ -337,7 +338,8 @@ class Template:
         number of a batch, for example, may be in one of the other rows by chance. So they are filled in several ways, unless
         all parts of the model are layers of Keras.
         """
-        if any(map(_counts_masked_rows, metrics_of(self.model))):
+        # What was passed to `compile` may be the name of a metric, or its class.
+        if any(_counts_masked_rows(metric.kind) for metric in computed_metrics(self.model)):
             return False
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
         initial = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
@@ -409,11 +411,10 @@ def _constants(taken: slice, *arrays: np.ndarray | None) -> list[Any]:
     return [None if array is None else tf.constant(array[taken]) for array in arrays]
 
 
-def _counts_masked_rows(metric: Any) -> bool:
-    """Return whether a metric is one of Keras that counts rows whatever a mask says, such as `Precision`."""
+def _counts_masked_rows(metric: type | None) -> bool:
+    """Return whether a class of metrics is one of Keras that counts rows whatever a mask says, such as `Precision`."""
     kinds = (keras.metrics.MeanMetricWrapper, keras.metrics.Mean)
-    is_metric = isinstance(metric, keras.metrics.Metric) and is_library(type(metric).__module__)
-    return is_metric and not isinstance(metric, kinds)
+    return metric is not None and is_library(metric.__module__) and not issubclass(metric, kinds)
 
 
 def _is_finite_as(one: Any, other: Any) -> bool:
