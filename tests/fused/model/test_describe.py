@@ -354,6 +354,25 @@ def test_numbers_of_a_user_s_optimizer_count():
     assert (one.numbers["learning_rate"], fast.numbers["learning_rate"]) == pytest.approx((0.1, 0.2))
 
 
+class Unconfigured(keras.layers.Layer):
+    """Takes an argument that no default `get_config` can give."""
+
+    def __init__(self, scale, strength):
+        super().__init__(activity_regularizer=keras.regularizers.L2(strength))
+        self.scale = [scale]
+
+    def call(self, x):
+        return x * self.scale[0]
+
+    def get_config(self):
+        raise NotImplementedError
+
+
+def test_the_penalty_of_a_users_layer_without_a_configuration_counts():
+    one, same, other = (describe(built(Unconfigured(2.0, strength))) for strength in (0.1, 0.1, 0.01))
+    assert one.signature == same.signature != other.signature
+
+
 class Reading(keras.optimizers.SGD):
     def update_step(self, gradient, variable, learning_rate):
         step = super().update_step

@@ -260,8 +260,10 @@ def _layer_token(
     # Weights of equal shapes may be trained in one model and not in another.
     trained = layer.trainable, tuple(variable.trainable for variable in layer.variables)
     if not is_foundation(type(layer).__module__):
+        # Keras reads the regularizer from the layer, whether or not the configuration of a user's layer has it.
         state = tokens.attributes(layer, _own_names(layer), what)
-        return kind, tokens.config(layer, config, vars(layer), what), state, trained
+        regularizer = tokens.of(layer.activity_regularizer, what)
+        return kind, tokens.config(layer, config, vars(layer), what), state, regularizer, trained
     activation = getattr(layer, "activation", None)
     if isinstance(activation, keras.layers.Layer):  # which may have weights
         elsewhere.discard("activation")
