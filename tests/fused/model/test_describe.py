@@ -373,6 +373,24 @@ def test_the_penalty_of_a_users_layer_without_a_configuration_counts():
     assert one.signature == same.signature != other.signature
 
 
+def tied(depth):
+    inner = [keras.layers.Dense(3, activation="relu")] * depth
+    return built(*inner)
+
+
+def test_a_layer_that_is_repeated_counts_each_time():
+    assert describe(tied(2)).signature == describe(tied(2)).signature
+    assert len({describe(tied(depth)).signature for depth in (1, 2, 3)}) == 3
+
+
+def test_which_layer_is_repeated_in_a_model_inside_counts():
+    def outer(position):
+        layers = [keras.layers.Dense(3), keras.layers.Dense(3)]
+        return built(*layers, keras.Sequential([keras.Input((3,)), layers[position]]))
+
+    assert describe(outer(0)).signature == describe(outer(0)).signature != describe(outer(1)).signature
+
+
 class Reading(keras.optimizers.SGD):
     def update_step(self, gradient, variable, learning_rate):
         step = super().update_step

@@ -73,6 +73,14 @@ def seeded(replica=0, layer="dropout", init="he_normal", learning_rate=0.01, *, 
     return model
 
 
+def tied(depth, learning_rate, *, input_shape, normalizer):
+    """The same layer several times."""
+    layers = [keras.layers.Dense(5), *[keras.layers.Dense(5, "tanh")] * depth, keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input(input_shape), normalizer, *layers])
+    model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+    return model
+
+
 def engine_of(axes, epochs=3, lanes=2, function="builder"):
     training = Training(Fit(epochs=epochs, batch_size=32), Callbacks())
     found = find.find(f"{__file__}:{function}", PLAN.base)
@@ -117,6 +125,16 @@ def test_an_activation_that_draws_is_no_lane_of_a_program():
     [cohort] = engine.cohorts(range(4))
     with pytest.raises(UnfusableError, match="activation function draws"):
         cohort.train()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("programs", ["xla", "any"])
+def test_repeated_layers_are_trained_as_by_keras(programs):
+    engine = engine_of({"depth": [1, 2, 3], "learning_rate": [0.01, 0.02]}, function="tied")
+    engine.programs = programs
+    fused = engine.train(range(6))
+    for idx in range(6):
+        assert_equal(fused[idx], engine.alone(idx), engine)
 
 
 def test_evaluation_in_parts_is_that_at_once(monkeypatch):

@@ -337,7 +337,13 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def _topology(model: Any, tokens: Tokens) -> Hashable:
-    """Return how the operations of a functional model are connected; empty for other models and for layers."""
+    """Return how the layers of a sequential model, or the operations of a functional one, are connected.
+
+    It is empty for other models and for layers.
+    """
+    if isinstance(model, keras.Sequential):
+        # A layer that stands there twice is only once among the layers that are described.
+        return tuple(tokens.of(layer, f'the layer "{layer.name}"') for layer in model.layers)
     calls = calls_of(model)
     positions = (
         {id(operation): position for position, operation in enumerate(model.operations)} if calls else {}
