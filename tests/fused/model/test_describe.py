@@ -84,6 +84,7 @@ def test_shapes_depth_and_a_rate_of_zero_change_the_program():
     assert "signature" in differences(units=5)
     assert "signature" in differences(dense=2)
     assert "signature" in differences(rate=0.0)  # Keras leaves the draw out
+    assert "signature" in differences(rate=1.0)  # Keras drops everything, and divides by nothing
 
 
 def test_null_and_other_norms_are_one_program():

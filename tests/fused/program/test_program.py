@@ -81,6 +81,15 @@ def tied(depth, learning_rate, *, input_shape, normalizer):
     return model
 
 
+def dropped(rate, learning_rate, *, input_shape, normalizer):
+    """The penalty gives the weights before the dropout a gradient, whatever it drops."""
+    dense = keras.layers.Dense(5, "relu", use_bias=False, kernel_regularizer="l2")
+    layers = [dense, keras.layers.Dropout(rate), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input(input_shape), normalizer, *layers])
+    model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+    return model
+
+
 def engine_of(axes, epochs=3, lanes=2, function="builder"):
     training = Training(Fit(epochs=epochs, batch_size=32), Callbacks())
     found = find.find(f"{__file__}:{function}", PLAN.base)
@@ -134,6 +143,19 @@ def test_repeated_layers_are_trained_as_by_keras(programs):
     engine.programs = programs
     fused = engine.train(range(6))
     for idx in range(6):
+        assert_equal(fused[idx], engine.alone(idx), engine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("programs", ["xla", "native"])
+def test_a_dropout_of_everything_is_trained_as_by_keras(programs):
+    engine = engine_of({"rate": [0.2, 1.0], "learning_rate": [0.01, 0.02]}, function="dropped")
+    engine.programs = programs
+    cohorts = list(engine.cohorts(range(4)))
+    assert [len(cohort.idx) for cohort in cohorts] == [2, 2]
+    fused = engine.train(range(4))
+    for idx in range(4):
+        assert np.isfinite(fused[idx][1]["loss"]).all()
         assert_equal(fused[idx], engine.alone(idx), engine)
 
 

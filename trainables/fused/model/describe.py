@@ -62,7 +62,8 @@ COMPLEMENT = ".complement"
 """The end of the key of such a difference."""
 
 LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stddev"}
-"""Settings of layers that may differ from lane to lane, if above zero."""
+"""Settings of layers that may differ from lane to lane, if above zero. A rate of one may not:
+Keras then drops everything, but a program that computes with the rate would divide by zero."""
 
 SIZES = (("units",), ("output_dim",))
 """How the pairs of a setting and its value begin that say how many outputs a layer has."""
@@ -252,8 +253,10 @@ def _layer_token(
         config["is_regularized"] = layer.embeddings_regularizer is not None
     for kind, name in LAYER_NUMBERS.items():
         if type(layer) is kind and config.get(name, 0) > 0:
-            key, value = f"layer.{position}.{name}", float(config.pop(name))
+            key, value = f"layer.{position}.{name}", float(config[name])
             numbers[key] = value
+            if (name, value) != ("rate", 1.0):
+                del config[name]
             if name in COMPLEMENTS:
                 numbers[f"{key}{COMPLEMENT}"] = 1.0 - value
     kind = tokens.of(type(layer), what)
