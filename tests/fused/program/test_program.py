@@ -73,6 +73,22 @@ def seeded(replica=0, layer="dropout", init="he_normal", learning_rate=0.01, *, 
     return model
 
 
+class Centred(keras.layers.Layer):
+    """Subtracts the mean of the batch, whatever a mask says."""
+
+    supports_masking = True
+
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0)
+
+
+def centred(learning_rate, *, input_shape, normalizer):
+    layers = [Centred(), keras.layers.Dense(5, "tanh"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input(input_shape), normalizer, *layers])
+    model.compile(keras.optimizers.SGD(learning_rate), loss="mse")
+    return model
+
+
 def tied(depth, learning_rate, *, input_shape, normalizer):
     """The same layer several times."""
     layers = [keras.layers.Dense(5), *[keras.layers.Dense(5, "tanh")] * depth, keras.layers.Dense(1)]
@@ -134,6 +150,16 @@ def test_an_activation_that_draws_is_no_lane_of_a_program():
     [cohort] = engine.cohorts(range(4))
     with pytest.raises(UnfusableError, match="activation function draws"):
         cohort.train()
+
+
+def test_fewer_rows_than_a_batch_are_trained_as_by_keras():
+    """Of a batch of all rows, none is left by which to see that a layer does not heed a mask."""
+    training = Training(Fit(epochs=3, batch_size=200), Callbacks())
+    found = find.find(f"{__file__}:centred", PLAN.base)
+    engine = Fused(found, Space({"learning_rate": [0.1, 0.2]}), small_table(), training)
+    fused = engine.train(range(2))
+    for idx in range(2):
+        assert_equal(fused[idx], engine.alone(idx), engine)
 
 
 @pytest.mark.slow

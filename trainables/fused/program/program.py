@@ -75,7 +75,9 @@ class Program(AnyProgram):
         if why := why_otherwise(template, stack, x, y):
             raise UnfusableError(why)
         # A function of a batch does not heed a mask, and what the masked rows hold may show in few batches only.
-        self._masks = bool(rest) and not mixes and template.can_mask(lane, x, y, rest, *weights)
+        # If all rows are fewer than a batch, they hold no other rows with which to check that.
+        has_others = len(fitted[0]) > batch_size and bool(rest)
+        self._masks = has_others and not mixes and template.can_mask(lane, x, y, rest, *weights)
         self._epoch: Any = None
         self._evaluate: dict[bool, Any] = {}
 
