@@ -55,6 +55,12 @@ def normalizer(table: Table, moments: tuple[Any, Any] | None = None) -> Any:
     return _adapted(table.x_train) if moments is None else _with(table.x_train, *moments)
 
 
+def _use_up_names(adapted: Any) -> None:
+    """Make as many layers as `normalizer` does. Keras then names the builder's layers of that class as after new ones."""
+    for _ in adapted if isinstance(adapted, Mapping) else [adapted]:
+        keras.layers.Normalization()
+
+
 def _with(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> keras.layers.Normalization:
     """Return a layer with these moments, for features like x."""
     layer = keras.layers.Normalization()
@@ -105,6 +111,8 @@ def build(
         supplied["input_shape"] = inputs.shape(table.x_train)
     if "normalizer" in builder.parameters:
         given = adapted or normalizer(table, moments)
+        if adapted:
+            _use_up_names(adapted)
         supplied["normalizer"] = dict(given) if isinstance(given, Mapping) else given
     for name, value in {"outputs": outputs_of(table), "classes": list(table.classes)}.items():
         if name in builder.required and name not in config:

@@ -12,6 +12,7 @@ from trainables.builder import build as module
 from trainables.builder import find
 from trainables.builder.maker import Maker
 from trainables.fused.compose.builds import Builds
+from trainables.fused.model.describe import Described
 
 CHANGES = {
     "nothing": lambda layer: None,
@@ -49,6 +50,25 @@ def test_a_change_of_the_normalizer_is_in_its_model_only(change):
     assert state(changed) == state(plain[change])
     is_shared = before.layers[1] is changed.layers[1]
     assert is_shared == (change == "nothing") and (state(changed) == state(before)) == is_shared
+
+
+def ending(rate, *, normalizer):
+    """Turns the answer back into the target's units by a second layer of the class of the normalizer."""
+    back = keras.layers.Normalization(mean=1.0, variance=4.0, invert=True)
+    model = keras.Sequential([keras.Input((3,)), normalizer, keras.layers.Dense(1), back])
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    return model
+
+
+def test_layers_have_the_names_that_a_new_normalizer_leaves_them():
+    builder, table = find.find(f"{__file__}:ending", Path.cwd()), small_table()
+    maker = Maker(builder, 0)
+    builds = Builds(maker, builder, table, 0, 60.0)
+    plain = [layer.name for layer in module.build(maker, builder, {"rate": 0.1}, table, 0).layers]
+    for rate in (0.1, 0.2):
+        found = builds.describe({"rate": rate})
+        assert isinstance(found, Described), found
+        assert [layer.name for layer in builds.fresh({"rate": rate}).layers] == plain
 
 
 @pytest.fixture
