@@ -92,6 +92,9 @@ def claim(folder: RunFolder, plan: str, marks: dict[str, Any], repeats: int = 1)
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
             for part in folder.points.glob("*.parquet"):
                 part.unlink()
+            # What describes the other plan's table and models goes before the new fingerprint is there.
+            for path in (folder.preparation, folder.metrics, folder.verified):
+                path.unlink(missing_ok=True)
             write_json(folder.fingerprint, marks)
         if failed:
             notes.append(

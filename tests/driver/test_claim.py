@@ -8,6 +8,8 @@ from results.folder.run_folder import RunFolder
 from results.store.store import Store
 from sweep import Plan, run
 from sweep.driver.claim import check_free, claim
+from sweep.models import preparation
+from sweep.models.preparation import Preparation
 from sweep.plan.fingerprint import fingerprint
 from sweep.plan.form import PlanError
 from tests.help.commands import refused
@@ -130,6 +132,22 @@ def test_a_run_whose_points_all_failed_takes_another_plan(workplace, others):
         with pytest.raises(PlanError, match="another plan"):
             claim(folder, mended.to_yaml(), fingerprint(mended))
         assert len(Store(folder, plan.space)) == 3 and Plan.load(folder.plan).fit == plan.fit
+
+
+def test_a_plan_that_takes_a_folder_has_the_preparation_of_its_own_table(workplace):
+    """Else predictions would have the names and scales of the other plan's columns."""
+    plan, folder = Plan(**small_plan(), base=workplace), RunFolder(workplace / "out")
+    folder.create()
+    claim(folder, plan.to_yaml(), fingerprint(plan))
+    preparation.keep(folder, plan.table)
+    Store(folder, plan.space).commit([finished(0, "failed", 0, weights=False)])
+    for path in (folder.metrics, folder.verified):
+        path.write_text("{}")
+    other = Plan(**small_plan(data={"path": "table.csv", "target": "b"}), base=workplace)
+    claim(folder, other.to_yaml(), fingerprint(other))
+    assert not folder.metrics.exists() and not folder.verified.exists()
+    preparation.keep(folder, other.table)
+    assert preparation.of_run(folder, other) == Preparation.of(other.table) != Preparation.of(plan.table)
 
 
 @pytest.mark.parametrize("others", ["failed", "completed"])
