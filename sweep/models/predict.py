@@ -167,7 +167,9 @@ def prepared_rows(
         raise InputError(f"{name} has the column {twice[0]!r} twice. Remove one.")
     frame = named_index.with_levels(frame, [column.name for column in prepared.recipe.columns])
     frame = prepared.recipe.with_gaps(frame, spec)
-    return prepared.recipe.checked(columns.stripped(frame, spec), name, row)
+    # The recipe says which columns hold numbers: a few rows, or one, may have only codes such as 01.
+    frame = columns.stripped(frame, spec, prepared.recipe.are_numbers)
+    return prepared.recipe.checked(frame, name, row)
 
 
 def predicted(

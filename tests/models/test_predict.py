@@ -243,6 +243,46 @@ def test_rows_are_the_same_from_files_and_from_data_frames_with_blanks(tmp_path,
         assert not unseen
 
 
+@pytest.mark.parametrize("options", [{"decimal": ","}, {"thousands": ","}, {"strip": ["$"], "na": ["?"]}])
+@pytest.mark.parametrize("kind", ["onehot", "ordinal", "hash"])
+def test_rows_are_the_same_one_by_one(tmp_path, kind, options):
+    """One row may have a text that looks like a number; all rows of the sweep said what the column holds."""
+    sign = "$" if "strip" in options else ""
+    frame = pd.DataFrame(
+        {
+            "code": ["01", "2A", "1", "2", "02", "1e2"] * 10,
+            "level": [f"{sign}{n % 3 + 1}" for n in range(60)],
+            "area": [f"{sign}{n}" for n in range(60)],
+            "y": [n % 7 + 0.25 for n in range(60)],
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    categories = {"code": kind, "level": kind}
+    spec = DataSpec(
+        str(tmp_path / "t.parquet"), "y", categories=categories, task="regression", missing="fill", **options
+    )
+    table = load(spec)
+    new = frame.drop(columns="y")[:9]
+    new.loc[4, ["code", "level"]] = "other"
+    if "na" in options:
+        new.loc[5, :] = "?"
+    whole, unseen = features(new, table, spec)
+    each = [features(new[n : n + 1], table, spec) for n in range(len(new))]
+    np.testing.assert_array_equal(whole, np.concatenate([x for x, _ in each]))
+    if kind != "hash":
+        for name in categories:
+            rows = [bool(found.get(name, [False])[0]) for _, found in each]
+            assert unseen[name].tolist() == rows == [n == 4 for n in range(9)]
+
+
+def test_a_text_among_numbers_is_named_although_others_need_to_be_stripped(tmp_path):
+    frame = pd.DataFrame({"a": [f"${n}" for n in range(40)], "y": [n % 7 + 0.5 for n in range(40)]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    spec = DataSpec(str(tmp_path / "t.parquet"), "y", strip=["$"])
+    with pytest.raises(DataError, match=r'column "a" is \'x\' in row 2, but needs a number'):
+        features(pd.DataFrame({"a": ["$1", "x"]}), load(spec), spec)
+
+
 def test_a_blank_number_that_may_be_no_gap_is_told_as_one(tmp_path):
     frame = pd.DataFrame({"a": np.arange(40) / 3, "y": np.arange(40) % 7 + 0.5})
     frame.to_csv(tmp_path / "t.csv", index=False)

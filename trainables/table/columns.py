@@ -134,11 +134,19 @@ def settings_of(problems: Sequence[Problem]) -> dict[str, Any]:
     return found
 
 
-def stripped(frame: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
+def stripped(
+    frame: pd.DataFrame, spec: DataSpec, are_numbers: Mapping[str, bool] | None = None
+) -> pd.DataFrame:
     """Return the table with the values of `na` as gaps, and with texts as numbers where `spec` says how these are written.
 
     A text counts as a number with `thousands` only if its last group has three digits, so that dates stay as they are.
+
+    Args:
+        frame: the raw rows.
+        spec: says how numbers are written.
+        are_numbers: whether the columns hold numbers, by name, as far as this is known; of others, all their rows decide.
     """
+    known = are_numbers or {}
     frame = frame.copy(deep=False)
     written = spec.thousands or spec.decimal != "."
     no_values = [number for text in spec.na or [] if not np.isnan(number := to_number(text))]
@@ -154,8 +162,8 @@ def stripped(frame: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
             continue
         if spec.na:
             values = values.mask(values.isin([*spec.na, *no_values]))
-        if spec.strip or written:
-            values = _as_numbers(values, spec)
+        if (spec.strip or written) and known.get(str(name), True):
+            values = _as_numbers(values, spec, name in known)
         frame[name] = values
     return frame
 
@@ -171,12 +179,14 @@ def _are_numbers(values: pd.Series) -> bool:
     )
 
 
-def _as_numbers(values: pd.Series, spec: DataSpec) -> pd.Series:
-    """Return a column of texts as numbers, if all of them are; else as it is."""
+def _as_numbers(values: pd.Series, spec: DataSpec, each: bool) -> pd.Series:
+    """Return texts as numbers if all of them are; else as they are, but with `each` one that is a number as this number."""
     numbers = numbers_of(values.astype(object).where(values.isna(), values.astype(str)), spec)
-    return (
-        numbers if bool((numbers.notna() | values.isna()).all()) and bool(numbers.notna().any()) else values
-    )
+    if not numbers.notna().any():
+        return values
+    if (numbers.notna() | values.isna()).all():
+        return numbers
+    return numbers.astype(object).where(numbers.notna(), values) if each else values
 
 
 def kind_of(

@@ -194,6 +194,15 @@ class Recipe:
             texts[self.targets[0]] = labels
         return Expected(tuple(column.name for column in self.columns), texts)
 
+    @property
+    def are_numbers(self) -> dict[str, bool]:
+        """Whether the columns hold numbers, or categories that were numbers; without those of which nothing says it."""
+        return {
+            column.name: column.is_number or column.raw == "number"
+            for column in self.columns
+            if column.is_number or column.raw is not None
+        }
+
     def encode(
         self, frame: pd.DataFrame, rows: np.ndarray | None = None
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
