@@ -15,7 +15,8 @@ from results import fingerprint
 from results.run import Run
 from results.schema import column_of
 from sweep.models.heads import heads_of, keys_of
-from sweep.models.outputs import Learned, are_logits, ends_in_probabilities, learned
+from sweep.models.outputs import Learned, ends_in_probabilities, learned
+from sweep.models.predictions import Outputs
 from sweep.process.provenance import versions
 from trainables.table import inputs
 
@@ -40,7 +41,7 @@ def card(
         metrics: on the test rows.
         model: the compiled `keras.Model`.
         table: that it was trained on.
-        about: lines about the raw columns, if the file takes these.
+        about: lines about the raw columns, if the file takes these; it then returns probabilities instead of logits, too.
     """
     row = run.points.set_index("idx").loc[idx]
     ran = fingerprint.read(run.folder)
@@ -63,7 +64,7 @@ def card(
             for name, value in metrics.items()
         ),
         "",
-        *_outputs(model, table, "the raw columns, see below" if about else _taken(table)),
+        *_outputs(model, table, "the raw columns, see below" if about else _taken(table), bool(about)),
         *_inputs(table, bool(about)),
         *about,
         "## Where it comes from",
@@ -80,8 +81,15 @@ def card(
     return "\n".join(lines)
 
 
-def _outputs(model: Any, table: Table, x: str) -> list[str]:
-    """Return the lines about task, targets and classes, and how outputs become labels; `x` says what the model takes."""
+def _outputs(model: Any, table: Table, x: str, is_linked: bool) -> list[str]:
+    """Return the lines about task, targets and classes, and how outputs become labels.
+
+    Args:
+        model: the compiled model.
+        table: that it was trained on.
+        x: says what the model takes.
+        is_linked: whether the file returns probabilities where `model` returns logits.
+    """
     try:
         found = learned(model, table)
     except ValueError as error:  # the loss does not fit the target; the model is exported all the same
@@ -94,23 +102,44 @@ def _outputs(model: Any, table: Table, x: str) -> list[str]:
             f"[{key!r}] is {_code(name)}" for key, name in zip(keys, table.targets, strict=True)
         )
         lines.append(f"- The model returns an array for each target: {where}")
-    judged = next(iter(heads_of(model, model.output).values())) if keys else model
     if found.task == "regression":
         lines.append("- Outputs: the predicted number, or one for each target in this order")
     else:
-        what = "logits" if are_logits(judged) else "probabilities"
-        if what == "probabilities" and not ends_in_probabilities(judged):
-            what += " (by the loss; the last activation is neither a sigmoid nor a softmax)"
         known = "answers, in the order of the outputs"
         if found.task != "multilabel":
             known = "classes, in the order of their codes"
         lines.append(f"- {known.capitalize()}: {', '.join(map(_code, found.classes))}")
-        lines.append(f"- Outputs: {what}{_meaning(found, model)}")
+        heads = heads_of(model, model.output) if keys else {}
+        judged = [heads[key] for key in keys] or [model]
+        kinds = [Outputs.of(one, found.task, 1 if keys else _width(model) or 1) for one in judged]
+        whats = [_what(one, kind, is_linked) for one, kind in zip(judged, kinds, strict=True)]
+        if len(set(whats)) > 1:
+            whats = [f"{what} of {_code(name)}" for what, name in zip(whats, table.targets, strict=True)]
+        lines.append(f"- Outputs: {', '.join(dict.fromkeys(whats))}{_meaning(found, model)}")
+        levels = [_level(kind, is_linked) for kind in kinds]
     if found.note:
         lines.append(f"- {cell(found.note)}")
     if found.task != "regression" and found.classes:
-        lines += ["", "```python", *_decision(found, are_logits(judged), _width(model), x, keys), "```"]
+        lines += ["", "```python", *_decision(found, levels, _width(model), x, keys), "```"]
     return [*lines, ""]
+
+
+def _what(model: Any, kind: Outputs, is_linked: bool) -> str:
+    """Return what the outputs of a model, or of one of its heads, are."""
+    if kind.link and not is_linked:
+        return "logits"
+    if not kind.are_probabilities:
+        return "scores, which are no probabilities"
+    if not kind.link and not ends_in_probabilities(model):
+        return "probabilities (by the loss; the last activation is neither a sigmoid nor a softmax)"
+    return "probabilities"
+
+
+def _level(kind: Outputs, is_linked: bool) -> str:
+    """Return the number above which an output means yes, or the second class; see `sweep.models.predictions.to_frame`."""
+    if kind.link and not is_linked:
+        return "0"
+    return "0.5" if kind.are_probabilities else f"{kind.threshold:g}"
 
 
 def _meaning(found: Learned, model: Any) -> str:
@@ -121,9 +150,19 @@ def _meaning(found: Learned, model: Any) -> str:
     return ", one for each class, in this order"
 
 
-def _decision(found: Learned, logits: bool, width: int | None, x: str, keys: Sequence[Any] = ()) -> list[str]:
-    """Return the lines of Python that turn outputs into labels; `keys` are of the arrays of several outputs."""
-    level = "0" if logits else "0.5"
+def _decision(
+    found: Learned, levels: Sequence[str], width: int | None, x: str, keys: Sequence[Any] = ()
+) -> list[str]:
+    """Return the lines of Python that turn outputs into labels.
+
+    Args:
+        found: what the model has learned.
+        levels: above which an output means yes or the second class: one, or one for each answer.
+        width: of the output.
+        x: says what the model takes.
+        keys: of the arrays of several outputs.
+    """
+    level = levels[0]
     labels = [_plain(label) for label in found.classes]
     # No backtick of a label can end the block of code.
     lines = [
@@ -134,6 +173,14 @@ def _decision(found: Learned, logits: bool, width: int | None, x: str, keys: Seq
         joined = f"numpy.hstack([outputs[key] for key in {list(keys)!r}])".replace("`", "\\x60")
         lines = ["import numpy", "", *lines, f"outputs = {joined}"]
     if found.task == "multilabel":
+        if len(set(levels)) > 1:
+            return [
+                *lines,
+                f"levels = [{', '.join(levels)}]",
+                "labels = [",
+                "    [name for name, value, level in zip(classes, row, levels) if value > level] for row in outputs",
+                "]",
+            ]
         return [
             *lines,
             f"labels = [[name for name, value in zip(classes, row) if value > {level}] for row in outputs]",

@@ -13,6 +13,8 @@ from tests.help.exports import make_run
 from tests.help.outputs import model_of
 from trainables.table.data import Table
 
+LOGITS = keras.losses.BinaryCrossentropy(from_logits=True)
+
 
 def table(task, y, **changes):
     x = np.random.default_rng(3).normal(size=(30, 3)).astype("float32")
@@ -39,20 +41,28 @@ def labels(text, model, x):
     return names["labels"]
 
 
-@pytest.mark.parametrize("logits", [False, True])
-def test_two_classes(small_run, logits):
-    loss = keras.losses.BinaryCrossentropy(from_logits=logits)
-    model = model_of(loss, 1, None if logits else "sigmoid")
+@pytest.mark.parametrize(
+    ("loss", "activation", "about", "what", "level"),
+    [
+        (keras.losses.BinaryCrossentropy(), "sigmoid", [], "probabilities", 0.5),
+        (LOGITS, None, [], "logits", 0),
+        (LOGITS, None, ["a table"], "probabilities", 0.5),  # the file with the preprocessing has a sigmoid
+        ("hinge", None, [], "scores, which are no probabilities", 0),
+        ("squared_hinge", "tanh", ["a table"], "scores, which are no probabilities", 0),
+        ("hinge", "sigmoid", [], "probabilities", 0.5),
+    ],
+)
+def test_two_classes(small_run, loss, activation, about, what, level):
+    keras.utils.set_random_seed(1)
+    model = model_of(loss, 1, activation)
     data = table("binary", lambda x: x[:, 0] > 0, classes=("``` ill", "well"), targets=("state",))
-    text = made(small_run, model, data)
+    text = made(small_run, model, data, about)
     assert "- Task: binary; target: `state`" in text
     assert "- Classes, in the order of their codes: `` ``` ill ``, `well`" in text
-    assert (
-        f"- Outputs: {'logits' if logits else 'probabilities'}, one for each row, of the class `well`" in text
-    )
+    assert f"- Outputs: {what}, one for each row, of the class `well`" in text
     p = model.predict(data.x_test, verbose=0)[:, 0]
-    expected = ["well" if value > (0 if logits else 0.5) else "``` ill" for value in p]
-    assert labels(text, model, data.x_test) == expected and len(set(expected)) == 2
+    expected = ["well" if value > level else "``` ill" for value in p]
+    assert labels(text, model, data.x_test) == expected and 0.0 < np.mean(p > level) < 1.0
 
 
 def test_several_classes(small_run):
@@ -73,6 +83,29 @@ def test_answers(small_run):
     assert labels(text, model, data.x_test) == [
         [name for name, value in zip(("wet", "cold"), row, strict=True) if value > 0.5] for row in p
     ]
+
+
+@pytest.mark.parametrize("about", [[], ["a table"]])
+def test_each_answer_of_several_outputs_has_its_own_rule(small_run, about):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((3,))
+    outputs = [keras.layers.Dense(1)(inputs), keras.layers.Dense(1, "sigmoid")(inputs)]
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", [LOGITS, "binary_crossentropy"])
+    data = table("multilabel", lambda x: x[:, :2] > 0, targets=("wet", "cold"))
+    text = made(small_run, model, data, about)
+    what = "probabilities" if about else "logits of `wet`, probabilities of `cold`"
+    assert f"- Outputs: {what}, one for each answer" in text
+    raw = np.hstack(model.predict(data.x_test, verbose=0))
+    expected = [
+        [
+            name
+            for name, value, level in zip(("wet", "cold"), row, (0.5 if about else 0, 0.5), strict=True)
+            if value > level
+        ]
+        for row in raw
+    ]
+    assert labels(text, model, data.x_test) == expected and raw[:, 0].min() < 0.5
 
 
 def test_numbers_need_no_labels(small_run):

@@ -202,6 +202,21 @@ def test_answers_of_several_outputs_are_labels_and_probabilities(tmp_path):
     assert names["labels"] == [[name for name in ("y", "z") if row[name]] for _, row in found.iterrows()]
 
 
+@pytest.mark.parametrize("loss", ["keras.losses.BinaryCrossentropy(from_logits=True)", "'hinge'"])
+@pytest.mark.parametrize("preprocessing", [False, True])
+def test_the_code_of_the_card_gives_the_labels_of_the_prediction(tmp_path, loss, preprocessing):
+    table = numbers(80).assign(y=lambda t: np.where(t["y"] > 0, "yes", "no"))
+    run = ran(tmp_path, written(tmp_path, table, ONE.format(loss=loss), space={"units": [4]}))
+    x = table[["a", "b", "c"]]
+    export(run, 0, tmp_path / "m.keras", trust=True, preprocessing=preprocessing)
+    [code] = re.findall("```python\n(.*?)```", (tmp_path / "m.keras.card.md").read_text(), re.S)
+    raw = {name: x[[name]].to_numpy("float32") for name in x} if preprocessing else x.to_numpy("float32")
+    names = {"model": keras.saving.load_model(tmp_path / "m.keras", compile=False), "x": raw}
+    exec(code, names)
+    expected = run.predict(0, x, trust=True)["y"].tolist()
+    assert names["labels"] == expected and len({*expected}) == 2
+
+
 class Branches(keras.Model):
     """A model that returns a dictionary, and does not tell its outputs before it is called."""
 
