@@ -126,12 +126,13 @@ def raw_inputs(frame: pd.DataFrame, recipe: Recipe) -> dict[str, np.ndarray]:
     return found
 
 
-def card_lines(prepared: Preparation, escape: Any) -> list[str]:
+def card_lines(prepared: Preparation, escape: Any, na: Sequence[str] = ()) -> list[str]:
     """Return the lines of a card about the raw columns.
 
     Args:
         prepared: of the table.
         escape: makes a text fit into a table of Markdown.
+        na: the texts and numbers that mean gaps in the sweep's table.
     """
     recipe = checked_recipe(prepared)
     rows = []
@@ -151,7 +152,17 @@ def card_lines(prepared: Preparation, escape: Any) -> list[str]:
         )
     return [
         "The model takes raw columns, a dictionary of arrays of the shape (rows, 1): float32 for numbers, texts for "
-        "categories. A gap is NaN, or the empty text.",
+        "categories. A gap is NaN, or the empty text. `sweep predict` leaves out blanks around texts; this model does not, "
+        "so give it the texts without them, or as the table below has them.",
+        *(
+            [
+                "",
+                f"In the sweep's table, {escape(', '.join(map(repr, na)))} meant gaps: give NaN, or the empty text, "
+                "instead.",
+            ]
+            if na
+            else []
+        ),
         "",
         "| column | becomes | categories | gaps | other texts |",
         "|---|---|---|---|---|",

@@ -158,6 +158,7 @@ def _with_preprocessing(run: Run, model: Any) -> tuple[Any, list[str]]:
     from sweep.models import preparation, preprocess
     from sweep.plan.plan import Plan
 
-    prepared = preparation.of_run(run.folder, Plan.load(run.folder.plan))
+    plan = Plan.load(run.folder.plan)
+    prepared = preparation.of_run(run.folder, plan)
     wrapped = preprocess.with_preprocessing(model, prepared)
-    return wrapped, preprocess.card_lines(prepared, cell)
+    return wrapped, preprocess.card_lines(prepared, cell, plan.data_spec.na or [])

@@ -9,7 +9,7 @@ from scipy.special import expit
 from sweep.errors import InputError
 from sweep.models import preparation
 from sweep.models.preparation import Preparation
-from sweep.models.preprocess import as_tensors, checked_recipe, raw_inputs, with_preprocessing
+from sweep.models.preprocess import as_tensors, card_lines, checked_recipe, raw_inputs, with_preprocessing
 from sweep.models.save import export
 from sweep.plan.plan import Plan
 from tests.help.commands import refused
@@ -156,6 +156,15 @@ def test_what_layers_cannot_do_is_refused(run, tmp_path):
     ]
     assert "--format weights has no meaning" in refused(*words, "--with-preprocessing")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_card_says_which_texts_the_model_does_not_take_as_the_command_does():
+    recipe = Recipe((Column("k", "onehot", ("x", "y"), "x"), NUMBER), ("y",))
+    prepared = Preparation("regression", (), ("y",), (4,), recipe, (), ())
+    text = "\n".join(card_lines(prepared, str, ["?", "-999"]))
+    assert "'?', '-999' meant gaps: give NaN, or the empty text, instead." in text
+    assert "leaves out blanks around texts; this model does not" in text
+    assert "meant gaps" not in "\n".join(card_lines(prepared, str))
 
 
 def test_numbers_are_encoded_like_the_array():
