@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import yaml
-
 from cluster.connect import parcel
+from sweep.plan.form import to_yaml
 from sweep.plan.plan import Plan
 from trainables.builder import find
 from trainables.builder.find import Builder
@@ -58,7 +57,7 @@ def make_job(plan: Plan, into: Path) -> Path:
             if (where := sent["data"].get(key)) and "://" not in where:
                 sent["data"][key] = f"{TABLE_FOLDER}/{_copied(plan, where, user / TABLE_FOLDER)}"
     path = user / PLAN_FILE
-    path.write_text(yaml.safe_dump(sent, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(to_yaml(sent), encoding="utf-8")
     path.with_name(ORIGINAL_FILE).write_text(plan.to_yaml(), encoding="utf-8")
     return path.relative_to(into)
 

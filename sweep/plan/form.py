@@ -209,17 +209,34 @@ _Loader.yaml_implicit_resolvers = {
     first: [item for item in items if item[0] != "tag:yaml.org,2002:timestamp"]
     for first, items in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, but it quotes a text such as 1e-3, which the loader would read as a number."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
 
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 """Numbers as YAML 1.1 writes them, and as most people do not mean them: 010 is 8, and 1:30 is 90."""
+
+
+def to_yaml(data: Mapping[str, Any], width: int = 80) -> str:
+    """Return data as the text of a plan file, from which `read_yaml` reads the same.
+
+    Args:
+        data: plain data.
+        width: of a line that is folded, in characters.
+    """
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
 
 
 def read_yaml(text: str, path: AnyPath) -> tuple[dict[str, Any], Lines]:
@@ -261,7 +278,12 @@ def read_yaml(text: str, path: AnyPath) -> tuple[dict[str, Any], Lines]:
 
 
 def _note_lines(node: yaml.Node, where: Key, lines: Lines, path: AnyPath) -> None:
-    if not isinstance(node, yaml.MappingNode) or len(where) > 8:
+    if len(where) > 8:
+        return
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            _note_lines(item, (*where, str(number)), lines, path)
+    if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
         key_path = (*where, str(key.value))

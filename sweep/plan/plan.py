@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 import numpy as np
-import yaml
 
 from results.folder.path import AnyPath, any_path, check_no_credentials, is_remote
 from results.space import Space
@@ -21,7 +20,7 @@ from results.verified import MOST
 from sweep.plan import repeats
 from sweep.plan.asha import Asha
 from sweep.plan.axes import axis_faults, made_space, with_conditions
-from sweep.plan.form import PlanError, joined, located, read_yaml, unknown_keys, validated
+from sweep.plan.form import PlanError, joined, located, read_yaml, to_yaml, unknown_keys, validated
 from sweep.plan.resources import Resources
 from sweep.plan.table import is_quick, table_of, with_weights
 from trainables.builder import find
@@ -329,7 +328,7 @@ class Plan:
 
     def to_yaml(self) -> str:
         """Return `to_dict` as the text of a plan file."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=110)
+        return to_yaml(self.to_dict(), width=110)
 
 
 _ABSENT = object()

@@ -115,6 +115,13 @@ def test_a_hostile_table_name_stays_a_name(workplace, tmp_path):
     assert Plan.load(job / travel.make_job(plan, job)).table.sha256 == plan.table.sha256
 
 
+def test_a_text_that_looks_like_a_number_stays_a_text(workplace, tmp_path):
+    data = {**small_plan()["data"], "na": ["1e20"]}
+    job = tmp_path / "job"
+    made = travel.make_job(Plan(**small_plan(data=data), base=workplace), job)
+    assert Plan.load(job / made).data_spec.na == ["1e20"]
+
+
 def test_the_files_of_all_parts_and_what_a_function_returns_are_sent(workplace, tmp_path):
     (workplace / "more").mkdir()
     write_table(workplace / "more" / "table.csv")

@@ -365,3 +365,24 @@ def test_credentials_in_an_address_of_the_table_are_refused_and_not_repeated(wor
     ) as error:
         Plan.load(workplace / "plan.yaml")
     assert "hush" not in str(error.value) and "AKIA" not in str(error.value)
+
+
+def test_texts_that_look_like_numbers_stay_texts_in_the_stored_plan(workplace):
+    data = {
+        "path": "table.csv",
+        "target": "target",
+        "na": ["1e20", ".5e1", "1.5"],
+        "categories": {"1e5": "onehot"},
+    }
+    plan = Plan(
+        **small_plan(data=data, space={"units": [2], "rate": ["1e-3", "cosine", 1e-3]}), base=workplace
+    )
+    (workplace / "stored.yaml").write_text(plan.to_yaml())
+    again = Plan.load(workplace / "stored.yaml")
+    assert again.data_spec == plan.data_spec
+    assert again.space.to_dict() == plan.space.to_dict()
+
+
+def test_a_key_that_is_twice_in_a_mapping_of_a_list_is_named(tmp_path):
+    with pytest.raises(PlanError, match='line 4: the key "rate" is there twice'):
+        read_yaml("space:\n  opt:\n  - {name: a, rate: 1,\n     rate: 2}\n", tmp_path / "plan.yaml")
