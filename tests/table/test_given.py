@@ -244,3 +244,14 @@ def test_targets_that_are_no_array_are_told_by_their_shape(y):
         given((X, y), "x")
     with pytest.raises(DataError, match="x is not of numbers"):
         given((np.asarray({"a": 1}.values()), Y), "x")
+
+
+def test_the_columns_of_test_rows_are_found_by_their_names():
+    train = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    test = pd.DataFrame({"b": [30.0], "a": [10.0]})
+    found = given(((train, [0, 1]), (test, [1])), "data")
+    assert found.test.x.tolist() == [[10, 30]]
+    with pytest.raises(DataError, match="x_test has no column 'b', as x has"):
+        given(((train, [0, 1]), (test.rename(columns={"b": "c"}), [1])), "data")
+    with pytest.raises(DataError, match="x has no column 'c', as x_test has"):
+        given(((train, [0, 1]), (test.assign(c=1.0), [1])), "data")

@@ -154,6 +154,8 @@ def given(data: Any, name: str) -> Given | pd.DataFrame:
         return data
     named = by_name(_by_key(data, name), name)
     test = None
+    if isinstance(named["x"], pd.DataFrame) and isinstance(named.get("x_test"), pd.DataFrame):
+        named["x_test"] = _in_order(named["x_test"], named["x"], name)
     if named.get("x_test") is not None:
         test = _rows(named["x_test"], named["y_test"], named.get("weights_test"), f"{name}, the test rows")
     found = _rows(named["x"], named["y"], named.get("weights"), name)
@@ -164,6 +166,28 @@ def given(data: Any, name: str) -> Given | pd.DataFrame:
     if test is not None and list(test.y.columns) != list(found.y.columns):
         raise DataError(f"{name}: y_test has the targets {list(test.y)}, but y has {list(found.y)}.")
     return Given(found.x, found.y, found.weights, test)
+
+
+def _in_order(test: pd.DataFrame, train: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the test rows with their columns in the order of the train rows, since arrays have no names.
+
+    Raises:
+        DataError: a column is in one of the two only, or twice.
+    """
+    for label, frame in (("x", train), ("x_test", test)):
+        if frame.columns.has_duplicates:
+            twice = frame.columns[frame.columns.duplicated()][0]
+            raise DataError(f"{name}: {label} has the column {twice!r} twice. Remove one.")
+    for label, other, only in (
+        ("x_test", "x", train.columns.difference(test.columns, sort=False)),
+        ("x", "x_test", test.columns.difference(train.columns, sort=False)),
+    ):
+        if len(only):
+            names = ", ".join(map(repr, only[:10]))
+            raise DataError(
+                f"{name}: {label} has no column {names}, as {other} has. Both need the same columns, in any order."
+            )
+    return test[list(train.columns)]
 
 
 def by_name(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
