@@ -234,3 +234,13 @@ def test_truth_values_with_gaps_are_found_again_in_the_same_file(tmp_path, words
         np.testing.assert_array_equal(x, expected[rows])
     texts = pd.DataFrame({"flag": [words[0].upper(), words[1].lower()], "a": [0, 2]})
     assert not recipe.encode(texts)[1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pd.to_datetime(["2024-01-01"]), pd.to_datetime(["2024-01-01"], utc=True), pd.to_timedelta(["1h"])],
+)
+def test_times_are_no_numbers(values):
+    recipe = Recipe((Column("a", "number"),), ("y",))
+    with pytest.raises(DataError, match='column "a" holds dates or spans of time, but needs numbers'):
+        recipe.checked(pd.DataFrame({"a": values}), "rows")

@@ -264,6 +264,10 @@ class Recipe:
         found, wrong = {}, []
         for column in self.columns:
             values = frame[column.name]
+            # Else they would become their nanoseconds.
+            if column.is_number and values.dtype.kind in "mM":
+                wrong.append(f'column "{column.name}" holds dates or spans of time, but needs numbers')
+                continue
             if column.is_number and not pd.api.types.is_numeric_dtype(values):
                 numbers = pd.to_numeric(values, errors="coerce")
                 if (bad := numbers.isna() & values.notna()).any():
