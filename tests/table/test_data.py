@@ -516,3 +516,16 @@ def test_a_rare_class_is_counted_only_in_parts_that_are_split_at_random(tmp_path
     [note] = told(rare, test_path=[0, 1, 2] * 9)
     assert "only 5 of 100 rows have the class 1" in note
     assert told(rare, test_path=[0, 1] * 9, validation_path=[0, 1] * 9) == []
+
+
+def test_a_position_that_is_the_name_of_another_column_is_refused(tmp_path):
+    frame = pd.DataFrame(
+        {"0": np.arange(40) / 3, "1": np.arange(40) % 7, "2": np.arange(40) % 5, "y": np.arange(40) / 7}
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    path = str(tmp_path / "t.parquet")
+    with pytest.raises(
+        DataError, match=r'a column is called "2". Write "2" in quotes .*, or the name "1" for the other'
+    ):
+        load(DataSpec(path, "y", drop=[2]))
+    assert load(DataSpec(path, "y", drop=["2"])).features == ("0", "1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -157,7 +158,14 @@ def chosen(raw: Raw, spec: DataSpec, by_weight: Sequence[str]) -> pd.DataFrame:
     frame, path, wrong = raw.frame, raw.sources[0].name, []
     drop = []
     for item in spec.drop or []:
-        if isinstance(item, int) and 1 <= item <= frame.shape[1]:
+        here = str(frame.columns[item - 1]) if isinstance(item, int) and 1 <= item <= frame.shape[1] else None
+        if isinstance(item, int) and str(item) in frame.columns and here != str(item):
+            # Nothing says whether the position or the name is meant.
+            wrong.append(
+                f'data.drop names the position {item}, but a column is called "{item}". Write "{item}" in quotes for '
+                f"this column{'' if here is None else f', or the name {json.dumps(here, ensure_ascii=False)} for the other'}"
+            )
+        elif isinstance(item, int) and 1 <= item <= frame.shape[1]:
             drop.append(str(frame.columns[item - 1]))
         elif isinstance(item, int):
             wrong.append(f"there is no column {item}, which data.drop names by position, counted from 1")
