@@ -26,7 +26,8 @@ def _sequence(x: Any) -> Any:
 
 def _embedded(x: Any) -> Any:
     index = keras.ops.cast(keras.ops.clip(keras.ops.abs(x[:, :2]), 0, 3), "int32")
-    return layers.Flatten()(layers.Embedding(4, 3)(index))
+    # Beside it, x itself: through whole numbers alone, the layer before would have no gradient.
+    return layers.Concatenate()([layers.Flatten()(layers.Embedding(4, 3)(index)), x])
 
 
 def _two(x: Any) -> list[Any]:
