@@ -30,7 +30,7 @@ AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
-# Those that load neither TensorFlow nor Ray, in less than a minute; tests/help/quick.py finds them.
+# Those that take less than half a second and load neither TensorFlow nor Ray; tests/help/quick.py finds them.
 test-quick: $(READY)
 	$(BIN)/python -m pytest --quick -m "not slow" $(AT_ONCE) $(ARGS)
 

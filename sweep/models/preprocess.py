@@ -150,19 +150,18 @@ def card_lines(prepared: Preparation, escape: Any, na: Sequence[str] = ()) -> li
         rows.append(
             f"| {escape(column.name)} | {column.kind} | {escape(categories)} | {escape(gaps)} | {unseen} |"
         )
+    about_na = []
+    if na:
+        texts = escape(", ".join(map(repr, na)))
+        about_na = [
+            "",
+            f"In the sweep's table, {texts} meant gaps: give NaN, or the empty text, instead.",
+        ]
     return [
         "The model takes raw columns, a dictionary of arrays of the shape (rows, 1): float32 for numbers, texts for "
         "categories. A gap is NaN, or the empty text. `sweep predict` leaves out blanks around texts; this model does not, "
         "so give it the texts without them, or as the table below has them.",
-        *(
-            [
-                "",
-                f"In the sweep's table, {escape(', '.join(map(repr, na)))} meant gaps: give NaN, or the empty text, "
-                "instead.",
-            ]
-            if na
-            else []
-        ),
+        *about_na,
         "",
         "| column | becomes | categories | gaps | other texts |",
         "|---|---|---|---|---|",

@@ -122,6 +122,8 @@ ONE_HOT = proven.words(
     "CategoricalCrossentropy CategoricalFocalCrossentropy CategoricalHinge KLDivergence categorical_crossentropy"
     " categorical_focal_crossentropy categorical_hinge kl_divergence CategoricalAccuracy F1Score FBetaScore"
     " TopKCategoricalAccuracy categorical_accuracy top_k_categorical_accuracy"
+    # Of a single number, the cosine is a sign, and its gradient nothing but rounding.
+    " CosineSimilarity cosine_similarity"
 )
 CODES = proven.words(
     "SparseCategoricalCrossentropy sparse_categorical_crossentropy SparseCategoricalAccuracy"

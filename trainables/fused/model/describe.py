@@ -62,8 +62,8 @@ COMPLEMENT = ".complement"
 """The end of the key of such a difference."""
 
 LAYER_NUMBERS = {keras.layers.Dropout: "rate", keras.layers.GaussianNoise: "stddev"}
-"""Settings of layers that may differ from lane to lane, if above zero. A rate of one may not:
-Keras then drops everything, but a program that computes with the rate would divide by zero."""
+"""Settings of layers that may differ from lane to lane, if above zero. A rate of one may not: Keras then drops everything,
+but a program that computes with the rate would divide by zero."""
 
 SIZES = (("units",), ("output_dim",))
 """How the pairs of a setting and its value begin that say how many outputs a layer has."""
