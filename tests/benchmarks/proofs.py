@@ -1,9 +1,9 @@
 """Benchmark of proofs: which part of a sweep's core time do they take, with users' code and with many programs?
 
 `python -m tests.benchmarks proofs [POINTS]` trains a grid of POINTS points (default: 400) for each kind of users' code, and
-one whose programs have ten points each. It does so in this process and without Ray, by the budget and the rules of the
-default plan, and prints core seconds. What a program costs does not depend on how many points it has, so the share for a
-longer sweep follows from the columns.
+two whose programs have ten points each, without users' code and with a loss. It does so in this process and without Ray, by
+the budget and the rules of the default plan, and prints core seconds. What a program costs does not depend on how many
+points it has, so the share for a longer sweep follows from the columns.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def main(points: int = 400) -> None:
         f"{points} points; core s       grouping   proving  compiling  training  testing   proving, share of all"
     )
     grids = [(kind, kind, WIDTHS, DEPTHS) for kind in KINDS]
-    grids.append(("small", "none", list(range(4, 4 + points // len(RATES))), [1]))
+    many = list(range(4, 4 + points // len(RATES)))
+    grids += [("small", "none", many, [1]), ("small loss", "loss", many, [1])]
     for title, kind, widths, depths in grids:
         took, programs = _trained(kind, points, widths, depths)
         names = ("compose", "prove", "compile", "train", "evaluate")

@@ -173,14 +173,20 @@ def users_parts(model: keras.Model) -> frozenset[Hashable]:
 def kind_of(model: keras.Model) -> Hashable:
     """Return the signature of `model` without the sizes of its layers; the model must be as its builder returned it.
 
-    Returns:
-        None if not all parts of the model are Keras' own.
+    With parts of the user's own, it also has the optimizer, the activations, and these parts with all their sizes. With
+    layers or an optimizer of the user's own, it has all sizes.
     """
-    if has_users_parts(model):
-        return None
     layers = layers_of(model)
-    tokens = Tokens(_own(model, layers))
-    found: list[Hashable] = [_without_sizes(_layer_token(layer, 0, {}, [], tokens)) for layer in layers]
+    tokens, of_models, _ = _all_tokens(model, layers)
+    activations: list[Hashable] = []
+    found: list[Hashable] = []
+    for layer in layers:
+        its = of_models if isinstance(layer, keras.Model) else tokens
+        found.append(_without_sizes(_layer_token(layer, 0, {}, activations, its)))
+    if has_users_parts(model):
+        found += [users_parts(model), *activations]
+    if any(map(is_users, [*layers, model.optimizer])):  # their code may read the sizes of what they get
+        found += [tuple(variable.shape) for variable in model.variables]
     found += [_topology(item, tokens) for item in layers]
     for variable in model.trainable_variables:
         constraint = tokens.of(variable.constraint, "the constraint of a weight")

@@ -5,9 +5,11 @@ them, through two short epochs with validation. They start from weights and stat
 random numbers, because zeros and fresh states hide errors: a layer whose weights are all zero passes nothing on.
 
 The proof compares the logs on both kinds of rows, all variables of the model, and those of the optimizer. Rounding does not
-count as a difference. Some steps magnify it, such as a step of Adam with a gradient near zero. Then Keras trains again from
-weights nudged by one rounding, and the distance between its two runs is the measure. The nudged model is built anew, so the
-proof first shows that such a model trains as the first one did.
+count as a difference. A member that differs is trained once more by both, on the same rows, from weights moved by a little
+more than rounding: an error shows again, but a value that was rounded to the other side of an activation's kink does not.
+Some steps magnify rounding, such as a step of Adam with a gradient near zero. So if the member still differs, Keras trains
+again from weights nudged by one rounding, and the distance between its two runs is the measure. The nudged model is built
+anew, so the proof first shows that such a model trains as the first one did.
 
 Further members make one step on one batch, and one batch of validation. `trainables.fused.training.choice` chooses the
 members. Programs that have only Keras' own parts share these members: one of these programs shows each value of the axes,
@@ -15,7 +17,8 @@ since descriptions tell all that Keras' own parts do with it.
 
 A brief proof is such a step for all of its members. It is enough where the worker has proven a program of the same kind in
 full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but other numbers of
-units. The optimizers and activations must have been proven, too. If a brief proof finds a difference, a full one decides.
+units. The optimizers and activations must have been proven, too. Losses, metrics and activations of the user's own are parts
+of the kind; with layers or optimizers of the user's own, each program is proven in full.
 """
 
 from __future__ import annotations
@@ -48,7 +51,10 @@ NUDGES = 20.0
 """Allowed multiple of the distance between two runs of Keras that start one rounding apart."""
 
 ATTEMPTS = 2
-"""A value at the kink of an activation may be rounded to its other side. That is unlikely in each of two attempts."""
+"""The second attempt has the rows of the first one, so that an error which shows on few rows only is not overlooked."""
+
+MOVED = 64
+"""By how many roundings the second attempt moves the weights: far enough from a kink, and too little to hide an error."""
 
 Build = Callable[[int], keras.Model]
 """Returns the model of the member in a row, as its builder returned it; each call returns a new model."""
@@ -110,7 +116,8 @@ def prove(
         build: makes their models.
         seed: seed of the random choices.
         proven: what other proofs have found; the kinds and the traced parts of members that are right are added.
-        may_be_brief: whether the proof may be brief for kinds that are proven.
+        may_be_brief: whether the proof may be brief for kinds that are proven. With parts of users it may in any case,
+            because their kinds have the optimizer and the activations.
         more: the rows of further members, whose proofs are brief. Those are left out that have no part of users and only
             values of the axes that others have shown, and some beside a brief proof.
         codes: int, shape (points, axes): the number of each point's value on each axis; without it, no value counts as
@@ -118,30 +125,32 @@ def prove(
     """
     wrong: dict[int, str] = {}
     waiting = list(rows)
+    brief = list[int]()
     for attempt in range(ATTEMPTS):
-        chance = np.random.default_rng([seed, attempt])
         # A builder may set a global that a loss reads. All members have the same value of it, or they would be in other
         # groups; so the program is traced right after some of them were built.
         models = {row: build(row) for row in waiting}
         kinds = {row: _kind(models[row], program) for row in waiting}
-        full, brief = waiting, list[int]()
+        has_users = any(map(has_users_parts, models.values()))
+        full = [row for row in waiting if row not in brief]
         if attempt == 0:
-            is_brief = may_be_brief and set(kinds.values()) <= proven.kinds
+            is_brief = (may_be_brief or has_users) and set(kinds.values()) <= proven.kinds
             others = list(more[: len(stack.weights) // MORE] if is_brief else more)
-            if None not in kinds.values():
+            if not has_users:
                 others = _with_unseen(others, waiting, proven.shown, codes)
             models |= {row: build(row) for row in others}
             full, brief = ([], waiting + others) if is_brief else (waiting, others)
-        comparison = _Comparison(program, stack, models, build, chance, proven.traced, attempt, set(more))
+        comparison = _Comparison(program, stack, models, build, seed, proven.traced, attempt, set(more))
         # The full ones come first: they trace the graphs of users' code, which saves tracing them for the brief ones.
         wrong = comparison.wrong(full, _sample)
-        proven.kinds |= {kinds[row] for row in full if row not in wrong} - {None}
+        proven.kinds |= {kinds[row] for row in full if row not in wrong}
         wrong |= comparison.wrong(brief, _brief_sample)
-        if None not in kinds.values():
+        if not has_users:
             proven.shown |= _values([row for row in full + brief if row not in wrong], codes)
         waiting = list(wrong)
         if not waiting:
             break
+        brief = [row for row in brief if row in wrong]
     return wrong
 
 
@@ -172,7 +181,7 @@ class _Comparison:
 
     Attributes:
         models: of the members.
-        chance: makes the random choices.
+        seed: seed of the random choices.
         traced: see `Proven`; the parts of members that are right are added.
         attempt: its number, counted from 0.
         late: the rows of the members that start from the states of a late step of training.
@@ -182,7 +191,7 @@ class _Comparison:
     stack: Stack
     models: Mapping[int, keras.Model]
     build: Build
-    chance: np.random.Generator
+    seed: int
     traced: set[Hashable]
     attempt: int
     late: set[int]
@@ -194,14 +203,8 @@ class _Comparison:
         if not rows:
             return {}
         found: dict[int, str] = {}
-        sample = make_sample(self.program, self.chance)
-        members = [self.stack.take(np.array([row])) for row in rows]
-        template = self.program.template
-        counts = {n for n, position in enumerate(template.stacked) if position in template.counts}
-        starts = [
-            _perturbed(member, self.chance, counts if row in self.late else ())
-            for row, member in zip(rows, members, strict=True)
-        ]
+        sample = make_sample(self.program, np.random.default_rng(self.seed))
+        starts = [self._start(row) for row in rows]
         trained = _by_program(self.program, starts, sample)
         for row, start, (result, again) in zip(rows, starts, trained, strict=True):
             # Keras traces a graph for users' code, because the code may behave otherwise in one. This takes most of the
@@ -221,13 +224,22 @@ class _Comparison:
                 and self.attempt == ATTEMPTS - 1
                 and self._is_rebuilt(row, start, sample, eager, expected)
             ):
-                nudged = _by_keras(self.build(row), self.program, _nudged(start, self.chance), sample, eager)
+                moved = _nudged(start, np.random.default_rng([self.seed, row, ATTEMPTS]))
+                nudged = _by_keras(self.build(row), self.program, moved, sample, eager)
                 difference = _difference(result, expected, nudged | again)
             if difference:
                 found[row] = difference
             else:
                 self.traced |= parts
         return found
+
+    def _start(self, row: int) -> Stack:
+        """Return what a member starts from. Each attempt after the first one moves the start of the first one."""
+        template = self.program.template
+        counts = {n for n, position in enumerate(template.stacked) if position in template.counts}
+        chance = np.random.default_rng([self.seed, row])
+        start = _perturbed(self.stack.take(np.array([row])), chance, counts if row in self.late else ())
+        return _nudged(start, chance, MOVED) if self.attempt else start
 
     def _is_rebuilt(self, row: int, start: Stack, sample: Sample, eager: bool, expected: Result) -> bool:
         """Return whether the model of a member that is built once more trains as the first one did from the same weights.
@@ -239,12 +251,11 @@ class _Comparison:
 
 
 def _kind(model: keras.Model, program: AnyProgram) -> Hashable:
-    """Return all but the sizes of layers on which a proof depends; None if not all parts of the model are Keras' own.
+    """Return all but the sizes of layers on which a proof depends.
 
     Weighted rows have one array more. With another batch size, other rows are left for the last batch.
     """
-    kind = kind_of(model)
-    return None if kind is None else (kind, program.batch_size, len(program.fitted), len(program.validation))
+    return kind_of(model), program.batch_size, len(program.fitted), len(program.validation)
 
 
 def refused(
@@ -323,8 +334,8 @@ def _perturbed(member: Stack, chance: np.random.Generator, counts: Container[int
     )
 
 
-def _nudged(member: Stack, chance: np.random.Generator) -> Stack:
-    factor = 1 + np.finfo("float32").eps * chance.choice([-1, 0, 1], member.weights.shape)
+def _nudged(member: Stack, chance: np.random.Generator, roundings: int = 1) -> Stack:
+    factor = 1 + roundings * np.finfo("float32").eps * chance.choice([-1, 0, 1], member.weights.shape)
     weights = (member.weights * factor).astype("float32")
     return Stack(weights, member.state, member.slots, member.numbers, member.optimizer, member.variant)
 
