@@ -529,3 +529,19 @@ def test_a_position_that_is_the_name_of_another_column_is_refused(tmp_path):
     ):
         load(DataSpec(path, "y", drop=[2]))
     assert load(DataSpec(path, "y", drop=["2"])).features == ("0", "1")
+
+
+@pytest.mark.parametrize("kind", ["onehot", "ordinal", "hash"])
+@pytest.mark.parametrize("dtype", ["float64", "category"])
+def test_an_infinite_category_is_refused_in_training_and_unseen_in_a_prediction(tmp_path, kind, dtype):
+    frame = pd.DataFrame({"a": np.arange(40) % 3 / 1, "b": np.arange(40) / 3, "y": np.arange(40) / 7})
+    frame.loc[3, "a"] = 1e300  # only its text counts
+    path = str(tmp_path / "t.parquet")
+    frame.astype({"a": dtype}).to_parquet(path)
+    recipe = load(DataSpec(path, "y", categories={"a": kind})).recipe
+    frame.loc[7, "a"] = np.inf
+    frame.astype({"a": dtype}).to_parquet(path)
+    with pytest.raises(DataError, match='column "a" is inf in row 8, but needs a finite number'):
+        load(DataSpec(path, "y", categories={"a": kind}))
+    _, unseen = recipe.encode(frame.iloc[[7, 8]])
+    assert kind == "hash" or unseen["a"].tolist() == [True, False]

@@ -199,6 +199,8 @@ def kind_of(
     if values.isna().all():
         return Problem(name, f'column "{name}" is empty in every row', ())
     present = values.dropna()
+    if problem := _infinite_category(values, source, spec):
+        return problem
     if chosen := (spec.categories or {}).get(name):
         distinct = present.nunique()
         if chosen == "onehot" and distinct > MAX_ONEHOT:
@@ -276,6 +278,18 @@ def not_finite(values: pd.Series, source: Source, what: str = "column") -> Probl
         "float32 can hold",
         (),
     )
+
+
+def _infinite_category(values: pd.Series, source: Source, spec: DataSpec) -> Problem | None:
+    """Return what is wrong with a column of categories that has an infinite number; None if it has none."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.dtype.categories.dtype)
+    elif str(values.name) not in (spec.categories or {}):
+        return None
+    if not pd.api.types.is_float_dtype(values):
+        return None
+    # A finite number that float32 cannot hold may be a category, because only its text counts.
+    return not_finite(values.where(np.isinf(values.to_numpy("float64", na_value=0.0)), 0.0), source)
 
 
 def _text_problem(values: pd.Series, source: Source, spec: DataSpec) -> Problem | None:

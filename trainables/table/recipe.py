@@ -8,6 +8,7 @@ Terminology
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -343,9 +344,9 @@ def shown(values: pd.Series, row: int) -> str:
 
 
 def texts_of(values: pd.Series) -> list[str]:
-    """Return categories as texts; whole numbers have no decimal point."""
+    """Return categories as texts; whole numbers have no decimal point. An infinite number is a text that no category is."""
     if pd.api.types.is_float_dtype(_dtype(values)):
-        return [str(int(v)) if v == v and v == int(v) else str(v) for v in values.tolist()]
+        return [str(int(v)) if math.isfinite(v) and v == int(v) else str(v) for v in values.tolist()]
     return [str(value) for value in values.tolist()]
 
 
