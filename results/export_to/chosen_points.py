@@ -112,6 +112,7 @@ class ChosenPoints:
         by: the column by which they are ranked.
         total: how many points fulfil the condition, including those that are not chosen.
         ranked: how many are chosen because they are the best; points without a value in `by` are not.
+        unranked: how many are chosen, but have no rank; their curves are never exported.
 
     Raises:
         ValueError: the condition or the column to rank by cannot be used, or no point is chosen.
@@ -131,7 +132,9 @@ class ChosenPoints:
             raise ValueError(
                 f"{run.folder.path}: no point to take. Ask for more, or wait until the sweep has finished some."
             )
-        self._curves_of = ranked["idx"][ranked["idx"].isin(self._rows["idx"])].head(choice.curves)
+        with_rank = ranked["idx"][ranked["idx"].isin(self._rows["idx"])]
+        self.unranked = len(self._rows) - len(with_rank)
+        self._curves_of = with_rank.head(choice.curves)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -144,9 +144,15 @@ def _report(chosen: ChosenPoints, done: int, new: int, target: str) -> Iterator[
     others = f" and {count - chosen.ranked:,} others" if count > chosen.ranked else ""
     ranked = f"They are the best {chosen.ranked:,} by {chosen.by}{others}; " if count < chosen.total else ""
     yield f"           {ranked}{chosen.with_curves:,} have learning curves."
+    if chosen.unranked:
+        yield (
+            f"           {chosen.unranked:,} have no rank by {chosen.by}, such as failed points, so their learning curves "
+            "are not taken."
+        )
     counts = {
         "points": chosen.total - count,
-        "of these points' learning curves": count - min(count, choice.curves),
+        # No larger number of curves takes those of points without a rank.
+        "of these points' learning curves": max(0, count - chosen.unranked - choice.curves),
     }
     if left_out := [f"{number:,} {what}" for what, number in counts.items() if number]:
         yield f"Left out:  {' and '.join(left_out)}. All of them: --points all --curves all"

@@ -50,6 +50,10 @@ def test_points_without_a_rank_are_not_said_to_be_the_best(tmp_path):
     answer = sweep(*some)
     assert "8 of 30 are in" in answer.output, answer.output
     assert "They are the best 3 by loss_va and 5 others; 3 have learning curves" in answer.output
+    assert "5 have no rank by loss_va, such as failed points, so their learning curves" in answer.output
+    assert "Left out:  22 points. All" in answer.output
+    fewer = sweep(*some, "--curves", 1)
+    assert "Left out:  22 points and 2 of these points' learning curves. All" in fewer.output
 
 
 @pytest.mark.heavy  # takes seconds
