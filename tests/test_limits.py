@@ -49,6 +49,20 @@ def test_an_error_inside_ends_the_limit_as_well():
     assert nothing_is_left()
 
 
+def test_an_outer_limit_goes_on_after_an_inner_one():
+    before = signal.getsignal(signal.SIGALRM)
+    with time_limit(60):
+        with time_limit(10):
+            assert signal.getitimer(signal.ITIMER_REAL)[0] <= 10
+        assert 50 < signal.getitimer(signal.ITIMER_REAL)[0] < 60
+    assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
+    with pytest.raises(TimeUpError), time_limit(0.1):
+        with time_limit(60):
+            time.sleep(0.2)
+        time.sleep(60)
+    assert nothing_is_left() and signal.getsignal(signal.SIGALRM) is before
+
+
 class Forgetful:
     """Takes its time to go, and Python forgets what is raised meanwhile."""
 
@@ -74,9 +88,15 @@ limits.KILL_AFTER_S = 0.3
 with limits.time_limit(0.1):
     pass
 time.sleep(0.6)
+with limits.time_limit(60):
+    with limits.time_limit(0.1):
+        pass
+    time.sleep(0.6)
 print("alive after a block that was in time", flush=True)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])  # nothing in Python is reached any more
 with limits.time_limit(0.1):
+    with limits.time_limit(60):
+        pass
     time.sleep(100)
 print("never")
 """
@@ -88,7 +108,7 @@ def test_code_that_cannot_be_interrupted_takes_its_process_with_it():
     ran = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True)
     assert ran.returncode == 1 and time.monotonic() - started < 50
     assert ran.stdout == "alive after a block that was in time\n"
-    assert "line 11" in ran.stderr  # where it hung
+    assert "line 17" in ran.stderr  # where it hung
 
 
 def test_the_memory_is_that_of_this_process():

@@ -6,6 +6,7 @@ import contextlib
 import faulthandler
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -32,6 +33,8 @@ class TimeUpError(BaseException):
 
 
 _gentle = False
+_ends: list[float] = []
+"""When the open limits end their process, by `time.monotonic`, the outermost first."""
 
 
 @contextlib.contextmanager
@@ -51,11 +54,12 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     The alarm interrupts Python code. A second clock ends the whole process if a call never returns to Python, but not
     inside `gentle`. Only the main thread can have an alarm; inside `gentle`, other threads have no limit.
+    A limit inside another one replaces it for its block, after which what is left of the outer one goes on.
     """
     if _gentle and threading.current_thread() is not threading.main_thread():
         yield
         return
-    inside = True
+    inside, kills, started = True, not _gentle, time.monotonic()
 
     def raise_time_up(signum: int, frame: object) -> None:
         if inside:
@@ -63,9 +67,10 @@ def time_limit(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S, 0.1)
             raise TimeUpError
 
-    if not _gentle:
-        # The descriptor and not sys.stderr, which may be an object that is no file.
-        faulthandler.dump_traceback_later(max(seconds, 0) + KILL_AFTER_S, exit=True, file=STDERR)
+    if kills:
+        _ends.append(started + max(seconds, 0) + KILL_AFTER_S)
+        _end_process_after(_ends[-1] - started)
+    left, interval = signal.getitimer(signal.ITIMER_REAL)
     previous = signal.signal(signal.SIGALRM, raise_time_up)
     try:
         try:
@@ -78,8 +83,19 @@ def time_limit(seconds: float) -> Iterator[None]:
         inside = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-        if not _gentle:
+        if kills:
+            _ends.pop()
             faulthandler.cancel_dump_traceback_later()
+            if _ends:  # the outer alarm may be due now, and comes before its process is ended
+                _end_process_after(max(_ends[-1] - time.monotonic(), KILL_AFTER_S))
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - started), 0.001), interval)
+
+
+def _end_process_after(seconds: float) -> None:
+    """End this process after `seconds`, unless that is cancelled."""
+    # The descriptor and not sys.stderr, which may be an object that is no file.
+    faulthandler.dump_traceback_later(seconds, exit=True, file=STDERR)
 
 
 def cohort_memory_mb(memory_mb: float, gpu: float) -> float:
