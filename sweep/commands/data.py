@@ -65,7 +65,8 @@ def _show(answer: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table as Page
 
-    console = Console(highlight=False)
+    # Names of columns may have brackets and colons, such as "speed [km/h]".
+    console = Console(highlight=False, markup=False, emoji=False)
     if answer["columns"]:
         page = Page("column", "type", "gaps", "values", "distinct", "becomes", box=None, header_style="bold")
         for one in answer["columns"]:
@@ -86,7 +87,7 @@ def _show(answer: dict[str, Any]) -> None:
         shares = ", ".join(
             f"{counts[name] / max(1, answer['rows'][name]):.1%} of {name}" for name in answer["rows"]
         )
-        console.print(f"class      {printable(label)}: {shares}", markup=False)
+        console.print(f"class      {printable(label)}: {shares}")
     for kind in ("notes", "warnings"):
         for sentence in answer[kind]:
-            console.print(f"{kind[:-1]:<10} {printable(sentence)}", markup=False)
+            console.print(f"{kind[:-1]:<10} {printable(sentence)}")

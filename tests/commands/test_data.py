@@ -28,6 +28,14 @@ def test_classes_notes_and_warnings(here):
     assert "class      rare: " in output and "gaps are" in output
 
 
+def test_names_are_shown_as_they_are(here):
+    names = {"a": "speed [km/h]", "b": "per [/m2]", "target": "mass [kg] :car:"}
+    write_plan(here, data={"path": "table.csv", "target": names["target"]})
+    pd.read_csv("table.csv").rename(columns=names).to_csv("table.csv", index=False)
+    output = sweep("data", "plan.yaml").output
+    assert all(name in output for name in names.values())
+
+
 def test_a_table_that_cannot_be_used_is_shown_before_the_message(here):
     write_plan(here, data=small_plan()["data"])
     frame = pd.read_csv("table.csv")
