@@ -116,6 +116,11 @@ def evaluated(run: Run, idx: int, model: Any, plan: Plan) -> dict[str, float]:
         return_dict=True,
     )
     metrics = {name: number(value) for name, value in found.items()}
+    if unknown := [name for name in metrics if column_of(name, "te") not in row]:
+        raise ExportError(
+            f"The model that the builder makes of point {idx} has {', '.join(unknown)} on the test rows, but the sweep "
+            "stored no such column: the builder or a version has changed since."
+        )
     stored = {name: float(row[column_of(name, "te")].iloc[0]) for name in metrics}
     largest = float(np.abs(table.y_test).max(initial=0.0))
     if other := differing(metrics, stored, run.directions, largest):
@@ -138,10 +143,13 @@ def differing(
     them. So an error may differ by that, and the root of a squared error as well.
     """
     scores = {name for name in found if directions.of(column_of(name, "te")) == "max"}
-    scale = min(1.0, max((abs(stored[name]) for name in found if name not in scores), default=1.0))
+    errors = [abs(stored[name]) for name in found if name not in scores and np.isfinite(stored[name])]
+    scale = min(1.0, max(errors, default=1.0))
 
     def is_close(name: str) -> bool:
         one, other = found[name], stored[name]
+        if not np.isfinite(other):  # the rows have the same for all that is no number
+            return not np.isfinite(one)
         if bool(
             np.isclose(one, other, rtol=_TOLERANCE, atol=_TOLERANCE * (1.0 if name in scores else scale))
         ):

@@ -44,6 +44,14 @@ def test_metrics_are_compared_on_their_own_scale():
     assert differing({"loss": 2.00001}, {"loss": 2.0}, modes) == []
 
 
+def test_a_metric_that_is_no_number_is_compared_too():
+    modes, stored = Directions({}), {"loss": 2e-3, "mape": float("nan")}
+    assert differing({"loss": 2e-3, "mape": float("inf")}, stored, modes) == []
+    assert differing({"loss": 2e-3, "mape": 1.0}, stored, modes) == ["mape"]
+    assert differing({"loss": 2e-3, "mape": float("nan")}, {"loss": 2e-3, "mape": 1.0}, modes) == ["mape"]
+    assert differing({"loss": 2.1e-3, "mape": float("nan")}, stored, modes) == ["loss"]
+
+
 def test_a_model_that_fits_nearly_all_targets_has_the_rounding_of_its_predictions():
     modes = Directions("loss", {"loss": "min", "mae": "min"})
     chance = np.random.default_rng(0)
