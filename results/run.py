@@ -10,6 +10,7 @@ import functools
 import importlib.metadata
 import json
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Run:
             if self.folder.exists or any(self.folder.points.glob("*.parquet")):
                 raise ValueError(
                     f"{self.folder.plan}: there is no such file. It is the run's plan, written by `sweep run`; restore it "
-                    f"from a copy, or run the sweep again with its plan: `sweep run PLAN --out {text}`."
+                    f"from a copy, or run the sweep again with its plan: `sweep run PLAN --out {shlex.quote(str(text))}`."
                 ) from None
             raise ValueError(
                 f"{text}: there is no sweep here. Name the folder that was given as --out."
@@ -352,7 +353,7 @@ class Run:
             had = keep is True and pd.notna(row["best_epoch"])
         if had:
             return lost(self.folder.weights, f"the weights of point {idx} are missing")
-        others = f"`sweep top {self.folder.path} --where has_weights` lists points that have weights."
+        others = f"`sweep top {shlex.quote(str(self.folder.path))} --where has_weights` lists points that have weights."
         if pd.isna(row["best_epoch"]):
             why = f"the point is {row['status']}, and had a finite {self.directions.by} in no epoch. {others}"
         elif keep is False:

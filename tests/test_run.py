@@ -99,6 +99,18 @@ def test_what_is_no_run_is_said(tmp_path):
         results.open(tmp_path)
 
 
+def test_a_folder_is_quoted_in_commands_to_paste(tmp_path):
+    folder = tmp_path / "my runs"
+    (folder / "points").mkdir(parents=True)
+    (part := folder / "points/a.parquet").touch()
+    with pytest.raises(ValueError, match=f"`sweep run PLAN --out '{folder}'`"):
+        results.open(folder)
+    part.unlink()
+    (folder / "plan.yaml").write_text("space: {a: [1]}\nfit: {epochs: 1}")
+    with pytest.raises(ValueError, match=f"`sweep run --out '{folder}'`"):
+        results.open(folder).points  # noqa: B018
+
+
 def test_the_package_hands_on_the_names_that_scripts_use():
     from results import curves, figures, importance, leaderboard
 

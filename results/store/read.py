@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -61,7 +62,7 @@ def lost(folder: AnyPath, what: str) -> DamagedError:
     """
     return DamagedError(
         f"{folder}: {what}, though {folder.parent / 'points'} has rows. Run the sweep again, by the same command or "
-        f"`sweep run --out {folder.parent}`: it trains the points again that have lost something."
+        f"`sweep run --out {shlex.quote(str(folder.parent))}`: it trains the points again that have lost something."
     )
 
 
@@ -75,7 +76,7 @@ def read_points(folder: RunFolder) -> pd.DataFrame:
         if folder.plan.is_file():
             raise ValueError(
                 f"{folder.path}: no point has a row: {folder.points} has no file. The run has just begun, or the file was "
-                f"removed. `sweep run --out {folder.path}` trains the points without a row."
+                f"removed. `sweep run --out {shlex.quote(str(folder.path))}` trains the points without a row."
             )
         raise ValueError(f"{folder.path}: there is no sweep here. Name the folder that was given as --out.")
     return read_dataset(folder.points).to_pandas()
