@@ -23,6 +23,14 @@ def with_texts(share, text):
     return numbers
 
 
+@pytest.mark.parametrize("categories", [[10, 20, 30], [0.5, 1.5, 2.5], ["a", "b", "c"]])
+def test_categories_of_a_frame_may_have_gaps(categories):
+    """A frame from Python keeps the type of its categories, which may have no value for a gap."""
+    gapless = judged(pd.Categorical.from_codes([0, 1, 2, 0] * 10, categories))
+    with_gaps = judged(pd.Categorical.from_codes([0, 1, 2, -1] * 10, categories), missing="fill")
+    assert not isinstance(gapless, Problem) and with_gaps == gapless
+
+
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.6, 0.9])
 def test_a_column_of_numbers_with_texts_is_refused_however_many(share):
     problem = judged(with_texts(share, "?"))

@@ -282,12 +282,14 @@ def not_finite(values: pd.Series, source: Source, what: str = "column") -> Probl
 
 def _infinite_category(values: pd.Series, source: Source, spec: DataSpec) -> Problem | None:
     """Return what is wrong with a column of categories that has an infinite number; None if it has none."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.dtype.categories.dtype)
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        dtype = dtype.categories.dtype
     elif str(values.name) not in (spec.categories or {}):
         return None
-    if not pd.api.types.is_float_dtype(values):
+    if not pd.api.types.is_float_dtype(dtype):
         return None
+    values = values.astype(dtype)
     # A finite number that float32 cannot hold may be a category, because only its text counts.
     return not_finite(values.where(np.isinf(values.to_numpy("float64", na_value=0.0)), 0.0), source)
 
