@@ -59,7 +59,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     if _gentle and threading.current_thread() is not threading.main_thread():
         yield
         return
-    inside, kills, started = True, not _gentle, time.monotonic()
+    inside, kills, depth, started = True, not _gentle, len(_ends), time.monotonic()
 
     def raise_time_up(signum: int, frame: object) -> None:
         if inside:
@@ -84,7 +84,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
         if kills:
-            _ends.pop()
+            del _ends[depth:]  # also that of an inner limit which an alarm interrupted before its block
             faulthandler.cancel_dump_traceback_later()
             if _ends:  # the outer alarm may be due now, and comes before its process is ended
                 _end_process_after(max(_ends[-1] - time.monotonic(), KILL_AFTER_S))
