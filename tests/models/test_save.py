@@ -7,7 +7,7 @@ import pytest
 import results
 from results.directions import Directions
 from sweep import Plan
-from sweep.models.save import FORMATS, ExportError, differing, export
+from sweep.models.save import FORMATS, ExportError, differing, evaluated, export
 
 
 @pytest.mark.parametrize("kind", ["keras", "weights", pytest.param("savedmodel", marks=pytest.mark.slow)])
@@ -31,6 +31,14 @@ def test_a_saved_model_is_the_point_s(small_run, tmp_path, kind):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     with pytest.raises(ExportError, match="is there already"):
         export(run, 1, tmp_path / name, kind)
+
+
+def test_a_metric_that_the_sweep_did_not_store_is_said(small_run):
+    run, plan = results.open(small_run), Plan.load()
+    model = run.model(1)
+    model.compile(loss="mse", metrics=["MAE", "MSLE"])
+    with pytest.raises(ExportError, match=r"has MSLE on the test rows, but the sweep stored no such column"):
+        evaluated(run, 1, model, plan)
 
 
 def test_metrics_are_compared_on_their_own_scale():
