@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from results.space import Space
+from tests.benchmarks.proofs import Scaled, Signed, pinball
 from tests.help.cohorts import RULES, engine_of, small_table
 from tests.help.often import slow_but
 from trainables.builder import find
@@ -369,33 +370,14 @@ def test_a_brief_proof_finds_what_differs(steps, monkeypatch, what):
     assert steps == [FULL, BRIEF, BRIEF, BRIEF, BRIEF]  # moved, built anew, and nudged
 
 
-class Scaled(keras.layers.Layer):
-    """A layer with a weight for each column, so that its own size differs with that of the layer before it."""
-
-    def build(self, shape):
-        self.factor = self.add_weight(shape=(shape[-1],), initializer="ones")
-
-    def call(self, x):
-        return x * self.factor
-
-
-class Doubled(keras.optimizers.SGD):
-    def update_step(self, gradient, variable, learning_rate):
-        super().update_step(2 * gradient, variable, learning_rate)
-
-
 def with_users(units, rate, what):
     hidden = keras.layers.Dense(units, _bent if what == "activation" else "tanh")
     layers = [keras.Input((10,)), hidden, *([Scaled()] if what == "layer" else []), keras.layers.Dense(1)]
     model = keras.Sequential(layers)
-    kinds = {"optimizer": Doubled, "other optimizer": keras.optimizers.RMSprop}
-    loss = _absolute if what in ("loss", "other optimizer") else "mse"
+    kinds = {"optimizer": Signed, "other optimizer": keras.optimizers.RMSprop}
+    loss = pinball if what in ("loss", "other optimizer") else "mse"
     model.compile(kinds.get(what, keras.optimizers.SGD)(rate), loss)
     return model
-
-
-def _absolute(y_true, y_pred):
-    return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
 
 
 def _bent(x):

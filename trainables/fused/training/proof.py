@@ -124,22 +124,20 @@ def prove(
             shown.
     """
     wrong: dict[int, str] = {}
-    waiting = list(rows)
-    brief = list[int]()
+    full, brief = list(rows), list[int]()
     for attempt in range(ATTEMPTS):
         # A builder may set a global that a loss reads. All members have the same value of it, or they would be in other
         # groups; so the program is traced right after some of them were built.
-        models = {row: build(row) for row in waiting}
-        kinds = {row: _kind(models[row], program) for row in waiting}
+        models = {row: build(row) for row in full + brief}
+        kinds = {row: _kind(model, program) for row, model in models.items()}
         has_users = any(map(has_users_parts, models.values()))
-        full = [row for row in waiting if row not in brief]
         if attempt == 0:
             is_brief = (may_be_brief or has_users) and set(kinds.values()) <= proven.kinds
             others = list(more[: len(stack.weights) // MORE] if is_brief else more)
             if not has_users:
-                others = _with_unseen(others, waiting, proven.shown, codes)
+                others = _with_unseen(others, full, proven.shown, codes)
             models |= {row: build(row) for row in others}
-            full, brief = ([], waiting + others) if is_brief else (waiting, others)
+            full, brief = ([], full + others) if is_brief else (full, others)
         comparison = _Comparison(program, stack, models, build, seed, proven.traced, attempt, set(more))
         # The full ones come first: they trace the graphs of users' code, which saves tracing them for the brief ones.
         wrong = comparison.wrong(full, _sample)
@@ -147,10 +145,9 @@ def prove(
         wrong |= comparison.wrong(brief, _brief_sample)
         if not has_users:
             proven.shown |= _values([row for row in full + brief if row not in wrong], codes)
-        waiting = list(wrong)
-        if not waiting:
+        if not wrong:
             break
-        brief = [row for row in brief if row in wrong]
+        full, brief = ([row for row in some if row in wrong] for some in (full, brief))
     return wrong
 
 
