@@ -24,6 +24,9 @@ import pyarrow.compute as pc
 REPEAT = "repeat"
 """The column of `points` that has the repeat of each point, counted from 0, if a plan asks for several repeats."""
 
+OF_LOSSES = ("loss", "data_loss")
+"""The metrics whose values mean something else with each compiled loss."""
+
 
 class Status(StrEnum):
     """How a point ended."""

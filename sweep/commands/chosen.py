@@ -16,11 +16,12 @@ from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
 from results.grammar import ConditionError
 from results.run import Run
-from results.schema import metric_and_split
+from results.schema import OF_LOSSES, metric_and_split
 from results.space import Space
 from results.store.read import read_points
 from sweep.commands.printing import printable
 from sweep.errors import InputError, as_input_error
+from sweep.process.tally import read_progress
 
 
 def opened(folder: AnyPath) -> Run:
@@ -144,7 +145,13 @@ def ranking(
         click.echo(f"Note: {printable(said)}", err=True)
     if has_numbers and (said := _about_weights(by, rows)):
         click.echo(f"Note: {printable(said)}", err=True)
+    if has_numbers and _is_loss(by) and (said := read_progress(RunFolder(folder)).get("incomparable", "")):
+        click.echo(f"Note: {printable(said)}", err=True)
     return by, chosen
+
+
+def _is_loss(by: str) -> bool:
+    return (metric_and_split(by) or ("",))[0] in OF_LOSSES
 
 
 def _about_weights(by: str, rows: pd.DataFrame) -> str:
@@ -152,7 +159,7 @@ def _about_weights(by: str, rows: pd.DataFrame) -> str:
 
     The rows alone do not tell whether the axis is an argument of the builder.
     """
-    if (metric_and_split(by) or ("",))[0] not in ("loss", "data_loss") or "weight" not in rows:
+    if not _is_loss(by) or "weight" not in rows:
         return ""
     values = rows["weight"].astype(object)
     names = [value for value in values.unique() if isinstance(value, str)]

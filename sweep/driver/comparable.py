@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from results.schema import OF_LOSSES
 from sweep.plan.plan import Plan
 from trainables.objective import Loss
-
-OF_LOSSES = ("loss", "data_loss")
-"""The objectives whose values mean something else with each compiled loss."""
 
 
 def different_losses(objective: str, losses: Mapping[Loss, Sequence[str]]) -> str:
@@ -23,7 +21,7 @@ def different_losses(objective: str, losses: Mapping[Loss, Sequence[str]]) -> st
     first, *others = losses.values()
     common = [name for name in first if all(name in other for other in others)]
     named = [
-        text if count == 1 else f"{count} losses called {text} with different code"
+        text if count == 1 else f"{count} losses called {text}, whose code or numbers differ"
         for text, count in Counter(loss.text for loss in losses).items()
     ]
     said = (

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results.folder.errors import FolderError
-from results.schema import Status
+from results.schema import OF_LOSSES, Status
 from results.store.store import Finished, Store
 from sweep.driver.comparable import (
-    OF_LOSSES,
     different_losses,
     different_weights,
     note_on_weights,
@@ -71,9 +70,9 @@ class Intake:
             except FolderError as error:
                 raise StopRequested(error) from error
         self._losses |= report.losses
-        if (metric := self._plan.objective.metric) in OF_LOSSES and len(self._losses) > 1:
-            self.commit()
-            raise StopRequested(PlanError(different_losses(metric, self._losses)))
+        metric = self._plan.objective.metric
+        if report.losses and metric in OF_LOSSES and len(self._losses) > 1:
+            self._refuse_to_compare(metric)
         if self._weights and metric in report.weighted:
             self._tally.note([different_weights(metric, self._weights)])
         if report.rungs is not None:
@@ -81,6 +80,21 @@ class Intake:
         if report.rows is not None:
             self.add(report.rows)
         self._tally.note(report.notes)
+
+    def _refuse_to_compare(self, metric: str) -> None:
+        """End the sweep, or only say that its points cannot be ranked if none is pruned: then each row is right by itself.
+
+        Raises:
+            StopRequested: ASHA would prune points by losses that mean different things.
+        """
+        said = different_losses(metric, self._losses)
+        if self._plan.training.milestones:
+            self.commit()
+            raise StopRequested(PlanError(said))
+        said = " ".join(said.split())  # a note is one line
+        if not self._tally.incomparable:
+            self._tally.note([said])
+        self._tally.incomparable = said
 
     def add(self, rows: Rows) -> None:
         """Take the rows of finished points."""

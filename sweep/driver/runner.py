@@ -35,7 +35,7 @@ from sweep.plan.plan import Plan
 from sweep.process.exits import EXIT_DONE, EXIT_SOME_FAILED, EXIT_STOPPED, RESUME
 from sweep.process.provenance import machine, versions
 from sweep.process.signals import Stopper
-from sweep.process.tally import Tally, best_of
+from sweep.process.tally import Tally, best_of, read_progress
 from sweep.process.view import View, noise_to
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ def _tally(folder: RunFolder, plan: Plan, selection: Selection) -> Tally:
     rows = rows[chosen]
     tally.counts = {str(status): int(count) for status, count in rows["status"].value_counts().items()}
     tally.before = len(rows)
+    tally.incomparable = read_progress(folder).get("incomparable", "")
     tally.directions = directions.read(folder, plan.to_dict())
     by, mode = tally.directions.by, tally.directions.mode
     if (

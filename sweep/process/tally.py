@@ -51,6 +51,7 @@ class Tally:
         one_by_one: by reason, the points that are trained one by one, because the fused engine cannot train them: how many,
             and the first few idx.
         notes: what the user must know about the builder, each once.
+        incomparable: why the points cannot be compared by the objective; empty if they can.
         best: the best point so far: `by` (the objective's column), the value of that column and of the one on the test rows
             under their names, `idx` and `config`; None before there is one.
         directions: the objective, and whether a lower or a higher value is better.
@@ -77,6 +78,7 @@ class Tally:
     machine: str = ""
     one_by_one: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    incomparable: str = ""
     best: dict[str, Any] | None = None
     directions: Directions = field(default_factory=Directions)
     seconds: float = 0.0
@@ -202,6 +204,8 @@ def read_progress(folder: RunFolder) -> dict[str, Any]:
     best = found.get("best")
     if isinstance(best, dict):
         best.setdefault("by", "loss_te")  # as earlier versions ranked
+    if not isinstance(found.setdefault("incomparable", ""), str):
+        return {}
     return found if _is_tally(found) else {}
 
 

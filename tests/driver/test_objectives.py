@@ -85,7 +85,7 @@ def test_a_plan_that_the_models_contradict_ends_the_sweep_with_a_remedy(binary):
     said = run(binary, 2, objective="auk", engine="keras")  # in the same folder, which has no row
     assert said.count("got 'auk'") == 1 and "logs accuracy, auc, loss, score" in said
     space = {"units": [2, 4], "loss": ["binary_crossentropy", "mse"]}
-    said = run(binary, 2, space=space)
+    said = run(binary, 2, space=space, scheduler="asha", asha={"grace_period": 2})
     assert "binary_crossentropy and mean_squared_error" in said
     assert "All have accuracy, auc and score." in said and "  objective: accuracy" in said
     assert binary.rows().empty
