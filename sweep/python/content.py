@@ -24,7 +24,8 @@ import pandas as pd
 from sweep.plan.fingerprint import program_of
 from trainables.builder.modules import sources_in
 from trainables.fused.model.code import is_library, names_in
-from trainables.fused.model.tokens import Tokens, full_name, reads_whole_module
+from trainables.fused.model.code_tokens import full_name, reads_whole_module
+from trainables.fused.model.tokens import Tokens
 from trainables.fused.model.values import UnreadableError, attributes_of
 from trainables.kept_results import CACHED
 
