@@ -33,7 +33,7 @@ def test_each_listed_name_is_one_of_keras(word):
         ("metric", "acc"), ("metric", "mae"), ("metric", keras.metrics.AUC()), ("activation", "swish"),
         ("activation", keras.activations.relu), ("activation", keras.ops.sin), ("regularizer", keras.regularizers.L2()),
         ("constraint", keras.constraints.MaxNorm()), ("schedule", keras.optimizers.schedules.CosineDecay(0.1, 5)),
-        ("loss", lambda y, p: p),
+        ("loss", lambda y, p: p), ("loss", eval("lambda y, p: p", {})), ("activation", eval("lambda x: x", {})),
     ],
 )  # fmt: skip
 def test_listed_parts_and_those_of_users_may_be_fused(word, item):

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.fused.internals.errors import UnfusableError
+from trainables.fused.model.own_code import own_code
 from trainables.fused.model.tokens import Tokens, token
 
 
@@ -572,3 +573,28 @@ def test_code_that_reads_an_optimizer_is_refused_unless_it_is_an_optimizer_s(nam
     with pytest.raises(UnfusableError, match="the metric reads the optimizer"):
         Tokens(own).of(Box(function), "the metric")
     Tokens(own, of_optimizer=True).of(Box(function), "the optimizer")
+
+
+MADE_IN_NO_MODULE = """
+def of(x):
+    return x * 1.0
+
+class Made:
+    def of(self, x):
+        return x * 1.0
+"""
+
+
+@pytest.mark.parametrize("name", ["of", "Made"])
+def test_what_was_made_in_no_module_is_a_user_s(name):
+    """`eval` and `exec` with a dictionary of one's own give no name of a module, as `sympy.lambdify` does."""
+
+    def made(factor):
+        known = {"ops": keras.ops}
+        exec(MADE_IN_NO_MODULE.replace("1.0", factor), known)
+        return known[name]
+
+    assert token(made("1.0")) == token(made("1.0")) != token(made("2.0"))
+    assert token(closing_over(made("1.0"))) == token(closing_over(made("1.0")))
+    assert token(closing_over(made("1.0"))) != token(closing_over(made("2.0")))
+    assert own_code(made("1.0")) == own_code(made("1.0")) != own_code(made("2.0"))

@@ -35,6 +35,9 @@ _NOTHING = ("EXTENDED_ARG", "PUSH_NULL", "PRECALL", "CACHE", "NOT_TAKEN", "COPY_
 """Instructions that do nothing to the argument that a call gets."""
 
 _FOLLOWED = ("LOAD_ATTR", "LOAD_METHOD")
+_ON_HEAP = 1 << 9
+"""The flag of classes that Python code has made, and of some made by C code, none of which is built-in."""
+
 _FOUNDATIONS = ("keras", "tensorflow")
 _USERS: set[str] = set()
 """Packages that are the user's although they are installed."""
@@ -155,6 +158,18 @@ def count_as_users(module: str) -> None:
     """Count the package of a builder's module as code of the user, even if it is installed beside libraries."""
     if (package := _package_of(module)) not in (*SOFTWARE, *_FOUNDATIONS):
         _USERS.add(package)
+
+
+def home_of(item: type | types.FunctionType) -> str:
+    """Return the full name of the module in which a class or function was made; empty if it was made in none.
+
+    Those of `eval` and `exec` are in none if the dictionary that they were given has no `__name__`.
+    """
+    if isinstance(item, types.FunctionType):  # `__module__` may be that of a function which it wraps
+        return str(item.__globals__.get("__name__") or "")
+    # Such a class takes the name from where it finds `print`, too.
+    is_made_in_python = item.__flags__ & _ON_HEAP
+    return "" if item.__module__ == "builtins" and is_made_in_python else str(item.__module__)
 
 
 def is_library(module: str | None) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainables.fused.model.code import UNKNOWN, is_library, names_in, words
+from trainables.fused.model.code import UNKNOWN, home_of, is_library, names_in, words
 from trainables.fused.model.reads import (
     SET_UP,
     content_of,
@@ -119,12 +119,12 @@ class CodeTokens(Walk):
 
     def _function(self, item: types.FunctionType) -> tuple[Hashable, ...]:
         cells = [content_of(cell) for cell in item.__closure__ or ()]
-        if is_library(item.__globals__.get("__name__")):
+        if is_library(home_of(item)):
             if is_library(item.__module__) and "<locals>" not in item.__qualname__:
                 return "function", item.__module__, item.__qualname__
             # Made by a function of a library, such as a decorator: it may hold functions of the user.
             inner = (
-                item.__globals__.get("__name__"),
+                home_of(item),
                 item.__code__.co_qualname,
                 names_in(item.__code__).digest,
             )
@@ -193,7 +193,7 @@ class CodeTokens(Walk):
 
     def _class(self, item: type) -> tuple[Hashable, ...]:
         name = item.__module__, item.__qualname__
-        if is_library(item.__module__):
+        if is_library(home_of(item)):
             return "class", *name
         if issubclass(item, enum.Enum):
             return "class", *name, self._items({member.name: member.value for member in item})

@@ -34,7 +34,7 @@ from trainables.fused.internals.keras import (
     settings_of,
 )
 from trainables.fused.internals.models import given_to_compile, layers_of, rate_of, specimen
-from trainables.fused.model.code import is_foundation, is_library, is_third_party, names_in
+from trainables.fused.model.code import home_of, is_foundation, is_library, is_third_party, names_in
 from trainables.fused.model.parts import has_users_parts, is_users, leaves_of, metrics_of
 from trainables.fused.model.reads import read_by_users
 from trainables.fused.model.refuse import moments_of, refuse
@@ -246,7 +246,7 @@ def _layer_token(
         try:
             config = dict(layer.get_config())
         except (NotImplementedError, TypeError, ValueError) as error:
-            if is_foundation(type(layer).__module__):
+            if is_foundation(home_of(type(layer))):
                 raise UnfusableError(f"{what} has no usable get_config ({error})") from error
             config = {}
     # The variable has a weight's regularizer too; `_penalty` describes it from there.
@@ -268,7 +268,7 @@ def _layer_token(
     kind = tokens.of(type(layer), what)
     # Weights of equal shapes may be trained in one model and not in another.
     trained = layer.trainable, tuple(variable.trainable for variable in layer.variables)
-    if not is_foundation(type(layer).__module__):
+    if not is_foundation(home_of(type(layer))):
         # Keras reads the regularizer from the layer, whether or not the configuration of a user's layer has it.
         state = tokens.attributes(layer, _own_names(layer), what)
         regularizer = tokens.of(layer.activity_regularizer, what)
@@ -317,7 +317,7 @@ def _own_names(layer: Any) -> set[str]:
     """
     kind, set_by_users = type(layer), set[str]()
     for base in kind.__mro__:
-        if not is_library(base.__module__):
+        if not is_library(home_of(base)):
             functions = [value.__code__ for value in vars(base).values() if isinstance(value, FunctionType)]
             set_by_users.update(*(names_in(code).stored for code in functions))
     of_keras = _attributes_of_keras(isinstance(layer, keras.Model)) - {"name", "_name"} - set_by_users
@@ -429,9 +429,9 @@ def _used_by(kind: type) -> frozenset[str]:
     """
     found: set[str] = set()
     for base in kind.__mro__:
-        if is_third_party(base.__module__):
+        if is_third_party(home_of(base)):
             found.update(OPTIMIZER_NUMBERS)
-        elif not is_library(base.__module__):
+        elif not is_library(home_of(base)):
             methods = [(name, getattr(value, "__code__", None)) for name, value in vars(base).items()]
             found |= {a for name, code in methods if code and name not in ("__init__", "get_config")
                       for a in names_in(code).attributes}  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.fused.model.code import digest, is_library, names_in
+from trainables.fused.model.code import digest, home_of, is_library, names_in
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
@@ -83,10 +83,10 @@ class _Reader:
     def _function(self, item: types.FunctionType) -> Hashable:
         closure = filled(item.__code__.co_freevars, item.__closure__ or ())
         more = (*closure.values(), item.__defaults__, *sorted((item.__kwdefaults__ or {}).items()))
-        if is_library(item.__globals__.get("__name__")):
+        if is_library(home_of(item)):
             # One that a library made, such as a decorator, may hold functions of the user.
             inner = tuple(map(self.read, more)) if "<locals>" in item.__code__.co_qualname else ()
-            return "function", item.__globals__.get("__name__"), item.__code__.co_qualname, inner
+            return "function", home_of(item), item.__code__.co_qualname, inner
         self.users = True
         names = names_in(item.__code__)
         found: list[Hashable] = []
@@ -104,7 +104,7 @@ class _Reader:
         return self.read(value)
 
     def _class(self, item: type) -> Hashable:
-        if is_library(item.__module__):
+        if is_library(home_of(item)):
             return "class", item.__module__, item.__qualname__
         self.users = True
         own = {

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from trainables.fused.internals.models import given_to_compile, layers_of, rate_of
-from trainables.fused.model.code import is_foundation
+from trainables.fused.model.code import home_of, is_foundation
 
 _WRAPPERS = (keras.metrics.MeanMetricWrapper, keras.layers.Lambda)
 """Classes of Keras whose objects hold a function."""
@@ -63,4 +63,4 @@ def is_users(part: Any) -> bool:
 
 def _module_of(part: Any) -> str:
     kind = part if isinstance(part, type | types.FunctionType) else type(part)
-    return str(kind.__module__)
+    return home_of(kind)

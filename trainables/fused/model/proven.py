@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from trainables.fused.model.code import words
+from trainables.fused.model.code import home_of, words
 
 LAYERS = words(
     "Activation ActivityRegularization Add AlphaDropout Average BatchNormalization Concatenate Dense Dot Dropout ELU"
@@ -94,9 +94,9 @@ def why_unproven(word: str, item: Any) -> str | None:
     if isinstance(item, str) and item in _SHORT:
         return None
     kind = _named(word, item) if isinstance(item, str) else _kind_of(item)
-    if not kind.__module__.startswith("keras.") or kind.__name__ in LISTS[word]:
+    if not home_of(kind).startswith("keras.") or kind.__name__ in LISTS[word]:
         return None
-    if word == "activation" and not kind.__module__.startswith(
+    if word == "activation" and not home_of(kind).startswith(
         keras.activations.relu.__module__.rpartition(".")[0]
     ):
         return None  # an operation, which users' functions may call too

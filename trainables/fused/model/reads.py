@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from trainables.fused.model.code import is_library, is_third_party, names_in
+from trainables.fused.model.code import home_of, is_library, is_third_party, names_in
 
 _OWN_TEXTS = frozenset({"__repr__", "__str__", "__format__"})
 _NAMES = _OWN_TEXTS | {"name", "_name", "path", "_path", "get_layer", "get_config", "__dict__"}
@@ -42,11 +42,11 @@ def read_while_running(kind: type) -> frozenset[str] | None:
     Returns:
         None if any attribute may be read, because some code has its name as a text or is a library's that is not known.
     """
-    if any(is_third_party(base.__module__) for base in kind.__mro__):
+    if any(is_third_party(home_of(base)) for base in kind.__mro__):
         return None
     functions: list[types.FunctionType] = []
     for base in kind.__mro__:
-        if not is_library(base.__module__):
+        if not is_library(home_of(base)):
             for name, value in vars(base).items():
                 if name not in SET_UP:
                     functions += _functions_in(value)
@@ -97,7 +97,7 @@ def _functions_in(value: Any) -> list[types.FunctionType]:
     """Return the user's function that a value is or wraps, with those that it wraps in turn."""
     found = []
     for _ in range(20):  # which no chain of wrappers reaches
-        if isinstance(value, types.FunctionType) and not is_library(value.__module__):
+        if isinstance(value, types.FunctionType) and not is_library(home_of(value)):
             found.append(value)
         inner = [
             getattr(value, name, None)

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from trainables.fused.internals.errors import raise_ours
-from trainables.fused.model.code import digest, is_foundation, is_library
+from trainables.fused.model.code import digest, home_of, is_foundation, is_library
 from trainables.fused.model.code_tokens import CodeTokens
 from trainables.fused.model.reads import read_by_users, read_while_running
 from trainables.fused.model.values import (
@@ -130,7 +130,7 @@ class Tokens(CodeTokens):
 
     def _kind(self, item: Any) -> Hashable:
         """Return what a subclass of a container adds to it; nothing for those of Python and of Keras."""
-        if is_library(type(item).__module__):
+        if is_library(home_of(type(item))):
             return None
         return self._token(type(item)), self._items(getattr(item, "__dict__", {}))
 
@@ -138,7 +138,7 @@ class Tokens(CodeTokens):
 
     def _object(self, item: Any) -> tuple[Hashable, ...]:
         kind = type(item)
-        if isinstance(item, keras.initializers.Initializer) and is_library(kind.__module__):
+        if isinstance(item, keras.initializers.Initializer) and is_library(home_of(kind)):
             config = item.get_config()  # it has the seed that was given, not one that was drawn
             drawn = getattr(item, "seed", None) if config.get("seed") is None else None
             return "initializer", self._token(kind), self._token(config), self._token(drawn)
@@ -148,7 +148,7 @@ class Tokens(CodeTokens):
             extra.append(item.name)  # names the logs
         if isinstance(item, keras.layers.Layer):  # one that is not a part of the model
             extra.append(self._each(item.variables))
-        if is_foundation(kind.__module__) and isinstance(item, keras.Operation):
+        if is_foundation(home_of(kind)) and isinstance(item, keras.Operation):
             return "object", self._token(kind), *extra, *self._of_keras(item)
         values = attributes_of(item)
         if of_keras:
@@ -216,4 +216,4 @@ def _has_users(value: Any) -> bool:
         return any(map(_has_users, value))
     if isinstance(value, dict):
         return any(map(_has_users, value.values()))
-    return not isinstance(value, type) and not is_library(type(value).__module__)
+    return not isinstance(value, type) and not is_library(home_of(type(value)))

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainables.fused.model.code import digest, is_library
+from trainables.fused.model.code import digest, home_of, is_library
 
 PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
 """Types whose content is their `repr`."""
@@ -108,7 +108,7 @@ def _random(item: Any) -> Parts | None:
 
 
 def _other(item: Any) -> Parts | None:
-    of_library = is_library(type(item).__module__)
+    of_library = is_library(home_of(type(item)))
     if isinstance(item, enum.Enum):
         return ("enum", item.name), [type(item)]
     if isinstance(item, _BY_REPR) and of_library:
