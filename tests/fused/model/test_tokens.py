@@ -1,7 +1,10 @@
 """What has the same effect in a program has one token, and nothing else has."""
 
+import array
 import collections
 import copy
+import datetime
+import decimal
 import enum
 import functools
 import importlib
@@ -10,9 +13,11 @@ import logging
 import random
 import sys
 import threading
+import weakref
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from hypothesis import given
@@ -149,6 +154,96 @@ def property_of(value):
     return Made()
 
 
+class Named:
+    __slots__ = ("__value", "name")
+
+    def __init__(self, value):
+        self.__value, self.name = value, "one"
+
+
+class Slots(dict):
+    __slots__ = ("value",)
+
+
+class Array(np.ndarray):
+    pass
+
+
+class Bytes(bytearray):
+    pass
+
+
+class Shown(float):
+    """A number whose text does not tell it."""
+
+    def __repr__(self):
+        return "a number"
+
+
+class Exact(decimal.Decimal):
+    pass
+
+
+class Duration(datetime.timedelta):
+    pass
+
+
+class Draws(random.Random):
+    pass
+
+
+class Hold:
+    """What weak references refer to."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+HELD = []
+
+
+def weakly(kind):
+    """Return a function that makes a weak reference to an object that holds a value."""
+
+    def holder(value):
+        HELD.append(Hold(value))
+        return kind(HELD[-1])
+
+    return holder
+
+
+def put(item, value):
+    """Return an object with an attribute."""
+    item.value = value
+    return item
+
+
+def enumeration(value, of_member=1.0):
+    class Kinds(enum.Enum):
+        ONE = 1
+        TWO = 2
+
+        def weigh(self, x):
+            return value * x
+
+    Kinds.ONE.share = of_member
+    return Kinds
+
+
+def flagged(value):
+    event = threading.Event()
+    if value > 2:
+        event.set()
+    return event
+
+
+def of_metaclass(value):
+    class Meta(type):
+        factor = value
+
+    return Meta("Made", (), {"__module__": __name__})
+
+
 HOLDERS = [
     lambda value: value,
     closing_over, with_default, with_keyword_default, with_attribute, decorated, wrapped, class_of, subclass_of,
@@ -162,6 +257,17 @@ HOLDERS = [
     lambda value: {3, value},
     lambda value: collections.deque([value]),
     lambda value: np.array([value], object),
+    Named, Shown, Exact, Duration, flagged, of_metaclass,
+    lambda value: pd.Series([1.0, value]),
+    lambda value: put(Slots(), value),
+    lambda value: put(np.zeros(2).view(Array), value),
+    lambda value: put(Bytes(b"a"), value),
+    lambda value: put(Draws(1), value),
+    lambda value: put(functools.partial(power), value),
+    weakly(weakref.ref), weakly(weakref.proxy), weakly(lambda one: weakref.WeakSet([one])),
+    weakly(lambda one: weakref.WeakValueDictionary({"one": one})), weakly(lambda one: weakref.WeakKeyDictionary({one: 1})),
+    enumeration, lambda value: enumeration(1.0, value), lambda value: enumeration(value).ONE,
+    lambda value: enumeration(1.0, value).TWO.weigh,
 ]  # fmt: skip
 
 
@@ -181,6 +287,8 @@ VALUES = [
     (np.random.RandomState(1), np.random.RandomState(2)), (keras.ops.tanh, keras.ops.sin), (np.add, np.subtract),
     (len, max), ([1].append, [2].append), (power, copy.copy), (np, tf), (keras.losses.Huber(1.0), keras.losses.Huber(2.0)),
     (keras.regularizers.L2(0.1), keras.regularizers.L2(0.2)), ("x" * 200, "x" * 199 + "y"),
+    (collections.deque([1], 1), collections.deque([1], 2)), (array.array("i", [0]), array.array("f", [0.0])),
+    (weakref.ref(Box), weakref.ref(Slotted)),
 ]  # fmt: skip
 
 

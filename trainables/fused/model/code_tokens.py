@@ -21,7 +21,7 @@ from trainables.fused.model.reads import (
     may_read_optimizer,
     may_read_regularizers,
 )
-from trainables.fused.model.values import UnreadableError
+from trainables.fused.model.values import UnreadableError, attributes_of
 from trainables.fused.model.walk import Walk
 from trainables.kept_results import CACHED
 
@@ -51,6 +51,10 @@ _NOT_CONTENT = words(
     " __dataclass_fields__ __dataclass_params__ __annotations_cache__"
 )
 """Names in a class that have no effect."""
+
+
+_OF_ENUM = frozenset(name for name in vars(enum.Flag("Specimen", "ONE")) if not name.startswith("__"))
+"""Names in an enumeration by which it keeps account of its members."""
 
 
 class CodeTokens(Walk):
@@ -87,7 +91,8 @@ class CodeTokens(Walk):
         if isinstance(item, types.FunctionType):
             return self._function(item)
         if isinstance(item, functools.partial):
-            return "partial", self._token(item.func), self._token(item.args), self._token(item.keywords)
+            called = self._token(item.func), self._token(item.args), self._token(item.keywords)
+            return "partial", *called, self._token(type(item)), self._items(attributes_of(item))
         if isinstance(item, functools.partialmethod):
             return "partial", self._token(item.func), self._token(item.args), self._token(item.keywords)
         if isinstance(item, types.MethodType):
@@ -195,9 +200,11 @@ class CodeTokens(Walk):
         name = item.__module__, item.__qualname__
         if is_library(home_of(item)):
             return "class", *name
-        if issubclass(item, enum.Enum):
-            return "class", *name, self._items({member.name: member.value for member in item})
         own = {key: value for key, value in vars(item).items() if key not in _NOT_CONTENT}
+        members: Mapping[str, Any] = {}
+        if issubclass(item, enum.Enum):
+            members = {key: attributes_of(one) for key, one in item.__members__.items()}
+            own = {key: value for key, value in own.items() if key not in members and key not in _OF_ENUM}
         for key, value in own.items():
             if not _is_dunder(key) and not isinstance(value, type) and not hasattr(value, "__get__"):
                 self.reads_globals = True
@@ -207,7 +214,8 @@ class CodeTokens(Walk):
         outer, self._in_set_up = self._in_set_up, True
         of_set_up = self._items(set_up)
         self._in_set_up = outer
-        return "class", *name, *found, of_set_up
+        kind = None if is_library(home_of(type(item))) else self._token(type(item))
+        return "class", *name, *found, of_set_up, kind, self._items(members)
 
 
 def reads_whole_module(function: types.FunctionType) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import collections
+import enum
 import functools
 import types
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
@@ -24,9 +25,11 @@ from trainables.fused.model.reads import read_by_users, read_while_running
 from trainables.fused.model.values import (
     HARMLESS,
     PLAIN,
-    PLAIN_BASES,
     attributes_of,
+    has_c_state,
+    held_weakly,
     parts_of,
+    plain_of,
     reduced,
 )
 
@@ -98,6 +101,8 @@ class Tokens(CodeTokens):
         return bool(outside and self._assigns) or bool(outside & self._changing and not self._resets)
 
     def _content(self, item: Any) -> tuple[Hashable, ...]:
+        if (held := held_weakly(item)) is not None:
+            return *held[0], self._each(held[1])
         found = self._callable(item) or self._container(item)
         if found is not None:
             return found
@@ -107,32 +112,35 @@ class Tokens(CodeTokens):
             self._outside[id(item)] = item
         self._changing |= _changed_by_methods(item)
         if (parts := parts_of(item)) is not None:
-            return *parts[0], self._each(parts[1])
+            own = None if isinstance(item, (*HARMLESS, enum.Enum)) else self._kind(item)
+            return *parts[0], self._each(parts[1]), own
         return self._object(item)
 
     # Containers of Python
 
     def _container(self, item: Any) -> tuple[Hashable, ...] | None:
-        if isinstance(item, Mapping) and not isinstance(item, HARMLESS):
+        if isinstance(item, Mapping):
             factory = self._token(getattr(item, "default_factory", None))
             return "dict", self._kind(item), self._items(item), factory
         if isinstance(item, list | tuple | collections.deque):
+            kind = type(item).__name__, self._kind(item), getattr(item, "maxlen", None)
             if all(type(value) in PLAIN for value in item):  # long lists of numbers are fast
-                return type(item).__name__, self._kind(item), repr(list(item))
-            return type(item).__name__, self._kind(item), self._each(item)
+                return *kind, repr(list(item))
+            return *kind, self._each(item)
         if isinstance(item, set | frozenset):
             return type(item).__name__, self._kind(item), tuple(sorted(map(repr, self._each(item))))
         if isinstance(item, slice):
             return "slice", self._each((item.start, item.stop, item.step))
         if isinstance(item, bytearray | memoryview | array.array):
-            return type(item).__name__, digest(bytes(item))
+            view = memoryview(item)
+            return type(item).__name__, self._kind(item), view.format, view.shape, digest(view.tobytes())
         return None
 
     def _kind(self, item: Any) -> Hashable:
-        """Return what a subclass of a container adds to it; nothing for those of Python and of Keras."""
+        """Return what a user's subclass adds to an array, a container or the like; nothing for those of libraries."""
         if is_library(home_of(type(item))):
             return None
-        return self._token(type(item)), self._items(getattr(item, "__dict__", {}))
+        return self._token(type(item)), self._items(attributes_of(item))
 
     # Other objects
 
@@ -153,10 +161,9 @@ class Tokens(CodeTokens):
         values = attributes_of(item)
         if of_keras:
             values = {name: value for name, value in values.items() if name in read_by_users(kind, values)}
-        if values or hasattr(item, "__dict__"):
-            base = repr(item) if isinstance(item, PLAIN_BASES) else None
-            return "object", self._token(kind), *extra, base, self._items(values)
-        return "object", self._token(kind), self._each(reduced(item))
+        base = plain_of(item)
+        inner = reduced(item) if base is None and has_c_state(kind) else ()
+        return "object", self._token(kind), *extra, base, self._items(values), self._each(inner)
 
     def _of_keras(self, item: Any) -> tuple[Hashable, ...]:
         """Return the content of a layer or operation whose exact class is one of Keras."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import enum
 import fractions
+import functools
 import io
 import logging
 import pathlib
@@ -31,9 +33,7 @@ PLAIN_BASES = (int, float, complex, str, bytes)
 """Those of them that a user's class may have as its base."""
 
 HARMLESS = (
-    logging.Logger, logging.Handler, type(threading.Lock()), type(threading.RLock()), threading.Condition,
-    threading.Event, threading.Semaphore, weakref.ref, weakref.WeakSet, weakref.WeakKeyDictionary,
-    weakref.WeakValueDictionary, *weakref.ProxyTypes,
+    logging.Logger, logging.Handler, type(threading.Lock()), type(threading.RLock()),
 )  # fmt: skip
 """Objects without any effect on what a model computes."""
 
@@ -60,6 +60,16 @@ Parts = tuple[tuple[Hashable, ...], list[Any]]
 
 class UnreadableError(Exception):
     """A value has no content that can be compared; the message says what it is, such as "a generator"."""
+
+
+def held_weakly(item: Any) -> Parts | None:
+    """Return the parts of a weak reference, through which code reads; None if the item is none. What is gone is None."""
+    if type(item) in weakref.ProxyTypes:  # anything else that is asked of it is asked of what it refers to
+        try:
+            return ("weak",), [item.__repr__.__self__]
+        except ReferenceError:
+            return ("weak",), [None]
+    return (("weak",), [item()]) if isinstance(item, weakref.ref) else None
 
 
 def parts_of(item: Any) -> Parts | None:
@@ -110,7 +120,7 @@ def _random(item: Any) -> Parts | None:
 def _other(item: Any) -> Parts | None:
     of_library = is_library(home_of(type(item)))
     if isinstance(item, enum.Enum):
-        return ("enum", item.name), [type(item)]
+        return ("enum", item.name), [item.value, type(item)]
     if isinstance(item, _BY_REPR) and of_library:
         return (type(item).__name__, repr(item)), []
     if isinstance(item, HARMLESS) or (of_library and type(item).__name__ == _TRACKER):
@@ -119,6 +129,28 @@ def _other(item: Any) -> Parts | None:
         if isinstance(item, kind) and (of_library or kind is io.IOBase):
             raise UnreadableError(name)
     return None
+
+
+def plain_of(item: Any) -> str | None:
+    """Return the number or text that an object is, as one of `PLAIN_BASES`; None if it is none."""
+    kind = next((kind for kind in PLAIN_BASES if isinstance(item, kind)), None)
+    return None if kind is None else kind.__repr__(item)
+
+
+def has_c_state(kind: type) -> bool:
+    """Return whether objects of a class hold more than their attributes, in the memory of C code."""
+    if issubclass(kind, threading.local):  # they hold how they were made
+        return False
+    names = [name for base in kind.__mro__ for name in vars(base)]
+    own = _size(len(_slots_of(kind)), "__dict__" in names, "__weakref__" in names)
+    return kind.__itemsize__ > 0 or kind.__basicsize__ > own
+
+
+@functools.cache
+def _size(slots: int, has_attributes: bool, has_weak: bool) -> int:
+    """Return the size of an object that holds only what Python code put there."""
+    more = ("__dict__",) * has_attributes + ("__weakref__",) * has_weak
+    return type("Twin", (), {"__slots__": (*(f"slot_{n}" for n in range(slots)), *more)}).__basicsize__
 
 
 def reduced(item: Any) -> list[Any]:
@@ -142,9 +174,18 @@ def reduced(item: Any) -> list[Any]:
 def attributes_of(item: Any) -> dict[str, Any]:
     """Return the attributes of an object, also those in slots, sorted by name."""
     found = dict(getattr(item, "__dict__", {}))
-    for kind in type(item).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(item, name):
-                found[name] = getattr(item, name)
+    for name, slot in _slots_of(type(item)):
+        with contextlib.suppress(AttributeError):  # nothing was put there
+            found.setdefault(name, slot.__get__(item))
     return dict(sorted(found.items()))
+
+
+def _slots_of(kind: type) -> list[tuple[str, types.MemberDescriptorType]]:
+    """Return the slots of a class and its bases, by the names that Python gives them."""
+    return [
+        (name, value)
+        for base in kind.__mro__
+        if "__slots__" in vars(base)
+        for name, value in vars(base).items()
+        if isinstance(value, types.MemberDescriptorType)
+    ]
