@@ -242,6 +242,35 @@ def test_what_a_call_of_the_loss_leaves_is_found_before_the_next_model(tmp_path,
     assert not maker.compare(maker.globals())
 
 
+@pytest.mark.parametrize(
+    ("made", "is_anew"),
+    [
+        ("loss = tf.function(lambda y, p: keras.config.epsilon() * (y - p))", True),
+        ("loss = tf.function(lambda y, p: keras.ops.abs(y - p))", False),
+        (
+            "class Loss(keras.losses.Loss):\n    call = tf.function(lambda self, y, p: y - p)\nloss = Loss()",
+            True,
+        ),
+    ],
+)
+def test_a_trace_that_may_be_old_is_found_before_the_next_model(tmp_path, made, is_anew):
+    (tmp_path / "model.py").write_text(
+        "import keras\n"
+        "import tensorflow as tf\n"
+        f"{made}\n"
+        "def build(units):\n"
+        "    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])\n"
+        "    model.compile(loss=loss)\n"
+        "    return model\n"
+    )
+    maker = Maker(find("model.py:build", tmp_path), 0)
+    built(maker, {"units": 2})
+    before = maker.globals()
+    assert not maker.compare(before)
+    built(maker, {"units": 2}).loss(np.zeros((2, 1)), np.ones((2, 1)))
+    assert maker.compare(before) is is_anew and maker.anew is is_anew
+
+
 def test_what_the_examination_leaves_by_calling_the_loss_does_not_stay(tmp_path):
     (tmp_path / "model.py").write_text(
         "import keras\n"

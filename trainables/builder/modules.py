@@ -120,8 +120,9 @@ def globals_of(builder: Builder) -> dict[str, Any]:
     """Return what the globals of the own modules hold, in a form that `==` compares.
 
     Plain data and containers are copied, and so are the values of variables, the states of random generators and the results
-    that `functools.lru_cache` keeps. Functions, classes and objects of the own modules are taken with their attributes, and
-    functions with their defaults and closures. Other objects are compared by identity.
+    that `functools.lru_cache` keeps. Functions of TensorFlow count with traces that may be old. Functions, classes and
+    objects of the own modules are taken with their attributes, and functions with their defaults and closures. Other
+    objects are compared by identity.
     """
     modules = own_modules(builder)
     # The functions and classes that were pickled with a function have the name of the module that they came from.
@@ -176,9 +177,18 @@ def _content(value: Any, modules: Collection[str], depth: int = _DEEP) -> Any:
     if isinstance(value, CACHED):
         held = [_content(one, modules, depth - 1) for one in results_of(value)]
         return _Same(value), value.cache_info().currsize, held
+    if hasattr(type(value), "experimental_get_tracing_count"):  # a function of TensorFlow
+        from trainables.fused.model.traced import has_old_trace
+
+        traces = value.experimental_get_tracing_count() if has_old_trace(value) else 0
+        return _Same(value), traces, _content(value.python_function, modules, depth - 1)
     kind = value if isinstance(value, type | FunctionType) else type(value)
     if getattr(kind, "__module__", None) in modules and hasattr(value, "__dict__"):
         own = {name: item for name, item in vars(value).items() if not name.startswith("__")}
+        if value is not kind:  # an object has traces of its own
+            from trainables.fused.model.traced import methods_of
+
+            own |= {name: getattr(value, name) for name in methods_of(type(value))}
         if isinstance(value, FunctionType):
             own |= {"defaults": [value.__defaults__, value.__kwdefaults__], "closure": _closure_of(value)}
         return _Same(value), {name: _content(item, modules, depth - 1) for name, item in own.items()}

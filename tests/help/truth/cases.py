@@ -178,6 +178,10 @@ CASES = [
     Case("cached", "build", {"units": [4, 6], "rate": RATES}),
     Case("cached", "of_settings", {"alpha": [0.0, 4.0], "rate": MANY}, engines=KERAS),
     Case("cached", "of_loss", {"alpha": [0.0, 4.0], "rate": MANY}),
+    Case("traced", "environment", {"alpha": [0.1, 0.5], "rate": MANY}),
+    Case("traced", "namespace", {"alpha": [0.1, 0.5], "rate": MANY}),
+    Case("traced", "method", {"alpha": [0.1, 0.5], "rate": MANY}),
+    Case("traced", "pure", {"units": [4, 6], "rate": RATES}, engines=FUSED),
     # Settings that limit `fit`, or let it run without graphs.
     Case("limited", "epochs", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),
     Case("limited", "steps", {"activation": ["relu", "tanh"], "rate": RATES}, engines=KERAS),

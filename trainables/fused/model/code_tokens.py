@@ -11,7 +11,6 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from trainables.fused.model.code import UNKNOWN, home_of, is_library, names_in, words
 from trainables.fused.model.reads import (
@@ -21,6 +20,7 @@ from trainables.fused.model.reads import (
     may_read_optimizer,
     may_read_regularizers,
 )
+from trainables.fused.model.traced import TRACED, Traced, has_old_trace
 from trainables.fused.model.values import UnreadableError, attributes_of
 from trainables.fused.model.walk import Walk
 from trainables.kept_results import CACHED
@@ -62,7 +62,7 @@ class CodeTokens(Walk):
 
     Args:
         own, closed: see `Walk`.
-        of_optimizer: whether the items are parts of an optimizer, whose code may read optimizers.
+        of_optimizer, as_built: see `Tokens`.
 
     Attributes:
         reads_globals, reads_names, reads_regularizers: see `Tokens`.
@@ -73,12 +73,13 @@ class CodeTokens(Walk):
         own: Mapping[int, Hashable] | None = None,
         closed: Collection[int] = (),
         of_optimizer: bool = False,
+        as_built: bool = False,
     ) -> None:
         super().__init__(own, closed)
         self.reads_globals = False
         self.reads_names = False
         self.reads_regularizers = False
-        self._of_optimizer = of_optimizer
+        self._of_optimizer, self._as_built = of_optimizer, as_built
         self._assigns = self._resets = False
 
     def _callable(self, item: Any) -> tuple[Hashable, ...] | None:
@@ -113,7 +114,10 @@ class CodeTokens(Walk):
             return "built-in", getattr(owner, "__qualname__", None), item.__name__
         if isinstance(item, types.CodeType):
             return "code", names_in(item).digest
-        if isinstance(item, tf.types.experimental.PolymorphicFunction):
+        if isinstance(item, Traced):
+            inner = getattr(item.python_function, "__self__", None)
+            if self._as_built and id(inner) not in self._own and has_old_trace(item):
+                raise UnreadableError(TRACED)
             return "tf.function", self._token(item.python_function)
         if isinstance(item, CACHED):
             if item.cache_info().currsize and not is_library(item.__module__):

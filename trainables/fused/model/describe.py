@@ -101,7 +101,7 @@ def describe(model: keras.Model) -> Described:
     layers = layers_of(model)
     refuse(model, layers)
     numbers: dict[str, float] = {}
-    every = tokens, of_models, of_optimizer = _all_tokens(model, layers)
+    every = tokens, of_models, of_optimizer = _all_tokens(model, layers, as_built=True)
     signature: list[Hashable] = []
     variant: list[Hashable] = []
     for position, layer in enumerate(layers):
@@ -204,7 +204,9 @@ def _without_sizes(found: Hashable) -> Hashable:
     return found[:1] if found[:1] in SIZES else tuple(map(_without_sizes, found))
 
 
-def _all_tokens(model: keras.Model, layers: Sequence[Any]) -> tuple[Tokens, Tokens, Tokens]:
+def _all_tokens(
+    model: keras.Model, layers: Sequence[Any], as_built: bool = False
+) -> tuple[Tokens, Tokens, Tokens]:
     """Return what makes the tokens of layers and other parts, of models, and of the optimizer.
 
     A model has its optimizer as an attribute, which its own code may not read while it trains.
@@ -213,7 +215,11 @@ def _all_tokens(model: keras.Model, layers: Sequence[Any]) -> tuple[Tokens, Toke
     closed = {id(optimizer), *_ids_of(optimizer.variables)}
     metrics = [metric for metric in metrics_of(model) if isinstance(metric, keras.metrics.Metric)]
     tracked = {one for metric in metrics for one in _ids_of(metric.variables)}
-    return Tokens(own, closed, tracked), Tokens(own, (), tracked), Tokens(own, of_optimizer=True)
+    return (
+        Tokens(own, closed, tracked, as_built=as_built),
+        Tokens(own, (), tracked, as_built=as_built),
+        Tokens(own, of_optimizer=True, as_built=as_built),
+    )
 
 
 def _ids_of(variables: Iterable[Any]) -> set[int]:

@@ -22,9 +22,11 @@ from trainables.fused.internals.errors import raise_ours
 from trainables.fused.model.code import digest, home_of, is_foundation, is_library
 from trainables.fused.model.code_tokens import CodeTokens
 from trainables.fused.model.reads import read_by_users, read_while_running
+from trainables.fused.model.traced import TRACED, has_old_trace
 from trainables.fused.model.values import (
     HARMLESS,
     PLAIN,
+    UnreadableError,
     attributes_of,
     has_c_state,
     held_weakly,
@@ -43,6 +45,7 @@ class Tokens(CodeTokens):
             apart from the model.
         tracked: ids of the variables of the metrics that were passed to `compile`, which Keras keeps and resets.
         of_optimizer: whether the items are parts of an optimizer, whose code may read optimizers.
+        as_built: whether the model is as its builder returned it, so that a trace is older than the model.
 
     Attributes:
         reads_globals: whether a user's function that was read so far reads a global, or an attribute of a class, that
@@ -58,8 +61,9 @@ class Tokens(CodeTokens):
         closed: Collection[int] = (),
         tracked: Collection[int] = (),
         of_optimizer: bool = False,
+        as_built: bool = False,
     ) -> None:
-        super().__init__(own, closed, of_optimizer)
+        super().__init__(own, closed, of_optimizer, as_built)
         self._tracked = tracked
         self._outside: dict[int, Any] = {}  # variables that are no part of the model
         self._changing: set[int] = set()  # those of them that methods of Keras or TensorFlow assign to
@@ -158,6 +162,8 @@ class Tokens(CodeTokens):
             extra.append(self._each(item.variables))
         if is_foundation(home_of(kind)) and isinstance(item, keras.Operation):
             return "object", self._token(kind), *extra, *self._of_keras(item)
+        if self._as_built and has_old_trace(item):
+            raise UnreadableError(f"an object with {TRACED}")
         values = attributes_of(item)
         if of_keras:
             values = {name: value for name, value in values.items() if name in read_by_users(kind, values)}
