@@ -16,7 +16,8 @@ from trainables.fused.compose.points import Column, Points
 from trainables.fused.compose.tryout import changed_by_training
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.models import layers_of
-from trainables.fused.model.describe import RATE, python_state
+from trainables.fused.model.describe import RATE
+from trainables.fused.model.own_attributes import python_state
 from trainables.fused.model.refuse import SEED
 from trainables.fused.program.template import Stack, Template
 from trainables.table.data import Table

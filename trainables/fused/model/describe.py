@@ -15,15 +15,12 @@ None of these contains initializers, because they have no effect besides the ini
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.internals.keras import (
@@ -33,13 +30,14 @@ from trainables.fused.internals.keras import (
     ends_of,
     settings_of,
 )
-from trainables.fused.internals.models import given_to_compile, layers_of, rate_of, specimen
+from trainables.fused.internals.models import given_to_compile, layers_of, rate_of
 from trainables.fused.model.code import home_of, is_foundation, is_library, is_third_party, names_in
+from trainables.fused.model.own_attributes import own_names
 from trainables.fused.model.parts import has_users_parts, is_users, leaves_of, metrics_of
+from trainables.fused.model.read_aside import names_of, regularizers_of
 from trainables.fused.model.reads import read_by_users
 from trainables.fused.model.refuse import moments_of, refuse
-from trainables.fused.model.tokens import Tokens, token
-from trainables.fused.model.values import attributes_of
+from trainables.fused.model.tokens import Tokens
 
 OPTIMIZER_NUMBERS = (
     "beta_1",
@@ -120,32 +118,12 @@ def describe(model: keras.Model) -> Described:
             "its code may assign to a variable that is no part of the model, so a program cannot keep its value for each "
             "point; make it by `add_weight` in a layer or a metric, or by `add_variable` in an optimizer"
         )
-    signature.append(_names_of(model, layers) if any(some.reads_names for some in every) else ())
+    signature.append(names_of(model, layers) if any(some.reads_names for some in every) else ())
     if any(some.reads_regularizers for some in every):
-        signature.append(_regularizers_of(layers, tokens))
+        signature.append(regularizers_of(layers, tokens))
     initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
     reads_globals = any(some.reads_globals for some in every)
     return Described(tuple(signature), tuple(variant), optimizer, numbers, initial, reads_globals)
-
-
-def _names_of(model: keras.Model, layers: Sequence[Any]) -> Hashable:
-    """Return the names that users' code can read from what a program has only once, although Keras has no use for them."""
-    variables = [*model.variables, *model.optimizer.variables]
-    return (
-        tuple(layer.name for layer in layers),
-        model.optimizer.name,
-        tuple((v.name, v.path) for v in variables),
-    )
-
-
-def _regularizers_of(layers: Sequence[Any], tokens: Tokens) -> Hashable:
-    """Return tokens of the regularizers of all layers and weights, with their strengths."""
-    of_layers = [
-        {name: value for name, value in vars(layer).items() if name.endswith("regularizer")}
-        for layer in layers
-    ]
-    of_weights = [[v.regularizer for v in layer.trainable_variables] for layer in layers]
-    return tokens.of((of_layers, of_weights), "the regularizers")
 
 
 def users_parts(model: keras.Model) -> frozenset[Hashable]:
@@ -276,7 +254,7 @@ def _layer_token(
     trained = layer.trainable, tuple(variable.trainable for variable in layer.variables)
     if not is_foundation(home_of(type(layer))):
         # Keras reads the regularizer from the layer, whether or not the configuration of a user's layer has it.
-        state = tokens.attributes(layer, _own_names(layer), what)
+        state = tokens.attributes(layer, own_names(layer), what)
         regularizer = tokens.of(layer.activity_regularizer, what)
         return kind, tokens.config(layer, config, vars(layer), what), state, regularizer, trained
     activation = getattr(layer, "activation", None)
@@ -306,51 +284,6 @@ def _bytes_of(array: np.ndarray | None) -> Hashable:
     return None if array is None else (array.shape, array.tobytes())
 
 
-@functools.cache
-def _attributes_of_keras(are_models: bool) -> frozenset[str]:
-    """Return the names of the attributes that Keras gives to models, or to layers."""
-    made: list[Any] = [keras.layers.Layer(name="specimen_layer")]
-    if are_models:
-        inputs = keras.Input((1,), name="specimen_input")
-        made += [specimen(), keras.Sequential([inputs], name="specimen")]
-    return frozenset(name for layer in made for name in vars(layer))
-
-
-def _own_names(layer: Any) -> set[str]:
-    """Return the names of the attributes that a user's layer or model has besides those of Keras.
-
-    An attribute of Keras counts as well if a class of the user sets it: it may have another meaning there.
-    """
-    kind, set_by_users = type(layer), set[str]()
-    for base in kind.__mro__:
-        if not is_library(home_of(base)):
-            functions = [value.__code__ for value in vars(base).values() if isinstance(value, FunctionType)]
-            set_by_users.update(*(names_in(code).stored for code in functions))
-    of_keras = _attributes_of_keras(isinstance(layer, keras.Model)) - {"name", "_name"} - set_by_users
-    return read_by_users(kind, attributes_of(layer).keys() - of_keras)
-
-
-def python_state(layer: Any) -> dict[str, Any]:
-    """Return tokens of the attributes of a layer that are not Keras' own, without those that hold tensors."""
-    return {
-        name: token(value, f'the layer "{layer.name}"')
-        for name, value in attributes_of(layer).items()
-        if name in _own_names(layer) and not _holds_tensors(value)
-    }
-
-
-def _holds_tensors(value: Any) -> bool:
-    kinds = (
-        keras.Variable,
-        keras.layers.Layer,
-        keras.KerasTensor,
-        tf.Tensor,
-        tf.Variable,
-        keras.random.SeedGenerator,
-    )
-    return any(isinstance(leaf, kinds) for leaf in keras.tree.flatten(value))
-
-
 def _topology(model: Any, tokens: Tokens) -> Hashable:
     """Return how the layers of a sequential model, or the operations of a functional one, are connected.
 
@@ -368,7 +301,7 @@ def _topology(model: Any, tokens: Tokens) -> Hashable:
         operation = call.operation
         what = f'the operation "{operation.name}"'
         is_layer = isinstance(operation, keras.layers.Layer)
-        own = () if is_layer else tokens.attributes(operation, _own_names(operation), what)
+        own = () if is_layer else tokens.attributes(operation, own_names(operation), what)
         kind, arguments = tokens.of(type(operation), what), tokens.of(call.arguments, what)
         found.append((positions[id(operation)], kind, own, call.sources, arguments))
     return tuple(found), tokens.of(ends_of(model), f'the model "{model.name}"') if calls else ()
