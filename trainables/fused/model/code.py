@@ -51,6 +51,7 @@ class Names:
         digest: identifies the instructions and the constants.
         chains: for each global, the chains that are read from it; the empty chain stands for another use of it.
         attributes: the names of all attributes, of whatever object.
+        of_others: those of them that are not only read from `self`.
         stored: the names of the attributes that the code sets.
         texts: all texts among the constants, one of which may name an attribute.
         imports: the modules that the code imports itself, or takes out of `sys.modules`, each with dots before its name for
@@ -60,6 +61,7 @@ class Names:
     digest: str
     chains: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     attributes: frozenset[str]
+    of_others: frozenset[str]
     stored: frozenset[str]
     texts: frozenset[str]
     imports: tuple[str, ...]
@@ -70,6 +72,7 @@ def names_in(code: types.CodeType) -> Names:
     """Return what `code` names."""
     chains: dict[str, set[tuple[str, ...]]] = {}
     attributes: set[str] = set()
+    of_others: set[str] = set()
     stored: set[str] = set()
     texts: set[str] = set()
     imports: set[str] = set()
@@ -97,6 +100,8 @@ def names_in(code: types.CodeType) -> Names:
                 owner = instruction.argval
             elif name in (*_FOLLOWED, "LOAD_SUPER_ATTR", "IMPORT_FROM"):
                 attributes.add(instruction.argval)
+                if not (number and _is_self(instructions[number - 1])):
+                    of_others.add(instruction.argval)
             elif name == "STORE_ATTR":
                 stored.add(instruction.argval)
             elif name in _FORMATS:
@@ -105,8 +110,15 @@ def names_in(code: types.CodeType) -> Names:
                 level = instructions[number - 2].argval
                 imports.add("." * level + instruction.argval)
     found = sorted((name, tuple(sorted(every))) for name, every in chains.items())
-    of_attributes = frozenset(attributes), frozenset(stored), frozenset(texts)
+    of_attributes = frozenset(attributes), frozenset(of_others), frozenset(stored), frozenset(texts)
     return Names(digest(_content(code)), tuple(found), *of_attributes, tuple(sorted(imports)))
+
+
+def _is_self(instruction: dis.Instruction) -> bool:
+    """Return whether an instruction loads the variable `self` last."""
+    found = instruction.argval
+    is_variable = instruction.opname.startswith(("LOAD_FAST", "LOAD_DEREF"))
+    return is_variable and (found[-1] if isinstance(found, tuple) else found) == "self"
 
 
 def _by_text(instructions: Sequence[dis.Instruction]) -> list[str]:

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from trainables.fused.model.code import UNKNOWN, home_of, is_library, names_in, words
+from trainables.fused.model.code import UNKNOWN, home_of, is_library, is_third_party, names_in, words
 from trainables.fused.model.reads import (
     SET_UP,
     content_of,
+    may_read_activations,
     may_read_names,
     may_read_optimizer,
     may_read_regularizers,
+    read_of_others,
 )
 from trainables.fused.model.traced import TRACED, Traced, has_old_trace
 from trainables.fused.model.values import UnreadableError, attributes_of
@@ -65,7 +67,7 @@ class CodeTokens(Walk):
         of_optimizer, as_built: see `Tokens`.
 
     Attributes:
-        reads_globals, reads_names, reads_regularizers: see `Tokens`.
+        reads_globals, reads_names, reads_regularizers, reads_activations: see `Tokens`.
     """
 
     def __init__(
@@ -79,8 +81,15 @@ class CodeTokens(Walk):
         self.reads_globals = False
         self.reads_names = False
         self.reads_regularizers = False
+        self.reads_activations = False
+        self._read: set[str] = set()  # names of attributes
+        self._reads_any = False
         self._of_optimizer, self._as_built = of_optimizer, as_built
         self._assigns = self._resets = False
+
+    def may_read(self, name: str) -> bool:
+        """Return whether users' code that was read so far may read the attribute `name` of any object."""
+        return self._reads_any or name in self._read
 
     def _callable(self, item: Any) -> tuple[Hashable, ...] | None:
         if isinstance(item, types.ModuleType):
@@ -129,6 +138,7 @@ class CodeTokens(Walk):
     def _function(self, item: types.FunctionType) -> tuple[Hashable, ...]:
         cells = [content_of(cell) for cell in item.__closure__ or ()]
         if is_library(home_of(item)):
+            self._reads_any |= is_third_party(home_of(item))
             if is_library(item.__module__) and "<locals>" not in item.__qualname__:
                 return "function", item.__module__, item.__qualname__
             # Made by a function of a library, such as a decorator: it may hold functions of the user.
@@ -141,9 +151,13 @@ class CodeTokens(Walk):
         attributes = names_in(item.__code__).attributes
         self._assigns |= bool(attributes & _ASSIGN)
         self._resets |= bool(attributes & _RESET)
+        read = read_of_others(item)
+        self._reads_any |= read is None
+        self._read |= read or set()
         if not self._in_set_up:
             self.reads_names |= may_read_names(item)
             self.reads_regularizers |= may_read_regularizers(item)
+            self.reads_activations |= may_read_activations(item)
             if self._own and not self._of_optimizer and may_read_optimizer(item):
                 raise self._reads_optimizer()
         closure = [self._named(n, c) for n, c in zip(item.__code__.co_freevars, cells, strict=True)]
@@ -203,6 +217,7 @@ class CodeTokens(Walk):
     def _class(self, item: type) -> tuple[Hashable, ...]:
         name = item.__module__, item.__qualname__
         if is_library(home_of(item)):
+            self._reads_any |= is_third_party(home_of(item))
             return "class", *name
         own = {key: value for key, value in vars(item).items() if key not in _NOT_CONTENT}
         members: Mapping[str, Any] = {}

@@ -34,7 +34,7 @@ from trainables.fused.internals.models import given_to_compile, layers_of, rate_
 from trainables.fused.model.code import home_of, is_foundation, is_library, is_third_party, names_in
 from trainables.fused.model.own_attributes import own_names
 from trainables.fused.model.parts import has_users_parts, is_users, leaves_of, metrics_of
-from trainables.fused.model.read_aside import names_of, regularizers_of
+from trainables.fused.model.read_aside import extras_of_all, names_of, regularizers_of
 from trainables.fused.model.reads import read_by_users
 from trainables.fused.model.refuse import moments_of, refuse
 from trainables.fused.model.tokens import Tokens
@@ -113,6 +113,7 @@ def describe(model: keras.Model) -> Described:
     signature += [(tuple(v.shape), v.dtype) for v in model.non_trainable_variables]
     signature += _compiled_tokens(model, tokens)
     optimizer = _optimizer_token(model.optimizer, numbers, of_optimizer), decayed(model)
+    signature.append(extras_of_all(model, layers, every))
     if any(some.keeps_state for some in every):
         raise UnfusableError(
             "its code may assign to a variable that is no part of the model, so a program cannot keep its value for each "
@@ -121,6 +122,8 @@ def describe(model: keras.Model) -> Described:
     signature.append(names_of(model, layers) if any(some.reads_names for some in every) else ())
     if any(some.reads_regularizers for some in every):
         signature.append(regularizers_of(layers, tokens))
+    if any(some.reads_activations for some in every):
+        signature.append(tuple(variant))
     initial = tuple(v.numpy() for v in [*model.trainable_variables, *model.non_trainable_variables])
     reads_globals = any(some.reads_globals for some in every)
     return Described(tuple(signature), tuple(variant), optimizer, numbers, initial, reads_globals)
@@ -172,7 +175,8 @@ def kind_of(model: keras.Model) -> Hashable:
             (len(variable.shape), variable.dtype, constraint, _penalty(variable.regularizer, 0, {}, tokens))
         )
     found += [(len(variable.shape), variable.dtype) for variable in model.non_trainable_variables]
-    return (*found, *_compiled_tokens(model, tokens))
+    found += _compiled_tokens(model, tokens)
+    return (*found, extras_of_all(model, layers, (tokens, of_models)))
 
 
 def _without_sizes(found: Hashable) -> Hashable:
@@ -252,11 +256,12 @@ def _layer_token(
     kind = tokens.of(type(layer), what)
     # Weights of equal shapes may be trained in one model and not in another.
     trained = layer.trainable, tuple(variable.trainable for variable in layer.variables)
+    masks = layer.supports_masking
     if not is_foundation(home_of(type(layer))):
         # Keras reads the regularizer from the layer, whether or not the configuration of a user's layer has it.
         state = tokens.attributes(layer, own_names(layer), what)
         regularizer = tokens.of(layer.activity_regularizer, what)
-        return kind, tokens.config(layer, config, vars(layer), what), state, regularizer, trained
+        return kind, tokens.config(layer, config, vars(layer), what), state, regularizer, trained, masks
     activation = getattr(layer, "activation", None)
     if isinstance(activation, keras.layers.Layer):  # which may have weights
         elsewhere.discard("activation")
@@ -272,7 +277,7 @@ def _layer_token(
         others = tokens.of((others, layer.function, config.pop("arguments", None)), what)
     if isinstance(layer, keras.layers.Normalization):  # whose call reads constants, which are no variables
         others = others, *(_bytes_of(part) for part in moments_of(layer))
-    return kind, tokens.config(layer, config, elsewhere, what), others, trained
+    return kind, tokens.config(layer, config, elsewhere, what), others, trained, masks
 
 
 def _differ(given: Any, now: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from trainables.fused.model.extras import extras_of
 from trainables.fused.model.tokens import Tokens
 
 
@@ -28,3 +29,32 @@ def regularizers_of(layers: Sequence[Any], tokens: Tokens) -> Hashable:
     ]
     of_weights = [[v.regularizer for v in layer.trainable_variables] for layer in layers]
     return tokens.of((of_layers, of_weights), "the regularizers")
+
+
+def extras_of_all(model: keras.Model, layers: Sequence[Any], every: Sequence[Tokens]) -> Hashable:
+    """Return tokens of the attributes that the builder has set on parts of Keras' own classes, as far as code names them.
+
+    Args:
+        model: the model.
+        layers: the model and all layers in it.
+        every: what has read users' code: what makes the tokens of layers, of models, and maybe more.
+    """
+    tokens, of_models = every[:2]
+
+    def may_read(name: str) -> bool:
+        return any(some.may_read(name) for some in every)
+
+    def read() -> Hashable:
+        found: list[Hashable] = []
+        parts = [(f'the layer "{layer.name}"', layer) for layer in layers]
+        parts += [(f'the weight "{variable.path}"', variable) for variable in model.variables]
+        for position, (what, part) in enumerate(parts):
+            if extras := extras_of(part, may_read):
+                its = of_models if isinstance(part, keras.Model) else tokens
+                found.append((position, its.of(extras, what)))
+        return tuple(found)
+
+    found, before = read(), None
+    while found != before:  # functions among them may name further ones
+        found, before = read(), found
+    return found

@@ -23,6 +23,10 @@ SET_UP = (
 
 _OPTIMIZER = {"optimizer", "_optimizer"}
 _REGULARIZER = "regularizer"
+_ACTIVATION = "activation"
+
+_ANY_ATTRIBUTE = frozenset({"getattr", "attrgetter", "vars", "__dict__", "eval", "exec"})
+"""Names by which code may read any attribute of an object."""
 
 
 def read_by_users(kind: type, names: Iterable[str]) -> set[str]:
@@ -84,6 +88,27 @@ def may_read_optimizer(function: types.FunctionType) -> bool:
 def may_read_regularizers(function: types.FunctionType) -> bool:
     """Return whether the code of a function may read the regularizer of any layer or weight."""
     return any(name.endswith(_REGULARIZER) for name in _attributes_of(function))
+
+
+def may_read_activations(function: types.FunctionType) -> bool:
+    """Return whether the code of a function may read the activation of any layer, beside its own."""
+    return any(name.endswith(_ACTIVATION) for name in _attributes_of(function) - _of_self(function))
+
+
+def read_of_others(function: types.FunctionType) -> frozenset[str] | None:
+    """Return the names of the attributes that the code of a function reads, except a method's of `self`; None for any."""
+    names = names_in(function.__code__)
+    if names.attributes & _ANY_ATTRIBUTE or any(name in _ANY_ATTRIBUTE for name, _ in names.chains):
+        return None
+    return names.attributes - _of_self(function)
+
+
+def _of_self(function: types.FunctionType) -> frozenset[str]:
+    """Return the names of the attributes that a method reads of the object whose method it is, and of no other one."""
+    is_method = function.__qualname__.rpartition(".")[0].rpartition(".")[2] not in ("", "<locals>")
+    takes_self = function.__code__.co_varnames[:1] == ("self",)
+    names = names_in(function.__code__)
+    return names.attributes - names.of_others if is_method and takes_self else frozenset()
 
 
 def _attributes_of(function: types.FunctionType) -> frozenset[str]:

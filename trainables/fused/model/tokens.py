@@ -21,6 +21,7 @@ import tensorflow as tf
 from trainables.fused.internals.errors import raise_ours
 from trainables.fused.model.code import digest, home_of, is_foundation, is_library
 from trainables.fused.model.code_tokens import CodeTokens
+from trainables.fused.model.extras import extras_of
 from trainables.fused.model.reads import read_by_users, read_while_running
 from trainables.fused.model.traced import TRACED, has_old_trace
 from trainables.fused.model.values import (
@@ -53,6 +54,7 @@ class Tokens(CodeTokens):
         reads_names: whether users' code that runs while the model trains, and was read so far, may read the name of any
             object, such as that of a layer or a variable.
         reads_regularizers: the same for the regularizers of layers and weights.
+        reads_activations: the same for the activations of layers that are not its own.
     """
 
     def __init__(
@@ -117,7 +119,8 @@ class Tokens(CodeTokens):
         self._changing |= _changed_by_methods(item)
         if (parts := parts_of(item)) is not None:
             own = None if isinstance(item, (*HARMLESS, enum.Enum)) else self._kind(item)
-            return *parts[0], self._each(parts[1]), own
+            more = self._items(extras_of(item)) if isinstance(item, keras.Variable) else ()
+            return *parts[0], self._each(parts[1]), own, more
         return self._object(item)
 
     # Containers of Python
@@ -159,7 +162,7 @@ class Tokens(CodeTokens):
         if isinstance(item, keras.metrics.Metric):
             extra.append(item.name)  # names the logs
         if isinstance(item, keras.layers.Layer):  # one that is not a part of the model
-            extra.append(self._each(item.variables))
+            extra += self._each(item.variables), self._items(extras_of(item))
         if is_foundation(home_of(kind)) and isinstance(item, keras.Operation):
             return "object", self._token(kind), *extra, *self._of_keras(item)
         if self._as_built and has_old_trace(item):
