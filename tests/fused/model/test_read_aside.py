@@ -15,25 +15,12 @@ from trainables.fused.model.extras import extras_of
 from trainables.fused.model.tokens import token
 
 
-class Unfreezing(keras.optimizers.SGD):
-    """Reads from each weight when it is trained."""
+class Freezing(keras.optimizers.SGD):
+    """Reads from each weight when it is trained, which `fit` gives it as a variable of TensorFlow."""
 
     def update_step(self, gradient, variable, learning_rate):
-        on = ops.cast(self.iterations >= getattr(variable, "unfreeze_at", 0), gradient.dtype)
+        on = ops.cast(self.iterations < getattr(variable, "freeze_at", 1000), gradient.dtype)
         super().update_step(gradient * on, variable, learning_rate)
-
-
-class Scaling(keras.optimizers.SGD):
-    """Reads from each weight when it is built."""
-
-    def build(self, variables):
-        super().build(variables)
-        self.shares = [variable.share for variable in variables]
-
-    def update_step(self, gradient, variable, learning_rate):
-        super().update_step(
-            gradient * self.shares[self._get_variable_index(variable)], variable, learning_rate
-        )
 
 
 def of_part(read):
@@ -76,8 +63,7 @@ def function_of_layer(model, value):
 
 
 READ = [
-    (on_weights("unfreeze_at"), Unfreezing, lambda model: "mse"),
-    (on_weights("share"), Scaling, lambda model: "mse"),
+    (on_weights("share"), "sgd", of_part(lambda model: model.trainable_variables[0].share)),
     (on_layer, "sgd", of_part(lambda model: model.layers[1].strength)),
     (on_layer, "sgd", of_part(lambda model: getattr(model.layers[1], "stren" + "gth"))),
     (on_layer, "sgd", of_part(lambda model: vars(model.layers[1])["strength"])),
@@ -140,6 +126,17 @@ def test_an_attribute_that_cannot_be_compared_is_told_with_its_place():
         describe(model_of(stream, 1.0, loss=loss))
 
 
+@pytest.mark.parametrize("of", [lambda variable: variable, lambda variable: variable.value])
+def test_an_attribute_of_a_weight_that_an_optimizer_reads_is_told(of):
+    def set_up(model, value):
+        of(model.trainable_variables[0]).freeze_at = value
+
+    with pytest.raises(UnfusableError, match="may read the attribute `freeze_at` of the weight dense/kernel"):
+        describe(model_of(set_up, 10, Freezing))
+    assert describe(model_of(lambda model, value: None, 10, Freezing))
+    assert describe(model_of(set_up, 10))
+
+
 def test_a_variable_in_an_attribute_that_code_assigns_to_is_state():
     loss = of_part(lambda model: model.beta.assign_add(1.0))
     with pytest.raises(UnfusableError, match="assign to a variable that is no part of the model"):
@@ -170,7 +167,9 @@ LAYERS = [one for one in each_class.examples() if one.kind in ("layer", "regular
 @pytest.mark.parametrize("example", LAYERS, ids=str)
 def test_keras_own_attributes_are_none_of_a_builder(example):
     model = each_class.build(example.kind, list(example.names), example.target)
-    assert [extras_of(part) for part in [*layers_of(model), *model.variables] if extras_of(part)] == []
+    variables = model.variables
+    parts = [*layers_of(model), *variables, *(variable.value for variable in variables)]
+    assert [extras_of(part) for part in parts if extras_of(part)] == []
 
 
 class Judging(keras.losses.Loss):

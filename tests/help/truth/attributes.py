@@ -7,21 +7,21 @@ from keras import ops
 from tests.help.truth.models import compiled, hidden
 
 
-class Unfreezing(keras.optimizers.Adam):
-    """Trains a weight from the step on that its attribute names."""
+class Freezing(keras.optimizers.Adam):
+    """Trains a weight up to the step that an attribute names; `fit` gives it the variables of TensorFlow."""
 
     def update_step(self, gradient, variable, learning_rate):
         """Update by nothing, or by all of the rate."""
-        on = ops.cast(self.iterations >= getattr(variable, "unfreeze_at", 0), gradient.dtype)
+        on = ops.cast(self.iterations < getattr(variable, "freeze_at", 1000), gradient.dtype)
         super().update_step(gradient * on, variable, learning_rate * on)
 
 
-def unfrozen(unfreeze_at, rate, *, input_shape, normalizer):
-    """Two values do the same for the first steps."""
+def frozen(freeze_at, rate, *, input_shape, normalizer):
+    """All values do the same for the first steps."""
     inputs = keras.Input(input_shape)
-    model = compiled(inputs, hidden(normalizer(inputs)), Unfreezing(rate))
+    model = compiled(inputs, hidden(normalizer(inputs)), Freezing(rate))
     for variable in model.layers[2].trainable_variables:
-        variable.unfreeze_at = unfreeze_at
+        variable.value.freeze_at = freeze_at
     return model
 
 

@@ -121,7 +121,7 @@ CASES = [
     Case(
         "aside", "strengths", {"kind": ["none", "l2"], "strength": [0.1, 0.02], "rate": MANY}, engines=FUSED
     ),
-    Case("attributes", "unfrozen", {"unfreeze_at": [10, 20], "rate": RATES}),
+    Case("attributes", "frozen", {"freeze_at": [15, 25], "rate": RATES}, engines=KERAS),
     Case("attributes", "of_model", {"beta": [0.5, 20.0], "rate": MANY}, engines=("fused",)),
     Case("attributes", "of_activation", {"activation": ["relu", "tanh"], "rate": MANY}, engines=FUSED),
     # Optimizers.

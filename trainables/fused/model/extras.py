@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from trainables.fused.internals.models import specimen
 from trainables.fused.model.code import home_of, is_foundation, names_in
@@ -34,8 +35,9 @@ def extras_of(item: Any, is_wanted: Callable[[str], bool] = lambda name: True) -
 @functools.cache
 def _of_specimens(kind: type) -> frozenset[str]:
     """Return the names of attributes that small objects of a kind have."""
-    if issubclass(kind, keras.Variable):
-        made: list[Any] = [keras.Variable(0.0, name="specimen_variable")]
+    if issubclass(kind, keras.Variable | tf.Variable):
+        variable = keras.Variable(0.0, name="specimen_variable")
+        made: list[Any] = [variable, variable.value]
     else:
         model = specimen()
         made = [model, *model.layers]

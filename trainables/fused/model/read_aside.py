@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from trainables.fused.internals.errors import UnfusableError
 from trainables.fused.model.extras import extras_of
 from trainables.fused.model.tokens import Tokens
 
@@ -37,9 +38,14 @@ def extras_of_all(model: keras.Model, layers: Sequence[Any], every: Sequence[Tok
     Args:
         model: the model.
         layers: the model and all layers in it.
-        every: what has read users' code: what makes the tokens of layers, of models, and maybe more.
+        every: what has read users' code: what makes the tokens of layers, of models, and maybe of the optimizer.
+
+    Raises:
+        UnfusableError: code reads an attribute of a weight that a program gives it in another form.
     """
-    tokens, of_models = every[:2]
+    tokens, of_models, *of_optimizer = every
+    for variable in model.variables:
+        _refuse_read_otherwise(variable, every, of_optimizer)
 
     def may_read(name: str) -> bool:
         return any(some.may_read(name) for some in every)
@@ -58,3 +64,17 @@ def extras_of_all(model: keras.Model, layers: Sequence[Any], every: Sequence[Tok
     while found != before:  # functions among them may name further ones
         found, before = read(), found
     return found
+
+
+def _refuse_read_otherwise(variable: Any, every: Sequence[Tokens], of_optimizer: Sequence[Tokens]) -> None:
+    """Raise if code reads an attribute of a weight that it finds in `fit` only, or in a program only.
+
+    To update a weight, `fit` gives an optimizer the variable of TensorFlow that is in the weight, and a program the weight.
+    """
+    both = ((variable, of_optimizer), (variable.value, every))
+    for part, readers in both:
+        for name in extras_of(part, lambda name: any(one.may_read(name) for one in readers)):  # noqa: B023
+            raise UnfusableError(
+                f"its code may read the attribute `{name}` of the weight {variable.path}, which a program gives it in "
+                "another form than Keras' fit"
+            )
