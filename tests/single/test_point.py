@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from sweep import Plan
+from tests.help.batches import batches
+from trainables.builder.find import find
+from trainables.builder.maker import Maker
 from trainables.settings import Callbacks, EarlyStopping, Fit, ReduceLROnPlateau, Training
 from trainables.single.point import Point
 from trainables.table.data import ABALONE, load
@@ -148,3 +151,45 @@ def test_weights_are_those_of_the_best_epoch():
     assert any(
         not np.array_equal(a, b) for a, b in zip(before, arrays, strict=True)
     )  # metrics() put them back
+
+
+KEEPING = {
+    "variable": "self.scale.assign(0.9 * self.scale + 0.1 * tf.reduce_mean(error))",
+    "number": "self.calls += 1\n        error = error * self.calls",
+}
+"""What a loss of the user's does in each call: it changes a variable that Keras does not track, or a number of Python's."""
+
+
+@pytest.mark.parametrize("keeping", KEEPING)
+def test_a_loss_begins_with_the_state_that_its_builder_gave_it(tmp_path, keeping):
+    """How the target is taken is found out by calling the loss, and that call leaves nothing to the training."""
+    (tmp_path / "model.py").write_text(
+        "import keras\n"
+        "import tensorflow as tf\n"
+        "class Scaled(keras.losses.Loss):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.scale, self.calls = tf.Variable(1.0, trainable=False), 0\n"
+        "    def call(self, y, p):\n"
+        "        error = tf.square(tf.reshape(y, [-1, 1]) - p)\n"
+        f"        {KEEPING[keeping]}\n"
+        "        return tf.reduce_mean(error / self.scale, -1)\n"
+        "def build(units):\n"
+        "    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(units), keras.layers.Dense(1)])\n"
+        "    model.compile(keras.optimizers.Adam(0.01), Scaled())\n"
+        "    return model\n"
+    )
+    builder = find("model.py:build", tmp_path)
+    training = Training(Fit(epochs=2, batch_size=512, shuffle=False), Callbacks(), seed=3)
+    ours = Point(Maker(builder, 3), builder, {"units": 4}, TABLE, training)
+    ours.advance(2)
+
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(3)
+    model, x, y = builder.load()(units=4), TABLE.x_train, TABLE.y_train
+    fitted, validation = (batches((x[rows], y[rows]), 512) for rows in (slice(2673), slice(2673, None)))
+    history = model.fit(fitted, epochs=2, verbose=0, validation_data=validation).history
+    for name, values in history.items():
+        np.testing.assert_allclose(
+            [entry[name] for entry in ours.recorder.curve], values, rtol=RTOL, err_msg=name
+        )

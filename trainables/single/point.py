@@ -43,6 +43,7 @@ class Point:
         import tensorflow as tf
 
         from trainables.builder import build, target
+        from trainables.fused.model.parts import has_users_parts
         from trainables.single import rules
         from trainables.single.data_loss import DataLoss
 
@@ -52,8 +53,9 @@ class Point:
         before = function.globals() if isinstance(function, Maker) else {}
         self.target = target.target_of(self.model, table)
         eager = self.model.run_eagerly or tf.config.functions_run_eagerly()
-        if (isinstance(function, Maker) and function.compare(before)) or eager:
-            # The loss was called to find out how it takes the target, and may keep count of its calls.
+        changed = isinstance(function, Maker) and function.compare(before)
+        if changed or eager or has_users_parts(self.model):
+            # The loss was called to find out how it takes the target. It may count its calls, or keep what it has seen.
             self.model = build.build(function, builder, config, table, training.seed)
         # The builder may limit epochs and steps, for all calls of `fit` and `evaluate`.
         self.fit = replace(
