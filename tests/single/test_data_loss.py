@@ -9,12 +9,35 @@ from sweep import Plan
 from tests.help import penalized
 from tests.help.cohorts import RULES, Fused, small_table
 from trainables.builder import find
+from trainables.builder.maker import Maker
 from trainables.settings import Callbacks, EarlyStopping, Fit, Objective, ReduceLROnPlateau, Training
+from trainables.single.point import Point
 
 BUILDER = find.find(f"{penalized.__file__}:penalized", Plan.load().base)
 TABLE = small_table()
 # The penalty is at most eight times as large as the data loss, and both engines round each to about 2e-7.
 RTOL = 1e-5
+
+STATEFUL = """
+import keras
+import tensorflow as tf
+class Scaled(keras.losses.Loss):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.count = tf.Variable(1.0, trainable=False), keras.Variable(0.0, trainable=False)
+    def call(self, y, p):
+        error = tf.square(tf.reshape(y, [-1, 1]) - p)
+        self.scale.assign(0.9 * self.scale + 0.1 * tf.reduce_mean(error))
+        self.count.assign_add(0.01)
+        return tf.reduce_mean(error / self.scale, -1) + self.count
+def build(*, input_shape, normalizer):
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(6, activation="tanh", activity_regularizer="l2")(normalizer(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(keras.optimizers.Adam(0.01), Scaled())
+    return model
+"""
+"""A loss with state that Keras does not track, and a penalty for which each epoch is evaluated once more."""
 
 
 def engine_of(axes, objective="loss", epochs=3, rules=RULES, programs="xla"):
@@ -123,3 +146,16 @@ def test_without_regularizers_nothing_is_evaluated(monkeypatch):
         engine_of({"kind": [kind]}, epochs=1).alone(0).metrics()
         fits = 1  # `fit` evaluates the validation rows
         assert len(calls) == fits + times, kind
+
+
+def test_an_evaluation_without_penalties_leaves_the_state_of_a_loss(tmp_path):
+    (tmp_path / "model.py").write_text(STATEFUL)
+    builder = find.find("model.py:build", tmp_path)
+    curves = []
+    for objective in ("loss", "data_loss"):
+        training = Training(Fit(epochs=3, batch_size=32), RULES, objective=Objective(objective))
+        point = Point(Maker(builder, 0), builder, {}, TABLE, training)
+        point.advance(3)
+        curves.append([(epoch["loss"], epoch["val_loss"]) for epoch in point.recorder.curve])
+    assert "val_data_loss" in point.recorder.curve[0]
+    assert curves[0] == curves[1]

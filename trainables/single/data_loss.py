@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from trainables.fused.internals.penalties import (
     difference,
@@ -16,6 +17,7 @@ from trainables.fused.internals.penalties import (
     regularized,
     without_penalties,
 )
+from trainables.fused.model.parts import has_users_parts
 
 
 class DataLoss:
@@ -30,6 +32,7 @@ class DataLoss:
         self._model, self._validation = model, validation
         self._has_others: bool | None = None  # known after the first batch
         self._test_function: Any = None
+        self._read: Sequence[tf.Variable] | None = None  # known before the first evaluation
 
     def of(self, loss: float) -> float:
         """Return the data loss, a float32. The model must have seen a batch; it does not change.
@@ -56,9 +59,11 @@ class DataLoss:
         The function that Keras has traced holds the penalties, so a second one is traced, and kept.
         """
         model = self._model
+        if self._read is None:
+            self._read = _read_by_test(model, self._validation)
         of_keras, model.test_function = model.test_function, self._test_function
         try:
-            with unchanged(model), without_penalties(model):
+            with unchanged(model, self._read), without_penalties(model):
                 logs = model.evaluate(self._validation, verbose=0, return_dict=True)
                 self._test_function = model.test_function
         finally:
@@ -66,10 +71,24 @@ class DataLoss:
         return float(logs["loss"])
 
 
+def _read_by_test(model: Any, validation: Any) -> Sequence[tf.Variable]:
+    """Return the variables that a model reads in an evaluation; none if all of it is Keras' own.
+
+    A loss of the user's may read some that Keras does not track, and change them.
+    """
+    if not has_users_parts(model):
+        return ()
+    try:
+        step = tf.function(lambda *batch: model.test_step(batch))
+        return tuple(step.get_concrete_function(*validation.element_spec).variables)
+    except Exception:  # it runs only eagerly
+        return ()
+
+
 @contextlib.contextmanager
-def unchanged(model: Any) -> Iterator[None]:
-    """Put back what an evaluation changes: weights, moving statistics, seeds and metrics' variables."""
-    variables = {id(v): v for v in [*model.variables, *model.metrics_variables]}.values()
+def unchanged(model: Any, others: Sequence[tf.Variable] = ()) -> Iterator[None]:
+    """Put back what an evaluation changes: weights, moving statistics, seeds, metrics' variables, and `others`."""
+    variables = {id(v): v for v in [*model.variables, *model.metrics_variables, *others]}.values()
     values = [v.numpy() for v in variables]
     drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
     try:
