@@ -42,6 +42,10 @@ KEPT = {
     "counter": "shapes",
     "helper": "initial values",
     "global_of_a_loss": "the global LOW",
+    "array_at_top": "the global W",
+    "settings_at_top": "the global A",
+    "regularizer_at_top": "the global LIGHT",
+    "outside": "the global LOW",
 }
 """What is said of the builders whose module must be imported anew."""
 
@@ -54,6 +58,11 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("builders é")
     stateful.write_cases(made)
     return made
+
+
+@pytest.fixture(autouse=True)
+def on_path(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder / "src")
 
 
 def made_by_fresh_processes(folder, names):
@@ -80,7 +89,7 @@ def as_before(monkeypatch):
     loaded = set(sys.modules)
     yield
     for name in set(sys.modules) - loaded:
-        if name == "parts" or name.startswith("_builder_"):
+        if name in ("parts", "outside_helper") or name.startswith("_builder_"):
             del sys.modules[name]
     keras.utils.clear_session(free_memory=False)
     at_start().restore()
@@ -126,6 +135,30 @@ def test_the_user_is_told_what_the_builder_keeps(folder, name):
     [note] = examined(folder, name).notes
     assert KEPT[name] in note and "imported anew for each point" in note
     assert note.startswith(f"builder: build in {folder / name / 'model.py'} keeps state between calls (")
+
+
+@pytest.mark.parametrize("which", "ABCDEFGH")
+@pytest.mark.parametrize("point", [0, 3])
+def test_settings_of_all_kinds_are_found_whichever_point_is_built_first(tmp_path, which, point):
+    (tmp_path / "model.py").write_text(
+        stateful.HEAD + stateful.CASES["settings_at_top"].replace('WHICH = "A"', f'WHICH = "{which}"')
+    )
+    maker = Maker(find("model.py:build", tmp_path), stateful.SEED)
+    examine(maker, TABLE, stateful.SEED, 60.0, stateful.POINTS[point], [stateful.POINTS[3 - point]])
+    assert maker.anew and not maker.chance
+    if point == 0:
+        assert f"the global {which}" in maker.notes[0]
+
+
+def test_state_in_an_installed_package_is_told_of_as_no_import_resets_it(tmp_path, monkeypatch):
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "installed_for_a_test.py").write_text(stateful.OUTSIDE)
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    text = stateful.CASES["outside"].replace("outside_helper", "installed_for_a_test")
+    (tmp_path / "model.py").write_text(stateful.HEAD + text)
+    maker = Maker(find("model.py:build", tmp_path), stateful.SEED)
+    examine(maker, TABLE, stateful.SEED, 60.0, stateful.POINTS[0], [stateful.POINTS[3]])
+    assert maker.anew and "differ in what they compute from the same rows" in maker.chance
 
 
 @pytest.mark.parametrize("name", ["plain", "memory", "seeded", "policy_by_axis", "draws"])

@@ -168,6 +168,64 @@ def build(units, size):
     inputs = keras.Input((4,))
     return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=skewed)
 """,
+    "array_at_top": """
+import numpy as np
+W = np.ones(2, "float32")
+def skewed(y, p):
+    e = keras.ops.reshape(y, [-1, 1]) - p
+    return keras.ops.mean(keras.ops.square(e) * keras.ops.where(e > 0, W[0], W[1]), axis=-1)
+def build(units, size):
+    if size == 5:
+        W[1] = 5.0
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=skewed)
+""",
+    "settings_at_top": """
+import argparse, collections, contextvars, dataclasses, threading, types
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    low: float = 1.0
+A, B, C, D, E = types.SimpleNamespace(low=1.0), argparse.Namespace(low=1.0), Slotted(), threading.local(), {"x": [Slotted()]}
+F, G, H = collections.deque([1.0]), bytearray(b"1"), contextvars.ContextVar("H", default=1.0)
+D.low = 1.0
+def skewed(y, p):
+    low = A.low * B.low * C.low * D.low * E["x"][0].low * F[0] * int(G) * H.get()
+    e = keras.ops.reshape(y, [-1, 1]) - p
+    return keras.ops.mean(keras.ops.square(e) * keras.ops.where(e > 0, 1.0, low), axis=-1)
+def change(which):
+    if which in "ABCD":
+        globals()[which].low = 5.0
+    elif which == "E":
+        E["x"][0].low = 5.0
+    elif which == "F":
+        F[0] = 5.0
+    elif which == "G":
+        G[0] = ord("5")
+    else:
+        H.set(5.0)
+WHICH = "A"
+def build(units, size):
+    if size == 5:
+        change(WHICH)
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=skewed)
+""",
+    "regularizer_at_top": """
+LIGHT = keras.regularizers.L2(0.01)
+def build(units, size):
+    if size == 5:
+        LIGHT.l2 = 0.5
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1, kernel_regularizer=LIGHT)(layers.Dense(units)(inputs)), inputs)
+""",
+    "outside": """
+import outside_helper
+def build(units, size):
+    if size == 5:
+        outside_helper.LOW = 5.0
+    inputs = keras.Input((4,))
+    return finish(layers.Dense(1)(layers.Dense(units)(inputs)), inputs, loss=outside_helper.skewed)
+""",
     "draws": """
 import tensorflow as tf
 def build(units, size):
@@ -216,6 +274,15 @@ def last():
     return layers.Dense(1, kernel_initializer="zeros" if len(made) > 1 else "ones")
 """
 
+OUTSIDE = """
+from keras import ops
+LOW = 1.0
+def skewed(y, p):
+    e = ops.reshape(y, [-1, 1]) - p
+    return ops.mean(ops.square(e) * ops.where(e > 0, 1.0, LOW), axis=-1)
+"""
+"""A module that is in another folder than the builder, like that of a project with a folder `src`."""
+
 SPACE = {"units": [2, 3], "size": [2, 5]}
 POINTS = [{"units": units, "size": size} for size in SPACE["size"] for units in SPACE["units"]]
 """In the order of their idx."""
@@ -225,11 +292,14 @@ BATCH = 16
 EPOCHS = 2
 CHANCE = {"entropy", "entropy_of_a_loss", "clock"}
 TRAINED = (
-    "cache", "optimizer_at_top", "global_of_a_loss", "policy_at_top", "attributes", "closure", "default",
+    "cache", "optimizer_at_top", "global_of_a_loss", "policy_at_top", "attributes", "closure", "default", "array_at_top",
+    "settings_at_top", "regularizer_at_top", "outside",
 )  # fmt: skip
 
 
 def write_cases(folder: Path) -> None:
+    (folder / "src").mkdir()
+    (folder / "src" / "outside_helper.py").write_text(OUTSIDE)
     for name, text in CASES.items():
         (folder / name).mkdir()
         (folder / name / "model.py").write_text(
@@ -267,7 +337,7 @@ def fresh(folder: Path, config):
     from tests.help.batches import batches
 
     keras.utils.set_random_seed(SEED)
-    sys.path.append(str(folder))
+    sys.path += [str(folder), str(folder.parent / "src")]
     spec = importlib.util.spec_from_file_location("model", folder / "model.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -28,7 +28,7 @@ _OBJECTS = (
 )
 """Classes of objects with state, which no two models may share."""
 
-_SETTINGS = (
+SETTINGS = (
     keras.losses.Loss,
     keras.initializers.Initializer,
     keras.regularizers.Regularizer,
@@ -80,7 +80,7 @@ def parts(items: Sequence[Any]) -> Iterator[Any]:
 
 
 def _walked(items: Sequence[Any]) -> Iterator[Any]:
-    """Yield the objects of `_OBJECTS` and `_SETTINGS` among `items` and in them, each once."""
+    """Yield the objects of `_OBJECTS` and `SETTINGS` among `items` and in them, each once."""
     seen: dict[int, Any] = {}  # holds the objects, so that no other one gets the id of one
     waiting = list(reversed(items))
     while waiting:
@@ -88,7 +88,7 @@ def _walked(items: Sequence[Any]) -> Iterator[Any]:
         if id(item) in seen:
             continue
         seen[id(item)] = item
-        if isinstance(item, (*_OBJECTS, *_SETTINGS)):
+        if isinstance(item, (*_OBJECTS, *SETTINGS)):
             yield item
             if not isinstance(item, keras.Variable | tf.Variable):
                 waiting += list(getattr(item, "__dict__", {}).values())
@@ -153,9 +153,36 @@ def has_others(model: keras.Model) -> bool:
     return has_users_parts(model) or has_operations(model)
 
 
+def read_by(model: keras.Model) -> Hashable:
+    """Return what the code of a model's parts reads, in a form that `==` compares; of Keras' own parts, their settings.
+
+    The user's functions and classes are followed to all that they read, as for a program. Call this right after the model
+    was built: what was changed later is read as it is then.
+    """
+    from trainables.fused.internals.errors import UnfusableError
+    from trainables.fused.model.describe import describe, users_parts
+
+    found: list[Hashable] = []
+    for read in (describe, users_parts):
+        try:
+            of_model: Any = read(model)
+        except UnfusableError as error:  # some of it has no content that can be compared
+            found.append(str(error))
+            continue
+        if isinstance(of_model, frozenset):
+            return *found, of_model
+        return of_model.signature, of_model.variant, of_model.optimizer, tuple(of_model.numbers.items())
+    return tuple(found)
+
+
 def computed(model: keras.Model, table: Table, seed: int) -> list[np.ndarray]:
-    """Return the outputs of a model for a few rows, and its loss; no more than the code can compute."""
+    """Return the outputs of a model for a few rows, and its loss; no more than the code can compute.
+
+    The model's variables do not change.
+    """
     found: list[np.ndarray] = []
+    variables = _variables(model)
+    values = [keras.ops.convert_to_numpy(variable) for variable in variables]
     keras.utils.clear_session(free_memory=False)  # code may draw without a seed
     keras.utils.set_random_seed(seed)
     x = inputs.taken(table.x_train, slice(ROWS))
@@ -166,6 +193,9 @@ def computed(model: keras.Model, table: Table, seed: int) -> list[np.ndarray]:
         found.append(np.asarray(keras.ops.convert_to_numpy(loss)))
     except (Exception, SystemExit):  # the loss may need another shape of the target
         pass
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
     return found
 
 

@@ -8,8 +8,10 @@ then, the builder is not deterministic.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -24,6 +26,9 @@ from trainables.table.data import Table
 
 CLOCK_S = 1.1
 """Seconds between two models of a builder that reads a clock: a clock that is read as whole seconds has gone on then."""
+
+MOST_OTHERS = 3
+"""How many other points are tried until one can be built."""
 
 Config = Mapping[str, Any]
 
@@ -45,66 +50,111 @@ def examine(
         Whether `point` could be built, and one of the others, so that no other examination is needed.
     """
 
-    def built(config: Config) -> keras.Model | None:
+    def built(config: Config) -> _Built | None:
         try:
             with time_limit(timeout_s):
                 model = build.build(maker, maker.builder, config, table, seed)
                 if not model.built:
                     model(inputs.taken(table.x_train, slice(2)))
-                return model
+                read = alike.read_by(model)
         except (Exception, SystemExit, TimeUpError):  # the point's row tells about it, if it is to be trained
             return None
-
-    def state_of(models: Sequence[keras.Model | None]) -> str:
-        """Return what differs between the first two models, also in what they compute, or what models share."""
-        return alike.state(models) or computing(*models[:2])
-
-    def computing(first: keras.Model | None, second: keras.Model | None) -> str:
-        """Return what differs in what two models compute, or what that leaves."""
-        if first is None or second is None or not alike.has_others(first):
-            return ""
+        if not alike.has_others(model):
+            return _Built(model, read)
         before = maker.globals()
         try:
             with time_limit(timeout_s):
-                one, other = (alike.computed(model, table, seed) for model in (first, second))
-        except TimeUpError:  # they take too long in training, too
-            return ""
+                computed = alike.computed(model, table, seed)
+        except TimeUpError:  # it takes too long in training, too
+            computed = None
         # These calls come on top of those of a training, so what they leave must not stay.
-        if not maker.anew and (left := modules.changed(before, maker.globals())):
-            return f"{left} changes when a model or its loss is called"
-        return alike.unlike(one, other)
+        return _Built(model, read, computed, modules.changed(before, maker.globals()))
 
+    others = list(itertools.islice(others, MOST_OTHERS))
     try:
+        maker.begin_anew()
         maker.function()
     except BuilderError:
         return False
-    state = _at_top(maker)
+    started = time.monotonic()
+    state, first = _at_top(maker), None
+    between = others[:1]
     if not state and not maker.anew:
-        started = time.monotonic()
+        imported = maker.globals()
         first = built(point)
         if first is None:
             return False
         before = maker.globals()
-        between = ((config, built(config)) for config in others)
-        config, other = next((pair for pair in between if pair[1] is not None), ({}, None))
+        pairs = ((one, found) for one in others if (found := built(one)))
+        config, other = next(pairs, ({}, None))
+        between = [config] if other is not None else []
         after = maker.globals()
         _let_clocks_go_on(maker, started)
         second = built(point)
-        changed = modules.changed(before, after) or modules.changed(before, maker.globals())
-        state = alike.state([first, second, other]) or changed or computing(first, second)
+        state = alike.state([one and one.model for one in (first, second, other)])
+        state = state or _left_by_calls(first, other) or modules.changed(before, after)
+        state = state or modules.changed(before, maker.globals()) or _differs_in_code(first, second)
         if not state and other is not None:  # the other point may use what the first one does not
-            state = state_of([other, built(config), second])
+            state = _difference(other, built(config), second)
+        if not state and other is not None and modules.changed(imported, before):
+            # The first point may have left what the other one met each time.
+            maker.begin_anew()
+            state = _difference(other, built(config))
         if not state:
-            maker.examined = True
+            maker.keep(imported)
             return other is not None
     if not maker.anew:
         maker.import_anew(state)
     started = time.monotonic()
-    first = built(point)
+    begun = built(point)
     _let_clocks_go_on(maker, started)
-    if first is not None and (difference := state_of([first, built(point)])):
-        maker.give_up(difference)
+    for one in between:
+        built(one)
+    if begun is not None:
+        # What the other point leaves outside of the own modules is there still. If so, not even the first call of this
+        # process can be made again.
+        difference = _difference(begun, built(point)) or _differs_in_code(first, begun)
+        if difference:
+            maker.give_up(difference)
     return True
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A model, and what was found out about it right after it was built.
+
+    Attributes:
+        model: the model.
+        read: see `alike.read_by`.
+        computed: see `alike.computed`; None if all of the model is Keras' own, or if it takes too long.
+        left: what differs in the globals after that.
+    """
+
+    model: keras.Model
+    read: Hashable
+    computed: Sequence[np.ndarray] | None = None
+    left: str = ""
+
+
+def _difference(*found: _Built | None) -> str:
+    """Return what differs between the first two, which are of one point, or what all share; empty if nothing."""
+    return alike.state([one and one.model for one in found]) or _differs_in_code(*found[:2])
+
+
+def _differs_in_code(first: _Built | None, second: _Built | None) -> str:
+    """Return what differs between what the code in two models of one point reads or computes; empty if nothing."""
+    if first is None or second is None:
+        return ""
+    if first.read != second.read:
+        return "what their code reads"
+    if first.computed is None or second.computed is None:
+        return ""
+    return alike.unlike(first.computed, second.computed)
+
+
+def _left_by_calls(*found: _Built | None) -> str:
+    left = next((one.left for one in found if one is not None and one.left), "")
+    return left and f"{left} changes when a model or its loss is called"
 
 
 def most_different(space: Any, points: np.ndarray, most: int = 3) -> Sequence[int]:

@@ -48,7 +48,8 @@ class Maker:
         self._function: Callable[..., Any] | None = None
         self._imported: Configuration | None = None  # what the import left
         self._before: dict[str, str] = {}  # the environment before the last call
-        self._globals: Mapping[str, Any] | None = None  # what a call left, once the builder was examined
+        self._globals: Mapping[str, Any] | None = None  # what calls leave, once the builder was examined
+        self._leaves_all = False  # whether calls are known to change no global
 
     def function(self) -> Callable[..., Any]:
         """Return the builder's function for one call. Keras is then as a fresh process has it after the import.
@@ -60,9 +61,16 @@ class Maker:
 
         from trainables.builder.configuration import Configuration
 
+        for (
+            name,
+            _,
+        ) in self.environment:  # a fresh process has its variables as they were, also while it imports
+            _set(name, self._before.get(name))
         if self._imported is None:
             self._import()
             self._imported = Configuration.now()
+            if self._leaves_all:
+                self._globals = self.globals()
         if not self.anew and self._globals is not None:
             self.compare(self._globals)
         if self.anew:
@@ -72,8 +80,6 @@ class Maker:
             keras.utils.clear_session(free_memory=False)
             self._imported.restore()
         assert self._function is not None
-        for name, _ in self.environment:  # a fresh process has its variables as they were
-            _set(name, self._before.get(name))
         self._before, self.environment = dict(os.environ), ()
         return self._function
 
@@ -84,6 +90,19 @@ class Maker:
         self.environment = tuple((name, os.environ.get(name)) for name in changed)
         if self.examined and self._globals is None and not self.anew:
             self._globals = self.globals()
+
+    def begin_anew(self) -> None:
+        """Let the next call begin with a new import, as the first one did."""
+        self._imported = self._globals = None
+
+    def keep(self, imported: Mapping[str, Any]) -> None:
+        """Note that calls of the builder leave no state, and what its globals hold now.
+
+        Args:
+            imported: what they held after the import.
+        """
+        self.examined, self._globals = True, self.globals()
+        self._leaves_all = not modules.changed(imported, self._globals)
 
     def globals(self) -> Mapping[str, Any]:
         """Return what the globals of the builder's modules hold now; see `modules.globals_of`."""
@@ -106,7 +125,7 @@ class Maker:
     def learn(self, other: Maker) -> None:
         """Take over what another maker of the same builder has found out about it."""
         self.anew, self.chance, self.notes = other.anew, other.chance, other.notes
-        self.examined = other.examined
+        self.examined, self._leaves_all = other.examined, other._leaves_all
 
     def import_anew(self, state: str) -> None:
         """Import the module anew for each model from now on.

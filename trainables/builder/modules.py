@@ -1,42 +1,30 @@
 """Finds the modules of a builder's author in this process or by their sources, removes them, and compares their globals.
 
 Terminology
-    own modules   the builder's module, and the modules in its folder that it imports, directly or through one another
+    own modules   the builder's module, and the modules that it imports, directly or through one another, and that are in its
+                  folder, or in another one that is no part of an installed package, of Python or of this software
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
-import random
 import sys
 import sysconfig
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from trainables.builder.find import PICKLED, Builder, BuilderError, source_of
-from trainables.kept_results import CACHED, results_of
+from trainables.fused.model.code import is_library
 from trainables.packages import INSTALLED, SOFTWARE
 
 _ROOT = Path(__file__).parents[2]
 _CLOCKS = {"time", "datetime"}
-
-_LONG = 1000
-"""Lists and the like with more items than this are not compared item by item."""
-
-_DEEP = 4
-"""How many levels of objects in objects are compared."""
-
-_SEEDED = (random.random.__self__, np.random.normal.__self__)  # type: ignore[attr-defined]
-"""The generators of the functions of `random` and `np.random`: the seed is set again before each call of a builder."""
-
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 def own_modules(builder: Builder) -> dict[str, ModuleType]:
@@ -48,14 +36,14 @@ def own_modules(builder: Builder) -> dict[str, ModuleType]:
         module = sys.modules.get(name)
         if name in found or module is None:
             continue
-        if name == builder.module or _is_beside(name, module, builder.folder):
+        if name == builder.module or _is_the_authors(name, module, builder.folder):
             found[name] = module
             waiting += _imported(_content_of(module), module.__package__ or "")
     return found
 
 
 def sources_of(module: str, path: Path, folder: Path, source: str) -> dict[str, str]:
-    """Return the source of each own module but the builder's, by name. Finds them by the sources, and imports nothing.
+    """Return the source of each own module in the builder's folder but the builder's, by name. Import nothing.
 
     Args:
         module: the builder's module.
@@ -119,16 +107,15 @@ def read_clocks(builder: Builder) -> bool:
 def globals_of(builder: Builder) -> dict[str, Any]:
     """Return what the globals of the own modules hold, in a form that `==` compares.
 
-    Plain data and containers are copied, and so are the values of variables, the states of random generators and the results
-    that `functools.lru_cache` keeps. Functions of TensorFlow count with traces that may be old. Functions, classes and
-    objects of the own modules are taken with their attributes, and functions with their defaults and closures. Other
-    objects are compared by identity.
+    See `trainables.builder.contents`.
     """
+    from trainables.builder.contents import content_of
+
     modules = own_modules(builder)
     # The functions and classes that were pickled with a function have the name of the module that they came from.
     names = {*modules, *(str(variables_of(module).get("__name__")) for module in modules.values())}
     return {
-        f"{module}.{name}": _content(value, names)
+        f"{module}.{name}": content_of(value, names)
         for module, of_module in modules.items()
         for name, value in variables_of(of_module).items()
         if not name.startswith("__") and not isinstance(value, ModuleType)
@@ -143,101 +130,19 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return ""
 
 
-class _Same:
-    """Holds an object and is equal only to a holder of the same object."""
-
-    def __init__(self, held: Any) -> None:
-        self.held = held
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.held is other.held
-
-    __hash__ = None  # type: ignore[assignment]
+def _is_the_authors(name: str, module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and _is_own_file(name, str(file), folder)
 
 
-def _content(value: Any, modules: Collection[str], depth: int = _DEEP) -> Any:
-    if isinstance(value, _PLAIN):
-        return type(value).__name__, repr(value)
-    if (state := _state_of_draws(value)) is not None:
-        return _Same(value), state
-    if not depth:
-        return _Same(value)
-    if hasattr(type(value), "assign") and hasattr(type(value), "numpy"):  # a variable of Keras or TensorFlow
-        return _Same(value), np.asarray(value.numpy()).tobytes()
-    if isinstance(value, dict) and len(value) <= _LONG:
-        return "dict", [_content(pair, modules, depth) for pair in value.items()]
-    if isinstance(value, list | tuple | set | frozenset) and len(value) <= _LONG:
-        return type(value).__name__, [_content(item, modules, depth - 1) for item in value]
-    if isinstance(
-        value, MethodType | BuiltinFunctionType
-    ):  # such as `draw = np.random.default_rng(0).normal`
-        return _content(value.__name__, modules), _content(value.__self__, modules, depth - 1)
-    if isinstance(value, functools.partial):
-        return _content([value.func, value.args, value.keywords], modules, depth)
-    if isinstance(value, CACHED):
-        held = [_content(one, modules, depth - 1) for one in results_of(value)]
-        return _Same(value), value.cache_info().currsize, held
-    if hasattr(type(value), "experimental_get_tracing_count"):  # a function of TensorFlow
-        from trainables.fused.model.traced import has_old_trace
-
-        traces = value.experimental_get_tracing_count() if has_old_trace(value) else 0
-        return _Same(value), traces, _content(value.python_function, modules, depth - 1)
-    kind = value if isinstance(value, type | FunctionType) else type(value)
-    if getattr(kind, "__module__", None) in modules and hasattr(value, "__dict__"):
-        own = {name: item for name, item in vars(value).items() if not name.startswith("__")}
-        if value is not kind:  # an object has traces of its own
-            from trainables.fused.model.traced import methods_of
-
-            own |= {name: getattr(value, name) for name in methods_of(type(value))}
-        if isinstance(value, FunctionType):
-            own |= {"defaults": [value.__defaults__, value.__kwdefaults__], "closure": _closure_of(value)}
-        return _Same(value), {name: _content(item, modules, depth - 1) for name, item in own.items()}
-    return _Same(value)
-
-
-def _closure_of(function: FunctionType) -> list[Any]:
-    found = []
-    for cell in function.__closure__ or ():
-        try:
-            found.append(cell.cell_contents)
-        except ValueError:  # it is empty as yet
-            found.append(None)
-    return found
-
-
-def _state_of_draws(value: Any) -> Any:
-    """Return the state of a generator of random numbers; None for other objects, and for those of `_SEEDED`."""
-    if any(value is one for one in _SEEDED):
-        return None
-    if isinstance(value, np.random.Generator):
-        value = value.bit_generator
-    if isinstance(value, np.random.BitGenerator):
-        return _frozen(value.state)
-    if isinstance(value, np.random.RandomState):
-        return _frozen(value.get_state(legacy=False))
-    if isinstance(value, random.Random):
-        try:
-            return value.getstate()
-        except NotImplementedError:  # `SystemRandom` has none
-            return None
-    if type(value).__module__.startswith("tensorflow.") and hasattr(getattr(value, "state", None), "numpy"):
-        return np.asarray(value.state.numpy()).tobytes()  # `tf.random.Generator`
-    return None
-
-
-def _frozen(state: Any) -> Any:
-    if isinstance(state, Mapping):
-        return {name: _frozen(item) for name, item in state.items()}
-    return state.tobytes() if isinstance(state, np.ndarray) else state
-
-
-def _is_beside(name: str, module: ModuleType, folder: Path) -> bool:
-    """Return whether the file of a module is in `folder`, and no part of an installed package or of this software."""
-    try:
-        path = Path(str(module.__file__)).resolve().relative_to(folder.resolve())
-    except (AttributeError, ValueError):
-        return False
-    return _is_own(name, folder.resolve() / path)
+@functools.lru_cache(maxsize=4096)  # it is asked before each model, and the file system answers slowly
+def _is_own_file(name: str, file: str, folder: Path) -> bool:
+    """Return whether a file in `folder`, or a Python file elsewhere, is no part of a package or of this software."""
+    path = Path(file).resolve()
+    if path.is_relative_to(folder.resolve()):
+        return _is_own(name, path)
+    # A compiled module elsewhere may not be importable twice.
+    return path.suffix == ".py" and not is_library(name) and _is_own(name, path)
 
 
 def _is_own(name: str, file: Path) -> bool:
@@ -288,7 +193,19 @@ def _imported(source: str | bytes, package: str) -> tuple[str, ...]:
             except ImportError:  # a relative import in a file that is in no package
                 continue
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call) and (name := _imported_by(node)):
+            with contextlib.suppress(ImportError):
+                found.append(resolve_name(name, package))
     return (*found, *(parent for name in found for parent in _parents(name)))
+
+
+def _imported_by(call: ast.Call) -> str:
+    """Return the name of the module that a call of `importlib.import_module` or `__import__` takes; empty for others."""
+    function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if function not in ("import_module", "__import__") or not call.args:
+        return ""
+    name = getattr(call.args[0], "value", None)
+    return name if isinstance(name, str) else ""
 
 
 def _content_of(module: ModuleType) -> bytes:
