@@ -186,3 +186,13 @@ def test_rows_of_the_engine_keras_agree(setting):
     metrics = {name: row[name] for name in row if name.endswith(("_tr", "_va", "_te"))}
     found = verify.Trained(row["status"], row["epochs"], row["best_epoch"], curve, metrics, row["params"])
     assert setting.checks(found)[-1].differences == ()
+
+
+def test_a_check_begins_with_a_new_import(tmp_path):
+    """State that no comparison of globals finds does not excuse a point that was trained with it."""
+    deep = "RATE = [[[[[[[[0.01]]]]]]]]\n"
+    setting = Setting(tmp_path, deep + BUILDER.replace("Adam(0.01)", "Adam(RATE[0][0][0][0][0][0][0][0])"))
+    maker = setting.work.maker
+    maker.function().__globals__["RATE"][0][0][0][0][0][0][0][0] = 0.1  # as an earlier point might
+    maker.examined = True
+    assert setting.checks(setting.found)[-1].differences == ()

@@ -119,6 +119,7 @@ class VerifyEngine(Engine):
 
     def _new(self) -> Point:
         work = self.work
+        work.maker.begin_anew()  # this worker may have state from the sweep that no examination has found
         return Point(work.maker, work.builder, work.space[self._idx], work.table, work.training)
 
     def _train(self, point: Point, to_epoch: int) -> None:
