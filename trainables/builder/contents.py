@@ -45,6 +45,7 @@ _SEEDED = (random.random.__self__, np.random.normal.__self__)  # type: ignore[at
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _SEQUENCES = (list, tuple, set, frozenset, collections.deque)
+_CONTAINERS = (*_SEQUENCES, dict)
 _BYTES = (bytearray, memoryview, array.array)
 
 
@@ -85,7 +86,8 @@ class _Walk:
         if id(value) in self._seen:
             return "again", self._seen[id(value)][0]
         if any(value is one for one in _SEEDED) or not depth or len(self._seen) > MOST:
-            return _Same(value)
+            # A container may have been made by this walk, so its identity tells nothing.
+            return (type(value).__name__, len(value)) if isinstance(value, _CONTAINERS) else _Same(value)
         self._seen[id(value)] = len(self._seen), value
         if (state := _state_of_draws(value)) is not None:
             return _Same(value), state
