@@ -226,7 +226,57 @@ def _sliding(draft: Draft) -> str:
     return "Sliding()"
 
 
-LOSSES = [_mse, _mse, _huber, _of_a_closure, _of_a_global, _sliding]
+def _moving(draft: Draft) -> str:
+    draft.define(
+        "import tensorflow as tf",
+        "class Moving(keras.losses.Loss):",
+        "    def __init__(self):",
+        "        super().__init__()",
+        "        self.scale = tf.Variable(1.0, trainable=False)",
+        "    def call(self, y, p):",
+        "        error = ops.square(ops.reshape(y, [-1]) - ops.reshape(p, [-1]))",
+        "        self.scale.assign(0.9 * self.scale + 0.1 * ops.mean(error))",
+        "        return error / self.scale",
+    )
+    return "Moving()"
+
+
+def _of_an_array(draft: Draft) -> str:
+    value = draft.axis("low", [1.0, 0.5])
+    draft.define(
+        "import numpy as np",
+        "LOWS = np.ones(2, 'float32')",
+        "def skewed(y, p):",
+        "    error = ops.reshape(y, [-1]) - ops.reshape(p, [-1])",
+        "    return ops.square(error) * ops.where(error > 0, LOWS[0], LOWS[1])",
+    )
+    draft.body[:0] = [f"if {value} != 1.0:", f"    LOWS[1] = {value}"]
+    return "skewed"
+
+
+def _of_a_namespace(draft: Draft) -> str:
+    value = draft.axis("low", [1.0, 0.5])
+    draft.define(
+        "import types",
+        "SETTINGS = types.SimpleNamespace(low=1.0)",
+        "def lowered(y, p):",
+        "    return ops.square(ops.reshape(y, [-1]) - ops.reshape(p, [-1])) * SETTINGS.low",
+    )
+    draft.body[:0] = [f"if {value} != 1.0:", f"    SETTINGS.low = {value}"]
+    return "lowered"
+
+
+LOSSES = [
+    _mse,
+    _mse,
+    _huber,
+    _of_a_closure,
+    _of_a_global,
+    _sliding,
+    _moving,
+    _of_an_array,
+    _of_a_namespace,
+]
 
 
 def _rmse(draft: Draft) -> str:
