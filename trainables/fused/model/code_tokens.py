@@ -87,6 +87,11 @@ class CodeTokens(Walk):
         self._of_optimizer, self._as_built = of_optimizer, as_built
         self._assigns = self._resets = False
 
+    @property
+    def reads_others(self) -> bool:
+        """Whether users' code that was read so far may read an attribute of an object that is not its own."""
+        return self._reads_any or bool(self._read)
+
     def may_read(self, name: str) -> bool:
         """Return whether users' code that was read so far may read the attribute `name` of any object."""
         return self._reads_any or name in self._read

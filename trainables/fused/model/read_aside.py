@@ -43,6 +43,8 @@ def extras_of_all(model: keras.Model, layers: Sequence[Any], every: Sequence[Tok
     Raises:
         UnfusableError: code reads an attribute of a weight that a program gives it in another form.
     """
+    if not any(some.reads_others for some in every):
+        return ()
     tokens, of_models, *of_optimizer = every
     for variable in model.variables:
         _refuse_read_otherwise(variable, every, of_optimizer)

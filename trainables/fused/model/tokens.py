@@ -152,7 +152,7 @@ class Tokens(CodeTokens):
     # Other objects
 
     def _object(self, item: Any) -> tuple[Hashable, ...]:
-        kind = type(item)
+        kind: Any = type(item)
         if isinstance(item, keras.initializers.Initializer) and is_library(home_of(kind)):
             config = item.get_config()  # it has the seed that was given, not one that was drawn
             drawn = getattr(item, "seed", None) if config.get("seed") is None else None

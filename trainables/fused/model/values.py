@@ -137,6 +137,7 @@ def plain_of(item: Any) -> str | None:
     return None if kind is None else kind.__repr__(item)
 
 
+@functools.lru_cache(maxsize=256)
 def has_c_state(kind: type) -> bool:
     """Return whether objects of a class hold more than their attributes, in the memory of C code."""
     if issubclass(kind, threading.local):  # they hold how they were made
