@@ -200,6 +200,7 @@ CASES = [
     Case("state", "environment", {"alpha": [0.1, 0.5], "rate": MANY}, engines=FUSED),
     Case("state", "calls", {"units": [4, 6], "rate": RATES}, engines=KERAS),
     Case("state", "popped", {"blocks": [[[8], [4]], [[6, 4]], [[5]]], "rate": RATES}, engines=FUSED),
+    Case("late", "in_a_branch", {"delay": [10, 20], "rate": RATES}, engines=KERAS),
     # Draws without a seed of a layer; a rate of 5% does nothing in nearly all steps of a proof.
     Case("drawn", "features", {"scale": [0.3, 1.0], "rate": RATES}),
     Case("drawn", "dropped", {"share": [0.05, 0.2], "rate": RATES}, engines=KERAS),

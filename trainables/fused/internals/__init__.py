@@ -11,6 +11,7 @@ penalties   the penalties in a model's loss
 kernels     faster versions of the operations of layers
 lifted      numbers that are tensors while a program is traced
 tracing     names of functions, XLA's handling of branches, registered gradients
+updates     what code may assign to while a program is traced
 operations  kernels of operations while models are built
 slices      XLA's slices
 devices     the memory of GPUs

@@ -16,6 +16,7 @@ import keras
 
 from trainables.fused.internals import models
 from trainables.fused.internals.private import Private, check, part
+from trainables.fused.internals.updates import watched
 
 _MASKING = "keras.src.backend.common.masking"
 _MODELS = "keras.src.models"
@@ -295,10 +296,13 @@ def stateless_step(
         values: the values of its variables.
         gradients: the gradient of each variable that it is built on.
         weights: the values of these variables.
+
+    Raises:
+        UnfusableError: the optimizer assigns inside a branch or a loop, or to its learning rate.
     """
     trained, own = optimizer._trainable_variables, optimizer.variables
     mapping = [*zip(trained, weights, strict=True), *zip(own, values, strict=True)]
-    with keras.StatelessScope(mapping) as scope:
+    with watched([models.rate_of(optimizer)]), keras.StatelessScope(mapping) as scope:
         optimizer.apply_gradients(zip(gradients, trained, strict=True))
         found = [[scope.get_current_value(variable) for variable in some] for some in (trained, own)]
     return found[0], found[1]

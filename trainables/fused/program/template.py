@@ -32,6 +32,7 @@ from trainables.fused.internals.lifted import Lifted
 from trainables.fused.internals.measures import computed_metrics
 from trainables.fused.internals.models import layers_of
 from trainables.fused.internals.penalties import NONE, has_other_penalties
+from trainables.fused.internals.updates import watched
 from trainables.fused.model.code import is_foundation, is_library
 from trainables.fused.model.describe import COMPLEMENT, LAYER_NUMBERS, RATE
 from trainables.fused.model.parts import has_operations, has_users_parts
@@ -255,12 +256,15 @@ class Template:
             mask: bool, shape (rows,): which rows count; None if all do.
             row_weights: float32, shape (rows,): how much each row counts, as Keras' `sample_weight`; None for once each.
             penalties: whether the loss holds the penalties of regularizers and `add_loss`, as in Keras.
+
+        Raises:
+            UnfusableError: the user's code assigns to a variable where a program would not do as Keras does.
         """
         model = self.model
         count = tf.shape(y)[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
         if mask is not None:
             set_mask(x, mask)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), watched(model.trainable_variables):
             warnings.simplefilter("ignore", UserWarning)  # from layers that lose a mask
             predicted, values, losses = model.stateless_call(
                 list(trainable), list(values), x, return_losses=True, **training_argument(model, training)
@@ -269,7 +273,8 @@ class Template:
             set_mask(predicted, mask)  # in case a layer has lost it
         variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
         mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
-        with keras.StatelessScope(mapping) as scope:
+        others = set(map(id, model.metrics_variables))
+        with watched(v for v in variables if id(v) not in others), keras.StatelessScope(mapping) as scope:
             counted = losses if penalties else NONE
             loss = batch_loss(model, x, y, predicted, training, counted, row_weights)
             log_loss(model, loss, count)
