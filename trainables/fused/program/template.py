@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ from trainables.fused.model.parts import has_operations, has_users_parts
 from trainables.fused.model.refuse import SEED
 from trainables.fused.program.fillings import batches_to_mask
 from trainables.fused.program.optimizers import Update, Updates, split
+from trainables.fused.program.switch import Penalty, switch
 
 ZERO = tf.UnconnectedGradients.ZERO
 """The gradient of a variable that the loss does not depend on."""
@@ -209,12 +210,12 @@ class Template:
                 put(layer, name, number if isinstance(number, float) else Lifted(number, complement))
         for layer, functions in zip(self._layers, self._activations, strict=True):
             if len({id(function) for function in functions}) > 1:
-                put(layer, "activation", _switch(functions, variant))
+                put(layer, "activation", switch(functions, variant))
         for position, variable in enumerate(self.model.trainable_variables):
             keys = [f"penalty.{position}.{norm}" for norm in ("l1", "l2")]
             if any(key in numbers for key in keys):
                 strengths = [numbers.get(key, self.constants.get(key, 0.0)) for key in keys]
-                put(variable, "regularizer", _Penalty(*strengths))
+                put(variable, "regularizer", Penalty(*strengths))
         try:
             yield
         finally:
@@ -433,55 +434,3 @@ def _is_close(one: Any, other: Any) -> bool:
     # The tolerance is float32's rounding, relative to the largest number: the sums have a few more zeros.
     largest = np.abs(a[np.isfinite(a)]).max(initial=0.0)
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-5 * (1 + largest), equal_nan=True)
-
-
-def _switch(functions: Sequence[Callable[..., Any]], variant: Any) -> Callable[..., Any]:
-    """Return the activation function with the number `variant`, which may be known only at run time."""
-    if isinstance(variant, int):
-        return functions[variant]
-    distinct = {id(function): function for function in functions}
-    positions = [list(distinct).index(id(function)) for function in functions]
-    branch = tf.gather(tf.constant(positions), variant)
-
-    @tf.custom_gradient
-    def switch(x: Any) -> Any:
-        y = tf.switch_case(branch, [lambda f=function: f(x) for function in distinct.values()])
-
-        def gradient(upstream: Any) -> Any:
-            branches = [lambda f=function: _backward(f, x, y, upstream) for function in distinct.values()]
-            return tf.switch_case(branch, branches)
-
-        return y, gradient
-
-    return switch
-
-
-def _backward(function: Callable[..., Any], x: Any, y: Any, upstream: Any) -> Any:
-    """Return the gradient at `x`, given `y = function(x)`.
-
-    In TensorFlow's own gradient of a switch, each branch returns what its gradient needs, and zeros for what the other
-    branches' gradients need: six arrays instead of one. Here, the gradient gets x and y, and most gradients need no more.
-    """
-
-    def both(x: Any, upstream: Any) -> Any:
-        y = function(x)
-        y = tf.identity(y) if y is x else y
-        return y, tf.gradients(y, x, upstream, unconnected_gradients="zero")[0]
-
-    traced = tf.compat.v1.wrap_function(both, [tf.TensorSpec(a.shape, a.dtype) for a in (x, upstream)])
-    y_inside, gradient = traced.structured_outputs
-    return traced.prune([*traced.inputs, y_inside], gradient)(x, upstream, y)
-
-
-class _Penalty(keras.regularizers.Regularizer):
-    """L1 and L2 penalties with a lane's strengths, computed like in `keras.regularizers.L1L2`."""
-
-    def __init__(self, l1: Any, l2: Any) -> None:
-        self._l1, self._l2 = l1, l2
-
-    def __call__(self, x: Any) -> Any:
-        penalty = keras.ops.convert_to_tensor(0.0, dtype=x.dtype)
-        for strength, norm in ((self._l1, keras.ops.absolute), (self._l2, keras.ops.square)):
-            if not (isinstance(strength, float) and strength == 0.0):
-                penalty += strength * keras.ops.sum(norm(x))
-        return penalty
