@@ -55,6 +55,41 @@ class CentredLate(Centred):
         return keras.ops.where(steps > limit, super().call(inputs), inputs)
 
 
+class CentredThen(CentredLate):
+    """Subtracts this mean while a number is between two limits."""
+
+    def __init__(self, start, low, high):
+        super().__init__()
+        self.start, self.low, self.high = start, low, high
+
+    def build(self, shape):
+        self.number = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(self.start), trainable=False
+        )
+
+    def call(self, inputs):
+        is_time = keras.ops.logical_and(self.number > self.low, self.number < self.high)
+        return keras.ops.where(is_time, Centred.call(self, inputs), inputs)
+
+
+THEN = [
+    (0.0, 10.0, np.inf, False),
+    (0.0, 3000.0, np.inf, False),  # after more steps than one state of later in training has
+    (0.0, 50.0, 500.0, False),  # until such a state is reached
+    (1.0, -np.inf, 0.1, False),  # a number that falls
+    (100.0, -np.inf, -0.5, False),
+    (0.0, -np.inf, np.inf, False),
+    (0.0, np.inf, np.inf, True),  # never
+]
+
+
+@pytest.mark.parametrize(("start", "low", "high", "never"), THEN)
+def test_what_a_layer_does_later_counts_too(start, low, high, never):
+    template, lane = template_of(CentredThen(start, low, high), keras.layers.Dense(3))
+    assert template.is_additive(lane, X, Y) is never
+    assert template.can_mask(lane, X, Y, 17) is never
+
+
 @pytest.mark.parametrize(
     ("layers", "heeded"),
     [
@@ -84,6 +119,13 @@ def test_counts_are_what_may_say_how_late_it_is_in_training():
     variables = template.model.non_trainable_variables
     found = [variables[position] for position in sorted(template.counts)]
     assert [(v.shape, v.dtype) for v in found] == [kinds[n] for n in (0, 1, 3, 4)]
+
+
+def test_the_rows_that_a_normalization_has_seen_are_no_count_of_steps():
+    normalizer = keras.layers.Normalization()
+    normalizer.adapt(X)
+    template, _ = template_of(normalizer)
+    assert not template.counts
 
 
 class Ranged(keras.layers.Layer):
@@ -144,6 +186,14 @@ def test_operations_outside_of_layers_are_no_layers_of_keras():
     x[:2] = [[9.0], [-9.0]]
     template, lane = template_of(inner)
     assert template.can_mask(lane, x, y, 17) is False
+
+
+def test_a_last_layer_of_zeros_hides_no_operation_outside_of_layers():
+    inputs = keras.Input((10,))
+    centred = keras.Model(inputs, inputs - keras.ops.mean(inputs, axis=0, keepdims=True))
+    zeros = keras.layers.Dense(1, kernel_initializer="zeros")
+    template, lane = template_of(centred, zeros, last=False)
+    assert template.is_additive(lane, X, Y) is False
 
 
 class Positions(keras.layers.Layer):

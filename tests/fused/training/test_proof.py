@@ -17,7 +17,7 @@ from trainables.fused.compose.members import Composer, Members
 from trainables.fused.compose.points import Points
 from trainables.fused.compose.split import Split
 from trainables.fused.internals import kernels
-from trainables.fused.program import template
+from trainables.fused.program import late
 from trainables.fused.training import proof
 from trainables.fused.training.cohort import Cohort
 from trainables.settings import Fit, Training
@@ -453,6 +453,6 @@ def test_only_counts_are_those_of_a_late_step():
     member.state.append(np.zeros(1, np.float32))
     counts = {len(member.state) - 1}
     *statistics, count = proof._perturbed(member, np.random.default_rng(0), counts).state
-    assert count == template.LATE and statistics
+    assert count == late.LATE and statistics
     assert all(value.max() < 10.0 for value in statistics)
     assert group.members.template.counts == set()

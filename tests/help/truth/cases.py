@@ -201,6 +201,9 @@ CASES = [
     Case("state", "calls", {"units": [4, 6], "rate": RATES}, engines=KERAS),
     Case("state", "popped", {"blocks": [[[8], [4]], [[6, 4]], [[5]]], "rate": RATES}, engines=FUSED),
     Case("late", "in_a_branch", {"delay": [10, 20], "rate": RATES}, engines=KERAS),
+    Case("late", "whitened", {"delay": [10.0, 20.0], "rate": RATES}, engines=("fused", "keras")),
+    Case("late", "falling", {"least": [0.6, 0.4], "rate": RATES}, engines=("fused", "keras")),
+    Case("late", "between", {"delay": [10.0, 20.0], "rate": RATES}, engines=("fused", "keras")),
     # Draws without a seed of a layer; a rate of 5% does nothing in nearly all steps of a proof.
     Case("drawn", "features", {"scale": [0.3, 1.0], "rate": RATES}),
     Case("drawn", "dropped", {"share": [0.05, 0.2], "rate": RATES}, engines=KERAS),

@@ -15,7 +15,6 @@ Terminology
 from __future__ import annotations
 
 import contextlib
-import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,23 +37,12 @@ from trainables.fused.model.describe import COMPLEMENT, LAYER_NUMBERS, RATE
 from trainables.fused.model.parts import has_operations, has_users_parts
 from trainables.fused.model.refuse import SEED
 from trainables.fused.program.fillings import batches_to_mask
+from trainables.fused.program.late import FURTHER, Change, later
 from trainables.fused.program.optimizers import Update, Updates, split
 from trainables.fused.program.switch import Penalty, switch
 
 ZERO = tf.UnconnectedGradients.ZERO
 """The gradient of a variable that the loss does not depend on."""
-
-
-LATE = 1000.0
-"""What is added to a count to have a state of later in training: a layer may do something else after some steps."""
-
-
-def later(count: np.ndarray) -> np.ndarray:
-    """Return a count, or a truth value, as it may be later in training."""
-    if count.dtype == bool:
-        return ~count
-    most = LATE if count.dtype.kind == "f" else min(LATE, np.iinfo(count.dtype).max // 2)
-    return np.asarray(count + count.dtype.type(most))
 
 
 @dataclass
@@ -160,19 +148,22 @@ class Template:
     def counts(self) -> set[int]:
         """The positions of the non-trainable variables that may hold a count of steps, or what follows from one.
 
-        Of Keras' own layers, only those without a shape: the statistics of a layer of one unit have one number each, too.
+        Keras' own layers have none. Of what a model itself has, only those without a shape: the statistics of a layer of one
+        unit have one number each, too.
         """
-        own = {
-            id(variable)
-            for layer in self._layers
-            if not is_foundation(type(layer).__module__)
-            for variable in layer.non_trainable_variables
-        }
+        own: set[int] = set()
+        of_keras: set[int] = set()
+        for layer in self._layers:
+            if not is_foundation(type(layer).__module__):
+                own |= set(map(id, layer.non_trainable_variables))
+            elif not isinstance(layer, keras.Model):
+                of_keras |= set(map(id, layer.non_trainable_variables))
         found = set()
         for position, variable in enumerate(self.model.non_trainable_variables):
             is_one = int(np.prod(variable.shape)) == 1
             is_whole = variable.dtype == "bool" or "int" in variable.dtype
-            may_count = (is_one or is_whole) if id(variable) in own else variable.shape == ()
+            is_plain = variable.shape == () and id(variable) not in of_keras
+            may_count = (is_one or is_whole) if id(variable) in own else is_plain
             if may_count and not variable.path.endswith(SEED):
                 found.add(position)
         return found
@@ -289,7 +280,8 @@ class Template:
         """Return whether evaluating all rows at once gives the same logs as evaluating them in batches, as Keras does.
 
         It does so for means over rows, but not for a function of a whole batch, such as a correlation. Where both are
-        NaN, nothing speaks against it.
+        NaN, nothing speaks against it. What a layer counts may decide what it does, so states of later in training are
+        tried, too.
         """
         if len(x) < 2:
             return True
@@ -315,8 +307,7 @@ class Template:
     ) -> bool:
         """Return whether the logs are the same for both ways to cut the rows, each given by the ends of its batches."""
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
-        values = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
-        for weights in self._tried(lane):
+        for weights, values, _ in self._tried(lane):
             found = []
             for ends in every:
                 metrics, start = list(map(tf.constant, self.metrics)), 0
@@ -348,14 +339,6 @@ class Template:
         if any(_counts_masked_rows(metric.kind) for metric in computed_metrics(self.model)):
             return False
         numbers = dict(zip(self.keys, lane.numbers[0].tolist(), strict=True))
-        initial = self.merge([tf.constant(a[0]) for a in lane.state], list(map(tf.constant, self.shared)))
-        states = [initial]
-        if counts := self.counts:
-            # What a layer counts may decide what it does, so a state of later in training is tried, too.
-            late = [
-                tf.constant(later(v.numpy())) if number in counts else v for number, v in enumerate(initial)
-            ]
-            states.append(late)
 
         def results(mask: Any, weights: Any, values: Any, x: Any, y: Any, row_weights: Any) -> list[Any]:
             parts, metrics = self.parts(weights), list(map(tf.constant, self.metrics))
@@ -376,8 +359,8 @@ class Template:
             batches = list(batches_to_mask(x, y, row_weights, rows))
             # Many batches are faster in graphs.
             plain, masked = (tf.function(function, autograph=False) for function in (plain, masked))
-        for weights, values in itertools.product(self._tried(lane), states):
-            for counted, *others in batches:
+        for weights, values, is_further in self._tried(lane):
+            for counted, *others in batches[:1] if is_further else batches:
                 try:
                     expected = plain(weights, values, *_constants(slice(rows), *counted))
                     found = masked(weights, values, *_constants(slice(None), *counted))
@@ -398,18 +381,35 @@ class Template:
                         return False
         return True
 
-    def _tried(self, lane: Stack) -> Iterator[Any]:
-        """Yield weights with which a property of the model is checked.
+    def _tried(self, lane: Stack) -> Iterator[tuple[Any, list[Any], bool]]:
+        """Yield weights and non-trainable variables with which a property of the model is checked.
 
         Initial weights may hide what a user's function does, for example if the last layer starts from zeros. So other
-        weights are tried too, unless all parts of the model are Keras' own.
+        weights are tried too, unless all parts of the model are Keras' own layers. The last value says whether the state
+        is one of many late ones, for which a shorter check is enough.
         """
-        yield tf.constant(lane.weights[0])
-        if has_users_parts(self.model):
+        each = [lane.weights[0]]
+        if has_users_parts(self.model) or has_operations(self.model):
             chance = np.random.default_rng(0)
             for scale in (0.5, 2.0):
                 noise = chance.normal(size=lane.weights[0].shape).astype(np.float32)
-                yield tf.constant(lane.weights[0] + scale * noise)
+                each.append(lane.weights[0] + scale * noise)
+        counts = self.counts
+        initial = self.merge([a[0] for a in lane.state], self.shared)
+
+        def tried(weights: np.ndarray, change: Change | None, is_further: bool = False) -> Any:
+            values = [
+                change(value) if change and number in counts else value
+                for number, value in enumerate(initial)
+            ]
+            return tf.constant(weights), list(map(tf.constant, values)), is_further
+
+        changes: tuple[Change | None, ...] = (None, later) if counts else (None,)
+        for weights in each:
+            for change in changes:
+                yield tried(weights, change)
+        for further in FURTHER if counts else ():
+            yield tried(each[-1], further, is_further=True)
 
 
 def _constants(taken: slice, *arrays: np.ndarray | None) -> list[Any]:

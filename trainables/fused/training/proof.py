@@ -11,9 +11,10 @@ Some steps magnify rounding, such as a step of Adam with a gradient near zero. S
 again from weights nudged by one rounding, and the distance between its two runs is the measure. The nudged model is built
 anew, so the proof first shows that such a model trains as the first one did.
 
-Further members make one step on one batch, and one batch of validation. `trainables.fused.training.choice` chooses the
-members. Programs that have only Keras' own parts share these members: one of these programs shows each value of the axes,
-since descriptions tell all that Keras' own parts do with it.
+Further members make one step on one batch, and one batch of validation; two if users' code or an operation outside of layers
+may mix the rows of a batch. `trainables.fused.training.choice` chooses the members. Programs that have only Keras' own parts
+share these members: one of these programs shows each value of the axes, since descriptions tell all that Keras' own parts do
+with it.
 
 A brief proof is such a step for all of its members. It is enough where the worker has proven a program of the same kind in
 full: with the same layers of Keras in the same order, loss, metrics, batch size and kind of rows, but other numbers of
@@ -35,10 +36,11 @@ import tensorflow as tf
 
 from trainables.fused.compose.members import Members
 from trainables.fused.model.describe import kind_of, users_parts
-from trainables.fused.model.parts import has_users_parts
+from trainables.fused.model.parts import has_operations, has_users_parts
 from trainables.fused.program.contract import AnyProgram
+from trainables.fused.program.late import CHANGES, Change, later
 from trainables.fused.program.optimizers import slots_by_name
-from trainables.fused.program.template import Stack, later
+from trainables.fused.program.template import Stack
 from trainables.fused.training.choice import MORE, chosen, unproven
 
 EPOCHS = 2
@@ -235,7 +237,10 @@ class _Comparison:
         template = self.program.template
         counts = {n for n, position in enumerate(template.stacked) if position in template.counts}
         chance = np.random.default_rng([self.seed, row])
-        start = _perturbed(self.stack.take(np.array([row])), chance, counts if row in self.late else ())
+        # Each of the late ones is as late as no other.
+        number = sorted(self.late).index(row) if row in self.late else 0
+        member, change = self.stack.take(np.array([row])), CHANGES[number % len(CHANGES)]
+        start = _perturbed(member, chance, counts if row in self.late else (), change)
         return _nudged(start, chance, MOVED) if self.attempt else start
 
     def _is_rebuilt(self, row: int, start: Stack, sample: Sample, eager: bool, expected: Result) -> bool:
@@ -299,19 +304,26 @@ def _sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
 
 
 def _brief_sample(program: AnyProgram, chance: np.random.Generator) -> Sample:
-    """Return one batch: the smaller last one if there is one, since a program of XLA expects it at the end."""
+    """Return one batch: the smaller last one if there is one, since a program of XLA expects it at the end.
+
+    If the model may mix the rows of a batch in its validation, there are two of these, of which one is smaller.
+    """
     rows, batch = len(program.fitted[0]), program.batch_size
-    taken = rows % batch or batch
-    return Sample(chance.permutation(rows)[:taken], min(len(program.validation[0]), batch), is_brief=True)
+    taken, model = rows % batch or batch, program.template.model
+    most = batch + max(1, batch // 3) if has_users_parts(model) or has_operations(model) else batch
+    return Sample(chance.permutation(rows)[:taken], min(len(program.validation[0]), most), is_brief=True)
 
 
-def _perturbed(member: Stack, chance: np.random.Generator, counts: Container[int] = ()) -> Stack:
+def _perturbed(
+    member: Stack, chance: np.random.Generator, counts: Container[int] = (), change: Change = later
+) -> Stack:
     """Return a member with other weights and other states. What was above zero stays so, because it may be a variance.
 
     Args:
         member: one model.
         chance: makes the random choices.
         counts: positions of those of its states that shall be as they are late in training.
+        change: makes these.
     """
 
     def moved(value: np.ndarray) -> np.ndarray:
@@ -323,7 +335,7 @@ def _perturbed(member: Stack, chance: np.random.Generator, counts: Container[int
     weights = member.weights + 0.1 * chance.standard_normal(member.weights.shape)
     return Stack(
         weights.astype("float32"),
-        [later(value) if n in counts else moved(value) for n, value in enumerate(member.state)],
+        [change(value) if n in counts else moved(value) for n, value in enumerate(member.state)],
         member.slots,
         member.numbers,
         member.optimizer,
@@ -390,7 +402,7 @@ def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sam
         # Keras warns of layers that lose a mask, as in any training of this model.
         warnings.simplefilter("ignore")
         if sample.is_brief:
-            history = _one_step(model, fitted, validation)
+            history = _one_step(model, fitted, validation, program.batch_size)
         else:
             history = _fit(model, fitted, validation, program.batch_size)
     result: Result = {
@@ -414,12 +426,16 @@ def _fit(
 
 
 def _one_step(
-    model: keras.Model, fitted: tuple[np.ndarray, ...], validation: tuple[np.ndarray, ...]
+    model: keras.Model, fitted: tuple[np.ndarray, ...], validation: tuple[np.ndarray, ...], batch_size: int
 ) -> Mapping[str, Sequence[float]]:
     """Return the logs of a step on one batch, as `_fit` does. Without the loop of `fit`, this takes a quarter less."""
     logs = {name: [value] for name, value in model.train_on_batch(*fitted, return_dict=True).items()}
     model.reset_metrics()
-    tested = model.test_on_batch(*validation, return_dict=True)
+    if len(validation[0]) > batch_size:
+        batches = tf.data.Dataset.from_tensor_slices(validation).batch(batch_size)
+        tested = model.evaluate(batches, verbose=0, return_dict=True)
+    else:
+        tested = model.test_on_batch(*validation, return_dict=True)
     return logs | {f"val_{name}": [value] for name, value in tested.items()}
 
 
