@@ -133,3 +133,32 @@ def test_a_variable_whose_gradient_has_no_norm_is_clipped_as_by_keras():
     found, wanted = group.trained(1).stack.weights[0], weights_of(group.by_keras(0, 1)[0])
     assert np.isnan(wanted[:6]).all() and np.isfinite(wanted[6:]).all()
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
+class Quadratic(schedules.LearningRateSchedule):
+    """Counts in whole numbers, of which the square of a late step is larger than int32 can tell."""
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, step):
+        return self.rate / (1.0 + keras.ops.cast(step * step, "float32"))
+
+    def get_config(self):
+        return {"rate": self.rate}
+
+
+def quadratic(rate):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "relu"), keras.layers.Dense(1)])
+    model.compile(o.SGD(Quadratic(rate)), "mse")
+    return model
+
+
+def test_a_schedule_counts_steps_in_int64_as_that_of_keras():
+    group = Group(f"{__file__}:quadratic", {"rate": [0.1]}, small_table())
+    program, model = group.program(), group.composer.build(group.space[0])
+    program.iterations = 50_000
+    model.optimizer.iterations.assign(program.iterations)
+    [rates] = program._schedules(1)
+    assert rates == np.float32(model.optimizer.learning_rate) > 0
+    assert program.template.updates.each[0].scheduled(program.iterations) == rates

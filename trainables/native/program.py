@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.template import Stack, Template
@@ -232,7 +231,7 @@ class NativeProgram(AnyProgram):
         found = []
         for update in self.template.updates.each:
             if update.schedule is not None:
-                rates = [float(update.schedule(tf.constant(self.iterations + step))) for step in range(steps)]
+                rates = [update.scheduled(self.iterations + step) for step in range(steps)]
                 found.append(np.array(rates, np.float32))
         return found
 

@@ -148,6 +148,11 @@ class Update:
         kept = {id(v): value for v, value in zip(optimizer.variables, values, strict=True)}
         return weights, [kept[id(variable)] for variable in self._own]
 
+    def scheduled(self, steps: int) -> float:
+        """Return the learning rate that the schedule gives after so many steps; Keras counts them in int64."""
+        assert self.schedule is not None
+        return float(self.schedule(tf.constant(steps, tf.int64)))
+
     def by_name(self, slots: Sequence[Any]) -> dict[str, np.ndarray]:
         """Return the values of the slots by the names of `slots_by_name`; `slots` is in the order of `self.slots`."""
         values = {id(v): np.asarray(value) for v, value in zip(self._own, slots, strict=True)}

@@ -105,8 +105,8 @@ class Cohort:
             self._stack.optimizer,
             self._stack.variant,
         )
-        self._schedules = [update.schedule for update in members.template.updates.each]
-        follows = np.array([schedule is not None for schedule in self._schedules])[self._stack.optimizer]
+        self._updates = members.template.updates.each
+        follows = np.array([one.schedule is not None for one in self._updates])[self._stack.optimizer]
         names = members.template.logs
         self._data_loss = DataLoss(self.program)
         needs = needs_data_loss(training.objective, training.callbacks)
@@ -168,11 +168,10 @@ class Cohort:
             self._put(self._stack, rows, done)
         if self._logs_data_loss:
             logs = np.column_stack([logs, self._data_loss.of(done, logs[:, self._labels.index("val_loss")])])
-        for number, schedule in enumerate(self._schedules):
-            if schedule is not None:  # Keras logs the rate of the next step
-                rates = np.where(
-                    part.optimizer == number, float(schedule(tf.constant(self.program.iterations))), rates
-                )
+        for number, update in enumerate(self._updates):
+            if update.schedule is not None:  # Keras logs the rate of the next step
+                rate = update.scheduled(self.program.iterations)
+                rates = np.where(part.optimizer == number, rate, rates)
         record = np.full((len(self.idx), logs.shape[1] + 1), np.nan, np.float32)
         record[rows] = np.column_stack([logs, rates])
         self._history.append(record)
