@@ -227,6 +227,21 @@ def test_an_optimizer_that_the_builder_has_built_is_refused():
         Update(model)
 
 
+class Slowing(keras.optimizers.SGD):
+    """Makes its learning rate smaller with each step."""
+
+    def apply(self, grads, trainable_variables=None):
+        super().apply(grads, trainable_variables)
+        self.learning_rate.assign(0.9 * self.learning_rate)
+
+
+def test_an_optimizer_that_changes_its_learning_rate_is_refused():
+    model = model_of(Slowing(0.1))
+    update = Update(model)
+    with pytest.raises(UnfusableError, match="learning_rate, where a program would not keep that"):
+        by_update(model, 1, update, 0.1)
+
+
 def test_a_copied_optimizer_shares_no_list_with_the_user_s():
     model = model_of(Counting(0.1))
     Update(model)

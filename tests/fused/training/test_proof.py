@@ -237,6 +237,26 @@ def test_other_users_code_has_a_graph_of_its_own(modes):
     assert modes == [False, False]
 
 
+class CountsTwice(keras.optimizers.SGD):
+    """Counts each step as two, which only a schedule shows, and that later."""
+
+    def apply(self, grads, trainable_variables=None):
+        super().apply(grads, trainable_variables)
+        self.iterations.assign_add(1)
+
+
+def counting_twice(rate):
+    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([100], [rate, 0.1 * rate])
+    model.compile(CountsTwice(schedule), "mse")
+    return model
+
+
+def test_the_steps_that_an_optimizer_has_counted_are_compared():
+    rows, why = Group({"rate": [0.01, 0.02]}, builder="counting_twice").refused()
+    assert rows.all() and "the optimizer's steps is" in why
+
+
 def test_a_model_of_keras_own_parts_is_run_eagerly(modes):
     group = Group({"units": [4], "rate": [0.01], "part": [None]}, builder="with_own_part")
     assert not group.refused()[0].any() and modes == [True]

@@ -374,7 +374,7 @@ def _by_program(program: AnyProgram, starts: Sequence[Stack], sample: Sample) ->
                     result[f"val_{name} of epoch {epoch}"] = tested[row, column]
                     all_rows = f"val_{name} of epoch {epoch} on all rows"
                     result[all_rows], apart[row][all_rows] = compiled[row, column], again[row, column]
-        shared = [np.asarray(value) for value in program.shared]
+        shared, steps = [np.asarray(value) for value in program.shared], program.iterations
     finally:
         program.shared, program.iterations = before
     for row, result in enumerate(found):
@@ -385,6 +385,8 @@ def _by_program(program: AnyProgram, starts: Sequence[Stack], sample: Sample) ->
         number = int(one.optimizer[0])
         update, taken = template.updates.each[number], template.updates.positions[number]
         result |= _slots(update.by_name([one.slots[position][0] for position in taken]))
+        is_fixed = update.schedule is None
+        result |= _steps(steps, one.numbers[0, 0] if is_fixed else update.scheduled(steps))
     return list(zip(found, apart, strict=True))
 
 
@@ -412,7 +414,8 @@ def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sam
     }
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     result |= {name: v.numpy() for name, v in zip(_names(template.model), variables, strict=True)}
-    return result | _slots(slots_by_name(model.optimizer))
+    optimizer = model.optimizer
+    return result | _slots(slots_by_name(optimizer)) | _steps(optimizer.iterations, optimizer.learning_rate)
 
 
 def _fit(
@@ -447,6 +450,10 @@ def _names(model: keras.Model) -> list[str]:
 
 def _slots(slots: dict[str, np.ndarray]) -> Result:
     return {f"the optimizer's {name.strip('_')}": value for name, value in slots.items()}
+
+
+def _steps(steps: Any, rate: Any) -> Result:
+    return {"the optimizer's steps": np.asarray(steps), "the learning rate": np.asarray(rate, "float32")}
 
 
 def _joined(members: Sequence[Stack]) -> Stack:
