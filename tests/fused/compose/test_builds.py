@@ -20,6 +20,8 @@ CHANGES = {
     "adapt": lambda layer: layer.adapt(np.arange(12, dtype="float32").reshape(4, 3)),
     "assign": lambda layer: layer.adapt_variance.assign([4.0, 5.0, 6.0]),
     "trainable": lambda layer: setattr(layer, "trainable", False),
+    "invert": lambda layer: setattr(layer, "invert", True),
+    "own": lambda layer: setattr(layer, "strength", 0.5),
 }
 
 
@@ -35,7 +37,7 @@ def state(model):
     layer = model.layers[1]
     assert isinstance(layer, keras.layers.Normalization)
     arrays = [np.asarray(part) for part in (layer.mean, layer.variance, *layer.get_weights())]
-    return [array.tolist() for array in arrays], layer.trainable
+    return [array.tolist() for array in arrays], layer.trainable, layer.invert, hasattr(layer, "strength")
 
 
 @pytest.mark.parametrize("change", list(CHANGES))

@@ -19,6 +19,7 @@ from trainables.builder.losses import note_loss, weighted_logs
 from trainables.builder.maker import Maker
 from trainables.error_text import cause_of
 from trainables.fused.internals.errors import UnfusableError, raise_ours
+from trainables.fused.internals.keras import attributes_of
 from trainables.fused.internals.operations import kept
 from trainables.fused.model.describe import Described, describe
 from trainables.limits import TimeUpError, time_limit
@@ -211,28 +212,31 @@ class Builds:
 
 @dataclass(frozen=True)
 class _State:
-    """What a builder may change of a normalizer: the numbers that it computes with and keeps, and whether it is trained."""
+    """What a builder may change of a normalizer: its attributes, and the numbers that its variables keep."""
 
     layer: keras.layers.Normalization
-    moments: tuple[Any, Any]
+    attributes: Mapping[str, Any]
     kept: tuple[np.ndarray, np.ndarray]
     trainable: bool
 
     @classmethod
     def of(cls, layer: keras.layers.Normalization) -> _State:
-        return cls(layer, (layer.mean, layer.variance), _kept_by(layer), layer.trainable)
+        return cls(layer, attributes_of(layer), _kept_by(layer), layer.trainable)
 
     def is_changed(self) -> bool:
         now = _State.of(self.layer)
-        are_same = [a is b for a, b in zip(self.moments, now.moments, strict=True)]
-        are_same += [np.array_equal(a, b) for a, b in zip(self.kept, now.kept, strict=True)]
-        return not all(are_same) or self.trainable != now.trainable
+        are_same = [np.array_equal(a, b) for a, b in zip(self.kept, now.kept, strict=True)]
+        are_same += [self.attributes.get(name, now) is value for name, value in now.attributes.items()]
+        return not all(are_same) or self.attributes.keys() != now.attributes.keys()
 
     def restore(self) -> None:
         self.layer.adapt_mean.assign(self.kept[0])
         self.layer.adapt_variance.assign(self.kept[1])
-        self.layer.mean, self.layer.variance = self.moments
         self.layer.trainable = self.trainable
+        now = vars(self.layer)
+        for name in attributes_of(self.layer).keys() - self.attributes.keys():
+            del now[name]
+        now.update(self.attributes)
 
 
 def _kept_by(layer: keras.layers.Normalization) -> tuple[np.ndarray, np.ndarray]:

@@ -71,6 +71,7 @@ OBJECT_NAMES = (
     Private("an AUC", "_from_logits", "`AUC(from_logits=...)`"),
     Private("a symbolic tensor", "_keras_history", "the call that made it"),
     Private("a layer", "_inbound_nodes", "its calls"),
+    Private("a layer", "_called", "whether it was called"),
     Private("a call", "operation", "the layer that is called"),
     Private("a call", "arguments", "what it is called with"),
     Private("a call's arguments", "args", "by position"),
@@ -210,6 +211,11 @@ def _with_texts(structure: Any) -> Any:
     return keras.tree.map_structure(
         lambda leaf: "a tensor" if isinstance(leaf, keras.KerasTensor) else leaf, structure
     )
+
+
+def attributes_of(layer: Any) -> dict[str, Any]:
+    """Return the attributes of a layer, without the one that its first call sets."""
+    return {name: value for name, value in vars(layer).items() if name != "_called"}
 
 
 CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
