@@ -41,6 +41,47 @@ def test_given_test_rows_keep_all_rows_in_their_order(tmp_path):
     np.testing.assert_array_equal(table.y_test, Y[40:])
 
 
+def test_a_kind_of_split_draws_the_rows_beside_given_test_rows_as_of_files(tmp_path):
+    codes = np.resize([0.0, 0.0, 1.0], 60)
+    spec = saved(tmp_path, x=X[:40], y=codes[:40], x_test=X[40:], y_test=codes[40:])
+    for part, rows in (("all", slice(40)), ("test", slice(40, None))):
+        frame = pd.DataFrame(X[rows], columns=["x0", "x1", "x2"]).assign(y=codes[rows])
+        frame.to_parquet(tmp_path / f"{part}.parquet")
+    files = DataSpec(str(tmp_path / "all.parquet"), "y", test_path=str(tmp_path / "test.parquet"))
+    for split in (
+        Split(kind="stratified", seed=3),
+        Split(kind="random", validation=0.3),
+        Split(kind="random", seed=3),
+    ):
+        table, of_files = (load(replace(one, split=split)) for one in (spec, files))
+        assert table.validation == of_files.validation
+        np.testing.assert_array_equal(table.x_train, of_files.x_train)
+        np.testing.assert_array_equal(table.x_test, X[40:])
+    with pytest.raises(DataError, match="the target is no class"):
+        load(replace(spec, task="regression", split=Split(kind="stratified")))
+
+
+def test_keys_of_split_that_given_test_rows_leave_without_effect_are_told(tmp_path):
+    spec = saved(tmp_path, x=X[:40], y=Y[:40], x_test=X[40:], y_test=Y[40:])
+    table = load(replace(spec, test_fraction=0.5, split_seed=3))
+    np.testing.assert_array_equal(table.x_train, X[:40])
+    assert table.notes == (
+        "The test rows are given, so these keys of split under data change nothing: test (0.5), seed (3). The rows keep "
+        "their order; kind: random draws them anew.",
+    )
+    assert load(replace(spec, split=Split(kind="random", seed=3))).notes == ()
+
+
+def test_given_weights_of_the_test_rows_alone_count(tmp_path):
+    given_weights = np.arange(20.0, dtype="float32")
+    table = load(
+        saved(tmp_path, x=X[:40], y=Y[:40], x_test=X[40:], y_test=Y[40:], weights_test=given_weights)
+    )
+    of_train, of_test = table.weights["weights"]
+    np.testing.assert_array_equal(of_train, np.ones(40))
+    np.testing.assert_array_equal(of_test, given_weights)
+
+
 def test_a_function_gives_what_keras_data_sets_give(tmp_path):
     body = "return (np.ones((50, 4, 2)), np.array(['b', 'a'] * 25)), (np.ones((10, 4, 2)), np.array(['b', 'a'] * 5))"
     table = load(written(tmp_path, body))

@@ -257,7 +257,7 @@ def _table(
 
 
 def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
-    """Return the table of arrays, which are not encoded. If test rows are given, all rows keep their order."""
+    """Return the table of arrays, which are not encoded. Beside given test rows, rows keep their order without a kind."""
     y = given.y
     if given.test is not None:
         if given.test.y.empty:
@@ -282,31 +282,32 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
     problems += [replace(problem, missing={}) for problem in by_gaps]
     if target is None or problems:
         raise DataError(columns.message(spec.path, problems))
-    positions, how, x = np.arange(inputs.count(given.x)), spec.how, given.x
-    notes = (*of_plan, *target.notes)
-    weights = {} if given.weights is None else {WEIGHTS: (given.weights, given.weights)}
+    positions, how, x, test_rows = np.arange(inputs.count(given.x)), spec.how, given.x, None
+    notes, weights = [*of_plan, *target.notes], given.all_weights
     if given.test is not None:
-        train, test, validation = positions, np.arange(len(positions), len(y)), None
-        if how.validation is not None:
-            validation = len(positions) - splits.fitted(len(positions), how.validation)
-        x = inputs.joined(given.x, given.test.x)
-        of_test = given.test.weights if given.test.weights is not None else np.ones(len(test), np.float32)
-        weights = {name: (pair[0], of_test) for name, pair in weights.items()}
+        test_rows, x = np.arange(len(positions), len(y)), inputs.joined(given.x, given.test.x)
+        notes += splits.told_of_given_test(how)
+    if test_rows is not None and how.kind is None:
+        count = (
+            None if how.validation is None else len(positions) - splits.fitted(len(positions), how.validation)
+        )
+        found = splits.Parts(positions, test_rows, count)
     else:
         how, classes, told = _split_of(how, target, positions)
-        found = splits.split(positions, how, how.validation or validation_split, None, None, None, classes)
-        notes = (*notes, *told)
+        found = splits.split(
+            positions, how, how.validation or validation_split, test_rows, None, None, classes
+        )
+        notes += told
         if spec.how.kind is None and not target.are_texts:
-            told = splits.told_of_rare(found, classes, target.classes, target.task, validation_split)
-            notes = (*notes, *told)
-        train, test, validation = found.train, found.test, found.validation
-        weights = {name: (pair[0][train], pair[1][test]) for name, pair in weights.items()}
+            notes += splits.told_of_rare(found, classes, target.classes, target.task, validation_split)
+    train, test = found.train, found.test
+    by_weight = {} if weights is None else {WEIGHTS: (weights[train], weights[test])}
     is_matrix = not isinstance(x, Mapping) and x.ndim == 2
     features = tuple(f"x{n}" for n in range(inputs.shape(x)[0])) if is_matrix else ()
     return Table(
         inputs.taken(x, train), target.values[train], inputs.taken(x, test), target.values[test], features,
         ", ".join(target.names), given.sha256, {},
-        target.task, target.classes, target.names, weights, validation, None, spec.target_shape, notes,
+        target.task, target.classes, target.names, by_weight, found.validation, None, spec.target_shape, tuple(notes),
         target.are_ordered,
     )  # fmt: skip
 

@@ -61,6 +61,16 @@ class Given:
     test: Given | None = None
 
     @property
+    def all_weights(self) -> np.ndarray | None:
+        """The weights of all rows and then of the test rows; 1 where only the others have some, None if none have."""
+        parts = [self] if self.test is None else [self, self.test]
+        if all(part.weights is None for part in parts):
+            return None
+        return np.concatenate(
+            [np.ones(len(part.y), np.float32) if part.weights is None else part.weights for part in parts]
+        )
+
+    @property
     def sha256(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
         digest = hashlib.sha256()

@@ -136,6 +136,19 @@ def told_of_rare(
     ]
 
 
+def told_of_given_test(how: Split) -> list[str]:
+    """Return which keys of `how` change nothing if the test rows are given as arrays, as a sentence."""
+    keys = [
+        f"{key} ({getattr(how, key)})"
+        for key in ("test", *(() if how.kind else ("seed",)))
+        if getattr(how, key) != getattr(Split, key)
+    ]
+    if not keys:
+        return []
+    found = f"The test rows are given, so these keys of split under data change nothing: {', '.join(keys)}."
+    return [found if how.kind else f"{found} The rows keep their order; kind: random draws them anew."]
+
+
 def fitted(train: int, share: float) -> int:
     """Return how many of the train rows are fitted; rounded as `array_slicing.train_validation_split` of Keras does."""
     return math.floor(train * (1 - share))
