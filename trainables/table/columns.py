@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from trainables.table import whole
 from trainables.table.marks import (
     Reading,
     line,
@@ -155,7 +156,9 @@ def stripped(
         if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_bool_dtype(values):
             continue
         if values.dtype == object and _are_numbers(values):
-            frame[name] = values = pd.to_numeric(values.map(to_number, na_action="ignore"))
+            exact = whole.of_objects(values) if str(name) in (spec.categories or {}) else None
+            numbers = pd.to_numeric(values.map(to_number, na_action="ignore")) if exact is None else exact
+            frame[name] = values = numbers
         if pd.api.types.is_numeric_dtype(values):
             if (gaps := values.isin(no_values)).any():
                 frame[name] = values.mask(gaps)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from trainables.table import other_formats
+from trainables.table import other_formats, whole
 from trainables.table.expected import Expected, with_texts
 from trainables.table.source import Source, check_names, with_names
 from trainables.table.spec import WHITESPACE, DataError, DataSpec
@@ -56,12 +56,15 @@ def read(path: str, data: bytes, spec: DataSpec, expected: Expected, again: Call
     labels = [name or f"column {position}" for position, name in enumerate(names, 1)]
     skip = first[0][1] if spec.header else 0
 
-    def written(positions: list[int]) -> pd.DataFrame:
-        return _as_written(data, spec, encoding, labels, skip, positions)
+    def written(positions: list[int], with_gaps: bool = False) -> pd.DataFrame:
+        return _as_written(data, spec, encoding, labels, skip, positions, with_gaps)
 
     with _readable(path, data, spec, encoding):
         try:
             frame = _parsed(data, spec, encoding, labels, skip, expected)
+            frame = whole.of_text(
+                frame, spec.categories or (), spec.decimal, lambda some: written(some, True)
+            )
             frame, gap_texts = with_texts(frame, written, spec, expected)
         except pd.errors.ParserError as error:
             _check_lengths(path, data, spec, encoding, len(names))
@@ -98,12 +101,18 @@ def _parsed(
 
 
 def _as_written(
-    data: bytes, spec: DataSpec, encoding: str, labels: list[str], skip: int, positions: list[int]
+    data: bytes,
+    spec: DataSpec,
+    encoding: str,
+    labels: list[str],
+    skip: int,
+    positions: list[int],
+    with_gaps: bool,
 ) -> pd.DataFrame:
-    """Return the columns at some positions as texts, in which only those of the plan's `na` are gaps."""
+    """Return the columns at some positions as texts, in which those of the plan's `na` are gaps, others `with_gaps`."""
     return pd.read_csv(
         _below(data, encoding, skip), header=None, names=labels, index_col=False, skipinitialspace=True,
-        sep=_separator(spec), na_values=spec.na or [], keep_default_na=False,
+        sep=_separator(spec), na_values=spec.na or [], keep_default_na=with_gaps,
         usecols=[labels[position] for position in positions], dtype=str,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from trainables.table import columns, named_index, readers
+from trainables.table import columns, named_index, readers, whole
 from trainables.table.columns import Problem
 from trainables.table.expected import Expected
 from trainables.table.given import Given, called, from_npz
@@ -98,7 +98,9 @@ def read(spec: DataSpec, by_weight: Sequence[str] = ()) -> Raw | Given:
             names = ", ".join(map(repr, lacking))
             raise DataError(f"{other.name}: there is no column {names}, as in {first.name}. {mend}")
     frames = [first.frame, *(source.frame[list(first.frame.columns)] for source in sources[1:])]
-    frame = first.frame if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    frame = frames[0]
+    if len(frames) > 1:
+        frame = pd.concat(whole.of_one_kind(frames, spec.categories or ()), ignore_index=True)
     # The checksum of one file is that of its bytes; several files have that of their checksums.
     sha256 = digest[0] if len(digest) == 1 else hashlib.sha256(" ".join(digest).encode()).hexdigest()
     return Raw(tuple(sources), frame, sha256)

@@ -19,7 +19,7 @@ import pyarrow.feather
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from trainables.table import delimited, excel, named_index, other_formats
+from trainables.table import delimited, excel, named_index, other_formats, whole
 from trainables.table.expected import NOTHING, Expected
 from trainables.table.source import Source, check_names, with_names
 from trainables.table.spec import COMPRESSIONS, EXCEL, DataError, DataSpec, ending_of
@@ -97,7 +97,7 @@ def _read_arrow(
     try:
         table = load()
         check_names([str(name) for name in table.schema.names], path)
-        frame = table.to_pandas()
+        frame = whole.of_arrow(table.to_pandas(), table, spec.categories or ())
     except DataError:
         raise
     except Exception as error:  # pyarrow raises many types
