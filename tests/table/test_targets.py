@@ -275,3 +275,33 @@ def test_a_number_with_another_mark_than_the_plan_says_gets_no_remedy_that_does_
     spec = DataSpec("t.csv", "y", decimal=",", delimiter=";")
     _, [problem] = target_of(frame, Source("t.csv", frame), spec)
     assert 'but data.decimal is ","' in problem.text and not problem.settings
+
+
+@pytest.mark.parametrize("task", ["auto", "binary", "multiclass", "regression"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Categorical([0.0, 1.0, np.inf] * 9),
+        pd.Series([True, False, np.inf] * 9, dtype=object),
+        pd.Series(["a", "b", -np.inf] * 9, dtype=object),
+    ],
+)
+def test_an_infinite_number_is_no_class(values, task):
+    target, [problem] = found(values, task)
+    assert target is None and "inf in row 3, but needs" in problem.text and problem.is_target
+
+
+@pytest.mark.parametrize("odd", [np.inf, 1e39])
+def test_each_of_several_targets_needs_finite_numbers(odd):
+    numbers = {"a": pd.Categorical([1.5, 2.0, odd] * 9), "b": pd.Series(["1", "2", str(odd)] * 9)}
+    frame = pd.DataFrame({**numbers, "c": np.arange(27)})
+    target, problems = target_of(frame, Source("t.csv", frame), DataSpec("t.csv", [*"abc"]))
+    assert target is None and [problem.column for problem in problems] == ["a", "b"]
+    assert all("needs a finite number that float32 can hold" in problem.text for problem in problems)
+
+
+def test_the_text_inf_and_a_category_without_rows_are_no_infinite_numbers():
+    target, problems = found(["a", "inf"] * 9)
+    assert not problems and target.classes == ("a", "inf")
+    target, problems = found(pd.Categorical([0.0, 1.0] * 9, categories=[0.0, 1.0, np.inf]))
+    assert not problems and target.classes == (0, 1)

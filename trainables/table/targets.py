@@ -233,6 +233,8 @@ def _wrong(frame: pd.DataFrame, name: str, source: Source, spec: DataSpec) -> Pr
             name, f"{what} holds values of type {type(odd[0]).__name__}, such as {odd[0]!r}, but needs numbers, texts or "
             f'truth values. Convert it, for example by frame["{name}"].astype(str)', (),
         )  # fmt: skip
+    if problem := _infinite(values, codes, distinct_values, source, several):
+        return problem
     # Truth values are classes, but numbers if there are several targets.
     are_numbers = [
         not np.isnan(to_number(value)) and (several or not isinstance(value, bool | np.bool_))
@@ -263,6 +265,35 @@ def _wrong(frame: pd.DataFrame, name: str, source: Source, spec: DataSpec) -> Pr
             "Name another column in data.target", (),
         )  # fmt: skip
     return None
+
+
+def _infinite(
+    values: pd.Series, codes: np.ndarray, distinct: Any, source: Source, are_numbers: bool
+) -> Problem | None:
+    """Return what is wrong with a target that has an infinite number among other values; None if it has none.
+
+    Args:
+        values: the target.
+        codes: the position of each value among the distinct ones, -1 for a gap.
+        distinct: the distinct values.
+        source: where they are from.
+        are_numbers: whether all of them will be numbers of float32. Else they are labels, and texts such as "inf" are, too.
+    """
+    with np.errstate(over="ignore"):
+        infinite = [
+            bool(np.isinf(np.float32(to_number(value)) if are_numbers else to_number(value)))
+            and (are_numbers or not isinstance(value, str))
+            for value in distinct
+        ]
+    rows = np.append(infinite, False)[codes]
+    if not rows.any():
+        return None
+    row, needs = (
+        int(rows.argmax()),
+        "a finite number that float32 can hold" if are_numbers else "finite numbers or texts",
+    )
+    text = f'the target "{values.name}" is {shown(values, row)} in row {source.row(row)}, but needs {needs}'
+    return Problem(str(values.name), text, ())
 
 
 def _misread(
