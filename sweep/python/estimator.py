@@ -35,7 +35,7 @@ from sklearn.utils.validation import (
 
 from cluster.connect.local import available_cpus
 from results.run import Run
-from sweep.python.features import check_features
+from sweep.python.features import check_features, check_no_columns
 from sweep.python.fitted import FittedPoint, by_value
 from sweep.python.held_out import check_keys, held_out, how_of
 from sweep.python.ranked import ranked
@@ -112,6 +112,8 @@ class _KerasSweep(BaseEstimator):
         fit, held = held_out(x, y, task, how, float(self.validation_fraction), int(seed))
         if isinstance(x, pd.DataFrame):
             check_features(x, self.data)
+        else:
+            check_no_columns(self.data)
         build = self.build
         if not isinstance(build, str):
             named = inspect.signature(build).parameters

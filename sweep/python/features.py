@@ -50,6 +50,22 @@ def check_features(x: pd.DataFrame, data: Mapping[str, Any] | None) -> None:
         )
 
 
+def check_no_columns(data: Mapping[str, Any] | None) -> None:
+    """Check that no key says what columns become, because X is an array, which is taken as it is.
+
+    Args:
+        data: the argument of the estimator.
+
+    Raises:
+        ValueError: the message names these keys.
+    """
+    if keys := [key for key in ("drop", "categories") if (data or {}).get(key)]:
+        raise ValueError(
+            f"data has the key {' and '.join(map(repr, keys))}, but X is an array, whose columns are taken as they are and "
+            "have no names. Give a data frame, or remove it from data."
+        )
+
+
 def _ways(given: dict[str, Any], problems: Sequence[Problem], may_drop_rows: bool) -> list[dict[str, Any]]:
     """Return the arguments `data` that mend what is wrong; each has all keys that are needed together."""
     settings = columns.settings_of(problems)

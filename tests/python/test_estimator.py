@@ -327,6 +327,12 @@ def test_an_array_has_no_column_to_split_by():
         made.fit(X, TARGET)
 
 
+@pytest.mark.parametrize("data", [{"drop": [1]}, {"drop": ["a"]}, {"categories": {"a": "hash"}}])
+def test_an_array_has_no_columns_that_become_something_else(data):
+    with pytest.raises(ValueError, match=f"the key '{next(iter(data))}', but X is an array"):
+        KerasSweepRegressor(one_number, {"units": [2]}, data=data).fit(X, TARGET)
+
+
 def test_a_builder_without_a_name_is_pickled_by_value(tmp_path):
     factor = 2
 

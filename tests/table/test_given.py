@@ -156,6 +156,20 @@ def test_other_data_are_refused(data, words):
         given(data, "my_data.py:load")
 
 
+def test_what_cannot_be_made_of_arrays_is_refused(tmp_path):
+    spec = saved(tmp_path, x=X, y=Y, x_test=np.where(np.equal(X, X[7, 1]), -99, X), y_test=Y)
+    with pytest.raises(
+        DataError, match=r"x_test is -99 in row 7, counted from 0, which data\.na takes for a gap"
+    ):
+        load(replace(spec, na=["?", "-99"]))
+    assert len(load(replace(spec, na=["?", "-98"])).y_train) == 60
+    (tmp_path / "digest.json").write_text("1")  # as `sweep.search` writes it
+    with pytest.raises(DataError, match=r"columns 1, 3 by position.* numpy\.delete\(x, \[0, 2\], axis=1\)"):
+        load(replace(spec, drop=[1, "id", 3]))
+    [note] = load(replace(spec, drop=["id"])).notes
+    assert "change nothing: drop (['id'])" in note
+
+
 def test_columns_of_targets_may_be_called_by_numbers_and_truth_values(tmp_path):
     codes = np.arange(60) % 3
     for y, names in (

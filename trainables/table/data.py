@@ -18,7 +18,7 @@ import pandas as pd
 
 from trainables.table import columns, inputs, leaks, lost, raws, recipe, remedies, splits, targets
 from trainables.table.columns import Problem
-from trainables.table.given import WEIGHTS, Given, targets_of_plan
+from trainables.table.given import WEIGHTS, Given, targets_of_plan, told_of_gaps
 from trainables.table.recipe import Recipe
 from trainables.table.source import Source
 from trainables.table.spec import DataError, DataSpec, Split, TargetShape, Task
@@ -282,6 +282,8 @@ def _of_arrays(given: Given, spec: DataSpec, validation_split: float) -> Table:
     problems += [replace(problem, missing={}) for problem in by_gaps]
     if target is None or problems:
         raise DataError(columns.message(spec.path, problems))
+    if told_of_gap := told_of_gaps(given, spec):
+        raise DataError(f"{spec.path}: {told_of_gap}")
     positions, how, x, test_rows = np.arange(inputs.count(given.x)), spec.how, given.x, None
     notes, weights = [*of_plan, *target.notes], given.all_weights
     if given.test is not None:

@@ -26,6 +26,7 @@ from pandas.api.types import is_numeric_dtype
 from trainables.source_file import run_file
 from trainables.table import inputs
 from trainables.table.inputs import Features
+from trainables.table.marks import to_number
 from trainables.table.spec import DataError, DataSpec
 
 KEYS = ("x", "y", "weights", "x_test", "y_test", "weights_test")
@@ -258,6 +259,12 @@ def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> tuple[pd.DataFrame, tupl
         )
     changed = {**spec.changed(), **({"split.column": spec.how.column} if spec.how.column is not None else {})}
     of_columns = {key: f"{key} ({changed[key]!r})" for key in _OF_COLUMNS if key in changed}
+    if positions := [item for item in spec.drop or [] if isinstance(item, int)]:
+        del of_columns["drop"]
+        wrong.append(
+            f"data.drop names the columns {', '.join(map(str, positions))} by position, but arrays are taken as they are. "
+            f"Remove it, and leave them out of x, as by numpy.delete(x, {[item - 1 for item in positions]}, axis=1)."
+        )
     notes: tuple[str, ...] = ()
     if (Path(spec.path).parent / DIGEST).is_file():
         harmless = [of_columns.pop(key) for key in _HARMLESS if key in of_columns]
@@ -274,6 +281,22 @@ def targets_of_plan(y: pd.DataFrame, spec: DataSpec) -> tuple[pd.DataFrame, tupl
     if wrong:
         raise DataError("\n".join(f"{spec.path}: {one}" for one in wrong))
     return y, notes
+
+
+def told_of_gaps(found: Given, spec: DataSpec) -> str:
+    """Return that features of arrays are numbers that mean gaps by `na`; empty if none are."""
+    numbers = [number for text in spec.na or [] if not np.isnan(number := to_number(text))]
+    for label, part in (("x", found), ("x_test", found.test)):
+        arrays = {} if part is None else part.x if isinstance(part.x, Mapping) else {"": part.x}
+        for name, array in arrays.items() if numbers else ():
+            if (odd := np.isin(array, np.array(numbers, np.float32))).any():
+                what = f"{label}[{name!r}]" if name else label
+                row = int(np.argwhere(odd)[0][0])
+                return (
+                    f"{what} is {array[odd][0]:g} in row {row}, counted from 0, which data.na takes for a gap, but arrays "
+                    "have none. Leave such rows out, fill them, or give a data frame and write missing: fill under data."
+                )
+    return ""
 
 
 def _by_key(data: Any, name: str) -> dict[str, Any]:
