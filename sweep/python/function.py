@@ -50,14 +50,28 @@ class Pickled:
 
 
 def named(function: Callable[..., Any]) -> str | None:
-    """Return `path/to/file.py:name` for a function that a file defines at its top level; None for others."""
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
-    path, name = getattr(module, "__file__", None), getattr(function, "__qualname__", "")
-    if module is None or module.__name__ == "__main__" or not path or not str(path).endswith(".py"):
+    """Return the name of a function that a file defines at its top level; None for others.
+
+    It is `path/to/file.py:name`; of a file with relative imports, `package.module:name`, because they need the package.
+    """
+    if not inspect.isfunction(function):
         return None
-    if not inspect.isfunction(function) or vars(module).get(name) is not function:
+    name, module, given = function.__qualname__, function.__module__ or "", function.__globals__
+    there = vars(sys.modules[module]) if module in sys.modules else {}
+    if there.get(name) is not function and given.get("__name__") == module:
+        there = given  # the module was imported anew since, as for a model of its own
+    path = str(there.get("__file__"))
+    if module == "__main__" or not path.endswith(".py") or there.get(name) is not function:
         return None
-    return f"{Path(path).resolve()}:{name}"
+    return f"{module}:{name}" if _imports_relatively(Path(path)) else f"{Path(path).resolve()}:{name}"
+
+
+def _imports_relatively(path: Path) -> bool:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
 
 
 def pickled(function: Callable[..., Any]) -> Pickled:

@@ -1,5 +1,6 @@
 """`sweep.search` trains what a session has, into a folder like any other run's, and the same call resumes it."""
 
+import importlib
 import json
 import signal
 from pathlib import Path
@@ -195,6 +196,29 @@ def test_functions_of_a_file_are_named():
     run = sweep.search("mine.py:build", X, Y, space=SPACE, **QUICK)
     assert run.plan["builder"] == f"{Path('mine.py').resolve()}:build"
     assert not Path("runs/build/given/builder").exists()
+
+
+def test_a_function_of_a_package_may_import_relatively(monkeypatch):
+    body = "    model = keras.Sequential([keras.Input(input_shape), dense(units), keras.layers.Dense(1)])\n"
+    for path, text in {
+        "own_package/__init__.py": "",
+        "own_package/nets/__init__.py": "",
+        "own_package/layers.py": "import keras\ndef dense(units):\n    return keras.layers.Dense(units)\n",
+        "own_package/nets/small.py": "import keras\nfrom ..layers import dense\ndef build(units, *, input_shape):\n"
+        + body + "    model.compile('sgd', 'mse')\n    return model\n",
+    }.items():  # fmt: skip
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).write_text(text)
+    monkeypatch.syspath_prepend(Path.cwd())
+    build = importlib.import_module("own_package.nets.small").build
+    run = sweep.search(build, X, Y, space=SPACE, **QUICK)
+    assert run.plan["builder"] == "own_package.nets.small:build"
+    assert set(run.points["status"]) == {"completed"} and run.predict(0, X[:3], trust=True).shape == (3, 1)
+    assert sweep.search(build, X, Y, space=SPACE, **QUICK).folder.path == run.folder.path
+    Path("own_package/layers.py").write_text(
+        "import keras\ndef dense(units):\n    return keras.layers.Dense(2 * units)\n"
+    )
+    assert sweep.search(build, X, Y, space=SPACE, **QUICK).folder.path != run.folder.path
 
 
 def test_everything_wrong_is_in_one_message_and_nothing_is_written():
