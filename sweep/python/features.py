@@ -36,6 +36,8 @@ def check_features(x: pd.DataFrame, data: Mapping[str, Any] | None) -> None:
     if faults:
         return
     frame = columns.stripped(x.reset_index(drop=True).set_axis(x.columns.map(str), axis=1), spec)
+    if any(_is_unclear(item, frame) for item in spec.drop or []):
+        return
     source = Source("X", frame)
     names = _features(frame, spec)
     found = [columns.kind_of(frame[name], source, spec) for name in names if _is_of_one_type(frame[name])]
@@ -91,6 +93,12 @@ def _features(frame: pd.DataFrame, spec: DataSpec) -> list[str]:
     for item in spec.drop or []:
         aside.add(names[item - 1] if isinstance(item, int) and 1 <= item <= len(names) else str(item))
     return [name for name in names if name not in aside]
+
+
+def _is_unclear(item: str | int, frame: pd.DataFrame) -> bool:
+    """Return whether an item of `drop` is a position and the name of another column, so that the sweep refuses it."""
+    is_name = isinstance(item, int) and str(item) in frame.columns
+    return is_name and not (1 <= item <= frame.shape[1] and frame.columns[item - 1] == str(item))  # type: ignore[operator]
 
 
 def _is_of_one_type(values: pd.Series) -> bool:

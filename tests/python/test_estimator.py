@@ -327,6 +327,14 @@ def test_an_array_has_no_column_to_split_by():
         made.fit(X, TARGET)
 
 
+def test_a_position_that_is_another_column_s_name_is_refused_and_not_repeated():
+    x = pd.DataFrame(X[:, :3], columns=["0", "1", "2"]).assign(**{"2": np.where(X[:, 0] > 0, np.nan, 1.0)})
+    made = KerasSweepRegressor(one_number, {"units": [2]}, data={"drop": [2]})
+    with pytest.raises(ValueError, match='drop names the position 2, but a column is called "2"') as error:
+        made.fit(x, TARGET)
+    assert "drop': [" not in str(error.value)
+
+
 @pytest.mark.parametrize("data", [{"drop": [1]}, {"drop": ["a"]}, {"categories": {"a": "hash"}}])
 def test_an_array_has_no_columns_that_become_something_else(data):
     with pytest.raises(ValueError, match=f"the key '{next(iter(data))}', but X is an array"):
