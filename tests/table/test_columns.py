@@ -209,3 +209,22 @@ def test_a_comma_before_three_digits_may_be_either_mark():
 def test_one_mark_of_two_meanings_is_told_with_the_other_mark(marks, said):
     with pytest.raises(DataError, match=said):
         DataSpec("t.csv", "y", **marks)
+
+
+@pytest.mark.parametrize(
+    ("settings", "amounts"),
+    [
+        ({"strip": ["$"]}, ["05", "$1"]),
+        ({"decimal": ","}, ["05", "1,5"]),
+        ({"thousands": ","}, ["05", "1,500"]),
+    ],
+)
+def test_codes_stay_texts_if_the_numbers_of_another_column_have_signs(settings, amounts):
+    codes = ["0012", "12"] * 9
+    frame = pd.DataFrame({"code": codes, "amount": amounts * 9, "y": codes})
+    found = stripped(frame, DataSpec("t.parquet", "y", **settings))
+    assert found["code"].tolist() == codes and pd.api.types.is_numeric_dtype(found["amount"])
+    assert found["y"].tolist() == [12] * 18  # a target is an amount, or the plan says that it is of classes
+    # Of rows to predict, the recipe says which columns hold numbers.
+    known = stripped(frame, DataSpec("t.parquet", "y", **settings), {"code": True})
+    assert known["code"].tolist() == [12] * 18

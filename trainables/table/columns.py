@@ -147,7 +147,7 @@ def stripped(
         spec: says how numbers are written.
         are_numbers: whether the columns hold numbers, by name, as far as this is known; of others, all their rows decide.
     """
-    known = are_numbers or {}
+    known, aside = are_numbers or {}, {*spec.targets, spec.weight, spec.how.column}
     frame = frame.copy(deep=False)
     written = spec.thousands or spec.decimal != "."
     no_values = [number for text in spec.na or [] if not np.isnan(number := to_number(text))]
@@ -165,10 +165,20 @@ def stripped(
             continue
         if spec.na:
             values = values.mask(values.isin([*spec.na, *no_values]))
-        if (spec.strip or written) and known.get(str(name), True):
-            values = _as_numbers(values, spec, name in known)
+        is_known = name in known
+        is_sure = is_known or name in aside
+        if (spec.strip or written) and known.get(str(name), True) and (is_sure or not _are_codes(values)):
+            values = _as_numbers(values, spec, is_known)
         frame[name] = values
     return frame
+
+
+def _are_codes(values: pd.Series) -> bool:
+    """Return whether texts are codes, some such as 0012, which settings for the numbers of other columns leave alone."""
+    texts = set(map(str, values.dropna()))  # not all kinds of values can be hashed
+    return any(re.match(r"0\d", text) for text in texts) and not any(
+        np.isnan(to_number(text)) for text in texts
+    )
 
 
 def _are_numbers(values: pd.Series) -> bool:
