@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+import pandas as pd
 
 from results import figures
 from results.analysis import curves as learning
@@ -14,7 +15,8 @@ from results.analysis.condition import numbers
 from results.analysis.importance import about_pruned
 from results.analysis.leaderboard import leaderboard, to_csv
 from results.folder.path import AnyPath
-from results.schema import Status
+from results.run import Run
+from results.schema import Status, column_of, metric_and_split
 from sweep.commands.chosen import check_axis, chosen_rows, judged, opened, ranking
 from sweep.commands.options import BOTH_FORMS, BY, FOLDER, HTML, JSON, WHERE, WITH_PRUNED
 from sweep.commands.printing import printable, write_page
@@ -63,8 +65,10 @@ def curves(
     if as_csv and as_json:
         raise InputError(BOTH_FORMS)
     run, rows, note = opened(folder), chosen_rows(folder, where), ""
-    log = run.directions.log
     with as_input_error():
+        if by is not None:
+            numbers(rows, by)
+        shown = by
         if idx:
             missing = sorted(set(idx) - set(rows["idx"]))
             if missing:
@@ -86,6 +90,7 @@ def curves(
         if per and not with_pruned:
             rows = rows[~pruned]
         read = run.curves(rows["idx"].tolist())
+        log = _log(run, read, shown, only_shown=bool(idx or per))
         if per:
             check_axis(run, per)
             rows, note = where_acting(rows, per, run.conditional)
@@ -95,7 +100,9 @@ def curves(
         else:
             every, table = (
                 learning.annotated(read, rows),
-                learning.summary(read, rows, log, run.directions.chosen()[1]),
+                learning.summary(
+                    read, rows, log, run.directions.chosen(None if log == run.directions.log else shown)[1]
+                ),
             )
     if html:
         drawn = figures.bands_figure(table, per, log) if per else figures.curves_figure(every, run.metrics)
@@ -115,6 +122,28 @@ def curves(
             click.echo(f"Note: {printable(note)}")
     else:
         plain_table(table, f"{log} of each point")
+
+
+def _log(run: Run, read: pd.DataFrame, by: str | None, only_shown: bool) -> str:
+    """Return the column of the curves that is shown: that of `by`, else that of the objective.
+
+    Args:
+        run: the run.
+        read: the curves.
+        by: the column of `points` that the user named, or None.
+        only_shown: whether `by` ranks nothing, so a column without curves is of no use.
+
+    Raises:
+        InputError: `by` is of no use.
+    """
+    metric, split = metric_and_split(by or "") or ("", "")
+    log = {"va": f"val_{metric}", "tr": metric}.get(split)
+    if by is None or log in read:
+        return log or run.directions.log
+    if only_shown:
+        having = ", ".join(column_of(metric, "va") for metric in run.metrics)
+        raise InputError(f"--by {by} has no learning curves. Name a metric on the validation rows: {having}.")
+    return run.directions.log
 
 
 def _few(last: int) -> list[int]:

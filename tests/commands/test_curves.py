@@ -39,6 +39,21 @@ def test_what_cannot_be_told_is_said(grid_run, words, said):
     assert said in message("curves", grid_run, *words)
 
 
+def test_by_chooses_the_metric_whose_curves_are_shown(tmp_path):
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}, {"idx": 1}])
+    epochs, run = list(run.curves(0)["MAE"]), run.folder.path
+    for words in ([], [0], ["--per", "units"]):
+        said = sweep("curves", run, *words, "--by", "MAE_va").output
+        assert said.startswith("val_MAE "), said
+        assert sweep("curves", run, *words).output.startswith("val_loss ")
+    by_train = answer("curves", run, "--per", "units", "--by", "MAE_tr")
+    assert [row["middle"] for row in by_train if row["value"] == 1] == pytest.approx(epochs)
+    assert sweep("curves", run, "--by", "params").output.startswith("val_loss ")  # it only ranks
+    for words in ([0], ["--per", "units"]):
+        assert "has no learning curves" in message("curves", run, *words, "--by", "MAE_te")
+        assert 'Did you mean "MAE_va"' in message("curves", run, *words, "--by", "MAE_v")
+
+
 def test_bands_leave_pruned_points_out_and_say_so(pruned_run):
     said = sweep("curves", pruned_run, "--per", "units")
     assert "Note: 1 pruned points are left out" in said.output
