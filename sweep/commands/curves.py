@@ -10,6 +10,7 @@ import pandas as pd
 
 from results import figures
 from results.analysis import curves as learning
+from results.analysis import repeats
 from results.analysis.acting import where_acting
 from results.analysis.condition import numbers
 from results.analysis.importance import about_pruned
@@ -64,7 +65,7 @@ def curves(
     """
     if as_csv and as_json:
         raise InputError(BOTH_FORMS)
-    run, rows, note = opened(folder), chosen_rows(folder, where), ""
+    run, rows, notes = opened(folder), chosen_rows(folder, where), []
     with as_input_error():
         if by is not None:
             numbers(rows, by)
@@ -81,11 +82,13 @@ def curves(
         elif not per:
             by, mode = ranking(folder, rows, by)
             numbers(rows, by)
-            best, said = judged(folder, rows, by, mode)
+            best, means = judged(folder, rows, by, mode)
             # With repeats, a row has means of their numbers, and the curves are those of one repeat.
-            chosen = leaderboard(best, top, by, mode)["idx"]
-            rows = rows.set_index("idx", drop=False).loc[chosen].reset_index(drop=True)
-            note = f"{said[0]} The curves are those of its best repeat." if said else ""
+            best = leaderboard(best, top, by, mode)
+            if means:
+                notes = [f"{means[0]} The curves are those of its best repeat."]
+                notes += repeats.about(best, rows, run.grid, run.repeats)
+            rows = rows.set_index("idx", drop=False).loc[best["idx"]].reset_index(drop=True)
         pruned = rows["status"] == Status.PRUNED
         if per and not with_pruned:
             rows = rows[~pruned]
@@ -94,6 +97,9 @@ def curves(
         if per:
             check_axis(run, per)
             rows, note = where_acting(rows, per, run.conditional)
+            notes = [note] if note else []
+            if pruned.any():
+                notes.insert(0, about_pruned(int(pruned.sum()), with_pruned))
             every = table = learning.bands(read, rows, per, log)
             if table.empty:
                 raise InputError(f"{folder}: no point that was trained to its end has a curve yet.")
@@ -111,17 +117,14 @@ def curves(
         click.echo(to_csv(every), nl=False)
     elif as_json:
         click.echo(json.dumps(records(table)))
-    elif per:
-        plain_table(
-            table[table["epoch"].isin(_few(table["epoch"].max()))],
-            f"{log} by {per}, 10% to 90% of the points",
-        )
-        if pruned.any():
-            click.echo(f"Note: {about_pruned(int(pruned.sum()), with_pruned)}")
-        if note:
-            click.echo(f"Note: {printable(note)}")
     else:
-        plain_table(table, f"{log} of each point")
+        if per:
+            few = table["epoch"].isin(_few(table["epoch"].max()))
+            plain_table(table[few], f"{log} by {per}, 10% to 90% of the points")
+        else:
+            plain_table(table, f"{log} of each point")
+        for said in notes:
+            click.echo(f"Note: {printable(said)}")
 
 
 def _log(run: Run, read: pd.DataFrame, by: str | None, only_shown: bool) -> str:

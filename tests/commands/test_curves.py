@@ -79,3 +79,12 @@ def test_the_best_epoch_is_the_one_of_the_repeat_that_is_drawn(tmp_path):
     run = make_run(tmp_path / "run", {"units": [1, 2]}, rows, repeats=2)
     found = {row["idx"]: row["best_epoch"] for row in answer("curves", run.folder.path, "--top", 2)}
     assert found == {1: 1, 0: 1}  # the means are 2
+
+
+def test_the_curves_of_one_repeat_say_that_means_are_ranked(tmp_path):
+    rows = [{"idx": idx, "seed": idx // 2, "loss_va": loss} for idx, loss in enumerate([0.2, 0.1, 0.4])]
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows, repeats=2).folder.path
+    said = sweep("curves", run).output
+    assert "The curves are those of its best repeat." in said
+    assert "1 of these 2 means is over fewer than the 2 repeats" in said
+    assert "Note" not in sweep("curves", run, 0).output
