@@ -5,7 +5,7 @@ the point's row is the one that was checked.
 
 Terminology
     best      the best points by the objective among those that the fused engine trained
-    others    points among the rest that were chosen at random: one in `ONE_IN`
+    others    points among the rest: those chosen at random, one in `ONE_IN`, and those that the user named
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Verification:
 
     Attributes:
         best: the best points, the best first.
-        others: points that were chosen at random.
+        others: points among the rest.
         entries: how the points compared that were checked and have not changed since, by idx.
         why: why not all of them were checked; empty if that is not known.
         most: how many of the best points should be checked.
@@ -200,23 +200,23 @@ def sentences(found: Verification, again: str = "") -> list[str]:
             "`engine: keras` trains all points by Keras itself."
         )
         said += [line for idx in found.differing for line in _different(idx, found.entries[idx])]
-    elif best == len(found.best):
-        drawn = f", and {others} of {len(found.others)} random others" if found.others else ""
-        said.append(f"{best} of the {len(found.best)} best points are what Keras trains{drawn}.")
-        if others < len(found.others) and again:
-            said.append(f"The others were not checked{_because(found.why, again)}.")
     else:
-        first = f"The first {best}" if best > 1 else "The first" if best else "None"
-        verb = (
-            "are what Keras trains"
-            if best > 1
-            else "is what Keras trains"
-            if best
-            else "was checked to its end"
-        )
-        said.append(f"{first} of the {len(found.best)} best points {verb}{_because(found.why, again)}.")
-        if others:
-            said.append(f"So are {others} of {len(found.others)} random others.")
+        rest = _because(found.why, again)
+        checked_best = best == len(found.best)
+        if best:
+            more = (
+                f", and {others} of {len(found.others)} others"
+                if others or (found.others and checked_best)
+                else ""
+            )
+            line = f"{best} of the {len(found.best)} best points {_are(best)} what Keras trains{more}"
+            said.append(f"{line}{'' if checked_best else rest}.")
+        elif others:
+            said.append(f"{others} of {len(found.others)} other points {_are(others)} what Keras trains.")
+        if found.best and not best:
+            said.append(f"None of the {len(found.best)} best points was checked to its end{rest}.")
+        elif checked_best and others < len(found.others) and again:
+            said.append(f"The others were not checked{rest}.")
     for idx, entry in found.entries.items():
         if entry.note:
             said.append(f"Point {idx} could not be verified: {entry.note}.")
@@ -233,6 +233,10 @@ def _different(idx: int, entry: Entry) -> list[str]:
         for column, epoch, is_, by_keras in entry.differences
     ]
     return [f"Point {idx}: {'; '.join(shown)}."]
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _because(why: str, again: str) -> str:

@@ -103,22 +103,20 @@ def test_sentences_say_how_many_are_what_keras_trains():
     assert said(ten, [], dict.fromkeys(ten, GOOD)) == ["10 of the 10 best points are what Keras trains."]
     everything = dict.fromkeys([*ten, 20, 21, 22], GOOD)
     assert said(ten, [20, 21, 22], everything) == [
-        "10 of the 10 best points are what Keras trains, and 3 of 3 random others."
+        "10 of the 10 best points are what Keras trains, and 3 of 3 others."
     ]
-    assert said(ten, [20, 21], everything | {21: PART})[0].endswith("and 1 of 2 random others.")
+    assert said(ten, [20, 21], everything | {21: PART})[0].endswith("and 1 of 2 others.")
     assert said([], [], {}) == []
 
 
 def test_sentences_say_what_was_not_checked_and_how_to_do_it():
     ten, why, again = list(range(10)), "5% of the sweep's time was used", "sweep verify out"
     assert said(ten, [20], {0: GOOD, 1: GOOD, 2: PART}, why, again) == [
-        "The first 2 of the 10 best points are what Keras trains (5% of the sweep's time was used; `sweep verify out` "
+        "2 of the 10 best points are what Keras trains (5% of the sweep's time was used; `sweep verify out` "
         "checks the rest).",
         "The first 2 of 5 epochs of point 2 are what Keras trains.",
     ]
-    assert said(ten, [], {0: GOOD}, why)[0].startswith(
-        "The first of the 10 best points is what Keras trains (5%"
-    )
+    assert said(ten, [], {0: GOOD}, why)[0].startswith("1 of the 10 best points is what Keras trains (5%")
     assert said(ten, [], {0: PART}, why)[0].startswith(
         "None of the 10 best points was checked to its end (5%"
     )
@@ -129,6 +127,21 @@ def test_sentences_say_what_was_not_checked_and_how_to_do_it():
     assert (
         said([0, 1], [], {0: GOOD, 1: lost})[1] == "Point 1 could not be verified: its worker died 3 times."
     )
+
+
+def test_sentences_tell_points_that_were_named_from_the_best():
+    ten, again = list(range(10)), "sweep verify out"
+    rest = "None of the 10 best points was checked to its end (`sweep verify out` checks the rest)."
+    assert said(ten, [17], {17: GOOD}, "", again) == ["1 of 1 other points is what Keras trains.", rest]
+    assert said(ten, [17, 20], {17: GOOD, 20: GOOD}, "", again)[0] == (
+        "2 of 2 other points are what Keras trains."
+    )
+    assert said([], [5], {5: GOOD}) == ["1 of 1 other points is what Keras trains."]
+    assert said(ten, [], {7: GOOD})[0] == "1 of the 10 best points is what Keras trains."
+    assert said(ten, [], {0: GOOD, 7: GOOD})[0] == "2 of the 10 best points are what Keras trains."
+    assert said(ten, [17], {0: GOOD, 17: GOOD}) == [
+        "1 of the 10 best points is what Keras trains, and 1 of 1 others."
+    ]
 
 
 def test_sentences_name_points_and_columns_that_differ_with_both_values():
