@@ -53,7 +53,7 @@ def as_options(address: str, insecure: bool) -> str:
 def follow_to_end(jobs: Jobs, job_id: str, options: str) -> None:
     """Show a job's output to its end and exit with its code; Ctrl-C and a lost connection leave it running."""
     jobs.get(job_id)  # one that the cluster does not know is bad input
-    again = f"Follow: {shlex.quote(command())} logs {job_id} -f{options}"
+    again = f"Follow: {command()} logs {job_id} -f{options}"
     try:
         job = jobs.follow(job_id, lambda part: click.echo(part, nl=False))
     except (KeyboardInterrupt, StopRequested):

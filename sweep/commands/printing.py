@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -55,10 +56,17 @@ def even_unread() -> Iterator[None]:
 
 
 def command() -> str:
-    """Return what the user types for this command: its name, or its path if the shell would not find the name."""
-    if shutil.which("sweep") or not sys.argv[0].endswith("sweep"):
-        return "sweep"
-    return os.path.relpath(sys.argv[0])
+    """Return what the user types into a shell for this command, with quotes: its name, if the shell would find it.
+
+    Else its path, or the Python that runs it by `python -m sweep`.
+    """
+    called = Path(sys.argv[0])
+    if not shutil.which("sweep"):
+        if called.name == "sweep":
+            return shlex.quote(os.path.relpath(called))
+        if called.parts[-2:] == ("sweep", "__main__.py"):
+            return f"{shlex.quote(os.path.relpath(sys.executable))} -m sweep"
+    return "sweep"
 
 
 def write_page(target: AnyPath, page: str) -> None:

@@ -145,7 +145,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     except FolderError as error:  # the store is unreachable, which has most likely stopped the run
         if not outcome.error:
             click.echo(f"\nNote: {error}")
-    sweep, folder = shlex.quote(command()), shlex.quote(str(out))
+    sweep, folder = command(), shlex.quote(str(out))
     if outcome.verification and not outcome.tally.open:
         click.echo()
         for line in sentences(outcome.verification, again_of(out) if outcome.verification.waiting else ""):
@@ -160,7 +160,7 @@ def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
 
 def _resume() -> str:
     """Return the command that resumes this run."""
-    return os.environ.get(RESUME) or f"{shlex.quote(command())} {shlex.join(sys.argv[1:])}"
+    return os.environ.get(RESUME) or f"{command()} {shlex.join(sys.argv[1:])}"
 
 
 def _what_came_out(

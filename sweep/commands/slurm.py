@@ -82,7 +82,7 @@ def slurm(
         with as_input_error():
             job = backend.submit(script)
         click.echo(f"Submitted job {job}.")
-        shown = f"{shlex.quote(command())} status {shlex.quote(shared(out))}"
+        shown = f"{command()} status {shlex.quote(shared(out))}"
         click.echo(f"Next:    squeue --job {job}\n         {shown}")
 
 
@@ -90,10 +90,10 @@ def _resume(file: Path | None, submit: bool) -> str:
     """Return the command that queues this job again; on a node, `sweep run` would lack the cluster of the job."""
     if file is not None and not submit:
         return shlex.join(["sbatch", str(file.absolute())])
-    words = [command(), *sys.argv[1:]]
+    words = sys.argv[1:]
     if not submit:  # the script was printed, and nobody knows to which file
-        words.insert(2, "--submit")
-    return shlex.join(words)
+        words.insert(1, "--submit")
+    return f"{command()} {shlex.join(words)}"
 
 
 def _pairs(given: Iterable[str]) -> Mapping[str, str]:

@@ -73,7 +73,7 @@ def status(folder: AnyPath, as_json: bool) -> None:
         click.echo(f"kept here  {answer['kept_here']:,} points, finished but not stored: {run_folder.spool}")
     if state == "stopped":
         words = [
-            shlex.quote(command()),
+            command(),
             "run --out",
             shlex.quote(str(folder)),
             last.get("selection", ""),

@@ -91,14 +91,14 @@ def submit(
             words += [f"--cpus={cpus}"] if cpus else []
             words += ["--no-verify"] if no_verify else []
             words += ["--retry-failed"] if retry_failed else []
-            resume = shlex.join([command(), *sys.argv[1:]])
+            resume = f"{command()} {shlex.join(sys.argv[1:])}"
             job_id = jobs.submit(made, words, folder, {RESUME: resume, **passed_on()})
         state = "submitted"
     if as_json:
         click.echo(json.dumps({"job": job_id, "state": state, "address": address, "out": folder}))
     else:
         click.echo(f"Job {job_id} {state}.")
-        sweep, options = shlex.quote(command()), as_options(address, insecure)
+        sweep, options = command(), as_options(address, insecure)
         click.echo(f"Follow:  {sweep} logs {job_id} -f{options}\nStop:    {sweep} stop {job_id}{options}")
         click.echo(f"Status:  {sweep} status {shlex.quote(folder)}")
     if follow:

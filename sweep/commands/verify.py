@@ -99,7 +99,7 @@ def again_of(folder: AnyPath) -> str:
         check_builder(RunFolder(folder))
     except (SweepError, OSError, ValueError):
         trust = " --trust"
-    return f"{shlex.quote(command())} verify {shlex.quote(str(folder))}{trust}"
+    return f"{command()} verify {shlex.quote(str(folder))}{trust}"
 
 
 def _chosen(run: Run, idx: tuple[int, ...]) -> list[int]:
