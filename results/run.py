@@ -30,7 +30,7 @@ from results.folder.path import AnyPath, any_path
 from results.folder.run_folder import RunFolder
 from results.schema import metrics_of
 from results.space import Space, codes_of
-from results.store.read import lost, read_dataset, read_points
+from results.store.read import lost, parts_in, read_dataset, read_points
 
 REBUILD = "keras_grid_sweep.rebuild"
 """The group of two entry points, which get the folder, a configuration, the weights, and whether to trust.
@@ -57,7 +57,7 @@ class Run:
         try:
             plan = yaml.safe_load(self.folder.plan.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            if self.folder.exists or any(self.folder.points.glob("*.parquet")):
+            if self.folder.exists or parts_in(self.folder.points):
                 raise ValueError(
                     f"{self.folder.plan}: there is no such file. It is the run's plan, written by `sweep run`; restore it "
                     f"from a copy, or run the sweep again with its plan: `sweep run PLAN --out {shlex.quote(str(text))}`."
@@ -374,7 +374,7 @@ class Run:
     def _read(
         self, folder: AnyPath, idx: int | Iterable[int] | None, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        if not any(folder.glob("*.parquet")):
+        if not parts_in(folder):
             return pd.DataFrame({"idx": np.array([], "int64"), "epoch": np.array([], "int32")})
         chosen = None if idx is None else [int(i) for i in _as_list(idx)]
         table: pa.Table = read_dataset(folder, chosen, columns)

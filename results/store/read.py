@@ -8,9 +8,33 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 import pyarrow as pa
 
+from results.folder.errors import FolderError
 from results.folder.path import AnyPath, is_remote
 from results.folder.run_folder import RunFolder
 from results.store.parquet import DamagedError, read
+
+
+def parts_in(folder: AnyPath) -> list[AnyPath]:
+    """Return the Parquet files in `folder`.
+
+    Raises:
+        FolderError: it cannot be read.
+    """
+    if is_remote(folder):
+        return list(folder.glob("*.parquet"))
+    try:
+        # `Path.glob` passes over a folder that may not be read, as if it were empty.
+        return sorted(path for path in folder.iterdir() if path.suffix == ".parquet")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unread(folder, error) from None
+
+
+def _unread(path: AnyPath, error: OSError) -> FolderError:
+    return FolderError(
+        f"{path}: cannot be read ({error.strerror or error}). Correct the rights, or ask its owner."
+    )
 
 
 def read_parts(folder: AnyPath, idx: Sequence[int] | None = None) -> Iterator[pa.Table]:
@@ -18,9 +42,16 @@ def read_parts(folder: AnyPath, idx: Sequence[int] | None = None) -> Iterator[pa
 
     Raises:
         DamagedError: a part is damaged.
+        FolderError: a part cannot be read.
     """
     if not is_remote(folder):
-        yield from (read(path, idx) for path in sorted(folder.glob("*.parquet")))
+        for path in parts_in(folder):
+            try:
+                yield read(path, idx)
+            except DamagedError:
+                raise
+            except OSError as error:
+                raise _unread(path, error) from None
         return
     from results.store.object_dataset import read_parts as read_objects
 
@@ -71,8 +102,9 @@ def read_points(folder: RunFolder) -> pd.DataFrame:
 
     Raises:
         ValueError: there is no run in the folder, it has no rows, or a part of it is damaged.
+        FolderError: it cannot be read.
     """
-    if not any(folder.points.glob("*.parquet")):
+    if not parts_in(folder.points):
         if folder.plan.is_file():
             raise ValueError(
                 f"{folder.path}: no point has a row: {folder.points} has no file. The run has just begun, or the file was "

@@ -73,6 +73,15 @@ class _Commands(click.Group):
             with even_unread():
                 click.echo(f"Error: {message if len(message) < 4000 else message[:4000] + '...'}", err=True)
             ctx.exit(EXIT_BAD_INPUT)
+        except (
+            PermissionError
+        ) as error:  # of a folder of somebody else, wherever a command looks into it first
+            if error.filename is None:
+                raise
+            said = f"{error.filename}: {error.strerror}. Correct the rights, or ask its owner."
+            with even_unread():
+                click.echo(f"Error: {printable(said)}", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
         finally:
             supervisor.end()
 

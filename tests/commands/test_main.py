@@ -1,8 +1,10 @@
 """The group: a table of commands that are imported when asked for, and errors as messages."""
 
+import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -15,7 +17,8 @@ from results.folder.errors import FolderError
 from sweep.commands import main as module
 from sweep.commands.main import COMMANDS, imported, main, module_of
 from sweep.plan.form import PlanError
-from tests.help.commands import refused, sweep
+from tests.help.commands import message, refused, sweep
+from tests.help.exports import make_run
 from tests.help.repository import ROOT
 from trainables.builder.find import BuilderError
 
@@ -52,6 +55,40 @@ def test_the_shell_completes_commands_and_their_options():
     assert [item.value for item in completed([], "sta")] == ["status"]
     assert [item.value for item in completed(["top"], "--pa")] == ["--pareto"]
     assert not completed(["topp"], "--pa")
+
+
+@pytest.mark.parametrize("closed", ["..", "points", "points/part-00000.parquet"])
+def test_files_of_another_user_are_refused_by_one_message(tmp_path, closed):
+    run = make_run(tmp_path / "theirs" / "run", {"units": [1, 2]}, [{"idx": 0}, {"idx": 1}]).folder.path
+    words = [("top", run), ("curves", run), ("status", run)]
+    assert [sweep(*each).exit_code for each in words] == [0, 0, 0]  # imports what they need
+    (run / closed).chmod(0)
+    try:
+        with another_user(tmp_path):
+            said = [message(*each) for each in words]
+    finally:
+        (run / closed).chmod(0o755)
+    assert all("Permission denied" in one and str(tmp_path) in one for one in said), said
+
+
+@contextmanager
+def another_user(folder):
+    """Give up the rights of root, which may read all files; the folders above `folder` stay open."""
+    if os.geteuid():
+        yield
+        return
+    closed = {
+        each: each.stat().st_mode for each in (folder, *folder.parents) if not each.stat().st_mode & 0o1
+    }
+    for each, mode in closed.items():
+        each.chmod(mode | 0o5)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for each, mode in closed.items():
+            each.chmod(mode)
 
 
 def test_help_is_the_map():
