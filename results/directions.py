@@ -12,10 +12,11 @@ trains only if the mode of its objective is known. So where it is not, the file 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -23,7 +24,10 @@ from results.errors import ResultsError
 from results.folder.errors import FolderError
 from results.folder.files import write_json
 from results.folder.run_folder import RunFolder
-from results.schema import column_of, metric_and_split
+from results.schema import FINISHED_WELL, column_of, metric_and_split
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Mode = Literal["min", "max"]
 
@@ -155,6 +159,13 @@ def read(folder: RunFolder, plan: Mapping[str, Any] | None = None) -> Directions
     if (mode := _mode(given.get("mode"))) is not None:
         modes[metric] = mode
     return Directions(metric, modes, str(folder.metrics), damage)
+
+
+def with_objective(points: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
+    """Return the rows of `points`; if no point has got as far as to have the objective, with an empty column for it."""
+    if points["status"].isin(FINISHED_WELL).any() or (by := read(folder).by) in points:
+        return points
+    return points.assign(**{by: math.nan})
 
 
 def add(folder: RunFolder, modes: Mapping[str, str | None]) -> None:

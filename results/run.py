@@ -90,7 +90,8 @@ class Run:
     @functools.cached_property
     def points(self) -> pd.DataFrame:
         """One row for each finished point; the columns are those of `results.schema.points_columns`."""
-        return repeats.numbered(read_points(self.folder), self.repeats, self.grid)
+        rows = directions.with_objective(read_points(self.folder), self.folder)
+        return repeats.numbered(rows, self.repeats, self.grid)
 
     @property
     def repeats(self) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from results.analysis.condition import matching
 from results.analysis.repeats import numbered
-from results.directions import Mode
+from results.directions import Mode, with_objective
 from results.directions import read as read_directions
 from results.folder.path import AnyPath
 from results.folder.run_folder import RunFolder
@@ -65,7 +65,7 @@ def rows_of(folder: AnyPath) -> pd.DataFrame:
         InputError: there is no run, or it is damaged.
     """
     with as_input_error():
-        rows = read_points(RunFolder(folder))
+        rows = with_objective(read_points(RunFolder(folder)), RunFolder(folder))
     run = repeated(folder)
     return rows if run is None else numbered(rows, run.repeats, run.grid)
 

@@ -117,6 +117,12 @@ def curves(
         click.echo(to_csv(every), nl=False)
     elif as_json:
         click.echo(json.dumps(records(table)))
+    elif table.empty:
+        click.echo(
+            f"{folder} has no point with a {by} yet."
+            if not idx
+            else f"{folder}: none of these points has a curve."
+        )
     else:
         if per:
             few = table["epoch"].isin(_few(table["epoch"].max()))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 
 import click
-import numpy as np
 import pandas as pd
 
 from results.analysis import leaderboard, repeats
 from results.analysis.acting import where_acting
 from results.directions import Mode
 from results.folder.path import AnyPath
-from results.schema import FINISHED_WELL
 from sweep.commands.chosen import axes_of, chosen_rows, conditional_of, ranking, repeated
 from sweep.commands.options import BOTH_FORMS, FOLDER, JSON, MODE, RANK_BY, WHERE
 from sweep.commands.printing import printable
@@ -72,8 +70,6 @@ def top(
     single = chosen = chosen_rows(folder, where)
     note, run = "", None if each else repeated(folder)
     by, mode = ranking(folder, chosen, by, mode)
-    if by not in chosen and not chosen["status"].isin(FINISHED_WELL).any():
-        chosen, run = chosen.assign(**{by: np.nan}), None  # no point has got as far as to have the metric
     with as_input_error():
         if run is not None:
             chosen = run.judged(single, by, mode)

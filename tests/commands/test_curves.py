@@ -48,7 +48,7 @@ def test_by_chooses_the_metric_whose_curves_are_shown(tmp_path):
         assert sweep("curves", run, *words).output.startswith("val_loss ")
     by_train = answer("curves", run, "--per", "units", "--by", "MAE_tr")
     assert [row["middle"] for row in by_train if row["value"] == 1] == pytest.approx(epochs)
-    assert sweep("curves", run, "--by", "params").output.startswith("val_loss ")  # it only ranks
+    assert sweep("curves", run, "--by", "MAE_te").output.startswith("val_loss ")  # it only ranks
     for words in ([0], ["--per", "units"]):
         assert "has no learning curves" in message("curves", run, *words, "--by", "MAE_te")
         assert 'Did you mean "MAE_va"' in message("curves", run, *words, "--by", "MAE_v")

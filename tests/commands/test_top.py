@@ -156,6 +156,18 @@ def test_points_that_have_all_failed_are_shown_though_their_metric_is_unknown(tm
     assert lines[0].strip() == "Points without accuracy_va" and len(lines) == 4
 
 
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_every_command_reads_a_run_whose_points_have_all_failed(tmp_path, repeats):
+    rows = [{"idx": idx, "status": "failed", "epochs": 0, "error": "no"} for idx in (0, 1)]
+    run = make_run(tmp_path / "run", {"units": [1, 2]}, rows, objective="mae", repeats=repeats).folder.path
+    assert sweep("curves", run).output == f"{run} has no point with a mae_va yet.\n"
+    assert sweep("report", run, tmp_path / "a.html").exit_code == 0
+    sent = sweep("export-to", "tensorboard", run, tmp_path / "logs", "--points", "all")
+    assert sent.exit_code == 0 and "2 of 2 are in" in sent.output
+    for name, *words in (("top",), ("curves",), ("importance",), ("effects", "units")):
+        assert 'no column "mae_vaa"' in message(name, run, *words, "--by", "mae_vaa")
+
+
 def test_a_plan_that_cannot_be_read_is_no_plan_without_objective(tmp_path):
     run = make_run(tmp_path / "run", {"units": [1, 2]}, [{"idx": 0}, {"idx": 1}])
     (run.folder.path / "plan.yaml").write_text("a: [1")
