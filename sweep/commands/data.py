@@ -62,32 +62,35 @@ def data(plan: Path | None, as_json: bool) -> None:
 
 
 def _show(answer: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table as Page
+    from rich.table import Table
+    from rich.text import Text
 
-    # Names of columns may have brackets and colons, such as "speed [km/h]".
-    console = Console(highlight=False, markup=False, emoji=False)
+    from sweep.commands.tables import show
+
     if answer["columns"]:
-        page = Page("column", "type", "gaps", "values", "distinct", "becomes", box=None, header_style="bold")
+        page = Table(box=None, header_style="bold")
+        for name in ("column", "type", "gaps", "values", "distinct", "becomes"):
+            page.add_column(name, overflow="fold")
         for one in answer["columns"]:
             gaps = f"{one['gaps']:,}" if one["gaps"] else ""
             cells = [one["column"], one["type"], gaps, one["values"], f"{one['distinct']:,}", one["becomes"]]
-            page.add_row(*map(printable, cells))
-        console.print(page)
+            # As `Text`, since names may have brackets and colons, such as "speed [km/h]".
+            page.add_row(*(Text(printable(cell)) for cell in cells))
+        show(page)
     if "rows" not in answer:
         return
     rows = ", ".join(f"{count:,} {name}" for name, count in answer["rows"].items())
-    console.print(f"rows       {rows}")
+    click.echo(f"rows       {rows}")
     shape = answer["shape"]
     several = shape if isinstance(shape, dict) else {"": shape}
     listed = [f"{name} {' x '.join(map(str, one))}".strip() for name, one in several.items()]
-    console.print(f"features   {printable(', '.join(listed))}")
-    console.print(f"target     {printable(', '.join(answer['targets']))} ({answer['task']})")
+    click.echo(f"features   {printable(', '.join(listed))}")
+    click.echo(f"target     {printable(', '.join(answer['targets']))} ({answer['task']})")
     for label, counts in answer["classes"].items():
         shares = ", ".join(
             f"{counts[name] / max(1, answer['rows'][name]):.1%} of {name}" for name in answer["rows"]
         )
-        console.print(f"class      {printable(label)}: {shares}")
+        click.echo(f"class      {printable(label)}: {shares}")
     for kind in ("notes", "warnings"):
         for sentence in answer[kind]:
-            console.print(f"{kind[:-1]:<10} {printable(sentence)}")
+            click.echo(f"{kind[:-1]:<10} {printable(sentence)}")

@@ -35,7 +35,7 @@ def points_table(
 
 
 def plain_table(rows: pd.DataFrame, title: str, axes: Collection[str] = ()) -> None:
-    """Print a table under `title`; if the output is no terminal, it keeps its natural width, for grep and less -S."""
+    """Print a table under `title`."""
     table = Table(
         title=Text(printable(title)), title_justify="left", box=None, header_style="bold", pad_edge=False
     )
@@ -46,6 +46,11 @@ def plain_table(rows: pd.DataFrame, title: str, axes: Collection[str] = ()) -> N
     rounded = [name not in axes and metric_and_split(name) is not None for name in ends]
     for row in rows.itertuples(index=False):
         table.add_row(*(Text(_cell(value, is_metric)) for value, is_metric in zip(row, rounded, strict=True)))
+    show(table)
+
+
+def show(table: Table) -> None:
+    """Print a table; if the output is no terminal, it keeps its natural width, for grep and less -S."""
     console = _Console()
     (console if console.is_terminal else _Console(width=1000)).print(table)
 

@@ -36,6 +36,16 @@ def test_names_are_shown_as_they_are(here):
     assert all(name in output for name in names.values())
 
 
+def test_names_and_notes_are_whole_in_a_pipe_and_on_a_narrow_terminal(here, monkeypatch):
+    names = {"a": "distance " * 12 + "[km]", "b": "constant " * 12 + "[s]"}
+    write_plan(here, data={"path": "table.csv", "target": "target"})
+    pd.read_csv("table.csv").assign(b=3).rename(columns=names).to_csv("table.csv", index=False)
+    output = sweep("data", "plan.yaml").output
+    assert names["a"] in output and f'The column "{names["b"]}" is left out: it is 3' in output
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    assert "…" not in sweep("data", "plan.yaml").output
+
+
 def test_a_table_that_cannot_be_used_is_shown_before_the_message(here):
     write_plan(here, data=small_plan()["data"])
     frame = pd.read_csv("table.csv")
