@@ -4,7 +4,7 @@ The file `verified.json` of a run's folder has one entry for each point that was
 the point's row is the one that was checked.
 
 Terminology
-    best      the best points by the objective among those that the fused engine trained
+    best      the best points by the objective among those that the native or the fused engine trained
     others    points among the rest: those chosen at random, one in `ONE_IN`, and those that the user named
 """
 
@@ -110,7 +110,7 @@ def chosen(
 ) -> tuple[list[int], list[int]]:
     """Return the best points, the best first, and others that are drawn at random.
 
-    Only points that the fused engine trained for some epochs are chosen.
+    Only points that the native or the fused engine trained for some epochs are chosen.
 
     Args:
         points: the rows of a run.

@@ -49,20 +49,22 @@ Exit codes:
 def verify(folder: AnyPath, idx: tuple[int, ...], points: int | None, trust: bool, as_json: bool) -> None:
     """Train points of the run in DIR again by plain Keras, and compare them with their rows and curves.
 
-    Without IDX these are the ten best points by validation loss among those that the fused engine trained, and one in a
-    thousand of the others; points that were verified before are left out. With IDX they are exactly these points. There
-    is no limit of time. Ctrl-C keeps what was verified. This runs the plan's builder.
+    Without IDX these are the ten best points by the plan's objective among those that the native or the fused engine
+    trained, and one in a thousand of the others; points that were verified before are left out. With IDX they are exactly
+    these points. There is no limit of time. Ctrl-C keeps what was verified. This runs the plan's builder.
     """
     run = opened(folder)
     if idx and points:
         raise InputError("IDX and --points were both given, but only one can choose the points.")
+    with as_input_error():
+        rows = run.points
     with Stopper(ends_process=True) as stopper, stopper.deferred():
         from sweep.models.verify import loaded, verified
 
         click.echo(f"The models are made by the builder {printable(str(run.plan.get('builder')))}.", err=True)
         plan = loaded(run, trust)
         with run.folder.held():
-            before = verification(run.folder, run.points, points or plan.verify or MOST, plan.seed)
+            before = verification(run.folder, rows, points or plan.verify or MOST, plan.seed)
             entries = dict(before.entries)
             if not idx:
                 run.directions.chosen()  # the best points are those of a known mode
@@ -86,7 +88,9 @@ def verify(folder: AnyPath, idx: tuple[int, ...], points: int | None, trust: boo
         for line in sentences(found, again_of(folder) if found.waiting else ""):
             click.echo(printable(line))
         if not found.best and not entries:
-            click.echo("The fused engine trained no point of this run, so there is nothing to verify.")
+            click.echo(
+                "Neither the native nor the fused engine trained a point of this run, so there is nothing to verify."
+            )
     sys.exit(EXIT_SOME_FAILED if found.differing else EXIT_STOPPED if stopped else EXIT_DONE)
 
 

@@ -10,6 +10,7 @@ import pytest
 from results.folder.run_folder import RunFolder
 from results.store.parquet import read, to_bytes
 from tests.help.commands import answer, message, refused, sweep
+from tests.help.exports import make_run
 
 
 @pytest.fixture
@@ -73,3 +74,10 @@ def test_points_without_a_training_and_other_builders_are_refused(run):
     plan = RunFolder(run).plan
     plan.write_text(plan.read_text().replace("trainables.abalone:", "models.py:"))
     assert "there is no file" in refused("verify", run)
+
+
+def test_a_run_without_rows_is_refused_by_one_message(tmp_path):
+    path = make_run(tmp_path / "out", {"units": [1]}, [{"idx": 0}]).folder.path
+    shutil.rmtree(path / "points")
+    assert "no point has a row" in message("verify", path, "--trust")
+    assert "the plan's objective" in sweep("verify", "--help").output
