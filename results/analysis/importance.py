@@ -66,11 +66,12 @@ def about_broken(rows: pd.DataFrame, by: str) -> str:
     broken = rows[counts & ~rows["status"].isin(FINISHED_WELL)]
     if broken.empty:
         return ""
-    one = broken["status"].iloc[0]
+    statuses = [str(status) for status in broken["status"].unique()]
+    others = f"not in {statuses}" if len(statuses) > 1 else f"!= {statuses[0]!r}"
     points = "1 point counts" if len(broken) == 1 else f"{len(broken):,} points count"
     return (
         f"{points} with the {by} of a training that broke ({_by_status(broken)}). `sweep importance` and "
-        f"`sweep effects` leave them out by --where \"status != '{one}'\"."
+        f'`sweep effects` leave them out by --where "status {others}".'
     )
 
 

@@ -146,4 +146,6 @@ def test_the_best_is_one_that_finished_well_if_any_did():
     assert said.startswith(
         "3 points count with the loss_va of a training that broke (2 diverged, 1 timeout)."
     )
+    assert said.endswith("by --where \"status not in ['diverged', 'timeout']\".")
+    assert about_broken(rows.iloc[:2], "loss_va").endswith("by --where \"status != 'diverged'\".")
     assert about_broken(rows.head(1), "loss_va") == ""
