@@ -33,6 +33,17 @@ class Location(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class LocalFile(click.Path):
+    """The path of a file that an option names. The shell leaves the ~ of `--out=~/a.csv` as it is."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; fail with the reason if it is a folder."""
+        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111  # it leaves unknown users as they are
+
+
 BOTH_FORMS = "--csv and --json were both given, but an answer has one form. Leave one of the two out."
 
 
@@ -80,7 +91,7 @@ TRUST = click.option(
 )
 HTML = click.option(
     "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalFile(),
     metavar="FILE",
     help="Also draw it into this file: one page that needs no network.",
 )

@@ -17,7 +17,7 @@ import pandas as pd
 from results.folder.files import replace_file
 from results.folder.path import AnyPath
 from sweep.commands.chosen import opened, say_builder
-from sweep.commands.options import FOLDER, JSON, TRUST
+from sweep.commands.options import FOLDER, JSON, TRUST, LocalFile
 from sweep.commands.printing import printable, quiet
 from sweep.errors import InputError, as_input_error
 from trainables.table.spec import WHITESPACE, DataError, DataSpec
@@ -31,7 +31,7 @@ EVERY_S = 2.0
 @click.argument("file", metavar="NEW", type=str)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalFile(),
     metavar="FILE",
     help="Where to write the predictions: .csv or .parquet.  [default: the standard output, as CSV]",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from results.folder.files import explained
-from sweep.commands.options import Location
+from sweep.commands.options import LocalFile, Location
 from sweep.commands.run import run
 from sweep.driver.travel import user_folder
 from sweep.errors import InputError
@@ -25,7 +25,7 @@ OUT = click.option(
 FILE = click.option(
     "--file",
     "file",
-    type=click.Path(path_type=Path),
+    type=LocalFile(),
     metavar="FILE",
     help="Write to FILE, not to the terminal.",
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from results.folder.path import any_path
+from sweep.commands.main import imported
 from sweep.commands.options import Location
 from tests.help.commands import refused, sweep
 
@@ -18,6 +19,15 @@ def test_a_folder_in_the_home_is_found_where_the_shell_leaves_its_name(tmp_path,
 def test_a_run_in_the_home_is_read(abalone_run, monkeypatch):
     monkeypatch.setenv("HOME", str(abalone_run.path.parent))
     assert "18 completed" in sweep("status", "~/abalone").output
+
+
+def test_a_file_in_the_home_is_written(grid_run, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert sweep("curves", grid_run, "--csv", "--html=~/a.html").exit_code == 0
+    assert (tmp_path / "a.html").is_file()
+    for name, option in (("predict", "out"), ("effects", "html"), ("slurm", "file"), ("kuberay", "file")):
+        [found] = [each for each in imported(name).params if each.name == option]
+        assert found.type.convert("~/a", found, None) == tmp_path / "a"
 
 
 @pytest.mark.parametrize("words", [("status", "~nobody-here/runs"), ("run", "--out=~nobody-here/runs")])
