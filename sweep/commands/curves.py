@@ -118,11 +118,12 @@ def curves(
     elif as_json:
         click.echo(json.dumps(records(table)))
     elif table.empty:
-        click.echo(
-            f"{folder} has no point with a {by} yet."
-            if not idx
-            else f"{folder}: none of these points has a curve."
+        lacks = (
+            ": none of these points has a curve."
+            if idx
+            else f" has no point with a {printable(str(by))} yet."
         )
+        click.echo(f"{folder}{lacks}")
     else:
         if per:
             few = table["epoch"].isin(_few(table["epoch"].max()))

@@ -19,6 +19,7 @@ from results.export_to.chosen_points import Choice, ChosenPoints
 from results.folder.path import AnyPath
 from sweep.commands.chosen import opened, ranking
 from sweep.commands.options import FOLDER, JSON, MODE, RANK_BY, WHERE
+from sweep.commands.printing import printable
 from sweep.errors import as_input_error
 from sweep.process.exits import EXIT_STOPPED
 from sweep.process.signals import Stopper
@@ -129,7 +130,7 @@ def _finish(written: Iterator[bool], chosen: ChosenPoints, target: str, as_json:
         click.echo(json.dumps({**answer, "stopped": stopped, "target": target}))
     else:
         for line in _report(chosen, done, new, target):
-            click.echo(line)
+            click.echo(printable(line))
     if stopped:
         click.get_current_context().exit(EXIT_STOPPED)
 

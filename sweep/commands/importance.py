@@ -52,10 +52,10 @@ def importance(
         answer = {"by": by, "rows": found.rows, "exact": found.exact, "fit": found.fit, "notes": notes}
         click.echo(json.dumps({**answer, "shares": found.shares.to_dict("records")}))
         return
-    click.echo(f"Shares of the variance of {by}, {found.how}")
+    click.echo(f"Shares of the variance of {printable(by)}, {found.how}")
     for row in found.shares.head(count).to_dict("records"):
         name = f"{row['axis']} x {row['other']}" if row["other"] else row["axis"]
         spread = "" if found.exact else f" +- {row['spread']:.1%}"
         click.echo(f"{row['share']:7.1%}{spread}  {printable(name)}")
     for note in notes:
-        click.echo(f"Note: {note}")
+        click.echo(f"Note: {printable(note)}")

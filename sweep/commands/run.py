@@ -129,7 +129,7 @@ def run(
 def _ending(outcome: runner.Outcome, out: AnyPath) -> None:
     """Print how a run ended, its best points, and what to type next."""
     for note in outcome.notes:
-        click.echo(f"Note: {note}")
+        click.echo(f"Note: {printable(note)}")
     for note in outcome.tally.notes:
         click.echo(f"Note: {printable(sentence(note))}")
     for why, noted in outcome.tally.one_by_one.items():
@@ -178,7 +178,7 @@ def _what_came_out(
         kind = f"mean {by} over {run.repeats} repeats" if run else by
         points_table(best, f"The {'ten ' if len(best) == 10 else ''}best by {kind}", shown=[by], axes=axes)
         for note in repeats.about(best, rows, run.grid, run.repeats) if run else []:
-            click.echo(f"Note: {note}")
+            click.echo(f"Note: {printable(note)}")
     failed = rows[rows["status"].isin(NOT_WELL)]
     if len(failed):
         click.echo(f"\n{len(failed):,} points failed or ran out of time:")

@@ -97,9 +97,10 @@ def top(
             click.echo(f"Note: {printable(said)}")
     else:
         if where is None:
-            click.echo(f"{folder} has no point with a {by} yet.")
+            click.echo(f"{folder} has no point with a {printable(by)} yet.")
         else:
-            click.echo(f"{folder} has no such point{f' with a {by}' if len(chosen) else ''}.")
+            with_it = f" with a {printable(by)}" if len(chosen) else ""
+            click.echo(f"{folder} has no such point{with_it}.")
 
 
 def _against(folder: AnyPath, rows: pd.DataFrame, pareto: str, mode: Mode) -> tuple[str, Mode, Mode]:

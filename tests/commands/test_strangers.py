@@ -40,6 +40,23 @@ def test_what_a_stranger_wrote_is_not_obeyed_by_a_terminal(tmp_path):
     assert "?]0;title?" in sweep("status", run).output
 
 
+def test_the_name_of_a_stranger_s_objective_is_not_obeyed_either(tmp_path):
+    name = f"mae{ESCAPE}"
+    run = make_run(
+        tmp_path / "out",
+        {"units": [1, 2], "rate": [0.1, 0.01]},
+        ("loss", name),
+        objective={"metric": name, "mode": "max"},
+    )
+    for words in (
+        ["top", run, "--where", "rate == 3"], ["importance", run, "--where", "units == 1"],
+        ["curves", run, "--where", "idx == 3"], ["effects", run, "rate"],
+        ["export-to", "tensorboard", run, tmp_path / "logs", "--points", "all"],
+    ):  # fmt: skip
+        found = sweep(*words)
+        assert found.exit_code == 0 and "\x1b" not in found.output and "\x07" not in found.output, words
+
+
 CANARY = "import pathlib; pathlib.Path({mark!r}).touch(); raise SystemExit"
 
 
