@@ -63,10 +63,15 @@ def command() -> str:
     called = Path(sys.argv[0])
     if not shutil.which("sweep"):
         if called.name == "sweep":
-            return shlex.quote(os.path.relpath(called))
+            return _typed(called)
         if called.parts[-2:] == ("sweep", "__main__.py"):
-            return f"{shlex.quote(os.path.relpath(sys.executable))} -m sweep"
+            return f"{_typed(Path(sys.executable))} -m sweep"
     return "sweep"
+
+
+def _typed(program: Path) -> str:
+    """Return the path of a program as it is typed: from the current folder, or the whole path if that is shorter."""
+    return shlex.quote(min(os.path.relpath(program), str(program.absolute()), key=len))
 
 
 def write_page(target: AnyPath, page: str) -> None:

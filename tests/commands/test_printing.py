@@ -28,6 +28,8 @@ def test_the_command_is_its_name_or_its_path_if_the_shell_would_not_find_it(tmp_
     monkeypatch.setattr("sys.argv", ["/somewhere/sweep/__main__.py", "run"])
     monkeypatch.setattr("sys.executable", str(tmp_path / "my venv" / "bin" / "python"))
     assert command() == "'my venv/bin/python' -m sweep"
+    monkeypatch.setattr("sys.executable", "/py")  # not by a path that first climbs to the root
+    assert command() == "/py -m sweep"
     monkeypatch.setenv("PATH", str(script.parent))
     monkeypatch.setattr("sys.argv", [str(script), "run"])
     assert command() == "sweep"
