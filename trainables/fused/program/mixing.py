@@ -46,7 +46,7 @@ def may_mix_rows(template: Template, is_weighted: bool) -> bool:
     loss = computed_loss(model)
     if loss is None:  # with a weight, for example
         return True
-    target, outputs = template.sample[1].shape[1:], model.output_shape
+    target, outputs = template.sample[1].shape[1:], getattr(model, "output_shape", None)
     if not isinstance(outputs, tuple) or len(outputs) != 2:
         return not all(
             _is_own_mean(one) and one.reduction in _MEANS for one in (loss, *computed_metrics(model))
