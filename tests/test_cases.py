@@ -178,7 +178,7 @@ def test_several_inputs_and_outputs(tmp_path):
     np.savez(tmp_path / "data.npz", **arrays)
     plan = written(tmp_path, numbers(), TWO_INPUTS, data={"path": "data.npz"})
     found, reasons = trained(plan)
-    assert set(reasons.values()) == {"the table has several inputs"}
+    assert set(reasons.values()) == {"the model has several outputs"}
     row, curve, _ = found[1]
     table = plan.table
     assert row["status"] == "completed", row["error"]

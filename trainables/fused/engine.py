@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -162,8 +161,6 @@ class ProgramEngine(Engine):
 
         tf.get_logger().setLevel("ERROR")  # otherwise it warns for every traced program
         points, work, training = self._points, self.work, self.work.training
-        if isinstance(work.table.x_train, Mapping):
-            raise UnfusableError("the table has several inputs")
         if self._composer is None:
             first, *others = int(points[0]), *most_different(work.space, points)
             configs = (work.space[idx] for idx in others)

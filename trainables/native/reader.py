@@ -31,6 +31,8 @@ def chain_of(template: Template) -> Chain:
     Raises:
         UnsupportedError: the kernel cannot train such models.
     """
+    if template.rows.x.shapes:
+        raise UnsupportedError("the table has several inputs")
     chain, model = Chain(), template.model
     reader = Reader(template, chain)
     inputs = getattr(model, "inputs", None) or []

@@ -19,7 +19,9 @@ from trainables.fused.internals.models import layers_of
 from trainables.fused.model.describe import RATE
 from trainables.fused.model.own_attributes import python_state
 from trainables.fused.model.refuse import SEED
+from trainables.fused.program.rows import Rows
 from trainables.fused.program.template import Stack, Template
+from trainables.table import inputs
 from trainables.table.data import Table
 
 
@@ -88,6 +90,8 @@ def assemble(
     target = target_of(model, table)
     if target.columns:
         raise UnfusableError("the model has several outputs")
+    few = inputs.taken(table.x_train, slice(2)), target.of(table.y_train[:2])
+    rows = Rows.of(*few)
     initial = columns["initial"]
     stacked, sparse = _stacked(model, table, initial.values)
     if any(key.startswith(tuple(f"penalty.{position}." for position in sparse)) for key in lifted):
@@ -101,7 +105,8 @@ def assemble(
         {key: float(_floats(column.values)[column.combinations.of_point[0]])
          for key, column in numbers.items() if key not in keys},
         stacked,
-        (table.x_train[:2], target.of(table.y_train[:2])),
+        rows.packed(*few),
+        rows,
     )  # fmt: skip
     count = len(model.trainable_variables)
 
@@ -137,7 +142,7 @@ def _stacked(
     variables = model.non_trainable_variables
     before = [v.numpy() for v in variables]
     state = json.dumps(python, default=repr)
-    after, sparse = changed_by_training(model, table.x_train[:8])
+    after, sparse = changed_by_training(model, inputs.taken(table.x_train, slice(8)))
     if json.dumps([python_state(layer) for layer in own], default=repr) != state:
         names = [layer.name for layer, old in zip(own, python, strict=True) if python_state(layer) != old]
         raise UnfusableError(

@@ -174,7 +174,7 @@ class Builds:
             try:
                 self._refuse_chance()
                 model = self.build(config)
-                self._known[key] = self._configured(describe(model))
+                self._known[key] = self._configured(describe(model, isinstance(self._table.x_train, Mapping)))
                 self._new.append(key)
                 note_loss(self.losses, model)
                 self.weighted |= weighted_logs(model)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from trainables.fused.internals.keras import training_argument
+from trainables.table.inputs import Features
 
 
-def changed_by_training(model: keras.Model, x: np.ndarray) -> tuple[set[int], set[int]]:
+def changed_by_training(model: keras.Model, x: Features) -> tuple[set[int], set[int]]:
     """Return the positions of the non-trainable variables that training assigns to, and of the trainable variables
     whose gradient is sparse if no regularizer adds to it.
 
     Args:
         model: a model with any values.
-        x: a few rows of features, shape (rows, features).
+        x: a few rows of features.
     """
-    x = tf.constant(x)
+    x = tf.nest.map_structure(tf.constant, x)
     trainable = [v.value for v in model.trainable_variables]
     before = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
     with tf.GradientTape() as tape:

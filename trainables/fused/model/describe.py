@@ -90,8 +90,12 @@ class Described:
     reads_globals: bool = False
 
 
-def describe(model: keras.Model) -> Described:
+def describe(model: keras.Model, by_name: bool = False) -> Described:
     """Return the description of `model`, which must be as its builder returned it.
+
+    Args:
+        model: the model.
+        by_name: whether it gets a dictionary, in which it finds its inputs by their names.
 
     Raises:
         UnfusableError: only the model's own `fit` can train it.
@@ -112,6 +116,8 @@ def describe(model: keras.Model) -> Described:
         signature.append(_penalty(variable.regularizer, position, numbers, tokens))
     signature += [(tuple(v.shape), v.dtype) for v in model.non_trainable_variables]
     signature += _compiled_tokens(model, tokens)
+    if by_name:
+        signature.append(_names_of_inputs(model))
     optimizer = _optimizer_token(model.optimizer, numbers, of_optimizer), decayed(model)
     signature.append(extras_of_all(model, layers, every))
     if any(some.keeps_state for some in every):
@@ -309,7 +315,15 @@ def _topology(model: Any, tokens: Tokens) -> Hashable:
         own = () if is_layer else tokens.attributes(operation, own_names(operation), what)
         kind, arguments = tokens.of(type(operation), what), tokens.of(call.arguments, what)
         found.append((positions[id(operation)], kind, own, call.sources, arguments))
-    return tuple(found), tokens.of(ends_of(model), f'the model "{model.name}"') if calls else ()
+    if not calls:
+        return (), ()
+    # A dictionary that the model is called with is taken apart by these names, unless the model was made of one.
+    names = _names_of_inputs(model) if len(model.inputs) > 1 else ()
+    return tuple(found), tokens.of(ends_of(model), f'the model "{model.name}"'), names
+
+
+def _names_of_inputs(model: keras.Model) -> tuple[str, ...]:
+    return tuple(tensor.name for tensor in getattr(model, "inputs", None) or ())
 
 
 def _penalty(regularizer: Any, position: int, numbers: dict[str, float], tokens: Tokens) -> Hashable:

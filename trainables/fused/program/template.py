@@ -39,6 +39,7 @@ from trainables.fused.model.refuse import SEED
 from trainables.fused.program.fillings import batches_to_mask
 from trainables.fused.program.late import FURTHER, Change, later
 from trainables.fused.program.optimizers import Update, Updates, split
+from trainables.fused.program.rows import Rows
 from trainables.fused.program.switch import Penalty, switch
 
 ZERO = tf.UnconnectedGradients.ZERO
@@ -89,6 +90,7 @@ class Template:
         constants: the other numbers, by key.
         stacked: positions of the stacked variables among the non-trainable ones.
         sample: features and target of a few rows, to find out what the model logs.
+        rows: how the model takes features and target, of which a program has one array each.
         updates: the updates of the optimizers.
         logs: names of the logs of Keras: "loss" and each metric.
         has_other_penalties: whether the loss may hold more than L1 and L2 penalties of weights.
@@ -101,6 +103,7 @@ class Template:
     constants: Mapping[str, float]
     stacked: Sequence[int]
     sample: tuple[np.ndarray, np.ndarray]
+    rows: Rows = field(default_factory=Rows)
     updates: Updates = field(init=False)
     logs: list[str] = field(init=False)
     has_other_penalties: bool = field(init=False)
@@ -114,7 +117,7 @@ class Template:
             *([getattr(x, "activation", None) for x in layers_of(m)] for m in self.variants), strict=True
         )
         self._activations = list(functions)
-        x, y = map(tf.constant, self.sample)
+        x, y = self.rows.unpacked(*map(tf.constant, self.sample))
         predicted = self.model(x, training=False)
         # Losses and metrics create their variables with their first batch.
         batch_loss(self.model, x, y, predicted, training=False)
@@ -243,7 +246,7 @@ class Template:
             trainable: the values of the lane's trainable variables.
             values: the values of all non-trainable variables.
             metrics: the values of the metrics' variables.
-            x, y: features and target of a batch.
+            x, y: features and target of a batch, one array each.
             training: the argument `training` of the layers.
             mask: bool, shape (rows,): which rows count; None if all do.
             row_weights: float32, shape (rows,): how much each row counts, as Keras' `sample_weight`; None for once each.
@@ -254,15 +257,18 @@ class Template:
         """
         model = self.model
         count = tf.shape(y)[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
+        x, y = self.rows.unpacked(x, y)
         if mask is not None:
-            set_mask(x, mask)
+            for tensor in tf.nest.flatten(x):
+                set_mask(tensor, mask)
         with warnings.catch_warnings(), watched(model.trainable_variables):
             warnings.simplefilter("ignore", UserWarning)  # from layers that lose a mask
             predicted, values, losses = model.stateless_call(
                 list(trainable), list(values), x, return_losses=True, **training_argument(model, training)
             )
         if mask is not None:
-            set_mask(predicted, mask)  # in case a layer has lost it
+            for tensor in tf.nest.flatten(predicted):
+                set_mask(tensor, mask)  # in case a layer has lost it
         variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
         mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
         others = set(map(id, model.metrics_variables))

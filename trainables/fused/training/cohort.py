@@ -81,7 +81,8 @@ class Cohort:
         def with_weights(x: np.ndarray, y: np.ndarray, of_rows: np.ndarray | None) -> tuple[np.ndarray, ...]:
             return (x, y) if of_rows is None else (x, y, of_rows)
 
-        x, y = table.x_train, members.target.of(table.y_train)
+        packed, of = members.template.rows.packed, members.target.of
+        x, y = packed(table.x_train, of(table.y_train))
         self.program, self.why_not_native = program_of(
             members.template,
             fit.batch_size,
@@ -94,7 +95,7 @@ class Cohort:
             programs or training.programs,
         )
         self._train_rows = with_weights(x, y, weights.train)
-        self._test_rows = with_weights(table.x_test, members.target.of(table.y_test), weights.test)
+        self._test_rows = with_weights(*packed(table.x_test, of(table.y_test)), weights.test)
         self._rows = rows
         self._stack = members.stack
         self._best = Stack(

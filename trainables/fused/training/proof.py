@@ -398,8 +398,13 @@ def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sam
     for position, value in zip(template.stacked, start.state, strict=True):
         model.non_trainable_variables[position].assign(value[0])
     model.run_eagerly = eager
-    fitted = tuple(np.asarray(array)[sample.order] for array in program.fitted)
-    validation = tuple(np.asarray(array)[: sample.validation] for array in program.validation)
+    fitted, validation = (
+        (*template.rows.unpacked(x, y), *weights)
+        for x, y, *weights in (
+            [np.asarray(array)[sample.order] for array in program.fitted],
+            [np.asarray(array)[: sample.validation] for array in program.validation],
+        )
+    )
     with warnings.catch_warnings():
         # Keras warns of layers that lose a mask, as in any training of this model.
         warnings.simplefilter("ignore")
@@ -419,7 +424,7 @@ def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sam
 
 
 def _fit(
-    model: keras.Model, fitted: tuple[np.ndarray, ...], validation: tuple[np.ndarray, ...], batch_size: int
+    model: keras.Model, fitted: tuple[Any, ...], validation: tuple[Any, ...], batch_size: int
 ) -> Mapping[str, Sequence[float]]:
     """Return the logs of each epoch."""
     batches, validation_batches = (
@@ -429,12 +434,12 @@ def _fit(
 
 
 def _one_step(
-    model: keras.Model, fitted: tuple[np.ndarray, ...], validation: tuple[np.ndarray, ...], batch_size: int
+    model: keras.Model, fitted: tuple[Any, ...], validation: tuple[Any, ...], batch_size: int
 ) -> Mapping[str, Sequence[float]]:
     """Return the logs of a step on one batch, as `_fit` does. Without the loop of `fit`, this takes a quarter less."""
     logs = {name: [value] for name, value in model.train_on_batch(*fitted, return_dict=True).items()}
     model.reset_metrics()
-    if len(validation[0]) > batch_size:
+    if len(tf.nest.flatten(validation)[0]) > batch_size:
         batches = tf.data.Dataset.from_tensor_slices(validation).batch(batch_size)
         tested = model.evaluate(batches, verbose=0, return_dict=True)
     else:
