@@ -33,6 +33,8 @@ def chain_of(template: Template) -> Chain:
     """
     if template.rows.x.shapes:
         raise UnsupportedError("the table has several inputs")
+    if template.rows.y.shapes:
+        raise UnsupportedError("the model has several outputs")
     chain, model = Chain(), template.model
     reader = Reader(template, chain)
     inputs = getattr(model, "inputs", None) or []

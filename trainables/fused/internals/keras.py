@@ -154,6 +154,27 @@ def log_loss(model: keras.Model, loss: Any, rows: Any) -> None:
     model._loss_tracker.update_state(loss, sample_weight=rows)
 
 
+@contextlib.contextmanager
+def batches_counted(model: keras.Model) -> Iterator[None]:
+    """Let each batch count once in the logged mean of each output's loss, inside a `with` block around `batch_loss`.
+
+    Keras weighs a batch by the rows in its shape. But if the last one is smaller, the shape that `fit` and `evaluate` trace
+    has no number of rows, and each batch counts once. If all are equal, so it is anyway.
+    """
+    means = model._compile_loss.metrics if model._compile_loss is not None else []
+
+    def counted(mean: Any) -> Callable[..., Any]:
+        return lambda loss, sample_weight=None: type(mean).update_state(mean, loss)
+
+    for mean in means:
+        mean.update_state = counted(mean)
+    try:
+        yield
+    finally:
+        for mean in means:
+            del mean.update_state
+
+
 @dataclass(frozen=True)
 class Call:
     """One call of an operation in a functional model.

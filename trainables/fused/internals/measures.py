@@ -59,11 +59,26 @@ class Computed:
 
 def computed_loss(model: keras.Model) -> Computed | None:
     """Return the loss of a model of one output that has seen a batch; None if it has no loss, or several."""
+    flat = _compiled_losses(model)
+    return _computed(flat[0].loss) if len(flat) == 1 and flat[0].loss_weights is None else None
+
+
+def computed_losses(model: keras.Model) -> list[Computed] | None:
+    """Return the losses of all outputs of a model that has seen a batch; None if they have other weights than numbers.
+
+    The model's loss is their sum, each times its weight.
+    """
+    flat = _compiled_losses(model)
+    are_numbers = all(isinstance(one.loss_weights, int | float | None) for one in flat)
+    return [_computed(one.loss) for one in flat] if are_numbers else None
+
+
+def _compiled_losses(model: keras.Model) -> list[Any]:
     losses = model._compile_loss
-    flat = None if losses is None else losses._flat_losses
-    if not flat or len(flat) != 1 or flat[0].loss_weights is not None:
-        return None
-    loss = flat[0].loss
+    return [] if losses is None else losses._flat_losses or []
+
+
+def _computed(loss: Any) -> Computed:
     if not isinstance(loss, keras.losses.Loss):
         return Computed("loss", None, loss, {}, is_loss=True)
     function, arguments = wrapped(loss)

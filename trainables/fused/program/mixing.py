@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from trainables.fused.internals.measures import Computed, computed_loss, computed_metrics
+from trainables.fused.internals.measures import Computed, computed_loss, computed_losses, computed_metrics
 from trainables.fused.internals.models import layers_of
 from trainables.fused.model.parts import is_users
 from trainables.fused.program.template import Template
@@ -43,23 +43,33 @@ def may_mix_rows(template: Template, is_weighted: bool) -> bool:
         return True
     if template.has_other_penalties and any(map(_may_penalize_batches, layers_of(model))):
         return True
+    if template.rows.y.shapes:  # the loss is the sum of those of the outputs
+        losses = computed_losses(model)
+        return not losses or not _are_own_means(*losses, *computed_metrics(model))
     loss = computed_loss(model)
     if loss is None:  # with a weight, for example
         return True
     target, outputs = template.sample[1].shape[1:], getattr(model, "output_shape", None)
     if not isinstance(outputs, tuple) or len(outputs) != 2:
-        return not all(
-            _is_own_mean(one) and one.reduction in _MEANS for one in (loss, *computed_metrics(model))
-        )
+        return not _are_own_means(loss, *computed_metrics(model))
     return not all(
         _is_of_rows(one, target, outputs[1], is_weighted) for one in (loss, *computed_metrics(model))
     )
+
+
+def counts_batches(template: Template) -> bool:
+    """Return whether each batch counts once in a log, however many rows it has: in the loss of each of several outputs."""
+    return bool(template.rows.y.shapes) and len(computed_losses(template.model) or ()) > 1
 
 
 def is_own(computed: Computed) -> bool:
     """Return whether a loss or a metric is Keras' own, and so is the function that it computes."""
     parts = (computed.kind, computed.function)
     return all(str(getattr(part, "__module__", "")).startswith(_OWN) for part in parts if part is not None)
+
+
+def _are_own_means(*every: Computed) -> bool:
+    return all(_is_own_mean(one) and one.reduction in _MEANS for one in every)
 
 
 def _is_own_mean(computed: Computed) -> bool:

@@ -22,7 +22,7 @@ from trainables.fused.internals.tracing import traced_as
 from trainables.fused.program.batches import over_batches
 from trainables.fused.program.contract import AnyProgram
 from trainables.fused.program.draws import draws_of_steps
-from trainables.fused.program.mixing import may_mix_rows
+from trainables.fused.program.mixing import counts_batches, may_mix_rows
 from trainables.fused.program.otherwise import why_otherwise, without_gradient
 from trainables.fused.program.template import Stack, Template
 
@@ -67,7 +67,7 @@ class Program(AnyProgram):
         some = slice(min(256, len(validation[0])))
         rows = [array[some] for array in validation]
         mixes = may_mix_rows(template, len(fitted) > 2)
-        self._by_batch = mixes or not template.is_additive(lane, *rows)
+        self._by_batch = mixes or counts_batches(template) or not template.is_additive(lane, *rows)
         if self._by_batch and not template.is_repeatable(lane, *rows):
             raise UnfusableError("its code gives other numbers each time that the same rows are evaluated")
         rest = len(fitted[0]) % batch_size

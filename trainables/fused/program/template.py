@@ -26,7 +26,13 @@ import tensorflow as tf
 
 from trainables.fused.internals import kernels
 from trainables.fused.internals.errors import raise_ours
-from trainables.fused.internals.keras import batch_loss, log_loss, set_mask, training_argument
+from trainables.fused.internals.keras import (
+    batch_loss,
+    batches_counted,
+    log_loss,
+    set_mask,
+    training_argument,
+)
 from trainables.fused.internals.lifted import Lifted
 from trainables.fused.internals.measures import computed_metrics
 from trainables.fused.internals.models import layers_of
@@ -272,7 +278,8 @@ class Template:
         variables = [*model.trainable_variables, *model.non_trainable_variables, *model.metrics_variables]
         mapping = list(zip(variables, [*trainable, *values, *metrics], strict=True))
         others = set(map(id, model.metrics_variables))
-        with watched(v for v in variables if id(v) not in others), keras.StatelessScope(mapping) as scope:
+        fixed = [variable for variable in variables if id(variable) not in others]
+        with watched(fixed), keras.StatelessScope(mapping) as scope, batches_counted(model):
             counted = losses if penalties else NONE
             loss = batch_loss(model, x, y, predicted, training, counted, row_weights)
             log_loss(model, loss, count)

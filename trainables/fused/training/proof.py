@@ -397,7 +397,8 @@ def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sam
         variable.assign(value)
     for position, value in zip(template.stacked, start.state, strict=True):
         model.non_trainable_variables[position].assign(value[0])
-    model.run_eagerly = eager
+    # Eagerly, Keras weighs the batches in the logged loss of each output; in a graph, it does not.
+    model.run_eagerly = eager and (sample.is_brief or not template.rows.y.shapes)
     fitted, validation = (
         (*template.rows.unpacked(x, y), *weights)
         for x, y, *weights in (
