@@ -70,7 +70,7 @@ def test_all_points_fuse_where_the_target_has_the_shape_of_the_outputs(tmp_path)
 
 
 def test_the_losses_of_the_weights_are_not_compared(tmp_path):
-    plan = plan_of(tmp_path, data={"target_shape": "column"})
+    plan = plan_of(tmp_path, data={"target_shape": "column"}, scheduler="asha", asha={"grace_period": 1})
     with pytest.raises(PlanError) as error:
         sweep.run(plan, tmp_path / "out", points=24, in_process=True, show=False)
     assert "WeightedMSE(weight=1.0)" in str(error.value) and str(error.value).endswith("\n  objective: mae")

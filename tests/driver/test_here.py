@@ -106,8 +106,9 @@ def build(units, loss):
 def test_losses_of_one_name_and_different_code_are_not_compared(workplace, engine):
     (workplace / "losses.py").write_text(LOSSES)
     space = {"units": [2, 3], "loss": ["squared", "absolute"]}
-    plan = plan_in(workplace, space=space, engine=engine, builder="losses.py:build")
-    with pytest.raises(PlanError, match="2 losses called mine with different code") as caught:
+    asha = {"scheduler": "asha", "asha": {"grace_period": 1}}
+    plan = plan_in(workplace, space=space, engine=engine, builder="losses.py:build", **asha)
+    with pytest.raises(PlanError, match="2 losses called mine, whose code or numbers differ") as caught:
         here_run(plan, workplace / "out")
     assert str(caught.value).endswith("\n  objective: mae")
     plan = plan_in(workplace, space={**space, "loss": ["absolute"]}, engine=engine, builder="losses.py:build")
