@@ -398,7 +398,8 @@ def _by_keras(model: keras.Model, program: AnyProgram, start: Stack, sample: Sam
     for position, value in zip(template.stacked, start.state, strict=True):
         model.non_trainable_variables[position].assign(value[0])
     # Eagerly, Keras weighs the batches in the logged loss of each output; in a graph, it does not.
-    model.run_eagerly = eager and (sample.is_brief or not template.rows.y.shapes)
+    is_one_batch = sample.is_brief and sample.validation <= program.batch_size
+    model.run_eagerly = eager and (is_one_batch or not template.rows.y.shapes)
     fitted, validation = (
         (*template.rows.unpacked(x, y), *weights)
         for x, y, *weights in (
